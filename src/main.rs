@@ -1,0 +1,3 @@
+//! Arguments, logging, run(); nothing else.
+
+fn main() {}

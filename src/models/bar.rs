@@ -1,0 +1,252 @@
+//! Bars: what one tumbling window of one symbol adds up to.
+
+use super::entry::{Position, TradeId, Updates};
+use super::num::{Price, Scale, Size, div_half_even};
+use super::symbol::SymbolId;
+use super::time::{Nanos, Width};
+use serde::{Deserialize, Serialize};
+
+/// Where a trade stands among the trades of its symbol: by event time, venue sequence, source, identity.
+/// Open and close follow it, so they do not depend on the order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TradeOrder {
+    /// Event time.
+    pub ts: Nanos,
+    /// The venue's sequence number.
+    pub seq: u64,
+    /// Identity.
+    pub id: TradeId,
+    /// Source, as the last resort.
+    pub source: super::entry::SourceId,
+}
+
+/// Sums over trades. Adding and merging commute and associate exactly: any order, any grouping, the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BarSum {
+    /// First and last trade that count for open and close, with their prices.
+    ends: Option<Ends>,
+    high: Price,
+    low: Price,
+    /// Sum of sizes in the symbol's size scale.
+    pub volume: i128,
+    /// Sum of price × size, in both scales together.
+    pub notional: i128,
+    /// Trades that count for volume and count.
+    pub trade_count: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ends {
+    first: (TradeOrder, Price),
+    last: (TradeOrder, Price),
+}
+
+impl BarSum {
+    /// The sum over nothing.
+    pub const EMPTY: BarSum = BarSum {
+        ends: None,
+        high: Price(i64::MIN),
+        low: Price(i64::MAX),
+        volume: 0,
+        notional: 0,
+        trade_count: 0,
+    };
+
+    /// Adds one trade as far as it counts.
+    #[inline]
+    pub fn add(&mut self, order: TradeOrder, price: Price, size: Size, updates: Updates) {
+        if updates.high_low() {
+            self.high = self.high.max(price);
+            self.low = self.low.min(price);
+        }
+        if updates.volume() {
+            self.volume += i128::from(size.0);
+            self.notional += i128::from(price.0) * i128::from(size.0);
+            self.trade_count += 1;
+        }
+        if updates.open_close() {
+            match &mut self.ends {
+                Some(ends) => {
+                    if order < ends.first.0 {
+                        ends.first = (order, price);
+                    }
+                    if order > ends.last.0 {
+                        ends.last = (order, price);
+                    }
+                }
+                None => self.ends = Some(Ends { first: (order, price), last: (order, price) }),
+            }
+        }
+    }
+
+    /// Adds everything that another sum holds.
+    pub fn merge(&mut self, other: &BarSum) {
+        self.high = self.high.max(other.high);
+        self.low = self.low.min(other.low);
+        self.volume += other.volume;
+        self.notional += other.notional;
+        self.trade_count += other.trade_count;
+        match (&mut self.ends, other.ends) {
+            (Some(ends), Some(others)) => {
+                if others.first.0 < ends.first.0 {
+                    ends.first = others.first;
+                }
+                if others.last.0 > ends.last.0 {
+                    ends.last = others.last;
+                }
+            }
+            (None, ends) => self.ends = ends,
+            (Some(_), None) => {}
+        }
+    }
+
+    /// True when a bar exists: some trade counts for open and close.
+    #[must_use]
+    pub const fn is_bar(&self) -> bool {
+        self.ends.is_some()
+    }
+
+    /// Returns open, high, low and close, if a bar exists.
+    #[must_use]
+    pub fn ohlc(&self) -> Option<[Price; 4]> {
+        self.ends.map(|ends| [ends.first.1, self.high, self.low, ends.last.1])
+    }
+
+    /// Returns the volume-weighted mean price with 9 decimals, rounded half-even; `None` without volume.
+    #[must_use]
+    pub fn vwap(&self, price_scale: Scale) -> Option<i64> {
+        if self.volume == 0 {
+            return None;
+        }
+        // notional / volume is in the price scale; bring it to 9 decimals before the one rounding.
+        let (decimals, wanted) = (price_scale.decimals(), Scale::VWAP.decimals());
+        let ten = |n: u8| 10_i128.pow(u32::from(n));
+        let (numerator, divisor) = if wanted >= decimals {
+            (self.notional * ten(wanted - decimals), self.volume)
+        } else {
+            (self.notional, self.volume * ten(decimals - wanted))
+        };
+        i64::try_from(div_half_even(numerator, divisor)).ok()
+    }
+}
+
+/// What a bar's life has brought it to. "Sealed" is no state: it follows from the symbol's frontier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BarState {
+    /// Its window is still open.
+    Forming,
+    /// The watermark passed its end.
+    Closed,
+    /// An entry changed it after it closed.
+    Amended,
+    /// Cancels emptied it after it closed.
+    Void,
+}
+
+impl BarState {
+    /// Returns the word that answers use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BarState::Forming => "forming",
+            BarState::Closed => "closed",
+            BarState::Amended => "amended",
+            BarState::Void => "void",
+        }
+    }
+
+    /// Reads the word that answers use.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<BarState> {
+        [BarState::Forming, BarState::Closed, BarState::Amended, BarState::Void]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
+
+/// One bar as it is published and stored. Prices and sizes are scaled by the symbol's scales.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    /// Whose bar.
+    pub symbol: SymbolId,
+    /// Width of its window.
+    pub width: Width,
+    /// Start of its window, inclusive.
+    pub start: Nanos,
+    /// First price by [`TradeOrder`].
+    pub open: Price,
+    /// Highest price.
+    pub high: Price,
+    /// Lowest price.
+    pub low: Price,
+    /// Last price by [`TradeOrder`].
+    pub close: Price,
+    /// Sum of sizes, in the size scale.
+    pub volume: i128,
+    /// Volume-weighted mean price with 9 decimals; `None` without volume.
+    pub vwap: Option<i64>,
+    /// Trades that count for volume and count.
+    pub trade_count: u64,
+    /// What its life has brought it to.
+    pub state: BarState,
+    /// How many entries changed it after it closed.
+    pub revision: u32,
+    /// Share of the window in which its source was healthy, 0 to 1.
+    pub coverage: f64,
+    /// Trades that came after the close and still counted.
+    pub late: u32,
+    /// Repeated reports that were set aside.
+    pub duplicates: u32,
+    /// Trades that cancels or corrections took out.
+    pub cancelled: u32,
+    /// Counts the closed, amended and void bars of its symbol and width; orders the live feed.
+    pub seq: u64,
+    /// The last entry that changed it.
+    pub log_pos: Position,
+}
+
+impl Bar {
+    /// Returns the end of the window, exclusive.
+    #[must_use]
+    pub const fn end(&self) -> Nanos {
+        self.start.plus(self.width.nanos())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::SourceId;
+    use super::*;
+
+    fn order(ts: i64, id: u64) -> TradeOrder {
+        TradeOrder { ts: Nanos(ts), seq: 0, id: TradeId::number(id), source: SourceId(0) }
+    }
+
+    #[test]
+    fn ends_follow_time_then_identity_and_not_arrival() {
+        let mut sum = BarSum::EMPTY;
+        assert_eq!(sum.ohlc(), None);
+        sum.add(order(2, 10), Price(30), Size(1), Updates::ALL);
+        sum.add(order(2, 9), Price(20), Size(1), Updates::ALL);
+        sum.add(order(1, 11), Price(10), Size(2), Updates::ALL);
+        assert_eq!(sum.ohlc(), Some([Price(10), Price(30), Price(10), Price(30)]));
+        assert_eq!((sum.volume, sum.trade_count), (4, 3));
+        assert_eq!(sum.vwap(Scale::VWAP), Some(18), "70 / 4 = 17.5 rounds to even");
+    }
+
+    #[test]
+    fn what_has_only_high_or_volume_makes_no_bar_but_counts_once_there_is_one() {
+        let mut extremes = BarSum::EMPTY;
+        let high_only = Updates::parse(b"h").expect("valid");
+        let volume_only = Updates::parse(b"v").expect("valid");
+        extremes.add(order(1, 1), Price(99), Size(5), high_only);
+        extremes.add(order(1, 2), Price(1), Size(5), volume_only);
+        assert!(!extremes.is_bar());
+        let mut sum = BarSum::EMPTY;
+        sum.add(order(3, 3), Price(50), Size(1), Updates::ALL);
+        sum.merge(&extremes);
+        assert_eq!(sum.ohlc(), Some([Price(50), Price(99), Price(50), Price(50)]));
+        assert_eq!((sum.volume, sum.trade_count), (6, 2));
+    }
+}

@@ -1,0 +1,413 @@
+//! The entries of the log: everything that can change a result, as small `Copy` values.
+
+use super::num::{Price, Size};
+use super::symbol::SymbolId;
+use super::time::{Nanos, Width};
+use serde::{Deserialize, Serialize};
+
+/// An entry's place in its partition of the log: it only grows and is never given twice. The first is 1.
+pub type Position = u64;
+
+/// A feed that reports trades; small, given out by the process' table of sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourceId(pub u16);
+
+impl SourceId {
+    /// In a clock mark: the mark counts for the symbols of every source (a file's clock covers all it holds).
+    pub const ANY: SourceId = SourceId(u16::MAX);
+}
+
+/// A trade's identity within its source, packed into 128 bits.
+///
+/// The two top bits tell the form: 0 digits as a number, 1 text of up to 15 bytes inline, 2 a hash of longer text,
+/// 3 given on receipt to a trade that came without an id. Digits therefore compare as numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TradeId {
+    hi: u64,
+    lo: u64,
+}
+
+const TAG_TEXT: u64 = 1 << 62;
+const TAG_HASH: u64 = 2 << 62;
+const TAG_GIVEN: u64 = 3 << 62;
+const CORRECTED: u64 = 1 << 61;
+
+impl TradeId {
+    /// Packs a numeric id.
+    #[must_use]
+    pub const fn number(value: u64) -> TradeId {
+        TradeId { hi: 0, lo: value }
+    }
+
+    /// Makes the id of a trade that came without one: which run of which instance received it, and a counter.
+    #[must_use]
+    pub const fn given(epoch: u32, counter: u64) -> TradeId {
+        TradeId { hi: TAG_GIVEN | epoch as u64, lo: counter }
+    }
+
+    /// Packs a venue's id: digits as a number, short text inline, longer text by hash.
+    #[must_use]
+    pub fn from_text(text: &[u8]) -> TradeId {
+        let mut number: u64 = 0;
+        let digits = !text.is_empty()
+            && text.len() <= 18
+            && (text[0] != b'0' || text.len() == 1)
+            && text.iter().all(|byte| {
+                let digit = byte.wrapping_sub(b'0');
+                number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+                digit <= 9
+            });
+        if digits {
+            return TradeId::number(number);
+        }
+        if text.len() <= 15 {
+            // Big-endian, so that texts of one length compare as texts; the length keeps `a` and `a\0` apart.
+            let mut bytes = [0_u8; 16];
+            bytes[1..=text.len()].copy_from_slice(text);
+            let packed = u128::from_be_bytes(bytes);
+            let hi = (packed >> 64) as u64 | TAG_TEXT | (text.len() as u64) << 56;
+            return TradeId { hi, lo: packed as u64 };
+        }
+        let hash = blake3::hash(text);
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[at + i]));
+        TradeId { hi: word(0) & !(7 << 61) | TAG_HASH, lo: word(8) }
+    }
+
+    /// Returns the id under which a correction is kept that names no id of its own: one per corrected trade.
+    #[must_use]
+    pub const fn corrected(self) -> TradeId {
+        TradeId { hi: self.hi ^ CORRECTED, lo: self.lo }
+    }
+
+    /// Splits the id into its two words, high first (for stores).
+    #[must_use]
+    pub const fn words(self) -> (u64, u64) {
+        (self.hi, self.lo)
+    }
+
+    /// Puts together what [`TradeId::words`] took apart.
+    #[must_use]
+    pub const fn from_words(hi: u64, lo: u64) -> TradeId {
+        TradeId { hi, lo }
+    }
+
+    /// Returns the venue's spelling where it can be had back: digits and inline text.
+    #[must_use]
+    pub fn to_text(self) -> Option<String> {
+        match self.hi >> 62 {
+            0 if self.hi == 0 => Some(self.lo.to_string()),
+            1 => {
+                let len = ((self.hi >> 56) & 0x1f) as usize;
+                let packed = (u128::from(self.hi) << 64 | u128::from(self.lo)).to_be_bytes();
+                std::str::from_utf8(packed.get(1..=len)?).ok().map(str::to_owned)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a trade counts for, as in the condition tables of the US tapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Updates(u8);
+
+impl Updates {
+    /// Counts for nothing.
+    pub const NONE: Updates = Updates(0);
+    /// Counts for high and low, open and close, volume and count.
+    pub const ALL: Updates = Updates(7);
+    const HIGH_LOW: u8 = 1;
+    const OPEN_CLOSE: u8 = 2;
+    const VOLUME: u8 = 4;
+
+    /// Reads any of `h`, `c`, `v`; empty means all, `-` nothing. `c` implies `h`.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Updates> {
+        match text {
+            b"" => return Some(Updates::ALL),
+            b"-" => return Some(Updates::NONE),
+            _ => {}
+        }
+        let mut bits = 0;
+        for byte in text {
+            bits |= match byte {
+                b'h' => Updates::HIGH_LOW,
+                b'c' => Updates::OPEN_CLOSE | Updates::HIGH_LOW,
+                b'v' => Updates::VOLUME,
+                _ => return None,
+            };
+        }
+        Some(Updates(bits))
+    }
+
+    /// Returns the spelling that [`Updates::parse`] reads.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self.0 & 7 {
+            0 => "-",
+            1 => "h",
+            2 | 3 => "hc",
+            4 => "v",
+            5 => "hv",
+            _ => "hcv",
+        }
+    }
+
+    /// Puts the three bits into an integer (for stores).
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Takes the three bits from an integer; higher bits are ignored.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Updates {
+        Updates(bits & 7)
+    }
+
+    /// True when the trade may set the high and the low.
+    #[must_use]
+    pub const fn high_low(self) -> bool {
+        self.0 & Updates::HIGH_LOW != 0
+    }
+
+    /// True when the trade may set the open and the close.
+    #[must_use]
+    pub const fn open_close(self) -> bool {
+        self.0 & Updates::OPEN_CLOSE != 0
+    }
+
+    /// True when the trade counts for volume and count.
+    #[must_use]
+    pub const fn volume(self) -> bool {
+        self.0 & Updates::VOLUME != 0
+    }
+}
+
+/// One trade as its source reported it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trade {
+    /// Event time, cut to the precision of the venue's live feed.
+    pub ts: Nanos,
+    /// When this process received it; [`Nanos::MIN`] where nobody knows (files).
+    pub received: Nanos,
+    /// Price in the symbol's price scale.
+    pub price: Price,
+    /// Size in the symbol's size scale.
+    pub size: Size,
+    /// The venue's sequence number; 0 where it has none.
+    pub seq: u64,
+    /// Identity within the source.
+    pub id: TradeId,
+    /// Who reported it.
+    pub source: SourceId,
+    /// What it counts for.
+    pub updates: Updates,
+}
+
+/// A report that a trade did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Event time of the cancel (or of its trade, where the venue gives that).
+    pub ts: Nanos,
+    /// When this process received it; [`Nanos::MIN`] where nobody knows.
+    pub received: Nanos,
+    /// Identity of the trade that did not happen.
+    pub target: TradeId,
+    /// Who reported it.
+    pub source: SourceId,
+}
+
+/// A report that a trade was another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Identity of the trade that is replaced.
+    pub target: TradeId,
+    /// What happened instead. Its id may be the target's.
+    pub trade: Trade,
+}
+
+/// The best bid and ask; moves the clock, changes no bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Event time.
+    pub ts: Nanos,
+    /// When this process received it; [`Nanos::MIN`] where nobody knows.
+    pub received: Nanos,
+    /// Best bid, 0 where there is none.
+    pub bid: Price,
+    /// Best ask, 0 where there is none.
+    pub ask: Price,
+    /// Size at the bid.
+    pub bid_size: Size,
+    /// Size at the ask.
+    pub ask_size: Size,
+    /// Who reported it.
+    pub source: SourceId,
+}
+
+/// A bar that a venue gives ready-made. Counts in a window of its width that holds no counting trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueBar {
+    /// Start of the window.
+    pub start: Nanos,
+    /// When this process received it; [`Nanos::MIN`] where nobody knows.
+    pub received: Nanos,
+    /// First price.
+    pub open: Price,
+    /// Highest price.
+    pub high: Price,
+    /// Lowest price.
+    pub low: Price,
+    /// Last price.
+    pub close: Price,
+    /// Sum of sizes.
+    pub volume: Size,
+    /// Volume-weighted mean price in the symbol's price scale; 0 where the venue gives none.
+    pub vwap: Price,
+    /// Number of trades; 0 where the venue gives none.
+    pub trade_count: u32,
+    /// Width of the window in milliseconds.
+    pub width_ms: u32,
+    /// Who reported it.
+    pub source: SourceId,
+}
+
+impl VenueBar {
+    /// Returns the width of the window, if it is one that windows can have.
+    #[must_use]
+    pub const fn width(&self) -> Option<Width> {
+        Width::new(self.width_ms as i64 * 1_000_000)
+    }
+}
+
+/// A stretch of time in which a source may have reported less than happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Whose silence it is.
+    pub source: SourceId,
+    /// First moment that may be missing.
+    pub from: Nanos,
+    /// End, exclusive.
+    pub to: Nanos,
+    /// True when a back-fill has brought what was missing: the gap is no more.
+    pub filled: bool,
+}
+
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// A trade.
+    Trade(Trade),
+    /// A trade did not happen.
+    Cancel(Cancel),
+    /// A trade was another one.
+    Correction(Correction),
+    /// Best bid and ask.
+    Quote(Quote),
+    /// A venue's own bar.
+    VenueBar(VenueBar),
+    /// A stretch of time is not (or no longer) known to be whole. For every symbol of its source.
+    Gap(Gap),
+    /// From this event time on, only this source's trades count for the symbol.
+    SourceInCharge {
+        /// The source.
+        source: SourceId,
+        /// First event time it is in charge of.
+        from: Nanos,
+    },
+    /// No event of this source before this time is outstanding, but for late ones. For every symbol of its source.
+    ClockMark {
+        /// Whose clock.
+        source: SourceId,
+        /// The source's event time now.
+        time: Nanos,
+    },
+}
+
+impl Body {
+    /// True for clock marks and gaps, which speak of all symbols of their source and name none.
+    #[must_use]
+    pub const fn is_broadcast(&self) -> bool {
+        matches!(self, Body::Gap(_) | Body::ClockMark { .. })
+    }
+
+    /// True for the reports that the ledger counts: trades, cancels and corrections.
+    #[must_use]
+    pub const fn is_report(&self) -> bool {
+        matches!(self, Body::Trade(_) | Body::Cancel(_) | Body::Correction(_))
+    }
+
+    /// Returns who said it.
+    #[must_use]
+    pub const fn source(&self) -> SourceId {
+        match self {
+            Body::Trade(Trade { source, .. })
+            | Body::Cancel(Cancel { source, .. })
+            | Body::Correction(Correction { trade: Trade { source, .. }, .. })
+            | Body::Quote(Quote { source, .. })
+            | Body::VenueBar(VenueBar { source, .. })
+            | Body::Gap(Gap { source, .. })
+            | Body::SourceInCharge { source, .. }
+            | Body::ClockMark { source, .. } => *source,
+        }
+    }
+
+    /// Returns the event time it speaks of.
+    #[must_use]
+    pub const fn time(&self) -> Nanos {
+        match self {
+            Body::Trade(Trade { ts, .. })
+            | Body::Cancel(Cancel { ts, .. })
+            | Body::Correction(Correction { trade: Trade { ts, .. }, .. })
+            | Body::Quote(Quote { ts, .. }) => *ts,
+            Body::VenueBar(bar) => bar.start,
+            Body::Gap(gap) => gap.to,
+            Body::SourceInCharge { from, .. } => *from,
+            Body::ClockMark { time, .. } => *time,
+        }
+    }
+}
+
+/// One entry of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its place; 0 until the log gave it one.
+    pub pos: Position,
+    /// The symbol it speaks of; [`SymbolId::NONE`] in a broadcast.
+    pub symbol: SymbolId,
+    /// What it says.
+    pub body: Body,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_stays_small() {
+        assert!(size_of::<Entry>() <= 112, "{} bytes travel per tick", size_of::<Entry>());
+    }
+
+    #[test]
+    fn ids_keep_their_order_and_their_text() {
+        assert!(TradeId::from_text(b"9") < TradeId::from_text(b"10"));
+        assert!(TradeId::from_text(b"AAPL-000000009") < TradeId::from_text(b"AAPL-000000010"));
+        for text in ["0", "7", "123456789012345678", "AAPL-000000001", "a", "007", ""] {
+            assert_eq!(TradeId::from_text(text.as_bytes()).to_text().as_deref(), Some(text));
+        }
+        let long = TradeId::from_text(b"0b9d9a1e-6a3c-4d0c-9f57-1d3b8c1d2e3f");
+        assert_eq!(long.to_text(), None);
+        assert_ne!(long, TradeId::from_text(b"0b9d9a1e-6a3c-4d0c-9f57-1d3b8c1d2e3e"));
+        assert_ne!(TradeId::number(5).corrected(), TradeId::number(5));
+    }
+
+    #[test]
+    fn updates_read_back_what_they_print() {
+        for text in ["-", "h", "v", "hv", "hc", "hcv"] {
+            assert_eq!(Updates::parse(text.as_bytes()).map(Updates::as_str), Some(text));
+        }
+        assert_eq!(Updates::parse(b""), Some(Updates::ALL));
+        assert_eq!(Updates::parse(b"c").map(Updates::as_str), Some("hc"));
+        assert_eq!(Updates::parse(b"x"), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! What Tickwire talks about: values and arithmetic. Pure: no actor, no I/O, no clock, no randomness.
+
+pub mod bar;
+pub mod effect;
+pub mod entry;
+pub mod indicators;
+pub mod ledger;
+pub mod num;
+pub mod settings;
+pub mod source;
+pub mod state;
+pub mod symbol;
+pub mod time;
+pub mod view;

@@ -1,0 +1,215 @@
+//! Symbols: one spelling each, interned to a small id, and the table that a process shares.
+
+use super::num::Scale;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+/// An interned symbol: its place in the process' [`SymbolTable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SymbolId(pub u32);
+
+impl SymbolId {
+    /// Stands in entries that speak of every symbol of a source.
+    pub const NONE: SymbolId = SymbolId(u32::MAX);
+
+    /// Returns the id as an index.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What kind of instrument a symbol names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssetClass {
+    /// A share or a fund.
+    Equity,
+    /// A pair of currencies or coins.
+    Pair,
+    /// A future.
+    Future,
+    /// Nobody said.
+    Unknown,
+}
+
+impl AssetClass {
+    /// Returns the word that answers use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AssetClass::Equity => "equity",
+            AssetClass::Pair => "pair",
+            AssetClass::Future => "future",
+            AssetClass::Unknown => "unknown",
+        }
+    }
+}
+
+/// What is fixed about a symbol while its state lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SymbolSpec {
+    /// The one spelling.
+    pub name: String,
+    /// Decimals of its prices.
+    pub price_scale: Scale,
+    /// Decimals of its sizes.
+    pub size_scale: Scale,
+    /// Kind of instrument.
+    pub asset_class: AssetClass,
+}
+
+impl SymbolSpec {
+    /// Makes a symbol with the default scales and a guessed class: a dash makes a pair.
+    #[must_use]
+    pub fn named(name: &str) -> SymbolSpec {
+        let asset_class = if name.contains('-') { AssetClass::Pair } else { AssetClass::Unknown };
+        SymbolSpec { name: name.to_owned(), price_scale: Scale::PRICE, size_scale: Scale::SIZE, asset_class }
+    }
+}
+
+/// Why a text names no symbol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SymbolError {
+    /// Empty, too long, or with characters that no symbol has.
+    #[error("`{0}` is not a symbol: 1 to 32 of A-Z a-z 0-9 . - _ : / = ^ are")]
+    Malformed(String),
+    /// Nobody has seen it.
+    #[error("symbol `{0}` is unknown")]
+    Unknown(String),
+    /// Several symbols answer to it.
+    #[error("`{0}` may mean {1}")]
+    Ambiguous(String, String),
+}
+
+/// Longest name in bytes.
+const NAME_LEN_MAX: usize = 32;
+
+/// True for a text that can be a symbol's name.
+#[must_use]
+pub fn is_symbol_name(text: &[u8]) -> bool {
+    (1..=NAME_LEN_MAX).contains(&text.len())
+        && text.iter().all(|b| b.is_ascii_alphanumeric() || b".-_:/=^".contains(b))
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    specs: Vec<Arc<SymbolSpec>>,
+    by_name: HashMap<String, SymbolId>,
+}
+
+/// The symbols of a process, in the order they were first seen. Ids are never given back.
+#[derive(Debug, Default)]
+pub struct SymbolTable {
+    names: RwLock<Names>,
+}
+
+impl SymbolTable {
+    fn read(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the id of exactly this name, if it was seen.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<SymbolId> {
+        self.read().by_name.get(name).copied()
+    }
+
+    /// Returns the id of the name, adding the symbol where it is new; one that is there keeps what is fixed about it.
+    pub fn intern(&self, spec: SymbolSpec) -> SymbolId {
+        if let Some(id) = self.get(&spec.name) {
+            return id;
+        }
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&id) = names.by_name.get(&spec.name) {
+            return id;
+        }
+        let id = SymbolId(u32::try_from(names.specs.len()).expect("fewer than 2^32 symbols"));
+        names.by_name.insert(spec.name.clone(), id);
+        names.specs.push(Arc::new(spec));
+        id
+    }
+
+    /// Returns what is fixed about the symbol.
+    ///
+    /// # Panics
+    /// When the id is not of this table: ids are only made by [`SymbolTable::intern`].
+    #[must_use]
+    pub fn spec(&self, id: SymbolId) -> Arc<SymbolSpec> {
+        Arc::clone(self.read().specs.get(id.index()).expect("id is of this table"))
+    }
+
+    /// Returns the number of symbols.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.read().specs.len()
+    }
+
+    /// True when no symbol was seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns all symbols from this id on, with their ids.
+    #[must_use]
+    pub fn since(&self, first: usize) -> Vec<(SymbolId, Arc<SymbolSpec>)> {
+        let names = self.read();
+        (0_u32..).zip(&names.specs).skip(first).map(|(id, spec)| (SymbolId(id), Arc::clone(spec))).collect()
+    }
+
+    /// Finds the symbol that a user means: the name itself, else lower case, `BTC/USD`, `X:BTCUSD` or `BTCUSD`.
+    ///
+    /// # Errors
+    /// [`SymbolError::Malformed`], [`SymbolError::Unknown`], or [`SymbolError::Ambiguous`] where the alias fits several.
+    pub fn resolve(&self, text: &str) -> Result<SymbolId, SymbolError> {
+        if !is_symbol_name(text.as_bytes()) {
+            return Err(SymbolError::Malformed(text.chars().take(NAME_LEN_MAX).collect()));
+        }
+        let names = self.read();
+        if let Some(&id) = names.by_name.get(text).or_else(|| names.by_name.get(&text.to_ascii_uppercase())) {
+            return Ok(id);
+        }
+        let wanted = folded(text);
+        let fits: Vec<usize> =
+            (0..names.specs.len()).filter(|&at| folded(&names.specs[at].name) == wanted).collect();
+        match fits[..] {
+            [] => Err(SymbolError::Unknown(text.to_owned())),
+            [at] => Ok(names.by_name[&names.specs[at].name]),
+            _ => {
+                let all: Vec<&str> = fits.iter().map(|&at| names.specs[at].name.as_str()).collect();
+                Err(SymbolError::Ambiguous(text.to_owned(), all.join(" or ")))
+            }
+        }
+    }
+}
+
+/// Folds the spellings of one pair together: no venue prefix, no separator, upper case.
+fn folded(name: &str) -> String {
+    let name = name.rsplit(':').next().unwrap_or(name);
+    name.chars().filter(|c| !matches!(c, '-' | '/' | '_')).map(|c| c.to_ascii_uppercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_find_their_symbol_and_ambiguous_ones_say_so() {
+        let table = SymbolTable::default();
+        let btc = table.intern(SymbolSpec::named("BTC-USD"));
+        let brk = table.intern(SymbolSpec::named("BRK.B"));
+        assert_eq!(table.intern(SymbolSpec::named("BTC-USD")), btc);
+        for alias in ["BTC-USD", "btc-usd", "BTC/USD", "X:BTCUSD", "btcusd", "BTC_USD"] {
+            assert_eq!(table.resolve(alias), Ok(btc), "{alias}");
+        }
+        assert_eq!(table.resolve("brk.b"), Ok(brk));
+        assert!(matches!(table.resolve("ETHUSD"), Err(SymbolError::Unknown(_))));
+        assert!(matches!(table.resolve("a b"), Err(SymbolError::Malformed(_))));
+        table.intern(SymbolSpec::named("BT-CUSD"));
+        assert!(matches!(table.resolve("BTCUSD"), Err(SymbolError::Ambiguous(..))));
+        assert_eq!(table.len(), 3);
+        assert_eq!(table.since(2).len(), 1);
+    }
+}

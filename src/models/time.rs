@@ -1,0 +1,208 @@
+//! Time as integer nanoseconds UTC, and the widths of windows.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Nanoseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Nanos(pub i64);
+
+/// One second in nanoseconds.
+pub const SECOND: i64 = 1_000_000_000;
+/// One minute in nanoseconds.
+pub const MINUTE: i64 = 60 * SECOND;
+/// One hour in nanoseconds.
+pub const HOUR: i64 = 60 * MINUTE;
+/// One day in nanoseconds.
+pub const DAY: i64 = 24 * HOUR;
+
+impl Nanos {
+    /// Earlier than every event.
+    pub const MIN: Nanos = Nanos(i64::MIN);
+    /// Later than every event.
+    pub const MAX: Nanos = Nanos(i64::MAX);
+
+    /// Reads an integer whose unit follows from its magnitude: seconds below 1e11, then milli-, micro-, nanoseconds.
+    #[must_use]
+    pub fn from_epoch(value: i64) -> Option<Nanos> {
+        let unit = match value.unsigned_abs() {
+            0..100_000_000_000 => SECOND,
+            100_000_000_000..100_000_000_000_000 => 1_000_000,
+            100_000_000_000_000..100_000_000_000_000_000 => 1_000,
+            _ => 1,
+        };
+        value.checked_mul(unit).map(Nanos)
+    }
+
+    /// Reads RFC 3339; a naive time or a bare date is UTC.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Nanos> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return time.timestamp_nanos_opt().map(Nanos);
+        }
+        for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"] {
+            if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+                return time.and_utc().timestamp_nanos_opt().map(Nanos);
+            }
+        }
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_nanos_opt().map(Nanos)
+    }
+
+    /// Reads a time as a query gives it: RFC 3339, a date, an epoch number, or relative to `now` (`-1h`, `now`).
+    #[must_use]
+    pub fn from_query(text: &str, now: Nanos) -> Option<Nanos> {
+        let text = text.trim();
+        if text == "now" {
+            return Some(now);
+        }
+        if let Some(span) = text.strip_prefix('-').and_then(parse_span) {
+            return now.0.checked_sub(span).map(Nanos);
+        }
+        if let Ok(value) = text.parse::<i64>() {
+            return Nanos::from_epoch(value);
+        }
+        Nanos::from_rfc3339(text)
+    }
+
+    /// Shows the time as RFC 3339 UTC with 0, 3 or 6 fractional digits, whatever the time needs; finer digits are cut.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let format = match self.0.rem_euclid(SECOND) / 1_000 {
+            0 => SecondsFormat::Secs,
+            micros if micros % 1_000 == 0 => SecondsFormat::Millis,
+            _ => SecondsFormat::Micros,
+        };
+        Utc.timestamp_nanos(self.0).to_rfc3339_opts(format, true)
+    }
+
+    /// Adds nanoseconds, stopping at the ends of the range.
+    #[must_use]
+    pub const fn plus(self, nanos: i64) -> Nanos {
+        Nanos(self.0.saturating_add(nanos))
+    }
+
+    /// Returns the nanoseconds from `earlier` to `self`, stopping at the ends of the range.
+    #[must_use]
+    pub const fn since(self, earlier: Nanos) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Reads a span such as `90s`, `5m`, `5min`, `2h`, `7d`, `250ms` as nanoseconds.
+#[must_use]
+pub fn parse_span(text: &str) -> Option<i64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let count: i64 = text[..digits].parse().ok()?;
+    let unit = match &text[digits..] {
+        "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" | "sec" => SECOND,
+        "m" | "min" => MINUTE,
+        "h" => HOUR,
+        "d" => DAY,
+        _ => return None,
+    };
+    count.checked_mul(unit)
+}
+
+/// Width of a tumbling window in nanoseconds: positive, and a divisor of 24 hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Width(i64);
+
+impl Width {
+    /// Returns the width, or `None` when it is not positive or does not divide 24 hours.
+    #[must_use]
+    pub const fn new(nanos: i64) -> Option<Width> {
+        if nanos > 0 && DAY % nanos == 0 { Some(Width(nanos)) } else { None }
+    }
+
+    /// Reads a window's name: `1min`, `5m`, `30s`, `1h`, `1d`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Width> {
+        parse_span(text).and_then(Width::new)
+    }
+
+    /// Returns the width in nanoseconds.
+    #[must_use]
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Returns the start of the window that holds `time`, aligned to the UTC epoch.
+    #[must_use]
+    pub const fn start_of(self, time: Nanos) -> Nanos {
+        Nanos(time.0 - time.0.rem_euclid(self.0))
+    }
+}
+
+impl fmt::Display for Width {
+    /// Prints the name users know: `1min`, `15min`, `30s`, `1h`, `1d`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = self.0;
+        match n {
+            _ if n % DAY == 0 => write!(f, "{}d", n / DAY),
+            _ if n % HOUR == 0 => write!(f, "{}h", n / HOUR),
+            _ if n % MINUTE == 0 => write!(f, "{}min", n / MINUTE),
+            _ if n % SECOND == 0 => write!(f, "{}s", n / SECOND),
+            _ if n % 1_000_000 == 0 => write!(f, "{}ms", n / 1_000_000),
+            _ => write!(f, "{n}ns"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_form_of_time() {
+        let t = Nanos(1_700_000_000 * SECOND);
+        let table = [
+            ("2023-11-14T22:13:20Z", t),
+            ("2023-11-14T23:13:20+01:00", t),
+            ("2023-11-14T22:13:20", t),
+            ("2023-11-14 22:13:20.5", t.plus(SECOND / 2)),
+            ("2023-11-14", Nanos(1_699_920_000 * SECOND)),
+            ("1700000000", t),
+            ("1700000000000", t),
+            ("1700000000000000", t),
+            ("1700000000000000000", t),
+            ("now", t.plus(HOUR)),
+            ("-1h", t),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Nanos::from_query(text, t.plus(HOUR)), Some(expected), "{text}");
+        }
+        for text in ["", "yesterday", "-1y", "2023-13-01"] {
+            assert_eq!(Nanos::from_query(text, t), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn prints_as_many_digits_as_needed() {
+        let t = Nanos(1_700_000_000 * SECOND);
+        assert_eq!(t.to_rfc3339(), "2023-11-14T22:13:20Z");
+        assert_eq!(t.plus(5_000_000).to_rfc3339(), "2023-11-14T22:13:20.005Z");
+        assert_eq!(t.plus(5_123).to_rfc3339(), "2023-11-14T22:13:20.000005Z");
+        assert_eq!(t.plus(123).to_rfc3339(), "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn names_of_widths_round_trip() {
+        for name in ["1s", "30s", "1min", "5min", "15min", "1h", "4h", "1d", "500ms"] {
+            assert_eq!(Width::parse(name).map(|w| w.to_string()).as_deref(), Some(name));
+        }
+        assert_eq!(Width::parse("7min"), None, "does not divide a day");
+        assert_eq!(Width::parse("60m").map(|w| w.to_string()).as_deref(), Some("1h"));
+    }
+
+    #[test]
+    fn windows_align_below_the_epoch_too() {
+        let minute = Width::parse("1min").expect("valid");
+        assert_eq!(minute.start_of(Nanos(-1)), Nanos(-MINUTE));
+        assert_eq!(minute.start_of(Nanos(MINUTE)), Nanos(MINUTE));
+    }
+}

@@ -1,0 +1,65 @@
+//! What one symbol looks like right now: an immutable picture that readers share with the actor that made it.
+
+use super::bar::Bar;
+use super::effect::IndicatorPoint;
+use super::entry::{Position, SourceId, Updates};
+use super::ledger::Ledger;
+use super::num::{Price, Size};
+use super::symbol::SymbolId;
+use super::time::{Nanos, Width};
+use std::sync::Arc;
+
+/// The newest trade of a symbol, by event time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LastTrade {
+    /// Event time.
+    pub ts: Nanos,
+    /// When it was received; [`Nanos::MIN`] where nobody knows.
+    pub received: Nanos,
+    /// Price in the symbol's price scale.
+    pub price: Price,
+    /// Size in the symbol's size scale.
+    pub size: Size,
+    /// What it counts for.
+    pub updates: Updates,
+    /// Accepted trades of the symbol up to this one: the `seq` of topic `ticks`.
+    pub seq: u64,
+}
+
+/// What one window width of a symbol looks like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowView {
+    /// The width.
+    pub width: Width,
+    /// The bar in progress, if a trade that counts is in an open window.
+    pub forming: Option<Bar>,
+    /// The newest closed bar.
+    pub closed: Option<Bar>,
+    /// The indicators of the newest closed bar.
+    pub indicators: Option<IndicatorPoint>,
+    /// Closed, amended and void bars so far: the `seq` of topic `bars`.
+    pub seq: u64,
+}
+
+/// Picture of a symbol after the entry at `pos`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SymbolView {
+    /// Whose picture.
+    pub symbol: SymbolId,
+    /// The last entry it knows.
+    pub pos: Position,
+    /// The newest trade.
+    pub last: Option<LastTrade>,
+    /// Price that `change` is counted from: the last one of the UTC day before, else the first one seen.
+    pub reference: Option<Price>,
+    /// Its source.
+    pub source: SourceId,
+    /// Everything before this event time (less lateness) is known, but for late entries.
+    pub watermark: Nanos,
+    /// Windows that end at or before this take no entries any more.
+    pub sealed_until: Nanos,
+    /// Fates of its reports.
+    pub ledger: Ledger,
+    /// One view a width, ascending.
+    pub windows: Arc<[WindowView]>,
+}
