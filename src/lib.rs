@@ -2,5 +2,8 @@
 //!
 //! Imports run one way: `models ◄ stores ◄ actors ◄ web ◄ app`.
 
+pub mod actors;
+pub mod metrics;
 pub mod models;
 pub mod stores;
+pub mod web;

@@ -1,0 +1,3 @@
+//! Who does it, when: the stages of the data path, and what they publish for readers.
+
+pub mod views;
