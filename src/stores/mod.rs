@@ -159,6 +159,9 @@ pub trait TickLog: Send + Sync {
     /// Returns the recovery points.
     async fn load_points(&self) -> Result<Points, StoreError>;
 
+    /// Returns the recovery points of one symbol, newest first.
+    async fn points_of(&self, symbol: SymbolId) -> Result<Vec<SymbolPoint>, StoreError>;
+
     /// Remembers a position that every later replay skips.
     async fn mark_poison(&self, pos: Position) -> Result<(), StoreError>;
 
