@@ -2,5 +2,11 @@
 //!
 //! Imports run one way: `models ◄ stores ◄ actors ◄ web ◄ app`.
 
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod models;
+pub mod replay;
 pub mod stores;
+pub mod telemetry;
