@@ -1,4 +1,4 @@
-//! Arguments, logging, run(); nothing else.
+//! Arguments, logging, `run()`; nothing else.
 
 use clap::Parser;
 use std::io::{ErrorKind, Write};
@@ -37,9 +37,15 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Run(_) => app::run(config),
         Command::Replay(options) => replay::run(options, config),
         Command::Migrate => app::migrate(config),
-        Command::CheckConfig => print("the configuration is valid\n"),
+        Command::CheckConfig => print(&verdict(&config)),
         Command::PrintConfig => print(&config.to_toml()),
     }
+}
+
+/// Says that the configuration is valid, and names the variables that it leaves aside.
+fn verdict(config: &Config) -> String {
+    let ignored: String = config.ignored().iter().map(|name| format!("ignored: {name}\n")).collect();
+    format!("the configuration is valid\n{ignored}")
 }
 
 /// Writes to standard output; a reader that has had enough, such as `head`, is no failure.

@@ -97,7 +97,7 @@ pub(super) fn merge(sources: &Sources) -> Merged {
     ignored.sort();
     ignored.dedup();
     for Override { flag, key, value } in &sources.flags {
-        layers.offer(&split(key), &[value.clone()], &shown(value), Origin::Flag(flag));
+        layers.offer(&split(key), std::slice::from_ref(value), &shown(value), Origin::Flag(flag));
     }
     Merged { config: layers.config, origins: layers.origins, ignored, faults: layers.faults }
 }

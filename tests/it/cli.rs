@@ -81,6 +81,12 @@ fn check_config_lists_every_fault_and_shows_no_secret() {
 }
 
 #[test]
+fn check_config_names_what_it_leaves_aside() {
+    let output = tickwire(&["check-config"], &[("REDIS_URL", "redis://hunter2")], &[]);
+    assert_eq!(stdout(&output), "the configuration is valid\nignored: REDIS_URL\n");
+}
+
+#[test]
 fn print_config_shows_what_holds() {
     let files = [("t.toml", "[provider]\nseed = 5\n"), (".env", "API_PORT=9000\nPOLYGON_API_KEY=hunter2\n")];
     let output = tickwire(&["print-config", "--config", "t.toml", "--data-dir", "d"], &[], &files);

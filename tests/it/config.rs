@@ -307,9 +307,8 @@ fn the_default_file_explains_every_key() {
     let mut checked = 0;
     while let Some(section) = sections.pop() {
         let at = |table: &Table| {
-            section.iter().fold(Some(table.clone()), |table, key: &&str| {
-                table?.get(*key).and_then(Value::as_table).cloned()
-            })
+            let inner = |table: &Table, key: &&str| table.get(*key)?.as_table().cloned();
+            section.iter().try_fold(table.clone(), |table, key| inner(&table, key))
         };
         let (defaults_here, file_here) = (at(&defaults).unwrap(), at(&full).unwrap_or_default());
         for key in known_keys(&section) {

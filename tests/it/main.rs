@@ -1,4 +1,6 @@
 //! Tests of the whole: one binary, so that everything links once.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod cli;
 mod config;
