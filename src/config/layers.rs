@@ -5,7 +5,7 @@
 use super::Config;
 use super::environment::{self, Variables};
 use super::fault::Fault;
-use super::secret::is_secret_key;
+use super::secret::{MASK, is_secret_key};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -192,11 +192,15 @@ impl Layers {
         lookup(&self.table, &split(key)).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Remembers a fault.
+    /// Remembers a fault, without the value where that may be secret: serde's reason may repeat it.
     fn refuse(&mut self, key: Option<String>, found: Option<&str>, origin: Origin, reason: String) {
-        let secret = key.as_deref().is_some_and(is_secret_key);
-        let found = found.map(|found| if secret { "***".to_owned() } else { found.to_owned() });
-        self.faults.push(Fault { key, found, origin, reason });
+        let fault = match found {
+            Some(value) if key.as_deref().is_some_and(is_secret_key) => {
+                Fault { key, found: Some(MASK.to_owned()), origin, reason: reason.replace(value, MASK) }
+            }
+            _ => Fault { key, found: found.map(str::to_owned), origin, reason },
+        };
+        self.faults.push(fault);
     }
 }
 
@@ -246,5 +250,20 @@ fn insert(table: &mut Table, path: &[String], value: Value) {
     }
     if let Value::Table(inner) = inner {
         insert(inner, rest, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_secret_is_shown_neither_as_value_nor_in_the_reason() {
+        let mut layers = Layers::new();
+        let reason = "invalid type: integer `12345`, expected a string".to_owned();
+        layers.refuse(Some("a.token".to_owned()), Some("12345"), Origin::Default, reason.clone());
+        layers.refuse(Some("a.port".to_owned()), Some("12345"), Origin::Default, reason);
+        assert!(!layers.faults[0].to_string().contains("12345"), "{}", layers.faults[0]);
+        assert!(layers.faults[1].to_string().contains("= `12345`"), "{}", layers.faults[1]);
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// What stands wherever a secret would be printed.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// A password, a token or a key: prints as `***`, in logs as in the printed configuration.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

@@ -296,6 +296,18 @@ pub(super) mod symbols {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_size_and_span_reads_back_as_it_was(bytes: u64, nanos in 0..i64::MAX, unit in 0..60_u32) {
+            // Shifted left, so that round values are tried as often as odd ones.
+            let bytes = ByteSize(bytes >> unit << unit);
+            prop_assert_eq!(bytes.to_string().parse(), Ok(bytes));
+            let span = Duration::from_nanos((nanos >> unit << unit).unsigned_abs());
+            prop_assert_eq!(parse_duration(&duration_text(span)), Ok(span));
+        }
+    }
 
     #[test]
     fn sizes_round_trip_in_the_largest_unit_that_fits() {

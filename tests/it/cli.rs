@@ -87,6 +87,15 @@ fn check_config_names_what_it_leaves_aside() {
 }
 
 #[test]
+fn a_wrong_log_filter_is_wrong_use() {
+    let table = [("", 0), ("debug", 0), ("tickwire=trace,actix=warn", 0), ("tickwire=very=loud", 2)];
+    for (filter, code) in table {
+        let output = tickwire(&["check-config"], &[("RUST_LOG", filter)], &[]);
+        assert_eq!(output.status.code(), Some(code), "{filter}");
+    }
+}
+
+#[test]
 fn print_config_shows_what_holds() {
     let files = [("t.toml", "[provider]\nseed = 5\n"), (".env", "API_PORT=9000\nPOLYGON_API_KEY=hunter2\n")];
     let output = tickwire(&["print-config", "--config", "t.toml", "--data-dir", "d"], &[], &files);
