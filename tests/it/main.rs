@@ -1,3 +1,7 @@
 //! Tests of real parts together, in one binary so that everything links once.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod cli;
+mod config;
 mod indicators;
