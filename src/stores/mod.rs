@@ -4,6 +4,10 @@
 //! acknowledged is there after a crash of the process; writes to the history are idempotent by key and log position,
 //! and of two rows that meet under one key the one with the higher log position stays.
 
+mod dead_letter;
+pub mod memory;
+pub mod sqlite;
+
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::{Entry, Position};
