@@ -11,6 +11,7 @@ pub mod guard;
 pub mod log;
 pub mod log_writer;
 pub mod messages;
+pub mod providers;
 pub mod router;
 pub mod shard;
 pub mod sinks;

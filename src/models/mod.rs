@@ -1,6 +1,7 @@
 //! What Tickwire talks about: values and arithmetic. Pure: no actor, no I/O, no clock, no randomness.
 
 pub mod bar;
+pub mod digest;
 pub mod effect;
 pub mod entry;
 pub mod indicators;

@@ -4,4 +4,6 @@
 
 mod cli;
 mod config;
+mod files;
 mod indicators;
+mod stores;

@@ -1,0 +1,3 @@
+//! Providers: each turns what one kind of source says into entries of the log.
+
+pub mod file;
