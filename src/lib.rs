@@ -2,5 +2,6 @@
 //!
 //! Imports run one way: `models ◄ stores ◄ actors ◄ web ◄ app`.
 
+pub mod actors;
 pub mod models;
 pub mod stores;

@@ -1,0 +1,3 @@
+//! Providers: where market data comes from. Each turns what its venue says into entries of the log.
+
+pub mod simulated;
