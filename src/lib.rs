@@ -3,5 +3,7 @@
 //! Imports run one way: `models ◄ stores ◄ actors ◄ web ◄ app`.
 
 pub mod actors;
+pub mod metrics;
 pub mod models;
 pub mod stores;
+pub mod web;

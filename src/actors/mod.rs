@@ -1,3 +1,4 @@
-//! Who does it, and when: actors and the providers that feed them. Nothing here knows how results are shown.
+//! Who does it, when: the stages of the data path, and what they publish for readers.
 
 pub mod providers;
+pub mod views;

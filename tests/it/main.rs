@@ -1,0 +1,4 @@
+//! Tests of real parts together, in one binary so that everything links once.
+
+mod indicators;
+mod simulator;
