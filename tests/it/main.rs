@@ -6,4 +6,5 @@ mod cli;
 mod config;
 mod files;
 mod indicators;
+mod simulator;
 mod stores;

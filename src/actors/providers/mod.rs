@@ -1,3 +1,4 @@
-//! Providers: each turns what one kind of source says into entries of the log.
+//! Providers: where market data comes from. Each turns what its venue says into entries of the log.
 
 pub mod file;
+pub mod simulated;
