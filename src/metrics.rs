@@ -193,8 +193,11 @@ impl Metrics {
         let latency = registered!(
             registry,
             HistogramVec::new(
-                HistogramOpts::new("processing_latency_seconds", "Time that ticks take, by stretch of the way")
-                    .buckets(LATENCY_BUCKETS.to_vec()),
+                HistogramOpts::new(
+                    "processing_latency_seconds",
+                    "Time that ticks take, by stretch of the way"
+                )
+                .buckets(LATENCY_BUCKETS.to_vec()),
                 &["component"],
             )
         );
@@ -224,7 +227,11 @@ impl Metrics {
                 "What a stage did not pass on, by reason",
                 &["stage", "reason"],
             ),
-            ledger: gauges("tickwire_ledger_reports", "Reports by source and last known fate", &["source", "fate"]),
+            ledger: gauges(
+                "tickwire_ledger_reports",
+                "Reports by source and last known fate",
+                &["source", "fate"],
+            ),
             rejected: gauges("tickwire_ledger_rejected", "Rejected reports by reason", &["source", "reason"]),
             residue: gauges("tickwire_ledger_residue", "Reports that no fate explains", &["source"]),
             restarts: counters("tickwire_actor_restarts_total", "Actors made again", &["actor"]),

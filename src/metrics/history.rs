@@ -76,7 +76,8 @@ impl MetricsHistory {
             for (span, fields) in Span::ALL.into_iter().zip(LATENCY_FIELDS) {
                 let before = &from.latency[span as usize];
                 let after = &to.latency[span as usize];
-                let counts: [u64; LATENCY_BUCKETS.len() + 1] = std::array::from_fn(|at| after[at] - before[at]);
+                let counts: [u64; LATENCY_BUCKETS.len() + 1] =
+                    std::array::from_fn(|at| after[at] - before[at]);
                 for (field, share) in fields.into_iter().zip([0.5, 0.99]) {
                     if let Some(value) = quantile_ms(&counts, share) {
                         points.push(Point { time: to.time, field, value });
@@ -136,8 +137,7 @@ mod tests {
     fn sample(second: i64, ticks: u64) -> Sample {
         let mut latency = [[0; _]; _];
         // Everything so far took between 1 and 2.5 ms.
-        latency[Span::ReceivedToBar as usize] =
-            std::array::from_fn(|at| if at >= 5 { ticks } else { 0 });
+        latency[Span::ReceivedToBar as usize] = std::array::from_fn(|at| if at >= 5 { ticks } else { 0 });
         Sample { time: Nanos(second * SECOND), ticks, bars: 0, latency }
     }
 

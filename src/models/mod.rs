@@ -12,3 +12,4 @@ pub mod state;
 pub mod symbol;
 pub mod time;
 pub mod view;
+pub mod wire;
