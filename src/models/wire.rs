@@ -181,7 +181,7 @@ pub struct TickObject<'a> {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub received_at: Option<Time>,
     /// Its place in the log.
-    #[schema(example = 1)]
+    #[schema(value_type = u64, example = 1)]
     pub log_pos: Position,
 }
 

@@ -34,6 +34,7 @@ pub struct DeadLetterObject {
     /// What it said.
     pub payload: String,
     /// Its place in the log, if it has one.
+    #[schema(value_type = Option<u64>, example = 3)]
     pub log_pos: Option<Position>,
     /// Where it stood in its input.
     #[schema(example = "trades.csv:17")]

@@ -1,0 +1,3 @@
+//! One test binary, so that everything links once.
+
+mod rest;
