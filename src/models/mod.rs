@@ -13,3 +13,4 @@ pub mod state;
 pub mod symbol;
 pub mod time;
 pub mod view;
+pub mod wire;

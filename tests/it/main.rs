@@ -8,3 +8,6 @@ mod files;
 mod indicators;
 mod simulator;
 mod stores;
+//! One test binary, so that everything links once.
+
+mod rest;
