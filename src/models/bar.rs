@@ -1,6 +1,6 @@
 //! Bars: what one tumbling window of one symbol adds up to.
 
-use super::entry::{Position, TradeId, Updates};
+use super::entry::{Position, SourceId, TradeId, Updates, VenueBar};
 use super::num::{Price, Scale, Size, div_half_even};
 use super::symbol::SymbolId;
 use super::time::{Nanos, Width};
@@ -17,7 +17,7 @@ pub struct TradeOrder {
     /// Identity.
     pub id: TradeId,
     /// Source, as the last resort.
-    pub source: super::entry::SourceId,
+    pub source: SourceId,
 }
 
 /// Sums over trades. Adding and merging commute and associate exactly: any order, any grouping, the same bits.
@@ -33,6 +33,8 @@ pub struct BarSum {
     pub notional: i128,
     /// Trades that count for volume and count.
     pub trade_count: u64,
+    /// A venue's bar without a mean price is in the sum, so nobody knows the notional.
+    vwap_unknown: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +52,24 @@ impl BarSum {
         volume: 0,
         notional: 0,
         trade_count: 0,
+        vwap_unknown: false,
     };
+
+    /// Takes over a bar that a venue made. Its ends stand at the edges of its window.
+    #[must_use]
+    pub fn of_venue_bar(bar: &VenueBar) -> BarSum {
+        let order = |ts| TradeOrder { ts, seq: 0, id: TradeId::default(), source: bar.source };
+        let last_moment = bar.start.plus(i64::from(bar.width_ms) * 1_000_000 - 1);
+        BarSum {
+            ends: Some(Ends { first: (order(bar.start), bar.open), last: (order(last_moment), bar.close) }),
+            high: bar.high,
+            low: bar.low,
+            volume: i128::from(bar.volume.0),
+            notional: i128::from(bar.vwap.0) * i128::from(bar.volume.0),
+            trade_count: u64::from(bar.trade_count),
+            vwap_unknown: bar.vwap.0 == 0,
+        }
+    }
 
     /// Adds one trade as far as it counts.
     #[inline]
@@ -86,6 +105,7 @@ impl BarSum {
         self.volume += other.volume;
         self.notional += other.notional;
         self.trade_count += other.trade_count;
+        self.vwap_unknown |= other.vwap_unknown;
         match (&mut self.ends, other.ends) {
             (Some(ends), Some(others)) => {
                 if others.first.0 < ends.first.0 {
@@ -112,10 +132,21 @@ impl BarSum {
         self.ends.map(|ends| [ends.first.1, self.high, self.low, ends.last.1])
     }
 
+    /// Returns what the bar shows, if one exists.
+    #[must_use]
+    pub fn figures(&self, price_scale: Scale) -> Option<Figures> {
+        self.ohlc().map(|ohlc| Figures {
+            ohlc,
+            volume: self.volume,
+            vwap: self.vwap(price_scale),
+            trade_count: self.trade_count,
+        })
+    }
+
     /// Returns the volume-weighted mean price with 9 decimals, rounded half-even; `None` without volume.
     #[must_use]
     pub fn vwap(&self, price_scale: Scale) -> Option<i64> {
-        if self.volume == 0 {
+        if self.volume == 0 || self.vwap_unknown {
             return None;
         }
         // notional / volume is in the price scale; bring it to 9 decimals before the one rounding.
@@ -128,6 +159,19 @@ impl BarSum {
         };
         i64::try_from(div_half_even(numerator, divisor)).ok()
     }
+}
+
+/// What a bar shows of its trades; an entry changed the bar when it changed these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Open, high, low, close.
+    pub ohlc: [Price; 4],
+    /// Sum of sizes.
+    pub volume: i128,
+    /// Volume-weighted mean price with 9 decimals.
+    pub vwap: Option<i64>,
+    /// Trades that count for volume and count.
+    pub trade_count: u64,
 }
 
 /// What a bar's life has brought it to. "Sealed" is no state: it follows from the symbol's frontier.

@@ -1,5 +1,6 @@
-//! The one integration-test binary: one module a subject, so that the crate is linked once.
+//! Tests of real parts together, in one binary so that everything links once.
 
+mod indicators;
 mod oracle;
 mod order;
 mod reference;

@@ -1,4 +1,16 @@
 //! Technical indicators on closed bars, with the values of TA-Lib at its default settings.
+//!
+//! [`IndicatorSeries`] promises them to 1e-9 × max(1, |value|), and `None` exactly while TA-Lib is warming up. The files
+//! by subject: `ema` the seeded average over `ta`, `step` what one close does, `series` bars that may still change.
+//! Nothing here fails: closes were checked when they entered as prices.
+
+mod ema;
+#[cfg(test)]
+mod properties;
+mod series;
+mod step;
+
+pub use series::IndicatorSeries;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,1 +1,216 @@
-//! The core: everything that is known about one symbol, and how an entry changes it.
+//! The core: everything that is known about one symbol, and how an entry of the log changes it.
+//!
+//! Promises: the state and the effects follow from the entries and their order alone, whatever batches they come in;
+//! trades within the horizon may come in any order and more than once, and end in the same bars to the last bit.
+//! Nothing is allocated per trade but the room that keeps it.
+//!
+//! An entry is applied whole before the next: first it changes its window, then the bars that had closed already are
+//! amended, then the watermark moves, closing and sealing windows.
+
+mod bars;
+mod clock;
+mod fates;
+mod health;
+mod intake;
+mod kept;
+mod picture;
+mod point;
+mod window;
+
+use super::bar::{Bar, TradeOrder};
+use super::effect::Effect;
+use super::entry::{Body, Entry, Position, SourceId, TradeId};
+use super::indicators::IndicatorSeries;
+use super::num::{Price, Scale};
+use super::settings::CoreSettings;
+use super::symbol::{SymbolId, SymbolSpec};
+use super::time::{Nanos, Width};
+use super::view::LastTrade;
+use clock::EventClock;
+use fates::Fates;
+use health::{Charge, Gaps};
+use kept::{KeptTrades, LocalSource};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use window::{BaseWindow, LargerWindow};
+
+pub use fates::SourceLedger;
+pub use point::PointError;
+
+/// One width of windows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Track {
+    width: Width,
+    /// Unsealed windows by start; empty in the track of the smallest width, whose windows are [`BaseWindow`]s.
+    larger: VecDeque<LargerWindow>,
+    indicators: IndicatorSeries,
+    /// Counts closed, amended and void bars.
+    seq: u64,
+    /// The newest bar that is not void.
+    newest: Option<Bar>,
+}
+
+/// A cancel or correction that came before its trade.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Waiting {
+    /// It waits until the window that holds this time is sealed.
+    until: Nanos,
+    /// The explicit cancel among them: its position, for the dead letter it may become.
+    cancel: Option<(Position, Nanos)>,
+    /// A correction is among them.
+    replaced: bool,
+}
+
+/// The newest trade that may set a price, and where it stands.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Newest {
+    order: TradeOrder,
+    trade: LastTrade,
+    /// The last price of the UTC day before, else the first price seen.
+    reference: Price,
+}
+
+type Identity = (LocalSource, TradeId);
+
+/// Starts of the smallest windows that an entry touched.
+type Touched = SmallVec<[Nanos; 2]>;
+
+/// Everything that is known about one symbol.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SymbolState {
+    symbol: SymbolId,
+    price_scale: Scale,
+    #[serde(skip)]
+    settings: Arc<CoreSettings>,
+    pos: Position,
+    clock: EventClock,
+    charge: Charge,
+    gaps: Gaps,
+    /// The source in charge, else that of the first entry: whose clock and whose gaps count.
+    home: Option<SourceId>,
+    kept: KeptTrades,
+    /// Unsealed windows of the smallest width, by start.
+    base: VecDeque<BaseWindow>,
+    /// One a width, ascending.
+    tracks: Vec<Track>,
+    waiting: BTreeMap<Identity, Waiting>,
+    /// Corrected trade to the trades that stand for it, with their event times.
+    corrections: BTreeMap<Identity, Vec<(TradeId, Nanos)>>,
+    fates: Fates,
+    accepted: u64,
+    newest: Option<Newest>,
+    /// Windows that end at or before this take no entries any more.
+    sealed_until: Nanos,
+    /// The clock's time at which something is to be done.
+    due: Nanos,
+}
+
+impl SymbolState {
+    /// Makes the state of a symbol that nothing is known about.
+    #[must_use]
+    pub fn new(symbol: SymbolId, spec: &SymbolSpec, settings: Arc<CoreSettings>) -> SymbolState {
+        let track = |&width| Track {
+            width,
+            larger: VecDeque::new(),
+            indicators: IndicatorSeries::new(spec.price_scale),
+            seq: 0,
+            newest: None,
+        };
+        SymbolState {
+            symbol,
+            price_scale: spec.price_scale,
+            pos: 0,
+            clock: EventClock::NEW,
+            charge: Charge::default(),
+            gaps: Gaps::default(),
+            home: None,
+            kept: KeptTrades::default(),
+            base: VecDeque::new(),
+            tracks: settings.widths.iter().map(track).collect(),
+            waiting: BTreeMap::new(),
+            corrections: BTreeMap::new(),
+            fates: Fates::default(),
+            accepted: 0,
+            newest: None,
+            sealed_until: Nanos::MIN,
+            due: Nanos::MAX,
+            settings,
+        }
+    }
+
+    /// Applies entries of this symbol and broadcasts, in log order, and appends what follows to `effects`.
+    /// Entries at or before [`SymbolState::pos`] are known already and are skipped.
+    pub fn apply(&mut self, entries: &[Entry], effects: &mut Vec<Effect>) {
+        for entry in entries {
+            if entry.pos > self.pos {
+                self.pos = entry.pos;
+                self.apply_body(&entry.body, effects);
+            }
+        }
+    }
+
+    fn apply_body(&mut self, body: &Body, effects: &mut Vec<Effect>) {
+        if self.home.is_none() && !body.is_broadcast() {
+            self.home = Some(body.source());
+        }
+        match body {
+            Body::Trade(trade) => self.trade(trade, effects),
+            Body::Cancel(cancel) => self.cancel(cancel, effects),
+            Body::Correction(correction) => self.correction(correction, effects),
+            Body::Quote(quote) => self.clock.observe(quote.ts, quote.received, &self.settings),
+            Body::VenueBar(bar) => self.venue_bar(bar, effects),
+            Body::Gap(gap) => {
+                self.gaps.apply(gap);
+                self.amend_coverage(effects);
+                self.schedule();
+            }
+            Body::SourceInCharge { source, from } => self.hand_over(*source, *from, effects),
+            Body::ClockMark { source, time } => {
+                if *source == SourceId::ANY || Some(*source) == self.home {
+                    self.clock.mark(*time);
+                }
+            }
+        }
+        if self.clock.now() >= self.due {
+            self.advance(effects);
+        }
+    }
+
+    /// Closes every open window, as the end of a bounded input does. Entries may not follow.
+    pub fn finish(&mut self, effects: &mut Vec<Effect>) {
+        self.close_until(Nanos::MAX, effects);
+    }
+
+    /// Returns the clock's time at which windows close or seal: a clock mark below it changes nothing but the clock.
+    #[must_use]
+    pub const fn next_due(&self) -> Nanos {
+        self.due
+    }
+
+    /// Returns the last entry it knows.
+    #[must_use]
+    pub const fn pos(&self) -> Position {
+        self.pos
+    }
+
+    /// Returns whose state it is.
+    #[must_use]
+    pub const fn symbol(&self) -> SymbolId {
+        self.symbol
+    }
+
+    fn watermark(&self) -> Nanos {
+        self.clock.watermark(&self.settings)
+    }
+
+    /// True when the window takes no entries any more. Seals what is due first, so that the answer does not depend on
+    /// which clock marks were worth delivering.
+    fn is_sealed(&mut self, window_end: Nanos) -> bool {
+        if window_end > self.sealed_until && window_end.plus(self.settings.horizon) <= self.watermark() {
+            self.seal();
+        }
+        window_end <= self.sealed_until
+    }
+}

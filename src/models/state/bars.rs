@@ -1,0 +1,357 @@
+//! Windows close, are amended and sealed as the watermark moves.
+
+use super::fates::{Orphans, settle};
+use super::window::{BaseWindow, Frame, LargerWindow, Life, Tally};
+use super::SymbolState;
+use crate::models::bar::{BarState, BarSum, Figures};
+use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
+use crate::models::entry::{Body, Cancel};
+use crate::models::ledger::{Ledger, RejectReason};
+use crate::models::time::Nanos;
+use smallvec::SmallVec;
+use std::ops::Range;
+
+impl SymbolState {
+    /// Does what the watermark makes due.
+    pub(super) fn advance(&mut self, effects: &mut Vec<Effect>) {
+        self.close_until(self.watermark(), effects);
+        self.expire_waiting(effects);
+        self.seal();
+        self.schedule();
+    }
+
+    /// Closes the windows that end by then, in the order of their ends, smaller ones first.
+    pub(super) fn close_until(&mut self, watermark: Nanos, effects: &mut Vec<Effect>) {
+        let mut closing: SmallVec<[(Nanos, usize, Nanos); 8]> = SmallVec::new();
+        let width = self.tracks[0].width.nanos();
+        let ended = self.base.iter().take_while(|window| window.start.plus(width) <= watermark);
+        closing.extend(
+            ended.filter(|window| !window.life.closed).map(|w| (w.start.plus(width), 0, w.start)),
+        );
+        for (at, track) in self.tracks.iter().enumerate().skip(1) {
+            let width = track.width.nanos();
+            let ended = track.larger.iter().take_while(|window| window.start.plus(width) <= watermark);
+            closing.extend(
+                ended.filter(|window| !window.life.closed).map(|w| (w.start.plus(width), at, w.start)),
+            );
+        }
+        closing.sort_unstable();
+        for (_, track, start) in closing {
+            self.close(track, start, effects);
+        }
+    }
+
+    fn close(&mut self, track: usize, start: Nanos, effects: &mut Vec<Effect>) {
+        if track == 0 && let Some(at) = self.window_at(start) {
+            self.kept.shrink(self.base[at].slot);
+        }
+        let figures = self.figures(track, start);
+        let coverage = self.coverage(track, start);
+        let life = self.life_mut(track, start);
+        life.closed = true;
+        life.coverage = coverage;
+        if let Some(figures) = figures {
+            life.state = BarState::Closed;
+            self.publish(track, start, Some(figures), effects);
+        }
+    }
+
+    /// Publishes anew the closed bars over these windows of the smallest width, as far as they changed.
+    pub(super) fn amend(&mut self, touched: &[Nanos], effects: &mut Vec<Effect>) {
+        for track in 0..self.tracks.len() {
+            let width = self.tracks[track].width;
+            let mut starts: SmallVec<[Nanos; 4]> = touched.iter().map(|&start| width.start_of(start)).collect();
+            starts.sort_unstable();
+            starts.dedup();
+            for start in starts {
+                self.amend_bar(track, start, effects);
+            }
+        }
+    }
+
+    /// Publishes anew the closed bars whose coverage a gap changed.
+    pub(super) fn amend_coverage(&mut self, effects: &mut Vec<Effect>) {
+        for track in 0..self.tracks.len() {
+            let starts: Vec<Nanos> = if track == 0 {
+                self.base.iter().map(|window| window.start).collect()
+            } else {
+                self.tracks[track].larger.iter().map(|window| window.start).collect()
+            };
+            for start in starts {
+                self.amend_bar(track, start, effects);
+            }
+        }
+    }
+
+    fn amend_bar(&mut self, track: usize, start: Nanos, effects: &mut Vec<Effect>) {
+        if !self.life_mut(track, start).closed {
+            return;
+        }
+        let figures = self.figures(track, start);
+        let coverage = self.coverage(track, start);
+        let life = self.life_mut(track, start);
+        let same_coverage = life.coverage.to_bits() == coverage.to_bits();
+        life.coverage = coverage;
+        if life.published == figures && (figures.is_none() || same_coverage) {
+            return;
+        }
+        life.revision += 1;
+        life.state = if figures.is_some() { BarState::Amended } else { BarState::Void };
+        self.publish(track, start, figures, effects);
+    }
+
+    /// Publishes a bar, then its indicators and those that follow from it.
+    fn publish(&mut self, at: usize, start: Nanos, figures: Option<Figures>, effects: &mut Vec<Effect>) {
+        let tally = self.tally(at, start);
+        let life = *self.life_mut(at, start);
+        let track = &mut self.tracks[at];
+        track.seq += 1;
+        let (symbol, width, seq, log_pos) = (self.symbol, track.width, track.seq, self.pos);
+        let bar = Frame { symbol, width, start, seq, log_pos }.bar(figures, &life, tally);
+        effects.push(Effect::Bar(bar));
+        let series = &mut track.indicators;
+        let steps = if figures.is_some() {
+            if track.newest.is_none_or(|newest| newest.start <= start) {
+                track.newest = Some(bar);
+            }
+            match series.upsert(start, bar.close) {
+                Some(first) => first..series.len(),
+                // The close is the same, but the VWAP that stands beside the indicators may not be.
+                None => series.index_of(start).map_or(0..0, |own| own..own + 1),
+            }
+        } else {
+            if track.newest.is_some_and(|newest| newest.start == start) {
+                track.newest = None;
+            }
+            series.remove(start).map_or(0..0, |first| first..series.len())
+        };
+        self.life_mut(at, start).published = figures;
+        self.publish_points(at, steps, effects);
+    }
+
+    fn publish_points(&self, at: usize, steps: Range<usize>, effects: &mut Vec<Effect>) {
+        let track = &self.tracks[at];
+        for step in steps {
+            let (start, close, values) = track.indicators.step(step);
+            let figures = self.life(at, start).and_then(|life| life.published);
+            effects.push(Effect::Indicators(IndicatorPoint {
+                symbol: self.symbol,
+                width: track.width,
+                start,
+                close,
+                vwap: figures.and_then(|figures| figures.vwap),
+                values,
+                log_pos: self.pos,
+            }));
+        }
+    }
+
+    /// Seals what the watermark and the gaps allow: windows go, and what they knew goes where it is still needed.
+    pub(super) fn seal(&mut self) {
+        let watermark = self.watermark();
+        if watermark == Nanos::MIN {
+            return;
+        }
+        let base = self.settings.base();
+        let mut frontier = base.start_of(watermark.plus(-self.settings.horizon));
+        if let Some((from, _)) = self.gaps.hold(self.home, watermark, self.settings.gap_hold) {
+            frontier = frontier.min(base.start_of(from));
+        }
+        if frontier <= self.sealed_until {
+            return;
+        }
+        self.sealed_until = frontier;
+        while self.base.front().is_some_and(|window| window.start.plus(base.nanos()) <= frontier) {
+            let Some(window) = self.base.pop_front() else { break };
+            let sum = window.effective();
+            for track in &mut self.tracks[1..] {
+                let start = track.width.start_of(window.start);
+                if let Ok(at) = track.larger.binary_search_by_key(&start, |window| window.start) {
+                    track.larger[at].sealed.merge(&sum);
+                    track.larger[at].sealed_tally.merge(window.tally);
+                }
+            }
+            self.kept.release(window.slot);
+            self.fates.settle_sealed(&window);
+        }
+        for at in 1..self.tracks.len() {
+            let width = self.tracks[at].width;
+            while let Some(window) = self.tracks[at].larger.front()
+                && window.start.plus(width.nanos()) <= frontier
+            {
+                let (start, makes_bar) = (window.start, window.sealed.is_bar());
+                for orphans in &mut self.fates.orphans {
+                    orphans.counted |= makes_bar && width.start_of(orphans.start) == start;
+                }
+                self.tracks[at].larger.pop_front();
+            }
+        }
+        for track in &mut self.tracks {
+            track.indicators.seal(track.width.start_of(frontier));
+        }
+        self.settle_orphans();
+        self.corrections.retain(|_, trades| trades.iter().any(|&(_, ts)| ts >= frontier));
+        self.charge.prune(frontier);
+        let oldest = self.tracks.iter().map(|track| track.width.start_of(frontier)).min();
+        self.gaps.prune(oldest.unwrap_or(frontier));
+    }
+
+    /// Decides over the trades of sealed windows for which no larger window is left to wait for.
+    fn settle_orphans(&mut self) {
+        if self.fates.orphans.is_empty() {
+            return;
+        }
+        let (tracks, frontier) = (&self.tracks, self.sealed_until);
+        let open = |start: Nanos| {
+            tracks.iter().any(|t| t.width.start_of(start).plus(t.width.nanos()) > frontier)
+        };
+        let settled: Vec<Orphans> = self.fates.orphans.extract_if(.., |o| !open(o.start)).collect();
+        for orphans in settled {
+            orphans.settle(self.fates.of(orphans.local), orphans.counted);
+        }
+    }
+
+    /// Gives up cancels whose trade can no longer come.
+    fn expire_waiting(&mut self, effects: &mut Vec<Effect>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.seal();
+        let base = self.settings.base();
+        let frontier = self.sealed_until;
+        let gone: Vec<_> = self
+            .waiting
+            .extract_if(.., |_, waiting| base.start_of(waiting.until).plus(base.nanos()) <= frontier)
+            .collect();
+        for ((local, target), waiting) in gone {
+            if let Some((pos, received)) = waiting.cancel {
+                let source = self.kept.sources()[usize::from(local)];
+                let body = Body::Cancel(Cancel { ts: waiting.until, received, target, source });
+                let reason = DeadReason::Rejected(RejectReason::NoTrade);
+                effects.push(Effect::DeadLetter(DeadLetter { pos, symbol: self.symbol, reason, body }));
+            }
+        }
+    }
+
+    /// Works out when something is to be done next: the next close or seal of a window, or the end of a gap's hold.
+    pub(super) fn schedule(&mut self) {
+        let watermark = self.watermark();
+        let base = self.settings.base();
+        // Of each width the oldest window seals next, and the oldest open one closes next.
+        let mut ends: SmallVec<[Nanos; 8]> = SmallVec::new();
+        let end = |window: &BaseWindow| window.start.plus(base.nanos());
+        let open = self.base.partition_point(|window| end(window) <= watermark);
+        ends.extend([self.base.front(), self.base.get(open)].into_iter().flatten().map(end));
+        for track in &self.tracks[1..] {
+            let end = |window: &LargerWindow| window.start.plus(track.width.nanos());
+            let open = track.larger.partition_point(|window| end(window) <= watermark);
+            ends.extend([track.larger.front(), track.larger.get(open)].into_iter().flatten().map(end));
+        }
+        ends.extend(self.waiting.values().map(|waiting| self.base_end(waiting.until)));
+        let hold = self.gaps.hold(self.home, watermark, self.settings.gap_hold);
+        let due_of = |end: Nanos| match hold {
+            _ if end > watermark => end,
+            _ if end.plus(self.settings.horizon) > watermark => end.plus(self.settings.horizon),
+            Some((_, given_up)) => given_up,
+            None => Nanos::MAX,
+        };
+        let due = ends.into_iter().map(due_of).min().unwrap_or(Nanos::MAX);
+        self.due = due.plus(self.settings.lateness);
+    }
+
+    /// Returns the sum over a window's trades now.
+    fn sum(&self, track: usize, start: Nanos) -> BarSum {
+        if track == 0 {
+            return self.window_at(start).map_or(BarSum::EMPTY, |at| self.base[at].effective());
+        }
+        let Some(at) = self.larger_at(track, start) else { return BarSum::EMPTY };
+        let mut sum = self.tracks[track].larger[at].sealed;
+        for window in self.base_within(track, start) {
+            sum.merge(&window.effective());
+        }
+        sum
+    }
+
+    pub(super) fn figures(&self, track: usize, start: Nanos) -> Option<Figures> {
+        self.sum(track, start).figures(self.price_scale)
+    }
+
+    pub(super) fn coverage(&self, track: usize, start: Nanos) -> f64 {
+        self.gaps.coverage(self.home, start, self.tracks[track].width)
+    }
+
+    pub(super) fn tally(&self, track: usize, start: Nanos) -> Tally {
+        if track == 0 {
+            return self.window_at(start).map_or(Tally::default(), |at| self.base[at].tally);
+        }
+        let sealed = self.larger_at(track, start).map(|at| self.tracks[track].larger[at].sealed_tally);
+        let mut tally = sealed.unwrap_or_default();
+        for window in self.base_within(track, start) {
+            tally.merge(window.tally);
+        }
+        tally
+    }
+
+    fn base_within(&self, track: usize, start: Nanos) -> impl Iterator<Item = &BaseWindow> {
+        let end = start.plus(self.tracks[track].width.nanos());
+        let first = self.base.partition_point(|window| window.start < start);
+        self.base.range(first..).take_while(move |window| window.start < end)
+    }
+
+    fn larger_at(&self, track: usize, start: Nanos) -> Option<usize> {
+        self.tracks[track].larger.binary_search_by_key(&start, |window| window.start).ok()
+    }
+
+    /// Returns the place of the unsealed window of the smallest width with this start.
+    fn window_at(&self, start: Nanos) -> Option<usize> {
+        self.base.binary_search_by_key(&start, |window| window.start).ok()
+    }
+
+    fn life(&self, track: usize, start: Nanos) -> Option<&Life> {
+        if track == 0 {
+            self.window_at(start).map(|at| &self.base[at].life)
+        } else {
+            self.larger_at(track, start).map(|at| &self.tracks[track].larger[at].life)
+        }
+    }
+
+    /// Returns the life of a window that is known to be unsealed.
+    pub(super) fn life_mut(&mut self, track: usize, start: Nanos) -> &mut Life {
+        let found = if track == 0 {
+            self.window_at(start).map(|at| &mut self.base[at].life)
+        } else {
+            self.larger_at(track, start).map(|at| &mut self.tracks[track].larger[at].life)
+        };
+        found.expect("an unsealed window is open in every width")
+    }
+
+    /// Returns true when a larger window around this start makes a bar now.
+    fn counts_in_larger(&self, start: Nanos) -> bool {
+        (1..self.tracks.len()).any(|track| {
+            let start = self.tracks[track].width.start_of(start);
+            self.trades_make_bar(track, start)
+        })
+    }
+
+    fn trades_make_bar(&self, track: usize, start: Nanos) -> bool {
+        let sealed = self.larger_at(track, start).is_some_and(|at| self.tracks[track].larger[at].sealed.is_bar());
+        sealed || self.base_within(track, start).any(|window| window.effective().is_bar())
+    }
+
+    /// Returns the fates of all reports, by the source's place.
+    pub(super) fn fates(&self) -> Vec<Ledger> {
+        let mut ledgers = self.fates.finals();
+        for window in &self.base {
+            let makes_bar = window.sum.is_bar()
+                || (window.venue.is_none() && self.counts_in_larger(window.start));
+            for (local, count) in window.counts.iter() {
+                settle(&mut ledgers[usize::from(local)], count, makes_bar);
+            }
+        }
+        for orphans in &self.fates.orphans {
+            let counted = orphans.counted || self.counts_in_larger(orphans.start);
+            orphans.settle(&mut ledgers[usize::from(orphans.local)], counted);
+        }
+        ledgers
+    }
+}

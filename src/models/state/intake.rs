@@ -1,0 +1,448 @@
+//! Reports come in: who is a repeat, who is late, who waits for whom.
+
+use super::kept::{Kept, LocalSource, Marks, Place};
+use super::window::{BaseWindow, LargerWindow, Life, Tally};
+use super::{Newest, SymbolState, Touched, Waiting};
+use crate::models::bar::BarSum;
+use crate::models::effect::{DeadLetter, DeadReason, Effect};
+use crate::models::entry::{Body, Cancel, Correction, SourceId, Trade, TradeId, Updates, VenueBar};
+use crate::models::ledger::RejectReason;
+use crate::models::num::{NOTIONAL_LIMIT, Price};
+use crate::models::time::{DAY, Nanos};
+use crate::models::view::LastTrade;
+use std::collections::btree_map;
+
+/// Event times stay below this (the year 2116), so that no window's end and no horizon overflows.
+const TIME_LIMIT: Nanos = Nanos(1 << 62);
+
+impl SymbolState {
+    pub(super) fn trade(&mut self, trade: &Trade, effects: &mut Vec<Effect>) {
+        let body = || Body::Trade(*trade);
+        let Some(local) = self.admit(trade, body, effects) else { return };
+        let Some(at) = self.window_for(trade.ts, body, Some(local), effects) else { return };
+        let touched = match self.kept.find(local, trade.id) {
+            Some(place) => self.repeat(place, at, trade, local),
+            None => self.insert(at, trade, local, Marks::NONE),
+        };
+        self.amend(&touched, effects);
+    }
+
+    /// Counts a report and checks its values. Returns the source's place, unless the report was set aside.
+    fn admit(
+        &mut self,
+        trade: &Trade,
+        body: impl Fn() -> Body,
+        effects: &mut Vec<Effect>,
+    ) -> Option<LocalSource> {
+        let local = self.kept.local(trade.source);
+        let ledger = self.fates.of(local.unwrap_or(0));
+        ledger.received += 1;
+        let fault = value_fault(trade).or(if local.is_none() { Some(RejectReason::Malformed) } else { None });
+        if let Some(reason) = fault {
+            ledger.reject(reason);
+            self.set_aside(DeadReason::Rejected(reason), body(), effects);
+            return None;
+        }
+        local
+    }
+
+    /// Returns the place of the window that takes this event time, opening it where there is none; what is too late
+    /// or beyond all windows is set aside, in the ledger of the given source if it is a report.
+    #[inline]
+    pub(super) fn window_for(
+        &mut self,
+        ts: Nanos,
+        body: impl Fn() -> Body,
+        local: Option<LocalSource>,
+        effects: &mut Vec<Effect>,
+    ) -> Option<usize> {
+        let width = self.settings.base().nanos();
+        if let Some(oldest) = self.base.front()
+            && oldest.start.plus(width).plus(self.settings.horizon) <= self.watermark()
+        {
+            self.seal();
+        }
+        // Windows that are there are not sealed, and most trades go to the newest one or the one before.
+        for at in (self.base.len().saturating_sub(2)..self.base.len()).rev() {
+            let start = self.base[at].start;
+            if start <= ts && ts < start.plus(width) {
+                return Some(at);
+            }
+        }
+        let start = self.settings.base().start_of(ts);
+        if self.is_sealed(start.plus(width)) {
+            if let Some(local) = local {
+                self.fates.of(local).late += 1;
+            }
+            self.set_aside(DeadReason::Late, body(), effects);
+            return None;
+        }
+        let at = self.base.partition_point(|window| window.start < start);
+        if self.base.get(at).is_some_and(|window| window.start == start) {
+            return Some(at);
+        }
+        let Some(slot) = self.kept.open(start) else {
+            let reason = RejectReason::BadTime;
+            if let Some(local) = local {
+                self.fates.of(local).reject(reason);
+            }
+            self.set_aside(DeadReason::Rejected(reason), body(), effects);
+            return None;
+        };
+        self.open_window(at, start, slot);
+        Some(at)
+    }
+
+    fn open_window(&mut self, at: usize, start: Nanos, slot: u16) {
+        let watermark = self.watermark();
+        let window = BaseWindow {
+            start,
+            slot,
+            sum: BarSum::EMPTY,
+            venue: None,
+            counts: Default::default(),
+            tally: Tally::default(),
+            life: Life::new(start.plus(self.settings.base().nanos()) <= watermark),
+        };
+        self.base.insert(at, window);
+        for track in &mut self.tracks[1..] {
+            let start = track.width.start_of(start);
+            let at = track.larger.partition_point(|window| window.start < start);
+            if track.larger.get(at).is_none_or(|window| window.start != start) {
+                let life = Life::new(start.plus(track.width.nanos()) <= watermark);
+                let window =
+                    LargerWindow { start, sealed: BarSum::EMPTY, sealed_tally: Tally::default(), life };
+                track.larger.insert(at, window);
+            }
+        }
+        self.schedule();
+    }
+
+    /// Takes in a trade that nobody reported before.
+    #[inline]
+    fn insert(&mut self, at: usize, trade: &Trade, local: LocalSource, marks: Marks) -> Touched {
+        let marks = if self.waiting.is_empty() { marks } else { marks.with(self.awaited(local, trade.id)) };
+        let kept = Kept { marks, ..Kept::of(trade, local) };
+        let in_charge = self.charge.counts(trade.source, trade.ts);
+        let window = &mut self.base[at];
+        self.kept.insert(window.slot, &kept);
+        self.accepted += 1;
+        let mut touched = Touched::new();
+        if window.add(&kept, in_charge) && window.life.closed {
+            touched.push(window.start);
+            let start = window.start;
+            self.count_late(start);
+        }
+        if in_charge {
+            self.heard(trade, &kept);
+        }
+        touched
+    }
+
+    /// Lets a trade of the source in charge move the clock and the last price.
+    #[inline]
+    fn heard(&mut self, trade: &Trade, kept: &Kept) {
+        if kept.marks.stands()
+            && kept.updates.open_close()
+            && self.newest.is_none_or(|newest| newest.order < kept.order)
+        {
+            self.remember_newest(kept, trade.received);
+        }
+        self.clock.observe(trade.ts, trade.received, &self.settings);
+    }
+
+    fn remember_newest(&mut self, kept: &Kept, received: Nanos) {
+        let order = kept.order;
+        let day = |ts: Nanos| ts.0.div_euclid(DAY);
+        let reference = match self.newest {
+            Some(before) if day(before.order.ts) < day(order.ts) => before.trade.price,
+            Some(before) => before.reference,
+            None => kept.price,
+        };
+        let trade = LastTrade {
+            ts: order.ts,
+            received,
+            price: kept.price,
+            size: kept.size,
+            updates: kept.updates,
+            seq: self.accepted,
+        };
+        self.newest = Some(Newest { order, trade, reference });
+    }
+
+    /// Looks for the newest trade anew, where the one known is no more.
+    fn forget_newest(&mut self, gone: &Kept) {
+        let Some(newest) = self.newest.filter(|newest| newest.order == gone.order) else { return };
+        let mut best: Option<Kept> = None;
+        for window in self.base.iter().rev() {
+            let stands = |kept: &Kept| {
+                kept.marks.stands()
+                    && kept.updates.open_close()
+                    && self.charge.counts(kept.order.source, kept.order.ts)
+            };
+            best = self.kept.iter(window.slot).filter(stands).max_by_key(|kept| kept.order);
+            if best.is_some() {
+                break;
+            }
+        }
+        self.newest = None;
+        if let Some(best) = best {
+            self.remember_newest(&best, newest.trade.received);
+            if let Some(found) = &mut self.newest {
+                found.reference = newest.reference;
+            }
+        }
+    }
+
+    /// Notes in each closed window over the trade that it came after the close.
+    fn count_late(&mut self, start: Nanos) {
+        for track in 0..self.tracks.len() {
+            let start = self.tracks[track].width.start_of(start);
+            let life = self.life_mut(track, start);
+            if life.closed {
+                life.late += 1;
+            }
+        }
+    }
+
+    /// Returns the marks that cancels and corrections which came before their trade have for it.
+    fn awaited(&mut self, local: LocalSource, id: TradeId) -> Marks {
+        let Some(waiting) = self.waiting.remove(&(local, id)) else { return Marks::NONE };
+        let mut marks = Marks::NONE;
+        if waiting.cancel.is_some() {
+            let ledger = self.fates.of(local);
+            ledger.rejected[RejectReason::NoTrade as usize] -= 1;
+            ledger.cancelled += 1;
+            marks = marks.with(Marks::CANCELLED);
+        }
+        if waiting.replaced { marks.with(Marks::REPLACED) } else { marks }
+    }
+
+    /// Takes in another report of a trade that is known.
+    fn repeat(&mut self, place: Place, at: usize, trade: &Trade, local: LocalSource) -> Touched {
+        let before = self.kept.get(place);
+        let conflict = !before.same_content(trade);
+        let ledger = self.fates.of(local);
+        ledger.duplicate += 1;
+        ledger.conflicts += u64::from(conflict);
+        let home = self.window_of(place);
+        self.base[home].tally.duplicates += 1;
+        let mut touched = Touched::new();
+        if conflict && before.loses_to(trade) {
+            self.kept.mark(place, Marks::GONE);
+            let kept = Kept { marks: before.marks, ..Kept::of(trade, local) };
+            self.kept.insert(self.base[at].slot, &kept);
+            self.recount(home, &mut touched);
+            self.recount(at, &mut touched);
+            self.forget_newest(&before);
+            if self.charge.counts(trade.source, trade.ts) {
+                self.heard(trade, &kept);
+            }
+        }
+        touched
+    }
+
+    /// Marks a kept trade as taken out.
+    fn take_out(&mut self, place: Place, marks: Marks, touched: &mut Touched) {
+        let before = self.kept.get(place);
+        self.kept.mark(place, marks);
+        if before.marks.stands() {
+            self.recount(self.window_of(place), touched);
+            self.forget_newest(&before);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, cancel: &Cancel, effects: &mut Vec<Effect>) {
+        let local = self.kept.local(cancel.source);
+        let ledger = self.fates.of(local.unwrap_or(0));
+        ledger.received += 1;
+        let (Some(local), true) = (local, is_time(cancel.ts)) else {
+            let reason = if local.is_none() { RejectReason::Malformed } else { RejectReason::BadTime };
+            ledger.reject(reason);
+            self.set_aside(DeadReason::Rejected(reason), Body::Cancel(*cancel), effects);
+            return;
+        };
+        let mut touched = Touched::new();
+        match self.kept.find(local, cancel.target) {
+            Some(place) if self.kept.get(place).marks.has(Marks::CANCELLED) => {
+                self.fates.of(local).duplicate += 1;
+                return;
+            }
+            Some(place) => {
+                self.fates.of(local).cancelled += 1;
+                self.take_out(place, Marks::CANCELLED, &mut touched);
+            }
+            None if !self.await_trade(local, cancel, effects) => return,
+            None => {}
+        }
+        for (id, _) in self.corrections.get(&(local, cancel.target)).cloned().unwrap_or_default() {
+            if let Some(place) = self.kept.find(local, id) {
+                self.take_out(place, Marks::CANCELLED, &mut touched);
+            }
+        }
+        self.amend(&touched, effects);
+    }
+
+    /// Lets a cancel wait for its trade. Returns false when it does not: a repeat, or too late.
+    fn await_trade(&mut self, local: LocalSource, cancel: &Cancel, effects: &mut Vec<Effect>) -> bool {
+        let sealed = self.is_sealed(self.base_end(cancel.ts));
+        let note = (self.pos, cancel.received);
+        match self.waiting.entry((local, cancel.target)) {
+            btree_map::Entry::Occupied(waiting) if waiting.get().cancel.is_some() => {
+                self.fates.of(local).duplicate += 1;
+                return false;
+            }
+            btree_map::Entry::Occupied(mut waiting) => {
+                let waiting = waiting.get_mut();
+                waiting.cancel = Some(note);
+                waiting.until = waiting.until.max(cancel.ts);
+            }
+            btree_map::Entry::Vacant(_) if sealed => {
+                self.fates.of(local).reject(RejectReason::NoTrade);
+                let reason = DeadReason::Rejected(RejectReason::NoTrade);
+                self.set_aside(reason, Body::Cancel(*cancel), effects);
+                return false;
+            }
+            btree_map::Entry::Vacant(free) => {
+                free.insert(Waiting { until: cancel.ts, cancel: Some(note), replaced: false });
+            }
+        }
+        self.fates.of(local).reject(RejectReason::NoTrade);
+        self.schedule();
+        true
+    }
+
+    pub(super) fn correction(&mut self, correction: &Correction, effects: &mut Vec<Effect>) {
+        let target = correction.target;
+        let mut trade = correction.trade;
+        if trade.id == target {
+            trade.id = target.corrected();
+        }
+        let body = || Body::Correction(*correction);
+        let Some(local) = self.admit(&trade, body, effects) else { return };
+        let Some(at) = self.window_for(trade.ts, body, Some(local), effects) else { return };
+        if let Some(place) = self.kept.find(local, trade.id) {
+            let touched = self.repeat(place, at, &trade, local);
+            self.amend(&touched, effects);
+            return;
+        }
+        let mut touched = Touched::new();
+        let mut marks = Marks::NONE;
+        if let Some(place) = self.kept.find(local, target) {
+            if self.kept.get(place).marks.has(Marks::CANCELLED) {
+                marks = Marks::CANCELLED;
+            }
+            self.take_out(place, Marks::REPLACED, &mut touched);
+        } else {
+            let fresh = Waiting { until: trade.ts, cancel: None, replaced: false };
+            let waiting = self.waiting.entry((local, target)).or_insert(fresh);
+            waiting.replaced = true;
+            waiting.until = waiting.until.max(trade.ts);
+            if waiting.cancel.is_some() {
+                marks = Marks::CANCELLED;
+            }
+            self.schedule();
+        }
+        self.corrections.entry((local, target)).or_default().push((trade.id, trade.ts));
+        for start in self.insert(at, &trade, local, marks) {
+            if !touched.contains(&start) {
+                touched.push(start);
+            }
+        }
+        self.amend(&touched, effects);
+    }
+
+    pub(super) fn venue_bar(&mut self, bar: &VenueBar, effects: &mut Vec<Effect>) {
+        let body = || Body::VenueBar(*bar);
+        let prices = [bar.open, bar.high, bar.low, bar.close];
+        let fault = if bar.width() != Some(self.settings.base())
+            || self.settings.base().start_of(bar.start) != bar.start
+        {
+            Some(RejectReason::UnknownWidth)
+        } else if prices.iter().any(|&price| !is_price(price)) {
+            Some(RejectReason::BadPrice)
+        } else if bar.volume.0 < 0
+            || i128::from(bar.vwap.0.max(bar.high.0)) * i128::from(bar.volume.0) >= NOTIONAL_LIMIT
+        {
+            Some(RejectReason::BadSize)
+        } else {
+            (!is_time(bar.start)).then_some(RejectReason::BadTime)
+        };
+        if let Some(reason) = fault {
+            self.set_aside(DeadReason::Rejected(reason), body(), effects);
+            return;
+        }
+        let Some(at) = self.window_for(bar.start, body, None, effects) else { return };
+        self.base[at].venue = Some(Box::new(*bar));
+        self.amend(&[bar.start], effects);
+        if self.charge.counts(bar.source, bar.start) {
+            self.clock.observe(bar.start, bar.received, &self.settings);
+        }
+    }
+
+    pub(super) fn hand_over(&mut self, source: SourceId, from: Nanos, effects: &mut Vec<Effect>) {
+        self.charge.hand_over(from, source);
+        self.home = self.charge.last();
+        let width = self.settings.base().nanos();
+        let mut touched = Touched::new();
+        for at in 0..self.base.len() {
+            if self.base[at].start.plus(width) > from {
+                self.recount(at, &mut touched);
+            }
+        }
+        self.amend(&touched, effects);
+        self.schedule();
+    }
+
+    /// Sends an entry to the dead letters.
+    pub(super) fn set_aside(&self, reason: DeadReason, body: Body, effects: &mut Vec<Effect>) {
+        effects.push(Effect::DeadLetter(DeadLetter { pos: self.pos, symbol: self.symbol, reason, body }));
+    }
+
+    /// Returns the place of the window in which a kept trade stands.
+    fn window_of(&self, place: Place) -> usize {
+        self.base.iter().position(|window| window.slot == place.slot).expect("kept trades have their window")
+    }
+
+    /// Returns the end of the smallest window that holds a time.
+    pub(super) fn base_end(&self, ts: Nanos) -> Nanos {
+        let width = self.settings.base();
+        width.start_of(ts).plus(width.nanos())
+    }
+
+    /// Adds up a window anew from its trades, after something other than one more trade changed it.
+    fn recount(&mut self, at: usize, touched: &mut Touched) {
+        let window = &mut self.base[at];
+        window.clear();
+        for kept in self.kept.iter(window.slot) {
+            window.add(&kept, self.charge.counts(kept.order.source, kept.order.ts));
+        }
+        if !touched.contains(&window.start) {
+            touched.push(window.start);
+        }
+    }
+}
+
+fn is_price(price: Price) -> bool {
+    0 < price.0 && price.0 < Price::LIMIT
+}
+
+fn is_time(ts: Nanos) -> bool {
+    (Nanos(0)..TIME_LIMIT).contains(&ts)
+}
+
+/// Returns what is wrong with a trade's values.
+#[inline]
+fn value_fault(trade: &Trade) -> Option<RejectReason> {
+    if !is_price(trade.price) {
+        Some(RejectReason::BadPrice)
+    } else if trade.size.0 <= 0
+        || i128::from(trade.price.0) * i128::from(trade.size.0) >= NOTIONAL_LIMIT
+    {
+        Some(RejectReason::BadSize)
+    } else if !is_time(trade.ts) {
+        Some(RejectReason::BadTime)
+    } else {
+        None
+    }
+}

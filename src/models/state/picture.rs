@@ -1,0 +1,100 @@
+//! The state as others may see it.
+
+use super::SymbolState;
+use super::fates::SourceLedger;
+use super::window::{Frame, Life};
+use crate::models::bar::Bar;
+use crate::models::effect::IndicatorPoint;
+use crate::models::indicators::IndicatorValues;
+use crate::models::ledger::Ledger;
+use crate::models::time::Nanos;
+use crate::models::view::{SymbolView, WindowView};
+
+impl SymbolState {
+    /// Returns the fates of all its reports.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let mut sum = Ledger::default();
+        for ledger in self.fates() {
+            sum.merge(&ledger);
+        }
+        sum
+    }
+
+    /// Returns the fates of its reports, by source.
+    #[must_use]
+    pub fn ledgers(&self) -> Vec<SourceLedger> {
+        self.kept.sources().iter().copied().zip(self.fates()).collect()
+    }
+
+    /// Returns the bars in progress, one a width, ascending: those of windows whose end the watermark has not passed.
+    pub fn forming(&self) -> impl Iterator<Item = Option<Bar>> + '_ {
+        (0..self.tracks.len()).map(|at| self.forming_bar(at))
+    }
+
+    /// Returns the indicators as they would be if the forming bar of a width closed now.
+    #[must_use]
+    pub fn preview(&self, at: usize) -> Option<(Bar, IndicatorValues)> {
+        let bar = self.forming_bar(at)?;
+        Some((bar, self.tracks[at].indicators.preview(bar.close)))
+    }
+
+    fn forming_bar(&self, at: usize) -> Option<Bar> {
+        let track = &self.tracks[at];
+        let (start, life): (Nanos, &Life) = if at == 0 {
+            self.base.back().map(|window| (window.start, &window.life))?
+        } else {
+            track.larger.back().map(|window| (window.start, &window.life))?
+        };
+        if life.closed {
+            return None;
+        }
+        let figures = self.figures(at, start)?;
+        let life = Life { coverage: self.coverage(at, start), ..*life };
+        let frame = Frame {
+            symbol: self.symbol,
+            width: track.width,
+            start,
+            seq: track.seq,
+            log_pos: self.pos,
+        };
+        Some(frame.bar(Some(figures), &life, self.tally(at, start)))
+    }
+
+    /// Makes the picture that readers share.
+    #[must_use]
+    pub fn view(&self) -> SymbolView {
+        let windows = (0..self.tracks.len()).map(|at| self.window_view(at)).collect();
+        SymbolView {
+            symbol: self.symbol,
+            pos: self.pos,
+            last: self.newest.map(|newest| newest.trade),
+            reference: self.newest.map(|newest| newest.reference),
+            source: self.home.unwrap_or_default(),
+            watermark: self.watermark(),
+            sealed_until: self.sealed_until,
+            ledger: self.ledger(),
+            windows,
+        }
+    }
+
+    fn window_view(&self, at: usize) -> WindowView {
+        let track = &self.tracks[at];
+        let point = |(start, close, values)| IndicatorPoint {
+            symbol: self.symbol,
+            width: track.width,
+            start,
+            close,
+            vwap: track.newest.filter(|newest| newest.start == start).and_then(|newest| newest.vwap),
+            values,
+            log_pos: track.newest.map_or(0, |newest| newest.log_pos),
+        };
+        WindowView {
+            width: track.width,
+            forming: self.forming_bar(at),
+            closed: track.newest,
+            indicators: track.indicators.latest().map(point),
+            seq: track.seq,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Recovery points: the state as bytes, with everything needed to refuse what is damaged or foreign.
+//!
+//! Layout: magic `TWSP`, version (u16), fingerprint of the settings (u64), CRC-32 of the body (u32), all little-endian,
+//! then the body in postcard.
+
+use super::SymbolState;
+use crate::models::settings::CoreSettings;
+use std::sync::Arc;
+
+const MAGIC: &[u8; 4] = b"TWSP";
+/// Grows whenever the body's form changes.
+const VERSION: u16 = 1;
+const HEADER: usize = 4 + 2 + 8 + 4;
+
+/// Why bytes are no recovery point of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PointError {
+    /// Not a recovery point, or cut short.
+    #[error("not a recovery point")]
+    Malformed,
+    /// Written by another version.
+    #[error("recovery point has version {0}, this is version {VERSION}")]
+    Version(u16),
+    /// Written under settings that give other results.
+    #[error("recovery point was made under other `core` settings")]
+    Settings,
+    /// The checksum differs.
+    #[error("recovery point is damaged")]
+    Damaged,
+}
+
+impl SymbolState {
+    /// Encodes the state.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(4096);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.settings.fingerprint().to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = postcard::to_extend(self, bytes).expect("the state is plain data");
+        let checksum = crc32fast::hash(&bytes[HEADER..]);
+        bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Decodes a state that was made under the same settings.
+    ///
+    /// # Errors
+    /// See [`PointError`]. Another state must then be found; nothing of this one can be used.
+    pub fn decode(bytes: &[u8], settings: Arc<CoreSettings>) -> Result<SymbolState, PointError> {
+        let (header, body) = bytes.split_at_checked(HEADER).ok_or(PointError::Malformed)?;
+        let field = |at: usize| header.get(at..).ok_or(PointError::Malformed);
+        if !header.starts_with(MAGIC) {
+            return Err(PointError::Malformed);
+        }
+        let version = u16::from_le_bytes(first(field(4)?)?);
+        if version != VERSION {
+            return Err(PointError::Version(version));
+        }
+        if u64::from_le_bytes(first(field(6)?)?) != settings.fingerprint() {
+            return Err(PointError::Settings);
+        }
+        if u32::from_le_bytes(first(field(14)?)?) != crc32fast::hash(body) {
+            return Err(PointError::Damaged);
+        }
+        let mut state: SymbolState = postcard::from_bytes(body).map_err(|_| PointError::Damaged)?;
+        state.settings = settings;
+        state.kept.reindex();
+        Ok(state)
+    }
+}
+
+fn first<const N: usize>(bytes: &[u8]) -> Result<[u8; N], PointError> {
+    bytes.first_chunk().copied().ok_or(PointError::Malformed)
+}

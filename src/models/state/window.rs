@@ -1,0 +1,167 @@
+//! One window of one width: what it adds up to, and what has become of its bar.
+
+use super::fates::Counts;
+use super::kept::Kept;
+use crate::models::bar::{Bar, BarState, BarSum, Figures};
+use crate::models::entry::{Position, Updates, VenueBar};
+use crate::models::num::Price;
+use crate::models::symbol::SymbolId;
+use crate::models::time::{Nanos, Width};
+use serde::{Deserialize, Serialize};
+
+/// Reports that a window knows of besides the trades that count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Repeated reports.
+    pub duplicates: u32,
+    /// Trades that cancels or corrections took out.
+    pub cancelled: u32,
+}
+
+impl Tally {
+    /// Adds another.
+    pub fn merge(&mut self, other: Tally) {
+        self.duplicates += other.duplicates;
+        self.cancelled += other.cancelled;
+    }
+}
+
+/// The life of a window's bar.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Life {
+    /// The watermark passed the window's end.
+    pub closed: bool,
+    /// What was published last; `None` when there was no bar, or it became void.
+    pub published: Option<Figures>,
+    /// Coverage published last.
+    pub coverage: f64,
+    /// How many entries changed it after it closed.
+    pub revision: u32,
+    /// Trades that came after the close and still counted.
+    pub late: u32,
+    /// State published last.
+    pub state: BarState,
+}
+
+impl Life {
+    /// A life that begins, in a window that is open still or has closed already.
+    #[must_use]
+    pub const fn new(closed: bool) -> Life {
+        let state = BarState::Forming;
+        Life { closed, published: None, coverage: 1.0, revision: 0, late: 0, state }
+    }
+}
+
+/// A window of the smallest width: the trades enter here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BaseWindow {
+    /// Start, inclusive.
+    pub start: Nanos,
+    /// Where its trades are kept.
+    pub slot: u16,
+    /// Sum over the trades that count.
+    pub sum: BarSum,
+    /// The venue's own bar; counts while no trade makes one.
+    pub venue: Option<Box<VenueBar>>,
+    /// Fates of its trades, by source.
+    pub counts: Counts,
+    /// What else it knows of.
+    pub tally: Tally,
+    /// The life of its bar.
+    pub life: Life,
+}
+
+impl BaseWindow {
+    /// Counts a kept trade, and adds it up if it stands and its source is in charge. Returns true if it was added.
+    #[inline]
+    pub fn add(&mut self, kept: &Kept, in_charge: bool) -> bool {
+        let count = self.counts.of(kept.local);
+        if !kept.marks.stands() {
+            count.cancelled += 1;
+            self.tally.cancelled += 1;
+            false
+        } else if in_charge && kept.updates != Updates::NONE {
+            count.active += 1;
+            self.sum.add(kept.order, kept.price, kept.size, kept.updates);
+            true
+        } else {
+            count.idle += 1;
+            false
+        }
+    }
+
+    /// Forgets its trades, but not its life, before they are counted anew.
+    pub fn clear(&mut self) {
+        self.counts.clear();
+        self.sum = BarSum::EMPTY;
+        self.tally.cancelled = 0;
+    }
+
+    /// Returns what larger windows merge: the trades, or the venue's bar while no trade makes one.
+    #[must_use]
+    pub fn effective(&self) -> BarSum {
+        match &self.venue {
+            Some(bar) if !self.sum.is_bar() => BarSum::of_venue_bar(bar),
+            _ => self.sum,
+        }
+    }
+}
+
+/// A window of a larger width: its sealed part, to which the unsealed windows of the smallest width add.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LargerWindow {
+    /// Start, inclusive.
+    pub start: Nanos,
+    /// Sum over the sealed windows in it.
+    pub sealed: BarSum,
+    /// What the sealed windows in it knew of besides.
+    pub sealed_tally: Tally,
+    /// The life of its bar.
+    pub life: Life,
+}
+
+/// What a published bar needs to know beside its figures.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Whose bar.
+    pub symbol: SymbolId,
+    /// Width of its window.
+    pub width: Width,
+    /// Start of its window.
+    pub start: Nanos,
+    /// Its place among the published bars of its width.
+    pub seq: u64,
+    /// The last entry that changed it.
+    pub log_pos: Position,
+}
+
+impl Frame {
+    /// Puts a bar together. A void one shows the prices it had and counts nothing.
+    #[must_use]
+    pub fn bar(self, figures: Option<Figures>, life: &Life, tally: Tally) -> Bar {
+        let none = Figures { ohlc: [Price(0); 4], volume: 0, vwap: None, trade_count: 0 };
+        let void = life.published.map_or(none, |before| Figures { ohlc: before.ohlc, ..none });
+        let Figures { ohlc: [open, high, low, close], volume, vwap, trade_count } = figures.unwrap_or(void);
+        Bar {
+            symbol: self.symbol,
+            width: self.width,
+            start: self.start,
+            open,
+            high,
+            low,
+            close,
+            volume,
+            vwap,
+            trade_count,
+            state: life.state,
+            revision: life.revision,
+            coverage: life.coverage,
+            late: life.late,
+            duplicates: tally.duplicates,
+            cancelled: tally.cancelled,
+            seq: self.seq,
+            log_pos: self.log_pos,
+        }
+    }
+}
+
