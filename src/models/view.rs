@@ -7,10 +7,11 @@ use super::ledger::Ledger;
 use super::num::{Price, Size};
 use super::symbol::SymbolId;
 use super::time::{Nanos, Width};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The newest trade of a symbol, by event time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastTrade {
     /// Event time.
     pub ts: Nanos,

@@ -1,8 +1,8 @@
 //! Windows close, are amended and sealed as the watermark moves.
 
+use super::SymbolState;
 use super::fates::{Orphans, settle};
 use super::window::{BaseWindow, Frame, LargerWindow, Life, Tally};
-use super::SymbolState;
 use crate::models::bar::{BarState, BarSum, Figures};
 use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use crate::models::entry::{Body, Cancel};
@@ -25,9 +25,7 @@ impl SymbolState {
         let mut closing: SmallVec<[(Nanos, usize, Nanos); 8]> = SmallVec::new();
         let width = self.tracks[0].width.nanos();
         let ended = self.base.iter().take_while(|window| window.start.plus(width) <= watermark);
-        closing.extend(
-            ended.filter(|window| !window.life.closed).map(|w| (w.start.plus(width), 0, w.start)),
-        );
+        closing.extend(ended.filter(|window| !window.life.closed).map(|w| (w.start.plus(width), 0, w.start)));
         for (at, track) in self.tracks.iter().enumerate().skip(1) {
             let width = track.width.nanos();
             let ended = track.larger.iter().take_while(|window| window.start.plus(width) <= watermark);
@@ -42,7 +40,9 @@ impl SymbolState {
     }
 
     fn close(&mut self, track: usize, start: Nanos, effects: &mut Vec<Effect>) {
-        if track == 0 && let Some(at) = self.window_at(start) {
+        if track == 0
+            && let Some(at) = self.window_at(start)
+        {
             self.kept.shrink(self.base[at].slot);
         }
         let figures = self.figures(track, start);
@@ -60,7 +60,8 @@ impl SymbolState {
     pub(super) fn amend(&mut self, touched: &[Nanos], effects: &mut Vec<Effect>) {
         for track in 0..self.tracks.len() {
             let width = self.tracks[track].width;
-            let mut starts: SmallVec<[Nanos; 4]> = touched.iter().map(|&start| width.start_of(start)).collect();
+            let mut starts: SmallVec<[Nanos; 4]> =
+                touched.iter().map(|&start| width.start_of(start)).collect();
             starts.sort_unstable();
             starts.dedup();
             for start in starts {
@@ -202,9 +203,8 @@ impl SymbolState {
             return;
         }
         let (tracks, frontier) = (&self.tracks, self.sealed_until);
-        let open = |start: Nanos| {
-            tracks.iter().any(|t| t.width.start_of(start).plus(t.width.nanos()) > frontier)
-        };
+        let open =
+            |start: Nanos| tracks.iter().any(|t| t.width.start_of(start).plus(t.width.nanos()) > frontier);
         let settled: Vec<Orphans> = self.fates.orphans.extract_if(.., |o| !open(o.start)).collect();
         for orphans in settled {
             orphans.settle(self.fates.of(orphans.local), orphans.counted);
@@ -334,7 +334,8 @@ impl SymbolState {
     }
 
     fn trades_make_bar(&self, track: usize, start: Nanos) -> bool {
-        let sealed = self.larger_at(track, start).is_some_and(|at| self.tracks[track].larger[at].sealed.is_bar());
+        let sealed =
+            self.larger_at(track, start).is_some_and(|at| self.tracks[track].larger[at].sealed.is_bar());
         sealed || self.base_within(track, start).any(|window| window.effective().is_bar())
     }
 
@@ -342,8 +343,8 @@ impl SymbolState {
     pub(super) fn fates(&self) -> Vec<Ledger> {
         let mut ledgers = self.fates.finals();
         for window in &self.base {
-            let makes_bar = window.sum.is_bar()
-                || (window.venue.is_none() && self.counts_in_larger(window.start));
+            let makes_bar =
+                window.sum.is_bar() || (window.venue.is_none() && self.counts_in_larger(window.start));
             for (local, count) in window.counts.iter() {
                 settle(&mut ledgers[usize::from(local)], count, makes_bar);
             }

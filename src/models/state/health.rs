@@ -132,7 +132,8 @@ mod tests {
         assert!(charge.counts(A, Nanos(5)));
         charge.hand_over(Nanos(10), A);
         charge.hand_over(Nanos(20), B);
-        let table = [(5, A, true), (5, B, true), (10, A, true), (19, B, false), (20, A, false), (20, B, true)];
+        let table =
+            [(5, A, true), (5, B, true), (10, A, true), (19, B, false), (20, A, false), (20, B, true)];
         for (ts, source, counts) in table {
             assert_eq!(charge.counts(source, Nanos(ts)), counts, "{ts} {source:?}");
         }

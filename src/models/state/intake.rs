@@ -5,7 +5,7 @@ use super::window::{BaseWindow, LargerWindow, Life, Tally};
 use super::{Newest, SymbolState, Touched, Waiting};
 use crate::models::bar::BarSum;
 use crate::models::effect::{DeadLetter, DeadReason, Effect};
-use crate::models::entry::{Body, Cancel, Correction, SourceId, Trade, TradeId, Updates, VenueBar};
+use crate::models::entry::{Body, Cancel, Correction, SourceId, Trade, TradeId, VenueBar};
 use crate::models::ledger::RejectReason;
 use crate::models::num::{NOTIONAL_LIMIT, Price};
 use crate::models::time::{DAY, Nanos};
@@ -436,9 +436,7 @@ fn is_time(ts: Nanos) -> bool {
 fn value_fault(trade: &Trade) -> Option<RejectReason> {
     if !is_price(trade.price) {
         Some(RejectReason::BadPrice)
-    } else if trade.size.0 <= 0
-        || i128::from(trade.price.0) * i128::from(trade.size.0) >= NOTIONAL_LIMIT
-    {
+    } else if trade.size.0 <= 0 || i128::from(trade.price.0) * i128::from(trade.size.0) >= NOTIONAL_LIMIT {
         Some(RejectReason::BadSize)
     } else if !is_time(trade.ts) {
         Some(RejectReason::BadTime)

@@ -15,6 +15,8 @@ mod intake;
 mod kept;
 mod picture;
 mod point;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use super::bar::{Bar, TradeOrder};

@@ -51,13 +51,8 @@ impl SymbolState {
         }
         let figures = self.figures(at, start)?;
         let life = Life { coverage: self.coverage(at, start), ..*life };
-        let frame = Frame {
-            symbol: self.symbol,
-            width: track.width,
-            start,
-            seq: track.seq,
-            log_pos: self.pos,
-        };
+        let frame =
+            Frame { symbol: self.symbol, width: track.width, start, seq: track.seq, log_pos: self.pos };
         Some(frame.bar(Some(figures), &life, self.tally(at, start)))
     }
 
