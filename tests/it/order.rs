@@ -102,11 +102,7 @@ fn assert_order_does_not_matter(name: &str, trades: &[Trade], disorder: Disorder
     let clean = run(&log(left.iter().copied().map(Body::Trade)), &settings);
     let outcome = run(&log(disturbed.iter().copied()), &settings);
     assert!(!clean.bars.is_empty(), "{name}: nothing was compared");
-    assert!(
-        clean.digest() == outcome.digest(),
-        "{name} {disorder:?}: {:#?}",
-        differences(&clean, &outcome)
-    );
+    assert!(clean.digest() == outcome.digest(), "{name} {disorder:?}: {:#?}", differences(&clean, &outcome));
     assert_eq!((clean.ledger.residue(), outcome.ledger.residue()), (0, 0), "{name} {disorder:?}");
     assert_eq!(outcome.ledger.late, 0, "{name} {disorder:?}");
     assert_eq!(outcome.ledger.in_bars, clean.ledger.in_bars, "{name} {disorder:?}");

@@ -185,8 +185,7 @@ fn mids_of_quotes() -> Option<BTreeMap<String, BTreeMap<Nanos, Mids>>> {
         assert_eq!(sum % 2, 0, "nine decimals hold every mid exactly");
         let mid = Price(sum / 2);
         let minutes = by_symbol.entry(row[1].clone()).or_default();
-        let (prices, count) =
-            minutes.entry(Nanos(ts.0 - ts.0.rem_euclid(MINUTE))).or_insert(([mid; 4], 0));
+        let (prices, count) = minutes.entry(Nanos(ts.0 - ts.0.rem_euclid(MINUTE))).or_insert(([mid; 4], 0));
         *prices = [prices[0], prices[1].max(mid), prices[2].min(mid), mid];
         *count += 1;
     }
@@ -206,7 +205,8 @@ fn currency_minutes_equal_those_of_the_quotes() {
             .map(|(start, bar)| (*start, ([bar.open, bar.high, bar.low, bar.close], bar.trade_count)))
             .collect();
         assert!(ours == minutes, "{symbol}: our minutes differ from those of the quotes");
-        let volume_is_count = |bar: &Bar| bar.volume == i128::from(bar.trade_count) * i128::from(Scale::SIZE.factor());
+        let volume_is_count =
+            |bar: &Bar| bar.volume == i128::from(bar.trade_count) * i128::from(Scale::SIZE.factor());
         assert!(bars.values().all(volume_is_count), "{symbol}: every mid has size 1");
     }
 }

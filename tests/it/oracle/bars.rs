@@ -1,6 +1,6 @@
 //! Bars of the model: every window of every width, added up from scratch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tickwire::models::bar::TradeOrder;
 use tickwire::models::entry::{SourceId, Trade, TradeId, VenueBar};
 use tickwire::models::num::Price;
@@ -24,7 +24,8 @@ struct Part {
     ends: Option<(Price, Price)>,
     extremes: Option<(Price, Price)>,
     volume: i128,
-    notional: i128,
+    /// `None` where the venue gives no mean price: then nobody knows the one of the window.
+    notional: Option<i128>,
     count: u64,
 }
 
@@ -38,8 +39,7 @@ pub fn all(
     let mut bars = BTreeMap::new();
     let parts = parts(trades, venue_bars, base);
     for &width in &settings.widths {
-        let starts: std::collections::BTreeSet<Nanos> =
-            parts.iter().map(|part| width.start_of(part.order.0)).collect();
+        let starts: BTreeSet<Nanos> = parts.iter().map(|part| width.start_of(part.order.0)).collect();
         for start in starts {
             let within: Vec<&Part> =
                 parts.iter().filter(|part| width.start_of(part.order.0) == start).collect();
@@ -57,7 +57,12 @@ fn has_own_bar(trades: &[Trade], start: Nanos, base: Width) -> bool {
 }
 
 /// True when a venue's bar stands for the trades of the window.
-pub fn is_venues(trades: &[Trade], venue_bars: &BTreeMap<Nanos, VenueBar>, start: Nanos, base: Width) -> bool {
+pub fn is_venues(
+    trades: &[Trade],
+    venue_bars: &BTreeMap<Nanos, VenueBar>,
+    start: Nanos,
+    base: Width,
+) -> bool {
     venue_bars.contains_key(&start) && !has_own_bar(trades, start, base)
 }
 
@@ -73,7 +78,7 @@ fn parts(trades: &[Trade], venue_bars: &BTreeMap<Nanos, VenueBar>, base: Width) 
                 ends: updates.open_close().then_some((price, price)),
                 extremes: updates.high_low().then_some((price, price)),
                 volume: if counts { i128::from(size.0) } else { 0 },
-                notional: if counts { i128::from(price.0) * i128::from(size.0) } else { 0 },
+                notional: Some(if counts { i128::from(price.0) * i128::from(size.0) } else { 0 }),
                 count: u64::from(counts),
             }
         })
@@ -85,7 +90,7 @@ fn parts(trades: &[Trade], venue_bars: &BTreeMap<Nanos, VenueBar>, base: Width) 
             ends: Some((bar.open, bar.close)),
             extremes: Some((bar.high, bar.low)),
             volume: i128::from(bar.volume.0),
-            notional: i128::from(bar.vwap.0) * i128::from(bar.volume.0),
+            notional: (bar.vwap.0 != 0).then(|| i128::from(bar.vwap.0) * i128::from(bar.volume.0)),
             count: u64::from(bar.trade_count),
         });
     }
@@ -99,11 +104,11 @@ fn add_up(parts: &[&Part]) -> Option<ModelBar> {
     let high = parts.iter().filter_map(|part| part.extremes).map(|extremes| extremes.0).max()?;
     let low = parts.iter().filter_map(|part| part.extremes).map(|extremes| extremes.1).min()?;
     let volume: i128 = parts.iter().map(|part| part.volume).sum();
-    let notional: i128 = parts.iter().map(|part| part.notional).sum();
+    let notional: Option<i128> = parts.iter().map(|part| part.notional).sum();
     Some(ModelBar {
         ohlc: [open, high, low, close],
         volume,
-        vwap: half_even(notional, volume),
+        vwap: notional.and_then(|notional| half_even(notional, volume)),
         trade_count: parts.iter().map(|part| part.count).sum(),
     })
 }

@@ -13,17 +13,20 @@ pub struct Clock {
     pub frontier: Nanos,
 }
 
-/// Derives the clock by hearing every entry again.
-pub fn after(entries: &[Entry], settings: &CoreSettings) -> Clock {
+/// An event time, and when it was received.
+pub type Heard = (Nanos, Nanos);
+
+/// Derives the clock by hearing every entry again. `heard` holds what each entry tells of event time: reports that are
+/// set aside, or whose source is not in charge, tell nothing.
+pub fn after(entries: &[Entry], heard: &[Option<Heard>], settings: &CoreSettings) -> Clock {
     let mut newest: Option<Nanos> = None;
     let mut candidate: Option<Nanos> = None;
-    let mut marks: BTreeMap<SourceId, Nanos> = BTreeMap::new();
+    let mut marked: Option<Nanos> = None;
     let mut clock = Clock { watermark: Nanos::MIN, frontier: Nanos::MIN };
     for (at, entry) in entries.iter().enumerate() {
         let home = home(&entries[..=at]);
-        let marked = last_mark(&marks, home);
-        if let Some((ts, received)) = event_time(&entry.body, settings) {
-            let known = newest.into_iter().chain(marked).max();
+        if let Some((ts, received)) = heard[at] {
+            let known = newest.max(marked);
             let far = |known: Nanos| ts > known.plus(settings.horizon);
             let believed = if received != Nanos::MIN {
                 Some(ts.min(received.plus(settings.future_tolerance)))
@@ -35,34 +38,19 @@ pub fn after(entries: &[Entry], settings: &CoreSettings) -> Clock {
                 candidate = Some(ts);
                 None
             };
-            newest = newest.into_iter().chain(believed).max();
+            newest = newest.max(believed);
         }
         if let Body::ClockMark { source, time } = entry.body {
-            let mark = marks.entry(source).or_insert(time);
-            *mark = time.max(*mark);
+            if source == SourceId::ANY || Some(source) == home {
+                marked = marked.max(Some(time));
+            }
         }
-        let known = newest.into_iter().chain(last_mark(&marks, home)).max();
-        if let Some(known) = known {
+        if let Some(known) = newest.max(marked) {
             clock.watermark = clock.watermark.max(known.plus(-settings.lateness));
         }
         clock.frontier = clock.frontier.max(frontier(&entries[..=at], home, clock.watermark, settings));
     }
     clock
-}
-
-/// Returns the event time that an entry tells, and when it was received. Rejected reports tell none.
-fn event_time(body: &Body, settings: &CoreSettings) -> Option<(Nanos, Nanos)> {
-    match body {
-        Body::Trade(trade) => super::model::fault(trade).is_none().then_some((trade.ts, trade.received)),
-        Body::Correction(correction) => {
-            let trade = &correction.trade;
-            super::model::fault(trade).is_none().then_some((trade.ts, trade.received))
-        }
-        Body::Cancel(cancel) => Some((cancel.ts, cancel.received)),
-        Body::Quote(quote) => Some((quote.ts, quote.received)),
-        Body::VenueBar(bar) => (bar.width() == Some(settings.base())).then_some((bar.start, bar.received)),
-        Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
-    }
 }
 
 /// Returns the symbol's source: the one in charge last, else the first that reported.
@@ -78,11 +66,6 @@ pub fn turns(entries: &[Entry]) -> BTreeMap<Nanos, SourceId> {
         _ => None,
     };
     entries.iter().filter_map(turn).collect()
-}
-
-fn last_mark(marks: &BTreeMap<SourceId, Nanos>, home: Option<SourceId>) -> Option<Nanos> {
-    let of = |source| marks.get(&source).copied();
-    of(SourceId::ANY).max(home.and_then(of))
 }
 
 /// Returns the stretches of the source that are missing: gaps less what was filled after them.
@@ -116,7 +99,8 @@ fn holes(entries: &[Entry], home: Option<SourceId>) -> Vec<(Nanos, Nanos)> {
 pub fn coverage(entries: &[Entry], home: Option<SourceId>, start: Nanos, width: Width) -> f64 {
     let end = start.plus(width.nanos());
     let holes = holes(entries, home);
-    let mut borders: Vec<Nanos> = holes.iter().flat_map(|&(from, to)| [from, to]).chain([start, end]).collect();
+    let mut borders: Vec<Nanos> =
+        holes.iter().flat_map(|&(from, to)| [from, to]).chain([start, end]).collect();
     borders.retain(|border| (start..=end).contains(border));
     borders.sort();
     let whole = |from: Nanos| !holes.iter().any(|hole| (hole.0..hole.1).contains(&from));

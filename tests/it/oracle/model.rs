@@ -4,18 +4,23 @@
 //! scratch at each step: the clock from all entries so far, the bars from all reports so far.
 
 use super::bars::{self, ModelBar};
-use super::clock::{self, Clock};
+use super::clock::{self, Clock, Heard};
 use super::indicators;
 use crate::support::outcome::Window;
 use std::collections::BTreeMap;
 use tickwire::models::bar::BarState;
 use tickwire::models::effect::DeadReason;
-use tickwire::models::entry::{Body, Cancel, Correction, Entry, Position, SourceId, Trade, TradeId, VenueBar};
+use tickwire::models::entry::{
+    Body, Cancel, Correction, Entry, Position, SourceId, Trade, TradeId, VenueBar,
+};
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::{Ledger, RejectReason};
 use tickwire::models::num::{NOTIONAL_LIMIT, Price, Scale};
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::time::Nanos;
+
+/// Who reported a trade, and under which id.
+type Identity = (SourceId, TradeId);
 
 /// What became of a report, where that is no question of bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +42,10 @@ struct Report {
     fate: Fate,
     /// The trade it reports; a cancel reports none. A correction's stands under the id it is kept by.
     trade: Option<Trade>,
-    /// What a cancel takes out, or a correction replaces.
-    target: Option<(SourceId, TradeId)>,
+    /// What a cancel takes out.
+    target: Option<Identity>,
     /// The time that says when it is sealed.
     ts: Nanos,
-    is_cancel: bool,
     /// An explicit cancel took it out.
     cancelled: bool,
     /// A correction took its place.
@@ -51,7 +55,7 @@ struct Report {
 }
 
 impl Report {
-    fn identity(&self) -> Option<(SourceId, TradeId)> {
+    fn identity(&self) -> Option<Identity> {
         self.trade.map(|trade| (trade.source, trade.id))
     }
 
@@ -77,8 +81,12 @@ pub struct Published {
 pub struct Model {
     settings: CoreSettings,
     entries: Vec<Entry>,
+    /// What each entry tells of event time.
+    heard: Vec<Option<Heard>>,
     clock: Clock,
     reports: Vec<Report>,
+    /// What was corrected, and what stands for it.
+    corrections: Vec<(Identity, Identity)>,
     venue_bars: BTreeMap<Nanos, VenueBar>,
     pub published: BTreeMap<Window, Published>,
     /// Position and reason of everything set aside, in the order it was.
@@ -87,12 +95,24 @@ pub struct Model {
 }
 
 /// Says what is wrong with a trade's numbers.
-pub fn fault(trade: &Trade) -> Option<RejectReason> {
+fn fault(trade: &Trade) -> Option<RejectReason> {
     if trade.price.0 <= 0 || trade.price.0 >= Price::LIMIT {
         return Some(RejectReason::BadPrice);
     }
     let notional = i128::from(trade.price.0) * i128::from(trade.size.0);
-    (trade.size.0 <= 0 || notional >= NOTIONAL_LIMIT).then_some(RejectReason::BadSize)
+    if trade.size.0 <= 0 || notional >= NOTIONAL_LIMIT {
+        return Some(RejectReason::BadSize);
+    }
+    (trade.ts.0 < 0).then_some(RejectReason::BadTime)
+}
+
+/// True for entries that change what is known of the source's health in a window that ends then.
+fn touches(body: &Body, end: Nanos) -> bool {
+    match body {
+        Body::Gap(_) => true,
+        Body::SourceInCharge { from, .. } => end > *from,
+        _ => false,
+    }
 }
 
 impl Model {
@@ -100,8 +120,10 @@ impl Model {
         Model {
             settings: settings.clone(),
             entries: Vec::new(),
-            clock: clock::after(&[], settings),
+            heard: Vec::new(),
+            clock: clock::after(&[], &[], settings),
             reports: Vec::new(),
+            corrections: Vec::new(),
             venue_bars: BTreeMap::new(),
             published: BTreeMap::new(),
             dead_letters: Vec::new(),
@@ -121,8 +143,9 @@ impl Model {
         }
         self.entries.push(entry);
         self.charge();
+        self.heard.push(self.hear(entry));
         self.amend(entry, &before);
-        self.clock = clock::after(&self.entries, &self.settings);
+        self.clock = clock::after(&self.entries, &self.heard, &self.settings);
         self.close(self.clock.watermark, entry.pos);
         self.seal();
     }
@@ -130,6 +153,27 @@ impl Model {
     /// Ends the input: every window closes.
     pub fn finish(&mut self, pos: Position) {
         self.close(Nanos::MAX, pos);
+    }
+
+    /// Says what the entry, already judged, tells of event time.
+    fn hear(&self, entry: Entry) -> Option<Heard> {
+        let turns = clock::turns(&self.entries);
+        let in_charge = |source: SourceId, ts: Nanos| {
+            turns.range(..=ts).next_back().is_none_or(|(_, charged)| *charged == source)
+        };
+        match entry.body {
+            Body::Trade(trade) | Body::Correction(Correction { trade, .. }) => {
+                let kept = |report: &Report| report.pos == entry.pos && report.fate == Fate::Kept;
+                let counts = self.reports.iter().any(kept) && in_charge(trade.source, trade.ts);
+                counts.then_some((trade.ts, trade.received))
+            }
+            Body::VenueBar(bar) => {
+                let kept = !self.dead_letters.iter().any(|(pos, _)| *pos == entry.pos);
+                (kept && in_charge(bar.source, bar.start)).then_some((bar.start, bar.received))
+            }
+            Body::Quote(quote) => Some((quote.ts, quote.received)),
+            Body::Cancel(_) | Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
+        }
     }
 
     fn is_sealed(&self, ts: Nanos) -> bool {
@@ -149,7 +193,6 @@ impl Model {
             trade: None,
             target: None,
             ts,
-            is_cancel: false,
             cancelled: false,
             replaced: false,
             in_charge: true,
@@ -159,7 +202,7 @@ impl Model {
     }
 
     /// Judges a trade, or the trade of a correction of `target`.
-    fn trade(&mut self, pos: Position, trade: Trade, target: Option<(SourceId, TradeId)>) {
+    fn trade(&mut self, pos: Position, trade: Trade, target: Option<Identity>) {
         if let Some(reason) = fault(&trade) {
             self.report(pos, trade.ts, Fate::Rejected(reason));
             return;
@@ -177,27 +220,35 @@ impl Model {
         }
         let report = self.report(pos, trade.ts, Fate::Kept);
         report.trade = Some(trade);
-        report.target = target;
+        self.correct(target, trade);
         self.link();
     }
 
+    /// Notes that a trade stands for another one.
+    fn correct(&mut self, target: Option<Identity>, by: Trade) {
+        if let Some(target) = target {
+            self.corrections.push((target, (by.source, by.id)));
+        }
+    }
+
     /// Judges a report of a trade that is known: the same again, or another version of it.
-    fn repeat(&mut self, at: usize, pos: Position, trade: Trade, target: Option<(SourceId, TradeId)>) {
+    fn repeat(&mut self, at: usize, pos: Position, trade: Trade, target: Option<Identity>) {
         let rank = |trade: &Trade| (trade.seq, trade.ts, trade.price, trade.size, trade.updates.bits());
         let known = self.reports[at];
         let old = known.trade.expect("what has an identity has a trade");
         if rank(&old) != rank(&trade) {
             self.num_conflicts += 1;
         }
-        if rank(&old) >= rank(&trade) {
-            self.report(pos, trade.ts, Fate::Duplicate);
-            return;
+        let wins = rank(&old) < rank(&trade);
+        if wins {
+            self.reports[at].fate = Fate::Duplicate;
         }
-        self.reports[at].fate = Fate::Duplicate;
-        let report = self.report(pos, trade.ts, Fate::Kept);
-        report.trade = Some(trade);
-        report.target = target.or(known.target);
-        (report.cancelled, report.replaced) = (known.cancelled, known.replaced);
+        let report = self.report(pos, trade.ts, if wins { Fate::Kept } else { Fate::Duplicate });
+        if wins {
+            report.trade = Some(trade);
+            (report.cancelled, report.replaced) = (known.cancelled, known.replaced);
+        }
+        self.correct(target, trade);
         self.link();
     }
 
@@ -210,90 +261,73 @@ impl Model {
     }
 
     fn cancel(&mut self, pos: Position, cancel: Cancel) {
-        let target = Some((cancel.source, cancel.target));
-        let is_first = !self.reports.iter().any(|other| {
-            let stands = match other.fate {
-                Fate::Cancelled => self.finds(target),
-                Fate::NoTrade => !other.sealed,
-                _ => false,
-            };
-            other.is_cancel && other.target == target && stands && !self.is_forgotten(other)
-        });
-        let fate = match (is_first, self.finds(target), self.is_sealed(cancel.ts)) {
-            (false, ..) => Fate::Duplicate,
-            (true, false, true) => Fate::Rejected(RejectReason::NoTrade),
-            (true, ..) => Fate::NoTrade,
+        let target = (cancel.source, cancel.target);
+        let waits =
+            |other: &Report| other.fate == Fate::NoTrade && !other.sealed && other.target == Some(target);
+        let fate = match self.known(target) {
+            Some(known) if known.cancelled => Fate::Duplicate,
+            Some(_) => Fate::NoTrade,
+            None if self.reports.iter().any(waits) => Fate::Duplicate,
+            None if self.is_sealed(cancel.ts) => Fate::Rejected(RejectReason::NoTrade),
+            None => Fate::NoTrade,
         };
-        let report = self.report(pos, cancel.ts, fate);
-        report.target = target;
-        report.is_cancel = true;
+        self.report(pos, cancel.ts, fate).target = Some(target);
         self.link();
     }
 
-    /// True when a cancel or a correction finds something to act on.
-    fn finds(&self, target: Option<(SourceId, TradeId)>) -> bool {
-        self.reports.iter().any(|report| {
-            report.is_known() && !report.is_cancel && (report.identity() == target || report.target == target)
-        })
+    /// Returns the kept trade of this identity, if it is not sealed.
+    fn known(&self, identity: Identity) -> Option<&Report> {
+        self.reports.iter().find(|report| report.is_known() && report.identity() == Some(identity))
     }
 
-    /// True for a cancel whose trade was sealed since: what it cancelled is not what is known by that id now.
-    fn is_forgotten(&self, cancel: &Report) -> bool {
-        cancel.fate == Fate::Cancelled
-            && !self.reports.iter().any(|report| {
-                report.is_known()
-                    && report.cancelled
-                    && (report.identity() == cancel.target || report.target == cancel.target)
-            })
-    }
-
-    /// Lets cancels and corrections act on what they name, whichever came first.
+    /// Lets cancels and corrections act on what they name, whichever came first, until nothing more follows.
     fn link(&mut self) {
-        for at in 0..self.reports.len() {
-            let acting = self.reports[at];
-            let Some(target) = acting.target else { continue };
-            if acting.is_cancel && acting.fate == Fate::NoTrade && !acting.sealed {
-                let mut found = false;
-                for report in self.reports.iter_mut().filter(|report| report.is_known()) {
-                    if !report.is_cancel
-                        && (report.identity() == Some(target) || report.target == Some(target))
-                    {
-                        report.cancelled = true;
-                        found = true;
-                    }
-                }
-                if found {
-                    self.reports[at].fate = Fate::Cancelled;
-                }
-            } else if !acting.is_cancel && acting.is_known() {
-                for report in self.reports.iter_mut().filter(|report| report.is_known()) {
-                    if report.identity() == Some(target) {
-                        report.replaced = true;
-                    }
-                }
+        let mut replaced = Vec::new();
+        for &(target, by) in &self.corrections {
+            if self.known(by).is_some() {
+                replaced.push(target);
             }
         }
-        self.spread_cancels();
-    }
-
-    /// An explicit cancel of a trade holds for its correction too, and the other way for a trade that comes later.
-    fn spread_cancels(&mut self) {
-        let cancelled: Vec<(SourceId, TradeId)> = self
-            .reports
-            .iter()
-            .filter(|report| report.is_known() && report.cancelled)
-            .filter_map(Report::identity)
-            .collect();
-        for report in self.reports.iter_mut().filter(|report| report.is_known()) {
-            if report.target.is_some_and(|target| cancelled.contains(&target)) {
-                report.cancelled = true;
+        let mut cancelled = Vec::new();
+        for report in &mut self.reports {
+            let waits = report.fate == Fate::NoTrade && !report.sealed;
+            cancelled.extend(report.target.filter(|_| waits));
+            cancelled.extend(report.identity().filter(|_| report.is_known() && report.cancelled));
+        }
+        // A cancel of a trade holds for its corrections, for theirs, and so on.
+        loop {
+            let follows = |&&(target, by): &&(Identity, Identity)| {
+                cancelled.contains(&target) && !cancelled.contains(&by)
+            };
+            let Some(&(_, by)) = self.corrections.iter().find(follows) else { break };
+            cancelled.push(by);
+        }
+        for at in 0..self.reports.len() {
+            let report = &mut self.reports[at];
+            if let Some(identity) = report.identity().filter(|_| report.is_known()) {
+                report.replaced |= replaced.contains(&identity);
+                report.cancelled |= cancelled.contains(&identity);
+            }
+        }
+        for at in 0..self.reports.len() {
+            let report = self.reports[at];
+            let waits = report.fate == Fate::NoTrade && !report.sealed;
+            if waits && report.target.is_some_and(|target| self.known(target).is_some()) {
+                self.reports[at].fate = Fate::Cancelled;
             }
         }
     }
 
     fn venue_bar(&mut self, pos: Position, bar: VenueBar) {
+        let rejected = |reason| Some(DeadReason::Rejected(reason));
+        let prices = [bar.open, bar.high, bar.low, bar.close];
+        let notional = i128::from(bar.high.0) * i128::from(bar.volume.0);
         let reason = if bar.width() != Some(self.settings.base()) {
-            Some(DeadReason::Rejected(RejectReason::UnknownWidth))
+            rejected(RejectReason::UnknownWidth)
+        } else if prices.iter().any(|price| price.0 <= 0 || price.0 >= Price::LIMIT) {
+            rejected(RejectReason::BadPrice)
+        } else if bar.volume.0 < 0 || notional >= NOTIONAL_LIMIT {
+            rejected(RejectReason::BadSize)
         } else if self.is_sealed(bar.start) {
             Some(DeadReason::Late)
         } else {
@@ -345,11 +379,9 @@ impl Model {
             }
             let bar = after.get(&window);
             let known = self.published.get(&window);
-            let coverage = match known {
-                Some(known) if !matches!(entry.body, Body::Gap(_)) => known.coverage,
-                _ => clock::coverage(&self.entries, home, start, width),
-            };
-            if bar == before.get(&window) && known.is_none_or(|known| known.coverage == coverage) {
+            let coverage = clock::coverage(&self.entries, home, start, width);
+            let covers_anew = bar.is_some() && known.is_some_and(|known| known.coverage != coverage);
+            if bar == before.get(&window) && !(covers_anew && touches(&entry.body, end)) {
                 continue;
             }
             let published = Published {
@@ -389,7 +421,7 @@ impl Model {
                 continue;
             }
             self.reports[at].sealed = true;
-            if report.is_cancel && report.fate == Fate::NoTrade {
+            if report.fate == Fate::NoTrade {
                 self.dead_letters.push((report.pos, DeadReason::Rejected(RejectReason::NoTrade)));
             }
         }
@@ -419,9 +451,8 @@ impl Model {
     fn is_in_a_bar(&self, report: &Report, standing: &[Trade], bars: &BTreeMap<Window, ModelBar>) -> bool {
         let Some(trade) = report.trade else { return false };
         let base = self.settings.base();
-        let in_window = |width: &tickwire::models::time::Width| {
-            bars.contains_key(&(*width, width.start_of(trade.ts)))
-        };
+        let in_window =
+            |width: &tickwire::models::time::Width| bars.contains_key(&(*width, width.start_of(trade.ts)));
         report.in_charge
             && trade.updates.bits() != 0
             && !bars::is_venues(standing, &self.venue_bars, base.start_of(trade.ts), base)

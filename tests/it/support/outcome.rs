@@ -53,10 +53,7 @@ impl Outcome {
     pub fn digest(&self) -> Vec<String> {
         let bars = self.bars.values().map(|bar| {
             let Bar { width, start, open, high, low, close, volume, vwap, trade_count, .. } = *bar;
-            format!(
-                "{width} {} {open:?} {high:?} {low:?} {close:?} {volume} {vwap:?} {trade_count}",
-                start.0
-            )
+            format!("{width} {} {open:?} {high:?} {low:?} {close:?} {volume} {vwap:?} {trade_count}", start.0)
         });
         let indicators = self.indicators.values().map(|point| {
             let values = named(&point.values).map(|(_, value)| value.map(f64::to_bits));
@@ -104,7 +101,7 @@ pub fn run(entries: &[Entry], settings: &Arc<CoreSettings>) -> Outcome {
     let mut state = core(settings);
     let mut effects = Vec::new();
     state.apply(entries, &mut effects);
-    state.finish(entries.last().map_or(1, |entry| entry.pos + 1), &mut effects);
+    state.finish(&mut effects);
     let mut outcome = Outcome { ledger: state.ledger(), ..Outcome::default() };
     outcome.extend(&effects);
     outcome

@@ -20,10 +20,8 @@ pub struct Recording {
 
 /// Returns the path of a file of the shared data, if it is there; else says what is skipped.
 pub fn path(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("TICKWIRE_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("TICKWIRE_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
     let path = folder.join("data").join(name);
     if path.is_file() {
         return Some(path);
