@@ -1,8 +1,8 @@
 //! Windows close, are amended and sealed as the watermark moves.
 
-use super::SymbolState;
 use super::fates::{Orphans, settle};
 use super::window::{BaseWindow, Frame, LargerWindow, Life, Tally};
+use super::{SymbolState, Waiting};
 use crate::models::bar::{BarState, BarSum, Figures};
 use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use crate::models::entry::{Body, Cancel};
@@ -191,7 +191,11 @@ impl SymbolState {
             track.indicators.seal(track.width.start_of(frontier));
         }
         self.settle_orphans();
-        self.corrections.retain(|_, trades| trades.iter().any(|&(_, ts)| ts >= frontier));
+        let kept = &self.kept;
+        self.corrections.retain(|&(local, _), ids| {
+            ids.retain(|&id| kept.find(local, id).is_some());
+            !ids.is_empty()
+        });
         self.charge.prune(frontier);
         let oldest = self.tracks.iter().map(|track| track.width.start_of(frontier)).min();
         self.gaps.prune(oldest.unwrap_or(frontier));
@@ -221,15 +225,14 @@ impl SymbolState {
         let frontier = self.sealed_until;
         let gone: Vec<_> = self
             .waiting
-            .extract_if(.., |_, waiting| base.start_of(waiting.until).plus(base.nanos()) <= frontier)
+            .extract_if(.., |_, waiting| base.start_of(waiting.ts).plus(base.nanos()) <= frontier)
             .collect();
         for ((local, target), waiting) in gone {
-            if let Some((pos, received)) = waiting.cancel {
-                let source = self.kept.sources()[usize::from(local)];
-                let body = Body::Cancel(Cancel { ts: waiting.until, received, target, source });
-                let reason = DeadReason::Rejected(RejectReason::NoTrade);
-                effects.push(Effect::DeadLetter(DeadLetter { pos, symbol: self.symbol, reason, body }));
-            }
+            let Waiting { ts, pos, received } = waiting;
+            let source = self.kept.sources()[usize::from(local)];
+            let body = Body::Cancel(Cancel { ts, received, target, source });
+            let reason = DeadReason::Rejected(RejectReason::NoTrade);
+            effects.push(Effect::DeadLetter(DeadLetter { pos, symbol: self.symbol, reason, body }));
         }
     }
 
@@ -247,7 +250,7 @@ impl SymbolState {
             let open = track.larger.partition_point(|window| end(window) <= watermark);
             ends.extend([track.larger.front(), track.larger.get(open)].into_iter().flatten().map(end));
         }
-        ends.extend(self.waiting.values().map(|waiting| self.base_end(waiting.until)));
+        ends.extend(self.waiting.values().map(|waiting| self.base_end(waiting.ts)));
         let hold = self.gaps.hold(self.home, watermark, self.settings.gap_hold);
         let due_of = |end: Nanos| match hold {
             _ if end > watermark => end,

@@ -54,15 +54,13 @@ struct Track {
     newest: Option<Bar>,
 }
 
-/// A cancel or correction that came before its trade.
+/// A cancel that came before its trade: all that is needed of it for the dead letter it may become.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Waiting {
-    /// It waits until the window that holds this time is sealed.
-    until: Nanos,
-    /// The explicit cancel among them: its position, for the dead letter it may become.
-    cancel: Option<(Position, Nanos)>,
-    /// A correction is among them.
-    replaced: bool,
+    /// Its event time: it waits until the window that holds this is sealed.
+    ts: Nanos,
+    pos: Position,
+    received: Nanos,
 }
 
 /// The newest trade that may set a price, and where it stands.
@@ -98,8 +96,8 @@ pub struct SymbolState {
     /// One a width, ascending.
     tracks: Vec<Track>,
     waiting: BTreeMap<Identity, Waiting>,
-    /// Corrected trade to the trades that stand for it, with their event times.
-    corrections: BTreeMap<Identity, Vec<(TradeId, Nanos)>>,
+    /// Corrected trade, known or not, to the known trades that stand for it.
+    corrections: BTreeMap<Identity, Vec<TradeId>>,
     fates: Fates,
     accepted: u64,
     newest: Option<Newest>,
