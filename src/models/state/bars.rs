@@ -70,8 +70,8 @@ impl SymbolState {
         }
     }
 
-    /// Publishes anew the closed bars whose coverage a gap changed.
-    pub(super) fn amend_coverage(&mut self, effects: &mut Vec<Effect>) {
+    /// Publishes anew the closed bars that a gap or a change of source changed, be it only their coverage.
+    pub(super) fn amend_all(&mut self, effects: &mut Vec<Effect>) {
         for track in 0..self.tracks.len() {
             let starts: Vec<Nanos> = if track == 0 {
                 self.base.iter().map(|window| window.start).collect()
@@ -155,7 +155,9 @@ impl SymbolState {
         }
         let base = self.settings.base();
         let mut frontier = base.start_of(watermark.plus(-self.settings.horizon));
-        if let Some((from, _)) = self.gaps.hold(self.home, watermark, self.settings.gap_hold) {
+        if let Some((from, _)) =
+            self.gaps.hold(&self.charge, self.sealed_until, watermark, self.settings.gap_hold)
+        {
             frontier = frontier.min(base.start_of(from));
         }
         if frontier <= self.sealed_until {
@@ -196,9 +198,10 @@ impl SymbolState {
             ids.retain(|&id| kept.find(local, id).is_some());
             !ids.is_empty()
         });
-        self.charge.prune(frontier);
         let oldest = self.tracks.iter().map(|track| track.width.start_of(frontier)).min();
-        self.gaps.prune(oldest.unwrap_or(frontier));
+        let oldest = oldest.unwrap_or(frontier);
+        self.charge.prune(oldest);
+        self.gaps.prune(oldest);
     }
 
     /// Decides over the trades of sealed windows for which no larger window is left to wait for.
@@ -251,12 +254,13 @@ impl SymbolState {
             ends.extend([track.larger.front(), track.larger.get(open)].into_iter().flatten().map(end));
         }
         ends.extend(self.waiting.values().map(|waiting| self.base_end(waiting.ts)));
-        let hold = self.gaps.hold(self.home, watermark, self.settings.gap_hold);
+        let hold = self.gaps.hold(&self.charge, self.sealed_until, watermark, self.settings.gap_hold);
         let due_of = |end: Nanos| match hold {
             _ if end > watermark => end,
             _ if end.plus(self.settings.horizon) > watermark => end.plus(self.settings.horizon),
-            Some((_, given_up)) => given_up,
-            None => Nanos::MAX,
+            Some((from, given_up)) if end > base.start_of(from) => given_up,
+            // A gap that held it was filled: it is due now.
+            _ => end.plus(self.settings.horizon),
         };
         let due = ends.into_iter().map(due_of).min().unwrap_or(Nanos::MAX);
         self.due = due.plus(self.settings.lateness);
@@ -280,7 +284,7 @@ impl SymbolState {
     }
 
     pub(super) fn coverage(&self, track: usize, start: Nanos) -> f64 {
-        self.gaps.coverage(self.home, start, self.tracks[track].width)
+        self.gaps.coverage(&self.charge, start, self.tracks[track].width)
     }
 
     pub(super) fn tally(&self, track: usize, start: Nanos) -> Tally {

@@ -391,15 +391,13 @@ impl SymbolState {
 
     pub(super) fn hand_over(&mut self, source: SourceId, from: Nanos, effects: &mut Vec<Effect>) {
         self.charge.hand_over(from, source);
-        self.home = self.charge.last();
         let width = self.settings.base().nanos();
-        let mut touched = Touched::new();
         for at in 0..self.base.len() {
             if self.base[at].start.plus(width) > from {
-                self.recount(at, &mut touched);
+                self.add_up(at);
             }
         }
-        self.amend(&touched, effects);
+        self.amend_all(effects);
         self.schedule();
     }
 
@@ -419,15 +417,21 @@ impl SymbolState {
         width.start_of(ts).plus(width.nanos())
     }
 
-    /// Adds up a window anew from its trades, after something other than one more trade changed it.
+    /// Adds up a window anew, and notes that it was touched.
     fn recount(&mut self, at: usize, touched: &mut Touched) {
+        self.add_up(at);
+        let start = self.base[at].start;
+        if !touched.contains(&start) {
+            touched.push(start);
+        }
+    }
+
+    /// Adds up a window anew from its trades, after something other than one more trade changed it.
+    fn add_up(&mut self, at: usize) {
         let window = &mut self.base[at];
         window.clear();
         for kept in self.kept.iter(window.slot) {
             window.add(&kept, self.charge.counts(kept.order.source, kept.order.ts));
-        }
-        if !touched.contains(&window.start) {
-            touched.push(window.start);
         }
     }
 }

@@ -88,8 +88,6 @@ pub struct SymbolState {
     clock: EventClock,
     charge: Charge,
     gaps: Gaps,
-    /// The source in charge, else that of the first entry: whose clock and whose gaps count.
-    home: Option<SourceId>,
     kept: KeptTrades,
     /// Unsealed windows of the smallest width, by start.
     base: VecDeque<BaseWindow>,
@@ -125,7 +123,6 @@ impl SymbolState {
             clock: EventClock::NEW,
             charge: Charge::default(),
             gaps: Gaps::default(),
-            home: None,
             kept: KeptTrades::default(),
             base: VecDeque::new(),
             tracks: settings.widths.iter().map(track).collect(),
@@ -152,8 +149,8 @@ impl SymbolState {
     }
 
     fn apply_body(&mut self, body: &Body, effects: &mut Vec<Effect>) {
-        if self.home.is_none() && !body.is_broadcast() {
-            self.home = Some(body.source());
+        if !body.is_broadcast() {
+            self.charge.hear(body.source());
         }
         match body {
             Body::Trade(trade) => self.trade(trade, effects),
@@ -163,12 +160,12 @@ impl SymbolState {
             Body::VenueBar(bar) => self.venue_bar(bar, effects),
             Body::Gap(gap) => {
                 self.gaps.apply(gap);
-                self.amend_coverage(effects);
+                self.amend_all(effects);
                 self.schedule();
             }
             Body::SourceInCharge { source, from } => self.hand_over(*source, *from, effects),
             Body::ClockMark { source, time } => {
-                if *source == SourceId::ANY || Some(*source) == self.home {
+                if *source == SourceId::ANY || Some(*source) == self.charge.home() {
                     self.clock.mark(*time);
                 }
             }

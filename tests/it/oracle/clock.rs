@@ -48,15 +48,18 @@ pub fn after(entries: &[Entry], heard: &[Option<Heard>], settings: &CoreSettings
         if let Some(known) = newest.max(marked) {
             clock.watermark = clock.watermark.max(known.plus(-settings.lateness));
         }
-        clock.frontier = clock.frontier.max(frontier(&entries[..=at], home, clock.watermark, settings));
+        clock.frontier = clock.frontier.max(frontier(&entries[..=at], clock, settings));
     }
     clock
 }
 
-/// Returns the symbol's source: the one in charge last, else the first that reported.
-pub fn home(entries: &[Entry]) -> Option<SourceId> {
-    let turn = turns(entries).last_key_value().map(|(_, source)| *source);
-    turn.or_else(|| entries.iter().find(|entry| !entry.body.is_broadcast()).map(|entry| entry.body.source()))
+/// Returns whose clock counts: that of the source in charge last, else of the first that spoke of the symbol.
+fn home(entries: &[Entry]) -> Option<SourceId> {
+    turns(entries).last_key_value().map(|(_, source)| *source).or_else(|| first(entries))
+}
+
+fn first(entries: &[Entry]) -> Option<SourceId> {
+    entries.iter().find(|entry| !entry.body.is_broadcast()).map(|entry| entry.body.source())
 }
 
 /// Returns who is in charge from when on.
@@ -68,53 +71,79 @@ pub fn turns(entries: &[Entry]) -> BTreeMap<Nanos, SourceId> {
     entries.iter().filter_map(turn).collect()
 }
 
-/// Returns the stretches of the source that are missing: gaps less what was filled after them.
-fn holes(entries: &[Entry], home: Option<SourceId>) -> Vec<(Nanos, Nanos)> {
-    let mut holes: Vec<(SourceId, Nanos, Nanos)> = Vec::new();
+/// A stretch in which a source may have reported less than happened.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Hole {
+    source: SourceId,
+    from: Nanos,
+    to: Nanos,
+}
+
+/// Returns the gaps less what was filled after them.
+fn holes(entries: &[Entry]) -> Vec<Hole> {
+    let mut holes: Vec<Hole> = Vec::new();
     for entry in entries {
         let Body::Gap(Gap { source, from, to, filled }) = entry.body else { continue };
         if !filled {
-            holes.push((source, from, to));
+            holes.push(Hole { source, from, to });
             continue;
         }
-        holes = holes
-            .into_iter()
-            .flat_map(|(of, start, end)| {
-                if of == source {
-                    vec![(of, start, end.min(from)), (of, start.max(to), end)]
-                } else {
-                    vec![(of, start, end)]
-                }
-            })
-            .collect();
-        holes.sort();
-        holes.dedup();
+        for hole in std::mem::take(&mut holes) {
+            if hole.source == source {
+                holes.push(Hole { to: hole.to.min(from), ..hole });
+                holes.push(Hole { from: hole.from.max(to), ..hole });
+            } else {
+                holes.push(hole);
+            }
+        }
     }
-    holes.retain(|(of, from, to)| from < to && (*of == SourceId::ANY || Some(*of) == home));
-    holes.into_iter().map(|(_, from, to)| (from, to)).collect()
+    holes.retain(|hole| hole.from < hole.to);
+    holes.sort();
+    holes.dedup();
+    holes
 }
 
-/// Returns the share of the window in which the source was whole, by asking every nanosecond-exact piece between the
-/// borders of holes.
-pub fn coverage(entries: &[Entry], home: Option<SourceId>, start: Nanos, width: Width) -> f64 {
-    let end = start.plus(width.nanos());
-    let holes = holes(entries, home);
-    let mut borders: Vec<Nanos> =
-        holes.iter().flat_map(|&(from, to)| [from, to]).chain([start, end]).collect();
-    borders.retain(|border| (start..=end).contains(border));
+/// Every moment at which something may change between two others: borders of holes and turns.
+fn borders(entries: &[Entry], from: Nanos, to: Nanos) -> Vec<Nanos> {
+    let mut borders: Vec<Nanos> = holes(entries).iter().flat_map(|hole| [hole.from, hole.to]).collect();
+    borders.extend(turns(entries).keys().copied().chain([from, to]));
+    borders.retain(|border| (from..=to).contains(border));
     borders.sort();
-    let whole = |from: Nanos| !holes.iter().any(|hole| (hole.0..hole.1).contains(&from));
-    let healthy: i64 =
-        borders.windows(2).filter(|piece| whole(piece[0])).map(|piece| piece[1].since(piece[0])).sum();
+    borders.dedup();
+    borders
+}
+
+/// True when the hole hurts at that moment: it is one of the source in charge then.
+fn hurts(hole: Hole, at: Nanos, entries: &[Entry]) -> bool {
+    let charged = turns(entries).range(..=at).next_back().map(|(_, source)| *source).or(first(entries));
+    (hole.from..hole.to).contains(&at) && (hole.source == SourceId::ANY || Some(hole.source) == charged)
+}
+
+/// Returns the share of the window in which the source in charge was whole, piece by piece.
+pub fn coverage(entries: &[Entry], start: Nanos, width: Width) -> f64 {
+    let holes = holes(entries);
+    let healthy: i64 = borders(entries, start, start.plus(width.nanos()))
+        .windows(2)
+        .filter(|piece| !holes.iter().any(|hole| hurts(*hole, piece[0], entries)))
+        .map(|piece| piece[1].since(piece[0]))
+        .sum();
     healthy as f64 / width.nanos() as f64
 }
 
-/// Returns the highest base boundary that is a horizon behind the watermark and has no open gap before it.
-fn frontier(entries: &[Entry], home: Option<SourceId>, watermark: Nanos, settings: &CoreSettings) -> Nanos {
-    if watermark == Nanos::MIN {
+/// Returns the highest base boundary that is a horizon behind the watermark and has no open gap before it that
+/// touches what is not sealed.
+fn frontier(entries: &[Entry], clock: Clock, settings: &CoreSettings) -> Nanos {
+    if clock.watermark == Nanos::MIN {
         return Nanos::MIN;
     }
-    let open = holes(entries, home).into_iter().filter(|(_, to)| watermark < to.plus(settings.gap_hold));
-    let held = open.map(|(from, _)| from).min().unwrap_or(Nanos::MAX);
-    settings.base().start_of(held.min(watermark.plus(-settings.horizon)))
+    let mut until = clock.watermark.plus(-settings.horizon);
+    for hole in holes(entries) {
+        let is_open = clock.watermark < hole.to.plus(settings.gap_hold);
+        for piece in borders(entries, hole.from, hole.to).windows(2) {
+            if is_open && piece[1] > clock.frontier && hurts(hole, piece[0], entries) {
+                until = until.min(piece[0]);
+            }
+        }
+    }
+    settings.base().start_of(until)
 }

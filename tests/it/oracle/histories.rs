@@ -4,6 +4,7 @@ use super::START;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::fmt;
 use std::sync::Arc;
 use tickwire::models::entry::{
     Body, Cancel, Correction, Gap, Quote, SourceId, Trade, TradeId, Updates, VenueBar,
@@ -40,7 +41,7 @@ pub fn settings_strategy() -> impl Strategy<Value = Arc<CoreSettings>> {
 }
 
 /// One step of a history: what happens, told by small numbers that [`body`] turns into an entry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Step {
     /// How far the clock of the history moves on, in tenths of the smallest width.
     pub pace: i64,
@@ -56,6 +57,16 @@ pub struct Step {
     pub seq: u64,
     pub updates: Updates,
     pub stamped: bool,
+}
+
+impl fmt::Debug for Step {
+    /// Prints one line: a history is read from top to bottom.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped } = *self;
+        let (updates, received) = (updates.as_str(), if stamped { "received" } else { "unstamped" });
+        write!(f, "+{pace} at {offset} {kind:?} source {source} id {id} target {target} ")?;
+        write!(f, "{size} @ {price} seq {seq} {updates} {received}")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +142,7 @@ pub fn long_steps() -> impl Strategy<Value = Vec<Step>> {
         price: step.price.clamp(1, 9),
         ..step
     });
-    vec(calm, 60..120)
+    vec(calm, 1..160)
 }
 
 /// Turns the steps into what stands in the log.

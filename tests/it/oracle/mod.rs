@@ -174,7 +174,7 @@ fn history(steps: &[Step], settings: &CoreSettings) -> Vec<Entry> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(600), max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
     #[test]
     fn core_equals_model(steps in steps(), settings in settings_strategy()) {
@@ -212,7 +212,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(24), max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn core_equals_model_over_many_bars(steps in long_steps(), settings in settings_strategy()) {

@@ -106,15 +106,6 @@ fn fault(trade: &Trade) -> Option<RejectReason> {
     (trade.ts.0 < 0).then_some(RejectReason::BadTime)
 }
 
-/// True for entries that change what is known of the source's health in a window that ends then.
-fn touches(body: &Body, end: Nanos) -> bool {
-    match body {
-        Body::Gap(_) => true,
-        Body::SourceInCharge { from, .. } => end > *from,
-        _ => false,
-    }
-}
-
 impl Model {
     pub fn new(settings: &CoreSettings) -> Model {
         Model {
@@ -297,7 +288,7 @@ impl Model {
         // A cancel of a trade holds for its corrections, for theirs, and so on.
         loop {
             let follows = |&&(target, by): &&(Identity, Identity)| {
-                cancelled.contains(&target) && !cancelled.contains(&by)
+                cancelled.contains(&target) && !cancelled.contains(&by) && self.known(by).is_some()
             };
             let Some(&(_, by)) = self.corrections.iter().find(follows) else { break };
             cancelled.push(by);
@@ -367,7 +358,6 @@ impl Model {
     /// Revises the closed windows that the last entry changed.
     fn amend(&mut self, entry: Entry, before: &BTreeMap<Window, ModelBar>) {
         let after = self.bars();
-        let home = clock::home(&self.entries);
         let mut windows: Vec<Window> = before.keys().chain(after.keys()).copied().collect();
         windows.sort();
         windows.dedup();
@@ -379,9 +369,9 @@ impl Model {
             }
             let bar = after.get(&window);
             let known = self.published.get(&window);
-            let coverage = clock::coverage(&self.entries, home, start, width);
+            let coverage = clock::coverage(&self.entries, start, width);
             let covers_anew = bar.is_some() && known.is_some_and(|known| known.coverage != coverage);
-            if bar == before.get(&window) && !(covers_anew && touches(&entry.body, end)) {
+            if bar == before.get(&window) && !covers_anew {
                 continue;
             }
             let published = Published {
@@ -397,7 +387,6 @@ impl Model {
 
     /// Publishes the bars of windows that end by then.
     fn close(&mut self, by: Nanos, pos: Position) {
-        let home = clock::home(&self.entries);
         for ((width, start), bar) in self.bars() {
             let closes = start.plus(width.nanos()) <= by;
             if closes && !self.published.contains_key(&(width, start)) {
@@ -405,7 +394,7 @@ impl Model {
                     bar: Some(bar),
                     state: BarState::Closed,
                     revision: 0,
-                    coverage: clock::coverage(&self.entries, home, start, width),
+                    coverage: clock::coverage(&self.entries, start, width),
                     log_pos: pos,
                 };
                 self.published.insert((width, start), published);
@@ -425,6 +414,8 @@ impl Model {
                 self.dead_letters.push((report.pos, DeadReason::Rejected(RejectReason::NoTrade)));
             }
         }
+        let corrections = std::mem::take(&mut self.corrections);
+        self.corrections = corrections.into_iter().filter(|(_, by)| self.known(*by).is_some()).collect();
     }
 
     /// Counts the fates of all reports so far.
