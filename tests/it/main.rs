@@ -11,3 +11,7 @@ mod stores;
 //! One test binary, so that everything links once.
 
 mod rest;
+mod oracle;
+mod order;
+mod reference;
+mod support;

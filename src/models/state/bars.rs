@@ -1,8 +1,8 @@
 //! Windows close, are amended and sealed as the watermark moves.
 
-use super::SymbolState;
 use super::fates::{Orphans, settle};
 use super::window::{BaseWindow, Frame, LargerWindow, Life, Tally};
+use super::{SymbolState, Waiting};
 use crate::models::bar::{BarState, BarSum, Figures};
 use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use crate::models::entry::{Body, Cancel};
@@ -70,8 +70,8 @@ impl SymbolState {
         }
     }
 
-    /// Publishes anew the closed bars whose coverage a gap changed.
-    pub(super) fn amend_coverage(&mut self, effects: &mut Vec<Effect>) {
+    /// Publishes anew the closed bars that a gap or a change of source changed, be it only their coverage.
+    pub(super) fn amend_all(&mut self, effects: &mut Vec<Effect>) {
         for track in 0..self.tracks.len() {
             let starts: Vec<Nanos> = if track == 0 {
                 self.base.iter().map(|window| window.start).collect()
@@ -155,7 +155,9 @@ impl SymbolState {
         }
         let base = self.settings.base();
         let mut frontier = base.start_of(watermark.plus(-self.settings.horizon));
-        if let Some((from, _)) = self.gaps.hold(self.home, watermark, self.settings.gap_hold) {
+        if let Some((from, _)) =
+            self.gaps.hold(&self.charge, self.sealed_until, watermark, self.settings.gap_hold)
+        {
             frontier = frontier.min(base.start_of(from));
         }
         if frontier <= self.sealed_until {
@@ -191,10 +193,15 @@ impl SymbolState {
             track.indicators.seal(track.width.start_of(frontier));
         }
         self.settle_orphans();
-        self.corrections.retain(|_, trades| trades.iter().any(|&(_, ts)| ts >= frontier));
-        self.charge.prune(frontier);
+        let kept = &self.kept;
+        self.corrections.retain(|&(local, _), ids| {
+            ids.retain(|&id| kept.find(local, id).is_some());
+            !ids.is_empty()
+        });
         let oldest = self.tracks.iter().map(|track| track.width.start_of(frontier)).min();
-        self.gaps.prune(oldest.unwrap_or(frontier));
+        let oldest = oldest.unwrap_or(frontier);
+        self.charge.prune(oldest);
+        self.gaps.prune(oldest);
     }
 
     /// Decides over the trades of sealed windows for which no larger window is left to wait for.
@@ -221,15 +228,14 @@ impl SymbolState {
         let frontier = self.sealed_until;
         let gone: Vec<_> = self
             .waiting
-            .extract_if(.., |_, waiting| base.start_of(waiting.until).plus(base.nanos()) <= frontier)
+            .extract_if(.., |_, waiting| base.start_of(waiting.ts).plus(base.nanos()) <= frontier)
             .collect();
         for ((local, target), waiting) in gone {
-            if let Some((pos, received)) = waiting.cancel {
-                let source = self.kept.sources()[usize::from(local)];
-                let body = Body::Cancel(Cancel { ts: waiting.until, received, target, source });
-                let reason = DeadReason::Rejected(RejectReason::NoTrade);
-                effects.push(Effect::DeadLetter(DeadLetter { pos, symbol: self.symbol, reason, body }));
-            }
+            let Waiting { ts, pos, received } = waiting;
+            let source = self.kept.sources()[usize::from(local)];
+            let body = Body::Cancel(Cancel { ts, received, target, source });
+            let reason = DeadReason::Rejected(RejectReason::NoTrade);
+            effects.push(Effect::DeadLetter(DeadLetter { pos, symbol: self.symbol, reason, body }));
         }
     }
 
@@ -247,13 +253,14 @@ impl SymbolState {
             let open = track.larger.partition_point(|window| end(window) <= watermark);
             ends.extend([track.larger.front(), track.larger.get(open)].into_iter().flatten().map(end));
         }
-        ends.extend(self.waiting.values().map(|waiting| self.base_end(waiting.until)));
-        let hold = self.gaps.hold(self.home, watermark, self.settings.gap_hold);
+        ends.extend(self.waiting.values().map(|waiting| self.base_end(waiting.ts)));
+        let hold = self.gaps.hold(&self.charge, self.sealed_until, watermark, self.settings.gap_hold);
         let due_of = |end: Nanos| match hold {
             _ if end > watermark => end,
             _ if end.plus(self.settings.horizon) > watermark => end.plus(self.settings.horizon),
-            Some((_, given_up)) => given_up,
-            None => Nanos::MAX,
+            Some((from, given_up)) if end > base.start_of(from) => given_up,
+            // A gap that held it was filled: it is due now.
+            _ => end.plus(self.settings.horizon),
         };
         let due = ends.into_iter().map(due_of).min().unwrap_or(Nanos::MAX);
         self.due = due.plus(self.settings.lateness);
@@ -277,7 +284,7 @@ impl SymbolState {
     }
 
     pub(super) fn coverage(&self, track: usize, start: Nanos) -> f64 {
-        self.gaps.coverage(self.home, start, self.tracks[track].width)
+        self.gaps.coverage(&self.charge, start, self.tracks[track].width)
     }
 
     pub(super) fn tally(&self, track: usize, start: Nanos) -> Tally {

@@ -7,11 +7,19 @@ use serde::{Deserialize, Serialize};
 /// Which source is in charge from which event time on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Charge {
+    /// The first source that spoke of the symbol: its health counts before the first turn.
+    first: Option<SourceId>,
     /// Ascending by time.
     turns: Vec<(Nanos, SourceId)>,
 }
 
 impl Charge {
+    /// Hears that a source speaks of the symbol.
+    #[inline]
+    pub fn hear(&mut self, source: SourceId) {
+        self.first.get_or_insert(source);
+    }
+
     /// Puts a source in charge from a time on, until the next turn.
     pub fn hand_over(&mut self, from: Nanos, source: SourceId) {
         match self.turns.binary_search_by_key(&from, |turn| turn.0) {
@@ -26,15 +34,26 @@ impl Charge {
         self.turns.iter().rev().find(|turn| turn.0 <= ts).is_none_or(|turn| turn.1 == source)
     }
 
-    /// Returns the source of the last turn.
+    /// Returns the source of the last turn, else the first that spoke: whose clock counts.
     #[must_use]
-    pub fn last(&self) -> Option<SourceId> {
-        self.turns.last().map(|turn| turn.1)
+    pub fn home(&self) -> Option<SourceId> {
+        self.turns.last().map(|turn| turn.1).or(self.first)
     }
 
-    /// Forgets turns that no unsealed time needs.
-    pub fn prune(&mut self, sealed_until: Nanos) {
-        let needed = self.turns.iter().rposition(|turn| turn.0 <= sealed_until).unwrap_or(0);
+    /// Returns the stretches of time in which the source is in charge; [`SourceId::ANY`] always is.
+    fn stretches(&self, source: SourceId) -> impl Iterator<Item = (Nanos, Nanos)> {
+        let begins = [(Nanos::MIN, self.first)].into_iter();
+        let begins = begins.chain(self.turns.iter().map(|&(from, source)| (from, Some(source))));
+        let ends = self.turns.iter().map(|turn| turn.0).chain([Nanos::MAX]);
+        begins
+            .zip(ends)
+            .filter(move |((_, charged), _)| source == SourceId::ANY || *charged == Some(source))
+            .map(|((from, _), to)| (from, to))
+    }
+
+    /// Forgets turns that no time from this one on needs.
+    pub fn prune(&mut self, oldest: Nanos) {
+        let needed = self.turns.iter().rposition(|turn| turn.0 <= oldest).unwrap_or(0);
         self.turns.drain(..needed);
     }
 }
@@ -72,20 +91,25 @@ impl Gaps {
         }
     }
 
-    fn of(&self, home: Option<SourceId>) -> impl Iterator<Item = &Hole> {
-        self.holes.iter().filter(move |hole| hole.source == SourceId::ANY || Some(hole.source) == home)
+    /// Returns the parts of holes in which their source is in charge, each with the end of its whole hole.
+    fn of(&self, charge: &Charge) -> impl Iterator<Item = (Nanos, Nanos, Nanos)> {
+        let parts = |hole: &Hole| {
+            let Hole { source, from, to } = *hole;
+            charge.stretches(source).map(move |(start, end)| (from.max(start), to.min(end), to))
+        };
+        self.holes.iter().flat_map(parts).filter(|(from, to, _)| from < to)
     }
 
-    /// Returns the share of the window in which the source was healthy.
+    /// Returns the share of the window in which the source in charge was healthy.
     #[must_use]
-    pub fn coverage(&self, home: Option<SourceId>, start: Nanos, width: Width) -> f64 {
+    pub fn coverage(&self, charge: &Charge, start: Nanos, width: Width) -> f64 {
         if self.holes.is_empty() {
             return 1.0;
         }
         let end = start.plus(width.nanos());
         let mut parts: Vec<(Nanos, Nanos)> = self
-            .of(home)
-            .map(|hole| (hole.from.max(start), hole.to.min(end)))
+            .of(charge)
+            .map(|(from, to, _)| (from.max(start), to.min(end)))
             .filter(|(from, to)| from < to)
             .collect();
         parts.sort_unstable();
@@ -101,10 +125,18 @@ impl Gaps {
     }
 
     /// Returns the first moment that a gap keeps from being sealed, and the watermark at which that gap is given up.
+    /// A gap that lies before what is sealed already keeps nothing.
     #[must_use]
-    pub fn hold(&self, home: Option<SourceId>, watermark: Nanos, gap_hold: i64) -> Option<(Nanos, Nanos)> {
-        self.of(home)
-            .map(|hole| (hole.from, hole.to.plus(gap_hold)))
+    pub fn hold(
+        &self,
+        charge: &Charge,
+        sealed_until: Nanos,
+        watermark: Nanos,
+        gap_hold: i64,
+    ) -> Option<(Nanos, Nanos)> {
+        self.of(charge)
+            .filter(|&(_, to, _)| to > sealed_until)
+            .map(|(from, _, whole)| (from, whole.plus(gap_hold)))
             .filter(|&(_, given_up)| watermark < given_up)
             .min()
     }
@@ -138,22 +170,32 @@ mod tests {
             assert_eq!(charge.counts(source, Nanos(ts)), counts, "{ts} {source:?}");
         }
         charge.prune(Nanos(25));
-        assert!(!charge.counts(A, Nanos(25)) && charge.last() == Some(B));
+        assert!(!charge.counts(A, Nanos(25)) && charge.home() == Some(B));
     }
 
     #[test]
     fn coverage_counts_overlaps_once_and_fills_undo_it() {
         let width = Width::new(100).expect("divides a day");
-        let mut gaps = Gaps::default();
+        let (mut gaps, mut charge) = (Gaps::default(), Charge::default());
+        charge.hear(A);
         gaps.apply(&gap(A, 10, 40, false));
         gaps.apply(&gap(SourceId::ANY, 30, 60, false));
         gaps.apply(&gap(B, 0, 100, false));
-        assert_eq!(gaps.coverage(Some(A), Nanos(0), width), 0.5);
+        assert_eq!(gaps.coverage(&charge, Nanos(0), width), 0.5);
         gaps.apply(&gap(A, 20, 35, true));
-        assert_eq!(gaps.coverage(Some(A), Nanos(0), width), 0.6, "10..20 and 30..60 are left");
-        assert_eq!(gaps.hold(Some(A), Nanos(0), 5), Some((Nanos(10), Nanos(25))));
-        assert_eq!(gaps.hold(Some(A), Nanos(25), 5), Some((Nanos(30), Nanos(65))), "the first is given up");
+        assert_eq!(gaps.coverage(&charge, Nanos(0), width), 0.6, "10..20 and 30..60 are left");
+        assert_eq!(gaps.hold(&charge, Nanos(0), Nanos(0), 5), Some((Nanos(10), Nanos(25))));
+        assert_eq!(
+            gaps.hold(&charge, Nanos(0), Nanos(25), 5),
+            Some((Nanos(30), Nanos(65))),
+            "the first is given up"
+        );
+        charge.hand_over(Nanos(50), B);
+        assert_eq!(gaps.coverage(&charge, Nanos(0), width), 0.2, "from 50 on it is the health of the other");
+        assert_eq!(gaps.hold(&charge, Nanos(40), Nanos(25), 5), Some((Nanos(30), Nanos(65))));
+        assert_eq!(gaps.hold(&charge, Nanos(60), Nanos(65), 5), Some((Nanos(50), Nanos(105))));
         gaps.prune(Nanos(60));
-        assert_eq!(gaps.coverage(Some(B), Nanos(0), width), 0.0);
+        charge.hand_over(Nanos(0), B);
+        assert_eq!(gaps.coverage(&charge, Nanos(0), width), 0.0);
     }
 }

@@ -121,7 +121,7 @@ impl SymbolState {
     /// Takes in a trade that nobody reported before.
     #[inline]
     fn insert(&mut self, at: usize, trade: &Trade, local: LocalSource, marks: Marks) -> Touched {
-        let marks = if self.waiting.is_empty() { marks } else { marks.with(self.awaited(local, trade.id)) };
+        let marks = marks.with(self.awaited(local, trade.id));
         let kept = Kept { marks, ..Kept::of(trade, local) };
         let in_charge = self.charge.counts(trade.source, trade.ts);
         let window = &mut self.base[at];
@@ -206,16 +206,16 @@ impl SymbolState {
     }
 
     /// Returns the marks that cancels and corrections which came before their trade have for it.
+    #[inline]
     fn awaited(&mut self, local: LocalSource, id: TradeId) -> Marks {
-        let Some(waiting) = self.waiting.remove(&(local, id)) else { return Marks::NONE };
         let mut marks = Marks::NONE;
-        if waiting.cancel.is_some() {
+        if !self.waiting.is_empty() && self.waiting.remove(&(local, id)).is_some() {
             let ledger = self.fates.of(local);
             ledger.rejected[RejectReason::NoTrade as usize] -= 1;
             ledger.cancelled += 1;
-            marks = marks.with(Marks::CANCELLED);
+            marks = Marks::CANCELLED;
         }
-        if waiting.replaced { marks.with(Marks::REPLACED) } else { marks }
+        if self.corrections.contains_key(&(local, id)) { marks.with(Marks::REPLACED) } else { marks }
     }
 
     /// Takes in another report of a trade that is known.
@@ -275,27 +275,31 @@ impl SymbolState {
             None if !self.await_trade(local, cancel, effects) => return,
             None => {}
         }
-        for (id, _) in self.corrections.get(&(local, cancel.target)).cloned().unwrap_or_default() {
-            if let Some(place) = self.kept.find(local, id) {
-                self.take_out(place, Marks::CANCELLED, &mut touched);
+        self.cancel_corrections(local, cancel.target, &mut touched);
+        self.amend(&touched, effects);
+    }
+
+    /// Takes out what stands for a cancelled trade, what stands for that, and so on.
+    fn cancel_corrections(&mut self, local: LocalSource, target: TradeId, touched: &mut Touched) {
+        let mut targets = vec![target];
+        while let Some(target) = targets.pop() {
+            for id in self.corrections.get(&(local, target)).cloned().unwrap_or_default() {
+                let Some(place) = self.kept.find(local, id) else { continue };
+                if !self.kept.get(place).marks.has(Marks::CANCELLED) {
+                    self.take_out(place, Marks::CANCELLED, touched);
+                    targets.push(id);
+                }
             }
         }
-        self.amend(&touched, effects);
     }
 
     /// Lets a cancel wait for its trade. Returns false when it does not: a repeat, or too late.
     fn await_trade(&mut self, local: LocalSource, cancel: &Cancel, effects: &mut Vec<Effect>) -> bool {
         let sealed = self.is_sealed(self.base_end(cancel.ts));
-        let note = (self.pos, cancel.received);
         match self.waiting.entry((local, cancel.target)) {
-            btree_map::Entry::Occupied(waiting) if waiting.get().cancel.is_some() => {
+            btree_map::Entry::Occupied(_) => {
                 self.fates.of(local).duplicate += 1;
                 return false;
-            }
-            btree_map::Entry::Occupied(mut waiting) => {
-                let waiting = waiting.get_mut();
-                waiting.cancel = Some(note);
-                waiting.until = waiting.until.max(cancel.ts);
             }
             btree_map::Entry::Vacant(_) if sealed => {
                 self.fates.of(local).reject(RejectReason::NoTrade);
@@ -304,7 +308,7 @@ impl SymbolState {
                 return false;
             }
             btree_map::Entry::Vacant(free) => {
-                free.insert(Waiting { until: cancel.ts, cancel: Some(note), replaced: false });
+                free.insert(Waiting { ts: cancel.ts, pos: self.pos, received: cancel.received });
             }
         }
         self.fates.of(local).reject(RejectReason::NoTrade);
@@ -321,35 +325,40 @@ impl SymbolState {
         let body = || Body::Correction(*correction);
         let Some(local) = self.admit(&trade, body, effects) else { return };
         let Some(at) = self.window_for(trade.ts, body, Some(local), effects) else { return };
-        if let Some(place) = self.kept.find(local, trade.id) {
-            let touched = self.repeat(place, at, &trade, local);
-            self.amend(&touched, effects);
-            return;
-        }
+        // Also a repeat replaces its target: whether the trade was known by itself is a matter of order.
         let mut touched = Touched::new();
-        let mut marks = Marks::NONE;
-        if let Some(place) = self.kept.find(local, target) {
-            if self.kept.get(place).marks.has(Marks::CANCELLED) {
-                marks = Marks::CANCELLED;
-            }
-            self.take_out(place, Marks::REPLACED, &mut touched);
-        } else {
-            let fresh = Waiting { until: trade.ts, cancel: None, replaced: false };
-            let waiting = self.waiting.entry((local, target)).or_insert(fresh);
-            waiting.replaced = true;
-            waiting.until = waiting.until.max(trade.ts);
-            if waiting.cancel.is_some() {
-                marks = Marks::CANCELLED;
-            }
-            self.schedule();
+        let cancelled = self.replace(local, target, trade.id, &mut touched);
+        let changed = match self.kept.find(local, trade.id) {
+            Some(place) => self.repeat(place, at, &trade, local),
+            None => self.insert(at, &trade, local, if cancelled { Marks::CANCELLED } else { Marks::NONE }),
+        };
+        touched.extend(changed);
+        if cancelled {
+            self.cancel_corrections(local, target, &mut touched);
         }
-        self.corrections.entry((local, target)).or_default().push((trade.id, trade.ts));
-        for start in self.insert(at, &trade, local, marks) {
-            if !touched.contains(&start) {
-                touched.push(start);
-            }
+        if self
+            .kept
+            .find(local, trade.id)
+            .is_some_and(|place| self.kept.get(place).marks.has(Marks::CANCELLED))
+        {
+            self.cancel_corrections(local, trade.id, &mut touched);
         }
         self.amend(&touched, effects);
+    }
+
+    /// Puts one trade in the place of another, which may come later. Returns true when that one is cancelled.
+    fn replace(&mut self, local: LocalSource, target: TradeId, by: TradeId, touched: &mut Touched) -> bool {
+        let standing = self.corrections.entry((local, target)).or_default();
+        if !standing.contains(&by) {
+            standing.push(by);
+        }
+        match self.kept.find(local, target) {
+            Some(place) => {
+                self.take_out(place, Marks::REPLACED, touched);
+                self.kept.get(place).marks.has(Marks::CANCELLED)
+            }
+            None => self.waiting.contains_key(&(local, target)),
+        }
     }
 
     pub(super) fn venue_bar(&mut self, bar: &VenueBar, effects: &mut Vec<Effect>) {
@@ -382,15 +391,13 @@ impl SymbolState {
 
     pub(super) fn hand_over(&mut self, source: SourceId, from: Nanos, effects: &mut Vec<Effect>) {
         self.charge.hand_over(from, source);
-        self.home = self.charge.last();
         let width = self.settings.base().nanos();
-        let mut touched = Touched::new();
         for at in 0..self.base.len() {
             if self.base[at].start.plus(width) > from {
-                self.recount(at, &mut touched);
+                self.add_up(at);
             }
         }
-        self.amend(&touched, effects);
+        self.amend_all(effects);
         self.schedule();
     }
 
@@ -410,15 +417,21 @@ impl SymbolState {
         width.start_of(ts).plus(width.nanos())
     }
 
-    /// Adds up a window anew from its trades, after something other than one more trade changed it.
+    /// Adds up a window anew, and notes that it was touched.
     fn recount(&mut self, at: usize, touched: &mut Touched) {
+        self.add_up(at);
+        let start = self.base[at].start;
+        if !touched.contains(&start) {
+            touched.push(start);
+        }
+    }
+
+    /// Adds up a window anew from its trades, after something other than one more trade changed it.
+    fn add_up(&mut self, at: usize) {
         let window = &mut self.base[at];
         window.clear();
         for kept in self.kept.iter(window.slot) {
             window.add(&kept, self.charge.counts(kept.order.source, kept.order.ts));
-        }
-        if !touched.contains(&window.start) {
-            touched.push(window.start);
         }
     }
 }

@@ -55,15 +55,13 @@ struct Track {
     newest: Option<Bar>,
 }
 
-/// A cancel or correction that came before its trade.
+/// A cancel that came before its trade: all that is needed of it for the dead letter it may become.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Waiting {
-    /// It waits until the window that holds this time is sealed.
-    until: Nanos,
-    /// The explicit cancel among them: its position, for the dead letter it may become.
-    cancel: Option<(Position, Nanos)>,
-    /// A correction is among them.
-    replaced: bool,
+    /// Its event time: it waits until the window that holds this is sealed.
+    ts: Nanos,
+    pos: Position,
+    received: Nanos,
 }
 
 /// The newest trade that may set a price, and where it stands.
@@ -91,16 +89,14 @@ pub struct SymbolState {
     clock: EventClock,
     charge: Charge,
     gaps: Gaps,
-    /// The source in charge, else that of the first entry: whose clock and whose gaps count.
-    home: Option<SourceId>,
     kept: KeptTrades,
     /// Unsealed windows of the smallest width, by start.
     base: VecDeque<BaseWindow>,
     /// One a width, ascending.
     tracks: Vec<Track>,
     waiting: BTreeMap<Identity, Waiting>,
-    /// Corrected trade to the trades that stand for it, with their event times.
-    corrections: BTreeMap<Identity, Vec<(TradeId, Nanos)>>,
+    /// Corrected trade, known or not, to the known trades that stand for it.
+    corrections: BTreeMap<Identity, Vec<TradeId>>,
     fates: Fates,
     accepted: u64,
     newest: Option<Newest>,
@@ -128,7 +124,6 @@ impl SymbolState {
             clock: EventClock::NEW,
             charge: Charge::default(),
             gaps: Gaps::default(),
-            home: None,
             kept: KeptTrades::default(),
             base: VecDeque::new(),
             tracks: settings.widths.iter().map(track).collect(),
@@ -155,8 +150,8 @@ impl SymbolState {
     }
 
     fn apply_body(&mut self, body: &Body, effects: &mut Vec<Effect>) {
-        if self.home.is_none() && !body.is_broadcast() {
-            self.home = Some(body.source());
+        if !body.is_broadcast() {
+            self.charge.hear(body.source());
         }
         match body {
             Body::Trade(trade) => self.trade(trade, effects),
@@ -166,12 +161,12 @@ impl SymbolState {
             Body::VenueBar(bar) => self.venue_bar(bar, effects),
             Body::Gap(gap) => {
                 self.gaps.apply(gap);
-                self.amend_coverage(effects);
+                self.amend_all(effects);
                 self.schedule();
             }
             Body::SourceInCharge { source, from } => self.hand_over(*source, *from, effects),
             Body::ClockMark { source, time } => {
-                if *source == SourceId::ANY || Some(*source) == self.home {
+                if *source == SourceId::ANY || Some(*source) == self.charge.home() {
                     self.clock.mark(*time);
                 }
             }

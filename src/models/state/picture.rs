@@ -65,7 +65,7 @@ impl SymbolState {
             pos: self.pos,
             last: self.newest.map(|newest| newest.trade),
             reference: self.newest.map(|newest| newest.reference),
-            source: self.home.unwrap_or_default(),
+            source: self.charge.home().unwrap_or_default(),
             watermark: self.watermark(),
             sealed_until: self.sealed_until,
             ledger: self.ledger(),

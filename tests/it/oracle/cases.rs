@@ -1,0 +1,1 @@
+//! Histories that once told the core and the model apart, cut down to what matters.

@@ -1,0 +1,211 @@
+//! Random histories of one symbol, made so that reports collide: few ids, few windows, few prices, three sources.
+
+use super::START;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::fmt;
+use std::sync::Arc;
+use tickwire::models::entry::{
+    Body, Cancel, Correction, Gap, Quote, SourceId, Trade, TradeId, Updates, VenueBar,
+};
+use tickwire::models::num::{Price, Size};
+use tickwire::models::settings::CoreSettings;
+use tickwire::models::time::{Nanos, SECOND, Width};
+
+fn settings(
+    widths: [i64; 3],
+    lateness: i64,
+    horizon: i64,
+    gap_hold: i64,
+    tolerance: i64,
+) -> Arc<CoreSettings> {
+    Arc::new(CoreSettings {
+        lateness: lateness * SECOND,
+        horizon: horizon * SECOND,
+        gap_hold: gap_hold * SECOND,
+        future_tolerance: tolerance * SECOND,
+        widths: widths.map(|width| Width::new(width * SECOND).expect("divides a day")).to_vec(),
+    })
+}
+
+/// The settings under which histories run: quick ones, where much is sealed, and the usual ones, where little is.
+pub fn settings_strategy() -> impl Strategy<Value = Arc<CoreSettings>> {
+    select(vec![
+        settings([1, 5, 15], 0, 3, 4, 1),
+        settings([1, 5, 15], 1, 5, 10, 0),
+        settings([1, 2, 10], 2, 0, 0, 1),
+        settings([5, 10, 30], 2, 20, 10, 1),
+        settings([60, 300, 900], 2, 300, 600, 1),
+    ])
+}
+
+/// One step of a history: what happens, told by small numbers that [`body`] turns into an entry.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// How far the clock of the history moves on, in tenths of the smallest width.
+    pub pace: i64,
+    /// How far the event lies from that clock, in tenths of the smallest width.
+    pub offset: i64,
+    pub kind: Kind,
+    pub source: u16,
+    pub id: u64,
+    /// Another id: what a cancel or a correction takes out.
+    pub target: u64,
+    pub price: i64,
+    pub size: i64,
+    pub seq: u64,
+    pub updates: Updates,
+    pub stamped: bool,
+}
+
+impl fmt::Debug for Step {
+    /// Prints one line: a history is read from top to bottom.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped } = *self;
+        let (updates, received) = (updates.as_str(), if stamped { "received" } else { "unstamped" });
+        write!(f, "+{pace} at {offset} {kind:?} source {source} id {id} target {target} ")?;
+        write!(f, "{size} @ {price} seq {seq} {updates} {received}")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Trade,
+    Cancel,
+    Correction,
+    Quote,
+    VenueBar,
+    Gap { filled: bool },
+    HandOver,
+    Mark { any: bool },
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        20 => Just(Kind::Trade),
+        4 => Just(Kind::Cancel),
+        3 => Just(Kind::Correction),
+        1 => Just(Kind::Quote),
+        1 => Just(Kind::VenueBar),
+        1 => any::<bool>().prop_map(|filled| Kind::Gap { filled }),
+        1 => Just(Kind::HandOver),
+        3 => any::<bool>().prop_map(|any| Kind::Mark { any }),
+    ]
+}
+
+/// Mostly near the clock, sometimes late, seldom very late or far ahead.
+fn offset() -> impl Strategy<Value = i64> {
+    prop_oneof![20 => -8..=3_i64, 6 => -60..=0_i64, 1 => -400..=0_i64, 1 => 10..=2_000_i64]
+}
+
+fn updates() -> impl Strategy<Value = Updates> {
+    let parse = |text: &'static str| Updates::parse(text.as_bytes()).expect("valid");
+    prop_oneof![
+        6 => Just(Updates::ALL),
+        1 => select(vec!["h", "v", "hv", "hc", "-"]).prop_map(parse),
+    ]
+}
+
+/// A small number, seldom one that no trade may have.
+fn amount(limit: i64) -> impl Strategy<Value = i64> {
+    prop_oneof![30 => 1..=limit, 1 => select(vec![0, -1, 1_i64 << 58, 1_i64 << 59])]
+}
+
+prop_compose! {
+    fn step(num_ids: u64)(
+        pace in prop_oneof![4 => 0..=4_i64, 2 => 0..=15_i64, 1 => 0..=60_i64],
+        offset in offset(),
+        kind in kind(),
+        source in prop_oneof![8 => Just(0_u16), 2 => Just(1), 1 => Just(2)],
+        id in 1..=num_ids,
+        target in 1..=num_ids,
+        price in amount(9),
+        size in amount(5),
+        seq in prop_oneof![4 => Just(0_u64), 1 => 1..=2_u64],
+        updates in updates(),
+        stamped in any::<bool>(),
+    ) -> Step {
+        Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped }
+    }
+}
+
+/// A history: its steps, in order of arrival.
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![vec(step(4), 1..25), vec(step(12), 1..60), vec(step(60), 1..90)]
+}
+
+/// A history of many bars and few surprises, long enough to warm every indicator but the longest average.
+pub fn long_steps() -> impl Strategy<Value = Vec<Step>> {
+    let calm = (step(10_000), 4..14_i64).prop_map(|(step, pace)| Step {
+        pace,
+        price: step.price.clamp(1, 9),
+        ..step
+    });
+    vec(calm, 1..160)
+}
+
+/// Turns the steps into what stands in the log.
+pub fn bodies(steps: &[Step], settings: &CoreSettings) -> Vec<Body> {
+    let unit = settings.base().nanos() / 10;
+    let mut now = START;
+    steps
+        .iter()
+        .map(|step| {
+            now = now.plus(step.pace * unit);
+            body(step, now, unit, settings)
+        })
+        .collect()
+}
+
+fn body(step: &Step, now: Nanos, unit: i64, settings: &CoreSettings) -> Body {
+    let ts = now.plus(step.offset * unit);
+    let received = if step.stamped { now } else { Nanos::MIN };
+    let source = SourceId(step.source);
+    let trade = Trade {
+        ts,
+        received,
+        price: Price(step.price),
+        size: Size(step.size),
+        seq: step.seq,
+        id: TradeId::number(step.id),
+        source,
+        updates: step.updates,
+    };
+    let target = TradeId::number(step.target);
+    match step.kind {
+        Kind::Trade => Body::Trade(trade),
+        Kind::Cancel => Body::Cancel(Cancel { ts, received, target, source }),
+        Kind::Correction => Body::Correction(Correction { target, trade }),
+        Kind::Quote => {
+            let (bid, ask, size) = (Price(step.price), Price(step.price + 1), Size(step.size));
+            Body::Quote(Quote { ts, received, bid, ask, bid_size: size, ask_size: size, source })
+        }
+        Kind::VenueBar => Body::VenueBar(venue_bar(step, ts, received, settings)),
+        Kind::Gap { filled } => {
+            let to = ts.plus(step.price.clamp(1, 9) * 4 * unit);
+            let source = if step.stamped { SourceId::ANY } else { source };
+            Body::Gap(Gap { source, from: ts, to, filled })
+        }
+        Kind::HandOver => Body::SourceInCharge { source, from: ts },
+        Kind::Mark { any } => Body::ClockMark { source: if any { SourceId::ANY } else { source }, time: now },
+    }
+}
+
+fn venue_bar(step: &Step, ts: Nanos, received: Nanos, settings: &CoreSettings) -> VenueBar {
+    // Every ninth bar is of a width that no window of the smallest width has.
+    let width = if step.id % 9 == 0 { settings.widths[1] } else { settings.base() };
+    VenueBar {
+        start: width.start_of(ts),
+        received,
+        open: Price(step.price),
+        high: Price(step.price),
+        low: Price(step.price),
+        close: Price(step.price),
+        volume: Size(step.size.clamp(0, 9)),
+        vwap: Price(if step.stamped { step.price } else { 0 }),
+        trade_count: 1,
+        width_ms: u32::try_from(width.nanos() / 1_000_000).expect("less than 49 days"),
+        source: SourceId(step.source),
+    }
+}

@@ -1,0 +1,467 @@
+//! The judge of the model: what became of every report, and what was published of every window.
+//!
+//! It walks the list once, since what is late depends on what was known when it came, but derives everything else from
+//! scratch at each step: the clock from all entries so far, the bars from all reports so far.
+
+use super::bars::{self, ModelBar};
+use super::clock::{self, Clock, Heard};
+use super::indicators;
+use crate::support::outcome::Window;
+use std::collections::BTreeMap;
+use tickwire::models::bar::BarState;
+use tickwire::models::effect::DeadReason;
+use tickwire::models::entry::{
+    Body, Cancel, Correction, Entry, Position, SourceId, Trade, TradeId, VenueBar,
+};
+use tickwire::models::indicators::IndicatorValues;
+use tickwire::models::ledger::{Ledger, RejectReason};
+use tickwire::models::num::{NOTIONAL_LIMIT, Price, Scale};
+use tickwire::models::settings::CoreSettings;
+use tickwire::models::time::Nanos;
+
+/// Who reported a trade, and under which id.
+type Identity = (SourceId, TradeId);
+
+/// What became of a report, where that is no question of bars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// A trade that is kept: whether it counts, its marks and the bars say.
+    Kept,
+    Cancelled,
+    /// A cancel that waits for its trade, or waited in vain.
+    NoTrade,
+    Late,
+    Duplicate,
+    Rejected(RejectReason),
+}
+
+/// One trade, cancel or correction.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    pos: Position,
+    fate: Fate,
+    /// The trade it reports; a cancel reports none. A correction's stands under the id it is kept by.
+    trade: Option<Trade>,
+    /// What a cancel takes out.
+    target: Option<Identity>,
+    /// The time that says when it is sealed.
+    ts: Nanos,
+    /// An explicit cancel took it out.
+    cancelled: bool,
+    /// A correction took its place.
+    replaced: bool,
+    in_charge: bool,
+    sealed: bool,
+}
+
+impl Report {
+    fn identity(&self) -> Option<Identity> {
+        self.trade.map(|trade| (trade.source, trade.id))
+    }
+
+    /// True for a kept trade that is still found by its identity.
+    fn is_known(&self) -> bool {
+        self.fate == Fate::Kept && !self.sealed
+    }
+}
+
+/// What was last published of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// `None` when cancels emptied it.
+    pub bar: Option<ModelBar>,
+    pub state: BarState,
+    pub revision: u32,
+    pub coverage: f64,
+    /// The entry that changed it last.
+    pub log_pos: Position,
+}
+
+/// The model of one symbol with default scales.
+pub struct Model {
+    settings: CoreSettings,
+    entries: Vec<Entry>,
+    /// What each entry tells of event time.
+    heard: Vec<Option<Heard>>,
+    clock: Clock,
+    reports: Vec<Report>,
+    /// What was corrected, and what stands for it.
+    corrections: Vec<(Identity, Identity)>,
+    venue_bars: BTreeMap<Nanos, VenueBar>,
+    pub published: BTreeMap<Window, Published>,
+    /// Position and reason of everything set aside, in the order it was.
+    pub dead_letters: Vec<(Position, DeadReason)>,
+    num_conflicts: u64,
+}
+
+/// Says what is wrong with a trade's numbers.
+fn fault(trade: &Trade) -> Option<RejectReason> {
+    if trade.price.0 <= 0 || trade.price.0 >= Price::LIMIT {
+        return Some(RejectReason::BadPrice);
+    }
+    let notional = i128::from(trade.price.0) * i128::from(trade.size.0);
+    if trade.size.0 <= 0 || notional >= NOTIONAL_LIMIT {
+        return Some(RejectReason::BadSize);
+    }
+    (trade.ts.0 < 0).then_some(RejectReason::BadTime)
+}
+
+impl Model {
+    pub fn new(settings: &CoreSettings) -> Model {
+        Model {
+            settings: settings.clone(),
+            entries: Vec::new(),
+            heard: Vec::new(),
+            clock: clock::after(&[], &[], settings),
+            reports: Vec::new(),
+            corrections: Vec::new(),
+            venue_bars: BTreeMap::new(),
+            published: BTreeMap::new(),
+            dead_letters: Vec::new(),
+            num_conflicts: 0,
+        }
+    }
+
+    /// Takes in one entry.
+    pub fn step(&mut self, entry: Entry) {
+        let before = self.bars();
+        match entry.body {
+            Body::Trade(trade) => self.trade(entry.pos, trade, None),
+            Body::Correction(correction) => self.correction(entry.pos, correction),
+            Body::Cancel(cancel) => self.cancel(entry.pos, cancel),
+            Body::VenueBar(bar) => self.venue_bar(entry.pos, bar),
+            Body::Quote(_) | Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => {}
+        }
+        self.entries.push(entry);
+        self.charge();
+        self.heard.push(self.hear(entry));
+        self.amend(entry, &before);
+        self.clock = clock::after(&self.entries, &self.heard, &self.settings);
+        self.close(self.clock.watermark, entry.pos);
+        self.seal();
+    }
+
+    /// Ends the input: every window closes.
+    pub fn finish(&mut self, pos: Position) {
+        self.close(Nanos::MAX, pos);
+    }
+
+    /// Says what the entry, already judged, tells of event time.
+    fn hear(&self, entry: Entry) -> Option<Heard> {
+        let turns = clock::turns(&self.entries);
+        let in_charge = |source: SourceId, ts: Nanos| {
+            turns.range(..=ts).next_back().is_none_or(|(_, charged)| *charged == source)
+        };
+        match entry.body {
+            Body::Trade(trade) | Body::Correction(Correction { trade, .. }) => {
+                let kept = |report: &Report| report.pos == entry.pos && report.fate == Fate::Kept;
+                let counts = self.reports.iter().any(kept) && in_charge(trade.source, trade.ts);
+                counts.then_some((trade.ts, trade.received))
+            }
+            Body::VenueBar(bar) => {
+                let kept = !self.dead_letters.iter().any(|(pos, _)| *pos == entry.pos);
+                (kept && in_charge(bar.source, bar.start)).then_some((bar.start, bar.received))
+            }
+            Body::Quote(quote) => Some((quote.ts, quote.received)),
+            Body::Cancel(_) | Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
+        }
+    }
+
+    fn is_sealed(&self, ts: Nanos) -> bool {
+        let base = self.settings.base();
+        base.start_of(ts).plus(base.nanos()) <= self.clock.frontier
+    }
+
+    fn report(&mut self, pos: Position, ts: Nanos, fate: Fate) -> &mut Report {
+        match fate {
+            Fate::Late => self.dead_letters.push((pos, DeadReason::Late)),
+            Fate::Rejected(reason) => self.dead_letters.push((pos, DeadReason::Rejected(reason))),
+            _ => {}
+        }
+        self.reports.push(Report {
+            pos,
+            fate,
+            trade: None,
+            target: None,
+            ts,
+            cancelled: false,
+            replaced: false,
+            in_charge: true,
+            sealed: false,
+        });
+        self.reports.last_mut().expect("just pushed")
+    }
+
+    /// Judges a trade, or the trade of a correction of `target`.
+    fn trade(&mut self, pos: Position, trade: Trade, target: Option<Identity>) {
+        if let Some(reason) = fault(&trade) {
+            self.report(pos, trade.ts, Fate::Rejected(reason));
+            return;
+        }
+        if self.is_sealed(trade.ts) {
+            self.report(pos, trade.ts, Fate::Late);
+            return;
+        }
+        let identity = Some((trade.source, trade.id));
+        if let Some(at) =
+            self.reports.iter().position(|known| known.is_known() && known.identity() == identity)
+        {
+            self.repeat(at, pos, trade, target);
+            return;
+        }
+        let report = self.report(pos, trade.ts, Fate::Kept);
+        report.trade = Some(trade);
+        self.correct(target, trade);
+        self.link();
+    }
+
+    /// Notes that a trade stands for another one.
+    fn correct(&mut self, target: Option<Identity>, by: Trade) {
+        if let Some(target) = target {
+            self.corrections.push((target, (by.source, by.id)));
+        }
+    }
+
+    /// Judges a report of a trade that is known: the same again, or another version of it.
+    fn repeat(&mut self, at: usize, pos: Position, trade: Trade, target: Option<Identity>) {
+        let rank = |trade: &Trade| (trade.seq, trade.ts, trade.price, trade.size, trade.updates.bits());
+        let known = self.reports[at];
+        let old = known.trade.expect("what has an identity has a trade");
+        if rank(&old) != rank(&trade) {
+            self.num_conflicts += 1;
+        }
+        let wins = rank(&old) < rank(&trade);
+        if wins {
+            self.reports[at].fate = Fate::Duplicate;
+        }
+        let report = self.report(pos, trade.ts, if wins { Fate::Kept } else { Fate::Duplicate });
+        if wins {
+            report.trade = Some(trade);
+            (report.cancelled, report.replaced) = (known.cancelled, known.replaced);
+        }
+        self.correct(target, trade);
+        self.link();
+    }
+
+    fn correction(&mut self, pos: Position, correction: Correction) {
+        let Correction { target, mut trade } = correction;
+        if trade.id == target {
+            trade.id = target.corrected();
+        }
+        self.trade(pos, trade, Some((trade.source, target)));
+    }
+
+    fn cancel(&mut self, pos: Position, cancel: Cancel) {
+        let target = (cancel.source, cancel.target);
+        let waits =
+            |other: &Report| other.fate == Fate::NoTrade && !other.sealed && other.target == Some(target);
+        let fate = match self.known(target) {
+            Some(known) if known.cancelled => Fate::Duplicate,
+            Some(_) => Fate::NoTrade,
+            None if self.reports.iter().any(waits) => Fate::Duplicate,
+            None if self.is_sealed(cancel.ts) => Fate::Rejected(RejectReason::NoTrade),
+            None => Fate::NoTrade,
+        };
+        self.report(pos, cancel.ts, fate).target = Some(target);
+        self.link();
+    }
+
+    /// Returns the kept trade of this identity, if it is not sealed.
+    fn known(&self, identity: Identity) -> Option<&Report> {
+        self.reports.iter().find(|report| report.is_known() && report.identity() == Some(identity))
+    }
+
+    /// Lets cancels and corrections act on what they name, whichever came first, until nothing more follows.
+    fn link(&mut self) {
+        let mut replaced = Vec::new();
+        for &(target, by) in &self.corrections {
+            if self.known(by).is_some() {
+                replaced.push(target);
+            }
+        }
+        let mut cancelled = Vec::new();
+        for report in &mut self.reports {
+            let waits = report.fate == Fate::NoTrade && !report.sealed;
+            cancelled.extend(report.target.filter(|_| waits));
+            cancelled.extend(report.identity().filter(|_| report.is_known() && report.cancelled));
+        }
+        // A cancel of a trade holds for its corrections, for theirs, and so on.
+        loop {
+            let follows = |&&(target, by): &&(Identity, Identity)| {
+                cancelled.contains(&target) && !cancelled.contains(&by) && self.known(by).is_some()
+            };
+            let Some(&(_, by)) = self.corrections.iter().find(follows) else { break };
+            cancelled.push(by);
+        }
+        for at in 0..self.reports.len() {
+            let report = &mut self.reports[at];
+            if let Some(identity) = report.identity().filter(|_| report.is_known()) {
+                report.replaced |= replaced.contains(&identity);
+                report.cancelled |= cancelled.contains(&identity);
+            }
+        }
+        for at in 0..self.reports.len() {
+            let report = self.reports[at];
+            let waits = report.fate == Fate::NoTrade && !report.sealed;
+            if waits && report.target.is_some_and(|target| self.known(target).is_some()) {
+                self.reports[at].fate = Fate::Cancelled;
+            }
+        }
+    }
+
+    fn venue_bar(&mut self, pos: Position, bar: VenueBar) {
+        let rejected = |reason| Some(DeadReason::Rejected(reason));
+        let prices = [bar.open, bar.high, bar.low, bar.close];
+        let notional = i128::from(bar.high.0) * i128::from(bar.volume.0);
+        let reason = if bar.width() != Some(self.settings.base()) {
+            rejected(RejectReason::UnknownWidth)
+        } else if prices.iter().any(|price| price.0 <= 0 || price.0 >= Price::LIMIT) {
+            rejected(RejectReason::BadPrice)
+        } else if bar.volume.0 < 0 || notional >= NOTIONAL_LIMIT {
+            rejected(RejectReason::BadSize)
+        } else if self.is_sealed(bar.start) {
+            Some(DeadReason::Late)
+        } else {
+            None
+        };
+        match reason {
+            Some(reason) => self.dead_letters.push((pos, reason)),
+            None => {
+                self.venue_bars.insert(bar.start, bar);
+            }
+        }
+    }
+
+    /// Judges anew whose source is in charge, as far as nothing is sealed.
+    fn charge(&mut self) {
+        let turns = clock::turns(&self.entries);
+        for report in self.reports.iter_mut().filter(|report| !report.sealed) {
+            if let Some(trade) = report.trade {
+                let turn = turns.range(..=trade.ts).next_back();
+                report.in_charge = turn.is_none_or(|(_, source)| *source == trade.source);
+            }
+        }
+    }
+
+    /// Returns the trades that may count.
+    fn standing(&self) -> Vec<Trade> {
+        let stands = |report: &&Report| {
+            report.fate == Fate::Kept && !report.cancelled && !report.replaced && report.in_charge
+        };
+        self.reports.iter().filter(stands).filter_map(|report| report.trade).collect()
+    }
+
+    fn bars(&self) -> BTreeMap<Window, ModelBar> {
+        bars::all(&self.standing(), &self.venue_bars, &self.settings)
+    }
+
+    /// Revises the closed windows that the last entry changed.
+    fn amend(&mut self, entry: Entry, before: &BTreeMap<Window, ModelBar>) {
+        let after = self.bars();
+        let mut windows: Vec<Window> = before.keys().chain(after.keys()).copied().collect();
+        windows.sort();
+        windows.dedup();
+        for window in windows {
+            let (width, start) = window;
+            let end = start.plus(width.nanos());
+            if end > self.clock.watermark || end <= self.clock.frontier {
+                continue;
+            }
+            let bar = after.get(&window);
+            let known = self.published.get(&window);
+            let coverage = clock::coverage(&self.entries, start, width);
+            let covers_anew = bar.is_some() && known.is_some_and(|known| known.coverage != coverage);
+            if bar == before.get(&window) && !covers_anew {
+                continue;
+            }
+            let published = Published {
+                bar: bar.cloned(),
+                state: if bar.is_some() { BarState::Amended } else { BarState::Void },
+                revision: known.map_or(0, |known| known.revision) + 1,
+                coverage,
+                log_pos: entry.pos,
+            };
+            self.published.insert(window, published);
+        }
+    }
+
+    /// Publishes the bars of windows that end by then.
+    fn close(&mut self, by: Nanos, pos: Position) {
+        for ((width, start), bar) in self.bars() {
+            let closes = start.plus(width.nanos()) <= by;
+            if closes && !self.published.contains_key(&(width, start)) {
+                let published = Published {
+                    bar: Some(bar),
+                    state: BarState::Closed,
+                    revision: 0,
+                    coverage: clock::coverage(&self.entries, start, width),
+                    log_pos: pos,
+                };
+                self.published.insert((width, start), published);
+            }
+        }
+    }
+
+    /// Forgets the identities of what is sealed; cancels that still wait then waited in vain.
+    fn seal(&mut self) {
+        for at in 0..self.reports.len() {
+            let report = self.reports[at];
+            if report.sealed || !self.is_sealed(report.ts) {
+                continue;
+            }
+            self.reports[at].sealed = true;
+            if report.fate == Fate::NoTrade {
+                self.dead_letters.push((report.pos, DeadReason::Rejected(RejectReason::NoTrade)));
+            }
+        }
+        let corrections = std::mem::take(&mut self.corrections);
+        self.corrections = corrections.into_iter().filter(|(_, by)| self.known(*by).is_some()).collect();
+    }
+
+    /// Counts the fates of all reports so far.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger { conflicts: self.num_conflicts, ..Ledger::default() };
+        let standing = self.standing();
+        let bars = self.bars();
+        for report in &self.reports {
+            ledger.received += 1;
+            match report.fate {
+                Fate::Kept if report.cancelled || report.replaced => ledger.cancelled += 1,
+                Fate::Kept if self.is_in_a_bar(report, &standing, &bars) => ledger.in_bars += 1,
+                Fate::Kept => ledger.filtered += 1,
+                Fate::Cancelled => ledger.cancelled += 1,
+                Fate::NoTrade => ledger.reject(RejectReason::NoTrade),
+                Fate::Late => ledger.late += 1,
+                Fate::Duplicate => ledger.duplicate += 1,
+                Fate::Rejected(reason) => ledger.reject(reason),
+            }
+        }
+        ledger
+    }
+
+    fn is_in_a_bar(&self, report: &Report, standing: &[Trade], bars: &BTreeMap<Window, ModelBar>) -> bool {
+        let Some(trade) = report.trade else { return false };
+        let base = self.settings.base();
+        let in_window =
+            |width: &tickwire::models::time::Width| bars.contains_key(&(*width, width.start_of(trade.ts)));
+        report.in_charge
+            && trade.updates.bits() != 0
+            && !bars::is_venues(standing, &self.venue_bars, base.start_of(trade.ts), base)
+            && self.settings.widths.iter().any(in_window)
+    }
+
+    /// Computes the indicators of every closed bar.
+    pub fn indicators(&self) -> BTreeMap<Window, IndicatorValues> {
+        let mut values = BTreeMap::new();
+        for &width in &self.settings.widths {
+            let mut closes = Vec::new();
+            for (window, published) in self.published.iter().filter(|(window, _)| window.0 == width) {
+                if let Some(bar) = &published.bar {
+                    closes.push(Scale::PRICE.to_f64(bar.ohlc[3].0));
+                    values.insert(*window, indicators::after(&closes));
+                }
+            }
+        }
+        values
+    }
+}

@@ -1,0 +1,4 @@
+//! What several subjects of the integration tests share.
+
+pub mod outcome;
+pub mod shared;
