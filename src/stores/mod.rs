@@ -164,7 +164,11 @@ pub trait TickLog: Send + Sync {
     async fn load_points(&self) -> Result<Points, StoreError>;
 
     /// Returns the recovery points of one symbol, newest first.
-    async fn points_of(&self, symbol: SymbolId) -> Result<Vec<SymbolPoint>, StoreError>;
+    async fn points_of(&self, symbol: SymbolId) -> Result<Vec<SymbolPoint>, StoreError> {
+        let points = self.load_points().await?.symbols;
+        let of_symbol = |points: &Vec<SymbolPoint>| points.first().is_some_and(|point| point.symbol == symbol);
+        Ok(points.into_iter().find(of_symbol).unwrap_or_default())
+    }
 
     /// Remembers a position that every later replay skips.
     async fn mark_poison(&self, pos: Position) -> Result<(), StoreError>;

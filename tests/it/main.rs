@@ -6,12 +6,9 @@ mod cli;
 mod config;
 mod files;
 mod indicators;
-mod simulator;
-mod stores;
-//! One test binary, so that everything links once.
-
-mod rest;
 mod oracle;
 mod order;
 mod reference;
+mod rest;
+mod simulator;
 mod support;
