@@ -62,7 +62,7 @@ impl Digest {
     }
 }
 
-/// Wraps only for volumes beyond 10^26 units, where two volumes would have to differ by 2^128 to look alike.
+/// Wraps only for volumes beyond 10^26 units, which no market reaches.
 fn in_decimals(raw: i128, scale: Scale) -> [u8; 16] {
     let missing = DECIMALS - u32::from(scale.decimals());
     raw.wrapping_mul(10_i128.pow(missing)).to_le_bytes()

@@ -114,11 +114,12 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
         [b'-', digits @ ..] => (true, digits),
         _ => (false, text),
     };
-    if digits.is_empty() {
-        return None;
-    }
-    if digits.len() > 18 {
-        return std::str::from_utf8(text).ok()?.parse().ok();
+    if digits.is_empty() || digits.len() > 18 {
+        return if digits.first()?.is_ascii_digit() {
+            std::str::from_utf8(text).ok()?.parse().ok()
+        } else {
+            None
+        };
     }
     let mut value: i64 = 0;
     for byte in digits {
@@ -129,6 +130,12 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
         value = value * 10 + i64::from(digit);
     }
     Some(if negative { -value } else { value })
+}
+
+/// Returns how many digits the text begins with. Byte by byte: the numbers of a trade are too short for more to pay.
+#[inline]
+pub(super) fn num_digits(text: &[u8]) -> usize {
+    text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -169,6 +176,12 @@ mod tests {
         #[test]
         fn integers_read_as_the_standard_library_does(value in any::<i64>()) {
             prop_assert_eq!(integer(value.to_string().as_bytes()), Some(value));
+        }
+
+        #[test]
+        fn digits_are_counted_up_to_the_first_other_byte(text in prop::collection::vec(prop_oneof![3 => b'0'..=b'9', 1 => any::<u8>()], 0..40)) {
+            let expected = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+            prop_assert_eq!(num_digits(&text), expected);
         }
 
         #[test]

@@ -1,9 +1,10 @@
 //! The fast way to read a line of JSON: trades in the shape that recorders write, in one pass.
 //!
-//! Reads flat objects of known fields without spaces, escapes or anything but ASCII. Everything else is left to
-//! [`super::json`], and what both read, they read alike: a property test holds them to it.
+//! Reads flat objects of known fields without escapes or anything but ASCII, and with no spaces but those that Python
+//! puts behind colons and commas. Everything else is left to [`super::json`], and what both read, they read alike: a
+//! property test holds them to it.
 
-use super::row::{TradeRow, integer};
+use super::row::{TradeRow, integer, num_digits, text_time};
 use crate::models::entry::Updates;
 use crate::models::time::Nanos;
 
@@ -42,6 +43,7 @@ pub(super) fn scan(line: &[u8]) -> Option<TradeRow<'_>> {
             SYMBOL => text(value, &mut row.symbol)?,
             PRICE => number(value, &mut row.price)?,
             SIZE => number(value, &mut row.size)?,
+            TS if value.first() == Some(&b'"') => quoted_time(value, &mut row.ts)?,
             TS => {
                 let mut digits: &[u8] = b"";
                 let rest = number(value, &mut digits)?;
@@ -60,7 +62,7 @@ pub(super) fn scan(line: &[u8]) -> Option<TradeRow<'_>> {
             _ => value.strip_prefix(b"\"trade\"")?,
         };
         match rest {
-            [b',', after @ ..] => rest = after,
+            [b',', after @ ..] => rest = skip_space(after),
             b"}" => break,
             _ => return None,
         }
@@ -73,7 +75,7 @@ pub(super) fn scan(line: &[u8]) -> Option<TradeRow<'_>> {
 #[inline]
 fn key(rest: &[u8]) -> Option<(u8, &[u8])> {
     let rest = rest.strip_prefix(b"\"")?;
-    let known = |name: &[u8], field: u8| rest.strip_prefix(name).map(|value| (field, value));
+    let known = |name: &[u8], field: u8| rest.strip_prefix(name).map(|value| (field, skip_space(value)));
     match rest.first()? {
         b's' => known(b"symbol\":", SYMBOL).or_else(|| known(b"size\":", SIZE)),
         b'p' => known(b"price\":", PRICE).or_else(|| known(b"provider\":", PROVIDER)),
@@ -88,6 +90,11 @@ fn key(rest: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
+#[inline]
+fn skip_space(rest: &[u8]) -> &[u8] {
+    rest.strip_prefix(b" ").unwrap_or(rest)
+}
+
 /// Reads a string without escapes; returns what follows it.
 #[inline]
 fn text<'a>(value: &'a [u8], into: &mut &'a [u8]) -> Option<&'a [u8]> {
@@ -96,6 +103,15 @@ fn text<'a>(value: &'a [u8], into: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (text, rest) = value.split_at(len);
     *into = text;
     rest.strip_prefix(b"\"")
+}
+
+/// Reads a time in quotes; returns what follows it. Apart, so that its errors' destructors stay out of the loop.
+#[inline(never)]
+fn quoted_time<'a>(value: &'a [u8], into: &mut Nanos) -> Option<&'a [u8]> {
+    let mut time: &[u8] = b"";
+    let rest = text(value, &mut time)?;
+    *into = text_time("ts", std::str::from_utf8(time).ok()?).ok()?;
+    Some(rest)
 }
 
 /// Returns how many bytes stand before the first that is a quote, a backslash, a control character or not ASCII.
@@ -141,11 +157,6 @@ fn number<'a>(value: &'a [u8], into: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(rest)
 }
 
-#[inline]
-fn num_digits(text: &[u8]) -> usize {
-    text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::json::{self, Record};
@@ -166,6 +177,7 @@ mod tests {
         for line in [
             r#"{"symbol":"AAPL","price":123.4567,"size":10,"ts":1700000100000,"id":"AAPL-000000001"}"#,
             r#"{"symbol":"BTC-USD","price":0.5,"volume":0.00000001,"timestamp":1700000100,"trade_id":123}"#,
+            r#"{"symbol": "AAPL", "price": 123.4567, "size": 10, "timestamp": "2023-11-14T22:13:20.123Z"}"#,
             r#"{"ts":1700000100000000000,"id":"","provider":"x","updates":"hv","tick_type":"trade","size":-1,"price":0,"symbol":"A"}"#,
         ] {
             assert!(scan(line.as_bytes()).is_some(), "{line}");
@@ -177,7 +189,9 @@ mod tests {
         let line = r#"{"symbol":"A","price":1,"size":2,"ts":3}"#;
         assert!(scan(line.as_bytes()).is_some());
         for (from, to) in [
-            (":1", ": 1"),
+            (":1", ":  1"),
+            (":1", " :1"),
+            (",", " ,"),
             ("A", "\\u0041"),
             ("A", "Ä"),
             ("A", "\t"),
@@ -238,15 +252,15 @@ mod tests {
             "x",
         ]);
         let any_fields = prop::collection::vec((key, value()), 0..9);
-        let whole = any::<bool>();
+        let (whole, spaced) = (any::<bool>(), any::<bool>());
         let spoil = prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>()));
-        (any_fields, whole, spoil).prop_map(|(fields, whole, spoil)| {
+        (any_fields, whole, spaced, spoil).prop_map(|(fields, whole, spaced, spoil)| {
             let mut parts: Vec<String> =
                 fields.into_iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
             if whole {
                 parts.insert(0, r#""symbol":"AB","price":12.50,"size":3,"ts":1700000000123"#.to_owned());
             }
-            let mut line = format!("{{{}}}", parts.join(",")).into_bytes();
+            let mut line = format!("{{{}}}", parts.join(if spaced { ", " } else { "," })).into_bytes();
             if let Some((at, byte)) = spoil {
                 let at = at.index(line.len());
                 line[at] = byte;
