@@ -10,6 +10,7 @@ use super::shard::Environment;
 use crate::metrics::{Span, Stage};
 use crate::models::entry::Position;
 use crate::models::time::Nanos;
+use crate::stores::high_water::HighWater;
 use actix::dev::SendError;
 use actix::{Actor, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
 use std::sync::Arc;
@@ -31,16 +32,21 @@ pub struct LogOutputs {
 /// Gives positions.
 pub struct LogActor {
     last: Position,
-    muted_through: Position,
+    high_water: Option<HighWater>,
     outputs: LogOutputs,
     env: Environment,
 }
 
 impl LogActor {
-    /// Makes the log that goes on after `last`; effects of entries up to `muted_through` are not said again.
+    /// Makes the log that goes on after `last`.
     #[must_use]
-    pub fn new(last: Position, muted_through: Position, outputs: LogOutputs, env: Environment) -> LogActor {
-        LogActor { last, muted_through, outputs, env }
+    pub fn new(
+        last: Position,
+        high_water: Option<HighWater>,
+        outputs: LogOutputs,
+        env: Environment,
+    ) -> LogActor {
+        LogActor { last, high_water, outputs, env }
     }
 
     /// Gives positions and counts.
@@ -55,6 +61,12 @@ impl LogActor {
         for entry in &mut ingest.entries {
             self.last += 1;
             entry.pos = self.last;
+        }
+        if let Some(high_water) = &self.high_water
+            && let Err(error) = high_water.raise(self.last)
+        {
+            // Only the count of what a crash would lose suffers.
+            tracing::debug!(%error, "failed to note the highest position");
         }
     }
 }
@@ -89,14 +101,14 @@ impl Handler<Ingest> for LogActor {
             self.last = first;
             guard::run(ActorKind::Log, &metrics, || self.number(&mut ingest));
         }
-        let (outputs, through, muted_through) = (self.outputs.clone(), self.last, self.muted_through);
+        let (outputs, through) = (self.outputs.clone(), self.last);
         let Ingest { entries, dead_letters, progress, received } = ingest;
         let deliver_all = async move {
             if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {
                 deliver(letters, StrayLetters(dead_letters)).await;
             }
             let entries = Arc::new(entries);
-            let batch = LogBatch { entries, through, muted_through, received };
+            let batch = LogBatch { entries, through, muted_through: 0, received };
             for router in &outputs.routers {
                 deliver(router, batch.clone()).await;
             }

@@ -20,7 +20,6 @@ use actix::{
     WrapFuture,
 };
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -68,7 +67,7 @@ pub struct LogWriterActor {
     writing: bool,
     failures: u32,
     /// A commit made room, or nothing waits any more.
-    progress: Rc<Notify>,
+    progress: Arc<Notify>,
 }
 
 impl LogWriterActor {
@@ -94,7 +93,7 @@ impl LogWriterActor {
             num_waiting: 0,
             writing: false,
             failures: 0,
-            progress: Rc::new(Notify::new()),
+            progress: Arc::new(Notify::new()),
         }
     }
 
@@ -221,11 +220,11 @@ impl Handler<AppendEntries> for LogWriterActor {
                 "memory for unwritten entries is full; the feed waits"
             );
         }
-        let room = Rc::clone(&self.progress);
+        let room = Arc::clone(&self.progress).notified_owned();
         AtomicResponse::new(Box::pin(
             async move {
                 if full {
-                    room.notified().await;
+                    room.await;
                 }
             }
             .into_actor(self),
@@ -242,7 +241,7 @@ impl Handler<Drain> for LogWriterActor {
         guard::run(ActorKind::LogWriter, &metrics, || self.write(ctx));
         let target: Position =
             self.waiting.back().and_then(|last| last.entries.last()).map_or(0, |entry| entry.pos);
-        let (durable, progress) = (Arc::clone(&self.durable), Rc::clone(&self.progress));
+        let (durable, progress) = (Arc::clone(&self.durable), Arc::clone(&self.progress));
         Box::pin(async move {
             loop {
                 let notified = progress.notified();

@@ -5,6 +5,7 @@
 //! and of two rows that meet under one key the one with the higher log position stays.
 
 mod dead_letter;
+pub mod high_water;
 pub mod memory;
 pub mod sqlite;
 
@@ -166,7 +167,8 @@ pub trait TickLog: Send + Sync {
     /// Returns the recovery points of one symbol, newest first.
     async fn points_of(&self, symbol: SymbolId) -> Result<Vec<SymbolPoint>, StoreError> {
         let points = self.load_points().await?.symbols;
-        let of_symbol = |points: &Vec<SymbolPoint>| points.first().is_some_and(|point| point.symbol == symbol);
+        let of_symbol =
+            |points: &Vec<SymbolPoint>| points.first().is_some_and(|point| point.symbol == symbol);
         Ok(points.into_iter().find(of_symbol).unwrap_or_default())
     }
 

@@ -17,7 +17,6 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture,
 };
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -53,7 +52,7 @@ pub struct HistoryActor {
     written_through: Vec<Position>,
     writing: bool,
     failures: u32,
-    progress: Rc<Notify>,
+    progress: Arc<Notify>,
 }
 
 impl HistoryActor {
@@ -81,7 +80,7 @@ impl HistoryActor {
             written_through,
             writing: false,
             failures: 0,
-            progress: Rc::new(Notify::new()),
+            progress: Arc::new(Notify::new()),
         }
     }
 
@@ -200,11 +199,11 @@ impl Handler<EffectBatch> for HistoryActor {
             self.write(ctx);
         }
         let full = self.num_waiting > EFFECTS_LIMIT;
-        let room = Rc::clone(&self.progress);
+        let room = Arc::clone(&self.progress).notified_owned();
         AtomicResponse::new(Box::pin(
             async move {
                 if full {
-                    room.notified().await;
+                    room.await;
                 }
             }
             .into_actor(self),
@@ -237,11 +236,12 @@ impl Handler<Drain> for HistoryActor {
     /// Answers once everything that has come in is written.
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
         self.write(ctx);
-        let (waiting, progress) = (self.num_waiting + self.letters.len(), Rc::clone(&self.progress));
+        let is_idle = self.waiting.is_empty() && self.letters.is_empty() && !self.writing;
+        let progress = Arc::clone(&self.progress).notified_owned();
         let addr = ctx.address();
         Box::pin(async move {
-            if waiting > 0 {
-                progress.notified().await;
+            if !is_idle {
+                progress.await;
                 addr.send(Drain).await.ok();
             }
         })
