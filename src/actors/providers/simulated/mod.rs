@@ -5,6 +5,7 @@
 //! feed would deliver, and [`Truth`] says which bars and which ledger must come of it. Nothing here can fail: faulty
 //! settings are named by [`SimulatedConfig::validate`] beforehand.
 
+mod calendar;
 mod config;
 mod draws;
 mod history;
