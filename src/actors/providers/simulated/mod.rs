@@ -6,6 +6,7 @@
 //! settings are named by [`SimulatedConfig::validate`] beforehand.
 
 mod actor;
+mod calendar;
 mod config;
 mod draws;
 mod history;
