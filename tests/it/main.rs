@@ -1,0 +1,3 @@
+//! Integration tests: one binary, so that everything links once.
+
+mod stores;
