@@ -804,6 +804,22 @@ fn people_read_the_relations_they_know() {
     });
 }
 
+#[test]
+fn the_view_covers_as_many_parts_as_retention_leaves() {
+    run(async {
+        let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
+        let log = names.log(dir.path(), small_parts(1)).await.expect("opens");
+        for pos in 1..=150 {
+            log.append(&trades(pos..=pos)).await.expect("appends");
+        }
+        let url = format!("sqlite://{}?mode=ro", dir.path().join("log.db").display());
+        let mut conn = SqliteConnection::connect(&url).await.expect("connects");
+        let count = "SELECT count(*) FROM tick_data WHERE symbol = 'AAPL' AND price = 150.25";
+        let count: i64 = sqlx::query_scalar(count).fetch_one(&mut conn).await.expect("counts");
+        assert_eq!(count, 50);
+    });
+}
+
 fn columns(row: &sqlx::sqlite::SqliteRow) -> String {
     row.columns().iter().map(Column::name).collect::<Vec<_>>().join(" ")
 }

@@ -472,6 +472,7 @@ mod tests {
     use crate::models::entry::{Body, SourceId, Trade, TradeId, Updates};
     use crate::models::num::{Price, Size};
     use crate::models::symbol::{SymbolId, SymbolSpec};
+    use std::task::{Context, Waker};
 
     async fn limit_pages(log: &SqliteLog, extra: i64) {
         let mut slot = log.writer.lock().await;
@@ -541,14 +542,19 @@ mod tests {
             let next = log.tail().await.expect("knows").last + 1;
             let group = mark(next);
             let mut append = log.append(&group);
+            let mut context = Context::from_waker(Waker::noop());
             for _ in 0..polls {
-                if futures_util::poll!(&mut append).is_ready() {
+                if append.as_mut().poll(&mut context).is_ready() {
                     break;
                 }
-                tokio::task::yield_now().await;
+                std::thread::yield_now();
             }
             drop(append);
-            drop(log.take_writer(&mut *log.writer.lock().await).await.expect("connects anew"));
+            {
+                let mut slot = log.writer.lock().await;
+                let writer = log.take_writer(&mut slot).await.expect("connects anew");
+                *slot = Some(writer);
+            }
             let next = log.tail().await.expect("knows").last + 1;
             log.append(&mark(next)).await.expect("appends");
         }
