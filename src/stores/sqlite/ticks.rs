@@ -153,8 +153,10 @@ impl Page {
         runs.sort_unstable_by_key(|run| Reverse((run.span.max, run.first)));
         let mut runs = runs.into_iter().peekable();
         loop {
+            // A row costs far more than a run that is looked at twice: no more are read than the page lacks.
+            let lacking = (self.query.limit - self.found.len()).max(1);
             let mut positions = Vec::new();
-            while positions.len() < self.query.limit
+            while positions.len() < lacking
                 && let Some(run) = runs.next_if(|run| self.wants(run.span))
             {
                 positions.extend(run.positions().ok_or_else(|| corrupt("a run of ticks"))?);
