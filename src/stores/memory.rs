@@ -176,11 +176,13 @@ pub struct MemoryHistory {
 /// The windows of one symbol and width, by start.
 type Series<T> = BTreeMap<Nanos, T>;
 
+/// The log position that says so, and the indicators; `None` where the bar is void.
+type KnownPoint = (Position, Option<IndicatorPoint>);
+
 #[derive(Debug, Default)]
 struct HistoryState {
     bars: HashMap<(SymbolId, Width), Series<Bar>>,
-    /// Without values where the bar is void; see the position that says so.
-    indicators: HashMap<(SymbolId, Width), Series<(Position, Option<IndicatorPoint>)>>,
+    indicators: HashMap<(SymbolId, Width), Series<KnownPoint>>,
     dead_letters: VecDeque<DeadLetterRecord>,
     letter_keys: HashSet<LetterKey>,
     acknowledged: Position,
