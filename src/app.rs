@@ -37,7 +37,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     if !config.ignored().is_empty() {
-        tracing::info!(names = config.ignored().join(" "), "environment ignored: nothing here uses these yet");
+        tracing::info!(
+            names = config.ignored().join(" "),
+            "environment ignored: nothing here uses these yet"
+        );
     }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -67,7 +70,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     match tokio::time::timeout(STOP_TIMEOUT, stop).await {
         Ok(stopped) => stopped.inspect(|()| tracing::info!("stopped")),
-        Err(_) => anyhow::bail!("the stop took too long: what is not written is read from the log at the next start"),
+        Err(_) => anyhow::bail!(
+            "the stop took too long: what is not written is read from the log at the next start"
+        ),
     }
 }
 

@@ -1,12 +1,9 @@
-//! What happens by the clock beside the data path: samples of the metrics, the ledger for people, a look at the disk,
-//! and the end of old history.
+//! What happens by the clock beside the data path: samples of the metrics, a look at the disk, and the end of old history.
 
 use crate::actors::views::Health;
 use crate::config::Config;
-use crate::models::ledger::Ledger;
 use crate::node::Node;
 use crate::web::state::AppState;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +17,7 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 pub fn start(config: &Config, node: &Node, state: Arc<AppState>) {
     every(SAMPLE_INTERVAL, {
         let state = Arc::clone(&state);
-        move || sample(&state)
+        move || state.metrics.sample(state.now())
     });
     if !node.is_durable() {
         return;
@@ -52,20 +49,6 @@ fn every(period: Duration, mut work: impl FnMut() + 'static) {
     });
 }
 
-/// Takes this second's sample, and shows the fates of all reports by source.
-fn sample(state: &AppState) {
-    state.metrics.sample(state.now());
-    let mut ledgers: BTreeMap<_, Ledger> = BTreeMap::new();
-    for view in state.views.all() {
-        for (source, ledger) in view.ledgers.iter() {
-            ledgers.entry(*source).or_default().merge(ledger);
-        }
-    }
-    for (source, ledger) in ledgers {
-        state.metrics.set_ledger(&state.sources.name(source), &ledger);
-    }
-}
-
 /// Warns when the disk is nearly full: the log will soon have nowhere to go.
 fn look_at_disk(state: &AppState, dir: &PathBuf, low: u64) {
     let free = match rustix::fs::statvfs(dir) {
@@ -76,7 +59,10 @@ fn look_at_disk(state: &AppState, dir: &PathBuf, low: u64) {
         }
     };
     if free < low {
-        tracing::warn!(free_bytes = free, "the disk is nearly full: make room, or lower `log.retention_size`");
+        tracing::warn!(
+            free_bytes = free,
+            "the disk is nearly full: make room, or lower `log.retention_size`"
+        );
         state.health.set("disk", Health::Degraded, format!("{free} bytes are free"));
     } else {
         state.health.set("disk", Health::Healthy, "");

@@ -51,7 +51,9 @@ pub async fn open(config: &Config, node: &Node, pipeline: &Pipeline) -> anyhow::
     };
     let (log, env, health) = (pipeline.log().clone(), node.env.clone(), node.health.clone());
     let arbiter = Arbiter::new();
-    Ok(SimulatedActor::start_in_arbiter(&arbiter.handle(), move |_| SimulatedActor::new(feed, log, env, &health)))
+    Ok(SimulatedActor::start_in_arbiter(&arbiter.handle(), move |_| {
+        SimulatedActor::new(feed, log, env, &health)
+    }))
 }
 
 fn last_price(node: &Node, symbol: SymbolId) -> Option<crate::models::num::Price> {

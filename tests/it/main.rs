@@ -12,6 +12,4 @@ mod reference;
 mod rest;
 mod simulator;
 mod support;
-//! Integration tests: one binary, so that everything links once.
-
 mod stores;

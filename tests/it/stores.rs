@@ -21,7 +21,7 @@ use tickwire::models::time::{DAY, MINUTE, Nanos, SECOND, Width};
 use tickwire::stores::memory::{MemoryHistory, MemoryLog};
 use tickwire::stores::sqlite::{SqliteHistory, SqliteLog, SqliteSettings};
 use tickwire::stores::{
-    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, NUM_SLICES, PointSet, Progress,
+    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, NUM_SLICES, PointSet, SliceLine, Progress,
     StoreError, SymbolPoint, TickLog, TickQuery, WindowQuery,
 };
 
@@ -369,11 +369,11 @@ fn the_two_newest_points_are_kept() {
         let point =
             |symbol, pos| SymbolPoint { symbol: SymbolId(symbol), pos, bytes: vec![symbol as u8, pos as u8] };
         let sets = [
-            PointSet { slice: 0, good_to: 3, points: vec![point(0, 3)] },
-            PointSet { slice: 0, good_to: 6, points: vec![point(0, 5)] },
-            PointSet { slice: 2, good_to: 7, points: vec![point(2, 6)] },
-            PointSet { slice: 0, good_to: 9, points: vec![point(0, 8)] },
-            PointSet { slice: 0, good_to: 12, points: Vec::new() },
+            PointSet { slice: 0, good_to: 3, context: vec![3], points: vec![point(0, 3)] },
+            PointSet { slice: 0, good_to: 6, context: vec![6], points: vec![point(0, 5)] },
+            PointSet { slice: 2, good_to: 7, context: vec![7], points: vec![point(2, 6)] },
+            PointSet { slice: 0, good_to: 9, context: vec![9], points: vec![point(0, 8)] },
+            PointSet { slice: 0, good_to: 12, context: vec![12], points: Vec::new() },
         ];
         log.append(&trades(1..=12)).await.expect("appends");
         for log in [&log as &dyn TickLog, &memory] {
@@ -383,7 +383,14 @@ fn the_two_newest_points_are_kept() {
             log.save_points(&sets[4]).await.expect("a repeat is no new set");
             let points = log.load_points().await.expect("loads");
             assert_eq!(points.slices.len(), NUM_SLICES as usize);
-            assert_eq!(points.slices[..3], [(12, 9), (0, 0), (7, 0)]);
+            let line = |good_to: u64| SliceLine {
+                good_to,
+                context: if good_to == 0 { vec![] } else { vec![good_to as u8] },
+            };
+            assert_eq!(
+                points.slices[..3],
+                [[line(12), line(9)], [line(0), line(0)], [line(7), line(0)]]
+            );
             assert_eq!(points.symbols, [vec![point(0, 8), point(0, 5)], vec![], vec![point(2, 6)]]);
         }
     });
