@@ -69,7 +69,7 @@ export class FakeServer {
     if (frame.state !== 'forming') list.push(frame);
     this.kept.set(topic, list.slice(-HISTORY));
     if (this.mute) return;
-    const [channel, symbol, window] = topic.split(':');
+    const [channel, , window] = topic.split(':');
     for (const session of this.sessions) {
       const { topics } = session;
       if (topics.has(topic) || topics.has(`${channel}:*`) || (window && topics.has(`${channel}:*:${window}`))) session.queue.push(frame);

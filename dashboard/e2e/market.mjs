@@ -40,7 +40,7 @@ export class Market {
       symbol,
       draw,
       digits,
-      price: round(20 + draw() * 480, digits),
+      price: round(digits === 5 ? 1.08 : symbol.startsWith('BTC') ? 61_250 : 20 + draw() * 480, digits),
       reference: 0,
       tickSeq: 0,
       lastTick: null,
@@ -57,7 +57,7 @@ export class Market {
       if (draw() < 0.002) continue;
       const busy = 0.5 + Math.abs(Math.sin(minute / 190)) * 1.5;
       for (let trade = 0; trade < 4; trade += 1) {
-        drift = drift * 0.96 + (draw() - 0.5) * 0.0006 * busy;
+        drift = drift * 0.9 + (draw() - 0.5) * 0.00004 * busy;
         this.#price(state, draw, drift);
         this.#trade(state, start + trade * 15, round(1 + draw() * 400 * busy, 0), true);
       }
@@ -66,14 +66,13 @@ export class Market {
       if (held.forming !== null && held.forming.end <= end) this.#close(state, held);
       held.seq = held.bars.size;
     }
-    state.drift = drift;
     state.lastTick = { time: end - 1, volume: 100 };
     return state;
   }
 
   #price(state, draw, drift) {
-    const step = state.price * (drift + (draw() - 0.5) * 0.0009);
-    state.price = Math.max(1, round(state.price + step, state.digits));
+    const step = state.price * (drift + (draw() - 0.5) * 0.0012);
+    state.price = Math.max(0.5, round(state.price + step, state.digits));
   }
 
   #trade(state, time, size, quiet = false) {
@@ -81,7 +80,11 @@ export class Market {
       const start = Math.floor(time / held.seconds) * held.seconds;
       if (held.forming !== null && held.forming.start < start) {
         const closed = this.#close(state, held);
-        if (!quiet) this.#emitBar(state, window, closed, held.seq);
+        if (!quiet) {
+          this.#emitBar(state, window, closed, held.seq);
+          const indicators = this.indicators(state.symbol, window).at(-1);
+          this.#emit(`indicators:${state.symbol}:${window}`, { type: 'indicators', ...indicators, seq: held.seq });
+        }
       }
       const bar = (held.forming ??= {
         start,
@@ -137,10 +140,12 @@ export class Market {
   tick(symbol) {
     const state = this.state.get(symbol);
     const millis = this.now();
-    state.drift = state.drift * 0.97 + (state.draw() - 0.5) * 0.0002;
-    this.#price(state, state.draw, state.drift);
+    // A trade of many in a minute moves less than one of four.
+    const price = state.price;
+    this.#price(state, state.draw, 0);
+    state.price = round(price + (state.price - price) / 4, state.digits);
     state.tickSeq += 1;
-    state.lastTick = { time: millis / 1000, volume: round(1 + state.draw() * 200, 0) };
+    state.lastTick = { time: millis / 1000, volume: round(1 + state.draw() * 24, 0) };
     state.feed = 'live';
     this.received += 1;
     this.#emit(`ticks:${symbol}`, this.tickFrame(symbol));
@@ -179,7 +184,7 @@ export class Market {
       bar.state = 'amended';
       bar.revision += 1;
       bar.late += 1;
-      bar.high = round(bar.high * 1.004, 2);
+      bar.high = round(bar.high * 1.0008, 2);
       bar.volume += 500;
       bar.notional += 500 * bar.high;
       bar.trade_count += 1;

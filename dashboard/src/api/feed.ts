@@ -48,9 +48,9 @@ export class Feed {
   #selection = new AbortController();
   #older: string | null = null;
   #loadingOlder = false;
-  /** A catch-up that runs, and whether another loss happened meanwhile. */
   #catchingUp = false;
-  #again = false;
+  /** Reasons to catch up so far; one that comes while a catch-up runs makes it run again. */
+  #reasons = 0;
   #sparksRunning = 0;
 
   constructor(
@@ -72,7 +72,6 @@ export class Feed {
     this.#older = null;
     this.#loadingOlder = false;
     this.#catchingUp = false;
-    this.#again = false;
     this.store.select({ symbol, window });
     this.#seamOpen = true;
     this.#tell();
@@ -126,11 +125,14 @@ export class Feed {
     try {
       const mark = this.store.series.mark;
       const page = await this.rest.older(this.#older, signal);
+      signal.throwIfAborted();
       this.store.mergeBars(page.bars, mark);
       this.#continueFrom(page);
       void this.#loadIndicators(page.bars, signal);
     } catch (error) {
-      if (!signal.aborted && error instanceof RestError) this.report(`older bars: ${error.message}`);
+      if (signal.aborted) return;
+      if (!(error instanceof RestError)) throw error;
+      this.report(`older bars: ${error.message}`);
     } finally {
       if (!signal.aborted) this.#loadingOlder = false;
     }
@@ -204,15 +206,13 @@ export class Feed {
   async #catchUp(): Promise<void> {
     const selection = this.store.selection;
     if (selection === null) return;
-    if (this.#catchingUp) {
-      this.#again = true;
-      return;
-    }
+    this.#reasons += 1;
+    if (this.#catchingUp) return;
     this.#catchingUp = true;
     const { signal } = this.#selection;
     const backoff = new Backoff(500, 15_000, Math.random);
     for (;;) {
-      this.#again = false;
+      const answered = this.#reasons;
       try {
         await this.#readBack(selection.symbol, selection.window, signal);
       } catch (error) {
@@ -221,31 +221,32 @@ export class Feed {
         this.store.setHistory('failed', error.message);
         if (!error.transient) break;
         await delay(backoff.next(), signal);
-        if (signal.aborted) return;
         continue;
       }
-      if (signal.aborted) return;
       this.store.setHistory('ready');
-      if (!this.#again) break;
+      if (answered === this.#reasons) break;
     }
     this.#catchingUp = false;
   }
 
   async #readBack(symbol: string, window: string, signal: AbortSignal): Promise<void> {
     const { series } = this.store;
-    // Live frames may have come already; they are no proof of anything before them.
-    const anchor = this.store.history === 'loading' ? undefined : series.newestSettled?.start;
+    // Before the first page, live frames may have come already; they are no proof of anything before them.
+    const begun = this.#older !== null || this.store.reachedStart;
+    const anchor = begun ? series.newestSettled?.start : undefined;
     const few = anchor !== undefined && !this.#lost;
     let mark = series.mark;
     let page = await this.rest.bars(symbol, window, few ? SEAM_BARS : PAGE_BARS, signal);
     this.#lost = false;
     for (let count = 1; ; count += 1) {
+      // An answer can be complete in the moment its symbol is left.
+      signal.throwIfAborted();
       this.store.mergeBars(page.bars, mark);
       void this.#loadIndicators(page.bars, signal);
       const reached = oldestStart(page.bars);
       if (anchor === undefined || page.next === null || reached === undefined || reached <= anchor) {
         // Only a run that begins with this page goes on behind it; otherwise the cursor held is farther back.
-        if (series.oldest?.start === reached || this.#older === null) this.#continueFrom(page);
+        if (!begun || series.oldest?.start === reached) this.#continueFrom(page);
         return;
       }
       if (count === CATCH_UP_PAGES) {

@@ -22,7 +22,7 @@ export function decimalsOf(value: number): number {
 
 const formats = new Map<number, Intl.NumberFormat>();
 
-/** A number with a fixed count of decimals and grouped thousands. */
+/** A number with a fixed count of decimals and grouped thousands; its minus is as wide as a plus. */
 export function fixed(value: number | null | undefined, decimals: number): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   let format = formats.get(decimals);
@@ -30,10 +30,10 @@ export function fixed(value: number | null | undefined, decimals: number): strin
     format = new Intl.NumberFormat('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
     formats.set(decimals, format);
   }
-  return format.format(value);
+  return format.format(value).replace('-', '−');
 }
 
-/** As [fixed], with a sign in front of what is not zero; the minus is the typographic one, as wide as the plus. */
+/** As [fixed], with a sign in front of what is not shown as zero. */
 export function signed(value: number | null | undefined, decimals: number): string {
   const text = fixed(value === null || value === undefined ? value : Math.abs(value), decimals);
   if (text === NONE || value === null || value === undefined) return text;

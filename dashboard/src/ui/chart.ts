@@ -93,7 +93,7 @@ export class BarChart {
     this.#chart.priceScale('volume').applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
     this.#candles = this.#chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted });
     this.#vwap = this.#chart.addSeries(LineSeries, {
-      lineWidth: 2,
+      lineWidth: 1,
       lastValueVisible: false,
       priceLineVisible: false,
       crosshairMarkerVisible: false,

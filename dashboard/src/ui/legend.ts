@@ -7,7 +7,7 @@ import { compact, fixed, NONE, percent, share, signed } from '../helpers/format'
 import type { EpochSeconds } from '../helpers/nominal';
 import { instantText } from '../helpers/time';
 import { type Bar, isAmended, isPartial } from '../model/bar';
-import { INDICATOR_NAMES, type IndicatorName } from '../model/indicators';
+import type { IndicatorName } from '../model/indicators';
 import type { Store } from '../model/store';
 import { changeOf } from '../model/watchlist';
 import { OVERLAYS } from './chart';
@@ -27,20 +27,17 @@ const LABELS: Readonly<Record<Field, string>> = {
   trades: 'Trades',
 };
 
-const INDICATOR_LABELS: Readonly<Record<IndicatorName, string>> = {
-  sma_20: 'SMA 20',
-  sma_50: 'SMA 50',
-  sma_200: 'SMA 200',
-  ema_12: 'EMA 12',
-  ema_26: 'EMA 26',
-  rsi_14: 'RSI 14',
-  macd: 'MACD',
-  macd_signal: 'Signal',
-  macd_histogram: 'Hist',
-  bb_upper: 'BB up',
-  bb_middle: 'BB mid',
-  bb_lower: 'BB low',
-};
+/** Indicators that belong together share a label, and a button where they are lines on the price scale. */
+const GROUPS: readonly (readonly [label: string, names: readonly IndicatorName[]])[] = [
+  ['SMA 20', ['sma_20']],
+  ['SMA 50', ['sma_50']],
+  ['SMA 200', ['sma_200']],
+  ['EMA 12', ['ema_12']],
+  ['EMA 26', ['ema_26']],
+  ['BB', ['bb_upper', 'bb_middle', 'bb_lower']],
+  ['RSI 14', ['rsi_14']],
+  ['MACD', ['macd', 'macd_signal', 'macd_histogram']],
+];
 
 export class Legend {
   readonly #symbol = element('span', { class: 'legend-symbol' });
@@ -66,20 +63,23 @@ export class Legend {
     }
     values.append(this.#state);
     const indicators = element('div', { class: 'legend-indicators' });
-    for (const name of INDICATOR_NAMES) {
-      const value = element('span', { class: 'value' });
-      this.#indicators.set(name, value);
-      const label = INDICATOR_LABELS[name];
-      const color = OVERLAYS[name];
+    for (const [label, names] of GROUPS) {
+      const parts: HTMLElement[] = [element('span', { class: 'label' }, label)];
+      for (const name of names) {
+        const value = element('span', { class: 'value' });
+        this.#indicators.set(name, value);
+        parts.push(value);
+      }
+      const color = names.map((name) => OVERLAYS[name]).find((found) => found !== undefined);
       if (color === undefined) {
-        indicators.append(element('span', { class: 'pair' }, element('span', { class: 'label' }, label), value));
+        indicators.append(element('span', { class: 'pair' }, ...parts));
         continue;
       }
-      const button = element('button', { type: 'button', class: 'pair', 'aria-pressed': 'false', title: `${label}: show or hide its line` });
+      const button = element('button', { type: 'button', class: 'pair', 'aria-pressed': 'false', title: `Show or hide ${label}` }, ...parts);
       button.style.setProperty('--overlay', color);
-      button.append(element('span', { class: 'label' }, label), value);
       button.addEventListener('click', () => {
-        button.setAttribute('aria-pressed', String(toggle(name)));
+        const shown = names.map(toggle);
+        button.setAttribute('aria-pressed', String(shown.every(Boolean)));
       });
       indicators.append(button);
     }
@@ -151,7 +151,7 @@ export class Legend {
 
     // A forming bar has no indicators yet: those of the bar before it are the ones that hold.
     const point = bar === undefined ? undefined : (indicators.get(bar.end) ?? (bar.state === 'forming' && before !== undefined ? indicators.get(before.end) : undefined));
-    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : decimals));
+    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : name.startsWith('macd') ? decimals + 1 : decimals));
   }
 }
 

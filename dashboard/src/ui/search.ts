@@ -15,7 +15,7 @@ export class Search {
     'aria-controls': 'search-matches',
     'aria-expanded': 'false',
     'aria-autocomplete': 'list',
-    placeholder: 'Search symbol',
+    placeholder: 'Symbol',
     autocomplete: 'off',
     autocapitalize: 'characters',
     spellcheck: 'false',
