@@ -108,8 +108,11 @@ test('values on the page equal REST', async () => {
   assert.ok(Math.abs(number(legend.vwap) - bar.vwap) < 0.01);
   assert.equal(number(legend.trades), bar.tradeCount);
   assert.match(legend.state, /coverage/);
-  const [indicators] = await fetchJson(`api/v1/indicators/${selection.symbol}?window=${selection.window}&start_time=${new Date(bar.end * 1000).toISOString()}&end_time=${new Date(bar.end * 1000).toISOString()}`);
+  const iso = (time) => new Date(time * 1000).toISOString();
+  const [indicators] = await fetchJson(`api/v1/indicators/${selection.symbol}?window=${selection.window}&start_time=${iso(bar.end - 1)}&end_time=${iso(bar.end)}&empty=ok`);
+  // A young server has not warmed them up yet; then a dash stands there.
   if (indicators?.sma_20) await until(page, (seen, value) => Math.abs(Number(seen.legend.sma_20.replaceAll(',', '')) - value) < 0.01, indicators.sma_20);
+  else assert.equal(legend.sma_20, '–');
 });
 
 test('symbol and window change by keyboard, search and mouse; the address keeps them', async () => {
@@ -130,7 +133,7 @@ test('symbol and window change by keyboard, search and mouse; the address keeps 
   await page.keyboard.press('ArrowDown');
   const next = watchlist[watchlist.findIndex((row) => row.symbol === other) + 1]?.symbol;
   await until(page, (seen, symbol) => seen.selection.symbol === symbol, next);
-  await page.getByRole('option', { name: new RegExp(`^${other}`) }).click();
+  await page.getByRole('option', { name: new RegExp(`^${other} `) }).click();
   await until(page, (seen, symbol) => seen.selection.symbol === symbol && seen.candles.length > 0, other);
   assert.deepEqual(faults, []);
 });

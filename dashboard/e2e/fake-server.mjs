@@ -178,8 +178,8 @@ export class FakeServer {
     if (endpoint === 'indicators') {
       const from = Date.parse(url.searchParams.get('start_time'));
       const to = Date.parse(url.searchParams.get('end_time'));
-      const list = market.indicators(symbol, window).filter(({ timestamp }) => Date.parse(timestamp) >= from && Date.parse(timestamp) <= to);
-      return this.#json(response, list.reverse());
+      const list = market.indicators(symbol, window).filter(({ timestamp }) => Date.parse(timestamp) > from && Date.parse(timestamp) <= to);
+      return this.#json(response, list.reverse().slice(0, Number(url.searchParams.get('limit') ?? 500)));
     }
     if (endpoint !== 'aggregated') return this.#problem(response, 404, 'not_found');
     const cursor = url.searchParams.get('cursor');

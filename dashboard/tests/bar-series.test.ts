@@ -61,13 +61,20 @@ describe('history', () => {
     expect(series.newest?.volume).toBe(9);
   });
 
-  test('bars that a page lacks were voided, except at its ends and where live frames came since', () => {
+  test('after a loss, bars that a page lacks were voided, except at its ends and where live frames came since', () => {
     const series = new BarSeries();
     for (const minute of [0, 1, 2, 3, 4]) series.apply(bar(minute));
-    const mark = series.mark;
+    const lost = series.mark;
     series.apply(bar(3, { state: 'amended', revision: 1 }));
-    series.merge([bar(4), bar(1)], mark);
+    series.merge([bar(4), bar(1)], series.mark, lost);
     expect(minutes(series)).toEqual([0, 1, 3, 4]);
+  });
+
+  test('without a loss, a page that lacks a bar was written before it', () => {
+    const series = new BarSeries();
+    for (const minute of [0, 1, 2]) series.apply(bar(minute));
+    series.merge([bar(2), bar(0)], series.mark);
+    expect(minutes(series)).toEqual([0, 1, 2]);
   });
 
   test('an empty page changes nothing', () => {

@@ -170,6 +170,7 @@ describe('after a loss', () => {
     feed.select('AAPL', '1min');
     feed.opened();
     await ready();
+    feed.closed();
     for (const minute of range(10, 12_000)) history.put(minute);
     feed.opened();
     receive(history.put(12_000, { state: 'forming' }));

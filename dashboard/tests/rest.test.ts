@@ -45,7 +45,7 @@ test('a symbol is encoded and the forming bar asked for', async () => {
 
 test('one indicator object is a series of one', async () => {
   const { rest: client } = rest(() => json({ symbol: 'A', window: '1min', timestamp: '2026-11-23T13:00:00Z', sma_20: 1 }));
-  const list = await client.indicators('A', '1min', 0 as never, 1 as never);
+  const list = await client.indicators('A', '1min', 0 as never, 1 as never, 5);
   expect(list[0]?.values.sma_20).toBe(1);
 });
 

@@ -100,6 +100,16 @@ describe('a lost line', () => {
     expect(opened).toBe(2);
   });
 
+  test('attempts that are not accepted keep the reason of the loss', () => {
+    last().accept();
+    last().onmessage?.({ data: '{}' });
+    last().onclose?.({ code: 1001, reason: 'shutdown' });
+    vi.advanceTimersByTime(500);
+    last().onclose?.({ code: 1006, reason: '' });
+    expect(connection.reason).toBe('server stopped');
+    expect(connection.phase).toBe('waiting');
+  });
+
   test('a refusal waits long at once', () => {
     last().onclose?.({ code: 4401, reason: 'auth' });
     expect((connection.retryAt ?? 0) - Date.now()).toBe(15_000);

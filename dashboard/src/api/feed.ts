@@ -13,6 +13,7 @@
 import { Backoff } from '../helpers/backoff';
 import { type EpochSeconds } from '../helpers/nominal';
 import type { Bar } from '../model/bar';
+import { UNBROKEN } from '../model/bar-series';
 import type { Message } from '../model/message';
 import { type Store, topic } from '../model/store';
 import { decodeFrame } from './decode';
@@ -42,8 +43,8 @@ export class Feed {
   #openings = 0;
   /** True until the first live bar of the selection shows that the subscription holds. */
   #seamOpen = true;
-  /** True when more may be missing than closed within a moment. */
-  #lost = false;
+  /** Mark of the moment from which frames may be missing; [UNBROKEN] when none are. */
+  #lost = UNBROKEN;
   /** Ends everything that belongs to the symbol and window left behind. */
   #selection = new AbortController();
   #older: string | null = null;
@@ -72,6 +73,7 @@ export class Feed {
     this.#older = null;
     this.#loadingOlder = false;
     this.#catchingUp = false;
+    this.#lost = UNBROKEN;
     this.store.select({ symbol, window });
     this.#seamOpen = true;
     this.#tell();
@@ -92,7 +94,6 @@ export class Feed {
     this.#interests.forget();
     this.#tell();
     if (this.#openings === 1) return;
-    this.#lost = true;
     // What is missing may be asked for again: the first answer may have failed with the line.
     for (const symbol of this.#sparked) if ((this.store.rows.get(symbol)?.spark.length ?? 0) < 2) this.#sparked.delete(symbol);
     this.#fillSparks();
@@ -100,6 +101,7 @@ export class Feed {
   }
 
   closed(): void {
+    if (this.#open) this.#lose();
     this.#open = false;
   }
 
@@ -123,10 +125,10 @@ export class Feed {
     const { signal } = this.#selection;
     this.#loadingOlder = true;
     try {
-      const mark = this.store.series.mark;
+      const asked = this.store.series.mark;
       const page = await this.rest.older(this.#older, signal);
       signal.throwIfAborted();
-      this.store.mergeBars(page.bars, mark);
+      this.store.mergeBars(page.bars, asked);
       this.#continueFrom(page);
       void this.#loadIndicators(page.bars, signal);
     } catch (error) {
@@ -152,14 +154,14 @@ export class Feed {
         for (const inner of message.messages) this.#closeSeam(inner);
         break;
       case 'resync':
-        this.#lost = true;
+        this.#lose();
         void this.#catchUp();
         void this.refreshLatest();
         break;
       case 'skipped':
         // Ticks left out are no loss, their newest comes; bars left out are.
         if (message.channel !== 'bars') break;
-        this.#lost = true;
+        this.#lose();
         void this.#catchUp();
         break;
       case 'error':
@@ -170,10 +172,15 @@ export class Feed {
     }
     if (newEpoch) {
       this.#older = null;
-      this.#lost = true;
+      this.#lose();
       void this.#catchUp();
       void this.refreshLatest();
     }
+  }
+
+  /** Remembers where frames began to be missing; until that is mended, a later loss lies behind it. */
+  #lose(): void {
+    if (this.#lost === UNBROKEN) this.#lost = this.store.series.mark;
   }
 
   #closeSeam(message: Message): void {
@@ -234,14 +241,22 @@ export class Feed {
     // Before the first page, live frames may have come already; they are no proof of anything before them.
     const begun = this.#older !== null || this.store.reachedStart;
     const anchor = begun ? series.newestSettled?.start : undefined;
-    const few = anchor !== undefined && !this.#lost;
-    let mark = series.mark;
-    let page = await this.rest.bars(symbol, window, few ? SEAM_BARS : PAGE_BARS, signal);
-    this.#lost = false;
+    const lost = this.#lost;
+    const few = anchor !== undefined && lost === UNBROKEN;
+    let asked = series.mark;
+    // Mended by this very request; a loss while it is under way is another one.
+    this.#lost = UNBROKEN;
+    let page: Page;
+    try {
+      page = await this.rest.bars(symbol, window, few ? SEAM_BARS : PAGE_BARS, signal);
+    } catch (error) {
+      if (lost !== UNBROKEN && !signal.aborted) this.#lost = lost;
+      throw error;
+    }
     for (let count = 1; ; count += 1) {
       // An answer can be complete in the moment its symbol is left.
       signal.throwIfAborted();
-      this.store.mergeBars(page.bars, mark);
+      this.store.mergeBars(page.bars, asked, lost);
       void this.#loadIndicators(page.bars, signal);
       const reached = oldestStart(page.bars);
       if (anchor === undefined || page.next === null || reached === undefined || reached <= anchor) {
@@ -254,7 +269,7 @@ export class Feed {
         this.#continueFrom(page);
         return;
       }
-      mark = series.mark;
+      asked = series.mark;
       page = await this.rest.older(page.next, signal);
     }
   }
@@ -271,9 +286,9 @@ export class Feed {
     const oldest = settled.at(-1);
     if (selection === null || newest === undefined || oldest === undefined) return;
     try {
-      const from = Math.min(oldest.end, newest.end) as EpochSeconds;
-      const to = Math.max(oldest.end, newest.end) as EpochSeconds;
-      const list = await this.rest.indicators(selection.symbol, selection.window, from, to, signal);
+      // The range leaves out its start; windows are whole seconds long.
+      const from = (oldest.end - 1) as EpochSeconds;
+      const list = await this.rest.indicators(selection.symbol, selection.window, from, newest.end, settled.length, signal);
       if (!signal.aborted) this.store.putIndicators(list);
     } catch {
       // The legend shows a dash for indicators it has not got; the chart does not depend on them.

@@ -68,7 +68,7 @@ export class Rest {
   }
 
   async latest(symbols: readonly string[], signal?: AbortSignal): Promise<Latest[]> {
-    const [body] = await this.#get('api/v1/latest', { symbols: symbols.join(',') }, signal);
+    const [body] = await this.#get('api/v1/latest', { symbols: symbols.join(','), empty: 'ok' }, signal);
     const list = Array.isArray(body) ? (body as WireLatest[]) : [body as WireLatest];
     return list.map(decodeLatest).filter((latest) => latest !== undefined);
   }
@@ -84,15 +84,16 @@ export class Rest {
     return this.#page(...(await this.#get(next, {}, signal)));
   }
 
-  /** The series of indicators of the bars that end within the range, both ends included. */
+  /** The series of indicators of at most `limit` bars with `from` < end ≤ `to`. */
   async indicators(
     symbol: string,
     window: string,
     from: EpochSeconds,
     to: EpochSeconds,
+    limit: number,
     signal?: AbortSignal,
   ): Promise<Indicators[]> {
-    const query = { window, start_time: toRfc3339(from), end_time: toRfc3339(to), empty: 'ok' };
+    const query = { window, start_time: toRfc3339(from), end_time: toRfc3339(to), limit: String(limit), empty: 'ok' };
     const [body] = await this.#get(`api/v1/indicators/${encodeURIComponent(symbol)}`, query, signal);
     const list = Array.isArray(body) ? (body as WireIndicators[]) : [body as WireIndicators];
     return list.map(decodeIndicators).filter((indicators) => indicators !== undefined);

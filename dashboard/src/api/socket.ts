@@ -37,6 +37,7 @@ export class Socket {
   #heardAt = 0;
   #askedAt = 0;
   #everLive = false;
+  #accepted = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
 
@@ -96,6 +97,7 @@ export class Socket {
     }
     this.#socket = socket;
     socket.onopen = () => {
+      this.#accepted = true;
       this.#heardAt = this.environment.now();
       this.listener.opened();
     };
@@ -130,11 +132,14 @@ export class Socket {
 
   #lost(code: number, reason: string): void {
     this.#release();
+    // An attempt that was never accepted says nothing new: what ended the last line is still the reason.
+    const known = this.#accepted ? '' : this.#connection.reason;
+    this.#accepted = false;
     const { text, refused } = closeReason(code, reason);
     if (refused) this.backoff.exhaust();
     const wait = this.backoff.next();
     const retryAt = (this.environment.now() + wait) as EpochMillis;
-    this.#become({ ...this.#connection, phase: 'waiting', reason: text, retryAt });
+    this.#become({ ...this.#connection, phase: 'waiting', reason: known === '' ? text : known, retryAt });
     this.#retry = setTimeout(() => {
       this.#open();
     }, wait);

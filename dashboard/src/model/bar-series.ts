@@ -16,6 +16,9 @@ export type SeriesChange =
   /** Anything else: draw all of it again. */
   | { readonly kind: 'all' };
 
+/** In place of a mark: nothing was lost. */
+export const UNBROKEN = -1;
+
 const NOTHING: SeriesChange = { kind: 'none' };
 const EVERYTHING: SeriesChange = { kind: 'all' };
 
@@ -52,7 +55,7 @@ export class BarSeries {
     return this.#bars.findLast((bar) => bar.state !== 'forming');
   }
 
-  /** A mark to take before history is asked for, and to hand to [merge] with the answer. */
+  /** A mark of this moment: to take before history is asked for, or when the line is lost, and to hand to [merge]. */
   get mark(): number {
     return this.#counter;
   }
@@ -78,10 +81,16 @@ export class BarSeries {
   }
 
   /**
-   * Takes a page of history in any order. Settled bars held inside the page's range that the page lacks were voided
-   * while nobody listened, so they go, except what a live frame brought after `mark`.
+   * Takes a page of history in any order.
+   *
+   * A bar held inside the page's range that the page lacks may have been voided while nobody listened; or it closed a
+   * moment ago, and the history, which is written in batches, has not got it yet. So only what was held at the time of a
+   * loss may go.
+   *
+   * @param asked mark of the moment the page was asked for; what live frames changed since is newer than the page
+   * @param lost mark of the moment the line was lost; [UNBROKEN] when it was not
    */
-  merge(page: readonly Bar[], mark: number): SeriesChange {
+  merge(page: readonly Bar[], asked: number, lost = UNBROKEN): SeriesChange {
     if (page.length === 0) return NOTHING;
     let changed = false;
     let first = Infinity;
@@ -94,14 +103,14 @@ export class BarSeries {
       const held = this.#held.get(bar.start);
       if (held !== undefined) {
         const order = compareVersions(bar, held.bar);
-        if (order < 0 || (order === 0 && held.touched > mark)) continue;
+        if (order < 0 || (order === 0 && held.touched > asked)) continue;
       }
       this.#held.set(bar.start, { bar, touched: 0 });
       changed = true;
     }
     for (const [start, held] of this.#held) {
       if (start <= first || start >= last || named.has(start)) continue;
-      if (held.touched > mark || held.bar.state === 'void') continue;
+      if (held.touched > lost || held.bar.state === 'void') continue;
       this.#held.delete(start);
       changed = true;
     }

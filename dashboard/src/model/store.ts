@@ -7,7 +7,7 @@
 
 import type { EpochSeconds, Price } from '../helpers/nominal';
 import type { Bar } from './bar';
-import { BarSeries, type SeriesChange } from './bar-series';
+import { BarSeries, type SeriesChange, UNBROKEN } from './bar-series';
 import { type Connection, DISCONNECTED } from './connection';
 import type { Indicators } from './indicators';
 import type { Message, Metrics } from './message';
@@ -189,9 +189,9 @@ export class Store {
     this.#wake();
   }
 
-  /** Takes a page of history; `mark` is the series' mark when it was asked for. */
-  mergeBars(page: readonly Bar[], mark: number): void {
-    this.#note(this.series.merge(page, mark));
+  /** Takes a page of history; for the marks see [BarSeries.merge]. */
+  mergeBars(page: readonly Bar[], asked: number, lost: number = UNBROKEN): void {
+    this.#note(this.series.merge(page, asked, lost));
     this.#wake();
   }
 

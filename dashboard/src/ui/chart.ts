@@ -36,6 +36,9 @@ import type { Palette } from './theme';
 /** Bars left of the screen at which older ones are asked for: about a screen, so that a steady scroll meets no edge. */
 const LOAD_AHEAD_BARS = 120;
 
+/** Free space right of the newest bar. */
+const RIGHT_OFFSET_BARS = 8;
+
 /** Lines that the legend's buttons switch on, and their colours. */
 export const OVERLAYS: Readonly<Partial<Record<IndicatorName, string>>> = {
   sma_20: '#d19a2e',
@@ -81,7 +84,7 @@ export class BarChart {
       layout: { fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, attributionLogo: true },
       crosshair: { mode: CrosshairMode.Normal },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.16, bottom: 0.24 } },
-      timeScale: { borderVisible: false, timeVisible: true, rightOffset: 8, barSpacing: 8, minBarSpacing: 0.8 },
+      timeScale: { borderVisible: false, timeVisible: true, rightOffset: RIGHT_OFFSET_BARS, barSpacing: 8, minBarSpacing: 0.8 },
       localization: { timeFormatter: (time: Time) => `${instantText(time as unknown as EpochSeconds)} UTC` },
     });
     this.#volume = this.#chart.addSeries(HistogramSeries, {
@@ -214,7 +217,8 @@ export class BarChart {
   }
 
   toNow(): void {
-    this.#chart.timeScale().scrollToRealTime();
+    // Not animated: an update of a bar ends the library's animation wherever it is.
+    this.#chart.timeScale().scrollToPosition(RIGHT_OFFSET_BARS, false);
   }
 
   /** Moves the crosshair by whole bars; from the newest one when it stands nowhere. */

@@ -1,10 +1,14 @@
 /** A line of recent closes, drawn on a canvas: a thousand rows of SVG would cost more than the chart. */
 
+/** Size in CSS pixels. Fixed here rather than measured: asking the element would force a layout for every row. */
+const WIDTH = 48;
+const HEIGHT = 20;
+
 /** Draws the points edge to edge; fewer than two draw nothing. */
 export function drawSparkline(canvas: HTMLCanvasElement, points: readonly number[], color: string): void {
   const ratio = Math.min(3, devicePixelRatio);
-  const width = Math.round(canvas.clientWidth * ratio);
-  const height = Math.round(canvas.clientHeight * ratio);
+  const width = Math.round(WIDTH * ratio);
+  const height = Math.round(HEIGHT * ratio);
   if (canvas.width !== width || canvas.height !== height) {
     canvas.width = width;
     canvas.height = height;
@@ -12,7 +16,7 @@ export function drawSparkline(canvas: HTMLCanvasElement, points: readonly number
   const context = canvas.getContext('2d');
   if (context === null) return;
   context.clearRect(0, 0, width, height);
-  if (points.length < 2 || width === 0) return;
+  if (points.length < 2) return;
   let low = Infinity;
   let high = -Infinity;
   for (const point of points) {

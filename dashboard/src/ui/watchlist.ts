@@ -16,11 +16,19 @@ const OVERSCAN = 4;
 /** Rest after a scroll before the page asks for what is seen now. */
 const SETTLE_MS = 150;
 
-const FEED_TEXTS: Readonly<Record<FeedState, string>> = {
+/** Without a tick for this long a row no longer claims to be live; the same span the server uses. */
+const SILENT_AFTER_MS = 10_000;
+
+/** What a row says of its source: the server's word, or that nothing was heard and the server has not said why yet. */
+type Shown = FeedState | 'silent' | 'unknown';
+
+const FEED_TEXTS: Readonly<Record<Shown, string>> = {
   live: 'live',
   quiet: 'quiet: the source is well, nothing trades',
   stale: 'stale: the source has not been heard for a while',
   dead: 'dead: the source is down',
+  silent: 'silent: no tick for a while',
+  unknown: 'nothing heard yet',
 };
 
 interface Slot {
@@ -32,6 +40,8 @@ interface Slot {
   readonly change: HTMLElement;
   index: number;
   drawn: Row | undefined;
+  /** When its row last moved, by the page's own clock: event times may be those of a replay. */
+  heardAt: number;
 }
 
 export class Watchlist {
@@ -43,7 +53,10 @@ export class Watchlist {
   });
   readonly #calm = matchMedia('(prefers-reduced-motion: reduce)');
   readonly #resize: ResizeObserver;
+  readonly #timer: ReturnType<typeof setInterval>;
+  /** Both measured when the list changes its size, never while it scrolls: each question would cost a layout. */
   #rowHeight = 36;
+  #height = 0;
   #cursor = 0;
   #settle: ReturnType<typeof setTimeout> | undefined;
   #seen = '';
@@ -65,8 +78,15 @@ export class Watchlist {
       const index = (event.target as HTMLElement).closest<HTMLElement>('[data-index]')?.dataset['index'];
       if (index !== undefined) this.#choose(Number(index));
     });
-    this.#resize = new ResizeObserver(this.#schedule);
+    this.#resize = new ResizeObserver(() => {
+      this.#height = this.#list.clientHeight;
+      this.#rowHeight = Number.parseFloat(getComputedStyle(this.#list).getPropertyValue('--row-height'));
+      this.#schedule();
+    });
     this.#resize.observe(this.#list);
+    this.#timer = setInterval(() => {
+      for (const slot of this.#slots) if (slot.drawn !== undefined) this.#showFeed(slot, slot.drawn);
+    }, 1000);
   }
 
   focus(): void {
@@ -108,6 +128,7 @@ export class Watchlist {
 
   destroy(): void {
     this.#resize.disconnect();
+    clearInterval(this.#timer);
     clearTimeout(this.#settle);
     this.#list.remove();
   }
@@ -126,12 +147,11 @@ export class Watchlist {
   /** Puts the slots where the rows on the screen are. */
   #place(): void {
     const { symbols, selection } = this.store;
-    this.#rowHeight = Number.parseFloat(getComputedStyle(this.#list).getPropertyValue('--row-height')) || 36;
-    this.#space.style.height = `${symbols.length * this.#rowHeight}px`;
-    const height = this.#list.clientHeight;
     const top = this.#list.scrollTop;
+    const space = `${symbols.length * this.#rowHeight}px`;
+    if (this.#space.style.height !== space) this.#space.style.height = space;
     const first = Math.max(0, Math.floor(top / this.#rowHeight) - OVERSCAN);
-    const count = Math.min(symbols.length - first, Math.ceil(height / this.#rowHeight) + 2 * OVERSCAN);
+    const count = Math.min(symbols.length - first, Math.ceil(this.#height / this.#rowHeight) + 2 * OVERSCAN);
     while (this.#slots.length < count) this.#slots.push(this.#makeSlot());
     // A slot serves the rows whose index leaves the same remainder: scrolling by one row rewrites one slot, not all.
     const size = this.#slots.length;
@@ -148,9 +168,9 @@ export class Watchlist {
         slot.root.dataset['index'] = String(index);
         slot.root.setAttribute('aria-posinset', String(index + 1));
       }
-      slot.root.style.transform = `translateY(${index * this.#rowHeight}px)`;
-      slot.root.setAttribute('aria-setsize', String(symbols.length));
-      slot.root.setAttribute('aria-selected', String(symbols[index] === selection?.symbol));
+      put(slot.root, 'style', `transform: translateY(${index * this.#rowHeight}px)`);
+      put(slot.root, 'aria-setsize', String(symbols.length));
+      put(slot.root, 'aria-selected', String(symbols[index] === selection?.symbol));
     }
     if (this.#cursor >= first && this.#cursor < first + count) this.#list.setAttribute('aria-activedescendant', `watch-${this.#cursor}`);
     else this.#list.removeAttribute('aria-activedescendant');
@@ -168,14 +188,14 @@ export class Watchlist {
   }
 
   #makeSlot(): Slot {
-    const dot = element('span', { class: 'dot' });
+    const dot = element('span', { class: 'dot', 'aria-hidden': 'true' });
     const symbol = element('span', { class: 'watch-symbol' });
     const spark = element('canvas', { class: 'watch-spark', 'aria-hidden': 'true' });
     const last = element('span', { class: 'watch-last' });
     const change = element('span', { class: 'watch-change' });
     const root = element('div', { class: 'watch-row', role: 'option' }, dot, symbol, spark, last, change);
     this.#space.append(root);
-    return { root, dot, symbol, spark, last, change, index: -1, drawn: undefined };
+    return { root, dot, symbol, spark, last, change, index: -1, drawn: undefined, heardAt: 0 };
   }
 
   #fill(slot: Slot, row: Row): void {
@@ -188,17 +208,22 @@ export class Watchlist {
     setText(slot.last, fixed(row.last, row.decimals));
     setText(slot.change, percent(change?.percent));
     slot.change.dataset['trend'] = trend;
-    const feed = row.feed ?? '';
-    if (slot.dot.dataset['feed'] !== feed) {
-      slot.dot.dataset['feed'] = feed;
-      slot.dot.title = row.feed === null ? 'nothing heard yet' : FEED_TEXTS[row.feed];
-      slot.root.setAttribute('aria-description', row.feed === null ? 'feed unknown' : `feed ${row.feed}`);
-    }
+    if (before === undefined || before.time !== row.time || before.feed !== row.feed) slot.heardAt = performance.now();
+    this.#showFeed(slot, row);
     if (before?.spark !== row.spark) {
       const { up, down, text } = this.palette;
       drawSparkline(slot.spark, row.spark, trend === 'up' ? up : trend === 'down' ? down : text);
     }
     if (before !== undefined && before.last !== null && before.last !== row.last) this.#flash(slot, row.direction > 0);
+  }
+
+  #showFeed(slot: Slot, row: Row): void {
+    const silent = row.feed === 'live' && performance.now() - slot.heardAt > SILENT_AFTER_MS;
+    const feed: Shown = silent ? 'silent' : (row.feed ?? 'unknown');
+    if (slot.dot.dataset['feed'] === feed) return;
+    slot.dot.dataset['feed'] = feed;
+    slot.root.title = FEED_TEXTS[feed];
+    slot.root.setAttribute('aria-description', `feed ${feed}`);
   }
 
   /** A breath of colour behind a price that moved; not one on top of the other. */
@@ -209,7 +234,7 @@ export class Watchlist {
   }
 
   #key(event: KeyboardEvent): void {
-    const page = Math.max(1, Math.floor(this.#list.clientHeight / this.#rowHeight) - 1);
+    const page = Math.max(1, Math.floor(this.#height / this.#rowHeight) - 1);
     const last = this.store.symbols.length - 1;
     const targets: Readonly<Record<string, number>> = {
       ArrowDown: this.#cursor + 1,
@@ -235,8 +260,13 @@ export class Watchlist {
 
   #reveal(index: number): void {
     const top = index * this.#rowHeight;
-    const { scrollTop, clientHeight } = this.#list;
+    const { scrollTop } = this.#list;
     if (top < scrollTop) this.#list.scrollTop = top;
-    else if (top + this.#rowHeight > scrollTop + clientHeight) this.#list.scrollTop = top + this.#rowHeight - clientHeight;
+    else if (top + this.#rowHeight > scrollTop + this.#height) this.#list.scrollTop = top + this.#rowHeight - this.#height;
   }
+}
+
+/** Sets an attribute only when it differs. */
+function put(target: HTMLElement, name: string, value: string): void {
+  if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
