@@ -119,6 +119,14 @@ describe('rows', () => {
     expect(row.spark.at(-2)).toBe(98.5);
   });
 
+  test('prices of history give a row its digits before the first tick does', () => {
+    const store = shown();
+    store.mergeBars([bar(0, { low: 1.17615 as Price })], store.series.mark);
+    expect(store.rows.get('AAPL')?.decimals).toBe(5);
+    store.apply(tick(1.2, 0));
+    expect(store.rows.get('AAPL')?.decimals).toBe(5);
+  });
+
   test('history joins a sparkline without a doubled or missing minute', () => {
     const minute = Math.floor(NOON / 60_000);
     const row = withTick(withTick(emptyRow('AAPL'), tick(20, 0)), tick(21, 60_000));

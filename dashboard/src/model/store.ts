@@ -11,7 +11,7 @@ import { BarSeries, type SeriesChange, UNBROKEN } from './bar-series';
 import { type Connection, DISCONNECTED } from './connection';
 import type { Indicators } from './indicators';
 import type { Message, Metrics } from './message';
-import { emptyRow, type Row, withHistory, withLatest, withTick } from './watchlist';
+import { emptyRow, type Row, withDecimals, withHistory, withLatest, withTick } from './watchlist';
 
 /** How the history of the chart is doing. */
 export type HistoryPhase = 'loading' | 'ready' | 'failed';
@@ -192,6 +192,12 @@ export class Store {
   /** Takes a page of history; for the marks see [BarSeries.merge]. */
   mergeBars(page: readonly Bar[], asked: number, lost: number = UNBROKEN): void {
     this.#note(this.series.merge(page, asked, lost));
+    const symbol = this.#selection?.symbol;
+    // An address may name a symbol that does not exist: only what has bars has a row.
+    if (symbol !== undefined && page.length > 0) {
+      const prices = page.flatMap((bar) => [bar.open, bar.high, bar.low, bar.close]);
+      this.#row(symbol, (row) => withDecimals(row, prices));
+    }
     this.#wake();
   }
 

@@ -85,11 +85,18 @@ export function withLatest(row: Row, latest: Latest): Row {
   return withPrice(next, latest.price, latest.time);
 }
 
+/** Gives a row the digits that these prices need; it never takes any away, so its column stands still. */
+export function withDecimals(row: Row, prices: readonly number[]): Row {
+  let { decimals } = row;
+  for (const price of prices) decimals = Math.max(decimals, decimalsOf(price));
+  return decimals === row.decimals ? row : { ...row, decimals };
+}
+
 /** Puts known closes before what ticks have drawn since; `minute` is that of the last close. */
 export function withHistory(row: Row, closes: readonly number[], minute: number): Row {
   if (closes.length === 0) return row;
   const live = row.sparkMinute === null ? 0 : Math.min(row.spark.length, Math.max(0, row.sparkMinute - minute));
   const spark = [...closes, ...(live === 0 ? [] : row.spark.slice(-live))].slice(-SPARK_POINTS);
   if (live === 0 && row.last !== null && row.sparkMinute === minute) spark[spark.length - 1] = row.last;
-  return { ...row, spark, sparkMinute: Math.max(minute, row.sparkMinute ?? minute) };
+  return withDecimals({ ...row, spark, sparkMinute: Math.max(minute, row.sparkMinute ?? minute) }, closes);
 }

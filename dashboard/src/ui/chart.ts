@@ -69,6 +69,8 @@ export class BarChart {
   readonly #overlays = new Map<IndicatorName, ISeriesApi<'Line'>>();
   #palette: Palette;
   #decimals = 2;
+  /** Kept here, since the library copies all its data when asked for the last of it. */
+  #newestDrawn = 0;
   #pointed: EpochSeconds | null = null;
   #marked: readonly SeriesMarker<Time>[] = [];
 
@@ -154,6 +156,7 @@ export class BarChart {
     this.#candles.setData(bars.map((bar) => this.#candle(bar)));
     this.#volume.setData(bars.map((bar) => this.#volumeBar(bar)));
     this.#vwap.setData(bars.map(vwapPoint));
+    this.#newestDrawn = bars.at(-1)?.start ?? 0;
     this.#mark();
   }
 
@@ -163,8 +166,8 @@ export class BarChart {
     for (const start of [...starts].sort((a, b) => a - b)) {
       const bar = this.store.series.at(start);
       if (bar === undefined) continue;
-      const last = this.#candles.data().at(-1)?.time as unknown as EpochSeconds | undefined;
-      const earlier = last !== undefined && start < last;
+      const earlier = start < this.#newestDrawn;
+      if (!earlier) this.#newestDrawn = start;
       this.#candles.update(this.#candle(bar), earlier);
       this.#volume.update(this.#volumeBar(bar), earlier);
       this.#vwap.update(vwapPoint(bar), earlier);

@@ -151,7 +151,7 @@ export class Legend {
 
     // A forming bar has no indicators yet: those of the bar before it are the ones that hold.
     const point = bar === undefined ? undefined : (indicators.get(bar.end) ?? (bar.state === 'forming' && before !== undefined ? indicators.get(before.end) : undefined));
-    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : name.startsWith('macd') ? decimals + 1 : decimals));
+    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : decimals));
   }
 }
 

@@ -87,6 +87,7 @@ export class Search {
       if (symbol !== undefined) this.#take(symbol);
       else if (this.#input.value !== '') this.missed(this.#input.value);
     } else if (event.key === 'Escape') {
+      this.#input.value = '';
       this.#input.blur();
     }
   }

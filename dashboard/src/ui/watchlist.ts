@@ -208,7 +208,7 @@ export class Watchlist {
     setText(slot.last, fixed(row.last, row.decimals));
     setText(slot.change, percent(change?.percent));
     slot.change.dataset['trend'] = trend;
-    if (before === undefined || before.time !== row.time || before.feed !== row.feed) slot.heardAt = performance.now();
+    if (before?.time !== row.time || before.feed !== row.feed) slot.heardAt = performance.now();
     this.#showFeed(slot, row);
     if (before?.spark !== row.spark) {
       const { up, down, text } = this.palette;
