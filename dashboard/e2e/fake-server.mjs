@@ -24,6 +24,8 @@ export class FakeServer {
     this.subscriptions = [];
     this.resumed = [];
     this.mute = false;
+    /** Milliseconds that a page of older bars takes. */
+    this.delay = 0;
     this.sessions = new Set();
     this.kept = new Map();
     market.listeners.add((topic, frame) => this.#publish(topic, frame));
@@ -183,6 +185,7 @@ export class FakeServer {
     }
     if (endpoint !== 'aggregated') return this.#problem(response, 404, 'not_found');
     const cursor = url.searchParams.get('cursor');
+    if (cursor !== null) await new Promise((resolve) => setTimeout(resolve, this.delay));
     const limit = Number(url.searchParams.get('limit') ?? 500);
     const bars = market
       .list(symbol, window, url.searchParams.get('include_forming') === 'true')
