@@ -4,7 +4,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use tickwire::models::indicators::IndicatorSeries;
 use tickwire::models::num::{Price, Scale};
-use tickwire::models::time::{MINUTE, Nanos};
+use tickwire::models::time::Nanos;
 
 fn close(bar: i64) -> Price {
     Price(46_000_000_000_000 + bar * 7_919 % 1_013 * 10_000_000)
@@ -13,9 +13,9 @@ fn close(bar: i64) -> Price {
 fn warm() -> IndicatorSeries {
     let mut series = IndicatorSeries::new(Scale::PRICE);
     for bar in 0..300 {
-        series.upsert(Nanos(bar * MINUTE), close(bar));
+        series.upsert(Nanos(bar), close(bar));
     }
-    series.seal(Nanos(294 * MINUTE));
+    series.seal(Nanos(294));
     series
 }
 
@@ -25,8 +25,8 @@ fn indicators(criterion: &mut Criterion) {
     let (mut series, mut bar) = (warm(), 300);
     group.bench_function("append, seal, read", |bencher| {
         bencher.iter(|| {
-            let index = series.upsert(Nanos(bar * MINUTE), close(bar));
-            series.seal(Nanos((bar - 5) * MINUTE));
+            let index = series.upsert(Nanos(bar), close(bar));
+            series.seal(Nanos(bar - 5));
             bar += 1;
             black_box((index, series.latest()))
         });
@@ -38,9 +38,9 @@ fn indicators(criterion: &mut Criterion) {
             bar += 1;
             // Seals seldom: nearly only the step itself is measured.
             if bar % 1_024 == 0 {
-                series.seal(Nanos(bar * MINUTE));
+                series.seal(Nanos(bar));
             }
-            black_box(series.upsert(Nanos(bar * MINUTE), close(bar)))
+            black_box(series.upsert(Nanos(bar), close(bar)))
         });
     });
 
@@ -52,7 +52,7 @@ fn indicators(criterion: &mut Criterion) {
     group.bench_function("amend with five later bars", |bencher| {
         bencher.iter_batched_ref(
             || series.clone(),
-            |series| black_box(series.upsert(Nanos(294 * MINUTE), Price(1))),
+            |series| black_box(series.upsert(Nanos(294), Price(1))),
             BatchSize::SmallInput,
         );
     });

@@ -2,5 +2,15 @@
 //!
 //! Imports run one way: `models ◄ stores ◄ actors ◄ web ◄ app`.
 
+pub mod actors;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod metrics;
 pub mod models;
+pub mod output;
+pub mod replay;
 pub mod stores;
+pub mod telemetry;
+pub mod web;

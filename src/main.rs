@@ -1,3 +1,57 @@
-//! Arguments, logging, run(); nothing else.
+//! Arguments, logging, `run()`; nothing else.
 
-fn main() {}
+use clap::Parser;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+use tickwire::cli::{Cli, Command};
+use tickwire::config::Config;
+use tickwire::{app, replay, telemetry};
+
+/// What the command line or the configuration says is wrong; clap uses the same.
+const WRONG_USE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match Config::load(&cli.sources()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(WRONG_USE);
+        }
+    };
+    if let Err(error) = telemetry::init(config.log_format) {
+        eprintln!("error: {error}");
+        return ExitCode::from(WRONG_USE);
+    }
+    match dispatch(cli.command, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
+    match command {
+        Command::Run(_) => app::run(config),
+        Command::Replay(options) => replay::run(options, config),
+        Command::Migrate => app::migrate(config),
+        Command::CheckConfig => print(&verdict(&config)),
+        Command::PrintConfig => print(&config.to_toml()),
+    }
+}
+
+/// Says that the configuration is valid, and names the variables that it leaves aside.
+fn verdict(config: &Config) -> String {
+    let ignored: String = config.ignored().iter().map(|name| format!("ignored: {name}\n")).collect();
+    format!("the configuration is valid\n{ignored}")
+}
+
+/// Writes to standard output; a reader that has had enough, such as `head`, is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

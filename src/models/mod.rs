@@ -1,6 +1,7 @@
 //! What Tickwire talks about: values and arithmetic. Pure: no actor, no I/O, no clock, no randomness.
 
 pub mod bar;
+pub mod digest;
 pub mod effect;
 pub mod entry;
 pub mod indicators;
@@ -12,3 +13,4 @@ pub mod state;
 pub mod symbol;
 pub mod time;
 pub mod view;
+pub mod wire;

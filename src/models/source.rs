@@ -31,6 +31,18 @@ impl SourceTable {
         names.get(usize::from(id.0)).cloned().unwrap_or_else(|| "any".to_owned())
     }
 
+    /// Returns the number of sources.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// True when no source was seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Returns all names, in the order of their ids.
     #[must_use]
     pub fn all(&self) -> Vec<String> {

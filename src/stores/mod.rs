@@ -4,6 +4,11 @@
 //! acknowledged is there after a crash of the process; writes to the history are idempotent by key and log position,
 //! and of two rows that meet under one key the one with the higher log position stays.
 
+mod dead_letter;
+pub mod high_water;
+pub mod memory;
+pub mod sqlite;
+
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::{Entry, Position};
@@ -158,6 +163,14 @@ pub trait TickLog: Send + Sync {
 
     /// Returns the recovery points.
     async fn load_points(&self) -> Result<Points, StoreError>;
+
+    /// Returns the recovery points of one symbol, newest first.
+    async fn points_of(&self, symbol: SymbolId) -> Result<Vec<SymbolPoint>, StoreError> {
+        let points = self.load_points().await?.symbols;
+        let of_symbol =
+            |points: &Vec<SymbolPoint>| points.first().is_some_and(|point| point.symbol == symbol);
+        Ok(points.into_iter().find(of_symbol).unwrap_or_default())
+    }
 
     /// Remembers a position that every later replay skips.
     async fn mark_poison(&self, pos: Position) -> Result<(), StoreError>;

@@ -20,9 +20,10 @@ mod tests;
 mod window;
 
 use super::bar::{Bar, TradeOrder};
-use super::effect::Effect;
+use super::effect::{DeadReason, Effect};
 use super::entry::{Body, Entry, Position, SourceId, TradeId};
 use super::indicators::IndicatorSeries;
+use super::ledger::RejectReason;
 use super::num::{Price, Scale};
 use super::settings::CoreSettings;
 use super::symbol::{SymbolId, SymbolSpec};
@@ -180,6 +181,22 @@ impl SymbolState {
         }
     }
 
+    /// Sets an entry aside that must not be applied: it is counted and goes to the dead letters.
+    pub fn set_aside_poison(&mut self, entry: &Entry, effects: &mut Vec<Effect>) {
+        if entry.pos <= self.pos {
+            return;
+        }
+        self.pos = entry.pos;
+        let reason = RejectReason::Poison;
+        if entry.body.is_report() {
+            let local = self.kept.local(entry.body.source()).unwrap_or(0);
+            let ledger = self.fates.of(local);
+            ledger.received += 1;
+            ledger.reject(reason);
+        }
+        self.set_aside(DeadReason::Rejected(reason), entry.body, effects);
+    }
+
     /// Closes every open window, as the end of a bounded input does. Entries may not follow.
     pub fn finish(&mut self, effects: &mut Vec<Effect>) {
         self.close_until(Nanos::MAX, effects);
@@ -195,6 +212,12 @@ impl SymbolState {
     #[must_use]
     pub const fn pos(&self) -> Position {
         self.pos
+    }
+
+    /// Returns the number of accepted trades: those that were neither repeats nor set aside.
+    #[must_use]
+    pub const fn num_accepted(&self) -> u64 {
+        self.accepted
     }
 
     /// Returns whose state it is.

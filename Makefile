@@ -1,0 +1,57 @@
+# The front door. Everything works without a terminal and without questions; `make help` lists what there is.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# rustup puts cargo here, and a shell that was open before does not know.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dashboard build run test check bench fix clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## check for the tools a build needs, install them where allowed
+	@scripts/setup.sh
+
+dashboard: ## build the dashboard, where it has changed
+	@scripts/dashboard.sh build
+
+build: ## build for release
+	@scripts/setup.sh --quiet
+	@scripts/dashboard.sh build
+	$(CARGO) build --release --locked
+
+run: build ## set up, build, run; ARGS="--rate 200" passes flags
+	@exec $(TARGET)/release/tickwire run $(ARGS)
+
+test: ## run every test
+	@scripts/setup.sh --quiet
+	@scripts/dashboard.sh build
+	$(CARGO) test --locked
+	@scripts/dashboard.sh test
+
+check: ## formatting, lints, docs, licences; warnings are errors
+	@scripts/setup.sh --quiet
+	@scripts/dashboard.sh build
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
+	@scripts/dashboard.sh types
+	@scripts/dashboard.sh lint
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check licenses bans sources; \
+	else echo "cargo-deny is missing, licences not checked: cargo install --locked cargo-deny" >&2; fi
+
+bench: ## run the benchmarks
+	@scripts/setup.sh --quiet
+	@scripts/dashboard.sh build
+	$(CARGO) bench --locked
+
+fix: ## format, and mend what the lints can mend
+	$(CARGO) fmt
+	$(CARGO) clippy --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) fmt
+
+clean: ## remove what builds have made; data stays
+	$(CARGO) clean
+	rm -rf dashboard/dist dashboard/node_modules

@@ -1,0 +1,112 @@
+//! Hands the effects of one shard to every sink.
+//!
+//! Promises: each sink gets the shard's effects in order, and learns how far the shard is done even when nothing
+//! followed from the entries. A sink that is full is waited for: the outbox fills, and the router takes no more.
+//! On failure: effects leave the outbox only with their message, which is kept until every sink took it; after a panic
+//! it is sent again, and sinks write by key and position, so repeats change nothing.
+
+use super::guard::{self, ActorKind};
+use super::messages::{Drain, EffectBatch};
+use super::shard::Shard;
+use crate::metrics::Stage;
+use crate::models::entry::Position;
+use actix::dev::SendError;
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture,
+};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Empty the outbox. May come as often as it likes: the fan-out takes whatever is there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct DrainOutbox;
+
+/// Requests that may wait: one that finds the mailbox full is superfluous, since those in it take everything.
+const MAILBOX_CAPACITY: usize = 4;
+
+/// How often sinks hear how far the shard is done when nothing follows from its entries.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Hands effects on.
+pub struct FanOutActor {
+    shard: Rc<Shard>,
+    sinks: Vec<Recipient<EffectBatch>>,
+    /// What the sinks have been told.
+    told_through: Position,
+    /// Out of the outbox, and not yet with every sink.
+    sending: Option<EffectBatch>,
+}
+
+impl FanOutActor {
+    /// Makes the fan-out of a shard.
+    #[must_use]
+    pub fn new(shard: Rc<Shard>, sinks: Vec<Recipient<EffectBatch>>) -> FanOutActor {
+        FanOutActor { shard, sinks, told_through: 0, sending: None }
+    }
+
+    /// Takes the next message out of the outbox, unless one is on its way still.
+    fn load(&mut self, progress_alone: bool) {
+        self.shard.env.faults.actor(ActorKind::FanOut);
+        if self.sending.is_some() {
+            return;
+        }
+        let (effects, through) = self.shard.take_effects();
+        if effects.is_empty() && !(progress_alone && through > self.told_through) {
+            return;
+        }
+        self.shard.env.metrics.stage(Stage::Fanout).received.inc_by(effects.len() as u64);
+        self.sending = Some(EffectBatch { shard: self.shard.index, effects: Arc::new(effects), through });
+    }
+
+    /// Moves what waits to the sinks, waiting for those that are full.
+    fn pump(&mut self, progress_alone: bool) -> AtomicResponse<Self, ()> {
+        let metrics = Arc::clone(&self.shard.env.metrics);
+        guard::run(ActorKind::FanOut, &metrics, || self.load(progress_alone));
+        let work = self.sending.clone().map(|batch| (batch, self.sinks.clone()));
+        let send = async move {
+            let (batch, sinks) = work?;
+            for sink in sinks {
+                if let Err(SendError::Full(batch)) = sink.try_send(batch.clone()) {
+                    sink.send(batch).await.ok();
+                }
+            }
+            Some(batch)
+        };
+        AtomicResponse::new(Box::pin(send.into_actor(self).map(|sent, actor, _ctx| {
+            if let Some(batch) = sent {
+                actor.sending = None;
+                actor.told_through = batch.through;
+                actor.shard.env.metrics.stage(Stage::Fanout).sent.inc_by(batch.effects.len() as u64);
+            }
+        })))
+    }
+}
+
+impl Actor for FanOutActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        ctx.run_interval(PROGRESS_INTERVAL, |_, ctx| {
+            ctx.address().try_send(Drain).ok();
+        });
+    }
+}
+
+impl Handler<DrainOutbox> for FanOutActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, _: DrainOutbox, _ctx: &mut Self::Context) -> Self::Result {
+        self.pump(false)
+    }
+}
+
+impl Handler<Drain> for FanOutActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
+        self.pump(true)
+    }
+}

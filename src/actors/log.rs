@@ -1,0 +1,129 @@
+//! Gives every entry its position, and hands it to the log's writer and to the shards.
+//!
+//! Promises: positions only grow and are never given twice; the writer and every shard get the same entries in the
+//! same order. Shards do not wait for the disk.
+//! When a shard or the writer is full, this waits, its provider's next message waits, and so the venue does.
+
+use super::guard::{self, ActorKind};
+use super::messages::{AppendEntries, Drain, Ingest, LogBatch, StrayLetters};
+use super::shard::Environment;
+use crate::metrics::{Span, Stage};
+use crate::models::entry::Position;
+use crate::models::time::Nanos;
+use crate::stores::high_water::HighWater;
+use actix::dev::SendError;
+use actix::{Actor, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
+use std::sync::Arc;
+
+/// Messages of providers that may wait. Providers send one and await the answer, so this bounds how many there are.
+const MAILBOX_CAPACITY: usize = 16;
+
+/// Whom the log feeds.
+#[derive(Clone)]
+pub struct LogOutputs {
+    /// One a shard.
+    pub routers: Vec<Recipient<LogBatch>>,
+    /// Commits entries; `None` when nothing outlives the process.
+    pub writer: Option<Recipient<AppendEntries>>,
+    /// Takes what never became an entry.
+    pub letters: Option<Recipient<StrayLetters>>,
+}
+
+/// Gives positions.
+pub struct LogActor {
+    last: Position,
+    high_water: Option<HighWater>,
+    outputs: LogOutputs,
+    env: Environment,
+}
+
+impl LogActor {
+    /// Makes the log that goes on after `last`.
+    #[must_use]
+    pub fn new(
+        last: Position,
+        high_water: Option<HighWater>,
+        outputs: LogOutputs,
+        env: Environment,
+    ) -> LogActor {
+        LogActor { last, high_water, outputs, env }
+    }
+
+    /// Gives positions and counts.
+    fn number(&mut self, ingest: &mut Ingest) {
+        self.env.faults.actor(ActorKind::Log);
+        let stage = self.env.metrics.stage(Stage::Log);
+        stage.received.inc_by(ingest.entries.len() as u64);
+        let newest = ingest.entries.last().map(|entry| entry.body.time());
+        if let (Some(newest), true) = (newest, ingest.received != Nanos::MIN) {
+            self.env.metrics.observe(Span::ExchangeToReceived, newest, ingest.received);
+        }
+        for entry in &mut ingest.entries {
+            self.last += 1;
+            entry.pos = self.last;
+        }
+        if let Some(high_water) = &self.high_water
+            && let Err(error) = high_water.raise(self.last)
+        {
+            // Only the count of what a crash would lose suffers.
+            tracing::debug!(%error, "failed to note the highest position");
+        }
+    }
+}
+
+/// Sends, waiting where the mailbox is full. A receiver that is gone gets nothing: the process is stopping.
+async fn deliver<M>(to: &Recipient<M>, message: M)
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    if let Err(SendError::Full(message)) = to.try_send(message) {
+        to.send(message).await.ok();
+    }
+}
+
+impl Actor for LogActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+    }
+}
+
+impl Handler<Ingest> for LogActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, mut ingest: Ingest, _ctx: &mut Self::Context) -> Self::Result {
+        let metrics = Arc::clone(&self.env.metrics);
+        let first = self.last;
+        if guard::run(ActorKind::Log, &metrics, || self.number(&mut ingest)).is_none() {
+            // Nothing has left yet, so the same positions may be given again.
+            self.last = first;
+            guard::run(ActorKind::Log, &metrics, || self.number(&mut ingest));
+        }
+        let (outputs, through) = (self.outputs.clone(), self.last);
+        let Ingest { entries, dead_letters, progress, received } = ingest;
+        let deliver_all = async move {
+            if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {
+                deliver(letters, StrayLetters(dead_letters)).await;
+            }
+            let entries = Arc::new(entries);
+            let batch = LogBatch { entries, through, muted_through: 0, received };
+            for router in &outputs.routers {
+                deliver(router, batch.clone()).await;
+            }
+            if let Some(writer) = &outputs.writer {
+                deliver(writer, AppendEntries { entries: batch.entries.clone(), progress, received }).await;
+            }
+            metrics.stage(Stage::Log).sent.inc_by(batch.entries.len() as u64);
+        };
+        AtomicResponse::new(Box::pin(deliver_all.into_actor(self)))
+    }
+}
+
+impl Handler<Drain> for LogActor {
+    type Result = ();
+
+    /// Answers once everything before it has been handed on.
+    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) {}
+}

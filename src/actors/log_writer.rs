@@ -1,0 +1,255 @@
+//! Commits entries to the log in groups.
+//!
+//! Promises: what was committed is said to be durable, in order, and nothing else is. A group ends when it is large or
+//! old enough; while one is being written the next gathers, so a busy log writes large groups.
+//! On failure: a group that cannot be written is tried again with growing pauses, for ever; meanwhile entries gather in
+//! memory up to a limit, then this takes no more, which stops the reading of the feed. After a panic the group is
+//! written again, less what the log has.
+
+use super::guard::{self, ActorKind};
+use super::messages::{AppendEntries, Drain, LogDurable};
+use super::shard::Environment;
+use super::views::{Health, HealthBoard};
+use crate::metrics::Span;
+use crate::models::entry::{Entry, Position};
+use crate::models::time::Nanos;
+use crate::stores::{LogGroup, Progress, TickLog};
+use actix::fut::wrap_future;
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Recipient, ResponseFuture,
+    WrapFuture,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Messages that may wait besides what has been taken in; few, since [`LogWriterActor`] takes them in at once.
+const MAILBOX_CAPACITY: usize = 16;
+
+/// Entries of one commit at the most: about 60 ms of writing, which is what others wait for the disk then.
+const GROUP_LIMIT: usize = 1 << 15;
+
+/// Pause after the first failed try, and after many.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// When groups end and how much may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupPolicy {
+    /// Entries that end a group.
+    pub max_entries: usize,
+    /// Age that ends a group.
+    pub max_age: Duration,
+    /// Entries that may wait while the log cannot be written.
+    pub spill_entries: usize,
+}
+
+/// Entries that wait for their commit.
+struct Waiting {
+    entries: Arc<Vec<Entry>>,
+    progress: Option<Progress>,
+    received: Nanos,
+}
+
+/// Commits entries.
+pub struct LogWriterActor {
+    log: Arc<dyn TickLog>,
+    policy: GroupPolicy,
+    env: Environment,
+    health: Arc<HealthBoard>,
+    /// Shared with whoever needs to know without asking.
+    durable: Arc<AtomicU64>,
+    listeners: Vec<Recipient<LogDurable>>,
+    waiting: VecDeque<Waiting>,
+    num_waiting: usize,
+    writing: bool,
+    failures: u32,
+    /// A commit made room, or nothing waits any more.
+    progress: Arc<Notify>,
+}
+
+impl LogWriterActor {
+    /// Makes the writer of a log.
+    #[must_use]
+    pub fn new(
+        log: Arc<dyn TickLog>,
+        policy: GroupPolicy,
+        env: Environment,
+        health: Arc<HealthBoard>,
+        durable: Arc<AtomicU64>,
+        listeners: Vec<Recipient<LogDurable>>,
+    ) -> LogWriterActor {
+        health.set("log", Health::Healthy, "");
+        LogWriterActor {
+            log,
+            policy,
+            env,
+            health,
+            durable,
+            listeners,
+            waiting: VecDeque::new(),
+            num_waiting: 0,
+            writing: false,
+            failures: 0,
+            progress: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Puts the next group together and writes it in a task of its own.
+    fn write(&mut self, ctx: &mut Context<Self>) {
+        if self.writing || self.waiting.is_empty() {
+            return;
+        }
+        self.writing = true;
+        let (group, num_taken) = self.next_group();
+        let log = Arc::clone(&self.log);
+        let faults = Arc::clone(&self.env.faults);
+        let append = async move {
+            faults.actor(ActorKind::LogWriter);
+            log.append(&group).await
+        };
+        // A panic in the task comes back as an error of the join.
+        let task = actix::spawn(append);
+        ctx.spawn(wrap_future::<_, Self>(task).map(move |joined, actor, ctx| {
+            actor.writing = false;
+            match joined.map_err(|panic| panic.to_string()).and_then(|r| r.map_err(|e| e.to_string())) {
+                Ok(()) => actor.committed(num_taken, ctx),
+                Err(error) => actor.failed(&error, ctx),
+            }
+        }));
+    }
+
+    fn next_group(&self) -> (LogGroup, usize) {
+        let mut group = LogGroup::default();
+        let mut num_taken = 0;
+        let durable = self.durable.load(Ordering::Acquire);
+        for waiting in &self.waiting {
+            if num_taken > 0 && group.entries.len() + waiting.entries.len() > GROUP_LIMIT {
+                break;
+            }
+            let new = waiting.entries.partition_point(|entry| entry.pos <= durable);
+            group.entries.extend_from_slice(&waiting.entries[new..]);
+            group.progress = waiting.progress.clone().or(group.progress);
+            num_taken += 1;
+        }
+        (group, num_taken)
+    }
+
+    fn committed(&mut self, num_taken: usize, ctx: &mut Context<Self>) {
+        let now = (self.env.now)();
+        let mut durable = self.durable.load(Ordering::Acquire);
+        for done in self.waiting.drain(..num_taken) {
+            self.num_waiting -= done.entries.len();
+            durable = done.entries.last().map_or(durable, |entry| entry.pos);
+            self.env.metrics.observe(Span::ReceivedToCommitted, done.received, now);
+        }
+        self.durable.store(durable, Ordering::Release);
+        self.env.metrics.log_position.set(i64::try_from(durable).unwrap_or(i64::MAX));
+        for listener in &self.listeners {
+            // One that has no room hears of a later commit.
+            listener.try_send(LogDurable(durable)).ok();
+        }
+        if self.failures > 0 {
+            self.failures = 0;
+            self.health.set("log", Health::Healthy, "");
+            tracing::info!("log can be written again");
+        }
+        self.progress.notify_waiters();
+        if self.num_waiting >= self.policy.max_entries {
+            self.write(ctx);
+        } else if !self.waiting.is_empty() {
+            self.write_soon(ctx);
+        }
+    }
+
+    fn failed(&mut self, error: &str, ctx: &mut Context<Self>) {
+        if self.failures == 0 {
+            tracing::error!(error, "failed to write the log; entries wait in memory. Is the disk full?");
+        }
+        self.health.set("log", Health::Unhealthy, format!("{error}; {} entries wait", self.num_waiting));
+        let delay = RETRY_DELAY.saturating_mul(1 << self.failures.min(10)).min(RETRY_DELAY_MAX);
+        self.failures += 1;
+        // Someone else may have committed the group before the failure was reported: the log knows.
+        let log = Arc::clone(&self.log);
+        let resume = async move {
+            tokio::time::sleep(delay).await;
+            log.tail().await.ok()
+        };
+        self.writing = true;
+        ctx.spawn(resume.into_actor(self).map(|tail, actor, ctx| {
+            actor.writing = false;
+            if let Some(tail) = tail {
+                actor.durable.fetch_max(tail.last, Ordering::AcqRel);
+            }
+            actor.write(ctx);
+        }));
+    }
+
+    fn write_soon(&self, ctx: &mut Context<Self>) {
+        ctx.run_later(self.policy.max_age, |actor, ctx| actor.write(ctx));
+    }
+}
+
+impl Actor for LogWriterActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+    }
+}
+
+impl Handler<AppendEntries> for LogWriterActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, append: AppendEntries, ctx: &mut Self::Context) -> Self::Result {
+        let AppendEntries { entries, progress, received } = append;
+        let was_empty = self.waiting.is_empty();
+        self.num_waiting += entries.len();
+        self.waiting.push_back(Waiting { entries, progress, received });
+        if self.num_waiting >= self.policy.max_entries {
+            self.write(ctx);
+        } else if was_empty {
+            self.write_soon(ctx);
+        }
+        let full = self.num_waiting > self.policy.spill_entries;
+        if full && self.failures > 0 {
+            tracing::error!(
+                entries = self.num_waiting,
+                "memory for unwritten entries is full; the feed waits"
+            );
+        }
+        let room = Arc::clone(&self.progress).notified_owned();
+        AtomicResponse::new(Box::pin(
+            async move {
+                if full {
+                    room.await;
+                }
+            }
+            .into_actor(self),
+        ))
+    }
+}
+
+impl Handler<Drain> for LogWriterActor {
+    type Result = ResponseFuture<()>;
+
+    /// Answers once everything that waits is durable.
+    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
+        let metrics = Arc::clone(&self.env.metrics);
+        guard::run(ActorKind::LogWriter, &metrics, || self.write(ctx));
+        let target: Position =
+            self.waiting.back().and_then(|last| last.entries.last()).map_or(0, |entry| entry.pos);
+        let (durable, progress) = (Arc::clone(&self.durable), Arc::clone(&self.progress));
+        Box::pin(async move {
+            loop {
+                let notified = progress.notified();
+                if durable.load(Ordering::Acquire) >= target {
+                    return;
+                }
+                notified.await;
+            }
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Everything that crosses between actors. Commands are imperative, facts are nouns.
+
+use crate::models::effect::Effect;
+use crate::models::entry::{Entry, Position};
+use crate::models::ledger::Ledger;
+use crate::models::time::Nanos;
+use crate::stores::{DeadLetterRecord, PointSet, Progress};
+use actix::Message;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a provider hands to the log: entries without positions, in the order received. The answer comes when the next
+/// one may be sent: this is how a full pipeline pushes back to the venue.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Ingest {
+    /// Entries, positions not yet given.
+    pub entries: Vec<Entry>,
+    /// What was received and never became an entry.
+    pub dead_letters: Vec<DeadLetterRecord>,
+    /// Progress of a bounded input.
+    pub progress: Option<Progress>,
+    /// When the oldest of them was received; [`Nanos::MIN`] for files.
+    pub received: Nanos,
+}
+
+/// A stretch of the log on its way to the symbols. All shards share it; each takes what is its own.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct LogBatch {
+    /// Entries with ascending positions.
+    pub entries: Arc<Vec<Entry>>,
+    /// The last position it covers.
+    pub through: Position,
+    /// Effects of entries up to here are known outside already and are not said again.
+    pub muted_through: Position,
+    /// When the oldest entry was received; [`Nanos::MIN`] for files.
+    pub received: Nanos,
+}
+
+impl fmt::Debug for LogBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogBatch({} entries through {})", self.entries.len(), self.through)
+    }
+}
+
+/// Entries to be committed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AppendEntries {
+    /// Entries with ascending positions.
+    pub entries: Arc<Vec<Entry>>,
+    /// Progress of the input they came from.
+    pub progress: Option<Progress>,
+    /// When the oldest entry was received.
+    pub received: Nanos,
+}
+
+/// The log holds everything up to here.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LogDurable(pub Position);
+
+/// Effects of one shard, in order, and how far the shard is done.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct EffectBatch {
+    /// Which shard.
+    pub shard: usize,
+    /// What followed from its entries.
+    pub effects: Arc<Vec<Effect>>,
+    /// The shard has applied everything up to here.
+    pub through: Position,
+}
+
+/// What never became an entry, for the history.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct StrayLetters(pub Vec<DeadLetterRecord>);
+
+/// Encode the states of the touched symbols of one slice.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<PointSet>")]
+pub struct TakePoints {
+    /// Which slice.
+    pub slice: u32,
+}
+
+/// The points of a slice are durable: what they make superfluous may go.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct PointsSaved {
+    /// Which slice.
+    pub slice: u32,
+    /// Up to where.
+    pub good_to: Position,
+}
+
+/// Finish what came before this message, then answer.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+/// The input has ended: close every bar. Answers with the fates of all reports of the shard.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Ledger")]
+pub struct Finish;

@@ -1,0 +1,21 @@
+//! Who does it, when: the stages of the data path, and what they publish for readers.
+//!
+//! ```text
+//! provider ─► log ─┬► router ─► symbol ─► fan-out ─► sinks (history), hub
+//!                  └► log writer
+//! ```
+
+pub mod fanout;
+pub mod faults;
+pub mod guard;
+pub mod log;
+pub mod log_writer;
+pub mod messages;
+pub mod pipeline;
+pub mod providers;
+pub mod recovery;
+pub mod router;
+pub mod shard;
+pub mod sinks;
+pub mod symbol;
+pub mod views;

@@ -1,0 +1,22 @@
+//! Recorded trades: CSV and JSON lines, plain or gzip, from files or standard input, as entries of the log.
+//!
+//! Promises: one input gives one sequence of entries, clock marks included, whatever the size of the batches; several
+//! files are merged by time, and the order within a file is kept; a row that cannot be read stops nothing, but comes
+//! out as a dead letter that says what is wrong and where. On failure (unreadable file, wrong header, cut-off gzip)
+//! everything before the fault is delivered first.
+
+mod clock;
+mod csv;
+mod error;
+mod feed;
+mod fingerprint;
+mod input;
+mod json;
+mod lines;
+mod names;
+mod row;
+mod scan;
+
+pub use error::{FileError, RowFault};
+pub use fingerprint::{Fingerprint, fingerprint};
+pub use input::{BadRow, FileInput, FileOptions, InputBatch};

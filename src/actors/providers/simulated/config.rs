@@ -1,0 +1,156 @@
+//! The settings of the simulated venue as a user writes them.
+
+use super::market::{MarketSettings, SimulatedSymbol};
+use super::misbehaviour::Misbehaviour;
+use super::symbols::initial_price;
+use crate::models::entry::SourceId;
+use crate::models::symbol::SymbolId;
+use crate::models::time::Nanos;
+use serde::{Deserialize, Serialize};
+
+/// The simulated venue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimulatedConfig {
+    /// Trades per second, all symbols together, in the mean over a day.
+    pub rate: f64,
+    /// Same seed, same market.
+    pub seed: u64,
+    /// Number of symbols when none are named: the five default ones first, then `SIM0001` and so on. 0 means the five.
+    pub symbol_count: usize,
+    /// Whether a quote comes before each trade.
+    pub quotes: bool,
+    /// How unevenly symbols trade: the n-th one n^-popularity times as often as the first. 0 makes them equal.
+    pub popularity: f64,
+    /// How much livelier the ends of the (UTC) day are: the rate is between 1 - swing and 1 + 2 × swing of its mean.
+    pub swing: f64,
+    /// Yearly volatility of prices: 0.3 is 30 %.
+    pub volatility: f64,
+    /// Whether a first start makes up a past, so that every indicator of every window has its value at once.
+    pub warm_up: bool,
+    /// How many trades that past has at most, all symbols together, unless warming up takes more.
+    pub warm_up_trades_max: usize,
+    /// How the venue misbehaves; not at all by default.
+    pub misbehaviour: Misbehaviour,
+}
+
+impl Default for SimulatedConfig {
+    fn default() -> Self {
+        SimulatedConfig {
+            rate: 100.0,
+            seed: 1,
+            symbol_count: 0,
+            quotes: false,
+            popularity: 0.8,
+            swing: 0.1,
+            volatility: 0.3,
+            warm_up: true,
+            warm_up_trades_max: 100_000,
+            misbehaviour: Misbehaviour::default(),
+        }
+    }
+}
+
+impl SimulatedConfig {
+    /// Returns every fault.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = self.misbehaviour.validate();
+        let ranges = [
+            ("rate", self.rate, 0.001, 100_000_000.0),
+            ("popularity", self.popularity, 0.0, 3.0),
+            ("swing", self.swing, 0.0, 0.9),
+            ("volatility", self.volatility, 0.0, 10.0),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                faults.push(format!("`{name}` is {value}: from {least} to {most} is possible"));
+            }
+        }
+        faults
+    }
+
+    /// Returns the market of these symbols, the most popular one first, from `start` on.
+    #[must_use]
+    pub fn market(&self, symbols: &[(SymbolId, &str)], source: SourceId, start: Nanos) -> MarketSettings {
+        let symbols = symbols
+            .iter()
+            .map(|(id, name)| SimulatedSymbol { id: *id, initial_price: initial_price(name) })
+            .collect();
+        MarketSettings {
+            rate_per_second: self.rate,
+            seed: self.seed,
+            quotes: self.quotes,
+            popularity: self.popularity,
+            swing: self.swing,
+            volatility: self.volatility,
+            ..MarketSettings::new(symbols, source, start)
+        }
+    }
+}
+
+/// Durations as users write them: `"250ms"`, `"10s"`, `"5min"`.
+pub(super) mod span {
+    use super::super::draws::nanos;
+    use crate::models::time::parse_span;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::borrow::Cow;
+    use std::time::Duration;
+
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        let nanos = nanos(*duration);
+        let (unit, name) = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")]
+            .into_iter()
+            .find(|(unit, _)| nanos % unit == 0)
+            .unwrap_or((1, "ns"));
+        serializer.serialize_str(&format!("{}{name}", nanos / unit))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let nanos = parse_span(&text).and_then(|nanos| u64::try_from(nanos).ok());
+        nanos.map(Duration::from_nanos).ok_or_else(|| {
+            D::Error::custom(format!("`{text}` is no span of time such as `250ms`, `10s` or `5min`"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        for misbehaviour in [Misbehaviour::default(), Misbehaviour::everything()] {
+            let config = SimulatedConfig { misbehaviour, ..SimulatedConfig::default() };
+            assert_eq!(config.validate(), Vec::<String>::new());
+            let text = toml::to_string(&config).expect("plain data");
+            assert_eq!(toml::from_str::<SimulatedConfig>(&text).expect("reads back"), config, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_given_has_its_default_and_unknown_keys_are_refused() {
+        let config: SimulatedConfig =
+            toml::from_str("rate = 5.0\nmisbehaviour.delay = { probability = 0.5, max = \"2min\" }")
+                .expect("valid");
+        assert_eq!((config.rate, config.seed), (5.0, SimulatedConfig::default().seed));
+        assert_eq!(config.misbehaviour.delay.max, Duration::from_secs(120));
+        assert!(!config.misbehaviour.is_off() && SimulatedConfig::default().misbehaviour.is_off());
+        for text in ["rates = 1", "misbehaviour.drops = 1", "misbehaviour.delay.max = \"soon\""] {
+            assert!(toml::from_str::<SimulatedConfig>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let misbehaviour = Misbehaviour { drop: 1.5, conditions: f64::NAN, ..Misbehaviour::default() };
+        let config =
+            SimulatedConfig { rate: 0.0, volatility: -1.0, misbehaviour, ..SimulatedConfig::default() };
+        let faults = config.validate().join("\n");
+        for name in ["`rate`", "`volatility`", "`misbehaviour.drop`", "`misbehaviour.conditions`"] {
+            assert!(faults.contains(name), "{faults}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a bad feed may do, as settings. All of it is off by default.
+
+use super::config::span;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How the simulated venue misbehaves. Probabilities are per trade, from 0 (never) to 1 (always).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Misbehaviour {
+    /// Probability that a trade is lost.
+    pub drop: f64,
+    /// Trades, cancels and corrections that are reported twice: how often, and how much later at most.
+    pub duplicate: Shift,
+    /// Trades reported a second time with another price under the same id: how often, and how much later at most.
+    pub conflict: Shift,
+    /// Trades that a few others overtake: how often, and how much later they come at most.
+    pub reorder: Shift,
+    /// Trades that come later, meant to be within the horizon: how often, and how much later at most.
+    pub delay: Shift,
+    /// Trades that come too late, meant to be beyond the horizon: how often, and how much later. They come between
+    /// once and one and a half times this span later.
+    pub late: Shift,
+    /// Trades that are cancelled: how often, and how much later at most.
+    pub cancel: Shift,
+    /// Trades that are cancelled before they come: how often, and how much later than their cancel they come at most.
+    pub cancel_early: Shift,
+    /// Trades that are corrected under the same id: how often, and how much later at most.
+    pub correct: Shift,
+    /// Trades that are corrected under a new id: how often, and how much later at most.
+    pub correct_new_id: Shift,
+    /// Trades with a wrong event time, half of them in the future, half in the past: how often, and how wrong at most.
+    /// They are wrong by an hour at least.
+    pub wrong_time: Shift,
+    /// Symbols whose clock is wrong all the time: the share of symbols (`probability`), and how wrong at most.
+    pub clock_skew: Shift,
+    /// Trades at a price that is far off.
+    pub price_spike: Spike,
+    /// Trades of a size that is far off.
+    pub volume_spike: Spike,
+    /// Probability that a trade has a price or a size that is zero or negative.
+    pub malformed: f64,
+    /// Probability that a trade's sale conditions let it count for less than everything.
+    pub conditions: f64,
+    /// Times in which nothing arrives, until all of it arrives at once.
+    pub burst: Episodes,
+    /// Times in which one symbol does not trade.
+    pub halt: Episodes,
+    /// Times in which the connection is down: what would have arrived is lost, and a gap is reported.
+    pub disconnect: Episodes,
+}
+
+/// How often something is shifted in time, and how far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shift {
+    /// Probability, 0 to 1.
+    pub probability: f64,
+    /// How far at most, such as `"10s"`.
+    #[serde(with = "span")]
+    pub max: Duration,
+}
+
+impl Default for Shift {
+    fn default() -> Self {
+        Shift { probability: 0.0, max: Duration::from_secs(10) }
+    }
+}
+
+/// How often a value is off, and by how much.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spike {
+    /// Probability, 0 to 1.
+    pub probability: f64,
+    /// The value is multiplied by this, or divided by it.
+    pub factor: f64,
+}
+
+impl Default for Spike {
+    fn default() -> Self {
+        Spike { probability: 0.0, factor: 10.0 }
+    }
+}
+
+/// How often something happens that lasts, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Episodes {
+    /// Mean time from the end of one to the start of the next; `"0s"` means never.
+    #[serde(with = "span")]
+    pub every: Duration,
+    /// How long one lasts.
+    #[serde(with = "span")]
+    pub length: Duration,
+}
+
+impl Default for Episodes {
+    fn default() -> Self {
+        Episodes { every: Duration::ZERO, length: Duration::from_secs(5) }
+    }
+}
+
+impl Misbehaviour {
+    /// True when nothing is switched on: entries arrive as they were made.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.probabilities().iter().all(|(_, probability)| *probability == 0.0)
+            && [self.burst, self.halt, self.disconnect].iter().all(|episodes| episodes.every.is_zero())
+    }
+
+    /// Returns everything at once, each often enough that a few thousand trades show it: for tests and demonstrations.
+    #[must_use]
+    pub fn everything() -> Misbehaviour {
+        let shift = |probability, seconds| Shift { probability, max: Duration::from_secs(seconds) };
+        let episodes = |every, length| Episodes {
+            every: Duration::from_secs(every),
+            length: Duration::from_secs(length),
+        };
+        Misbehaviour {
+            drop: 0.01,
+            duplicate: shift(0.02, 60),
+            conflict: shift(0.005, 30),
+            reorder: Shift { probability: 0.05, max: Duration::from_millis(500) },
+            delay: shift(0.02, 240),
+            late: shift(0.005, 480),
+            cancel: shift(0.01, 120),
+            cancel_early: shift(0.005, 60),
+            correct: shift(0.005, 120),
+            correct_new_id: shift(0.005, 120),
+            wrong_time: shift(0.001, 86_400),
+            clock_skew: shift(0.2, 5),
+            price_spike: Spike { probability: 0.001, factor: 1.2 },
+            volume_spike: Spike { probability: 0.001, factor: 50.0 },
+            malformed: 0.002,
+            conditions: 0.05,
+            burst: episodes(60, 3),
+            halt: episodes(120, 90),
+            disconnect: episodes(300, 20),
+        }
+    }
+
+    /// Returns every fault.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (name, probability) in self.probabilities() {
+            if !(0.0..=1.0).contains(&probability) {
+                faults.push(format!("`misbehaviour.{name}` is {probability}: a probability is from 0 to 1"));
+            }
+        }
+        for (name, spike) in [("price_spike", self.price_spike), ("volume_spike", self.volume_spike)] {
+            if !(1.0..=1_000.0).contains(&spike.factor) {
+                faults.push(format!(
+                    "`misbehaviour.{name}.factor` is {}: from 1 to 1000 is possible",
+                    spike.factor
+                ));
+            }
+        }
+        faults
+    }
+
+    fn probabilities(&self) -> [(&'static str, f64); 16] {
+        [
+            ("drop", self.drop),
+            ("duplicate", self.duplicate.probability),
+            ("conflict", self.conflict.probability),
+            ("reorder", self.reorder.probability),
+            ("delay", self.delay.probability),
+            ("late", self.late.probability),
+            ("cancel", self.cancel.probability),
+            ("cancel_early", self.cancel_early.probability),
+            ("correct", self.correct.probability),
+            ("correct_new_id", self.correct_new_id.probability),
+            ("wrong_time", self.wrong_time.probability),
+            ("clock_skew", self.clock_skew.probability),
+            ("price_spike", self.price_spike.probability),
+            ("volume_spike", self.volume_spike.probability),
+            ("malformed", self.malformed),
+            ("conditions", self.conditions),
+        ]
+    }
+}

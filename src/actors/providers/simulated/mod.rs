@@ -1,0 +1,25 @@
+//! The simulated venue: a market that needs no keys and no network, and repeats itself for a seed.
+//!
+//! Promises: everything in here is pure. No clock is read; the same settings give the same entries, however the calls
+//! are cut. [`Market`] makes clean trades, [`History`] what came before them, [`Misbehaver`] turns them into what a bad
+//! feed would deliver, and [`Truth`] says which bars and which ledger must come of it. Nothing here can fail: faulty
+//! settings are named by [`SimulatedConfig::validate`] beforehand.
+
+mod config;
+mod draws;
+mod history;
+mod market;
+mod misbehave;
+mod misbehaviour;
+mod scenario;
+mod symbols;
+mod truth;
+
+pub use config::SimulatedConfig;
+pub use history::{History, HistorySettings};
+pub use market::{Market, MarketSettings, SimulatedSymbol, TICK};
+pub use misbehave::{Misbehaver, Mishaps};
+pub use misbehaviour::{Episodes, Misbehaviour, Shift, Spike};
+pub use scenario::Scenario;
+pub use symbols::{initial_price, symbol_names};
+pub use truth::{ExpectedBar, Truth};

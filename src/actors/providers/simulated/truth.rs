@@ -1,0 +1,402 @@
+//! What must come of a stream of entries: the true bars, and the true ledger.
+//!
+//! A second, slow and simple judgement of the same rules that the core applies, written to be checked against, not to
+//! be fast. It keeps every trade of a window until that window is surely sealed, and adds up only then.
+//!
+//! Promises: it never guesses. When exactly a symbol's watermark moves is the core's business; the truth knows two
+//! bounds. The *high* one takes the newest time that anything of any symbol has claimed (an event time counts up to its
+//! received time plus the tolerance), the *low* one the last clock mark, which every symbol has seen. A window that ends
+//! after the high frontier is open in any core that keeps the rules, one that ends before the low frontier is sealed.
+//! A report that falls between, [`Truth::witness`] refuses: it must not be delivered at all. Gaps hold both frontiers.
+
+use crate::models::bar::{BarSum, TradeOrder};
+use crate::models::entry::{Body, Cancel, Correction, Entry, Gap, Trade, TradeId};
+use crate::models::ledger::{Ledger, RejectReason};
+use crate::models::num::{NOTIONAL_LIMIT, Price, Scale};
+use crate::models::settings::CoreSettings;
+use crate::models::symbol::SymbolId;
+use crate::models::time::{Nanos, Width};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A bar as it must be once everything has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Bar`")]
+pub struct ExpectedBar {
+    pub symbol: SymbolId,
+    pub width: Width,
+    pub start: Nanos,
+    pub open: Price,
+    pub high: Price,
+    pub low: Price,
+    pub close: Price,
+    pub volume: i128,
+    pub vwap: Option<i64>,
+    pub trade_count: u64,
+}
+
+/// Whether a window takes entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Open,
+    Sealed,
+    Unclear,
+}
+
+/// A trade that is known while its window may be open.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    trade: Trade,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Counts,
+    Cancelled,
+    Corrected,
+}
+
+/// What the trades of one smallest window add up to, and how many reports that is.
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    sum: BarSum,
+    /// Count for open and close: they make the bar.
+    num_making: u64,
+    /// Count for something, if another trade makes the bar.
+    num_joining: u64,
+    /// Count for nothing.
+    num_idle: u64,
+}
+
+impl Tally {
+    const EMPTY: Tally = Tally { sum: BarSum::EMPTY, num_making: 0, num_joining: 0, num_idle: 0 };
+
+    fn add(&mut self, known: &Known) {
+        let Known { trade, fate } = known;
+        if *fate != Fate::Counts {
+            return;
+        }
+        let order = TradeOrder { ts: trade.ts, seq: trade.seq, id: trade.id, source: trade.source };
+        self.sum.add(order, trade.price, trade.size, trade.updates);
+        match trade.updates {
+            updates if updates.open_close() => self.num_making += 1,
+            updates if updates.bits() == 0 => self.num_idle += 1,
+            _ => self.num_joining += 1,
+        }
+    }
+}
+
+/// The bounds of what may be sealed.
+#[derive(Clone, Debug)]
+struct Bounds {
+    newest: Nanos,
+    marked: Nanos,
+    gaps: Vec<Gap>,
+    high: Nanos,
+    low: Nanos,
+}
+
+type TradeKey = (SymbolId, TradeId);
+
+/// The referee.
+#[derive(Clone, Debug)]
+pub struct Truth {
+    core: CoreSettings,
+    bounds: Bounds,
+    /// Symbols that reported something, and whether a mark came since.
+    symbols: HashMap<SymbolId, bool>,
+    known: HashMap<TradeKey, Known>,
+    /// Ids of the known trades, by smallest window.
+    unsealed: BTreeMap<(Nanos, SymbolId), Vec<TradeId>>,
+    sealed: BTreeMap<(SymbolId, Nanos), Tally>,
+    /// Trades that a cancel waits for.
+    awaited: HashSet<TradeKey>,
+    /// Trades that a correction has replaced before they came.
+    replaced: HashSet<TradeKey>,
+    ledger: Ledger,
+    num_withheld: u64,
+}
+
+impl Truth {
+    /// Makes a referee who has seen nothing, for one source and symbols with the default scales.
+    #[must_use]
+    pub fn new(core: CoreSettings) -> Truth {
+        let (min, gaps) = (Nanos::MIN, Vec::new());
+        Truth {
+            core,
+            bounds: Bounds { newest: min, marked: min, gaps, high: min, low: min },
+            symbols: HashMap::new(),
+            known: HashMap::new(),
+            unsealed: BTreeMap::new(),
+            sealed: BTreeMap::new(),
+            awaited: HashSet::new(),
+            replaced: HashSet::new(),
+            ledger: Ledger::default(),
+            num_withheld: 0,
+        }
+    }
+
+    /// Takes the next entry that arrives. False means that what becomes of it is not certain: it must be withheld.
+    pub fn witness(&mut self, entry: &Entry) -> bool {
+        let clear = match &entry.body {
+            Body::Trade(trade) => self.witness_trade(entry.symbol, trade),
+            Body::Cancel(cancel) => self.witness_cancel(entry.symbol, cancel),
+            Body::Correction(correction) => self.witness_correction(entry.symbol, correction),
+            Body::Quote(_) => true,
+            Body::Gap(gap) => {
+                self.bounds.gaps.push(*gap);
+                true
+            }
+            Body::ClockMark { time, .. } => {
+                self.witness_mark(*time);
+                true
+            }
+            Body::VenueBar(_) | Body::SourceInCharge { .. } => false,
+        };
+        if !clear {
+            self.num_withheld += 1;
+            return false;
+        }
+        self.ledger.received += u64::from(entry.body.is_report());
+        if !entry.body.is_broadcast() {
+            self.symbols.entry(entry.symbol).or_insert(false);
+            self.witness_time(entry);
+        }
+        true
+    }
+
+    /// Returns the number of entries that were refused.
+    #[must_use]
+    pub const fn num_withheld(&self) -> u64 {
+        self.num_withheld
+    }
+
+    /// Returns the bars that must exist after the end of input, sorted by symbol, width and start.
+    #[must_use]
+    pub fn bars(&self) -> Vec<ExpectedBar> {
+        let sums = self.sums(&self.tallies());
+        let bars = sums.into_iter().filter_map(|((symbol, width, start), sum)| {
+            let [open, high, low, close] = sum.ohlc()?;
+            let (volume, vwap, trade_count) = (sum.volume, sum.vwap(Scale::PRICE), sum.trade_count);
+            Some(ExpectedBar { symbol, width, start, open, high, low, close, volume, vwap, trade_count })
+        });
+        bars.collect()
+    }
+
+    /// Returns the ledger that must stand after the end of input, all symbols together.
+    #[must_use]
+    pub fn expected_ledger(&self) -> Ledger {
+        let tallies = self.tallies();
+        let sums = self.sums(&tallies);
+        let mut ledger = self.ledger;
+        for ((symbol, start), tally) in &tallies {
+            let joins = self
+                .core
+                .widths
+                .iter()
+                .any(|width| sums[&(*symbol, *width, width.start_of(*start))].is_bar());
+            let (joining, waiting) = if joins { (tally.num_joining, 0) } else { (0, tally.num_joining) };
+            ledger.in_bars += tally.num_making + joining;
+            ledger.filtered += tally.num_idle + waiting;
+        }
+        ledger
+    }
+
+    /// Returns the sums of all smallest windows, sealed or not.
+    fn tallies(&self) -> BTreeMap<(SymbolId, Nanos), Tally> {
+        let mut tallies = self.sealed.clone();
+        for (&(start, symbol), ids) in &self.unsealed {
+            let tally = tallies.entry((symbol, start)).or_insert(Tally::EMPTY);
+            ids.iter().for_each(|id| tally.add(&self.known[&(symbol, *id)]));
+        }
+        tallies
+    }
+
+    fn sums(
+        &self,
+        tallies: &BTreeMap<(SymbolId, Nanos), Tally>,
+    ) -> BTreeMap<(SymbolId, Width, Nanos), BarSum> {
+        let mut sums = BTreeMap::new();
+        for (&(symbol, start), tally) in tallies {
+            for &width in &self.core.widths {
+                let key = (symbol, width, width.start_of(start));
+                sums.entry(key).or_insert(BarSum::EMPTY).merge(&tally.sum);
+            }
+        }
+        sums
+    }
+
+    fn witness_trade(&mut self, symbol: SymbolId, trade: &Trade) -> bool {
+        if let Some(reason) = fault(trade) {
+            self.ledger.reject(reason);
+            return true;
+        }
+        match self.verdict(symbol, trade.ts) {
+            Verdict::Unclear => return false,
+            Verdict::Sealed => self.ledger.late += 1,
+            Verdict::Open => self.take_trade(symbol, trade),
+        }
+        true
+    }
+
+    fn take_trade(&mut self, symbol: SymbolId, trade: &Trade) {
+        let key = (symbol, trade.id);
+        if let Some(known) = self.known.get_mut(&key) {
+            self.ledger.duplicate += 1;
+            let rank = |trade: &Trade| (trade.seq, trade.ts, trade.price, trade.size);
+            if rank(&known.trade) != rank(trade) {
+                self.ledger.conflicts += 1;
+            }
+            // The feed gives no two event times to one id, so the winner stays in its window.
+            if rank(trade) > rank(&known.trade) && known.trade.ts == trade.ts {
+                known.trade = *trade;
+            }
+            return;
+        }
+        let fate = if self.awaited.remove(&key) {
+            // Until now its cancel had found no trade.
+            self.ledger.rejected[RejectReason::NoTrade as usize] -= 1;
+            self.ledger.cancelled += 2;
+            Fate::Cancelled
+        } else if self.replaced.remove(&key) {
+            self.ledger.cancelled += 1;
+            Fate::Corrected
+        } else {
+            Fate::Counts
+        };
+        self.remember(key, Known { trade: *trade, fate });
+    }
+
+    fn witness_cancel(&mut self, symbol: SymbolId, cancel: &Cancel) -> bool {
+        let key = (symbol, cancel.target);
+        if self.verdict(symbol, cancel.ts) != Verdict::Open {
+            return false;
+        }
+        match self.known.get(&key).copied() {
+            Some(known) if self.verdict(symbol, known.trade.ts) != Verdict::Open => return false,
+            // What a cancel of a corrected trade does to its correction is for a test of its own.
+            Some(Known { fate: Fate::Corrected, .. }) => return false,
+            Some(Known { fate: Fate::Cancelled, .. }) => self.ledger.duplicate += 1,
+            Some(Known { trade, .. }) => {
+                self.ledger.cancelled += 2;
+                self.known.insert(key, Known { trade, fate: Fate::Cancelled });
+            }
+            None if self.awaited.insert(key) => self.ledger.reject(RejectReason::NoTrade),
+            None => self.ledger.duplicate += 1,
+        }
+        true
+    }
+
+    fn witness_correction(&mut self, symbol: SymbolId, correction: &Correction) -> bool {
+        let Correction { target, mut trade } = *correction;
+        match self.verdict(symbol, trade.ts) {
+            Verdict::Unclear => return false,
+            Verdict::Sealed => {
+                self.ledger.late += 1;
+                return true;
+            }
+            Verdict::Open => {}
+        }
+        if trade.id == target {
+            trade.id = target.corrected();
+        }
+        let (key, target_key) = ((symbol, trade.id), (symbol, target));
+        if self.known.contains_key(&key) {
+            self.ledger.duplicate += 1;
+            return true;
+        }
+        match self.known.get_mut(&target_key) {
+            Some(known) => {
+                self.ledger.cancelled += 1;
+                known.fate = Fate::Corrected;
+            }
+            None => {
+                self.replaced.insert(target_key);
+            }
+        }
+        self.remember(key, Known { trade, fate: Fate::Counts });
+        true
+    }
+
+    fn remember(&mut self, key: TradeKey, known: Known) {
+        let start = self.core.base().start_of(known.trade.ts);
+        self.unsealed.entry((start, key.0)).or_default().push(key.1);
+        self.known.insert(key, known);
+    }
+
+    fn verdict(&self, symbol: SymbolId, ts: Nanos) -> Verdict {
+        let base = self.core.base();
+        let end = base.start_of(ts).plus(base.nanos());
+        if end > self.bounds.high {
+            Verdict::Open
+        } else if end <= self.bounds.low && self.symbols.get(&symbol) == Some(&true) {
+            Verdict::Sealed
+        } else {
+            Verdict::Unclear
+        }
+    }
+
+    /// Notes what an entry may have done to its symbol's watermark.
+    fn witness_time(&mut self, entry: &Entry) {
+        let received = match entry.body {
+            Body::Trade(Trade { received, .. })
+            | Body::Cancel(Cancel { received, .. })
+            | Body::Correction(Correction { trade: Trade { received, .. }, .. }) => received,
+            Body::Quote(quote) => quote.received,
+            _ => return,
+        };
+        self.bounds.newest =
+            self.bounds.newest.max(entry.body.time().min(received.plus(self.core.future_tolerance)));
+        self.raise_high();
+    }
+
+    fn witness_mark(&mut self, time: Nanos) {
+        self.symbols.values_mut().for_each(|marked| *marked = true);
+        self.bounds.newest = self.bounds.newest.max(time);
+        self.bounds.marked = self.bounds.marked.max(time);
+        self.raise_high();
+        self.bounds.low = self.bounds.low.max(self.frontier(self.bounds.marked));
+        let given_up = self.bounds.marked.plus(-self.core.lateness - self.core.gap_hold);
+        self.bounds.gaps.retain(|gap| gap.to > given_up);
+        self.add_up_sealed();
+    }
+
+    fn raise_high(&mut self) {
+        self.bounds.high = self.bounds.high.max(self.frontier(self.bounds.newest));
+    }
+
+    /// Returns the end of the last smallest window that is sealed when the newest known time is `newest`.
+    fn frontier(&self, newest: Nanos) -> Nanos {
+        let base = self.core.base();
+        let watermark = newest.plus(-self.core.lateness);
+        let held = self.bounds.gaps.iter().filter(|gap| watermark < gap.to.plus(self.core.gap_hold));
+        let reached = base.start_of(watermark.plus(-self.core.horizon));
+        held.map(|gap| base.start_of(gap.from)).fold(reached, Nanos::min)
+    }
+
+    /// Adds up the windows that are surely sealed, and forgets their trades.
+    fn add_up_sealed(&mut self) {
+        let base = self.core.base().nanos();
+        while let Some(first) = self.unsealed.first_entry() {
+            let (start, symbol) = *first.key();
+            if start.plus(base) > self.bounds.low {
+                return;
+            }
+            let tally = self.sealed.entry((symbol, start)).or_insert(Tally::EMPTY);
+            for id in first.remove() {
+                let known = self.known.remove(&(symbol, id)).expect("every id by window is known");
+                tally.add(&known);
+            }
+        }
+    }
+}
+
+/// Returns why a trade is not accepted whatever its time.
+fn fault(trade: &Trade) -> Option<RejectReason> {
+    let notional = i128::from(trade.price.0) * i128::from(trade.size.0);
+    match trade {
+        _ if trade.price.0 <= 0 || trade.price.0 >= Price::LIMIT => Some(RejectReason::BadPrice),
+        _ if trade.size.0 <= 0 || notional >= NOTIONAL_LIMIT => Some(RejectReason::BadSize),
+        _ => None,
+    }
+}

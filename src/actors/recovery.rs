@@ -1,0 +1,239 @@
+//! Recovery points: taken slice by slice while the pipeline runs, and found again when it starts.
+//!
+//! Promises: a point is saved only once the log is durable and the history has acknowledged everything up to it, so
+//! nothing that recovery leaves out is missing outside. Two sets of every slice are kept; a damaged point costs the
+//! replay from the one before.
+//! On failure to save: said, and tried again; the entries since the last saved point stay in memory until then, or as a
+//! point in memory where they become many.
+
+use super::guard::{self, ActorKind};
+use super::messages::{Drain, PointsSaved, TakePoints};
+use super::router::{Marks, marks_of, marks_symbol};
+use super::shard::{Environment, shard_of, slice_of};
+use crate::models::entry::Position;
+use crate::models::settings::CoreSettings;
+use crate::models::state::SymbolState;
+use crate::models::symbol::SymbolId;
+use crate::stores::{NUM_SLICES, PointSet, Points, StoreError, TickLog};
+use actix::{Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Recipient, WrapFuture};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Sets that may wait for log and history. When so many do, no more are taken: older ones would only grow stale.
+const WAITING_MAX: usize = 4;
+
+/// How often the log is asked to drop what is too old or too much.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Whom the points come from, by shard.
+#[derive(Clone)]
+pub struct PointSources {
+    /// Takes points.
+    pub take: Vec<Recipient<TakePoints>>,
+    /// Hears that they are saved.
+    pub saved: Vec<Recipient<PointsSaved>>,
+}
+
+/// Writes recovery points.
+pub struct RecoveryActor {
+    log: Arc<dyn TickLog>,
+    env: Environment,
+    sources: PointSources,
+    /// Time between two slices.
+    interval: Duration,
+    durable: Arc<AtomicU64>,
+    acknowledged: Arc<AtomicU64>,
+    next_slice: u32,
+    waiting: VecDeque<PointSet>,
+    busy: bool,
+    stopped: bool,
+    /// Per slice: where the newest saved set and the one before are good to.
+    good_to: Vec<(Position, Position)>,
+}
+
+impl RecoveryActor {
+    /// Makes the writer of points that takes every symbol's at least once in `max_age`.
+    #[must_use]
+    pub fn new(
+        log: Arc<dyn TickLog>,
+        env: Environment,
+        sources: PointSources,
+        max_age: Duration,
+        durable: Arc<AtomicU64>,
+        acknowledged: Arc<AtomicU64>,
+    ) -> RecoveryActor {
+        RecoveryActor {
+            log,
+            env,
+            sources,
+            interval: max_age / NUM_SLICES,
+            durable,
+            acknowledged,
+            next_slice: 0,
+            waiting: VecDeque::new(),
+            busy: false,
+            stopped: false,
+            good_to: vec![(0, 0); NUM_SLICES as usize],
+        }
+    }
+
+    fn turn(&mut self, ctx: &mut Context<Self>) {
+        self.env.faults.actor(ActorKind::Recovery);
+        if self.stopped || self.busy {
+            return;
+        }
+        let reached = self.durable.load(Ordering::Acquire).min(self.acknowledged.load(Ordering::Acquire));
+        if self.waiting.front().is_some_and(|set| set.good_to <= reached) {
+            self.save(ctx);
+        } else if self.waiting.len() < WAITING_MAX {
+            self.take(ctx);
+        }
+    }
+
+    fn take(&mut self, ctx: &mut Context<Self>) {
+        let slice = self.next_slice;
+        self.next_slice = (slice + 1) % NUM_SLICES;
+        self.busy = true;
+        let router = self.sources.take[shard_of(slice, self.sources.take.len())].clone();
+        let take = async move { router.send(TakePoints { slice }).await.ok().flatten() };
+        ctx.spawn(take.into_actor(self).map(|set, actor, _ctx| {
+            actor.busy = false;
+            actor.waiting.extend(set);
+        }));
+    }
+
+    fn save(&mut self, ctx: &mut Context<Self>) {
+        let Some(set) = self.waiting.pop_front() else { return };
+        self.busy = true;
+        let log = Arc::clone(&self.log);
+        let save = async move {
+            let saved = log.save_points(&set).await;
+            (set, saved)
+        };
+        ctx.spawn(save.into_actor(self).map(|(set, saved), actor, _ctx| {
+            actor.busy = false;
+            match saved {
+                Ok(()) => actor.saved(&set),
+                Err(error) => {
+                    tracing::warn!(%error, "failed to save recovery points; they are tried again");
+                    actor.waiting.push_front(set);
+                }
+            }
+        }));
+    }
+
+    fn saved(&mut self, set: &PointSet) {
+        let good_to = &mut self.good_to[set.slice as usize];
+        *good_to = (set.good_to, good_to.0);
+        let router = &self.sources.saved[shard_of(set.slice, self.sources.saved.len())];
+        // One that has no room hears of the slice's next set.
+        router.try_send(PointsSaved { slice: set.slice, good_to: set.good_to }).ok();
+    }
+
+    fn retain(&self) {
+        let needed_from = self.good_to.iter().map(|(_, before)| *before).min().unwrap_or(0);
+        let (log, now) = (Arc::clone(&self.log), (self.env.now)());
+        actix::spawn(async move {
+            match log.retain(now, needed_from).await {
+                Ok(0) => {}
+                Ok(dropped) => {
+                    tracing::info!(entries = dropped, "dropped entries that are past their retention")
+                }
+                Err(error) => tracing::warn!(%error, "failed to drop old entries; it is tried again"),
+            }
+        });
+    }
+}
+
+impl Actor for RecoveryActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.interval, |actor, ctx| {
+            let metrics = Arc::clone(&actor.env.metrics);
+            guard::run(ActorKind::Recovery, &metrics, || actor.turn(ctx));
+        });
+        ctx.run_interval(RETENTION_INTERVAL, |actor, _| actor.retain());
+    }
+}
+
+impl Handler<Drain> for RecoveryActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    /// Takes the points of all slices a last time and saves them, so that the next start has little to replay. Comes
+    /// after log and history are drained.
+    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
+        self.stopped = true;
+        self.waiting.clear();
+        let (log, sources) = (Arc::clone(&self.log), self.sources.clone());
+        let save_all = async move {
+            for slice in 0..NUM_SLICES {
+                let router = &sources.take[shard_of(slice, sources.take.len())];
+                let Some(set) = router.send(TakePoints { slice }).await.ok().flatten() else { return };
+                if let Err(error) = log.save_points(&set).await {
+                    tracing::warn!(%error, "failed to save the last recovery points; the next start replays more");
+                    return;
+                }
+            }
+        };
+        AtomicResponse::new(Box::pin(save_all.into_actor(self)))
+    }
+}
+
+/// What a pipeline starts from.
+pub struct Recovered {
+    /// States that were found, for all shards together.
+    pub states: Vec<SymbolState>,
+    /// The clock marks heard of where the replay begins.
+    pub marks: Marks,
+    /// The log is replayed after this position.
+    pub replay_after: Position,
+    /// Positions to skip.
+    pub poison: Vec<Position>,
+}
+
+/// Finds the newest usable point of every symbol.
+///
+/// # Errors
+/// When the log cannot be read at all.
+pub async fn recover(log: &dyn TickLog, settings: &Arc<CoreSettings>) -> Result<Recovered, StoreError> {
+    let points = log.load_points().await?;
+    let poison = log.poison().await?;
+    let slice = |slice: u32| points.slices.get(slice as usize).copied().unwrap_or_default();
+    let mut replay_after = (0..NUM_SLICES).map(|at| slice(at).0).min().unwrap_or(0);
+    let mut states = Vec::new();
+    for of_symbol in points.symbols.iter().filter(|points| !is_marks(points[0].symbol)) {
+        let symbol = of_symbol[0].symbol;
+        let good_to = [slice(slice_of(symbol)).0, slice(slice_of(symbol)).1];
+        let found = of_symbol.iter().zip(good_to).find_map(|(point, good_to)| {
+            match SymbolState::decode(&point.bytes, Arc::clone(settings)) {
+                Ok(state) => Some((state, good_to)),
+                Err(error) => {
+                    tracing::warn!(symbol = symbol.0, pos = point.pos, %error, "falling back to older recovery point");
+                    None
+                }
+            }
+        });
+        match found {
+            Some((state, good_to)) => {
+                replay_after = replay_after.min(good_to);
+                states.push(state);
+            }
+            None => replay_after = 0,
+        }
+    }
+    let marks = marks_before(&points, replay_after);
+    Ok(Recovered { states, marks, replay_after, poison })
+}
+
+fn is_marks(symbol: SymbolId) -> bool {
+    symbol >= marks_symbol(0)
+}
+
+/// Returns the marks that had been heard of at a position: those of the newest point that is not after it.
+fn marks_before(points: &Points, pos: Position) -> Marks {
+    let all = points.symbols.iter().filter(|points| is_marks(points[0].symbol)).flatten();
+    all.filter(|point| point.pos <= pos).max_by_key(|point| point.pos).map(marks_of).unwrap_or_default()
+}

@@ -1,0 +1,300 @@
+//! Sorts a shard's stretch of the log by symbol: makes a symbol's actor on first sight, and tells symbols of clock marks
+//! when something is due.
+//!
+//! Promises: each symbol gets its entries in log order, one message a batch however many they are. A clock mark goes
+//! only to symbols for which something is due, and before its next own entry to every other, so a mark costs nothing
+//! to quiet symbols and all end as if they had seen each.
+//! On failure: a panic has the batch routed again, entry by entry; symbols skip what they know. An entry that cannot
+//! be routed even so is set aside as poison.
+
+use super::guard::{self, ActorKind};
+use super::messages::{Drain, Finish, LogBatch, PointsSaved, TakePoints};
+use super::shard::{Shard, SymbolCell, Ticket, slice_of};
+use super::symbol::{FinishSymbol, SymbolActor, SymbolBatch, TakePoint};
+use crate::metrics::Stage;
+use crate::models::entry::{Body, Entry, Position, SourceId};
+use crate::models::ledger::Ledger;
+use crate::models::state::SymbolState;
+use crate::models::symbol::SymbolId;
+use crate::models::time::Nanos;
+use crate::stores::{NUM_SLICES, PointSet, SymbolPoint};
+use actix::dev::SendError;
+use actix::{Actor, Addr, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture};
+use futures_util::future::join_all;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Stretches of the log that may wait for a shard. Together with the outbox' limit it bounds what is between the log
+/// and the symbols; when it is full the log waits, and so does the venue.
+const MAILBOX_CAPACITY: usize = 8;
+
+/// The newest clock mark of each source, as entries.
+pub type Marks = Vec<Entry>;
+
+/// A symbol as its router knows it.
+struct Slot {
+    symbol: SymbolId,
+    addr: Addr<SymbolActor>,
+    cell: Rc<SymbolCell>,
+    /// What the batch at hand has for it.
+    pending: Vec<Entry>,
+    /// The last entry it was given.
+    given: Position,
+}
+
+/// Sorts entries by symbol.
+pub struct RouterActor {
+    shard: Rc<Shard>,
+    /// Place of each symbol's slot, by symbol id.
+    places: Vec<Option<usize>>,
+    slots: Vec<Slot>,
+    marks: Marks,
+    /// Slots with something pending.
+    touched: Vec<usize>,
+    /// The last entry routed.
+    routed: Position,
+}
+
+impl RouterActor {
+    /// Makes the router of a shard with the states that recovery found, and the marks they had heard of.
+    #[must_use]
+    pub fn new(shard: Rc<Shard>, states: Vec<SymbolState>, marks: Marks) -> RouterActor {
+        let (places, slots, touched) = (Vec::new(), Vec::new(), Vec::new());
+        let mut router = RouterActor { shard, places, slots, marks, touched, routed: 0 };
+        for state in states {
+            let symbol = state.symbol();
+            router.add(symbol, state);
+        }
+        router
+    }
+
+    fn add(&mut self, symbol: SymbolId, state: SymbolState) -> usize {
+        let cell = Rc::new(SymbolCell::default());
+        let given = state.pos();
+        let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
+        let at = self.slots.len();
+        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending: Vec::new(), given });
+        if symbol.index() >= self.places.len() {
+            self.places.resize(symbol.index() + 1, None);
+        }
+        self.places[symbol.index()] = Some(at);
+        at
+    }
+
+    fn slot_of(&mut self, symbol: SymbolId) -> usize {
+        if let Some(&Some(at)) = self.places.get(symbol.index()) {
+            return at;
+        }
+        let env = &self.shard.env;
+        let state = SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings));
+        self.add(symbol, state)
+    }
+
+    /// Puts an entry to what is pending for its symbol, behind the marks that symbol has not heard.
+    fn place(&mut self, entry: &Entry) {
+        self.routed = self.routed.max(entry.pos);
+        match entry.body {
+            Body::ClockMark { source, time } => self.place_mark(entry, source, time),
+            Body::Gap(_) => {
+                for at in 0..self.slots.len() {
+                    self.give_marks(at);
+                    self.give(at, entry);
+                }
+            }
+            _ if self.shard.owns(entry.symbol) => {
+                let at = self.slot_of(entry.symbol);
+                self.give_marks(at);
+                self.give(at, entry);
+            }
+            _ => {}
+        }
+    }
+
+    fn place_mark(&mut self, entry: &Entry, source: SourceId, time: Nanos) {
+        self.shard.env.clocks.advance(source, time);
+        for at in 0..self.slots.len() {
+            let slot = &self.slots[at];
+            // While anything is under way to it, nobody knows what is due.
+            let unknown = slot.cell.in_flight.get() > 0 || !slot.pending.is_empty();
+            if unknown || slot.cell.due.get() <= time {
+                self.give_marks(at);
+                self.give(at, entry);
+            }
+        }
+        match self.marks.iter_mut().find(|mark| mark.body.source() == source) {
+            Some(mark) => *mark = *entry,
+            None => self.marks.push(*entry),
+        }
+    }
+
+    /// Gives a symbol the marks it has not heard. One that is new has heard all: it began after them.
+    fn give_marks(&mut self, at: usize) {
+        let slot = &self.slots[at];
+        if slot.given == 0 || self.marks.iter().all(|mark| mark.pos <= slot.given) {
+            return;
+        }
+        let mut unheard: Vec<Entry> = self.marks.iter().filter(|m| m.pos > slot.given).copied().collect();
+        unheard.sort_unstable_by_key(|mark| mark.pos);
+        for mark in &unheard {
+            self.give(at, mark);
+        }
+    }
+
+    fn give(&mut self, at: usize, entry: &Entry) {
+        let slot = &mut self.slots[at];
+        if slot.pending.is_empty() {
+            self.touched.push(at);
+        }
+        slot.pending.push(*entry);
+        slot.given = slot.given.max(entry.pos);
+    }
+
+    /// Sends what is pending. Returns the symbols whose mailbox is full, with their part.
+    fn send(&mut self, batch: &LogBatch, ticket: &Arc<Ticket>) -> Vec<(Addr<SymbolActor>, SymbolBatch)> {
+        let mut full = Vec::new();
+        for at in self.touched.drain(..) {
+            let slot = &mut self.slots[at];
+            let entries = Arc::new(std::mem::take(&mut slot.pending));
+            slot.cell.record(&entries);
+            slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);
+            ticket.add();
+            let ticket = Arc::clone(ticket);
+            let part = SymbolBatch { entries, muted_through: batch.muted_through, ticket };
+            if let Err(SendError::Full(part)) = slot.addr.try_send(part) {
+                full.push((slot.addr.clone(), part));
+            }
+        }
+        full
+    }
+
+    /// Sorts a batch, whatever happens.
+    fn sort(&mut self, batch: &LogBatch) {
+        let metrics = Arc::clone(&self.shard.env.metrics);
+        let sorted = guard::run(ActorKind::Router, &metrics, || {
+            self.shard.env.faults.actor(ActorKind::Router);
+            for entry in batch.entries.iter() {
+                self.place(entry);
+            }
+        });
+        if sorted.is_some() {
+            return;
+        }
+        for slot in &mut self.slots {
+            slot.pending.clear();
+        }
+        self.touched.clear();
+        for entry in batch.entries.iter() {
+            if guard::run(ActorKind::Router, &metrics, || self.place(entry)).is_none() {
+                metrics.poison_entries.inc();
+                tracing::error!(pos = entry.pos, "entry cannot be routed and is skipped");
+            }
+        }
+    }
+}
+
+impl Actor for RouterActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+    }
+}
+
+impl Handler<LogBatch> for RouterActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, batch: LogBatch, _ctx: &mut Self::Context) -> Self::Result {
+        let ticket = self.shard.begin(batch.through, batch.received);
+        let metrics = self.shard.env.metrics.stage(Stage::Router);
+        metrics.received.inc_by(batch.entries.len() as u64);
+        self.sort(&batch);
+        self.routed = self.routed.max(batch.through);
+        let full = self.send(&batch, &ticket);
+        self.shard.finish(&ticket);
+        let shard = Rc::clone(&self.shard);
+        let wait = async move {
+            // All others have their part already; these get theirs as soon as they have had their turn.
+            for (addr, part) in full {
+                addr.send(part).await.ok();
+            }
+            shard.wait_for_room().await;
+        };
+        AtomicResponse::new(Box::pin(wait.into_actor(self)))
+    }
+}
+
+impl Handler<TakePoints> for RouterActor {
+    type Result = ResponseFuture<Option<PointSet>>;
+
+    fn handle(&mut self, TakePoints { slice }: TakePoints, _ctx: &mut Self::Context) -> Self::Result {
+        let touched =
+            self.slots.iter().filter(|slot| slice_of(slot.symbol) == slice && slot.cell.is_touched());
+        let asked: Vec<_> = touched.map(|slot| slot.addr.send(TakePoint)).collect();
+        let good_to = self.routed;
+        let marks = marks_point(slice, good_to, &self.marks);
+        Box::pin(async move {
+            let taken = join_all(asked).await;
+            let mut points = taken.into_iter().collect::<Result<Vec<SymbolPoint>, _>>().ok()?;
+            points.sort_unstable_by_key(|point| point.symbol);
+            points.extend(marks);
+            Some(PointSet { slice, good_to, points })
+        })
+    }
+}
+
+/// Packs the marks as the point of a symbol that cannot be, one a slice: recovery needs those heard of at its start.
+fn marks_point(slice: u32, good_to: Position, marks: &Marks) -> Option<SymbolPoint> {
+    let bytes = postcard::to_stdvec(marks).ok()?;
+    Some(SymbolPoint { symbol: marks_symbol(slice), pos: good_to, bytes })
+}
+
+/// Returns the id under which the marks of a slice are kept.
+#[must_use]
+pub const fn marks_symbol(slice: u32) -> SymbolId {
+    SymbolId(u32::MAX - NUM_SLICES + slice)
+}
+
+/// Unpacks what [`marks_symbol`]'s point holds; nothing where it is damaged, as before the first mark.
+#[must_use]
+pub fn marks_of(point: &SymbolPoint) -> Marks {
+    postcard::from_bytes(&point.bytes).unwrap_or_default()
+}
+
+impl Handler<PointsSaved> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, saved: PointsSaved, _ctx: &mut Self::Context) {
+        for slot in self.slots.iter().filter(|slot| slice_of(slot.symbol) == saved.slice) {
+            slot.cell.saved(saved.good_to);
+        }
+    }
+}
+
+impl Handler<Finish> for RouterActor {
+    type Result = ResponseFuture<Ledger>;
+
+    fn handle(&mut self, _: Finish, _ctx: &mut Self::Context) -> Self::Result {
+        let asked: Vec<_> = self.slots.iter().map(|slot| slot.addr.send(FinishSymbol)).collect();
+        Box::pin(async move {
+            let mut sum = Ledger::default();
+            for ledger in join_all(asked).await.into_iter().flatten() {
+                sum.merge(&ledger);
+            }
+            sum
+        })
+    }
+}
+
+impl Handler<Drain> for RouterActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
+        // A symbol's mailbox is in order: its answer to a point says that all before is applied. Only those with
+        // something under way are asked.
+        let busy = self.slots.iter().filter(|slot| slot.cell.in_flight.get() > 0);
+        let asked: Vec<_> = busy.map(|slot| slot.addr.send(TakePoint)).collect();
+        Box::pin(async move {
+            join_all(asked).await;
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! What the actors of one shard share. They run on one thread, so sharing needs no locks; shards share nothing.
+
+use super::fanout::{DrainOutbox, FanOutActor};
+use super::faults::FaultPlan;
+use super::views::{SourceClocks, ViewBoard};
+use crate::metrics::Metrics;
+use crate::models::effect::Effect;
+use crate::models::entry::{Entry, Position};
+use crate::models::settings::CoreSettings;
+use crate::models::symbol::{SymbolId, SymbolTable};
+use crate::models::time::Nanos;
+use crate::stores::{NUM_SLICES, TickLog};
+use actix::Addr;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::Notify;
+
+/// Effects that may wait in a shard for its sinks. Above it the router takes no more, which pushes back to the venue;
+/// a bar with its indicators takes some 400 bytes, so this is 25 MB at the most.
+const OUTBOX_LIMIT: usize = 1 << 16;
+
+/// What every shard of a process works with.
+#[derive(Clone)]
+pub struct Environment {
+    /// The settings that change results.
+    pub settings: Arc<CoreSettings>,
+    /// Symbols of the process.
+    pub symbols: Arc<SymbolTable>,
+    /// Where pictures of symbols hang; `None` when nobody looks (a replay).
+    pub views: Option<Arc<ViewBoard>>,
+    /// Clocks of the sources.
+    pub clocks: Arc<SourceClocks>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Panics on purpose.
+    pub faults: Arc<FaultPlan>,
+    /// Where recovery points and poison are kept; `None` when nothing outlives the process.
+    pub log: Option<Arc<dyn TickLog>>,
+    /// Entries of a symbol after which its state is put aside as a recovery point.
+    pub max_entries: usize,
+    /// Tells the time that latencies are measured by.
+    pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
+}
+
+/// Returns the slice of a symbol.
+#[must_use]
+pub const fn slice_of(symbol: SymbolId) -> u32 {
+    symbol.0 % NUM_SLICES
+}
+
+/// Returns the shard of a slice: a slice lives in one shard, so that its recovery points are of one moment.
+#[must_use]
+pub const fn shard_of(slice: u32, num_shards: usize) -> usize {
+    slice as usize % num_shards
+}
+
+/// Counts how many symbols have yet to apply their part of a batch.
+#[derive(Debug)]
+pub struct Ticket {
+    through: Position,
+    received: Nanos,
+    outstanding: AtomicU32,
+}
+
+impl Ticket {
+    /// Counts one more symbol.
+    pub fn add(&self) {
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one symbol as done. Returns true for the last one.
+    pub fn finish(&self) -> bool {
+        self.outstanding.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+}
+
+/// What a symbol's actor and its router both know.
+#[derive(Default)]
+pub struct SymbolCell {
+    /// When a clock mark is due; read only while nothing is in flight.
+    pub due: Cell<Nanos>,
+    /// Batches sent and not yet applied.
+    pub in_flight: Cell<u32>,
+    /// The last entry applied.
+    pub applied: Cell<Position>,
+    /// Entries since the last point, in order.
+    journal: RefCell<VecDeque<Arc<Vec<Entry>>>>,
+    journal_len: Cell<usize>,
+    /// The last point, where it is not in the store.
+    point: RefCell<Option<(Position, Vec<u8>)>>,
+}
+
+impl SymbolCell {
+    /// Keeps entries until a point makes them superfluous.
+    pub fn record(&self, entries: &Arc<Vec<Entry>>) {
+        self.journal_len.set(self.journal_len.get() + entries.len());
+        self.journal.borrow_mut().push_back(Arc::clone(entries));
+    }
+
+    /// Returns the number of entries since the last point.
+    #[must_use]
+    pub fn journal_len(&self) -> usize {
+        self.journal_len.get()
+    }
+
+    /// True when the state differs from the last point in the store.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.journal_len.get() > 0 || self.point.borrow().is_some()
+    }
+
+    /// Keeps a point in memory.
+    pub fn keep_point(&self, pos: Position, bytes: Vec<u8>) {
+        *self.point.borrow_mut() = Some((pos, bytes));
+        self.trim(pos);
+    }
+
+    /// Lets go of what a point in the store makes superfluous.
+    pub fn saved(&self, good_to: Position) {
+        self.point.borrow_mut().take_if(|(pos, _)| *pos <= good_to);
+        self.trim(good_to);
+    }
+
+    fn trim(&self, through: Position) {
+        let mut journal = self.journal.borrow_mut();
+        while journal.front().is_some_and(|entries| entries.last().is_none_or(|last| last.pos <= through)) {
+            let gone = journal.pop_front().map_or(0, |entries| entries.len());
+            self.journal_len.set(self.journal_len.get() - gone);
+        }
+        if journal.is_empty() {
+            journal.shrink_to_fit();
+        }
+    }
+
+    /// Returns the point kept in memory.
+    #[must_use]
+    pub fn point(&self) -> Option<Vec<u8>> {
+        self.point.borrow().as_ref().map(|(_, bytes)| bytes.clone())
+    }
+
+    /// Returns the entries since the last point.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Arc<Vec<Entry>>> {
+        self.journal.borrow().iter().cloned().collect()
+    }
+}
+
+/// Effects on their way out, and how far the shard is done.
+#[derive(Default)]
+struct Outbox {
+    effects: Vec<Effect>,
+    tickets: VecDeque<Arc<Ticket>>,
+    through: Position,
+}
+
+/// One shard.
+pub struct Shard {
+    /// Which one.
+    pub index: usize,
+    /// Of how many.
+    pub num_shards: usize,
+    /// What all shards work with.
+    pub env: Environment,
+    /// Entries to skip, since a symbol's actor panicked on them twice.
+    pub poison: RefCell<BTreeSet<Position>>,
+    outbox: RefCell<Outbox>,
+    room: Notify,
+    fanout: OnceCell<Addr<FanOutActor>>,
+}
+
+impl Shard {
+    /// Makes a shard that skips the given positions.
+    #[must_use]
+    pub fn new(index: usize, num_shards: usize, env: Environment, poison: &[Position]) -> Rc<Shard> {
+        Rc::new(Shard {
+            index,
+            num_shards,
+            env,
+            poison: RefCell::new(poison.iter().copied().collect()),
+            outbox: RefCell::default(),
+            room: Notify::new(),
+            fanout: OnceCell::new(),
+        })
+    }
+
+    /// Tells the shard who hands its effects on.
+    pub fn set_fanout(&self, fanout: Addr<FanOutActor>) {
+        self.fanout.set(fanout).ok();
+    }
+
+    /// True when the symbol lives here.
+    #[must_use]
+    pub fn owns(&self, symbol: SymbolId) -> bool {
+        shard_of(slice_of(symbol), self.num_shards) == self.index
+    }
+
+    /// Begins a batch: the shard is done with it once every symbol in it is.
+    pub fn begin(&self, through: Position, received: Nanos) -> Arc<Ticket> {
+        let ticket = Arc::new(Ticket { through, received, outstanding: AtomicU32::new(1) });
+        self.outbox.borrow_mut().tickets.push_back(Arc::clone(&ticket));
+        ticket
+    }
+
+    /// Counts one party of the batch as done; the last one has the outbox emptied.
+    pub fn finish(&self, ticket: &Ticket) {
+        if ticket.finish() {
+            if ticket.received != Nanos::MIN {
+                let now = (self.env.now)();
+                self.env.metrics.observe(crate::metrics::Span::ReceivedToBar, ticket.received, now);
+            }
+            self.request_drain();
+        }
+    }
+
+    /// Has the fan-out empty the outbox. When its mailbox is full, it is about to do so anyway.
+    pub fn request_drain(&self) {
+        if let Some(fanout) = self.fanout.get() {
+            fanout.try_send(DrainOutbox).ok();
+        }
+    }
+
+    /// Puts effects on their way.
+    pub fn emit(&self, effects: &mut Vec<Effect>) {
+        if !effects.is_empty() {
+            self.outbox.borrow_mut().effects.append(effects);
+        }
+    }
+
+    /// Takes the effects that wait, and the position up to which they are all there.
+    pub fn take_effects(&self) -> (Vec<Effect>, Position) {
+        let mut outbox = self.outbox.borrow_mut();
+        while let Some(ticket) = outbox.tickets.front()
+            && ticket.outstanding.load(Ordering::Relaxed) == 0
+        {
+            outbox.through = outbox.through.max(ticket.through);
+            outbox.tickets.pop_front();
+        }
+        self.room.notify_waiters();
+        (std::mem::take(&mut outbox.effects), outbox.through)
+    }
+
+    /// Waits until the outbox has room.
+    pub async fn wait_for_room(&self) {
+        loop {
+            let notified = self.room.notified();
+            if self.outbox.borrow().effects.len() < OUTBOX_LIMIT {
+                return;
+            }
+            self.request_drain();
+            notified.await;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Commits effects to the history.
+//!
+//! Delivery: effects of entries that the log holds durably, in order, each row exactly once by key and log position.
+//! Transient failure: tried again with growing pauses; meanwhile effects gather up to a limit, then the fan-outs wait.
+//! Permanent failure: said loudly and tried again all the same, since an operator can mend it and nothing is lost.
+//! After a panic the same batch is written again.
+
+use crate::actors::guard::ActorKind;
+use crate::actors::messages::{Drain, EffectBatch, LogDurable, StrayLetters};
+use crate::actors::shard::Environment;
+use crate::actors::views::{Health, HealthBoard};
+use crate::metrics::Stage;
+use crate::models::entry::Position;
+use crate::stores::{DeadLetterRecord, History, HistoryBatch};
+use actix::fut::wrap_future;
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Batches that may wait besides what has been taken in.
+const MAILBOX_CAPACITY: usize = 64;
+
+/// Effects that may wait for the disk: 80 MB of bars at the most.
+const EFFECTS_LIMIT: usize = 200_000;
+
+/// How long effects gather: few large transactions cost the disk and the log's writer less than many small ones.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Effects that end a transaction: about 50 ms of writing.
+const BATCH_LIMIT: usize = 20_000;
+
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// Commits effects.
+pub struct HistoryActor {
+    history: Arc<dyn History>,
+    env: Environment,
+    health: Arc<HealthBoard>,
+    /// What the log holds; `None` when nothing outlives the process, so that nothing is waited for.
+    durable: Option<Arc<AtomicU64>>,
+    /// What the history holds, shared with whoever needs to know without asking.
+    acknowledged: Arc<AtomicU64>,
+    waiting: VecDeque<EffectBatch>,
+    letters: Vec<DeadLetterRecord>,
+    num_waiting: usize,
+    /// What each shard has brought to the history.
+    written_through: Vec<Position>,
+    writing: bool,
+    failures: u32,
+    progress: Arc<Notify>,
+}
+
+impl HistoryActor {
+    /// Makes the sink of a history that already holds everything up to `acknowledged`.
+    #[must_use]
+    pub fn new(
+        history: Arc<dyn History>,
+        env: Environment,
+        health: Arc<HealthBoard>,
+        num_shards: usize,
+        durable: Option<Arc<AtomicU64>>,
+        acknowledged: Arc<AtomicU64>,
+    ) -> HistoryActor {
+        health.set("history", Health::Healthy, "");
+        let written_through = vec![acknowledged.load(Ordering::Acquire); num_shards];
+        HistoryActor {
+            history,
+            env,
+            health,
+            durable,
+            acknowledged,
+            waiting: VecDeque::new(),
+            letters: Vec::new(),
+            num_waiting: 0,
+            written_through,
+            writing: false,
+            failures: 0,
+            progress: Arc::new(Notify::new()),
+        }
+    }
+
+    fn durable(&self) -> Position {
+        self.durable.as_ref().map_or(Position::MAX, |durable| durable.load(Ordering::Acquire))
+    }
+
+    /// Returns the next transaction, the number of batches in it, and how far it brings each shard.
+    fn next_batch(&self) -> (HistoryBatch, usize, Vec<Position>) {
+        let durable = self.durable();
+        let mut through = self.written_through.clone();
+        let mut batch = HistoryBatch { dead_letters: self.letters.clone(), ..HistoryBatch::default() };
+        let mut num_taken = 0;
+        for waiting in &self.waiting {
+            // A shard's effects may be ahead of what it is done with, never ahead of their own entry.
+            let newest = waiting.effects.iter().map(|effect| effect.log_pos()).max().unwrap_or(0);
+            let too_early = newest.max(waiting.through) > durable;
+            if too_early || (num_taken > 0 && batch.effects.len() + waiting.effects.len() > BATCH_LIMIT) {
+                break;
+            }
+            batch.effects.extend_from_slice(&waiting.effects);
+            through[waiting.shard] = through[waiting.shard].max(waiting.through);
+            num_taken += 1;
+        }
+        batch.acknowledged = through.iter().copied().min().unwrap_or(0);
+        (batch, num_taken, through)
+    }
+
+    fn write(&mut self, ctx: &mut Context<Self>) {
+        if self.writing {
+            return;
+        }
+        let (batch, num_taken, through) = self.next_batch();
+        let num_letters = batch.dead_letters.len();
+        if num_taken == 0 && num_letters == 0 {
+            return;
+        }
+        self.writing = true;
+        let acknowledged = batch.acknowledged;
+        let history = Arc::clone(&self.history);
+        let faults = Arc::clone(&self.env.faults);
+        // Progress alone is no reason for a transaction: it is written with the next effects, and known from here on.
+        let is_progress = batch.effects.is_empty() && num_letters == 0;
+        let write = async move {
+            faults.actor(ActorKind::History);
+            if is_progress { Ok(()) } else { history.write(&batch).await }
+        };
+        let task = actix::spawn(write);
+        ctx.spawn(wrap_future::<_, Self>(task).map(move |joined, actor, ctx| {
+            actor.writing = false;
+            match joined.map_err(|panic| panic.to_string()).and_then(|r| r.map_err(|e| e.to_string())) {
+                Ok(()) => {
+                    actor.written_through = through;
+                    actor.written(num_taken, num_letters, acknowledged, ctx);
+                }
+                Err(error) => actor.failed(&error, ctx),
+            }
+        }));
+    }
+
+    fn written(
+        &mut self,
+        num_taken: usize,
+        num_letters: usize,
+        acknowledged: Position,
+        ctx: &mut Context<Self>,
+    ) {
+        let num_effects: usize = self.waiting.drain(..num_taken).map(|batch| batch.effects.len()).sum();
+        self.num_waiting -= num_effects;
+        self.letters.drain(..num_letters);
+        self.env.metrics.stage(Stage::History).sent.inc_by(num_effects as u64);
+        self.acknowledged.fetch_max(acknowledged, Ordering::AcqRel);
+        if self.failures > 0 {
+            self.failures = 0;
+            self.health.set("history", Health::Healthy, "");
+            tracing::info!("history can be written again");
+        }
+        self.progress.notify_waiters();
+        if self.num_waiting >= BATCH_LIMIT {
+            self.write(ctx);
+        }
+    }
+
+    fn failed(&mut self, error: &str, ctx: &mut Context<Self>) {
+        if self.failures == 0 {
+            tracing::error!(error, "failed to write the history; effects wait in memory");
+        }
+        self.health.set("history", Health::Unhealthy, format!("{error}; {} effects wait", self.num_waiting));
+        let delay = FLUSH_INTERVAL.saturating_mul(1 << self.failures.min(10)).min(RETRY_DELAY_MAX);
+        self.failures += 1;
+        self.writing = true;
+        ctx.run_later(delay, |actor, ctx| {
+            actor.writing = false;
+            actor.write(ctx);
+        });
+    }
+}
+
+impl Actor for HistoryActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        ctx.run_interval(FLUSH_INTERVAL, |actor, ctx| actor.write(ctx));
+    }
+}
+
+impl Handler<EffectBatch> for HistoryActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, batch: EffectBatch, ctx: &mut Self::Context) -> Self::Result {
+        self.env.metrics.stage(Stage::History).received.inc_by(batch.effects.len() as u64);
+        self.num_waiting += batch.effects.len();
+        self.waiting.push_back(batch);
+        if self.num_waiting >= BATCH_LIMIT {
+            self.write(ctx);
+        }
+        let full = self.num_waiting > EFFECTS_LIMIT;
+        let room = Arc::clone(&self.progress).notified_owned();
+        AtomicResponse::new(Box::pin(
+            async move {
+                if full {
+                    room.await;
+                }
+            }
+            .into_actor(self),
+        ))
+    }
+}
+
+impl Handler<LogDurable> for HistoryActor {
+    type Result = ();
+
+    /// What is durable now is written at the next flush; only a long queue does not wait for that.
+    fn handle(&mut self, _: LogDurable, ctx: &mut Self::Context) {
+        if self.num_waiting >= BATCH_LIMIT {
+            self.write(ctx);
+        }
+    }
+}
+
+impl Handler<StrayLetters> for HistoryActor {
+    type Result = ();
+
+    fn handle(&mut self, StrayLetters(letters): StrayLetters, _ctx: &mut Self::Context) {
+        self.letters.extend(letters);
+    }
+}
+
+impl Handler<Drain> for HistoryActor {
+    type Result = ResponseFuture<()>;
+
+    /// Answers once everything that has come in is written.
+    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
+        self.write(ctx);
+        let is_idle = self.waiting.is_empty() && self.letters.is_empty() && !self.writing;
+        let progress = Arc::clone(&self.progress).notified_owned();
+        let addr = ctx.address();
+        Box::pin(async move {
+            if !is_idle {
+                progress.await;
+                addr.send(Drain).await.ok();
+            }
+        })
+    }
+}

@@ -1,0 +1,239 @@
+//! One actor per ticker: owns its windows and indicators, and is the only writer of that state.
+//!
+//! Promises: entries of one symbol are applied in log order; each revision of a bar is said at most once per run.
+//! On failure: a panic takes the state with it, so it is made anew from the last recovery point and the entries since,
+//! which the shard keeps; nothing is lost and nobody else notices. An entry that panics twice is poison: it is set
+//! aside, and skipped in every later replay.
+
+use super::guard::{self, ActorKind};
+use super::shard::{Environment, Shard, SymbolCell, Ticket};
+use super::views::ViewSlot;
+use crate::metrics::SymbolMetrics;
+use crate::models::effect::Effect;
+use crate::models::entry::{Entry, Position};
+use crate::models::ledger::Ledger;
+use crate::models::state::SymbolState;
+use crate::models::symbol::SymbolId;
+use crate::stores::SymbolPoint;
+use actix::{Actor, Context, Handler, Message, MessageResult};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Entries of one symbol.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SymbolBatch {
+    /// Entries with ascending positions.
+    pub entries: Arc<Vec<Entry>>,
+    /// Effects of entries up to here are not said again.
+    pub muted_through: Position,
+    /// The batch they are part of.
+    pub ticket: Arc<Ticket>,
+}
+
+/// Encode the state.
+#[derive(Message)]
+#[rtype(result = "SymbolPoint")]
+pub struct TakePoint;
+
+/// Close every bar; answer with the fates of all reports.
+#[derive(Message)]
+#[rtype(result = "Ledger")]
+pub struct FinishSymbol;
+
+/// Batches that may wait for one symbol. The router sends one a batch of its own and waits when a mailbox is full,
+/// so this only bounds how many of the router's batches a symbol may trail behind.
+const MAILBOX_CAPACITY: usize = 16;
+
+/// Owns one symbol.
+pub struct SymbolActor {
+    state: SymbolState,
+    shard: Rc<Shard>,
+    cell: Rc<SymbolCell>,
+    scratch: Vec<Effect>,
+    view: Option<ViewSlot>,
+    metrics: SymbolMetrics,
+    num_accepted: u64,
+    /// The entry being applied, where they are applied one by one.
+    applying: Position,
+    /// The entry on which the last panic happened.
+    panicked_at: Option<Position>,
+}
+
+impl SymbolActor {
+    /// Makes the actor of a state.
+    #[must_use]
+    pub fn new(state: SymbolState, shard: Rc<Shard>, cell: Rc<SymbolCell>) -> SymbolActor {
+        let symbol = state.symbol();
+        let view = shard.env.views.as_ref().map(|views| views.slot(symbol));
+        let metrics = shard.env.metrics.symbol(&shard.env.symbols.spec(symbol).name);
+        cell.due.set(state.next_due());
+        cell.applied.set(state.pos());
+        let num_accepted = state.num_accepted();
+        SymbolActor {
+            state,
+            shard,
+            cell,
+            scratch: Vec::new(),
+            view,
+            metrics,
+            num_accepted,
+            applying: 0,
+            panicked_at: None,
+        }
+    }
+
+    fn symbol(&self) -> SymbolId {
+        self.state.symbol()
+    }
+
+    /// Applies entries, leaving out those that are known already and those that are poison.
+    fn apply(&mut self, entries: &[Entry], muted_through: Position) {
+        let audible = entries.partition_point(|entry| entry.pos <= muted_through);
+        let (muted, said) = entries.split_at(audible);
+        self.apply_all(muted);
+        self.scratch.clear();
+        self.apply_all(said);
+    }
+
+    fn apply_all(&mut self, entries: &[Entry]) {
+        if self.shard.poison.borrow().is_empty() && !self.shard.env.faults.is_armed() {
+            self.state.apply(entries, &mut self.scratch);
+            return;
+        }
+        for entry in entries {
+            self.applying = entry.pos;
+            if self.shard.poison.borrow().contains(&entry.pos) {
+                self.state.set_aside_poison(entry, &mut self.scratch);
+            } else if entry.pos > self.state.pos() {
+                self.shard.env.faults.entry(entry.pos);
+                self.state.apply(std::slice::from_ref(entry), &mut self.scratch);
+            }
+        }
+    }
+
+    /// Applies a batch, coming back from the last point after each panic. Ends, since an entry panics at most twice.
+    fn apply_guarded(&mut self, batch: &SymbolBatch) {
+        let metrics = Arc::clone(&self.shard.env.metrics);
+        loop {
+            let applied = guard::run(ActorKind::Symbol, &metrics, || {
+                self.apply(&batch.entries, batch.muted_through);
+            });
+            if applied.is_some() {
+                break;
+            }
+            let pos = self.applying.max(self.state.pos());
+            if self.panicked_at.replace(pos) == Some(pos) {
+                self.condemn(pos);
+            }
+            self.rebuild();
+        }
+        self.shard.emit(&mut self.scratch);
+    }
+
+    /// Declares an entry poison.
+    fn condemn(&self, pos: Position) {
+        self.shard.poison.borrow_mut().insert(pos);
+        self.shard.env.metrics.poison_entries.inc();
+        let name = &self.shard.env.symbols.spec(self.symbol()).name;
+        tracing::error!(symbol = %name, pos, "entry panicked twice and is set aside for good");
+        if let Some(log) = self.shard.env.log.clone() {
+            actix::spawn(async move {
+                if let Err(error) = log.mark_poison(pos).await {
+                    tracing::error!(pos, %error, "failed to remember a poison entry: a replay meets it again");
+                }
+            });
+        }
+    }
+
+    /// Makes the state anew from the last point and the entries since, up to what was applied.
+    fn rebuild(&mut self) {
+        let env = &self.shard.env;
+        let symbol = self.symbol();
+        let in_memory = self.cell.point();
+        let points = in_memory.map_or_else(|| stored_points(env, symbol), |bytes| vec![bytes]);
+        let state = points.iter().find_map(|bytes| {
+            let decoded = SymbolState::decode(bytes, Arc::clone(&env.settings));
+            decoded.map_err(|error| tracing::warn!(%error, "recovery point is of no use")).ok()
+        });
+        self.state = state.unwrap_or_else(|| {
+            SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings))
+        });
+        let applied = self.cell.applied.get();
+        for entries in self.cell.journal() {
+            let known = entries.partition_point(|entry| entry.pos <= applied);
+            // What panics in here is applied again entry by entry, and is poison by then or panics no more.
+            self.apply_all(&entries[..known]);
+            self.scratch.clear();
+        }
+    }
+
+    /// Puts the state aside as a point when the journal has become long.
+    fn bound_journal(&self) {
+        if self.cell.journal_len() > self.shard.env.max_entries && self.cell.in_flight.get() == 0 {
+            self.cell.keep_point(self.state.pos(), self.state.encode());
+        }
+    }
+
+    fn publish_view(&self) {
+        if let Some(view) = &self.view {
+            view.store(Some(Arc::new(self.state.view())));
+        }
+    }
+}
+
+/// Reads a symbol's points from the store, newest first. Blocks: it happens after a panic only.
+fn stored_points(env: &Environment, symbol: SymbolId) -> Vec<Vec<u8>> {
+    let Some(log) = env.log.clone() else { return Vec::new() };
+    let read = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        runtime.block_on(log.points_of(symbol)).ok()
+    });
+    let points = read.join().ok().flatten().unwrap_or_default();
+    points.into_iter().map(|point| point.bytes).collect()
+}
+
+impl Actor for SymbolActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+    }
+}
+
+impl Handler<SymbolBatch> for SymbolActor {
+    type Result = ();
+
+    fn handle(&mut self, batch: SymbolBatch, _ctx: &mut Self::Context) {
+        self.apply_guarded(&batch);
+        let accepted = self.state.num_accepted();
+        self.metrics.ticks.inc_by(accepted.saturating_sub(self.num_accepted));
+        self.num_accepted = accepted;
+        self.cell.applied.set(self.state.pos());
+        self.cell.due.set(self.state.next_due());
+        self.cell.in_flight.set(self.cell.in_flight.get() - 1);
+        self.bound_journal();
+        self.publish_view();
+        self.shard.finish(&batch.ticket);
+    }
+}
+
+impl Handler<TakePoint> for SymbolActor {
+    type Result = MessageResult<TakePoint>;
+
+    fn handle(&mut self, _: TakePoint, _ctx: &mut Self::Context) -> Self::Result {
+        let (symbol, pos) = (self.symbol(), self.state.pos());
+        MessageResult(SymbolPoint { symbol, pos, bytes: self.state.encode() })
+    }
+}
+
+impl Handler<FinishSymbol> for SymbolActor {
+    type Result = MessageResult<FinishSymbol>;
+
+    fn handle(&mut self, _: FinishSymbol, _ctx: &mut Self::Context) -> Self::Result {
+        self.scratch.clear();
+        self.state.finish(&mut self.scratch);
+        self.shard.emit(&mut self.scratch);
+        MessageResult(self.state.ledger())
+    }
+}

@@ -1,0 +1,247 @@
+//! The command line: what can be asked of Tickwire, and which configuration keys its flags set.
+
+use crate::config::{LogFormat, Override, Sources, parse_duration};
+use clap::{Args, Parser, Subcommand};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use toml::Value;
+
+const EXAMPLES: &str = "\
+Examples:
+  tickwire run                                     feeds itself, keeps its data in ./data
+  tickwire run --symbol-count 1000 --rate 20000    a thousand simulated symbols
+  tickwire replay ticks.csv.gz --bars bars.csv     works out the bars of a file
+  tickwire check-config --config tickwire.toml     lists every fault of a configuration
+  TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire run  sets `server.rest`; 0 picks a free port
+
+Exit codes: 0 done, 1 failed, 2 wrong use.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  tickwire run
+  tickwire run --symbols AAPL,BTC-USD --rate 200
+  tickwire run --symbol-count 1000 --seed 7 --data-dir /var/lib/tickwire";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  tickwire replay monday.csv tuesday.csv.gz --bars bars.csv --indicators indicators.csv
+  tickwire replay monday.csv --speed 10 --symbols AAPL,MSFT
+  zcat ticks.jsonl.gz | tickwire replay - --json
+  tickwire replay year.csv --data-dir data         keeps the result; goes on where it was interrupted";
+
+/// Real-time market data in; bars, indicators, anomalies, alerts and forecasts out.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tickwire", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Settings that hold for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings that hold for every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Read the configuration from this TOML file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Keep data in this directory; one process at a time uses it
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Form of the log lines on standard error
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// What can be asked of Tickwire.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Take ticks in and serve what comes of them, until stopped
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunOptions),
+    /// Work out the bars and indicators of recorded ticks
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayOptions),
+    /// Bring the stores of the data directory to the form this version needs
+    Migrate,
+    /// Check the configuration and list every fault
+    CheckConfig,
+    /// Print the configuration as TOML, with where each value came from and secrets as ***
+    PrintConfig,
+}
+
+/// Flags of `run`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunOptions {
+    /// Take ticks from this venue
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Follow these symbols, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "symbol_count")]
+    pub symbols: Option<Vec<String>>,
+    /// Make this many simulated symbols
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub symbol_count: Option<u32>,
+    /// Simulated ticks a second, over all symbols
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// Seed of the simulated venue: the same seed gives the same ticks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub seed: Option<i64>,
+}
+
+/// Flags of `replay`.
+#[derive(Clone, Debug, Args)]
+pub struct ReplayOptions {
+    /// CSV or JSON lines, plain or .gz, merged by time; - is standard input (JSON lines)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How many times as fast as it happened, or `max`
+    #[arg(long, value_name = "FACTOR", default_value_t = Speed::Max)]
+    pub speed: Speed,
+    /// Take these symbols only, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub symbols: Option<Vec<String>>,
+    /// How long after its close a window still takes entries; sets `core.horizon`
+    #[arg(long, value_name = "SPAN", value_parser = parse_duration)]
+    pub horizon: Option<Duration>,
+    /// Write the final bars to this CSV file
+    #[arg(long, value_name = "OUT.csv")]
+    pub bars: Option<PathBuf>,
+    /// Write the final indicators to this CSV file
+    #[arg(long, value_name = "OUT.csv")]
+    pub indicators: Option<PathBuf>,
+    /// End standard output with the summary as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Overwrite output files that exist
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How fast a replay goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// This many times as fast as it happened; finite and above 0.
+    Times(f64),
+    /// As fast as it can.
+    Max,
+}
+
+/// A text that is no speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither `max` nor a number above 0")]
+pub struct SpeedError;
+
+impl FromStr for Speed {
+    type Err = SpeedError;
+
+    fn from_str(text: &str) -> Result<Speed, SpeedError> {
+        match text {
+            "max" => Ok(Speed::Max),
+            _ => text
+                .parse()
+                .ok()
+                .filter(|times: &f64| times.is_finite() && *times > 0.0)
+                .map(Speed::Times)
+                .ok_or(SpeedError),
+        }
+    }
+}
+
+impl fmt::Display for Speed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Speed::Times(times) => write!(f, "{times}"),
+            Speed::Max => f.write_str("max"),
+        }
+    }
+}
+
+impl Cli {
+    /// Returns the sources of the configuration: this process' environment, and what the flags say.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        Sources::of_process(self.global.config.clone(), self.overrides())
+    }
+
+    /// Returns the keys that the flags set.
+    fn overrides(&self) -> Vec<Override> {
+        let mut overrides = Vec::new();
+        let mut set = |flag, key, value: Option<Value>| {
+            overrides.extend(value.map(|value| Override { flag, key, value }));
+        };
+        let data_dir =
+            self.global.data_dir.as_ref().map(|dir| Value::String(dir.to_string_lossy().into_owned()));
+        set("--data-dir", "data_dir", data_dir);
+        let log_format = self.global.log_format.map(Value::try_from);
+        set("--log-format", "log_format", log_format.map(|value| value.expect("a format is one word")));
+        match &self.command {
+            Command::Run(run) => {
+                set("--provider", "provider.name", run.provider.clone().map(Value::from));
+                set("--symbols", "provider.symbols", run.symbols.clone().map(Value::from));
+                set("--symbol-count", "provider.symbol_count", run.symbol_count.map(Value::from));
+                set("--rate", "provider.rate", run.rate.map(Value::from));
+                set("--seed", "provider.seed", run.seed.map(Value::from));
+            }
+            Command::Replay(replay) => {
+                let horizon = replay.horizon.map(|span| Value::from(crate::config::duration_text(span)));
+                set("--horizon", "core.horizon", horizon);
+            }
+            Command::Migrate | Command::CheckConfig | Command::PrintConfig => {}
+        }
+        overrides
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Origin};
+    use clap::CommandFactory;
+
+    fn config(line: &str) -> Config {
+        let cli = Cli::try_parse_from(line.split(' ')).expect("the line is right");
+        Config::load(&Sources { flags: cli.overrides(), ..Sources::default() }).expect("the values are right")
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_set_their_keys() {
+        let line =
+            "tickwire run --provider simulated --symbols aapl,BTC/USD --rate 2.5 --seed 7 --data-dir d";
+        let run = config(&format!("{line} --log-format json"));
+        assert_eq!(run.provider.symbols, ["AAPL", "BTC-USD"]);
+        assert!((run.provider.rate - 2.5).abs() < f64::EPSILON);
+        assert_eq!((run.provider.seed, run.log_format), (7, LogFormat::Json));
+        assert_eq!(run.data_dir, PathBuf::from("d"));
+        assert_eq!(run.origin("data_dir"), &Origin::Flag("--data-dir"));
+        assert_eq!(run.origin("provider.name"), &Origin::Flag("--provider"));
+        assert_eq!(config("tickwire run --symbol-count 9").provider.symbol_count.map(u32::from), Some(9));
+        let replay = config("tickwire replay - --horizon 90s --symbols X");
+        assert_eq!(replay.core.horizon, 90_000_000_000);
+        assert_eq!(
+            replay.provider,
+            Config::default().provider,
+            "a filter of a replay is not what a run follows"
+        );
+    }
+
+    #[test]
+    fn speeds() {
+        assert_eq!("max".parse(), Ok(Speed::Max));
+        assert_eq!("10".parse(), Ok(Speed::Times(10.0)));
+        assert_eq!("0.5".parse(), Ok(Speed::Times(0.5)));
+        for text in ["", "0", "-1", "inf", "NaN", "fast", "MAX"] {
+            assert_eq!(text.parse::<Speed>(), Err(SpeedError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The environment's part: `TICKWIRE__SECTION__KEY`, the names that people have had for years, and those among them
+//! that the embedded run has no use for.
+
+use super::fault::Fault;
+use super::layers::{Layers, Origin, split};
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::path::Path;
+use toml::Value;
+
+/// Names of ours begin with this.
+const PREFIX: &str = "TICKWIRE__";
+
+/// Names of backends that the embedded run does without: said to be ignored, never shown with their values.
+const IGNORED: [&str; 9] = [
+    "POLYGON_API_KEY",
+    "FINAGE_API_KEY",
+    "ALPHA_VANTAGE_API_KEY",
+    "FMP_API_KEY",
+    "DATABASE_URL",
+    "SLACK_WEBHOOK_URL",
+    "ALERT_EMAIL",
+    "SMTP_URL",
+    "ML_RETRAIN_INTERVAL_HOURS",
+];
+
+/// Beginnings of such names.
+const IGNORED_PREFIXES: [&str; 4] = ["KAFKA_", "TIMESCALEDB_", "INFLUXDB_", "REDIS_"];
+
+/// What a name of old stands for.
+#[derive(Clone, Copy)]
+enum Legacy {
+    /// The value of a key.
+    Value(&'static str),
+    /// The span of a key, in milliseconds.
+    Millis(&'static str),
+    /// The host of these addresses: the old system had one for both of its servers.
+    Host([&'static str; 2]),
+    /// The port of an address.
+    Port(&'static str),
+}
+
+/// The names of old that are honoured.
+const LEGACY: [(&str, Legacy); 6] = [
+    ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
+    ("API_PORT", Legacy::Port("server.rest")),
+    ("WEBSOCKET_PORT", Legacy::Port("server.websocket")),
+    ("SYMBOLS", Legacy::Value("provider.symbols")),
+    ("PROCESSING_LATENCY_THRESHOLD_MS", Legacy::Millis("metrics.latency_threshold")),
+    ("MAX_MESSAGES_PER_SECOND", Legacy::Value("provider.max_messages_per_second")),
+];
+
+fn is_ignored(name: &str) -> bool {
+    IGNORED.contains(&name) || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with(PREFIX) || LEGACY.iter().any(|(legacy, _)| *legacy == name)
+}
+
+/// Variables of one source. A variable with an empty value is as good as none: that is how a compose file passes on
+/// what is not set.
+pub(super) struct Variables {
+    values: BTreeMap<String, String>,
+    origin: fn(String) -> Origin,
+}
+
+impl Variables {
+    /// Takes the environment of a process.
+    pub fn of_process(environment: &[(String, String)]) -> Variables {
+        Variables { values: environment.iter().cloned().collect(), origin: Origin::Environment }
+    }
+
+    /// Reads a file of variables, but for those that the process has too. A line that cannot be read is a fault only
+    /// where it sets a variable of ours: such files serve other programs as well.
+    pub fn of_file(path: &Path, process: &Variables, faults: &mut Vec<Fault>) -> Variables {
+        let mut values = BTreeMap::new();
+        let mut fault = |name: &str, reason: String| {
+            let origin = Origin::DotEnv(name.to_owned());
+            faults.push(Fault { key: None, found: None, origin, reason });
+        };
+        let text = match path.is_file().then(|| std::fs::read_to_string(path)) {
+            None => String::new(),
+            Some(Ok(text)) => text,
+            Some(Err(error)) => {
+                fault("", format!("cannot be read: {error}"));
+                String::new()
+            }
+        };
+        for variable in dotenvy::from_read_iter(text.as_bytes()) {
+            match variable {
+                Ok((name, value)) => {
+                    values.insert(name, value);
+                }
+                Err(dotenvy::Error::LineParse(unread, _)) => {
+                    let name = name_on_line(&text, &unread);
+                    if is_ours(name) && !process.values.contains_key(name) {
+                        fault(name, "the line cannot be read; does the value need quotes?".to_owned());
+                    }
+                }
+                Err(error) => fault("", format!("cannot be read: {error}")),
+            }
+        }
+        values.retain(|name, _| !process.values.contains_key(name));
+        Variables { values, origin: Origin::DotEnv }
+    }
+
+    fn given(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.values.iter().map(|(name, value)| (name.as_str(), value.trim()));
+        pairs.filter(|(_, value)| !value.is_empty())
+    }
+}
+
+/// Returns the name on the line of a file that ends in what could not be read.
+fn name_on_line<'a>(text: &'a str, unread: &str) -> &'a str {
+    let end = unread.trim().lines().next().unwrap_or_default();
+    let line = text.lines().find(|line| line.trim_end().ends_with(end)).unwrap_or_default();
+    let name = line.split('=').next().unwrap_or_default().trim();
+    name.strip_prefix("export ").unwrap_or(name).trim()
+}
+
+/// Lays variables over what is there, the names of old first. Returns the names that are ignored.
+pub(super) fn apply(variables: &Variables, layers: &mut Layers) -> Vec<String> {
+    for (name, meaning) in LEGACY {
+        if let Some((_, text)) = variables.given().find(|(given, _)| *given == name) {
+            let origin = (variables.origin)(name.to_owned());
+            for (key, readings) in legacy_readings(meaning, text, layers) {
+                layers.offer(&split(key), &readings, text, origin.clone());
+            }
+        }
+    }
+    let mut ignored = Vec::new();
+    for (name, text) in variables.given() {
+        if let Some(key) = name.strip_prefix(PREFIX) {
+            let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
+            layers.offer(&path, &readings(text), text, (variables.origin)(name.to_owned()));
+        } else if is_ignored(name) {
+            ignored.push(name.to_owned());
+        }
+    }
+    ignored
+}
+
+/// Returns the keys that a name of old sets, with what its text may mean there.
+fn legacy_readings(meaning: Legacy, text: &str, layers: &Layers) -> Vec<(&'static str, Vec<Value>)> {
+    let address = |key, change: &dyn Fn(&mut String, &mut String)| {
+        let before = layers.text(key);
+        let (host, port) = before.rsplit_once(':').expect("an accepted address has a port");
+        let (mut host, mut port) = (host.to_owned(), port.to_owned());
+        change(&mut host, &mut port);
+        (key, vec![Value::String(format!("{host}:{port}"))])
+    };
+    match meaning {
+        Legacy::Value(key) => vec![(key, readings(text))],
+        Legacy::Millis(key) => vec![(key, vec![Value::String(format!("{text}ms"))])],
+        Legacy::Port(key) => vec![address(key, &|_, port| text.clone_into(port))],
+        Legacy::Host(keys) => {
+            let is_bare_v6 = text.parse::<Ipv6Addr>().is_ok();
+            let host = if is_bare_v6 { format!("[{text}]") } else { text.to_owned() };
+            keys.map(|key| address(key, &|before, _| host.clone_into(before))).to_vec()
+        }
+    }
+}
+
+/// Returns what a text may mean, as nobody says its type: a number, a truth value or a list; itself; a list by commas.
+fn readings(text: &str) -> Vec<Value> {
+    let literal = text.parse::<Value>().ok().filter(|value| !value.is_str() && !value.is_table());
+    let listed = text.split(',').map(|item| Value::String(item.trim().to_owned())).collect();
+    literal.into_iter().chain([Value::String(text.to_owned()), Value::Array(listed)]).collect()
+}

@@ -1,0 +1,269 @@
+//! Lays the sources over each other, one key at a time, so that every bad key is known by name and none hides another.
+//!
+//! A key is tried alone on top of what is known to be good: what serde then complains about is that key.
+
+use super::Config;
+use super::environment::{self, Variables};
+use super::fault::Fault;
+use super::secret::{MASK, is_secret_key};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Where a value came from; a later one wins over an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// A variable of the file `.env`.
+    DotEnv(String),
+    /// A variable of the environment.
+    Environment(String),
+    /// A flag of the command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "file `{}`", path.display()),
+            Origin::DotEnv(name) if name.is_empty() => f.write_str("`.env`"),
+            Origin::DotEnv(name) => write!(f, "`.env` variable `{name}`"),
+            Origin::Environment(name) => write!(f, "environment variable `{name}`"),
+            Origin::Flag(flag) => write!(f, "flag `{flag}`"),
+        }
+    }
+}
+
+/// A value that a flag gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    /// The flag, such as `--rate`.
+    pub flag: &'static str,
+    /// The key it sets, such as `provider.rate`.
+    pub key: &'static str,
+    /// The value.
+    pub value: Value,
+}
+
+/// What a configuration is made of, besides the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+    /// A file of variables that the environment wins over; it need not exist.
+    pub dotenv: Option<PathBuf>,
+    /// The environment: names and values.
+    pub environment: Vec<(String, String)>,
+    /// Values of flags.
+    pub flags: Vec<Override>,
+}
+
+impl Sources {
+    /// Takes the environment of this process and `.env` of its working directory.
+    #[must_use]
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<Override>) -> Sources {
+        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let environment = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect();
+        Sources { file, dotenv: Some(PathBuf::from(".env")), environment, flags }
+    }
+}
+
+/// What came of the sources: the good values, where they came from, and what is wrong with the others.
+pub(super) struct Merged {
+    pub config: Config,
+    pub origins: BTreeMap<String, Origin>,
+    pub ignored: Vec<String>,
+    pub faults: Vec<Fault>,
+}
+
+/// Lays the sources over the defaults.
+pub(super) fn merge(sources: &Sources) -> Merged {
+    let mut layers = Layers::new();
+    if let Some(path) = &sources.file {
+        layers.read_file(path);
+    }
+    let process = Variables::of_process(&sources.environment);
+    let dotenv = sources.dotenv.as_deref().map(|path| Variables::of_file(path, &process, &mut layers.faults));
+    let mut ignored = Vec::new();
+    for variables in dotenv.iter().chain([&process]) {
+        ignored.extend(environment::apply(variables, &mut layers));
+    }
+    ignored.sort();
+    ignored.dedup();
+    for Override { flag, key, value } in &sources.flags {
+        layers.offer(&split(key), std::slice::from_ref(value), &shown(value), Origin::Flag(flag));
+    }
+    Merged { config: layers.config, origins: layers.origins, ignored, faults: layers.faults }
+}
+
+/// Splits a key at its dots.
+pub(super) fn split(key: &str) -> Vec<String> {
+    key.split('.').map(str::to_owned).collect()
+}
+
+/// Prints a value as a fault shows it: strings without quotes.
+pub(super) fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// What is good so far.
+pub(super) struct Layers {
+    table: Table,
+    config: Config,
+    origins: BTreeMap<String, Origin>,
+    faults: Vec<Fault>,
+}
+
+impl Layers {
+    pub fn new() -> Layers {
+        let config = Config::default();
+        let table = Table::try_from(&config).expect("the defaults are plain data");
+        Layers { table, config, origins: BTreeMap::new(), faults: Vec::new() }
+    }
+
+    fn read_file(&mut self, path: &Path) {
+        let origin = Origin::File(path.to_owned());
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return self.refuse(None, None, origin, format!("cannot be read: {error}")),
+        };
+        match toml::from_str::<Table>(&text) {
+            Ok(table) => self.offer_table(&mut Vec::new(), table, &origin),
+            Err(error) => {
+                // The error's own text would show the line, and so perhaps a secret.
+                let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+                self.refuse(None, None, origin, format!("line {line}: {}", error.message()));
+            }
+        }
+    }
+
+    fn offer_table(&mut self, path: &mut Vec<String>, table: Table, origin: &Origin) {
+        for (key, value) in table {
+            path.push(key);
+            match value {
+                Value::Table(inner) if !inner.is_empty() => self.offer_table(path, inner, origin),
+                Value::Table(_) if lookup(&self.table, path).is_some_and(Value::is_table) => {}
+                value => self.offer(path, std::slice::from_ref(&value), &shown(&value), origin.clone()),
+            }
+            path.pop();
+        }
+    }
+
+    /// Takes the first of the readings of a value that its key accepts, or remembers why none is.
+    pub fn offer(&mut self, path: &[String], readings: &[Value], found: &str, origin: Origin) {
+        let mut reasons = Vec::new();
+        for reading in readings {
+            let mut table = self.table.clone();
+            insert(&mut table, path, reading.clone());
+            match Config::deserialize(table.clone()) {
+                Ok(config) => {
+                    (self.table, self.config) = (table, config);
+                    return self.accepted(path.join("."), origin);
+                }
+                Err(error) => reasons.push(plain(error.message())),
+            }
+        }
+        // A reading of the wrong type says less than one of the right type with a bad value.
+        let telling = reasons.iter().find(|reason| !reason.starts_with("invalid type")).or(reasons.first());
+        let reason = telling.cloned().unwrap_or_else(|| "has no value".to_owned());
+        self.refuse(Some(path.join(".")), Some(found), origin, reason);
+    }
+
+    fn accepted(&mut self, key: String, origin: Origin) {
+        // Symbols that were asked for by name win over a count of them that an earlier source asked for.
+        let count = "provider.symbol_count";
+        let count_is_earlier = self.origins.get(count).is_some_and(|before| rank(before) < rank(&origin));
+        if key == "provider.symbols" && count_is_earlier {
+            self.origins.remove(count);
+            self.config.provider.symbol_count = None;
+            self.table = Table::try_from(&self.config).expect("a configuration is plain data");
+        }
+        self.origins.insert(key, origin);
+    }
+
+    /// Returns the text that a key has now; empty for a key that has none.
+    pub fn text(&self, key: &str) -> &str {
+        lookup(&self.table, &split(key)).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Remembers a fault, without the value where that may be secret: serde's reason may repeat it.
+    fn refuse(&mut self, key: Option<String>, found: Option<&str>, origin: Origin, reason: String) {
+        let fault = match found {
+            Some(value) if key.as_deref().is_some_and(is_secret_key) => {
+                Fault { key, found: Some(MASK.to_owned()), origin, reason: reason.replace(value, MASK) }
+            }
+            _ => Fault { key, found: found.map(str::to_owned), origin, reason },
+        };
+        self.faults.push(fault);
+    }
+}
+
+/// Puts serde's words for types into words for people.
+fn plain(message: &str) -> String {
+    let words = [
+        ("unknown field", "unknown key"),
+        ("unknown variant", "unknown word"),
+        ("expected a nonzero u32", "expected a whole number from 1 up"),
+        ("expected usize", "expected a whole number from 0 up"),
+        ("expected u64", "expected a whole number from 0 up"),
+        ("expected u32", "expected a whole number from 0 up"),
+        ("expected f64", "expected a number"),
+        ("expected a boolean", "expected true or false"),
+    ];
+    words.into_iter().fold(message.to_owned(), |text, (from, to)| text.replacen(from, to, 1))
+}
+
+/// Orders the kinds of sources.
+fn rank(origin: &Origin) -> u8 {
+    match origin {
+        Origin::Default => 0,
+        Origin::File(_) => 1,
+        Origin::DotEnv(_) => 2,
+        Origin::Environment(_) => 3,
+        Origin::Flag(_) => 4,
+    }
+}
+
+/// Returns the value at a path.
+pub(super) fn lookup<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
+    let (last, sections) = path.split_last()?;
+    let section = sections.iter().try_fold(table, |table, key| table.get(key)?.as_table())?;
+    section.get(last)
+}
+
+/// Puts a value at a path; what stands in the way gives way, and is then refused for being no section.
+fn insert(table: &mut Table, path: &[String], value: Value) {
+    let Some((key, rest)) = path.split_first() else { return };
+    if rest.is_empty() {
+        table.insert(key.clone(), value);
+        return;
+    }
+    let inner = table.entry(key.clone()).or_insert_with(|| Value::Table(Table::new()));
+    if !inner.is_table() {
+        *inner = Value::Table(Table::new());
+    }
+    if let Value::Table(inner) = inner {
+        insert(inner, rest, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_secret_is_shown_neither_as_value_nor_in_the_reason() {
+        let mut layers = Layers::new();
+        let reason = "invalid type: integer `12345`, expected a string".to_owned();
+        layers.refuse(Some("a.token".to_owned()), Some("12345"), Origin::Default, reason.clone());
+        layers.refuse(Some("a.port".to_owned()), Some("12345"), Origin::Default, reason);
+        assert!(!layers.faults[0].to_string().contains("12345"), "{}", layers.faults[0]);
+        assert!(layers.faults[1].to_string().contains("= `12345`"), "{}", layers.faults[1]);
+    }
+}

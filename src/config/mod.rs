@@ -1,0 +1,119 @@
+//! Configuration: typed sections, laid over each other from the defaults, a file, the environment and the flags.
+//!
+//! [`Config::load`] is the only place that reads the environment. It returns either a configuration that is valid as
+//! a whole or every fault at once, each with its key, the value found and where that came from. Nothing here is
+//! global: whoever needs settings is handed a section.
+
+mod environment;
+mod fault;
+mod layers;
+mod print;
+mod secret;
+mod sections;
+mod text;
+mod validate;
+
+pub use fault::{ConfigError, Fault};
+pub use layers::{Origin, Override, Sources};
+pub use secret::Secret;
+pub use sections::{
+    Core, Durability, History, Limits, Log, LogFormat, LogKind, Metrics, Provider, Queues, Recovery, Server,
+};
+pub use text::{ByteSize, ListenAddress, TextError};
+pub(crate) use text::{duration_text, parse_duration};
+
+use crate::models::settings::CoreSettings;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Everything that can be set. Each field's comment is its documentation for users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Directory that holds what outlives the process; one process at a time uses it.
+    pub data_dir: PathBuf,
+    /// Form of the log lines on standard error.
+    pub log_format: LogFormat,
+    /// Where Tickwire listens, and what it allows its clients.
+    pub server: Server,
+    /// Where ticks come from.
+    pub provider: Provider,
+    /// What changes results: windows and their deadlines.
+    pub core: Core,
+    /// The log of everything received.
+    pub log: Log,
+    /// Bars, indicators and dead letters that were worked out of the log.
+    pub history: History,
+    /// How often the state is saved, so that a start need not read the whole log.
+    pub recovery: Recovery,
+    /// What is measured about Tickwire itself.
+    pub metrics: Metrics,
+    /// How much may wait between two actors, in batches; when a queue is full its sender waits.
+    pub queues: Queues,
+    #[serde(skip)]
+    provenance: Provenance,
+}
+
+/// Where the values came from, and what was seen and not used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Provenance {
+    origins: BTreeMap<String, Origin>,
+    ignored: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            data_dir: PathBuf::from("data"),
+            log_format: LogFormat::Human,
+            server: Server::default(),
+            provider: Provider::default(),
+            core: Core::default(),
+            log: Log::default(),
+            history: History::default(),
+            recovery: Recovery::default(),
+            metrics: Metrics::default(),
+            queues: Queues::default(),
+            provenance: Provenance::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Lays the sources over the defaults: file, then `.env`, then the environment, then flags; the later one wins.
+    ///
+    /// # Errors
+    /// Every unknown key and every bad value of every source, in one [`ConfigError`].
+    pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+        let layers::Merged { mut config, origins, ignored, mut faults } = layers::merge(sources);
+        config.provenance = Provenance { origins, ignored };
+        faults.extend(validate::faults(&config));
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
+    }
+
+    /// Returns the names of the variables that other backends would use and this run does not; never their values.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        &self.provenance.ignored
+    }
+
+    /// Returns where the value of a key such as `server.rest` came from.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> &Origin {
+        self.provenance.origins.get(key).unwrap_or(&Origin::Default)
+    }
+
+    /// Returns the settings that change results.
+    #[must_use]
+    pub fn core_settings(&self) -> CoreSettings {
+        self.core.settings()
+    }
+
+    /// Prints the configuration as TOML that [`Config::load`] reads back; what is not a default says where it came
+    /// from, and secrets are `***`.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        print::to_toml(self)
+    }
+}

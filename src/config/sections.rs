@@ -1,0 +1,313 @@
+//! The sections of the configuration with their defaults. A span reads `10ms`, `5min`, `7d`; a size `20GB`, `64KiB`.
+
+use super::text::{ByteSize, ListenAddress, nanos, span, symbols, widths};
+use crate::models::settings::CoreSettings;
+use crate::models::time::Width;
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people; with colours on a terminal.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Section `server`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address of the REST interface; port 0 picks a free one.
+    pub rest: ListenAddress,
+    /// Address of the WebSocket.
+    pub websocket: ListenAddress,
+    /// Address of the dashboard.
+    pub dashboard: ListenAddress,
+    /// Address of the Prometheus metrics.
+    pub metrics: ListenAddress,
+    /// Whether a WebSocket client that has not subscribed to anything yet gets every tick.
+    pub websocket_broadcast: bool,
+    /// Number of threads that serve requests.
+    pub workers: usize,
+    /// How long a stop may take before what is left is cut off.
+    #[serde(with = "span")]
+    pub stop_timeout: Duration,
+    /// What one client, or all of them, may ask for.
+    pub limits: Limits,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server {
+            rest: ListenAddress::loopback(8000),
+            websocket: ListenAddress::loopback(8001),
+            dashboard: ListenAddress::loopback(8050),
+            metrics: ListenAddress::loopback(9100),
+            websocket_broadcast: true,
+            workers: 2,
+            stop_timeout: Duration::from_secs(4),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Section `server.limits`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// WebSocket clients at one time; the next one is refused.
+    pub max_connections: usize,
+    /// Topics that one WebSocket client may follow.
+    pub max_subscriptions: usize,
+    /// Longest message that a WebSocket client may send.
+    pub max_message_bytes: ByteSize,
+    /// Messages a second that one WebSocket client may send.
+    pub max_messages_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_connections: 10_000,
+            max_subscriptions: 10_000,
+            max_message_bytes: ByteSize(64_000),
+            max_messages_per_second: 50,
+        }
+    }
+}
+
+/// Section `provider`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provider {
+    /// Which venue feeds Tickwire.
+    pub name: String,
+    /// Symbols to follow.
+    #[serde(with = "symbols")]
+    pub symbols: Vec<String>,
+    /// Makes this many simulated symbols in place of `symbols`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symbol_count: Option<NonZeroU32>,
+    /// Simulated ticks a second, over all symbols.
+    pub rate: f64,
+    /// Seed of the simulated venue: the same seed gives the same ticks.
+    pub seed: u64,
+    /// How much simulated past a start with an empty data directory makes, so that indicators are warm.
+    #[serde(with = "span")]
+    pub warm_up: Duration,
+    /// Messages a second that are taken from the venue; more push back to it, none is dropped. Not set: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_messages_per_second: Option<NonZeroU32>,
+    /// Misbehaviour of the simulated venue.
+    pub simulated: toml::Table,
+}
+
+impl Default for Provider {
+    fn default() -> Self {
+        Provider {
+            name: "simulated".to_owned(),
+            symbols: ["AAPL", "GOOGL", "MSFT", "AMZN", "TSLA"].map(str::to_owned).to_vec(),
+            symbol_count: None,
+            rate: 50.0,
+            seed: 42,
+            warm_up: Duration::from_hours(50),
+            max_messages_per_second: None,
+            simulated: toml::Table::new(),
+        }
+    }
+}
+
+/// Section `core`. Two runs over one log agree only if all of it but `shards` agrees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Core {
+    /// Widths of the windows: ascending, each a multiple of the first and a divisor of 24 hours.
+    #[serde(with = "widths")]
+    pub windows: Vec<Width>,
+    /// How far the watermark stays behind the newest event time.
+    #[serde(with = "nanos")]
+    pub lateness: i64,
+    /// How long after its close a window still takes entries.
+    #[serde(with = "nanos")]
+    pub horizon: i64,
+    /// How long a known gap keeps the windows it touches from being sealed.
+    #[serde(with = "nanos")]
+    pub gap_hold: i64,
+    /// How far an event time may be ahead of its received time and still move the watermark.
+    #[serde(with = "nanos")]
+    pub future_tolerance: i64,
+    /// Pipelines that share the symbols out among them; 0 is one for each processor core.
+    pub shards: usize,
+}
+
+impl Default for Core {
+    fn default() -> Self {
+        let settings = CoreSettings::default();
+        Core {
+            windows: settings.widths,
+            lateness: settings.lateness,
+            horizon: settings.horizon,
+            gap_hold: settings.gap_hold,
+            future_tolerance: settings.future_tolerance,
+            shards: 0,
+        }
+    }
+}
+
+impl Core {
+    /// Returns the settings that change results.
+    #[must_use]
+    pub fn settings(&self) -> CoreSettings {
+        CoreSettings {
+            lateness: self.lateness,
+            horizon: self.horizon,
+            gap_hold: self.gap_hold,
+            future_tolerance: self.future_tolerance,
+            widths: self.windows.clone(),
+        }
+    }
+
+    /// Returns the number of pipelines: as set, else the number of processor cores.
+    #[must_use]
+    pub fn shard_count(&self) -> usize {
+        match self.shards {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            set => set,
+        }
+    }
+}
+
+/// Where the log is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogKind {
+    /// In SQLite, in the data directory.
+    #[default]
+    Sqlite,
+    /// Nowhere: gone with the process.
+    Memory,
+}
+
+/// What an acknowledged group of entries survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// A crash of the process; the last groups may be lost with the power.
+    #[default]
+    Normal,
+    /// A loss of power too, at the cost of one disk flush a group.
+    Full,
+}
+
+/// Section `log`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Where the log is kept: `sqlite`, or `memory`, which keeps nothing.
+    pub kind: LogKind,
+    /// Entries that are committed together at most.
+    pub group_entries: usize,
+    /// How long an entry waits for others to be committed with at most.
+    #[serde(with = "span")]
+    pub group_age: Duration,
+    /// What a commit survives: `normal` a crash of the process, `full` a loss of power too.
+    pub synchronous: Durability,
+    /// Entries older than this are dropped, once nothing needs them.
+    #[serde(with = "span")]
+    pub retention_age: Duration,
+    /// When the log is larger than this its oldest entries are dropped, once nothing needs them.
+    pub retention_size: ByteSize,
+    /// Entries that wait in memory while the disk does not take them; when it is full the venue waits.
+    pub spill_entries: usize,
+    /// When the disk has less room than this, health is degraded and retention runs early.
+    pub disk_low: ByteSize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log {
+            kind: LogKind::Sqlite,
+            group_entries: 1_000,
+            group_age: Duration::from_millis(10),
+            synchronous: Durability::Normal,
+            retention_age: Duration::from_hours(7 * 24),
+            retention_size: ByteSize(20_000_000_000),
+            spill_entries: 100_000,
+            disk_low: ByteSize(1_000_000_000),
+        }
+    }
+}
+
+/// Section `history`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// Bars, indicators and dead letters older than this are dropped.
+    #[serde(with = "span")]
+    pub retention_age: Duration,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        History { retention_age: Duration::from_hours(365 * 24) }
+    }
+}
+
+/// Section `recovery`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recovery {
+    /// A symbol's state is saved at the latest this long after it changed.
+    #[serde(with = "span")]
+    pub max_age: Duration,
+    /// A symbol's state is saved at the latest after this many of its entries.
+    pub max_entries: u64,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Recovery { max_age: Duration::from_mins(1), max_entries: 50_000 }
+    }
+}
+
+/// Section `metrics`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Symbols that have series of their own; the rest is summed as `other`.
+    pub max_symbols: usize,
+    /// Processing that takes longer than this counts as slow.
+    #[serde(with = "span")]
+    pub latency_threshold: Duration,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics { max_symbols: 500, latency_threshold: Duration::from_millis(100) }
+    }
+}
+
+/// Section `queues`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Queues {
+    /// Batches before a router: few, so that a venue soon feels that nobody keeps up with it.
+    pub router: usize,
+    /// Batches before one symbol: more, so that a busy symbol does not hold up its shard.
+    pub symbol: usize,
+    /// Groups before the writer of the log.
+    pub writer: usize,
+    /// Batches before each sink.
+    pub sink: usize,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Queues { router: 4, symbol: 16, writer: 4, sink: 16 }
+    }
+}

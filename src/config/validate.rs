@@ -1,0 +1,153 @@
+//! What one key alone cannot show: values out of range, and values that do not fit each other.
+
+use super::Config;
+use super::fault::Fault;
+use super::layers::{lookup, shown, split};
+use std::time::Duration;
+use toml::Table;
+
+/// Returns every fault of a configuration whose keys are all of the right type.
+pub(super) fn faults(config: &Config) -> Vec<Fault> {
+    let table = Table::try_from(config).expect("a configuration is plain data");
+    let fault = |(key, reason): (&str, String)| Fault {
+        key: Some(key.to_owned()),
+        found: lookup(&table, &split(key)).map(shown),
+        origin: config.origin(key).clone(),
+        reason,
+    };
+    let mut found = ranges(config);
+    found.extend(combinations(config));
+    found.into_iter().map(fault).collect()
+}
+
+/// Returns the values that are out of range.
+fn ranges(config: &Config) -> Vec<(&'static str, String)> {
+    let Config { server, provider, log, history, recovery, metrics, queues, .. } = config;
+    let limits = &server.limits;
+    let counts = [
+        ("server.workers", server.workers as u64),
+        ("server.limits.max_connections", limits.max_connections as u64),
+        ("server.limits.max_subscriptions", limits.max_subscriptions as u64),
+        ("server.limits.max_message_bytes", limits.max_message_bytes.0),
+        ("server.limits.max_messages_per_second", u64::from(limits.max_messages_per_second)),
+        ("log.group_entries", log.group_entries as u64),
+        ("log.retention_size", log.retention_size.0),
+        ("log.spill_entries", log.spill_entries as u64),
+        ("recovery.max_entries", recovery.max_entries),
+        ("metrics.max_symbols", metrics.max_symbols as u64),
+        ("queues.router", queues.router as u64),
+        ("queues.symbol", queues.symbol as u64),
+        ("queues.writer", queues.writer as u64),
+        ("queues.sink", queues.sink as u64),
+    ];
+    let spans = [
+        ("server.stop_timeout", server.stop_timeout),
+        ("log.retention_age", log.retention_age),
+        ("history.retention_age", history.retention_age),
+        ("recovery.max_age", recovery.max_age),
+        ("metrics.latency_threshold", metrics.latency_threshold),
+    ];
+    let zero_counts = counts.iter().filter(|(_, count)| *count == 0).map(|(key, _)| *key);
+    let zero_spans = spans.iter().filter(|(_, span)| *span == Duration::ZERO).map(|(key, _)| *key);
+    let mut found: Vec<_> =
+        zero_counts.chain(zero_spans).map(|key| (key, "must be more than 0".to_owned())).collect();
+    if !(provider.rate.is_finite() && provider.rate > 0.0) {
+        found.push(("provider.rate", "must be a number of ticks a second above 0".to_owned()));
+    }
+    if provider.name.is_empty() {
+        found.push(("provider.name", "must not be empty".to_owned()));
+    }
+    if config.data_dir.as_os_str().is_empty() {
+        found.push(("data_dir", "must not be empty".to_owned()));
+    }
+    found
+}
+
+/// Returns the values that do not fit each other.
+fn combinations(config: &Config) -> Vec<(&'static str, String)> {
+    let mut found: Vec<_> =
+        config.core.settings().validate().into_iter().map(|reason| ("core.windows", reason)).collect();
+    let provider = &config.provider;
+    if provider.symbols.is_empty() && provider.symbol_count.is_none() {
+        found.push(("provider.symbols", "must name at least one symbol".to_owned()));
+    }
+    if provider.symbol_count.is_some() && provider.name != "simulated" {
+        let reason = format!("only the provider `simulated` makes symbols up, not `{}`", provider.name);
+        found.push(("provider.symbol_count", reason));
+    }
+    if config.log.group_entries > config.log.spill_entries {
+        found.push(("log.spill_entries", "must hold at least one group of `log.group_entries`".to_owned()));
+    }
+    for (address, other) in shared_addresses(config) {
+        found.push((address, format!("is the address of `{other}` too")));
+    }
+    found
+}
+
+/// Returns the addresses that an earlier server listens on already; each server may pick a free port of its own.
+fn shared_addresses(config: &Config) -> Vec<(&'static str, &'static str)> {
+    let server = &config.server;
+    let all = [
+        ("server.rest", &server.rest),
+        ("server.websocket", &server.websocket),
+        ("server.dashboard", &server.dashboard),
+        ("server.metrics", &server.metrics),
+    ];
+    let mut shared = Vec::new();
+    for (at, (key, address)) in all.iter().enumerate() {
+        let earlier = all[..at].iter().find(|(_, other)| other == address && address.port != 0);
+        shared.extend(earlier.map(|(other, _)| (*key, *other)));
+    }
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    #[test]
+    fn the_defaults_have_no_fault() {
+        assert_eq!(faults(&Config::default()), []);
+    }
+
+    #[test]
+    fn each_bad_value_is_found_under_its_key() {
+        type Change = fn(&mut Config);
+        let table: [(&str, Change); 12] = [
+            ("server.workers", |c| c.server.workers = 0),
+            ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
+            ("server.metrics", |c| c.server.metrics = c.server.rest.clone()),
+            ("server.stop_timeout", |c| c.server.stop_timeout = Duration::ZERO),
+            ("provider.rate", |c| c.provider.rate = f64::NAN),
+            ("provider.rate", |c| c.provider.rate = -1.0),
+            ("provider.symbols", |c| c.provider.symbols.clear()),
+            ("provider.symbol_count", |c| {
+                c.provider.name = "file".to_owned();
+                c.provider.symbol_count = std::num::NonZeroU32::new(3);
+            }),
+            ("core.windows", |c| c.core.windows.clear()),
+            ("core.windows", |c| c.core.windows.reverse()),
+            ("log.spill_entries", |c| c.log.spill_entries = 10),
+            ("queues.symbol", |c| c.queues.symbol = 0),
+        ];
+        for (key, change) in table {
+            let mut config = Config::default();
+            change(&mut config);
+            let found = faults(&config);
+            assert!(!found.is_empty(), "{key}");
+            for fault in found {
+                assert_eq!(fault.key.as_deref(), Some(key));
+                assert_eq!(fault.origin, Origin::Default);
+            }
+        }
+    }
+
+    #[test]
+    fn servers_may_all_pick_a_free_port() {
+        let mut config = Config::default();
+        config.server.rest.port = 0;
+        config.server.metrics.port = 0;
+        assert_eq!(faults(&config), []);
+    }
+}

@@ -1,0 +1,460 @@
+//! The one list of metric names, and the handles that stages count with.
+//!
+//! Promises: a handle costs an atomic addition; nothing here is looked up by name on the data path, except reasons of
+//! drops, which are rare. Series by symbol are capped, so that 10,000 symbols do not become 10,000 series.
+//! A fault here (two metrics of one name) is a bug of this file and ends the process at its start.
+
+pub mod history;
+
+use crate::models::ledger::{Ledger, RejectReason};
+use crate::models::time::{Nanos, SECOND};
+use history::{MetricsHistory, Sample};
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// The stages of the data path, in the order in which data runs through them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Reads a venue or a file.
+    Provider,
+    /// Commits entries.
+    Log,
+    /// Sorts entries by symbol.
+    Router,
+    /// Applies entries to a symbol's state.
+    Symbol,
+    /// Hands effects on.
+    Fanout,
+    /// Commits effects.
+    History,
+    /// Serves live clients.
+    Hub,
+}
+
+impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Stage; 7] = [
+        Stage::Provider,
+        Stage::Log,
+        Stage::Router,
+        Stage::Symbol,
+        Stage::Fanout,
+        Stage::History,
+        Stage::Hub,
+    ];
+
+    /// Returns the stage's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Stage::Provider => "provider",
+            Stage::Log => "log",
+            Stage::Router => "router",
+            Stage::Symbol => "symbol",
+            Stage::Fanout => "fanout",
+            Stage::History => "history",
+            Stage::Hub => "hub",
+        }
+    }
+}
+
+/// The stretches of a tick's way that are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Span {
+    /// From the event time to the moment this process received it.
+    ExchangeToReceived,
+    /// From there to the moment its effects (or its new forming bar) were published.
+    ReceivedToBar,
+    /// From there to the moment the log held it durably.
+    ReceivedToCommitted,
+}
+
+impl Span {
+    /// Every span.
+    pub const ALL: [Span; 3] = [Span::ExchangeToReceived, Span::ReceivedToBar, Span::ReceivedToCommitted];
+
+    /// Returns the label `component` of the span.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Span::ExchangeToReceived => "exchange_to_received",
+            Span::ReceivedToBar => "received_to_bar",
+            Span::ReceivedToCommitted => "received_to_committed",
+        }
+    }
+}
+
+/// Upper bounds of the latency buckets in seconds: 50 us to 10 s.
+pub const LATENCY_BUCKETS: [f64; 17] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
+/// Counters of one stage.
+#[derive(Clone, Debug)]
+pub struct StageMetrics {
+    /// Entries, effects or frames that came in.
+    pub received: IntCounter,
+    /// What went out.
+    pub sent: IntCounter,
+    /// What waits.
+    pub queue_depth: IntGauge,
+}
+
+/// Counters of one symbol, or of all symbols beyond the cap together.
+#[derive(Clone, Debug)]
+pub struct SymbolMetrics {
+    /// Ticks accepted for the symbol.
+    pub ticks: IntCounter,
+    /// Bars published for the symbol.
+    pub bars: IntCounter,
+}
+
+/// One series of `messages_per_second`.
+#[derive(Debug)]
+struct SymbolRate {
+    name: String,
+    metrics: SymbolMetrics,
+    rate: Gauge,
+    ticks_before: u64,
+}
+
+/// The symbols that have series of their own, at most `cap`, and what stands for the rest.
+#[derive(Debug)]
+struct SymbolSeries {
+    cap: usize,
+    places: HashMap<String, usize>,
+    rates: Vec<SymbolRate>,
+}
+
+/// Label of the symbols beyond the cap.
+const OTHER: &str = "other";
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    ticks: IntCounterVec,
+    bars: IntCounterVec,
+    rates: GaugeVec,
+    latency: [Histogram; Span::ALL.len()],
+    stages: [StageMetrics; Stage::ALL.len()],
+    dropped: IntCounterVec,
+    ledger: IntGaugeVec,
+    rejected: IntGaugeVec,
+    residue: IntGaugeVec,
+    restarts: IntCounterVec,
+    symbols: Mutex<SymbolSeries>,
+    history: Mutex<MetricsHistory>,
+    /// Live clients.
+    pub websocket_connections: IntGauge,
+    /// How many messages a consumer group is behind, by topic and group.
+    pub kafka_lag: IntGaugeVec,
+    /// Entries that were received and are lost: 0 unless something is broken.
+    pub lost_entries: IntCounter,
+    /// Entries set aside because their symbol's actor panicked on them twice.
+    pub poison_entries: IntCounter,
+    /// Bytes that the log takes on disk.
+    pub log_size_bytes: IntGauge,
+    /// The last position that the log holds durably.
+    pub log_position: IntGauge,
+}
+
+/// Makes a metric and registers it.
+macro_rules! registered {
+    ($registry:expr, $metric:expr) => {{
+        let metric = $metric.expect("the metric is well formed");
+        $registry.register(Box::new(metric.clone())).expect("metric names are given once");
+        metric
+    }};
+}
+
+impl Metrics {
+    /// Makes all metrics; at most `max_symbols` symbols get series of their own, the rest is summed as `other`.
+    ///
+    /// # Panics
+    /// When two metrics of this file share a name.
+    #[must_use]
+    pub fn new(max_symbols: usize) -> Metrics {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            registered!(registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            registered!(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let counter = |name: &str, help: &str| registered!(registry, IntCounter::new(name, help));
+        let gauge = |name: &str, help: &str| registered!(registry, IntGauge::new(name, help));
+
+        let latency = registered!(
+            registry,
+            HistogramVec::new(
+                HistogramOpts::new(
+                    "processing_latency_seconds",
+                    "Time that ticks take, by stretch of the way"
+                )
+                .buckets(LATENCY_BUCKETS.to_vec()),
+                &["component"],
+            )
+        );
+        let received = counters("tickwire_stage_received_total", "What came into a stage", &["stage"]);
+        let sent = counters("tickwire_stage_sent_total", "What left a stage", &["stage"]);
+        let queue_depth = gauges("tickwire_queue_depth", "What waits in a stage", &["stage"]);
+        #[cfg(target_os = "linux")]
+        registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect("metric names are given once");
+
+        let metrics = Metrics {
+            ticks: counters("tick_messages_received_total", "Ticks accepted", &["symbol"]),
+            bars: counters("aggregated_messages_received_total", "Bars published", &["symbol"]),
+            rates: registered!(
+                registry,
+                GaugeVec::new(Opts::new("messages_per_second", "Ticks in the last second"), &["symbol"])
+            ),
+            latency: Span::ALL.map(|span| latency.with_label_values(&[span.as_str()])),
+            stages: Stage::ALL.map(|stage| StageMetrics {
+                received: received.with_label_values(&[stage.as_str()]),
+                sent: sent.with_label_values(&[stage.as_str()]),
+                queue_depth: queue_depth.with_label_values(&[stage.as_str()]),
+            }),
+            dropped: counters(
+                "tickwire_stage_dropped_total",
+                "What a stage did not pass on, by reason",
+                &["stage", "reason"],
+            ),
+            ledger: gauges(
+                "tickwire_ledger_reports",
+                "Reports by source and last known fate",
+                &["source", "fate"],
+            ),
+            rejected: gauges("tickwire_ledger_rejected", "Rejected reports by reason", &["source", "reason"]),
+            residue: gauges("tickwire_ledger_residue", "Reports that no fate explains", &["source"]),
+            restarts: counters("tickwire_actor_restarts_total", "Actors made again", &["actor"]),
+            symbols: Mutex::new(SymbolSeries { cap: max_symbols, places: HashMap::new(), rates: Vec::new() }),
+            history: Mutex::default(),
+            websocket_connections: gauge("active_websocket_connections", "Live clients"),
+            kafka_lag: gauges("kafka_consumer_lag", "Messages a group is behind", &["topic", "group"]),
+            lost_entries: counter("tickwire_lost_entries_total", "Entries received and lost"),
+            poison_entries: counter("tickwire_poison_entries_total", "Entries set aside after two panics"),
+            log_size_bytes: gauge("tickwire_log_size_bytes", "Bytes the log takes on disk"),
+            log_position: gauge("tickwire_log_position", "Last position the log holds durably"),
+            registry,
+        };
+        metrics.symbol(OTHER);
+        metrics
+    }
+
+    /// Returns the counters of a stage.
+    #[must_use]
+    pub fn stage(&self, stage: Stage) -> &StageMetrics {
+        &self.stages[stage as usize]
+    }
+
+    /// Counts what a stage did not pass on. The reason is one of few words: it becomes a label.
+    pub fn dropped(&self, stage: Stage, reason: &str, count: u64) {
+        self.dropped.with_label_values(&[stage.as_str(), reason]).inc_by(count);
+    }
+
+    /// Returns the histogram of a span, in seconds. Who times many ticks at once takes its `local()` and flushes it
+    /// per batch.
+    #[must_use]
+    pub fn latency(&self, span: Span) -> &Histogram {
+        &self.latency[span as usize]
+    }
+
+    /// Times one stretch; an unknown start ([`Nanos::MIN`]) is left out, a clock ahead of ours counts as no time.
+    pub fn observe(&self, span: Span, from: Nanos, to: Nanos) {
+        if from != Nanos::MIN {
+            self.latency(span).observe(to.since(from).max(0) as f64 / SECOND as f64);
+        }
+    }
+
+    /// Returns the counters of a symbol: its own, or those of `other` once the cap is reached. Its actor keeps them.
+    pub fn symbol(&self, name: &str) -> SymbolMetrics {
+        let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        // `other` always stands at place 0, beside the capped ones.
+        let is_full = symbols.rates.len() > symbols.cap;
+        let known = symbols.places.get(name).copied().or(if is_full { Some(0) } else { None });
+        if let Some(at) = known {
+            return symbols.rates[at].metrics.clone();
+        }
+        let metrics = SymbolMetrics {
+            ticks: self.ticks.with_label_values(&[name]),
+            bars: self.bars.with_label_values(&[name]),
+        };
+        let at = symbols.rates.len();
+        symbols.places.insert(name.to_owned(), at);
+        symbols.rates.push(SymbolRate {
+            name: name.to_owned(),
+            metrics: metrics.clone(),
+            rate: self.rates.with_label_values(&[name]),
+            ticks_before: 0,
+        });
+        metrics
+    }
+
+    /// Shows the fates of a source's reports.
+    pub fn set_ledger(&self, source: &str, ledger: &Ledger) {
+        let as_gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for (fate, count) in fates(ledger) {
+            self.ledger.with_label_values(&[source, fate]).set(as_gauge(count));
+        }
+        for (reason, count) in RejectReason::ALL.into_iter().zip(ledger.rejected) {
+            self.rejected.with_label_values(&[source, reason.as_str()]).set(as_gauge(count));
+        }
+        self.residue.with_label_values(&[source]).set(ledger.residue());
+    }
+
+    /// Counts an actor that was made again, by its kind.
+    pub fn restarted(&self, actor: &str) {
+        self.restarts.with_label_values(&[actor]).inc();
+    }
+
+    /// Takes the sample of this second: feeds `messages_per_second` and the metrics that REST serves.
+    /// Whoever owns the process' timer calls it once a second.
+    pub fn sample(&self, now: Nanos) {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = history.newest().map(|before| now.since(before).max(1) as f64 / SECOND as f64);
+        let mut sample = Sample { time: now, ticks: 0, bars: 0, latency: [[0; _]; _] };
+        let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        for series in &mut symbols.rates {
+            let ticks = series.metrics.ticks.get();
+            sample.ticks += ticks;
+            sample.bars += series.metrics.bars.get();
+            if let Some(elapsed) = elapsed {
+                series.rate.set((ticks - series.ticks_before) as f64 / elapsed);
+            }
+            series.ticks_before = ticks;
+        }
+        drop(symbols);
+        for (counts, histogram) in sample.latency.iter_mut().zip(&self.latency) {
+            *counts = cumulative_counts(histogram);
+        }
+        history.push(sample);
+    }
+
+    /// Runs a reader over the samples kept.
+    pub fn with_history<T>(&self, read: impl FnOnce(&MetricsHistory) -> T) -> T {
+        read(&self.history.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns ticks in the last second by symbol, for the symbols that have series and for `other`.
+    #[must_use]
+    pub fn symbol_rates(&self) -> Vec<(String, f64)> {
+        let symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        symbols.rates.iter().map(|series| (series.name.clone(), series.rate.get())).collect()
+    }
+
+    /// Returns everything in Prometheus' text format.
+    ///
+    /// # Panics
+    /// Never: all metrics here have names and values that the format can hold.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("metrics are well formed");
+        String::from_utf8(text).expect("the text format is UTF-8")
+    }
+}
+
+/// Returns the fates of a ledger by the names that answers and labels use.
+#[must_use]
+pub fn fates(ledger: &Ledger) -> [(&'static str, u64); 7] {
+    [
+        ("received", ledger.received),
+        ("in_bars", ledger.in_bars),
+        ("filtered", ledger.filtered),
+        ("late", ledger.late),
+        ("duplicate", ledger.duplicate),
+        ("rejected", ledger.num_rejected()),
+        ("cancelled", ledger.cancelled),
+    ]
+}
+
+/// Reads a histogram's cumulative counts; the last one counts everything.
+fn cumulative_counts(histogram: &Histogram) -> [u64; LATENCY_BUCKETS.len() + 1] {
+    let mut counts = [0; LATENCY_BUCKETS.len() + 1];
+    let families = histogram.collect();
+    let Some(read) = families.first().and_then(|family| family.get_metric().first()) else { return counts };
+    let read = read.get_histogram();
+    for (count, bucket) in counts.iter_mut().zip(read.get_bucket()) {
+        *count = bucket.cumulative_count();
+    }
+    counts[LATENCY_BUCKETS.len()] = read.get_sample_count();
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kept_name_is_there_from_the_start_or_once_used() {
+        let metrics = Metrics::new(2);
+        metrics.kafka_lag.with_label_values(&["tick_data", "process"]).set(4);
+        metrics.observe(Span::ReceivedToBar, Nanos(0), Nanos(1_000_000));
+        let text = metrics.encode();
+        for name in [
+            "tick_messages_received_total",
+            "aggregated_messages_received_total",
+            "processing_latency_seconds_bucket",
+            "active_websocket_connections",
+            "messages_per_second",
+            "kafka_consumer_lag",
+            "tickwire_stage_received_total",
+            "tickwire_lost_entries_total",
+        ] {
+            assert!(text.contains(name), "{name} is missing");
+        }
+        let bucket =
+            "processing_latency_seconds_bucket{component=\"received_to_bar\",le=\"0.001\"} 1".to_owned();
+        assert!(text.contains(&bucket), "a millisecond falls into its bucket");
+    }
+
+    #[test]
+    fn symbols_beyond_the_cap_share_a_series() {
+        let metrics = Metrics::new(2);
+        for (name, count) in [("A", 1), ("B", 2), ("C", 3), ("D", 4), ("A", 5)] {
+            metrics.symbol(name).ticks.inc_by(count);
+        }
+        let text = metrics.encode();
+        for (name, count) in [("A", 6), ("B", 2), ("other", 7)] {
+            let line = format!("tick_messages_received_total{{symbol=\"{name}\"}} {count}");
+            assert!(text.contains(&line), "{line}");
+        }
+        assert!(!text.contains("symbol=\"C\""));
+    }
+
+    #[test]
+    fn a_sample_turns_counts_into_rates() {
+        let metrics = Metrics::new(2);
+        let symbol = metrics.symbol("A");
+        symbol.ticks.inc_by(100);
+        metrics.sample(Nanos(0));
+        symbol.ticks.inc_by(50);
+        metrics.sample(Nanos(2 * SECOND));
+        let rates = metrics.symbol_rates();
+        assert!(rates.contains(&("A".to_owned(), 25.0)), "{rates:?}");
+    }
+
+    #[test]
+    fn a_ledger_shows_by_source_and_fate() {
+        let metrics = Metrics::new(1);
+        let mut ledger = Ledger { received: 3, in_bars: 1, ..Ledger::default() };
+        ledger.reject(RejectReason::BadPrice);
+        metrics.set_ledger("simulated", &ledger);
+        let text = metrics.encode();
+        for line in [
+            "tickwire_ledger_reports{fate=\"in_bars\",source=\"simulated\"} 1",
+            "tickwire_ledger_rejected{reason=\"bad_price\",source=\"simulated\"} 1",
+            "tickwire_ledger_residue{source=\"simulated\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The last hour of the process' own metrics, one sample a second, so that REST can show their course without a
+//! metrics store.
+//!
+//! Samples hold running totals, not rates: whatever stretch somebody asks for, its rate and its quantiles are those of
+//! exactly that stretch. An hour takes some 2 MB.
+
+use super::{LATENCY_BUCKETS, Span};
+use crate::models::time::{Nanos, SECOND};
+use std::collections::VecDeque;
+
+/// Samples kept: an hour and some, so that `-1h` is always whole.
+const NUM_SAMPLES_MAX: usize = 3_660;
+
+/// Points that an answer holds at most per field: what a chart can show.
+const NUM_POINTS_MAX: usize = 300;
+
+/// Running totals at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// When.
+    pub time: Nanos,
+    /// Ticks accepted so far.
+    pub ticks: u64,
+    /// Bars published so far.
+    pub bars: u64,
+    /// Per [`Span`]: how many took at most as long as the bucket's bound; the last one counts all.
+    pub latency: [[u64; LATENCY_BUCKETS.len() + 1]; Span::ALL.len()],
+}
+
+/// One value of one field over the stretch that ends at `time`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// End of the stretch.
+    pub time: Nanos,
+    /// Which value: a component and a quantile, or a rate.
+    pub field: &'static str,
+    /// The value.
+    pub value: f64,
+}
+
+/// The newest samples, oldest first.
+#[derive(Debug, Default)]
+pub struct MetricsHistory {
+    samples: VecDeque<Sample>,
+}
+
+impl MetricsHistory {
+    /// Returns the time of the newest sample.
+    #[must_use]
+    pub fn newest(&self) -> Option<Nanos> {
+        self.samples.back().map(|sample| sample.time)
+    }
+
+    /// Adds a sample; the oldest goes when there are too many.
+    pub fn push(&mut self, sample: Sample) {
+        if self.samples.len() == NUM_SAMPLES_MAX {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(sample);
+    }
+
+    /// Cuts the samples from `start` on into stretches: (sample at its begin, sample at its end), oldest first.
+    fn stretches(&self, start: Nanos) -> impl Iterator<Item = (&Sample, &Sample)> {
+        let first = self.samples.partition_point(|sample| sample.time < start);
+        let step = (self.samples.len() - first).div_ceil(NUM_POINTS_MAX).max(1);
+        let ends = || self.samples.range(first..).step_by(step);
+        ends().zip(ends().skip(1))
+    }
+
+    /// Returns median, 99th percentile and rate of each span, in milliseconds, since `start`, oldest first. A stretch
+    /// in which nothing was timed has no points.
+    #[must_use]
+    pub fn latency(&self, start: Nanos) -> Vec<Point> {
+        let mut points = Vec::new();
+        for (from, to) in self.stretches(start) {
+            for (span, fields) in Span::ALL.into_iter().zip(LATENCY_FIELDS) {
+                let before = &from.latency[span as usize];
+                let after = &to.latency[span as usize];
+                let counts: [u64; LATENCY_BUCKETS.len() + 1] =
+                    std::array::from_fn(|at| after[at] - before[at]);
+                for (field, share) in fields.into_iter().zip([0.5, 0.99]) {
+                    if let Some(value) = quantile_ms(&counts, share) {
+                        points.push(Point { time: to.time, field, value });
+                    }
+                }
+            }
+        }
+        points
+    }
+
+    /// Returns ticks and bars a second since `start`, oldest first.
+    #[must_use]
+    pub fn throughput(&self, start: Nanos) -> Vec<Point> {
+        let mut points = Vec::new();
+        for (from, to) in self.stretches(start) {
+            let seconds = to.time.since(from.time).max(1) as f64 / SECOND as f64;
+            for (field, count) in
+                [("messages_per_second", to.ticks - from.ticks), ("bars_per_second", to.bars - from.bars)]
+            {
+                points.push(Point { time: to.time, field, value: count as f64 / seconds });
+            }
+        }
+        points
+    }
+}
+
+/// Names of the two values of each span, in the order of [`Span::ALL`].
+const LATENCY_FIELDS: [[&str; 2]; Span::ALL.len()] = [
+    ["exchange_to_received_p50_ms", "exchange_to_received_p99_ms"],
+    ["received_to_bar_p50_ms", "received_to_bar_p99_ms"],
+    ["received_to_committed_p50_ms", "received_to_committed_p99_ms"],
+];
+
+/// Estimates a quantile in milliseconds as Prometheus' `histogram_quantile` does: straight within a bucket, the
+/// highest bound for what lies beyond it.
+fn quantile_ms(counts: &[u64; LATENCY_BUCKETS.len() + 1], share: f64) -> Option<f64> {
+    let total = counts[LATENCY_BUCKETS.len()];
+    if total == 0 {
+        return None;
+    }
+    let rank = share * total as f64;
+    let at = counts.iter().position(|&count| count as f64 >= rank)?;
+    let seconds = match LATENCY_BUCKETS.get(at) {
+        None => LATENCY_BUCKETS[LATENCY_BUCKETS.len() - 1],
+        Some(upper) => {
+            let (lower, below) = if at == 0 { (0.0, 0) } else { (LATENCY_BUCKETS[at - 1], counts[at - 1]) };
+            lower + (upper - lower) * (rank - below as f64) / (counts[at] - below) as f64
+        }
+    };
+    Some(seconds * 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(second: i64, ticks: u64) -> Sample {
+        let mut latency = [[0; _]; _];
+        // Everything so far took between 1 and 2.5 ms.
+        latency[Span::ReceivedToBar as usize] = std::array::from_fn(|at| if at >= 5 { ticks } else { 0 });
+        Sample { time: Nanos(second * SECOND), ticks, bars: 0, latency }
+    }
+
+    #[test]
+    fn a_stretch_shows_only_what_happened_in_it() {
+        let mut history = MetricsHistory::default();
+        for (second, ticks) in [(0, 1_000), (1, 1_100), (2, 1_100), (3, 1_400)] {
+            history.push(sample(second, ticks));
+        }
+        let rates: Vec<f64> = history
+            .throughput(Nanos(0))
+            .iter()
+            .filter(|point| point.field == "messages_per_second")
+            .map(|point| point.value)
+            .collect();
+        assert_eq!(rates, [100.0, 0.0, 300.0]);
+        let latency = history.latency(Nanos(SECOND));
+        let medians: Vec<(Nanos, f64)> = latency
+            .iter()
+            .filter(|point| point.field == "received_to_bar_p50_ms")
+            .map(|point| (point.time, point.value))
+            .collect();
+        assert_eq!(medians, [(Nanos(3 * SECOND), 1.75)], "the second without ticks has no latency");
+    }
+
+    #[test]
+    fn an_hour_is_kept_and_shown_with_bounded_points() {
+        let mut history = MetricsHistory::default();
+        for second in 0..10_000 {
+            history.push(sample(second, 10 * second as u64));
+        }
+        assert_eq!(history.samples.len(), NUM_SAMPLES_MAX);
+        let points = history.throughput(Nanos(0));
+        assert!((200..=2 * NUM_POINTS_MAX).contains(&points.len()), "{}", points.len());
+        assert!(points.iter().all(|point| point.field != "messages_per_second" || point.value == 10.0));
+    }
+
+    #[test]
+    fn quantiles_beyond_the_last_bound_show_the_bound() {
+        let mut counts = [0; LATENCY_BUCKETS.len() + 1];
+        assert_eq!(quantile_ms(&counts, 0.5), None);
+        counts[LATENCY_BUCKETS.len()] = 5;
+        assert_eq!(quantile_ms(&counts, 0.5), Some(10_000.0));
+    }
+}

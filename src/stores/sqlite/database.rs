@@ -1,0 +1,198 @@
+//! One SQLite file: how it is opened, who may write to it, and what its errors mean.
+//!
+//! There is one writing connection, handed from caller to caller, and a pool of read-only ones, which WAL keeps from
+//! waiting for the writer. Whoever takes the writing connection gives it back only in a known state: a caller that fails
+//! oddly, or whose future is dropped halfway, leaves the place empty, and the next one connects anew.
+
+use super::{SqliteSettings, Synchronous};
+use crate::stores::StoreError;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use std::path::Path;
+use std::time::Duration;
+
+/// What tells one kind of file from others.
+pub(super) struct FileKind {
+    /// Name in the data directory.
+    pub name: &'static str,
+    /// `PRAGMA application_id`: `TWLG`, `TWHS`.
+    pub application_id: i32,
+    /// Brings a file up to this version.
+    pub migrator: &'static Migrator,
+}
+
+/// Pages that the WAL takes before they go to the file: larger than SQLite's 1,000, since under load every page of a
+/// checkpoint is flushed and the same pages come again.
+const CHECKPOINT_PAGES: u32 = 8_192;
+
+/// Bytes that an idle WAL keeps.
+const WAL_BYTES_KEPT: u32 = 128 << 20;
+
+/// An open file.
+pub(super) struct Database {
+    options: SqliteConnectOptions,
+    readers: SqlitePool,
+}
+
+impl Database {
+    /// Opens the file, makes it where it is missing, and applies the migrations.
+    pub(super) async fn open(
+        dir: &Path,
+        kind: &FileKind,
+        settings: &SqliteSettings,
+    ) -> Result<Database, StoreError> {
+        std::fs::create_dir_all(dir).map_err(|error| StoreError::Permanent {
+            context: "failed to make the data directory",
+            cause: format!("`{}`: {error}", dir.display()),
+        })?;
+        let path = dir.join(kind.name);
+        let synchronous = match settings.synchronous {
+            Synchronous::Normal => SqliteSynchronous::Normal,
+            Synchronous::Full => SqliteSynchronous::Full,
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .foreign_keys(false)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(64)
+            .row_buffer_size(1_024)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("journal_size_limit", WAL_BYTES_KEPT.to_string())
+            .pragma("cache_size", "-65536")
+            .pragma("temp_store", "memory")
+            .disable_statement_logging();
+        let named = |error| match error {
+            StoreError::Permanent { context, cause } => {
+                StoreError::Permanent { context, cause: format!("`{}`: {cause}", path.display()) }
+            }
+            transient @ StoreError::Transient { .. } => transient,
+        };
+        claim(&path, kind).await.map_err(named)?;
+        migrate(&options, kind).await.map_err(named)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(settings.num_readers.max(1))
+            .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
+            .connect_lazy_with(
+                options.clone().create_if_missing(false).read_only(true).pragma("cache_size", "-8192"),
+            );
+        Ok(Database { options, readers })
+    }
+
+    /// Returns the read-only connections.
+    pub(super) const fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Makes a connection that may write.
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
+        self.options.connect().await.map_err(failed(OPENING))
+    }
+}
+
+const OPENING: &str = "failed to open the database";
+
+/// Makes sure that the file is one of ours before anything in it is touched; an empty one becomes ours.
+async fn claim(path: &Path, kind: &FileKind) -> Result<(), StoreError> {
+    let plain =
+        SqliteConnectOptions::new().filename(path).create_if_missing(true).disable_statement_logging();
+    let mut conn = plain.connect().await.map_err(failed(OPENING))?;
+    let application_id: i32 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut conn).await.map_err(failed(OPENING))?;
+    if application_id != kind.application_id {
+        let num_tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+            .fetch_one(&mut conn)
+            .await
+            .map_err(failed(OPENING))?;
+        if application_id != 0 || num_tables != 0 {
+            return Err(StoreError::Permanent {
+                context: OPENING,
+                cause: "the file holds something else; move it away, and a new one is made".to_owned(),
+            });
+        }
+        let mark = AssertSqlSafe(format!("PRAGMA application_id = {}", kind.application_id));
+        sqlx::query(mark).execute(&mut conn).await.map_err(failed(OPENING))?;
+    }
+    conn.close().await.map_err(failed(OPENING))
+}
+
+/// Brings the file up to this version.
+async fn migrate(options: &SqliteConnectOptions, kind: &FileKind) -> Result<(), StoreError> {
+    const MIGRATING: &str = "failed to migrate the database";
+    let mut conn = options.connect().await.map_err(failed(OPENING))?;
+    kind.migrator.run(&mut conn).await.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(MIGRATING)(error),
+        other => StoreError::Permanent {
+            context: MIGRATING,
+            cause: format!("{other}: the file belongs to another version of the program"),
+        },
+    })?;
+    conn.close().await.map_err(failed(OPENING))
+}
+
+/// Begins a transaction that will write.
+pub(super) async fn begin(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(conn)
+        .await
+        .map(|_| ())
+        .map_err(failed("failed to begin a transaction"))
+}
+
+/// Ends a transaction by the outcome of what was done in it. Returns the outcome, and the connection if it is in a known
+/// state.
+pub(super) async fn settle<T>(
+    mut conn: SqliteConnection,
+    outcome: Result<T, StoreError>,
+) -> (Result<T, StoreError>, Option<SqliteConnection>) {
+    let outcome = match outcome {
+        Ok(value) => match sqlx::query("COMMIT").execute(&mut conn).await {
+            Ok(_) => return (Ok(value), Some(conn)),
+            Err(error) => Err(failed("failed to commit")(error)),
+        },
+        Err(error) => Err(error),
+    };
+    // After a full disk SQLite may have rolled back by itself, and then refuses to do so again: that state is known too.
+    let known = match sqlx::query("ROLLBACK").execute(&mut conn).await {
+        Ok(_) => true,
+        Err(error) => primary_code(&error) == Some(SQLITE_ERROR),
+    };
+    (outcome, known.then_some(conn))
+}
+
+const SQLITE_ERROR: i32 = 1;
+
+/// SQLite's result code without its extension.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// Says whether another try can help: busy, locked, out of memory, interrupted, I/O, full, WAL lock protocol.
+pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |error| {
+        let cause = error.to_string();
+        let transient = match &error {
+            sqlx::Error::Database(_) => matches!(primary_code(&error), Some(5 | 6 | 7 | 9 | 10 | 13 | 15)),
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            _ => false,
+        };
+        if transient {
+            StoreError::Transient { context, cause }
+        } else {
+            StoreError::Permanent { context, cause }
+        }
+    }
+}
+
+/// Says that a value in the file is none that this program writes.
+pub(super) fn corrupt(what: &str) -> StoreError {
+    StoreError::Permanent { context: "failed to read a row", cause: format!("{what} is damaged") }
+}

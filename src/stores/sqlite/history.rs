@@ -1,0 +1,196 @@
+//! The history in SQLite: [`History`] over bars, indicators and dead letters.
+//!
+//! Every row is written by key, and only over a row whose log position is not higher: repeats and batches that meet in
+//! another order end in the same rows. How far the log is done with is committed together with what it brought.
+
+use super::SqliteSettings;
+use super::database::{Database, FileKind, begin, failed, settle};
+use super::dead_letters;
+use super::names::Symbols;
+use super::windows::{self, Batch};
+use crate::models::bar::Bar;
+use crate::models::effect::{Effect, IndicatorPoint};
+use crate::models::entry::Position;
+use crate::models::source::SourceTable;
+use crate::models::symbol::{SymbolId, SymbolTable};
+use crate::models::time::{Nanos, Width};
+use crate::stores::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, StoreError, WindowQuery};
+use async_trait::async_trait;
+use sqlx::SqliteConnection;
+use sqlx::migrate::Migrator;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Mutex;
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/history");
+const KIND: FileKind =
+    FileKind { name: "history.db", application_id: i32::from_be_bytes(*b"TWHS"), migrator: &MIGRATOR };
+
+/// The history in `history.db`.
+pub struct SqliteHistory {
+    database: Database,
+    settings: SqliteSettings,
+    symbol_table: Arc<SymbolTable>,
+    source_table: Arc<SourceTable>,
+    symbols: RwLock<Arc<Symbols>>,
+    writer: Mutex<Option<SqliteConnection>>,
+}
+
+impl SqliteHistory {
+    /// Opens the history in the directory, or makes one. The symbols it knows are added to the table; sources give dead
+    /// letters their names. `epoch` names the log that feeds it: positions of two logs cannot be compared.
+    ///
+    /// # Errors
+    /// [`StoreError::Permanent`] for a file that is damaged, foreign, of another version or fed by another log.
+    pub async fn open(
+        dir: &Path,
+        symbols: Arc<SymbolTable>,
+        sources: Arc<SourceTable>,
+        settings: SqliteSettings,
+        epoch: u64,
+    ) -> Result<SqliteHistory, StoreError> {
+        const OPENING: &str = "failed to open the history";
+        let database = Database::open(dir, &KIND, &settings).await?;
+        let mut conn = database.connect().await?;
+        sqlx::query("INSERT OR IGNORE INTO meta (key, value) VALUES ('epoch', ?), ('acknowledged', 0)")
+            .bind(epoch.cast_signed())
+            .execute(&mut conn)
+            .await
+            .map_err(failed(OPENING))?;
+        let fed_by: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'epoch'")
+            .fetch_one(&mut conn)
+            .await
+            .map_err(failed(OPENING))?;
+        if fed_by.cast_unsigned() != epoch {
+            return Err(StoreError::Permanent {
+                context: OPENING,
+                cause: format!(
+                    "`{}` was fed by another log than the one beside it: put that log back, or move the file away",
+                    dir.join(KIND.name).display()
+                ),
+            });
+        }
+        let known = Symbols::load(&mut conn, &symbols).await?;
+        Ok(SqliteHistory {
+            database,
+            settings,
+            symbol_table: symbols,
+            source_table: sources,
+            symbols: RwLock::new(Arc::new(known)),
+            writer: Mutex::new(Some(conn)),
+        })
+    }
+
+    fn symbols(&self) -> Arc<Symbols> {
+        Arc::clone(&self.symbols.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Does everything of a commit but the commit. Returns the symbols that are known after it, if there are new ones.
+    async fn write_batch(
+        &self,
+        conn: &mut SqliteConnection,
+        batch: &HistoryBatch,
+    ) -> Result<Option<Symbols>, StoreError> {
+        let known = self.symbols();
+        let added = known.persist(conn, &self.symbol_table).await?;
+        let symbols = added.as_ref().unwrap_or(&known);
+        let windows = Batch::of(&batch.effects, symbols)?;
+        windows.write(conn).await?;
+        let from_log = batch.effects.iter().filter_map(|effect| match effect {
+            Effect::DeadLetter(letter) => {
+                Some(DeadLetterRecord::of(letter, &self.symbol_table, &self.source_table))
+            }
+            Effect::Bar(_) | Effect::Indicators(_) => None,
+        });
+        for letter in from_log {
+            dead_letters::write(conn, &letter).await?;
+        }
+        for letter in &batch.dead_letters {
+            dead_letters::write(conn, letter).await?;
+        }
+        sqlx::query("UPDATE meta SET value = max(value, ?) WHERE key = 'acknowledged'")
+            .bind(batch.acknowledged.cast_signed())
+            .execute(conn)
+            .await
+            .map_err(failed("failed to acknowledge a position"))?;
+        Ok(added)
+    }
+
+    async fn take_writer(&self, slot: &mut Option<SqliteConnection>) -> Result<SqliteConnection, StoreError> {
+        match slot.take() {
+            Some(conn) => Ok(conn),
+            None => self.database.connect().await,
+        }
+    }
+}
+
+#[async_trait]
+impl History for SqliteHistory {
+    async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError> {
+        let mut slot = self.writer.lock().await;
+        let mut conn = self.take_writer(&mut slot).await?;
+        let outcome = match begin(&mut conn).await {
+            Ok(()) => self.write_batch(&mut conn, batch).await,
+            Err(error) => Err(error),
+        };
+        let (written, settled) = settle(conn, outcome).await;
+        *slot = settled;
+        if let Some(symbols) = written? {
+            *self.symbols.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(symbols);
+        }
+        Ok(())
+    }
+
+    async fn acknowledged(&self) -> Result<Position, StoreError> {
+        sqlx::query_scalar::<_, i64>("SELECT value FROM meta WHERE key = 'acknowledged'")
+            .fetch_one(self.database.readers())
+            .await
+            .map(i64::cast_unsigned)
+            .map_err(failed("failed to read the acknowledged position"))
+    }
+
+    async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError> {
+        windows::bars(self.database.readers(), &self.symbols(), query).await
+    }
+
+    async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError> {
+        windows::indicators(self.database.readers(), &self.symbols(), query).await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<(SymbolId, Width, Nanos)>,
+        limit: usize,
+    ) -> Result<Vec<(Bar, IndicatorPoint)>, StoreError> {
+        let after = after.map(|(symbol, width, start)| (self.symbol_table.spec(symbol), width, start));
+        let after = after.as_ref().map(|(spec, width, start)| (spec.name.as_str(), *width, *start));
+        windows::scan(self.database.readers(), &self.symbols(), after, limit).await
+    }
+
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterRecord>, StoreError> {
+        dead_letters::find(self.database.readers(), query).await
+    }
+
+    async fn retain(&self, now: Nanos) -> Result<u64, StoreError> {
+        let oldest = now.plus(-self.settings.retention_bars_age);
+        let mut num_dropped = 0;
+        // A symbol at a time: writes get in between.
+        for (symbol, _) in self.symbol_table.since(0) {
+            let Some(stored) = self.symbols().stored(symbol) else { continue };
+            let mut slot = self.writer.lock().await;
+            let mut conn = self.take_writer(&mut slot).await?;
+            let outcome = match begin(&mut conn).await {
+                Ok(()) => windows::drop_before(&mut conn, stored, oldest).await,
+                Err(error) => Err(error),
+            };
+            let (dropped, settled) = settle(conn, outcome).await;
+            *slot = settled;
+            num_dropped += dropped?;
+        }
+        let mut slot = self.writer.lock().await;
+        let mut conn = self.take_writer(&mut slot).await?;
+        let dropped = dead_letters::drop_before(&mut conn, oldest).await;
+        *slot = Some(conn);
+        Ok(num_dropped + dropped?)
+    }
+}

@@ -1,0 +1,467 @@
+//! The log in SQLite: [`TickLog`] over parts, blocks and points.
+//!
+//! Rows are keyed by their position and nothing else, so that a commit only appends. What finds the ticks of a symbol
+//! is written aside, once per block ([`super::blocks`]).
+
+use super::SqliteSettings;
+use super::blocks::{BLOCK_ENTRIES, BlockSummary, OpenBlock, Span};
+use super::database::{Database, FileKind, begin, corrupt, failed, settle};
+use super::names::{Sources, Symbols};
+use super::parts::Part;
+use super::{parts, points, rows, ticks};
+use crate::models::entry::{Entry, Position};
+use crate::models::source::SourceTable;
+use crate::models::symbol::SymbolTable;
+use crate::models::time::Nanos;
+use crate::stores::{LogGroup, LogTail, PointSet, Points, Progress, StoreError, TickLog, TickQuery};
+use async_trait::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::Mutex;
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/log");
+const KIND: FileKind =
+    FileKind { name: "log.db", application_id: i32::from_be_bytes(*b"TWLG"), migrator: &MIGRATOR };
+
+/// The log in `log.db`.
+pub struct SqliteLog {
+    pub(super) database: Database,
+    pub(super) settings: SqliteSettings,
+    symbol_table: Arc<SymbolTable>,
+    source_table: Arc<SourceTable>,
+    epoch: u64,
+    known: RwLock<Known>,
+    pub(super) writer: Mutex<Option<Writer>>,
+}
+
+/// What readers need and only commits change.
+#[derive(Default)]
+pub(super) struct Known {
+    pub tail: LogTail,
+    pub finished: Vec<BlockSummary>,
+    pub open: OpenBlock,
+    /// The part that holds the open block.
+    pub open_part: u32,
+    pub symbols: Symbols,
+    pub sources: Sources,
+}
+
+/// Who appends.
+pub(super) struct Writer {
+    pub conn: SqliteConnection,
+    pub part: Part,
+}
+
+impl SqliteLog {
+    /// Opens the log in the directory, or makes one. The symbols and sources it knows are added to the tables, in the
+    /// order in which the log met them.
+    ///
+    /// # Errors
+    /// [`StoreError::Permanent`] for a file that is damaged, foreign or of another version.
+    pub async fn open(
+        dir: &Path,
+        symbols: Arc<SymbolTable>,
+        sources: Arc<SourceTable>,
+        settings: SqliteSettings,
+    ) -> Result<SqliteLog, StoreError> {
+        let database = Database::open(dir, &KIND, &settings).await?;
+        let mut log = SqliteLog {
+            database,
+            settings,
+            symbol_table: symbols,
+            source_table: sources,
+            epoch: 0,
+            known: RwLock::default(),
+            writer: Mutex::new(None),
+        };
+        let mut conn = log.database.connect().await?;
+        let epoch: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'epoch'")
+            .fetch_one(&mut conn)
+            .await
+            .map_err(failed("failed to read the log's epoch"))?;
+        log.epoch = epoch.cast_unsigned();
+        let writer = log.load(conn).await?;
+        log.writer = Mutex::new(Some(writer));
+        Ok(log)
+    }
+
+    /// Returns what names the log: see [`LogTail::epoch`].
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what readers see; nothing in it can fail or wait.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
+        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the writer. Where an earlier call was dropped halfway there is none, and nobody knows whether it was
+    /// committed: everything is read anew.
+    pub(super) async fn take_writer(&self, slot: &mut Option<Writer>) -> Result<Writer, StoreError> {
+        match slot.take() {
+            Some(writer) => Ok(writer),
+            None => self.load(self.database.connect().await?).await,
+        }
+    }
+
+    /// Reads what the file holds, and sees to it that there is a part to append to.
+    async fn load(&self, mut conn: SqliteConnection) -> Result<Writer, StoreError> {
+        let mut known = Known {
+            symbols: Symbols::load(&mut conn, &self.symbol_table).await?,
+            sources: Sources::load(&mut conn, &self.source_table).await?,
+            finished: load_blocks(&mut conn).await?,
+            ..Known::default()
+        };
+        let mut part = match parts::newest(&mut conn).await? {
+            Some(part) => part,
+            None => {
+                begin(&mut conn).await?;
+                let made = parts::create(&mut conn, 1, 1, wall_clock()).await;
+                let (made, settled) = settle(conn, made).await;
+                conn = match settled {
+                    Some(conn) => conn,
+                    None => self.database.connect().await?,
+                };
+                made?
+            }
+        };
+        let finished_to = known.finished.last().map_or(0, |block| block.last);
+        let mut after = finished_to;
+        loop {
+            let sql = AssertSqlSafe(format!(
+                "SELECT {} FROM log_{:06} WHERE pos > ? ORDER BY pos LIMIT {BLOCK_ENTRIES}",
+                rows::COLUMNS,
+                part.number
+            ));
+            let page = sqlx::query(sql)
+                .bind(after.cast_signed())
+                .fetch_all(&mut conn)
+                .await
+                .map_err(failed("failed to read the end of the log"))?;
+            for row in &page {
+                let entry = rows::decode(row, &known.symbols, &known.sources)?;
+                known.open.push(&entry);
+                after = entry.pos;
+            }
+            if page.is_empty() {
+                break;
+            }
+        }
+        part.entries = known.open.entries
+            + known
+                .finished
+                .iter()
+                .filter(|block| block.part == part.number)
+                .map(|block| block.entries)
+                .sum::<u64>();
+        known.open_part = part.number;
+        known.tail = LogTail {
+            last: after,
+            first: first_position(&mut conn).await?,
+            newest: known.open.newest.max(known.finished.last().and_then(|block| block.newest)),
+            epoch: self.epoch,
+        };
+        self.update(|current| *current = known);
+        Ok(Writer { conn, part })
+    }
+
+    /// Does everything of a commit but the commit. Returns what readers may see once it is made.
+    async fn write_group(&self, writer: &mut Writer, group: &LogGroup) -> Result<Step, StoreError> {
+        let mut step = Step::default();
+        let (symbols, sources, tail) = {
+            let known = self.known();
+            (known.symbols.clone(), known.sources.clone(), known.tail)
+        };
+        let conn = &mut writer.conn;
+        if let Some(progress) = &group.progress {
+            write_progress(conn, progress).await?;
+        }
+        let Some(first) = group.entries.first() else { return Ok(step) };
+        if first.pos <= tail.last {
+            return Err(StoreError::Permanent {
+                context: "failed to append to the log",
+                cause: format!("position {} is not after {}", first.pos, tail.last),
+            });
+        }
+        step.symbols = symbols.persist(conn, &self.symbol_table).await?;
+        step.sources = sources.persist(conn, &self.source_table).await?;
+        let symbols = step.symbols.as_ref().unwrap_or(&symbols);
+        let sources = step.sources.as_ref().unwrap_or(&sources);
+
+        let now = wall_clock();
+        if writer.part.is_full(&self.settings, now) {
+            let open = self.known().open.clone();
+            if open.entries != 0 {
+                step.finished.push(parts::write_block(conn, &open, writer.part.number, symbols).await?);
+            }
+            parts::finish(conn, &writer.part, now).await?;
+            writer.part = parts::create(conn, writer.part.number + 1, first.pos, now).await?;
+            step.next_block = Some(OpenBlock::default());
+        }
+        insert_entries(conn, &writer.part, &group.entries, symbols, sources).await?;
+        writer.part.entries += group.entries.len() as u64;
+
+        let open_entries = match &step.next_block {
+            Some(_) => 0,
+            None => self.known().open.entries,
+        };
+        if open_entries + group.entries.len() as u64 >= BLOCK_ENTRIES {
+            // The block is completed on a copy: what readers see changes only with the commit.
+            let mut full = step.next_block.take().unwrap_or_else(|| self.known().open.clone());
+            group.entries.iter().for_each(|entry| full.push(entry));
+            step.finished.push(parts::write_block(conn, &full, writer.part.number, symbols).await?);
+            step.next_block = Some(OpenBlock::default());
+            step.group_is_indexed = true;
+        }
+        step.part = writer.part.number;
+        Ok(step)
+    }
+
+    /// Lets readers see a committed group.
+    fn publish(&self, step: Step, entries: &[Entry]) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+        self.update(|known| {
+            if let Some(symbols) = step.symbols {
+                known.symbols = symbols;
+            }
+            if let Some(sources) = step.sources {
+                known.sources = sources;
+            }
+            let newest_finished = step.finished.iter().filter_map(|block| block.newest).max();
+            known.finished.extend(step.finished);
+            if let Some(block) = step.next_block {
+                known.open = block;
+            }
+            if !step.group_is_indexed {
+                entries.iter().for_each(|entry| known.open.push(entry));
+            }
+            known.open_part = step.part;
+            if known.tail.first == 0 {
+                known.tail.first = first.pos;
+            }
+            known.tail.last = last.pos;
+            known.tail.newest = known.tail.newest.max(newest_finished).max(known.open.newest);
+        });
+    }
+
+    /// Settles a transaction of the writer and puts it back, if its state is known.
+    pub(super) async fn settle<T>(
+        &self,
+        slot: &mut Option<Writer>,
+        writer: Writer,
+        part_before: &Part,
+        outcome: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (outcome, conn) = settle(writer.conn, outcome).await;
+        let part = if outcome.is_ok() { writer.part } else { part_before.clone() };
+        *slot = conn.map(|conn| Writer { conn, part });
+        outcome
+    }
+}
+
+/// What a commit changes for readers.
+#[derive(Default)]
+struct Step {
+    symbols: Option<Symbols>,
+    sources: Option<Sources>,
+    finished: Vec<BlockSummary>,
+    /// The block that takes the place of the open one.
+    next_block: Option<OpenBlock>,
+    /// True when the group is in a finished block already.
+    group_is_indexed: bool,
+    part: u32,
+}
+
+#[async_trait]
+impl TickLog for SqliteLog {
+    async fn append(&self, group: &LogGroup) -> Result<(), StoreError> {
+        let mut slot = self.writer.lock().await;
+        let mut writer = self.take_writer(&mut slot).await?;
+        let part_before = writer.part.clone();
+        let step = match begin(&mut writer.conn).await {
+            Ok(()) => self.write_group(&mut writer, group).await,
+            Err(error) => Err(error),
+        };
+        let step = self.settle(&mut slot, writer, &part_before, step).await?;
+        self.publish(step, &group.entries);
+        Ok(())
+    }
+
+    async fn tail(&self) -> Result<LogTail, StoreError> {
+        Ok(self.known().tail)
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        const READING: &str = "failed to read the log";
+        let mut found = Vec::new();
+        // One transaction sees the parts and their rows as of one moment, whatever retention drops meanwhile.
+        let mut transaction = self.database.readers().begin().await.map_err(failed(READING))?;
+        let parts: Vec<(u32, i64)> = sqlx::query_as("SELECT number, first_pos FROM parts ORDER BY number")
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed(READING))?;
+        for (at, (part, _)) in parts.iter().enumerate() {
+            let next_first = parts.get(at + 1).map(|(_, first)| first.cast_unsigned());
+            if next_first.is_some_and(|first| first <= after.saturating_add(1)) || found.len() >= limit {
+                continue;
+            }
+            let sql =
+                format!("SELECT {} FROM log_{part:06} WHERE pos > ? ORDER BY pos LIMIT ?", rows::COLUMNS);
+            let page = sqlx::query(AssertSqlSafe(sql))
+                .bind(i64::try_from(after).unwrap_or(i64::MAX))
+                .bind(i64::try_from(limit - found.len()).unwrap_or(i64::MAX))
+                .fetch_all(&mut *transaction)
+                .await
+                .map_err(failed(READING))?;
+            let known = self.known();
+            for row in &page {
+                found.push(rows::decode(row, &known.symbols, &known.sources)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn ticks(&self, query: &TickQuery) -> Result<Vec<Entry>, StoreError> {
+        ticks::find(self, query).await
+    }
+
+    async fn progress(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        sqlx::query_scalar("SELECT value FROM progress WHERE key = ?")
+            .bind(key)
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(failed("failed to read progress"))
+    }
+
+    async fn save_points(&self, set: &PointSet) -> Result<(), StoreError> {
+        let mut slot = self.writer.lock().await;
+        let mut writer = self.take_writer(&mut slot).await?;
+        let part = writer.part.clone();
+        let symbols = self.known().symbols.clone();
+        let saved = match begin(&mut writer.conn).await {
+            Ok(()) => points::save(&mut writer.conn, set, &symbols).await,
+            Err(error) => Err(error),
+        };
+        self.settle(&mut slot, writer, &part, saved).await
+    }
+
+    async fn load_points(&self) -> Result<Points, StoreError> {
+        let symbols = self.known().symbols.clone();
+        points::load(self.database.readers(), &symbols).await
+    }
+
+    async fn mark_poison(&self, pos: Position) -> Result<(), StoreError> {
+        let mut slot = self.writer.lock().await;
+        let mut writer = self.take_writer(&mut slot).await?;
+        let marked = sqlx::query("INSERT OR IGNORE INTO poison (pos) VALUES (?)")
+            .bind(pos.cast_signed())
+            .execute(&mut writer.conn)
+            .await;
+        *slot = Some(writer);
+        marked.map(|_| ()).map_err(failed("failed to mark a poisonous entry"))
+    }
+
+    async fn poison(&self) -> Result<Vec<Position>, StoreError> {
+        let positions: Vec<i64> = sqlx::query_scalar("SELECT pos FROM poison ORDER BY pos")
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(failed("failed to read the poisonous entries"))?;
+        Ok(positions.into_iter().map(i64::cast_unsigned).collect())
+    }
+
+    async fn retain(&self, now: Nanos, needed_from: Position) -> Result<u64, StoreError> {
+        parts::retain(self, now, needed_from).await
+    }
+}
+
+async fn load_blocks(conn: &mut SqliteConnection) -> Result<Vec<BlockSummary>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT first_pos, last_pos, part, entries, ts_min, ts_max, newest FROM blocks ORDER BY first_pos",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(failed("failed to read the blocks"))?;
+    let block = |row: &sqlx::sqlite::SqliteRow| {
+        let time = |at: usize| row.get_unchecked::<Option<i64>, _>(at).map(Nanos);
+        BlockSummary {
+            first: row.get_unchecked::<i64, _>(0).cast_unsigned(),
+            last: row.get_unchecked::<i64, _>(1).cast_unsigned(),
+            part: row.get_unchecked(2),
+            entries: row.get_unchecked::<i64, _>(3).cast_unsigned(),
+            span: time(4).zip(time(5)).map(|(min, max)| Span { min, max }),
+            newest: time(6),
+        }
+    };
+    Ok(rows.iter().map(block).collect())
+}
+
+/// Returns the lowest position of the log; 0 when it is empty.
+pub(super) async fn first_position(conn: &mut SqliteConnection) -> Result<Position, StoreError> {
+    const READING: &str = "failed to read the beginning of the log";
+    let parts: Vec<u32> = sqlx::query_scalar("SELECT number FROM parts ORDER BY number")
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(failed(READING))?;
+    for part in parts {
+        let sql = AssertSqlSafe(format!("SELECT min(pos) FROM log_{part:06}"));
+        let first: Option<i64> =
+            sqlx::query_scalar(sql).fetch_one(&mut *conn).await.map_err(failed(READING))?;
+        if let Some(first) = first {
+            return u64::try_from(first).map_err(|_| corrupt("a position"));
+        }
+    }
+    Ok(0)
+}
+
+async fn write_progress(conn: &mut SqliteConnection, progress: &Progress) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO progress (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+    )
+    .bind(progress.key.as_str())
+    .bind(progress.value.as_slice())
+    .execute(conn)
+    .await
+    .map(|_| ())
+    .map_err(failed("failed to write progress"))
+}
+
+/// Inserts the entries by statements of a few fixed sizes, powers of two, so that each is prepared once.
+async fn insert_entries(
+    conn: &mut SqliteConnection,
+    part: &Part,
+    entries: &[Entry],
+    symbols: &Symbols,
+    sources: &Sources,
+) -> Result<(), StoreError> {
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let statement = part.insert_for(rest.len());
+        let (chunk, behind) = rest.split_at(statement.num_rows);
+        let mut arguments = SqliteArguments::default();
+        arguments.reserve(chunk.len() * rows::NUM_COLUMNS, 0);
+        for entry in chunk {
+            rows::bind(entry, symbols, sources, &mut arguments)?;
+        }
+        sqlx::query_with(AssertSqlSafe(Arc::clone(&statement.sql)), arguments)
+            .execute(&mut *conn)
+            .await
+            .map_err(failed("failed to append to the log"))?;
+        rest = behind;
+    }
+    Ok(())
+}
+
+/// Ages of parts are counted on the wall clock: the entries of a replayed file are old by their own time.
+fn wall_clock() -> Nanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,69 @@
+//! The embedded stores: the log in `log.db`, the history in `history.db`, both SQLite files in the data directory.
+//!
+//! Both are in WAL mode and readable by any other program while this one runs: `tick_data`, `aggregated_data`,
+//! `technical_indicators` and `dead_letters` are the relations made for people. With [`Synchronous::Normal`] what was
+//! acknowledged survives the end of the process by whatever signal; a loss of power may take the last commits, never
+//! the consistency of the file. [`Synchronous::Full`] survives that too, at the price of one flush a commit.
+//!
+//! A failure is transient where another try can help (busy, disk full, I/O) and permanent otherwise (foreign or damaged
+//! file, a schema of another version). After a failure nothing of the group or batch is in the file.
+
+mod blocks;
+mod database;
+mod dead_letters;
+mod history;
+mod log;
+mod names;
+mod parts;
+mod points;
+mod rows;
+mod ticks;
+mod windows;
+
+pub use history::SqliteHistory;
+pub use log::SqliteLog;
+
+use crate::models::time::DAY;
+
+/// When a commit is safe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Against the end of the process.
+    #[default]
+    Normal,
+    /// Against the loss of power too.
+    Full,
+}
+
+/// Settings of both files. Ages in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqliteSettings {
+    /// When a commit is safe.
+    pub synchronous: Synchronous,
+    /// Parts of the log that were finished longer ago are dropped.
+    pub retention_ticks_age: i64,
+    /// While the log holds more bytes than this, its oldest part is dropped.
+    pub retention_ticks_bytes: u64,
+    /// Bars and indicators of windows older than this are dropped, dead letters too.
+    pub retention_bars_age: i64,
+    /// A part of the log takes about this many entries.
+    pub part_entries: u64,
+    /// A part of the log takes entries for at most this long.
+    pub part_age: i64,
+    /// Connections for readers, per file.
+    pub num_readers: u32,
+}
+
+impl Default for SqliteSettings {
+    fn default() -> Self {
+        SqliteSettings {
+            synchronous: Synchronous::Normal,
+            retention_ticks_age: 7 * DAY,
+            retention_ticks_bytes: 20_000_000_000,
+            retention_bars_age: 365 * DAY,
+            part_entries: 8_000_000,
+            part_age: DAY,
+            num_readers: 4,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The names behind the integers in a file: symbols and sources.
+//!
+//! A file numbers its names in the order in which it met them. Where the process met them in the same order, as after a
+//! restart, the numbers are the same on both sides; otherwise they are translated.
+
+use super::database::{corrupt, failed};
+use crate::models::entry::SourceId;
+use crate::models::num::Scale;
+use crate::models::source::SourceTable;
+use crate::models::symbol::{AssetClass, SymbolId, SymbolSpec, SymbolTable};
+use crate::stores::StoreError;
+use sqlx::{Row, SqliteConnection};
+
+/// Stands where a side does not know the name.
+const UNKNOWN: u32 = u32::MAX;
+
+/// A translation between the ids of the process and those of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct IdMap {
+    to_stored: Vec<u32>,
+    to_process: Vec<u32>,
+}
+
+impl IdMap {
+    fn add(&mut self, process: u32, stored: u32) {
+        let place = |ids: &mut Vec<u32>, at: u32, id: u32| {
+            let at = at as usize;
+            if ids.len() <= at {
+                ids.resize(at + 1, UNKNOWN);
+            }
+            ids[at] = id;
+        };
+        place(&mut self.to_stored, process, stored);
+        place(&mut self.to_process, stored, process);
+    }
+
+    fn stored(&self, process: u32) -> Option<u32> {
+        self.to_stored.get(process as usize).copied().filter(|id| *id != UNKNOWN)
+    }
+
+    fn process(&self, stored: u32) -> Option<u32> {
+        self.to_process.get(stored as usize).copied().filter(|id| *id != UNKNOWN)
+    }
+
+    fn num_stored(&self) -> usize {
+        self.to_process.len()
+    }
+}
+
+/// The symbols of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Symbols(IdMap);
+
+impl Symbols {
+    /// Reads the file's symbols and adds them to the process' table, in their stored order.
+    pub(super) async fn load(
+        conn: &mut SqliteConnection,
+        table: &SymbolTable,
+    ) -> Result<Symbols, StoreError> {
+        let rows =
+            sqlx::query("SELECT id, name, price_scale, size_scale, asset_class FROM symbols ORDER BY id")
+                .fetch_all(conn)
+                .await
+                .map_err(failed("failed to read the symbols"))?;
+        let mut symbols = Symbols::default();
+        for row in rows {
+            let scale =
+                |at| Scale::new(row.get_unchecked::<u8, _>(at)).ok_or_else(|| corrupt("a symbol's scale"));
+            let spec = SymbolSpec {
+                name: row.get_unchecked(1),
+                price_scale: scale(2)?,
+                size_scale: scale(3)?,
+                asset_class: asset_class(&row.get_unchecked::<String, _>(4)),
+            };
+            let process = table.intern(spec.clone());
+            let known = table.spec(process);
+            if (known.price_scale, known.size_scale) != (spec.price_scale, spec.size_scale) {
+                return Err(StoreError::Permanent {
+                    context: "failed to read the symbols",
+                    cause: format!("symbol `{}` is stored with other numbers of decimals", spec.name),
+                });
+            }
+            symbols.0.add(process.0, row.get_unchecked(0));
+        }
+        Ok(symbols)
+    }
+
+    /// Writes the symbols that the file does not know yet. Returns the translation that holds after the commit, or
+    /// `None` where nothing was missing.
+    pub(super) async fn persist(
+        &self,
+        conn: &mut SqliteConnection,
+        table: &SymbolTable,
+    ) -> Result<Option<Symbols>, StoreError> {
+        if table.len() == self.0.num_stored() {
+            return Ok(None);
+        }
+        let mut symbols = self.clone();
+        for (process, spec) in table.since(0) {
+            if self.0.stored(process.0).is_some() {
+                continue;
+            }
+            let stored = u32::try_from(symbols.0.num_stored()).expect("fewer than 2^32 symbols");
+            sqlx::query(
+                "INSERT INTO symbols (id, name, price_scale, size_scale, asset_class) VALUES (?, ?, ?, ?, ?)",
+            )
+            .bind(stored)
+            .bind(spec.name.as_str())
+            .bind(spec.price_scale.decimals())
+            .bind(spec.size_scale.decimals())
+            .bind(spec.asset_class.as_str())
+            .execute(&mut *conn)
+            .await
+            .map_err(failed("failed to write a symbol"))?;
+            symbols.0.add(process.0, stored);
+        }
+        Ok(Some(symbols))
+    }
+
+    /// Returns the file's number for a symbol of the process.
+    pub(super) fn stored(&self, symbol: SymbolId) -> Option<u32> {
+        self.0.stored(symbol.0)
+    }
+
+    /// Returns the symbol behind the file's number.
+    pub(super) fn process(&self, stored: u32) -> Result<SymbolId, StoreError> {
+        self.0.process(stored).map(SymbolId).ok_or_else(|| corrupt("a symbol's number"))
+    }
+}
+
+/// The sources of a file. [`SourceId::ANY`] is the same everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sources(IdMap);
+
+impl Sources {
+    /// Reads the file's sources and adds them to the process' table, in their stored order.
+    pub(super) async fn load(
+        conn: &mut SqliteConnection,
+        table: &SourceTable,
+    ) -> Result<Sources, StoreError> {
+        let rows = sqlx::query("SELECT id, name FROM sources ORDER BY id")
+            .fetch_all(conn)
+            .await
+            .map_err(failed("failed to read the sources"))?;
+        let mut sources = Sources::default();
+        for row in rows {
+            let process = table.intern(&row.get_unchecked::<String, _>(1));
+            sources.0.add(u32::from(process.0), row.get_unchecked(0));
+        }
+        Ok(sources)
+    }
+
+    /// As [`Symbols::persist`].
+    pub(super) async fn persist(
+        &self,
+        conn: &mut SqliteConnection,
+        table: &SourceTable,
+    ) -> Result<Option<Sources>, StoreError> {
+        if table.len() == self.0.num_stored() {
+            return Ok(None);
+        }
+        let mut sources = self.clone();
+        for (process, name) in (0_u32..).zip(table.all()) {
+            if self.0.stored(process).is_some() {
+                continue;
+            }
+            let stored = u32::try_from(sources.0.num_stored()).expect("fewer than 2^16 sources");
+            sqlx::query("INSERT INTO sources (id, name) VALUES (?, ?)")
+                .bind(stored)
+                .bind(name)
+                .execute(&mut *conn)
+                .await
+                .map_err(failed("failed to write a source"))?;
+            sources.0.add(process, stored);
+        }
+        Ok(Some(sources))
+    }
+
+    /// Returns the file's number for a source of the process.
+    pub(super) fn stored(&self, source: SourceId) -> Option<u16> {
+        if source == SourceId::ANY {
+            return Some(source.0);
+        }
+        self.0.stored(u32::from(source.0)).and_then(|id| u16::try_from(id).ok())
+    }
+
+    /// Returns the source behind the file's number.
+    pub(super) fn process(&self, stored: u16) -> Result<SourceId, StoreError> {
+        if stored == SourceId::ANY.0 {
+            return Ok(SourceId::ANY);
+        }
+        let process = self.0.process(u32::from(stored)).and_then(|id| u16::try_from(id).ok());
+        process.map(SourceId).ok_or_else(|| corrupt("a source's number"))
+    }
+}
+
+fn asset_class(text: &str) -> AssetClass {
+    [AssetClass::Equity, AssetClass::Pair, AssetClass::Future]
+        .into_iter()
+        .find(|class| class.as_str() == text)
+        .unwrap_or(AssetClass::Unknown)
+}

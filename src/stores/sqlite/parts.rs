@@ -1,0 +1,277 @@
+//! Parts of the log: made when the one before is full, dropped whole when they are too old or too much.
+
+use super::SqliteSettings;
+use super::blocks::{BlockSummary, OpenBlock};
+use super::database::{begin, failed};
+use super::log::{SqliteLog, first_position};
+use super::names::Symbols;
+use super::rows::{COLUMNS, NUM_COLUMNS, tick_data_sql};
+use crate::models::entry::Position;
+use crate::models::time::Nanos;
+use crate::stores::StoreError;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
+use std::sync::Arc;
+
+/// The largest INSERT takes 2^10 rows: beyond that the rows cost no less.
+const INSERT_POWERS: u32 = 11;
+
+/// Rows of `runs_NNNNNN` written by one statement.
+const RUNS_A_STATEMENT: usize = 64;
+
+/// The newest part, which takes the entries.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub number: u32,
+    pub created: Nanos,
+    pub entries: u64,
+    inserts: Arc<[Insert]>,
+}
+
+/// An INSERT of a fixed number of rows.
+pub(super) struct Insert {
+    pub num_rows: usize,
+    pub sql: Arc<str>,
+}
+
+impl Part {
+    fn new(number: u32, created: Nanos) -> Part {
+        let row = format!("({})", vec!["?"; NUM_COLUMNS].join(","));
+        let insert = |power: u32| {
+            let num_rows = 1 << power;
+            let values = vec![row.as_str(); num_rows].join(",");
+            let sql = format!("INSERT INTO log_{number:06} ({COLUMNS}) VALUES {values}").into();
+            Insert { num_rows, sql }
+        };
+        Part { number, created, entries: 0, inserts: (0..INSERT_POWERS).map(insert).collect() }
+    }
+
+    /// Returns the largest statement that takes no more than this many rows, which is at least one.
+    pub(super) fn insert_for(&self, num_rows: usize) -> &Insert {
+        let power = num_rows.ilog2().min(INSERT_POWERS - 1);
+        &self.inserts[power as usize]
+    }
+
+    /// True when the next group belongs into another part.
+    pub(super) const fn is_full(&self, settings: &SqliteSettings, now: Nanos) -> bool {
+        self.entries >= settings.part_entries
+            || self.entries > 0 && now.since(self.created) >= settings.part_age
+    }
+}
+
+/// Returns the newest part, its entries not counted.
+pub(super) async fn newest(conn: &mut SqliteConnection) -> Result<Option<Part>, StoreError> {
+    let row: Option<(u32, i64)> =
+        sqlx::query_as("SELECT number, created FROM parts ORDER BY number DESC LIMIT 1")
+            .fetch_optional(conn)
+            .await
+            .map_err(failed("failed to read the parts of the log"))?;
+    Ok(row.map(|(number, created)| Part::new(number, Nanos(created))))
+}
+
+/// Makes a part.
+pub(super) async fn create(
+    conn: &mut SqliteConnection,
+    number: u32,
+    first: Position,
+    now: Nanos,
+) -> Result<Part, StoreError> {
+    const CREATING: &str = "failed to begin a part of the log";
+    let tables = [
+        format!(
+            "CREATE TABLE log_{number:06} (pos INTEGER PRIMARY KEY, head INTEGER NOT NULL, ts INTEGER NOT NULL, \
+             received INTEGER, price INTEGER, size INTEGER, id, seq INTEGER, extra BLOB)"
+        ),
+        format!(
+            "CREATE TABLE runs_{number:06} (block INTEGER NOT NULL, symbol INTEGER NOT NULL, first_pos INTEGER NOT NULL, \
+             ts_min INTEGER NOT NULL, ts_max INTEGER NOT NULL, count INTEGER NOT NULL, offsets BLOB NOT NULL, \
+             PRIMARY KEY (block, symbol, first_pos)) WITHOUT ROWID"
+        ),
+    ];
+    for sql in tables {
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut *conn).await.map_err(failed(CREATING))?;
+    }
+    sqlx::query("INSERT INTO parts (number, first_pos, created) VALUES (?, ?, ?)")
+        .bind(number)
+        .bind(first.cast_signed())
+        .bind(now.0)
+        .execute(&mut *conn)
+        .await
+        .map_err(failed(CREATING))?;
+    refresh_view(conn).await?;
+    Ok(Part::new(number, now))
+}
+
+/// Notes that a part takes no more entries.
+pub(super) async fn finish(conn: &mut SqliteConnection, part: &Part, now: Nanos) -> Result<(), StoreError> {
+    sqlx::query("UPDATE parts SET finished = ? WHERE number = ?")
+        .bind(now.0)
+        .bind(part.number)
+        .execute(conn)
+        .await
+        .map(|_| ())
+        .map_err(failed("failed to finish a part of the log"))
+}
+
+/// Lets `tick_data` speak of the parts that there are.
+async fn refresh_view(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    const VIEWING: &str = "failed to make the view `tick_data`";
+    let parts: Vec<u32> = sqlx::query_scalar("SELECT number FROM parts ORDER BY number")
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(failed(VIEWING))?;
+    sqlx::query("DROP VIEW IF EXISTS tick_data").execute(&mut *conn).await.map_err(failed(VIEWING))?;
+    let sql = format!("CREATE VIEW tick_data AS {}", tick_data_sql(&parts));
+    sqlx::query(AssertSqlSafe(sql)).execute(&mut *conn).await.map_err(failed(VIEWING))?;
+    Ok(())
+}
+
+/// Writes a finished block: its line in `blocks` and the runs of its symbols.
+pub(super) async fn write_block(
+    conn: &mut SqliteConnection,
+    block: &OpenBlock,
+    part: u32,
+    symbols: &Symbols,
+) -> Result<BlockSummary, StoreError> {
+    const WRITING: &str = "failed to write a block of the log";
+    let mut runs = Vec::new();
+    for (symbol, run) in block.runs() {
+        let stored = symbols.stored(symbol).ok_or_else(|| StoreError::Permanent {
+            context: WRITING,
+            cause: format!("symbol {} has no name", symbol.0),
+        })?;
+        runs.push((stored, run));
+    }
+    // In the order of the key, so that the table only grows at its end.
+    runs.sort_unstable_by_key(|(symbol, run)| (*symbol, run.first));
+    let insert = |num_rows: usize| {
+        let values = vec!["(?,?,?,?,?,?,?)"; num_rows].join(",");
+        format!(
+            "INSERT INTO runs_{part:06} (block, symbol, first_pos, ts_min, ts_max, count, offsets) VALUES {values}"
+        )
+    };
+    let whole: Arc<str> = insert(RUNS_A_STATEMENT).into();
+    for chunk in runs.chunks(RUNS_A_STATEMENT) {
+        let mut arguments = SqliteArguments::default();
+        let mut add = || -> Result<(), sqlx::error::BoxDynError> {
+            for (symbol, run) in chunk {
+                arguments.add(block.first.cast_signed())?;
+                arguments.add(*symbol)?;
+                arguments.add(run.first.cast_signed())?;
+                arguments.add(run.span.min.0)?;
+                arguments.add(run.span.max.0)?;
+                arguments.add(run.count)?;
+                arguments.add(run.offsets.as_slice())?;
+            }
+            Ok(())
+        };
+        add().map_err(|error| StoreError::Permanent { context: WRITING, cause: error.to_string() })?;
+        let (sql, kept) = if chunk.len() == RUNS_A_STATEMENT {
+            (Arc::clone(&whole), true)
+        } else {
+            (insert(chunk.len()).into(), false)
+        };
+        sqlx::query_with(AssertSqlSafe(sql), arguments)
+            .persistent(kept)
+            .execute(&mut *conn)
+            .await
+            .map_err(failed(WRITING))?;
+    }
+    let summary = block.summary(part);
+    sqlx::query(
+        "INSERT INTO blocks (first_pos, last_pos, part, entries, ts_min, ts_max, newest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(summary.first.cast_signed())
+    .bind(summary.last.cast_signed())
+    .bind(part)
+    .bind(summary.entries.cast_signed())
+    .bind(summary.span.map(|span| span.min.0))
+    .bind(summary.span.map(|span| span.max.0))
+    .bind(summary.newest.map(|ts| ts.0))
+    .execute(&mut *conn)
+    .await
+    .map_err(failed(WRITING))?;
+    Ok(summary)
+}
+
+/// Drops the oldest parts as [`crate::stores::TickLog::retain`] promises, one transaction each, so that the log takes
+/// entries in between.
+pub(super) async fn retain(log: &SqliteLog, now: Nanos, needed_from: Position) -> Result<u64, StoreError> {
+    let mut num_dropped = 0;
+    loop {
+        let mut slot = log.writer.lock().await;
+        let mut writer = log.take_writer(&mut slot).await?;
+        let part = writer.part.clone();
+        let dropped = match begin(&mut writer.conn).await {
+            Ok(()) => drop_oldest(&mut writer.conn, log, now, needed_from).await,
+            Err(error) => Err(error),
+        };
+        let Some(dropped) = log.settle(&mut slot, writer, &part, dropped).await? else {
+            return Ok(num_dropped);
+        };
+        log.update(|known| {
+            known.finished.retain(|block| block.part != dropped.part);
+            known.tail.first = dropped.first_left;
+        });
+        num_dropped += dropped.entries;
+    }
+}
+
+struct Dropped {
+    part: u32,
+    entries: u64,
+    first_left: Position,
+}
+
+/// Drops the oldest part, if there is reason to and nobody needs it.
+async fn drop_oldest(
+    conn: &mut SqliteConnection,
+    log: &SqliteLog,
+    now: Nanos,
+    needed_from: Position,
+) -> Result<Option<Dropped>, StoreError> {
+    const DROPPING: &str = "failed to drop a part of the log";
+    let oldest: Vec<(u32, Option<i64>)> =
+        sqlx::query_as("SELECT number, finished FROM parts ORDER BY number LIMIT 2")
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(failed(DROPPING))?;
+    let [(part, Some(finished)), _] = oldest[..] else { return Ok(None) };
+    let (last, entries): (Option<i64>, Option<i64>) =
+        sqlx::query_as("SELECT max(last_pos), sum(entries) FROM blocks WHERE part = ?")
+            .bind(part)
+            .fetch_one(&mut *conn)
+            .await
+            .map_err(failed(DROPPING))?;
+    if last.unwrap_or(0).cast_unsigned() >= needed_from {
+        return Ok(None);
+    }
+    let too_old = now.since(Nanos(finished)) > log.settings.retention_ticks_age;
+    if !too_old && used_bytes(conn).await? <= log.settings.retention_ticks_bytes {
+        return Ok(None);
+    }
+    sqlx::query("DROP VIEW IF EXISTS tick_data").execute(&mut *conn).await.map_err(failed(DROPPING))?;
+    for table in ["log", "runs"] {
+        let sql = AssertSqlSafe(format!("DROP TABLE {table}_{part:06}"));
+        sqlx::query(sql).execute(&mut *conn).await.map_err(failed(DROPPING))?;
+    }
+    for sql in ["DELETE FROM blocks WHERE part = ?", "DELETE FROM parts WHERE number = ?"] {
+        sqlx::query(sql).bind(part).execute(&mut *conn).await.map_err(failed(DROPPING))?;
+    }
+    refresh_view(conn).await?;
+    let first_left = first_position(conn).await?;
+    Ok(Some(Dropped { part, entries: entries.unwrap_or(0).cast_unsigned(), first_left }))
+}
+
+/// Returns the bytes that hold something; the file itself does not shrink, what is free is used again.
+async fn used_bytes(conn: &mut SqliteConnection) -> Result<u64, StoreError> {
+    const MEASURING: &str = "failed to measure the log";
+    let mut pages = [0_i64; 3];
+    for (value, sql) in
+        pages.iter_mut().zip(["PRAGMA page_count", "PRAGMA freelist_count", "PRAGMA page_size"])
+    {
+        *value = sqlx::query_scalar(sql).fetch_one(&mut *conn).await.map_err(failed(MEASURING))?;
+    }
+    let [count, free, size] = pages.map(i64::cast_unsigned);
+    Ok(count.saturating_sub(free) * size)
+}

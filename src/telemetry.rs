@@ -1,0 +1,108 @@
+//! Log setup, and the throttle that keeps one repeated warning from drowning the others.
+//!
+//! Logs go to standard error, so that standard output belongs to results. `RUST_LOG` chooses what is shown.
+
+use crate::config::LogFormat;
+use crate::models::time::{MINUTE, Nanos};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Why logging was not set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `RUST_LOG` is not a filter.
+    #[error("`RUST_LOG` is not a log filter: {0}")]
+    Filter(#[from] tracing_subscriber::filter::FromEnvError),
+    /// Somebody has set up logging already.
+    #[error("failed to set up logging: {0}")]
+    Subscriber(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Sends the logs of the whole process to standard error; without `RUST_LOG`, from `info` up.
+///
+/// # Errors
+/// When `RUST_LOG` is not a filter, or logging is set up already.
+pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => builder.with_ansi(wants_colours()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    }
+    .map_err(TelemetryError::Subscriber)
+}
+
+/// True on a terminal whose owner has not asked for plain text, as <https://no-color.org> says.
+fn wants_colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Lets a repeated warning through so many times a minute, and counts what it holds back.
+///
+/// Keys are few and fixed, one for each place that warns; one is never forgotten.
+#[derive(Debug)]
+pub struct Throttle<K> {
+    per_minute: u64,
+    keys: Mutex<HashMap<K, Minute>>,
+}
+
+/// What happened under one key since a minute began.
+#[derive(Clone, Copy, Debug)]
+struct Minute {
+    start: Nanos,
+    let_through: u64,
+    held_back: u64,
+}
+
+impl<K: Eq + Hash> Throttle<K> {
+    /// Makes a throttle that lets each key through this many times a minute.
+    #[must_use]
+    pub fn new(per_minute: u64) -> Throttle<K> {
+        Throttle { per_minute, keys: Mutex::default() }
+    }
+
+    /// Asks whether a warning may be logged now. If so, returns how many under this key were held back since the
+    /// last one that was let through.
+    pub fn admit(&self, key: K, now: Nanos) -> Option<u64> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = keys.entry(key).or_insert(Minute { start: now, let_through: 0, held_back: 0 });
+        // A clock that was set back begins a new minute too: nothing is silenced for as long as it was ahead.
+        if !(0..MINUTE).contains(&now.since(minute.start)) {
+            *minute = Minute { start: now, let_through: 0, ..*minute };
+        }
+        if minute.let_through == self.per_minute {
+            minute.held_back += 1;
+            return None;
+        }
+        minute.let_through += 1;
+        Some(std::mem::take(&mut minute.held_back))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_let_through_so_often_a_minute_and_the_rest_is_counted() {
+        let throttle = Throttle::new(2);
+        let start = Nanos(1_000);
+        let asked: Vec<_> = (0..5).map(|i| throttle.admit("a", start.plus(i))).collect();
+        assert_eq!(asked, [Some(0), Some(0), None, None, None]);
+        assert_eq!(throttle.admit("b", start), Some(0), "keys do not share");
+        assert_eq!(throttle.admit("a", start.plus(MINUTE)), Some(3), "reported once");
+        assert_eq!(throttle.admit("a", start.plus(MINUTE)), Some(0));
+        assert_eq!(throttle.admit("a", start.plus(2 * MINUTE - 1)), None);
+    }
+
+    #[test]
+    fn a_clock_set_back_silences_nothing() {
+        let throttle = Throttle::new(1);
+        assert_eq!(throttle.admit((), Nanos(10 * MINUTE)), Some(0));
+        assert_eq!(throttle.admit((), Nanos(5 * MINUTE)), Some(0));
+    }
+}

@@ -1,0 +1,143 @@
+//! What a client is told when it does not get what it asked for: `application/problem+json` with a stable code.
+//!
+//! A client sees a code and a safe sentence; what went wrong inside goes to the log.
+
+use crate::models::symbol::SymbolError;
+use crate::models::wire;
+use crate::stores::StoreError;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Everything that can go wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The symbol is unknown.
+    #[error("symbol `{0}` is unknown")]
+    UnknownSymbol(String),
+    /// Nothing is in the range.
+    #[error("{0}")]
+    NoData(String),
+    /// A parameter cannot be used.
+    #[error("{detail}")]
+    BadParameter {
+        /// The parameter's name.
+        param: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The alias fits several symbols.
+    #[error("{0}")]
+    AmbiguousSymbol(String),
+    /// The body is no JSON, or not what the endpoint takes.
+    #[error("the body cannot be read as JSON: {0}")]
+    BadJson(String),
+    /// No such endpoint.
+    #[error("nothing is served at `{0}`")]
+    NotFound(String),
+    /// The endpoint exists for other methods.
+    #[error("`{0}` is not allowed here")]
+    MethodNotAllowed(String),
+    /// A store did not answer.
+    #[error("the store cannot answer now")]
+    Store(#[from] StoreError),
+}
+
+/// A problem as RFC 9457 has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem: `urn:tickwire:problem:` and the code.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:tickwire:problem:unknown_symbol")]
+    pub kind: String,
+    /// The status in words.
+    #[schema(example = "Not Found")]
+    pub title: &'static str,
+    /// The status.
+    #[schema(example = 404)]
+    pub status: u16,
+    /// What is wrong with this request, for people.
+    #[schema(example = "symbol `NOPE` is unknown")]
+    pub detail: String,
+    /// What is wrong, for programs.
+    #[schema(example = "unknown_symbol")]
+    pub code: &'static str,
+    /// The parameter at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub param: Option<&'static str>,
+}
+
+impl ApiError {
+    /// Makes the error of a parameter that cannot be used.
+    pub fn parameter(param: &'static str, detail: impl Into<String>) -> ApiError {
+        ApiError::BadParameter { param, detail: detail.into() }
+    }
+
+    /// Returns the code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            ApiError::UnknownSymbol(_) => "unknown_symbol",
+            ApiError::NoData(_) => "no_data",
+            ApiError::BadParameter { .. } => "bad_parameter",
+            ApiError::AmbiguousSymbol(_) => "ambiguous_symbol",
+            ApiError::BadJson(_) => "bad_json",
+            ApiError::NotFound(_) => "not_found",
+            ApiError::MethodNotAllowed(_) => "method_not_allowed",
+            ApiError::Store(StoreError::Transient { .. }) => "unavailable",
+            ApiError::Store(StoreError::Permanent { .. }) => "internal",
+        }
+    }
+}
+
+impl From<SymbolError> for ApiError {
+    fn from(error: SymbolError) -> ApiError {
+        match error {
+            SymbolError::Unknown(name) => ApiError::UnknownSymbol(name),
+            SymbolError::Ambiguous(..) => ApiError::AmbiguousSymbol(error.to_string()),
+            SymbolError::Malformed(_) => ApiError::parameter("symbol", error.to_string()),
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            ApiError::UnknownSymbol(_) | ApiError::NoData(_) | ApiError::NotFound(_) => StatusCode::NOT_FOUND,
+            ApiError::BadParameter { .. } | ApiError::AmbiguousSymbol(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::BadJson(_) => StatusCode::BAD_REQUEST,
+            ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::Store(StoreError::Transient { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Store(StoreError::Permanent { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let ApiError::Store(error) = self {
+            tracing::error!(%error, "a store did not answer a request");
+        }
+        let status = self.status_code();
+        let problem = Problem {
+            kind: format!("urn:tickwire:problem:{}", self.code()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.to_string(),
+            code: self.code(),
+            param: match self {
+                ApiError::BadParameter { param, .. } => Some(param),
+                ApiError::AmbiguousSymbol(_) => Some("symbol"),
+                _ => None,
+            },
+        };
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
+        if matches!(self, ApiError::MethodNotAllowed(_)) {
+            response.insert_header((header::ALLOW, "GET, HEAD, OPTIONS"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        response.body(wire::to_json(&problem))
+    }
+}

@@ -1,0 +1,89 @@
+//! `latest`: the newest trade of a symbol, from its published view. No store is asked, nothing is waited for.
+
+use super::error::ApiError;
+use super::feed;
+use super::openapi::Failures;
+use super::params::Params;
+use super::reply::{Format, Reply};
+use super::state::AppState;
+use crate::models::symbol::SymbolSpec;
+use crate::models::time::Nanos;
+use crate::models::view::SymbolView;
+use crate::models::wire::LatestObject;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use std::sync::Arc;
+
+fn object<'a>(
+    state: &AppState,
+    view: &SymbolView,
+    spec: &'a SymbolSpec,
+    now: Nanos,
+) -> Option<LatestObject<'a>> {
+    let last = view.last.as_ref()?;
+    let clock = state.clocks.get(view.source).max(view.watermark.plus(state.core.lateness));
+    let feed = feed::state(now, last.ts, clock);
+    Some(LatestObject::new(spec, last, view.reference, now.since(last.ts).max(0) / 1_000_000, feed))
+}
+
+/// Newest trade of one symbol.
+///
+/// `feed` tells a quiet market from a dead feed: `live` traded within 10 s; `quiet` did not, but its source's clock
+/// runs on; `stale` the source's clock is more than 30 s old; `dead` more than 5 minutes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/latest/{symbol}",
+    tag = "market data",
+    params(("symbol" = String, Path, description = "Symbol or an alias of it", example = "BTC-USD")),
+    responses((status = 200, description = "The newest trade", body = LatestObject), Failures),
+)]
+pub async fn latest(
+    request: HttpRequest,
+    state: Data<AppState>,
+    symbol: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, spec) = state.resolve(&symbol)?;
+    let view = state.views.get(id);
+    let object = view.as_ref().and_then(|view| object(&state, view, &spec, state.now()));
+    let object = object.ok_or_else(|| ApiError::NoData(format!("`{}` has not traded yet", spec.name)))?;
+    Ok(Reply::json(&object).send_volatile(&request))
+}
+
+/// Newest trades of several symbols.
+///
+/// Symbols that have not traded yet are left out.
+#[utoipa::path(
+    get,
+    path = "/api/v1/latest",
+    tag = "market data",
+    params(
+        ("symbols" = String, Query, description = "Symbols with commas between, or `*` for all", example = "*"),
+        ("empty" = Option<String>, Query, description = "`ok`: a list without rows is an answer"),
+        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+    ),
+    responses((status = 200, description = "The newest trades", body = Vec<LatestObject>), Failures),
+)]
+pub async fn latest_list(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let params = Params::of(&request);
+    let format = Format::of(&request, &params)?;
+    let empty_is_ok = params.empty_is_ok()?;
+    let wanted = params.get("symbols").map(str::trim).filter(|text| !text.is_empty());
+    let wanted = wanted.ok_or_else(|| {
+        ApiError::parameter("symbols", "`symbols` is needed: names with commas between, or `*`")
+    })?;
+    let ids = if wanted == "*" {
+        state.symbols_by_name()
+    } else {
+        let names = wanted.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(|name| state.resolve(name)).collect::<Result<_, _>>()?
+    };
+    let now = state.now();
+    let views: Vec<(Arc<SymbolView>, Arc<SymbolSpec>)> =
+        ids.into_iter().filter_map(|(id, spec)| Some((state.views.get(id)?, spec))).collect();
+    let rows: Vec<LatestObject<'_>> =
+        views.iter().filter_map(|(view, spec)| object(&state, view, spec, now)).collect();
+    if rows.is_empty() && !empty_is_ok {
+        return Err(ApiError::NoData("none of the symbols has traded yet".to_owned()));
+    }
+    Ok(Reply::list(&rows, format).send_volatile(&request))
+}

@@ -1,0 +1,247 @@
+//! How an answer leaves: JSON or CSV, validated by `ETag`, compressed where it pays.
+
+use super::error::ApiError;
+use super::params::Params;
+use crate::models::wire;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use std::io::Write;
+
+/// Bodies below this go out as they are: their head is most of the packet anyway.
+const COMPRESS_MIN: usize = 1_024;
+
+/// The forms in which lists leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `application/json`.
+    Json,
+    /// `text/csv` with a header line.
+    Csv,
+}
+
+impl Format {
+    /// Reads `format`, else `Accept`.
+    pub fn of(request: &HttpRequest, params: &Params) -> Result<Format, ApiError> {
+        match params.get("format") {
+            Some("json") => Ok(Format::Json),
+            Some("csv") => Ok(Format::Csv),
+            Some(text) => {
+                let detail = format!("`format` is `{text}`; it is `json` or `csv`");
+                Err(ApiError::parameter("format", detail))
+            }
+            None => {
+                let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+                let wants_csv = accept.is_some_and(|accept| accept.contains("text/csv"));
+                Ok(if wants_csv { Format::Csv } else { Format::Json })
+            }
+        }
+    }
+}
+
+/// An answer on its way out.
+pub struct Reply {
+    content_type: &'static str,
+    body: Bytes,
+    tag: Option<u64>,
+    link: Option<String>,
+}
+
+impl Reply {
+    /// Makes an answer from finished JSON.
+    #[must_use]
+    pub fn json_bytes(body: Bytes) -> Reply {
+        Reply { content_type: "application/json", body, tag: None, link: None }
+    }
+
+    /// Makes an answer from one object.
+    #[must_use]
+    pub fn json<T: Serialize>(value: &T) -> Reply {
+        Reply::json_bytes(wire::to_json(value).into())
+    }
+
+    /// Makes an answer from rows. A list without rows has its CSV header all the same.
+    #[must_use]
+    pub fn list<T: Serialize + Default>(rows: &[T], format: Format) -> Reply {
+        match format {
+            Format::Json => Reply::json(&rows),
+            Format::Csv => Reply {
+                content_type: "text/csv; charset=utf-8",
+                body: to_csv(rows).into(),
+                tag: None,
+                link: None,
+            },
+        }
+    }
+
+    /// Points to the next page, if there is one.
+    #[must_use]
+    pub fn with_next(self, request: &HttpRequest, cursor: Option<String>) -> Reply {
+        let link = cursor.map(|cursor| next_page(request, &cursor));
+        Reply { link, ..self }
+    }
+
+    /// Gives a hash of the body that is known already.
+    #[must_use]
+    pub fn with_tag(self, tag: u64) -> Reply {
+        Reply { tag: Some(tag), ..self }
+    }
+
+    /// Sends what has no validator because it is another one each time.
+    #[must_use]
+    pub fn send_volatile(self, request: &HttpRequest) -> HttpResponse {
+        self.finish(request, None)
+    }
+
+    /// Sends it with its `ETag`, or 304 to a client that has it.
+    #[must_use]
+    pub fn send(self, request: &HttpRequest) -> HttpResponse {
+        let tag = self.tag.unwrap_or_else(|| hash(&self.body));
+        let etag = format!("W/\"{tag:016x}\"");
+        if is_known(request.headers(), &etag) {
+            let mut response = HttpResponse::NotModified();
+            response.insert_header((header::ETAG, etag)).insert_header((header::CACHE_CONTROL, "no-cache"));
+            response.insert_header((header::VARY, "Accept, Accept-Encoding"));
+            return response.finish();
+        }
+        self.finish(request, Some(etag))
+    }
+
+    fn finish(self, request: &HttpRequest, etag: Option<String>) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        response.content_type(self.content_type);
+        match etag {
+            Some(etag) => {
+                response
+                    .insert_header((header::ETAG, etag))
+                    .insert_header((header::CACHE_CONTROL, "no-cache"));
+                response.insert_header((header::VARY, "Accept, Accept-Encoding"));
+            }
+            None => _ = response.insert_header((header::CACHE_CONTROL, "no-store")),
+        }
+        if let Some(link) = self.link {
+            response.insert_header((header::LINK, link));
+        }
+        if self.body.len() >= COMPRESS_MIN && takes_gzip(request.headers()) {
+            response.insert_header((header::CONTENT_ENCODING, "gzip"));
+            return response.body(compress(&self.body));
+        }
+        response.body(self.body)
+    }
+}
+
+/// Returns the hash that validators are made of.
+#[must_use]
+pub fn hash(body: &[u8]) -> u64 {
+    let hash = blake3::hash(body);
+    u64::from_le_bytes(std::array::from_fn(|at| hash.as_bytes()[at]))
+}
+
+/// Writes rows as CSV, the header from the names of the fields.
+fn to_csv<T: Serialize + Default>(rows: &[T]) -> Vec<u8> {
+    let write = |rows: &[T]| {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in rows {
+            writer.serialize(row).expect("rows are flat");
+        }
+        writer.into_inner().expect("memory takes every byte")
+    };
+    if !rows.is_empty() {
+        return write(rows);
+    }
+    let mut header = write(&[T::default()]);
+    let end = header.iter().position(|&byte| byte == b'\n').map_or(header.len(), |at| at + 1);
+    header.truncate(end);
+    header
+}
+
+/// Builds the `Link` to the next page: the same query with another cursor.
+fn next_page(request: &HttpRequest, cursor: &str) -> String {
+    let kept =
+        request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let mut target = format!("{}?", request.uri().path());
+    for pair in kept {
+        target.push_str(pair);
+        target.push('&');
+    }
+    format!("<{target}cursor={cursor}>; rel=\"next\"")
+}
+
+/// True when the client says that it has this version.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let wanted = weak(etag);
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| tag.trim() == "*" || weak(tag) == wanted)
+}
+
+/// True when the client takes gzip.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            let is_refused = |part: &str| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
+            parts.next() == Some("gzip") && !parts.any(is_refused)
+        })
+}
+
+fn compress(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).expect("memory takes every byte");
+    encoder.finish().expect("memory takes every byte")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn gzip_is_used_only_where_it_is_taken() {
+        for (value, takes) in
+            [("gzip, br", true), ("br;q=1, gzip;q=0.5", true), ("gzip;q=0", false), ("br", false)]
+        {
+            let request =
+                TestRequest::default().insert_header((header::ACCEPT_ENCODING, value)).to_http_request();
+            assert_eq!(takes_gzip(request.headers()), takes, "{value}");
+        }
+    }
+
+    #[test]
+    fn validators_compare_weakly() {
+        for (value, known) in
+            [("W/\"a\"", true), ("\"a\"", true), ("\"b\", W/\"a\"", true), ("*", true), ("\"b\"", false)]
+        {
+            let request =
+                TestRequest::default().insert_header((header::IF_NONE_MATCH, value)).to_http_request();
+            assert_eq!(is_known(request.headers(), "W/\"a\""), known, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_next_page_keeps_the_query() {
+        let request = TestRequest::with_uri("/api/v1/ticks/A%2FB?limit=5&cursor=old&x=1").to_http_request();
+        let link = next_page(&request, "new");
+        assert_eq!(link, "</api/v1/ticks/A%2FB?limit=5&x=1&cursor=new>; rel=\"next\"");
+    }
+
+    #[test]
+    fn a_list_without_rows_has_its_header() {
+        #[derive(Serialize, Default)]
+        struct Row {
+            a: u8,
+            b: Option<f64>,
+        }
+        assert_eq!(to_csv::<Row>(&[]), b"a,b\n");
+        assert_eq!(to_csv(&[Row { a: 1, b: Some(0.5) }, Row::default()]), b"a,b\n1,0.5\n0,\n");
+    }
+}

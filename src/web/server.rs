@@ -1,0 +1,118 @@
+//! The HTTP servers: bound by the caller, run on threads of their own, stopped by a handle.
+//!
+//! Promises: requests are served by worker threads that run nothing else, so that readers never hold up the data path;
+//! a stop lets running requests end, within [`STOP_TIMEOUT_SECS`]. On failure to start, the error comes back to the caller.
+
+use super::state::AppState;
+use actix_cors::Cors;
+use actix_web::dev::ServerHandle as ActixHandle;
+use actix_web::http::header;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use futures_util::future::join_all;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long a stop waits for running requests: with it, the process still ends within its 5 s.
+const STOP_TIMEOUT_SECS: u64 = 1;
+
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// One port: where it listens, what it serves, and on how many threads.
+pub struct Endpoint {
+    /// The bound listener.
+    pub listener: TcpListener,
+    /// Mounts what it serves: [`super::routes::rest`], [`super::routes::metrics`], …
+    pub routes: fn(&mut ServiceConfig),
+    /// Worker threads.
+    pub workers: usize,
+}
+
+/// The running servers.
+pub struct Server {
+    handles: Vec<ActixHandle>,
+    thread: JoinHandle<io::Result<()>>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Server {
+    /// Starts one server a port, all with the same state.
+    ///
+    /// # Errors
+    /// What the system says when a listener or a thread cannot be used.
+    pub fn start(endpoints: Vec<Endpoint>, state: Arc<AppState>) -> io::Result<Server> {
+        let addresses =
+            endpoints.iter().map(|endpoint| endpoint.listener.local_addr()).collect::<io::Result<_>>()?;
+        let (started, start) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("web".to_owned()).spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let servers: io::Result<Vec<_>> =
+                    endpoints.into_iter().map(|endpoint| server(endpoint, &state)).collect();
+                let servers = match servers {
+                    Ok(servers) => servers,
+                    Err(error) => {
+                        // Only a caller that panicked does not listen any more.
+                        started.send(Err(error)).ok();
+                        return Ok(());
+                    }
+                };
+                started.send(Ok(servers.iter().map(actix_web::dev::Server::handle).collect())).ok();
+                join_all(servers).await.into_iter().collect()
+            })
+        })?;
+        let handles: io::Result<Vec<ActixHandle>> =
+            start.recv().unwrap_or_else(|_| Err(io::Error::other("the web thread ended at its start")));
+        Ok(Server { handles: handles?, thread, addresses })
+    }
+
+    /// Returns where the ports listen, in the order in which they were given.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// True while the servers run.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    /// Stops all servers: no new connections, running requests end. Blocks until they have, so it is called off any
+    /// arbiter.
+    ///
+    /// # Errors
+    /// What a server ended with.
+    pub fn stop(self) -> io::Result<()> {
+        for handle in &self.handles {
+            // The command is on its way when `stop` returns; its future would only wait for what the join waits for.
+            drop(handle.stop(true));
+        }
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the web thread panicked")))
+    }
+}
+
+fn server(endpoint: Endpoint, state: &Arc<AppState>) -> io::Result<actix_web::dev::Server> {
+    let state = Data::from(Arc::clone(state));
+    let routes = endpoint.routes;
+    let server = HttpServer::new(move || {
+        let cors = Cors::default()
+            .allow_any_origin()
+            .send_wildcard()
+            .allow_any_method()
+            .allow_any_header()
+            .expose_headers([header::LINK, header::ETAG])
+            .max_age(3_600);
+        App::new().app_data(state.clone()).wrap(cors).configure(routes)
+    })
+    .workers(endpoint.workers)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(STOP_TIMEOUT_SECS)
+    .disable_signals()
+    .listen(endpoint.listener)?;
+    Ok(server.run())
+}

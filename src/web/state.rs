@@ -1,0 +1,74 @@
+//! What every request can reach.
+
+use super::error::ApiError;
+use super::recent::RecentBars;
+use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
+use crate::metrics::Metrics;
+use crate::models::settings::CoreSettings;
+use crate::models::source::SourceTable;
+use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
+use crate::models::time::{Nanos, Width};
+use crate::models::view::{SymbolView, WindowView};
+use crate::stores::{History, TickLog};
+use std::sync::Arc;
+
+/// Tells the time; tests turn it by hand.
+pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
+
+/// The handles that the endpoints work with.
+pub struct AppState {
+    /// All symbols.
+    pub symbols: Arc<SymbolTable>,
+    /// All sources.
+    pub sources: Arc<SourceTable>,
+    /// The newest picture of each symbol.
+    pub views: Arc<ViewBoard>,
+    /// The clocks of the sources.
+    pub clocks: Arc<SourceClocks>,
+    /// The log, read for ticks.
+    pub log: Arc<dyn TickLog>,
+    /// The history, read for bars, indicators and dead letters.
+    pub history: Arc<dyn History>,
+    /// How the components are.
+    pub health: Arc<HealthBoard>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The newest bars, encoded.
+    pub recent: RecentBars,
+    /// The time.
+    pub clock: Clock,
+    /// The settings of the core: which windows there are.
+    pub core: Arc<CoreSettings>,
+    /// Version of the service.
+    pub version: &'static str,
+    /// When the process started.
+    pub started: Nanos,
+}
+
+impl AppState {
+    /// Returns the time now.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        (self.clock)()
+    }
+
+    /// Finds the symbol that a user means.
+    pub fn resolve(&self, text: &str) -> Result<(SymbolId, Arc<SymbolSpec>), ApiError> {
+        let id = self.symbols.resolve(text)?;
+        Ok((id, self.symbols.spec(id)))
+    }
+
+    /// Returns all symbols by name.
+    #[must_use]
+    pub fn symbols_by_name(&self) -> Vec<(SymbolId, Arc<SymbolSpec>)> {
+        let mut all = self.symbols.since(0);
+        all.sort_unstable_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        all
+    }
+}
+
+/// Returns what a window of the symbol looks like.
+#[must_use]
+pub fn window_of(view: &SymbolView, width: Width) -> Option<&WindowView> {
+    view.windows.iter().find(|window| window.width == width)
+}

@@ -1,0 +1,76 @@
+//! `symbols`: which symbols there are.
+
+use super::error::ApiError;
+use super::openapi::Failures;
+use super::params::Params;
+use super::reply::{Format, Reply};
+use super::state::AppState;
+use crate::models::wire::Time;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// What is known about one symbol.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct SymbolDetails {
+    /// The symbol in its one spelling.
+    #[schema(example = "BTC-USD")]
+    pub symbol: String,
+    /// Name of its source; none before its first entry.
+    #[schema(example = "simulated")]
+    pub provider: Option<String>,
+    /// `equity`, `pair`, `future` or `unknown`.
+    #[schema(example = "pair")]
+    pub asset_class: &'static str,
+    /// Event time of its newest trade.
+    #[schema(value_type = Option<String>, format = DateTime, example = "2023-09-05T17:00:00.123Z")]
+    pub last_tick: Option<Time>,
+}
+
+/// All symbols.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SymbolList {
+    /// Their names, sorted.
+    pub symbols: Vec<String>,
+    /// How many.
+    #[schema(example = 1)]
+    pub count: usize,
+    /// What is known about each, by name.
+    pub details: BTreeMap<String, SymbolDetails>,
+}
+
+/// All symbols.
+#[utoipa::path(
+    get,
+    path = "/api/v1/symbols",
+    tag = "market data",
+    params(("format" = Option<String>, Query, description = "`json`, or `csv` for the details")),
+    responses((status = 200, description = "All symbols", body = SymbolList), Failures),
+)]
+pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let format = Format::of(&request, &Params::of(&request))?;
+    let details: Vec<SymbolDetails> = state
+        .symbols_by_name()
+        .into_iter()
+        .map(|(id, spec)| {
+            let view = state.views.get(id);
+            SymbolDetails {
+                symbol: spec.name.clone(),
+                provider: view.as_ref().map(|view| state.sources.name(view.source)),
+                asset_class: spec.asset_class.as_str(),
+                last_tick: view.and_then(|view| view.last).map(|last| Time(last.ts)),
+            }
+        })
+        .collect();
+    if format == Format::Csv {
+        return Ok(Reply::list(&details, format).send(&request));
+    }
+    let list = SymbolList {
+        symbols: details.iter().map(|details| details.symbol.clone()).collect(),
+        count: details.len(),
+        details: details.into_iter().map(|details| (details.symbol.clone(), details)).collect(),
+    };
+    Ok(Reply::json(&list).send(&request))
+}

@@ -1,0 +1,216 @@
+//! The process' own metrics: as JSON under `/api/v1/metrics`, as Prometheus text on their own port.
+
+use super::error::ApiError;
+use super::openapi::Failures;
+use super::params::Params;
+use super::reply::{Format, Reply};
+use super::state::AppState;
+use crate::metrics::fates;
+use crate::metrics::history::{MetricsHistory, Point};
+use crate::models::ledger::Ledger;
+use crate::models::time::{HOUR, Nanos};
+use crate::models::wire::Time;
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Stands for all symbols together.
+const ALL: &str = "*";
+
+/// One value of one metric.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct MetricObject {
+    /// End of the stretch it speaks of.
+    #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00Z")]
+    pub time: Time,
+    /// Which symbol; `*` is all together.
+    #[schema(example = "*")]
+    pub symbol: String,
+    /// Which value.
+    #[schema(example = "received_to_bar_p99_ms")]
+    pub field: String,
+    /// The value.
+    #[schema(example = 0.42)]
+    pub value: f64,
+}
+
+/// Values of metrics.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MetricList {
+    /// The values, oldest first.
+    pub metrics: Vec<MetricObject>,
+}
+
+/// One value of one topic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct TopicMetricObject {
+    /// When.
+    #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00Z")]
+    pub time: Time,
+    /// Which topic.
+    #[schema(example = "tick_data")]
+    pub topic: String,
+    /// Which value.
+    #[schema(example = "lag")]
+    pub field: String,
+    /// The value.
+    #[schema(example = 0)]
+    pub value: f64,
+}
+
+/// Values of topics.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TopicMetricList {
+    /// The values, oldest first.
+    pub metrics: Vec<TopicMetricObject>,
+}
+
+fn answer(request: &HttpRequest, format: Format, metrics: Vec<MetricObject>) -> HttpResponse {
+    match format {
+        Format::Csv => Reply::list(&metrics, format).send(request),
+        Format::Json => Reply::json(&MetricList { metrics }).send(request),
+    }
+}
+
+/// Reads `time_range`, by default the last hour, and turns the points since then into rows.
+fn rows(
+    params: &Params,
+    state: &AppState,
+    read: impl FnOnce(&MetricsHistory, Nanos) -> Vec<Point>,
+) -> Result<Vec<MetricObject>, ApiError> {
+    let now = state.now();
+    let start = params.time("time_range", now)?.unwrap_or(now.plus(-HOUR));
+    let points = state.metrics.with_history(|history| read(history, start));
+    let row = |point: Point| MetricObject {
+        time: Time(point.time),
+        symbol: ALL.to_owned(),
+        field: point.field.to_owned(),
+        value: point.value,
+    };
+    Ok(points.into_iter().map(row).collect())
+}
+
+/// How long ticks take: median and 99th percentile in milliseconds, by stretch of their way.
+#[utoipa::path(
+    get,
+    path = "/api/v1/metrics/latency",
+    tag = "system",
+    params(
+        ("time_range" = Option<String>, Query, description = "Since when; `-1h`", example = "-1h"),
+        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+    ),
+    responses((status = 200, description = "Latencies, at most 300 points a field", body = MetricList), Failures),
+)]
+pub async fn latency(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let params = Params::of(&request);
+    let format = Format::of(&request, &params)?;
+    Ok(answer(&request, format, rows(&params, &state, MetricsHistory::latency)?))
+}
+
+/// Ticks and bars a second: the course of the whole, and each symbol's last second.
+#[utoipa::path(
+    get,
+    path = "/api/v1/metrics/throughput",
+    tag = "system",
+    params(
+        ("time_range" = Option<String>, Query, description = "Since when; `-1h`", example = "-1h"),
+        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+    ),
+    responses((status = 200, description = "Rates, at most 300 points a field", body = MetricList), Failures),
+)]
+pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let params = Params::of(&request);
+    let format = Format::of(&request, &params)?;
+    let mut metrics = rows(&params, &state, MetricsHistory::throughput)?;
+    if let Some(newest) = state.metrics.with_history(MetricsHistory::newest) {
+        metrics.extend(state.metrics.symbol_rates().into_iter().map(|(symbol, value)| MetricObject {
+            time: Time(newest),
+            symbol,
+            field: "messages_per_second".to_owned(),
+            value,
+        }));
+    }
+    Ok(answer(&request, format, metrics))
+}
+
+/// Lag and rate of topics. Empty in the embedded mode, which has none.
+#[utoipa::path(
+    get,
+    path = "/api/v1/metrics/kafka",
+    tag = "system",
+    params(
+        ("time_range" = Option<String>, Query, description = "Since when; `-1h`", example = "-1h"),
+        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+    ),
+    responses((status = 200, description = "Values by topic", body = TopicMetricList), Failures),
+)]
+pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let params = Params::of(&request);
+    params.time("time_range", state.now())?;
+    let metrics: Vec<TopicMetricObject> = Vec::new();
+    Ok(match Format::of(&request, &params)? {
+        Format::Csv => Reply::list(&metrics, Format::Csv).send(&request),
+        Format::Json => Reply::json(&TopicMetricList { metrics }).send(&request),
+    })
+}
+
+/// Fates of all reports now, by symbol and for all together (`*`). `residue` is 0 at every quiet point.
+#[utoipa::path(
+    get,
+    path = "/api/v1/metrics/ledger",
+    tag = "system",
+    params(
+        ("symbol" = Option<String>, Query, description = "Only this symbol"),
+        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+    ),
+    responses((status = 200, description = "Counts by fate", body = MetricList), Failures),
+)]
+pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let params = Params::of(&request);
+    let format = Format::of(&request, &params)?;
+    let now = state.now();
+    let mut metrics = Vec::new();
+    let mut add = |symbol: &str, ledger: &Ledger| {
+        let mut row = |field: &str, value: f64| {
+            let (symbol, field) = (symbol.to_owned(), field.to_owned());
+            metrics.push(MetricObject { time: Time(now), symbol, field, value });
+        };
+        for (fate, count) in fates(ledger) {
+            row(fate, count as f64);
+        }
+        row("residue", ledger.residue() as f64);
+    };
+    if let Some(text) = params.get("symbol") {
+        let (id, spec) = state.resolve(text)?;
+        add(&spec.name, &state.views.get(id).map(|view| view.ledger).unwrap_or_default());
+    } else {
+        let views = state.views.all();
+        let mut total = Ledger::default();
+        for view in &views {
+            total.merge(&view.ledger);
+        }
+        add(ALL, &total);
+        for view in views {
+            add(&state.symbols.spec(view.symbol).name, &view.ledger);
+        }
+    }
+    Ok(answer(&request, format, metrics))
+}
+
+/// Everything in Prometheus' text format, for the port of its own.
+pub async fn prometheus(state: Data<AppState>) -> HttpResponse {
+    let mut by_source: BTreeMap<_, Ledger> = BTreeMap::new();
+    for view in state.views.all() {
+        by_source.entry(view.source).or_default().merge(&view.ledger);
+    }
+    for (source, ledger) in by_source {
+        state.metrics.set_ledger(&state.sources.name(source), &ledger);
+    }
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(state.metrics.encode())
+}

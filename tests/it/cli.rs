@@ -1,0 +1,110 @@
+//! The built program: what it prints, and its exit codes.
+
+use std::process::{Command, Output};
+
+/// Runs the program in an empty directory with an empty environment.
+fn tickwire(args: &[&str], environment: &[(&str, &str)], files: &[(&str, &str)]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    Command::new(env!("CARGO_BIN_EXE_tickwire"))
+        .args(args)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .current_dir(dir.path())
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn exit_codes() {
+    let bad = [("bad.toml", "[server]\nrest = 1\n"), ("good.toml", "[provider]\nseed = 1\n")];
+    let table: [(&[&str], i32); 16] = [
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&["run", "--help"], 0),
+        (&["check-config"], 0),
+        (&["print-config"], 0),
+        (&["check-config", "--config", "good.toml"], 0),
+        (&["--config", "good.toml", "check-config"], 0),
+        (&["check-config", "--config", "bad.toml"], 2),
+        (&["run", "--config", "bad.toml"], 2),
+        (&["print-config", "--config", "missing.toml"], 2),
+        (&[], 2),
+        (&["fly"], 2),
+        (&["run", "--symbols", "A", "--symbol-count", "3"], 2),
+        (&["run", "--rate", "-1"], 2),
+        (&["replay"], 2),
+        (&["replay", "x.csv", "--speed", "slow"], 2),
+    ];
+    for (args, code) in table {
+        let output = tickwire(args, &[], &bad);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn help_names_every_command_and_gives_examples() {
+    let output = tickwire(&["--help"], &[], &[]);
+    for word in
+        ["run", "replay", "migrate", "check-config", "print-config", "--config", "--data-dir", "--log-format"]
+    {
+        assert!(stdout(&output).contains(word), "{word}");
+    }
+    for command in [["run", "--help"], ["replay", "--help"]] {
+        assert!(stdout(&tickwire(&command, &[], &[])).contains("Examples:"), "{command:?}");
+    }
+    let replay = tickwire(&["replay", "--help"], &[], &[]);
+    for flag in ["--speed", "--symbols", "--horizon", "--bars", "--indicators", "--json", "--force"] {
+        assert!(stdout(&replay).contains(flag), "{flag}");
+    }
+}
+
+#[test]
+fn check_config_lists_every_fault_and_shows_no_secret() {
+    let environment = [("API_PORT", "http"), ("TICKWIRE__SERVER__API_TOKEN", "hunter2")];
+    let output = tickwire(&["check-config"], &environment, &[(".env", "WEBSOCKET_PORT=ws\n")]);
+    assert_eq!(output.status.code(), Some(2));
+    for key in ["`server.rest` = `http`", "`server.websocket` = `ws`", "`server.api_token` = `***`"] {
+        assert!(stderr(&output).contains(key), "{key} in {}", stderr(&output));
+    }
+    assert!(!stderr(&output).contains("hunter2"));
+}
+
+#[test]
+fn check_config_names_what_it_leaves_aside() {
+    let output = tickwire(&["check-config"], &[("REDIS_URL", "redis://hunter2")], &[]);
+    assert_eq!(stdout(&output), "the configuration is valid\nignored: REDIS_URL\n");
+}
+
+#[test]
+fn a_wrong_log_filter_is_wrong_use() {
+    let table = [("", 0), ("debug", 0), ("tickwire=trace,actix=warn", 0), ("tickwire=very=loud", 2)];
+    for (filter, code) in table {
+        let output = tickwire(&["check-config"], &[("RUST_LOG", filter)], &[]);
+        assert_eq!(output.status.code(), Some(code), "{filter}");
+    }
+}
+
+#[test]
+fn print_config_shows_what_holds() {
+    let files = [("t.toml", "[provider]\nseed = 5\n"), (".env", "API_PORT=9000\nPOLYGON_API_KEY=hunter2\n")];
+    let output = tickwire(&["print-config", "--config", "t.toml", "--data-dir", "d"], &[], &files);
+    for line in [
+        "data_dir = \"d\" # flag `--data-dir`",
+        "rest = \"127.0.0.1:9000\" # `.env` variable `API_PORT`",
+        "seed = 5 # file `t.toml`",
+    ] {
+        assert!(stdout(&output).lines().any(|printed| printed == line), "{line} in {}", stdout(&output));
+    }
+    assert!(!stdout(&output).contains("hunter2"));
+}

@@ -1,0 +1,418 @@
+//! A small world behind a real server: symbols, hand-made views, and stores that are lists.
+
+use async_trait::async_trait;
+use std::io::Read;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
+use tickwire::metrics::Metrics;
+use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::effect::IndicatorPoint;
+use tickwire::models::entry::{Body, Entry, Position, Trade, TradeId, Updates};
+use tickwire::models::indicators::IndicatorValues;
+use tickwire::models::ledger::Ledger;
+use tickwire::models::num::{Price, Size};
+use tickwire::models::settings::CoreSettings;
+use tickwire::models::source::SourceTable;
+use tickwire::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
+use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
+use tickwire::models::view::{LastTrade, SymbolView, WindowView};
+use tickwire::stores::{
+    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, LogTail, PointSet, Points,
+    StoreError, TickLog, TickQuery, WindowQuery,
+};
+use tickwire::web::recent::RecentBars;
+use tickwire::web::routes;
+use tickwire::web::server::{Endpoint, Server};
+use tickwire::web::state::AppState;
+
+/// Midnight before [`NOW`]; windows start here.
+pub const START: Nanos = Nanos(1_693_872_000 * SECOND);
+/// What the clock shows: 01:00:00.5 of that day.
+pub const NOW: Nanos = Nanos(1_693_875_600 * SECOND + SECOND / 2);
+
+/// A log that is a list.
+#[derive(Default)]
+pub struct ListLog {
+    pub entries: Mutex<Vec<Entry>>,
+}
+
+/// A history that is lists. It can be behind, and it can be down.
+#[derive(Default)]
+pub struct ListHistory {
+    pub bars: Mutex<Vec<Bar>>,
+    pub points: Mutex<Vec<IndicatorPoint>>,
+    pub dead_letters: Mutex<Vec<DeadLetterRecord>>,
+    pub acknowledged: AtomicU64,
+    pub is_down: AtomicBool,
+    pub num_reads: AtomicU64,
+}
+
+impl ListHistory {
+    fn read(&self) -> Result<(), StoreError> {
+        self.num_reads.fetch_add(1, Ordering::SeqCst);
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(StoreError::Transient {
+                context: "read bars",
+                cause: "secret inner text".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl TickLog for ListLog {
+    async fn append(&self, group: &LogGroup) -> Result<(), StoreError> {
+        self.entries.lock().unwrap().extend(&group.entries);
+        Ok(())
+    }
+
+    async fn tail(&self) -> Result<LogTail, StoreError> {
+        Ok(LogTail::default())
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let entries = self.entries.lock().unwrap();
+        Ok(entries.iter().filter(|entry| entry.pos > after).take(limit).copied().collect())
+    }
+
+    async fn ticks(&self, query: &TickQuery) -> Result<Vec<Entry>, StoreError> {
+        let key = |entry: &Entry| (entry.body.time(), entry.pos);
+        let mut entries: Vec<Entry> = self
+            .entries
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|entry| entry.symbol == query.symbol)
+            .filter(|entry| (query.start..=query.end).contains(&entry.body.time()))
+            .filter(|entry| query.before.is_none_or(|before| key(entry) < before))
+            .copied()
+            .collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(key(entry)));
+        entries.truncate(query.limit);
+        Ok(entries)
+    }
+
+    async fn progress(&self, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn save_points(&self, _: &PointSet) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn load_points(&self) -> Result<Points, StoreError> {
+        Ok(Points::default())
+    }
+
+    async fn mark_poison(&self, _: Position) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn poison(&self) -> Result<Vec<Position>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn retain(&self, _: Nanos, _: Position) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl History for ListHistory {
+    async fn write(&self, _: &HistoryBatch) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn acknowledged(&self) -> Result<Position, StoreError> {
+        Ok(self.acknowledged.load(Ordering::SeqCst))
+    }
+
+    async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError> {
+        self.read()?;
+        let mut bars: Vec<Bar> = self
+            .bars
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|bar| bar.symbol == query.symbol && bar.width == query.width)
+            .filter(|bar| bar.start >= query.start && bar.end() <= query.end && bar.state != BarState::Void)
+            .copied()
+            .collect();
+        bars.sort_by_key(|bar| std::cmp::Reverse(bar.start));
+        bars.truncate(query.limit);
+        Ok(bars)
+    }
+
+    async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError> {
+        self.read()?;
+        let mut points: Vec<IndicatorPoint> = self
+            .points
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|point| point.symbol == query.symbol && point.width == query.width)
+            .filter(|point| point.start >= query.start && point.start.plus(point.width.nanos()) <= query.end)
+            .copied()
+            .collect();
+        points.sort_by_key(|point| std::cmp::Reverse(point.start));
+        points.truncate(query.limit);
+        Ok(points)
+    }
+
+    async fn scan(
+        &self,
+        _: Option<(SymbolId, Width, Nanos)>,
+        _: usize,
+    ) -> Result<Vec<(Bar, IndicatorPoint)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterRecord>, StoreError> {
+        self.read()?;
+        let letters = self.dead_letters.lock().unwrap();
+        let fits = |letter: &&DeadLetterRecord| {
+            query.reason.as_ref().is_none_or(|reason| *reason == letter.reason)
+                && (query.symbol.is_none() || query.symbol == letter.symbol)
+                && query.start.is_none_or(|start| letter.received_at >= start)
+        };
+        Ok(letters.iter().rev().filter(fits).take(query.limit).cloned().collect())
+    }
+
+    async fn retain(&self, _: Nanos) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+/// The one-minute width.
+pub fn minute() -> Width {
+    Width::parse("1min").unwrap()
+}
+
+/// The bar of the n-th minute, closed.
+pub fn bar(symbol: SymbolId, nth: i64) -> Bar {
+    let price = |units: i64| Price((25_000 + nth) * 1_000_000_000 + units * 10_000_000);
+    Bar {
+        symbol,
+        width: minute(),
+        start: START.plus(nth * MINUTE),
+        open: price(11),
+        high: price(250),
+        low: price(-50),
+        close: price(100),
+        volume: 350_000_000,
+        vwap: Some((25_000 + nth) * 1_000_000_000 + 123_456_789),
+        trade_count: 17,
+        state: BarState::Closed,
+        revision: 0,
+        coverage: 1.0,
+        late: 0,
+        duplicates: 1,
+        cancelled: 0,
+        seq: nth as u64 + 1,
+        log_pos: 100 * (nth as u64 + 1),
+    }
+}
+
+/// The indicators of the n-th minute.
+pub fn point(symbol: SymbolId, nth: i64) -> IndicatorPoint {
+    let bar = bar(symbol, nth);
+    IndicatorPoint {
+        symbol,
+        width: bar.width,
+        start: bar.start,
+        close: bar.close,
+        vwap: bar.vwap,
+        values: IndicatorValues {
+            sma_20: Some(25_001.5),
+            ema_12: Some(25_002.125),
+            rsi_14: Some(55.5),
+            ..IndicatorValues::default()
+        },
+        log_pos: bar.log_pos,
+    }
+}
+
+/// A trade of the symbol with that position, that many milliseconds before [`NOW`].
+pub fn trade(symbol: SymbolId, pos: Position, before_ms: i64) -> Entry {
+    let ts = NOW.plus(-before_ms * 1_000_000);
+    let trade = Trade {
+        ts,
+        received: ts.plus(2_500_000),
+        price: Price(25_714_110_000_000),
+        size: Size(25_000_000),
+        seq: 0,
+        id: TradeId::number(1_000 + pos),
+        source: Default::default(),
+        updates: Updates::ALL,
+    };
+    Entry { pos, symbol, body: Body::Trade(trade) }
+}
+
+/// The view of a symbol whose newest closed bar is that of the n-th minute, with the next one forming.
+pub fn view(symbol: SymbolId, nth: i64) -> SymbolView {
+    let forming = Bar { state: BarState::Forming, ..bar(symbol, nth + 1) };
+    let closed = bar(symbol, nth);
+    let ledger = Ledger { received: 20, in_bars: 17, late: 2, duplicate: 1, ..Ledger::default() };
+    let window = WindowView {
+        width: minute(),
+        forming: Some(forming),
+        closed: Some(closed),
+        indicators: Some(point(symbol, nth)),
+        seq: closed.seq,
+    };
+    SymbolView {
+        symbol,
+        pos: closed.log_pos + 50,
+        last: Some(LastTrade {
+            ts: NOW.plus(-42_000_000),
+            received: NOW.plus(-40_000_000),
+            price: Price(25_714_110_000_000),
+            size: Size(25_000_000),
+            updates: Updates::ALL,
+            seq: 17,
+        }),
+        reference: Some(Price(25_000_000_000_000)),
+        source: Default::default(),
+        watermark: NOW.plus(-2 * SECOND),
+        sealed_until: NOW.plus(-400 * SECOND),
+        ledger,
+        windows: Arc::new([window]),
+    }
+}
+
+/// A running server and what is behind it.
+pub struct World {
+    pub state: Arc<AppState>,
+    pub log: Arc<ListLog>,
+    pub history: Arc<ListHistory>,
+    pub now: Arc<AtomicI64>,
+    pub btc: SymbolId,
+    server: Option<Server>,
+    agent: ureq::Agent,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl World {
+    /// Starts a world of three symbols: `BTC-USD` has data, `BRK.B` has none, `ETH-USD` and `ETH-USDT` share no alias
+    /// but `EUR-USD` and `EURU-SD` do.
+    pub fn start() -> World {
+        let symbols = Arc::new(SymbolTable::default());
+        let btc = symbols.intern(SymbolSpec::named("BTC-USD"));
+        for name in ["BRK.B", "EUR-USD", "EURU-SD"] {
+            symbols.intern(SymbolSpec::named(name));
+        }
+        let sources = Arc::new(SourceTable::default());
+        sources.intern("simulated");
+        let (log, history) = (Arc::new(ListLog::default()), Arc::new(ListHistory::default()));
+        let health = Arc::new(HealthBoard::default());
+        health.set_ready(true);
+        let now = Arc::new(AtomicI64::new(NOW.0));
+        let clock = {
+            let now = Arc::clone(&now);
+            Arc::new(move || Nanos(now.load(Ordering::SeqCst)))
+        };
+        let state = Arc::new(AppState {
+            symbols,
+            sources,
+            views: Arc::new(ViewBoard::default()),
+            clocks: Arc::new(SourceClocks::default()),
+            log: log.clone(),
+            history: history.clone(),
+            health,
+            metrics: Arc::new(Metrics::new(500)),
+            recent: RecentBars::new(8 << 20),
+            clock,
+            core: Arc::new(CoreSettings::default()),
+            version: "0.1.0",
+            started: START,
+        });
+        let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoints = vec![
+            Endpoint { listener: listener(), routes: routes::rest, workers: 1 },
+            Endpoint { listener: listener(), routes: routes::metrics, workers: 1 },
+        ];
+        let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        World { state, log, history, now, btc, server: Some(server), agent }
+    }
+
+    /// Fills the world: twelve bars with indicators (the history knows ten), ticks, a dead letter.
+    pub fn filled() -> World {
+        let world = World::start();
+        world.history.bars.lock().unwrap().extend((0..10).map(|nth| bar(world.btc, nth)));
+        world.history.points.lock().unwrap().extend((0..10).map(|nth| point(world.btc, nth)));
+        world.history.acknowledged.store(bar(world.btc, 9).log_pos, Ordering::SeqCst);
+        world
+            .log
+            .entries
+            .lock()
+            .unwrap()
+            .extend((1..=5).map(|pos| trade(world.btc, pos, 1_000 * pos as i64)));
+        world.history.dead_letters.lock().unwrap().push(DeadLetterRecord {
+            reason: "late".to_owned(),
+            symbol: Some("BTC-USD".to_owned()),
+            provider: "simulated".to_owned(),
+            received_at: NOW.plus(-5 * SECOND),
+            payload: "{\"price\":1}".to_owned(),
+            pos: Some(3),
+            origin: String::new(),
+        });
+        world.state.views.publish(view(world.btc, 9));
+        world
+    }
+
+    /// Asks the REST port.
+    pub fn get(&self, path: &str) -> Answer {
+        self.ask(path, &[])
+    }
+
+    /// Asks the REST port with headers.
+    pub fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", 0, path, headers)
+    }
+
+    /// Sends a request to one of the ports: 0 is REST, 1 metrics.
+    pub fn send(&self, method: &str, port: usize, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let address = self.server.as_ref().unwrap().addresses()[port];
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("http://{address}{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = self.agent.run(request.body(()).unwrap()).unwrap();
+        let mut body = Vec::new();
+        response.body_mut().as_reader().read_to_end(&mut body).unwrap();
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
+    }
+
+    /// Stops the server.
+    pub fn stop(mut self) {
+        let server = self.server.take().unwrap();
+        assert!(server.is_running());
+        server.stop().unwrap();
+    }
+}
