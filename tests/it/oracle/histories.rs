@@ -199,7 +199,7 @@ fn body(step: &Step, now: Nanos, unit: i64, settings: &CoreSettings) -> Body {
 
 fn venue_bar(step: &Step, ts: Nanos, received: Nanos, settings: &CoreSettings) -> VenueBar {
     // Every ninth bar is of a width that no window of the smallest width has.
-    let width = if step.id % 9 == 0 { settings.widths[1] } else { settings.base() };
+    let width = if step.id.is_multiple_of(9) { settings.widths[1] } else { settings.base() };
     VenueBar {
         start: width.start_of(ts),
         received,
