@@ -28,7 +28,7 @@ fn merge_newest(rows: &mut Vec<IndicatorPoint>, newest: &IndicatorPoint) {
 #[serde(untagged)]
 pub enum IndicatorsAnswer<'a> {
     /// Without a range.
-    Newest(IndicatorsObject<'a>),
+    Newest(Box<IndicatorsObject<'a>>),
     /// Of a range, newest first.
     Series(Vec<IndicatorsObject<'a>>),
 }
@@ -74,7 +74,7 @@ pub async fn indicators(
         ["start_time", "end_time", "limit", "cursor"].iter().any(|name| params.get(name).is_some());
     if !is_series {
         let object = newest.map(|point| IndicatorsObject::new(point, &spec, &name)).ok_or_else(no_data)?;
-        return Ok(Reply::json(&IndicatorsAnswer::Newest(object)).send(&request));
+        return Ok(Reply::json(&IndicatorsAnswer::Newest(Box::new(object))).send(&request));
     }
 
     let (start, end) = match page {
