@@ -11,5 +11,5 @@ mod order;
 mod reference;
 mod rest;
 mod simulator;
-mod support;
 mod stores;
+mod support;

@@ -21,8 +21,8 @@ use tickwire::models::time::{DAY, MINUTE, Nanos, SECOND, Width};
 use tickwire::stores::memory::{MemoryHistory, MemoryLog};
 use tickwire::stores::sqlite::{SqliteHistory, SqliteLog, SqliteSettings};
 use tickwire::stores::{
-    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, NUM_SLICES, PointSet, SliceLine, Progress,
-    StoreError, SymbolPoint, TickLog, TickQuery, WindowQuery,
+    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, NUM_SLICES, PointSet, Progress,
+    SliceLine, StoreError, SymbolPoint, TickLog, TickQuery, WindowQuery,
 };
 
 const BEGIN: i64 = 1_780_000_000 * SECOND;
@@ -387,10 +387,7 @@ fn the_two_newest_points_are_kept() {
                 good_to,
                 context: if good_to == 0 { vec![] } else { vec![good_to as u8] },
             };
-            assert_eq!(
-                points.slices[..3],
-                [[line(12), line(9)], [line(0), line(0)], [line(7), line(0)]]
-            );
+            assert_eq!(points.slices[..3], [[line(12), line(9)], [line(0), line(0)], [line(7), line(0)]]);
             assert_eq!(points.symbols, [vec![point(0, 8), point(0, 5)], vec![], vec![point(2, 6)]]);
         }
     });
