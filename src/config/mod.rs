@@ -7,6 +7,7 @@
 mod environment;
 mod fault;
 mod layers;
+mod mapping;
 mod print;
 mod secret;
 mod sections;
@@ -17,7 +18,7 @@ pub use fault::{ConfigError, Fault};
 pub use layers::{Origin, Override, Sources};
 pub use secret::Secret;
 pub use sections::{
-    Core, Durability, History, Limits, Log, LogFormat, LogKind, Metrics, Provider, Queues, Recovery, Server,
+    Core, Durability, History, Limits, Log, LogFormat, LogKind, Metrics, Provider, Recovery, Server,
 };
 pub use text::{ByteSize, ListenAddress, TextError};
 pub(crate) use text::{duration_text, parse_duration};
@@ -49,8 +50,6 @@ pub struct Config {
     pub recovery: Recovery,
     /// What is measured about Tickwire itself.
     pub metrics: Metrics,
-    /// How much may wait between two actors, in batches; when a queue is full its sender waits.
-    pub queues: Queues,
     #[serde(skip)]
     provenance: Provenance,
 }
@@ -74,7 +73,6 @@ impl Default for Config {
             history: History::default(),
             recovery: Recovery::default(),
             metrics: Metrics::default(),
-            queues: Queues::default(),
             provenance: Provenance::default(),
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
 
 /// Returns the values that are out of range.
 fn ranges(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { server, provider, log, history, recovery, metrics, queues, .. } = config;
+    let Config { server, provider, log, history, recovery, metrics, .. } = config;
     let limits = &server.limits;
     let counts = [
         ("server.workers", server.workers as u64),
@@ -35,10 +35,6 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("log.spill_entries", log.spill_entries as u64),
         ("recovery.max_entries", recovery.max_entries),
         ("metrics.max_symbols", metrics.max_symbols as u64),
-        ("queues.router", queues.router as u64),
-        ("queues.symbol", queues.symbol as u64),
-        ("queues.writer", queues.writer as u64),
-        ("queues.sink", queues.sink as u64),
     ];
     let spans = [
         ("server.stop_timeout", server.stop_timeout),
@@ -75,6 +71,7 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
         let reason = format!("only the provider `simulated` makes symbols up, not `{}`", provider.name);
         found.push(("provider.symbol_count", reason));
     }
+    found.extend(provider.simulated.validate().into_iter().map(|reason| ("provider.simulated", reason)));
     if config.log.group_entries > config.log.spill_entries {
         found.push(("log.spill_entries", "must hold at least one group of `log.group_entries`".to_owned()));
     }
@@ -129,7 +126,7 @@ mod tests {
             ("core.windows", |c| c.core.windows.clear()),
             ("core.windows", |c| c.core.windows.reverse()),
             ("log.spill_entries", |c| c.log.spill_entries = 10),
-            ("queues.symbol", |c| c.queues.symbol = 0),
+            ("provider.simulated", |c| c.provider.simulated.volatility = -1.0),
         ];
         for (key, change) in table {
             let mut config = Config::default();

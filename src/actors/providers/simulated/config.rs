@@ -12,12 +12,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulatedConfig {
-    /// Trades per second, all symbols together, in the mean over a day.
-    pub rate: f64,
-    /// Same seed, same market.
-    pub seed: u64,
-    /// Number of symbols when none are named: the five default ones first, then `SIM0001` and so on. 0 means the five.
-    pub symbol_count: usize,
     /// Whether a quote comes before each trade.
     pub quotes: bool,
     /// How unevenly symbols trade: the n-th one n^-popularity times as often as the first. 0 makes them equal.
@@ -26,8 +20,6 @@ pub struct SimulatedConfig {
     pub swing: f64,
     /// Yearly volatility of prices: 0.3 is 30 %.
     pub volatility: f64,
-    /// Whether a first start makes up a past, so that every indicator of every window has its value at once.
-    pub warm_up: bool,
     /// How many trades that past has at most, all symbols together, unless warming up takes more.
     pub warm_up_trades_max: usize,
     /// How the venue misbehaves; not at all by default.
@@ -37,14 +29,10 @@ pub struct SimulatedConfig {
 impl Default for SimulatedConfig {
     fn default() -> Self {
         SimulatedConfig {
-            rate: 100.0,
-            seed: 1,
-            symbol_count: 0,
             quotes: false,
             popularity: 0.8,
             swing: 0.1,
             volatility: 0.3,
-            warm_up: true,
             warm_up_trades_max: 100_000,
             misbehaviour: Misbehaviour::default(),
         }
@@ -57,7 +45,6 @@ impl SimulatedConfig {
     pub fn validate(&self) -> Vec<String> {
         let mut faults = self.misbehaviour.validate();
         let ranges = [
-            ("rate", self.rate, 0.001, 100_000_000.0),
             ("popularity", self.popularity, 0.0, 3.0),
             ("swing", self.swing, 0.0, 0.9),
             ("volatility", self.volatility, 0.0, 10.0),
@@ -72,14 +59,21 @@ impl SimulatedConfig {
 
     /// Returns the market of these symbols, the most popular one first, from `start` on.
     #[must_use]
-    pub fn market(&self, symbols: &[(SymbolId, &str)], source: SourceId, start: Nanos) -> MarketSettings {
+    pub fn market(
+        &self,
+        symbols: &[(SymbolId, &str)],
+        source: SourceId,
+        start: Nanos,
+        rate_per_second: f64,
+        seed: u64,
+    ) -> MarketSettings {
         let symbols = symbols
             .iter()
             .map(|(id, name)| SimulatedSymbol { id: *id, initial_price: initial_price(name) })
             .collect();
         MarketSettings {
-            rate_per_second: self.rate,
-            seed: self.seed,
+            rate_per_second,
+            seed,
             quotes: self.quotes,
             popularity: self.popularity,
             swing: self.swing,
@@ -133,9 +127,9 @@ mod tests {
     #[test]
     fn what_is_not_given_has_its_default_and_unknown_keys_are_refused() {
         let config: SimulatedConfig =
-            toml::from_str("rate = 5.0\nmisbehaviour.delay = { probability = 0.5, max = \"2min\" }")
+            toml::from_str("swing = 0.5\nmisbehaviour.delay = { probability = 0.5, max = \"2min\" }")
                 .expect("valid");
-        assert_eq!((config.rate, config.seed), (5.0, SimulatedConfig::default().seed));
+        assert_eq!((config.swing, config.volatility), (0.5, SimulatedConfig::default().volatility));
         assert_eq!(config.misbehaviour.delay.max, Duration::from_secs(120));
         assert!(!config.misbehaviour.is_off() && SimulatedConfig::default().misbehaviour.is_off());
         for text in ["rates = 1", "misbehaviour.drops = 1", "misbehaviour.delay.max = \"soon\""] {
@@ -147,9 +141,9 @@ mod tests {
     fn every_fault_is_named() {
         let misbehaviour = Misbehaviour { drop: 1.5, conditions: f64::NAN, ..Misbehaviour::default() };
         let config =
-            SimulatedConfig { rate: 0.0, volatility: -1.0, misbehaviour, ..SimulatedConfig::default() };
+            SimulatedConfig { swing: 2.0, volatility: -1.0, misbehaviour, ..SimulatedConfig::default() };
         let faults = config.validate().join("\n");
-        for name in ["`rate`", "`volatility`", "`misbehaviour.drop`", "`misbehaviour.conditions`"] {
+        for name in ["`swing`", "`volatility`", "`misbehaviour.drop`", "`misbehaviour.conditions`"] {
             assert!(faults.contains(name), "{faults}");
         }
     }
