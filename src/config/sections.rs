@@ -1,6 +1,7 @@
 //! The sections of the configuration with their defaults. A span reads `10ms`, `5min`, `7d`; a size `20GB`, `64KiB`.
 
 use super::text::{ByteSize, ListenAddress, nanos, span, symbols, widths};
+use crate::actors::providers::simulated::SimulatedConfig;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Width;
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,7 @@ pub struct Provider {
     /// Makes this many simulated symbols in place of `symbols`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol_count: Option<NonZeroU32>,
-    /// Simulated ticks a second, over all symbols.
+    /// Simulated ticks a second, over all symbols, in the mean over a day; from 0.001 to 100,000,000.
     pub rate: f64,
     /// Seed of the simulated venue: the same seed gives the same ticks.
     pub seed: u64,
@@ -103,8 +104,8 @@ pub struct Provider {
     /// Messages a second that are taken from the venue; more push back to it, none is dropped. Not set: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_messages_per_second: Option<NonZeroU32>,
-    /// Misbehaviour of the simulated venue.
-    pub simulated: toml::Table,
+    /// What the simulated venue's market is like, and how the venue misbehaves.
+    pub simulated: SimulatedConfig,
 }
 
 impl Default for Provider {
@@ -117,7 +118,7 @@ impl Default for Provider {
             seed: 42,
             warm_up: Duration::from_hours(50),
             max_messages_per_second: None,
-            simulated: toml::Table::new(),
+            simulated: SimulatedConfig::default(),
         }
     }
 }
@@ -237,7 +238,7 @@ impl Default for Log {
             synchronous: Durability::Normal,
             retention_age: Duration::from_hours(7 * 24),
             retention_size: ByteSize(20_000_000_000),
-            spill_entries: 100_000,
+            spill_entries: 200_000,
             disk_low: ByteSize(1_000_000_000),
         }
     }
@@ -289,25 +290,5 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Metrics { max_symbols: 500, latency_threshold: Duration::from_millis(100) }
-    }
-}
-
-/// Section `queues`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Queues {
-    /// Batches before a router: few, so that a venue soon feels that nobody keeps up with it.
-    pub router: usize,
-    /// Batches before one symbol: more, so that a busy symbol does not hold up its shard.
-    pub symbol: usize,
-    /// Groups before the writer of the log.
-    pub writer: usize,
-    /// Batches before each sink.
-    pub sink: usize,
-}
-
-impl Default for Queues {
-    fn default() -> Self {
-        Queues { router: 4, symbol: 16, writer: 4, sink: 16 }
     }
 }

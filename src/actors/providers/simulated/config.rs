@@ -1,4 +1,5 @@
-//! The settings of the simulated venue as a user writes them.
+//! The settings of the simulated venue as a user writes them, but for those that every venue has or that a flag sets:
+//! symbols, rate and seed come from whoever opens the market.
 
 use super::market::{MarketSettings, SimulatedSymbol};
 use super::misbehaviour::Misbehaviour;
@@ -12,12 +13,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulatedConfig {
-    /// Trades per second, all symbols together, in the mean over a day.
-    pub rate: f64,
-    /// Same seed, same market.
-    pub seed: u64,
-    /// Number of symbols when none are named: the five default ones first, then `SIM0001` and so on. 0 means the five.
-    pub symbol_count: usize,
     /// Whether a quote comes before each trade.
     pub quotes: bool,
     /// How unevenly symbols trade: the n-th one n^-popularity times as often as the first. 0 makes them equal.
@@ -26,9 +21,7 @@ pub struct SimulatedConfig {
     pub swing: f64,
     /// Yearly volatility of prices: 0.3 is 30 %.
     pub volatility: f64,
-    /// Whether a first start makes up a past, so that every indicator of every window has its value at once.
-    pub warm_up: bool,
-    /// How many trades that past has at most, all symbols together, unless warming up takes more.
+    /// How many trades the simulated past has at most, all symbols together, unless warming up takes more.
     pub warm_up_trades_max: usize,
     /// How the venue misbehaves; not at all by default.
     pub misbehaviour: Misbehaviour,
@@ -37,14 +30,10 @@ pub struct SimulatedConfig {
 impl Default for SimulatedConfig {
     fn default() -> Self {
         SimulatedConfig {
-            rate: 100.0,
-            seed: 1,
-            symbol_count: 0,
             quotes: false,
             popularity: 0.8,
             swing: 0.1,
             volatility: 0.3,
-            warm_up: true,
             warm_up_trades_max: 100_000,
             misbehaviour: Misbehaviour::default(),
         }
@@ -52,34 +41,41 @@ impl Default for SimulatedConfig {
 }
 
 impl SimulatedConfig {
-    /// Returns every fault.
+    /// Returns every fault: its key, such as `misbehaviour.delay.probability`, and what is wrong.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<(&'static str, String)> {
         let mut faults = self.misbehaviour.validate();
         let ranges = [
-            ("rate", self.rate, 0.001, 100_000_000.0),
             ("popularity", self.popularity, 0.0, 3.0),
             ("swing", self.swing, 0.0, 0.9),
             ("volatility", self.volatility, 0.0, 10.0),
         ];
-        for (name, value, least, most) in ranges {
+        for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
-                faults.push(format!("`{name}` is {value}: from {least} to {most} is possible"));
+                faults.push((key, format!("must be from {least} to {most}")));
             }
         }
         faults
     }
 
-    /// Returns the market of these symbols, the most popular one first, from `start` on.
+    /// Returns the market of these symbols, the most popular one first, from `start` on: `rate_per_second` trades, all
+    /// symbols together, in the mean over a day.
     #[must_use]
-    pub fn market(&self, symbols: &[(SymbolId, &str)], source: SourceId, start: Nanos) -> MarketSettings {
+    pub fn market(
+        &self,
+        symbols: &[(SymbolId, &str)],
+        source: SourceId,
+        start: Nanos,
+        rate_per_second: f64,
+        seed: u64,
+    ) -> MarketSettings {
         let symbols = symbols
             .iter()
             .map(|(id, name)| SimulatedSymbol { id: *id, initial_price: initial_price(name) })
             .collect();
         MarketSettings {
-            rate_per_second: self.rate,
-            seed: self.seed,
+            rate_per_second,
+            seed,
             quotes: self.quotes,
             popularity: self.popularity,
             swing: self.swing,
@@ -117,6 +113,7 @@ pub(super) mod span {
 
 #[cfg(test)]
 mod tests {
+    use super::super::misbehaviour::{Shift, Spike};
     use super::*;
     use std::time::Duration;
 
@@ -124,7 +121,7 @@ mod tests {
     fn what_is_printed_reads_back() {
         for misbehaviour in [Misbehaviour::default(), Misbehaviour::everything()] {
             let config = SimulatedConfig { misbehaviour, ..SimulatedConfig::default() };
-            assert_eq!(config.validate(), Vec::<String>::new());
+            assert_eq!(config.validate(), []);
             let text = toml::to_string(&config).expect("plain data");
             assert_eq!(toml::from_str::<SimulatedConfig>(&text).expect("reads back"), config, "{text}");
         }
@@ -133,24 +130,38 @@ mod tests {
     #[test]
     fn what_is_not_given_has_its_default_and_unknown_keys_are_refused() {
         let config: SimulatedConfig =
-            toml::from_str("rate = 5.0\nmisbehaviour.delay = { probability = 0.5, max = \"2min\" }")
+            toml::from_str("swing = 0.5\nmisbehaviour.delay = { probability = 0.5, max = \"2min\" }")
                 .expect("valid");
-        assert_eq!((config.rate, config.seed), (5.0, SimulatedConfig::default().seed));
+        assert_eq!((config.swing, config.popularity), (0.5, SimulatedConfig::default().popularity));
         assert_eq!(config.misbehaviour.delay.max, Duration::from_secs(120));
         assert!(!config.misbehaviour.is_off() && SimulatedConfig::default().misbehaviour.is_off());
-        for text in ["rates = 1", "misbehaviour.drops = 1", "misbehaviour.delay.max = \"soon\""] {
+        for text in ["swings = 1", "misbehaviour.drops = 1", "misbehaviour.delay.max = \"soon\""] {
             assert!(toml::from_str::<SimulatedConfig>(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn every_fault_is_named() {
-        let misbehaviour = Misbehaviour { drop: 1.5, conditions: f64::NAN, ..Misbehaviour::default() };
+        let misbehaviour = Misbehaviour {
+            drop: 1.5,
+            delay: Shift { probability: -0.1, ..Shift::default() },
+            price_spike: Spike { probability: 2.0, factor: 0.0 },
+            conditions: f64::NAN,
+            ..Misbehaviour::default()
+        };
         let config =
-            SimulatedConfig { rate: 0.0, volatility: -1.0, misbehaviour, ..SimulatedConfig::default() };
-        let faults = config.validate().join("\n");
-        for name in ["`rate`", "`volatility`", "`misbehaviour.drop`", "`misbehaviour.conditions`"] {
-            assert!(faults.contains(name), "{faults}");
-        }
+            SimulatedConfig { swing: 1.0, volatility: -1.0, misbehaviour, ..SimulatedConfig::default() };
+        let mut keys: Vec<&str> = config.validate().into_iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        let expected = [
+            "misbehaviour.conditions",
+            "misbehaviour.delay.probability",
+            "misbehaviour.drop",
+            "misbehaviour.price_spike.factor",
+            "misbehaviour.price_spike.probability",
+            "swing",
+            "volatility",
+        ];
+        assert_eq!(keys, expected);
     }
 }
