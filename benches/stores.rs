@@ -3,6 +3,7 @@
 //! `cargo bench --bench stores [-- entries]`. Prints wall time and the CPU time of the whole process, since the writes
 //! run on a thread of their own.
 
+use sqlx::{Connection, SqliteConnection};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +90,7 @@ async fn append(num_entries: u64, group_len: u64) {
         log.append(group).await.expect("appends");
     }
     let (took, cpu_took) = (begun.elapsed(), cpu() - cpu_before);
-    let bytes = size_of_dir(dir.path());
+    let bytes = num_bytes(&dir.path().join("log.db")).await;
     println!(
         "append, groups of {group_len}: {:.0} entries/s, {:.2} s of CPU per million, {} bytes each",
         num_entries as f64 / took.as_secs_f64(),
@@ -108,7 +109,7 @@ async fn append(num_entries: u64, group_len: u64) {
     }
     println!("read: {:.0} entries/s", num_entries as f64 / begun.elapsed().as_secs_f64());
     let mut worst = Duration::ZERO;
-    let begun = Instant::now();
+    let (begun, cpu_before) = (Instant::now(), cpu());
     for at in 0..NUM_SYMBOLS {
         let query =
             TickQuery { symbol: SymbolId(at), start: Nanos::MIN, end: Nanos::MAX, before: None, limit: 100 };
@@ -117,8 +118,9 @@ async fn append(num_entries: u64, group_len: u64) {
         worst = worst.max(asked.elapsed());
     }
     println!(
-        "latest 100 ticks of a symbol: {:?} on average, {worst:?} at worst",
-        begun.elapsed() / NUM_SYMBOLS
+        "latest 100 ticks of a symbol: {:?} on average ({:?} of CPU), {worst:?} at worst",
+        begun.elapsed() / NUM_SYMBOLS,
+        (cpu() - cpu_before) / NUM_SYMBOLS,
     );
     let begun = Instant::now();
     drop(log);
@@ -138,13 +140,13 @@ async fn append(num_entries: u64, group_len: u64) {
     println!("dropping a part of {dropped} entries: {:?}", begun.elapsed());
 }
 
-fn size_of_dir(dir: &Path) -> u64 {
-    let files = std::fs::read_dir(dir).expect("is there").filter_map(Result::ok);
-    files
-        .filter(|file| !file.file_name().to_string_lossy().ends_with("-wal"))
-        .filter_map(|file| file.metadata().ok())
-        .map(|data| data.len())
-        .sum()
+/// Bytes of the database, whether they are in the file or still in its WAL.
+async fn num_bytes(file: &Path) -> u64 {
+    let url = format!("sqlite://{}?mode=ro", file.display());
+    let mut conn = SqliteConnection::connect(&url).await.expect("connects");
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut conn).await.expect("counts");
+    let size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut conn).await.expect("knows");
+    (pages * size).cast_unsigned()
 }
 
 async fn bars() {
@@ -174,7 +176,7 @@ async fn bars() {
         "history: {:.0} rows/s, {:.2} s of CPU per million, {} bytes each",
         num_rows as f64 / took.as_secs_f64(),
         cpu_took.as_secs_f64() * 1e6 / num_rows as f64,
-        size_of_dir(dir.path()) / num_rows as u64,
+        num_bytes(&dir.path().join("history.db")).await / num_rows as u64,
     );
 }
 

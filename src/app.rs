@@ -1,19 +1,153 @@
 //! Puts the program together, serves, waits for a signal, stops.
+//!
+//! Promises: it goes up from the end of the data path to its start, and down from the start to the end; from the signal
+//! to the exit it takes less than 5 s, and what was received by then is applied and written.
 
-use crate::config::Config;
+mod housekeeping;
+mod venue;
+
+use crate::actors::messages::Drain;
+use crate::actors::pipeline::Pipeline;
+use crate::actors::views::Health;
+use crate::config::{Config, ListenAddress};
+use crate::node::{Node, pipeline_settings};
+use crate::web::recent::RecentBars;
+use crate::web::routes;
+use crate::web::server::{Endpoint, Server};
+use crate::web::state::AppState;
+use anyhow::Context;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Memory for bars that are encoded already, so that the pages charts ask for are not made twice.
+const RECENT_BARS_BYTES: usize = 32 << 20;
+
+/// How long a stop may take; what is not written by then is in the log, or lost as in a crash.
+const STOP_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// Takes ticks in and serves what comes of them, until stopped.
 ///
 /// # Errors
 /// When something that it cannot do without fails.
-pub fn run(_config: Config) -> anyhow::Result<()> {
-    anyhow::bail!("`run` is not wired yet")
+pub fn run(config: Config) -> anyhow::Result<()> {
+    actix::System::new().block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    if !config.ignored().is_empty() {
+        tracing::info!(
+            names = config.ignored().join(" "),
+            "environment ignored: nothing here uses these yet"
+        );
+    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let listeners = Listeners::bind(&config)?;
+    let mut node = Node::open(&config).await?;
+    let state = app_state(&config, &mut node);
+    let server = listeners.serve(&config, Arc::clone(&state))?;
+
+    let storage = node.storage(true);
+    let pipeline =
+        Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone()).await?;
+    let provider = venue::open(&config, &node, &pipeline).await?;
+    housekeeping::start(&config, &node, Arc::clone(&state));
+    node.health.set_ready(true);
+    tracing::info!("ready");
+
+    tokio::select! {
+        _ = interrupt.recv() => tracing::info!("interrupted; stopping"),
+        _ = terminate.recv() => tracing::info!("told to stop; stopping"),
+    }
+    node.health.set_ready(false);
+    let stop = async {
+        provider.send(Drain).await.context("the provider is gone")?;
+        pipeline.stop().await?;
+        actix_web::web::block(|| server.stop()).await.context("the web servers are gone")??;
+        anyhow::Ok(())
+    };
+    match tokio::time::timeout(STOP_TIMEOUT, stop).await {
+        Ok(stopped) => stopped.inspect(|()| tracing::info!("stopped")),
+        Err(_) => anyhow::bail!(
+            "the stop took too long: what is not written is read from the log at the next start"
+        ),
+    }
+}
+
+fn app_state(config: &Config, node: &mut Node) -> Arc<AppState> {
+    let views = node.publish_views();
+    let env = &node.env;
+    for name in ["kafka", "postgres", "influxdb", "redis"] {
+        node.health.set(name, Health::Disabled, "");
+    }
+    let _ = config;
+    Arc::new(AppState {
+        symbols: Arc::clone(&node.symbols),
+        sources: Arc::clone(&node.sources),
+        views,
+        clocks: Arc::clone(&env.clocks),
+        log: Arc::clone(&node.log),
+        history: Arc::clone(&node.history),
+        health: Arc::clone(&node.health),
+        metrics: Arc::clone(&env.metrics),
+        recent: RecentBars::new(RECENT_BARS_BYTES),
+        clock: Arc::clone(&env.now),
+        core: Arc::clone(&env.settings),
+        version: env!("CARGO_PKG_VERSION"),
+        started: (env.now)(),
+    })
+}
+
+/// The ports, taken before anything is started, so that a port in use is found at once.
+struct Listeners {
+    rest: TcpListener,
+    dashboard: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> anyhow::Result<Listeners> {
+        let server = &config.server;
+        Ok(Listeners {
+            rest: bind("server.rest", &server.rest)?,
+            dashboard: bind("server.dashboard", &server.dashboard)?,
+            metrics: bind("server.metrics", &server.metrics)?,
+        })
+    }
+
+    fn serve(self, config: &Config, state: Arc<AppState>) -> anyhow::Result<Server> {
+        let workers = config.server.workers;
+        let endpoints = vec![
+            Endpoint { listener: self.rest, routes: routes::rest, workers },
+            Endpoint { listener: self.dashboard, routes: routes::rest, workers: 1 },
+            Endpoint { listener: self.metrics, routes: routes::metrics, workers: 1 },
+        ];
+        let server = Server::start(endpoints, state).context("failed to start the web servers")?;
+        for (name, address) in ["REST", "dashboard", "metrics"].iter().zip(server.addresses()) {
+            tracing::info!("{name} listens on http://{address}");
+        }
+        Ok(server)
+    }
+}
+
+fn bind(key: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((address.host.as_str(), address.port)).with_context(|| {
+        format!("failed to listen on {address}: stop what uses it, or set `{key}` to another port or to 0")
+    })
 }
 
 /// Brings the stores of the data directory to the form this version needs.
 ///
 /// # Errors
 /// When a store cannot be opened or changed.
-pub fn migrate(_config: Config) -> anyhow::Result<()> {
-    anyhow::bail!("`migrate` is not wired yet")
+pub fn migrate(config: Config) -> anyhow::Result<()> {
+    actix::System::new().block_on(async {
+        // Opening a store migrates it.
+        let node = Node::open(&config).await?;
+        let tail = node.log.tail().await?;
+        tracing::info!(entries_through = tail.last, "the stores have the form of this version");
+        Ok(())
+    })
 }

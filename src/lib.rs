@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod metrics;
 pub mod models;
+pub mod node;
 pub mod output;
 pub mod replay;
 pub mod stores;

@@ -7,6 +7,10 @@ use tickwire::cli::{Cli, Command};
 use tickwire::config::Config;
 use tickwire::{app, replay, telemetry};
 
+/// Thread-local arenas: entries cross threads by the thousand, and states of thousands of symbols grow bit by bit.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the command line or the configuration says is wrong; clap uses the same.
 const WRONG_USE: u8 = 2;
 

@@ -1,12 +1,193 @@
 //! Works out the bars and indicators of recorded ticks.
+//!
+//! Promises: the same actors as live do the work, so the same files give the same digest whatever the number of shards
+//! and the size of batches. With a data directory an interrupted replay goes on where it stopped, and a finished one
+//! adds nothing and says the same again.
 
-use crate::cli::ReplayOptions;
-use crate::config::Config;
+mod reader;
+mod summary;
+
+use crate::actors::messages::Ingest;
+use crate::actors::pipeline::Pipeline;
+use crate::cli::{ReplayOptions, Speed};
+use crate::config::{Config, Origin};
+use crate::models::ledger::{Ledger, RejectReason};
+use crate::models::time::{Nanos, SECOND};
+use crate::node::{Node, pipeline_settings};
+use crate::output::{BarWriter, IndicatorWriter};
+use crate::stores::Progress;
+use anyhow::Context;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use reader::{Reader, Stretch};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use summary::Summary;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Rows in a batch when time does not matter, and when it does.
+const ROWS_MAX: usize = 16_384;
+const ROWS_PACED: usize = 256;
+
+/// How far a replay has come: committed together with the entries it speaks of.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Reached {
+    rows: u64,
+    /// Rows that became no entry, by reason.
+    bad_rows: BTreeMap<String, u64>,
+}
+
+impl Reached {
+    fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (reason, &count) in &self.bad_rows {
+            let known = RejectReason::ALL.into_iter().find(|known| known.as_str() == reason);
+            ledger.received += count;
+            ledger.rejected[known.unwrap_or(RejectReason::Malformed) as usize] += count;
+        }
+        ledger
+    }
+}
 
 /// Replays the files.
 ///
 /// # Errors
-/// When a file cannot be read or an output cannot be written.
-pub fn run(_options: ReplayOptions, _config: Config) -> anyhow::Result<()> {
-    anyhow::bail!("`replay` is not wired yet")
+/// When a file cannot be read, an output cannot be written, or the replay is interrupted.
+pub fn run(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
+    actix::System::new().block_on(replay(options, config))
+}
+
+async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
+    let bars = options.bars.as_deref().map(|path| BarWriter::create(path, options.force)).transpose()?;
+    let indicators =
+        options.indicators.as_deref().map(|path| IndicatorWriter::create(path, options.force)).transpose()?;
+    let keeps = matches!(config.origin("data_dir"), Origin::Flag(_));
+    let mut node =
+        if keeps { Node::open(&config).await? } else { Node::in_memory(&config, usize::MAX).await? };
+    let started = Instant::now();
+    let storage = node.storage(keeps);
+    let pipeline =
+        Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone()).await?;
+    let mut job = Job::open(&options, &node).await?;
+    let ended = job.feed(&pipeline, options.speed).await;
+    if !matches!(ended, Ok(true)) {
+        pipeline.stop().await?;
+        ended?;
+        let next = if keeps { "run the same command again to go on" } else { "nothing was kept" };
+        anyhow::bail!("interrupted after {} rows: {next}", job.reached.rows);
+    }
+    let mut ledger = pipeline.finish().await?;
+    ledger.merge(&job.reached.ledger());
+    pipeline.end();
+    let windows = &node.env.settings.widths;
+    let summary =
+        Summary::collect(node.history.as_ref(), &node.symbols, windows, ledger, bars, indicators).await?;
+    job.bar.finish_and_clear();
+    summary.print(started.elapsed(), options.json)
+}
+
+/// A replay under way.
+struct Job {
+    reader: Reader,
+    reached: Reached,
+    /// Under what the progress is kept; `None` where it is not.
+    key: Option<String>,
+    bar: ProgressBar,
+}
+
+impl Job {
+    async fn open(options: &ReplayOptions, node: &Node) -> anyhow::Result<Job> {
+        let settings = &node.env.settings;
+        let rows_max = if options.speed == Speed::Max { ROWS_MAX } else { ROWS_PACED };
+        let (mut input, name) = reader::open(options, settings.horizon, &node.symbols, &node.sources)?;
+        let filter = options.symbols.as_ref().map(|symbols| symbols.join(",")).unwrap_or_default();
+        let key = name.filter(|_| node.is_durable());
+        let key = key.map(|name| format!("replay:{name}:{filter}:{:016x}", settings.fingerprint()));
+        let mut reached = Reached::default();
+        if let Some(key) = &key
+            && let Some(bytes) = node.log.progress(key).await?
+        {
+            reached = postcard::from_bytes(&bytes).context("the progress of an earlier replay is damaged")?;
+            tracing::info!(rows = reached.rows, "going on where the replay stopped");
+            input.skip_rows(reached.rows)?;
+        }
+        let bar = progress_bar();
+        Ok(Job { reader: Reader::start(input, rows_max)?, reached, key, bar })
+    }
+
+    /// Feeds the pipeline until the input ends (true) or somebody interrupts (false).
+    async fn feed(&mut self, pipeline: &Pipeline, speed: Speed) -> anyhow::Result<bool> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut pace = Pace::new(speed);
+        loop {
+            let stretch = tokio::select! {
+                stretch = self.reader.next() => stretch?,
+                _ = interrupt.recv() => return Ok(false),
+                _ = terminate.recv() => return Ok(false),
+            };
+            let Some(stretch) = stretch else { return Ok(true) };
+            if let Some(pause) = pace.pause_before(stretch.first_time()) {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = interrupt.recv() => return Ok(false),
+                    _ = terminate.recv() => return Ok(false),
+                }
+            }
+            self.show(&stretch);
+            let ingest = self.ingest(stretch)?;
+            pipeline.log().send(ingest).await.context("the pipeline has stopped")?;
+        }
+    }
+
+    fn ingest(&mut self, stretch: Stretch) -> anyhow::Result<Ingest> {
+        for letter in &stretch.dead_letters {
+            *self.reached.bad_rows.entry(letter.reason.clone()).or_default() += 1;
+        }
+        self.reached.rows = stretch.rows;
+        let progress = match &self.key {
+            Some(key) => Some(Progress { key: key.clone(), value: postcard::to_stdvec(&self.reached)? }),
+            None => None,
+        };
+        let Stretch { entries, dead_letters, .. } = stretch;
+        Ok(Ingest { entries, dead_letters, progress, received: Nanos::MIN })
+    }
+
+    fn show(&self, stretch: &Stretch) {
+        if let Some(total) = stretch.total_bytes {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(stretch.bytes_read);
+        self.bar.set_message(HumanCount(stretch.rows).to_string());
+    }
+}
+
+/// Shows how far the files are read, on standard error if that is a terminal.
+fn progress_bar() -> ProgressBar {
+    let style = "{bar:40} {percent:>3} %  {msg} rows  {elapsed} (about {eta} left)";
+    ProgressBar::new(0).with_style(ProgressStyle::with_template(style).expect("the template is well formed"))
+}
+
+/// Holds a replay back to some times the speed at which it happened.
+struct Pace {
+    times: Option<f64>,
+    begun: Option<(Instant, Nanos)>,
+}
+
+impl Pace {
+    const fn new(speed: Speed) -> Pace {
+        let times = match speed {
+            Speed::Times(times) => Some(times),
+            Speed::Max => None,
+        };
+        Pace { times, begun: None }
+    }
+
+    /// Returns how long to wait before what happened at `time`.
+    fn pause_before(&mut self, time: Option<Nanos>) -> Option<Duration> {
+        let (times, time) = (self.times?, time?);
+        let (instant, first) = *self.begun.get_or_insert((Instant::now(), time));
+        let due = Duration::from_secs_f64(time.since(first).max(0) as f64 / SECOND as f64 / times);
+        due.checked_sub(instant.elapsed())
+    }
 }

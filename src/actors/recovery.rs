@@ -8,13 +8,12 @@
 
 use super::guard::{self, ActorKind};
 use super::messages::{Drain, PointsSaved, TakePoints};
-use super::router::{Marks, marks_of, marks_symbol};
+use super::router::{Marks, marks_of};
 use super::shard::{Environment, shard_of, slice_of};
 use crate::models::entry::Position;
 use crate::models::settings::CoreSettings;
 use crate::models::state::SymbolState;
-use crate::models::symbol::SymbolId;
-use crate::stores::{NUM_SLICES, PointSet, Points, StoreError, TickLog};
+use crate::stores::{NUM_SLICES, PointSet, SliceLine, StoreError, SymbolPoint, TickLog};
 use actix::{Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Recipient, WrapFuture};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -201,17 +200,17 @@ pub struct Recovered {
 pub async fn recover(log: &dyn TickLog, settings: &Arc<CoreSettings>) -> Result<Recovered, StoreError> {
     let points = log.load_points().await?;
     let poison = log.poison().await?;
-    let slice = |slice: u32| points.slices.get(slice as usize).copied().unwrap_or_default();
-    let mut replay_after = (0..NUM_SLICES).map(|at| slice(at).0).min().unwrap_or(0);
+    let nothing = <[SliceLine; 2]>::default();
+    let slice = |slice: u32| points.slices.get(slice as usize).unwrap_or(&nothing);
+    let mut replay_after = (0..NUM_SLICES).map(|at| slice(at)[0].good_to).min().unwrap_or(0);
     let mut states = Vec::new();
-    for of_symbol in points.symbols.iter().filter(|points| !is_marks(points[0].symbol)) {
-        let symbol = of_symbol[0].symbol;
-        let good_to = [slice(slice_of(symbol)).0, slice(slice_of(symbol)).1];
-        let found = of_symbol.iter().zip(good_to).find_map(|(point, good_to)| {
+    for of_symbol in &points.symbols {
+        let Some(SymbolPoint { symbol, .. }) = of_symbol.first() else { continue };
+        let found = of_symbol.iter().zip(slice(slice_of(*symbol))).find_map(|(point, line)| {
             match SymbolState::decode(&point.bytes, Arc::clone(settings)) {
-                Ok(state) => Some((state, good_to)),
+                Ok(state) => Some((state, line.good_to)),
                 Err(error) => {
-                    tracing::warn!(symbol = symbol.0, pos = point.pos, %error, "falling back to older recovery point");
+                    tracing::warn!(symbol = symbol.0, pos = point.pos, %error, "recovery point is of no use");
                     None
                 }
             }
@@ -224,16 +223,7 @@ pub async fn recover(log: &dyn TickLog, settings: &Arc<CoreSettings>) -> Result<
             None => replay_after = 0,
         }
     }
-    let marks = marks_before(&points, replay_after);
+    let lines = points.slices.iter().flatten().filter(|line| line.good_to <= replay_after);
+    let marks = lines.max_by_key(|line| line.good_to).map(|line| marks_of(&line.context)).unwrap_or_default();
     Ok(Recovered { states, marks, replay_after, poison })
-}
-
-fn is_marks(symbol: SymbolId) -> bool {
-    symbol >= marks_symbol(0)
-}
-
-/// Returns the marks that had been heard of at a position: those of the newest point that is not after it.
-fn marks_before(points: &Points, pos: Position) -> Marks {
-    let all = points.symbols.iter().filter(|points| is_marks(points[0].symbol)).flatten();
-    all.filter(|point| point.pos <= pos).max_by_key(|point| point.pos).map(marks_of).unwrap_or_default()
 }

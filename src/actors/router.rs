@@ -17,7 +17,7 @@ use crate::models::ledger::Ledger;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
-use crate::stores::{NUM_SLICES, PointSet, SymbolPoint};
+use crate::stores::{PointSet, SymbolPoint};
 use actix::dev::SendError;
 use actix::{Actor, Addr, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture};
 use futures_util::future::join_all;
@@ -231,33 +231,20 @@ impl Handler<TakePoints> for RouterActor {
             self.slots.iter().filter(|slot| slice_of(slot.symbol) == slice && slot.cell.is_touched());
         let asked: Vec<_> = touched.map(|slot| slot.addr.send(TakePoint)).collect();
         let good_to = self.routed;
-        let marks = marks_point(slice, good_to, &self.marks);
+        let context = postcard::to_stdvec(&self.marks).expect("marks are plain data");
         Box::pin(async move {
             let taken = join_all(asked).await;
             let mut points = taken.into_iter().collect::<Result<Vec<SymbolPoint>, _>>().ok()?;
             points.sort_unstable_by_key(|point| point.symbol);
-            points.extend(marks);
-            Some(PointSet { slice, good_to, points })
+            Some(PointSet { slice, good_to, context, points })
         })
     }
 }
 
-/// Packs the marks as the point of a symbol that cannot be, one a slice: recovery needs those heard of at its start.
-fn marks_point(slice: u32, good_to: Position, marks: &Marks) -> Option<SymbolPoint> {
-    let bytes = postcard::to_stdvec(marks).ok()?;
-    Some(SymbolPoint { symbol: marks_symbol(slice), pos: good_to, bytes })
-}
-
-/// Returns the id under which the marks of a slice are kept.
+/// Unpacks what a set of points knows of the marks; nothing where it is damaged, as before the first mark.
 #[must_use]
-pub const fn marks_symbol(slice: u32) -> SymbolId {
-    SymbolId(u32::MAX - NUM_SLICES + slice)
-}
-
-/// Unpacks what [`marks_symbol`]'s point holds; nothing where it is damaged, as before the first mark.
-#[must_use]
-pub fn marks_of(point: &SymbolPoint) -> Marks {
-    postcard::from_bytes(&point.bytes).unwrap_or_default()
+pub fn marks_of(context: &[u8]) -> Marks {
+    postcard::from_bytes(context).unwrap_or_default()
 }
 
 impl Handler<PointsSaved> for RouterActor {

@@ -197,6 +197,7 @@ mod tests {
             watermark: Nanos(0),
             sealed_until: Nanos(0),
             ledger: Ledger::default(),
+            ledgers: Arc::new([]),
             windows: Arc::new([]),
         }
     }

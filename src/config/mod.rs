@@ -7,6 +7,7 @@
 mod environment;
 mod fault;
 mod layers;
+mod mapping;
 mod print;
 mod secret;
 mod sections;
@@ -22,13 +23,10 @@ pub use sections::{
 pub use text::{ByteSize, ListenAddress, TextError};
 pub(crate) use text::{duration_text, parse_duration};
 
-use crate::actors::log_writer::GroupPolicy;
 use crate::models::settings::CoreSettings;
-use crate::stores::sqlite::{SqliteSettings, Synchronous};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Everything that can be set. Each field's comment is its documentation for users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,66 +108,10 @@ impl Config {
         self.core.settings()
     }
 
-    /// Returns what the embedded stores are to keep, and how safe a commit is.
-    #[must_use]
-    pub fn sqlite_settings(&self) -> SqliteSettings {
-        let synchronous = match self.log.synchronous {
-            Durability::Normal => Synchronous::Normal,
-            Durability::Full => Synchronous::Full,
-        };
-        let nanos = |age: Duration| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
-        SqliteSettings {
-            synchronous,
-            retention_ticks_age: nanos(self.log.retention_age),
-            retention_ticks_bytes: self.log.retention_size.0,
-            retention_bars_age: nanos(self.history.retention_age),
-            ..SqliteSettings::default()
-        }
-    }
-
-    /// Returns when groups of the log end, and how much may wait for their commit.
-    #[must_use]
-    pub fn group_policy(&self) -> GroupPolicy {
-        let Log { group_entries, group_age, spill_entries, .. } = self.log;
-        GroupPolicy { max_entries: group_entries, max_age: group_age, spill_entries }
-    }
-
     /// Prints the configuration as TOML that [`Config::load`] reads back; what is not a default says where it came
     /// from, and secrets are `***`.
     #[must_use]
     pub fn to_toml(&self) -> String {
         print::to_toml(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_stores_get_what_is_set() {
-        let mut config = Config::default();
-        assert_eq!(config.sqlite_settings(), SqliteSettings::default());
-        config.log.synchronous = Durability::Full;
-        config.log.retention_age = Duration::from_secs(1);
-        config.log.retention_size = ByteSize(2);
-        config.history.retention_age = Duration::from_secs(3);
-        let expected = SqliteSettings {
-            synchronous: Synchronous::Full,
-            retention_ticks_age: 1_000_000_000,
-            retention_ticks_bytes: 2,
-            retention_bars_age: 3_000_000_000,
-            ..SqliteSettings::default()
-        };
-        assert_eq!(config.sqlite_settings(), expected);
-    }
-
-    #[test]
-    fn the_log_writer_gets_what_is_set() {
-        let mut config = Config::default();
-        (config.log.group_entries, config.log.spill_entries) = (5, 6);
-        config.log.group_age = Duration::from_millis(7);
-        let GroupPolicy { max_entries, max_age, spill_entries } = config.group_policy();
-        assert_eq!((max_entries, max_age, spill_entries), (5, Duration::from_millis(7), 6));
     }
 }

@@ -98,7 +98,8 @@ pub struct Provider {
     pub rate: f64,
     /// Seed of the simulated venue: the same seed gives the same ticks.
     pub seed: u64,
-    /// How much simulated past a start with an empty data directory makes, so that indicators are warm.
+    /// How much simulated past a start with an empty data directory makes. What the indicators need is made
+    /// in any case, but for `0s`, which makes none.
     #[serde(with = "span")]
     pub warm_up: Duration,
     /// Messages a second that are taken from the venue; more push back to it, none is dropped. Not set: no limit.

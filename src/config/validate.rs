@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::Table;
 
-/// Ticks a second that the simulated venue makes: fewer are no market, and more would be less than 10 ns apart, where
-/// rounding to whole nanoseconds would bend the rate.
+/// Ticks a second that the simulated venue makes. One in a quarter of an hour at one end, far more than a machine takes
+/// in at the other: what lies beyond is a slip.
 const RATES: RangeInclusive<f64> = 0.001..=100_000_000.0;
 
 /// Returns every fault of a configuration whose keys are all of the right type.

@@ -76,7 +76,14 @@ impl TradeId {
     /// Returns the id under which a correction is kept that names no id of its own: one per corrected trade.
     #[must_use]
     pub const fn corrected(self) -> TradeId {
-        TradeId { hi: self.hi ^ CORRECTED, lo: self.lo }
+        TradeId { hi: self.hi | CORRECTED, lo: self.lo }
+    }
+
+    /// Returns the id as its source spells it: without what [`TradeId::corrected`] added. Orders trades by it, so that a
+    /// correction stands where its trade stood.
+    #[must_use]
+    pub const fn as_reported(self) -> TradeId {
+        TradeId { hi: self.hi & !CORRECTED, lo: self.lo }
     }
 
     /// Splits the id into its two words, high first (for stores).

@@ -61,6 +61,8 @@ pub struct SymbolView {
     pub sealed_until: Nanos,
     /// Fates of its reports.
     pub ledger: Ledger,
+    /// The same, by source.
+    pub ledgers: Arc<[(SourceId, Ledger)]>,
     /// One view a width, ascending.
     pub windows: Arc<[WindowView]>,
 }

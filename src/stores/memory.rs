@@ -5,7 +5,7 @@
 
 use super::{
     DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, LogTail, NUM_SLICES, PointSet,
-    Points, StoreError, SymbolPoint, TickLog, TickQuery, WindowQuery,
+    Points, SliceLine, StoreError, SymbolPoint, TickLog, TickQuery, WindowQuery,
 };
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::{Effect, IndicatorPoint};
@@ -41,7 +41,7 @@ struct LogState {
     tail: LogTail,
     ticks: HashMap<SymbolId, VecDeque<Entry>>,
     progress: HashMap<String, Vec<u8>>,
-    sets: BTreeMap<u32, (Position, Position)>,
+    sets: BTreeMap<u32, [SliceLine; 2]>,
     points: BTreeMap<SymbolId, BTreeMap<Position, SymbolPoint>>,
     poison: BTreeSet<Position>,
 }
@@ -126,8 +126,9 @@ impl TickLog for MemoryLog {
     async fn save_points(&self, set: &PointSet) -> Result<(), StoreError> {
         let mut log = lock(&self.inner);
         let newest = log.sets.entry(set.slice).or_default();
-        if set.good_to > newest.0 {
-            *newest = (set.good_to, newest.0);
+        if set.good_to > newest[0].good_to {
+            let line = SliceLine { good_to: set.good_to, context: set.context.clone() };
+            newest[1] = std::mem::replace(&mut newest[0], line);
         }
         for point in &set.points {
             let points = log.points.entry(point.symbol).or_default();
@@ -141,7 +142,7 @@ impl TickLog for MemoryLog {
 
     async fn load_points(&self) -> Result<Points, StoreError> {
         let log = lock(&self.inner);
-        let slices = (0..NUM_SLICES).map(|slice| log.sets.get(&slice).copied().unwrap_or_default()).collect();
+        let slices = (0..NUM_SLICES).map(|slice| log.sets.get(&slice).cloned().unwrap_or_default()).collect();
         let num_symbols = log.points.last_key_value().map_or(0, |(symbol, _)| symbol.index() + 1);
         let mut symbols = vec![Vec::new(); num_symbols];
         for (symbol, points) in &log.points {
@@ -176,11 +177,13 @@ pub struct MemoryHistory {
 /// The windows of one symbol and width, by start.
 type Series<T> = BTreeMap<Nanos, T>;
 
+/// The log position that says so, and the indicators; `None` where the bar is void.
+type KnownPoint = (Position, Option<IndicatorPoint>);
+
 #[derive(Debug, Default)]
 struct HistoryState {
     bars: HashMap<(SymbolId, Width), Series<Bar>>,
-    /// Without values where the bar is void; see the position that says so.
-    indicators: HashMap<(SymbolId, Width), Series<(Position, Option<IndicatorPoint>)>>,
+    indicators: HashMap<(SymbolId, Width), Series<KnownPoint>>,
     dead_letters: VecDeque<DeadLetterRecord>,
     letter_keys: HashSet<LetterKey>,
     acknowledged: Position,

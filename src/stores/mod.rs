@@ -124,6 +124,8 @@ pub struct PointSet {
     pub slice: u32,
     /// Symbols of the slice that are not in `points` are unchanged since their last point up to here.
     pub good_to: Position,
+    /// What a replay from there must know beside the states. Opaque here.
+    pub context: Vec<u8>,
     /// States of the symbols touched since the slice's last set.
     pub points: Vec<SymbolPoint>,
 }
@@ -131,12 +133,22 @@ pub struct PointSet {
 /// Into how many slices the symbols are spread, so that recovery points cost a little always instead of much at once.
 pub const NUM_SLICES: u32 = 64;
 
+/// What is kept of a set besides its points.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SliceLine {
+    /// As in [`PointSet`].
+    pub good_to: Position,
+    /// As in [`PointSet`].
+    pub context: Vec<u8>,
+}
+
 /// What recovery starts from, per symbol: the newest point first, then the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Points {
-    /// Per slice: (`good_to` of the newest set, `good_to` of the set before); 0 where there is none.
-    pub slices: Vec<(Position, Position)>,
-    /// Per symbol, newest first, at most two. `SymbolPoint::pos` is at most the `good_to` of its set.
+    /// Per slice: the newest set's line, and that of the set before; default where there is none.
+    pub slices: Vec<[SliceLine; 2]>,
+    /// By symbol id: the points of the symbol, newest first, at most two. `SymbolPoint::pos` is at most the `good_to` of
+    /// its set.
     pub symbols: Vec<Vec<SymbolPoint>>,
 }
 
@@ -166,10 +178,8 @@ pub trait TickLog: Send + Sync {
 
     /// Returns the recovery points of one symbol, newest first.
     async fn points_of(&self, symbol: SymbolId) -> Result<Vec<SymbolPoint>, StoreError> {
-        let points = self.load_points().await?.symbols;
-        let of_symbol =
-            |points: &Vec<SymbolPoint>| points.first().is_some_and(|point| point.symbol == symbol);
-        Ok(points.into_iter().find(of_symbol).unwrap_or_default())
+        let mut points = self.load_points().await?.symbols;
+        Ok(points.get_mut(symbol.index()).map(std::mem::take).unwrap_or_default())
     }
 
     /// Remembers a position that every later replay skips.

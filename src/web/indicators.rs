@@ -12,6 +12,8 @@ use crate::models::wire::IndicatorsObject;
 use crate::stores::WindowQuery;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 fn merge_newest(rows: &mut Vec<IndicatorPoint>, newest: &IndicatorPoint) {
     match rows.binary_search_by(|row| newest.start.cmp(&row.start)) {
@@ -19,6 +21,16 @@ fn merge_newest(rows: &mut Vec<IndicatorPoint>, newest: &IndicatorPoint) {
         Ok(at) => rows[at] = *newest,
         Err(at) => rows.insert(at, *newest),
     }
+}
+
+/// The newest indicators, or a series of them.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum IndicatorsAnswer<'a> {
+    /// Without a range.
+    Newest(Box<IndicatorsObject<'a>>),
+    /// Of a range, newest first.
+    Series(Vec<IndicatorsObject<'a>>),
 }
 
 /// Indicators of one symbol and window.
@@ -39,7 +51,7 @@ fn merge_newest(rows: &mut Vec<IndicatorPoint>, newest: &IndicatorPoint) {
         ("empty" = Option<String>, Query, description = "`ok`: a list without rows is an answer"),
         ("format" = Option<String>, Query, description = "`json` or `csv`, of a series"),
     ),
-    responses((status = 200, description = "Indicators; of a range, a list of them", body = IndicatorsObject), Failures),
+    responses((status = 200, description = "Indicators; of a range, a list of them", body = IndicatorsAnswer), Failures),
 )]
 pub async fn indicators(
     request: HttpRequest,
@@ -62,7 +74,7 @@ pub async fn indicators(
         ["start_time", "end_time", "limit", "cursor"].iter().any(|name| params.get(name).is_some());
     if !is_series {
         let object = newest.map(|point| IndicatorsObject::new(point, &spec, &name)).ok_or_else(no_data)?;
-        return Ok(Reply::json(&object).send(&request));
+        return Ok(Reply::json(&IndicatorsAnswer::Newest(Box::new(object))).send(&request));
     }
 
     let (start, end) = match page {
@@ -89,5 +101,9 @@ pub async fn indicators(
     }
     let rows: Vec<IndicatorsObject<'_>> =
         points.iter().map(|point| IndicatorsObject::new(point, &spec, &name)).collect();
-    Ok(Reply::list(&rows, format).with_next(&request, next).send(&request))
+    let reply = match format {
+        Format::Csv => Reply::list(&rows, format),
+        Format::Json => Reply::json(&IndicatorsAnswer::Series(rows)),
+    };
+    Ok(reply.with_next(&request, next).send(&request))
 }

@@ -51,6 +51,7 @@ pub enum Failures {
         system_metrics::kafka,
         system_metrics::ledger,
     ),
+    components(schemas(Problem)),
     tags(
         (name = "market data", description = "What the markets do"),
         (name = "system", description = "What the service does"),

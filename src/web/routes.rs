@@ -35,14 +35,15 @@ async fn to_docs() -> HttpResponse {
 pub fn api(config: &mut ServiceConfig) {
     config
         .app_data(JsonConfig::default().error_handler(|error, _| ApiError::BadJson(error.to_string()).into()))
+        // Routes are tried in order: what is asked most often stands first.
+        .service(get("/api/v1/latest/{symbol}", latest::latest))
+        .service(get("/api/v1/aggregated/{symbol}", bars::aggregated))
         .service(get("/health", health::health))
         .service(get("/health/live", health::live))
         .service(get("/health/ready", health::ready))
         .service(get("/api/v1/symbols", symbols::symbols))
         .service(get("/api/v1/latest", latest::latest_list))
-        .service(get("/api/v1/latest/{symbol}", latest::latest))
         .service(get("/api/v1/ticks/{symbol}", ticks::ticks))
-        .service(get("/api/v1/aggregated/{symbol}", bars::aggregated))
         .service(get("/api/v1/indicators/{symbol}", indicators::indicators))
         .service(get("/api/v1/dead-letters", dead_letters::dead_letters))
         .service(get("/api/v1/metrics/latency", system_metrics::latency))

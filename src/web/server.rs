@@ -1,7 +1,7 @@
 //! The HTTP servers: bound by the caller, run on threads of their own, stopped by a handle.
 //!
 //! Promises: requests are served by worker threads that run nothing else, so that readers never hold up the data path;
-//! a stop lets running requests end, within [`STOP_TIMEOUT_SECS`]. On failure to start, the error comes back to the caller.
+//! a stop lets running requests end, for a second at most. On failure to start, the error comes back to the caller.
 
 use super::state::AppState;
 use actix_cors::Cors;

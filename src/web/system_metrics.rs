@@ -204,7 +204,9 @@ pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpR
 pub async fn prometheus(state: Data<AppState>) -> HttpResponse {
     let mut by_source: BTreeMap<_, Ledger> = BTreeMap::new();
     for view in state.views.all() {
-        by_source.entry(view.source).or_default().merge(&view.ledger);
+        for (source, ledger) in view.ledgers.iter() {
+            by_source.entry(*source).or_default().merge(ledger);
+        }
     }
     for (source, ledger) in by_source {
         state.metrics.set_ledger(&state.sources.name(source), &ledger);

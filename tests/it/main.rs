@@ -11,4 +11,5 @@ mod order;
 mod reference;
 mod rest;
 mod simulator;
+mod stores;
 mod support;

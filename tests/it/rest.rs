@@ -513,6 +513,10 @@ fn the_description_lists_every_route_and_each_answers_as_described() {
         let schema = &item["get"]["responses"]["200"]["content"]["application/json"]["schema"];
         check(&document, schema, &answer.json(), path);
     }
+    let indicators = &document["paths"]["/api/v1/indicators/{symbol}"]["get"]["responses"]["200"];
+    let series = world.get("/api/v1/indicators/BTC-USD?limit=2").json();
+    check(&document, &indicators["content"]["application/json"]["schema"], &series, "series");
+
     let problem = &document["paths"]["/api/v1/latest/{symbol}"]["get"]["responses"]["404"]["content"];
     let schema = &problem["application/problem+json"]["schema"];
     check(&document, schema, &world.get("/api/v1/latest/NOPE").json(), "problem");
@@ -529,6 +533,18 @@ fn check(document: &serde_json::Value, schema: &serde_json::Value, value: &serde
         let schema = &document["components"]["schemas"][name];
         assert!(schema.is_object(), "{at}: `{name}` is not described");
         return check(document, schema, value, at);
+    }
+    if let Some(forms) = schema["oneOf"].as_array() {
+        let wanted = if value.is_array() { "array" } else { "object" };
+        let resolve = |form: &serde_json::Value| match form["$ref"].as_str() {
+            Some(reference) => {
+                document.pointer(reference.trim_start_matches('#')).cloned().unwrap_or_default()
+            }
+            None => form.clone(),
+        };
+        let forms: Vec<serde_json::Value> = forms.iter().map(resolve).collect();
+        let form = forms.iter().find(|form| form["type"] == wanted);
+        return check(document, form.unwrap_or_else(|| panic!("{at}: no form is {wanted}")), value, at);
     }
     let types: Vec<&str> = match &schema["type"] {
         serde_json::Value::Array(types) => types.iter().filter_map(|name| name.as_str()).collect(),

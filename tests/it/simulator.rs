@@ -142,6 +142,9 @@ fn play(market: &MarketSettings, misbehaviour: &Misbehaviour, num_trades: usize)
     (*scenario.mishaps(), ledger)
 }
 
+/// A misbehaviour, its name, and where its count stands.
+type Case = (&'static str, Misbehaviour, fn(&Mishaps) -> u64);
+
 fn shift(seconds: u64) -> Shift {
     Shift { probability: 0.05, max: Duration::from_secs(seconds) }
 }
@@ -158,7 +161,7 @@ fn each_misbehaviour_alone_ends_in_the_true_bars() {
     let off = Misbehaviour::default();
     let episodes = Episodes { every: Duration::from_secs(60), length: Duration::from_secs(20) };
     let spike = Spike { probability: 0.01, factor: 5.0 };
-    let table: [(&str, Misbehaviour, fn(&Mishaps) -> u64); 18] = [
+    let table: [Case; 18] = [
         ("drop", Misbehaviour { drop: 0.05, ..off.clone() }, |m| m.dropped),
         ("duplicate", Misbehaviour { duplicate: shift(240), ..off.clone() }, |m| m.duplicated),
         ("conflict", Misbehaviour { conflict: shift(120), ..off.clone() }, |m| m.conflicts),

@@ -48,12 +48,12 @@ SELECT
     strftime('%Y-%m-%dT%H:%M:%S', (bars.start + bars.width) / 1000000000, 'unixepoch')
         || printf('.%06dZ', (bars.start + bars.width) % 1000000000 / 1000) AS window_end,
     CASE
-        WHEN bars.width % 86400000000000 = 0 THEN bars.width / 86400000000000 || 'd'
-        WHEN bars.width % 3600000000000 = 0 THEN bars.width / 3600000000000 || 'h'
-        WHEN bars.width % 60000000000 = 0 THEN bars.width / 60000000000 || 'min'
-        WHEN bars.width % 1000000000 = 0 THEN bars.width / 1000000000 || 's'
-        WHEN bars.width % 1000000 = 0 THEN bars.width / 1000000 || 'ms'
-        ELSE bars.width || 'ns'
+        WHEN bars.width % 86400000000000 = 0 THEN (bars.width / 86400000000000) || 'd'
+        WHEN bars.width % 3600000000000 = 0 THEN (bars.width / 3600000000000) || 'h'
+        WHEN bars.width % 60000000000 = 0 THEN (bars.width / 60000000000) || 'min'
+        WHEN bars.width % 1000000000 = 0 THEN (bars.width / 1000000000) || 's'
+        WHEN bars.width % 1000000 = 0 THEN (bars.width / 1000000) || 'ms'
+        ELSE (bars.width) || 'ns'
     END AS window_duration,
     bars.open / CAST('1e' || symbols.price_scale AS REAL) AS open,
     bars.high / CAST('1e' || symbols.price_scale AS REAL) AS high,

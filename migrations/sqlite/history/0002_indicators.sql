@@ -43,12 +43,12 @@ SELECT
     indicators.bb_middle AS bb_middle,
     indicators.bb_lower AS bb_lower,
     CASE
-        WHEN indicators.width % 86400000000000 = 0 THEN indicators.width / 86400000000000 || 'd'
-        WHEN indicators.width % 3600000000000 = 0 THEN indicators.width / 3600000000000 || 'h'
-        WHEN indicators.width % 60000000000 = 0 THEN indicators.width / 60000000000 || 'min'
-        WHEN indicators.width % 1000000000 = 0 THEN indicators.width / 1000000000 || 's'
-        WHEN indicators.width % 1000000 = 0 THEN indicators.width / 1000000 || 'ms'
-        ELSE indicators.width || 'ns'
+        WHEN indicators.width % 86400000000000 = 0 THEN (indicators.width / 86400000000000) || 'd'
+        WHEN indicators.width % 3600000000000 = 0 THEN (indicators.width / 3600000000000) || 'h'
+        WHEN indicators.width % 60000000000 = 0 THEN (indicators.width / 60000000000) || 'min'
+        WHEN indicators.width % 1000000000 = 0 THEN (indicators.width / 1000000000) || 's'
+        WHEN indicators.width % 1000000 = 0 THEN (indicators.width / 1000000) || 'ms'
+        ELSE (indicators.width) || 'ns'
     END AS window_duration,
     indicators.vwap / 1e9 AS vwap,
     indicators.log_pos AS log_pos

@@ -12,6 +12,7 @@ CREATE TABLE poison (
 CREATE TABLE point_sets (
     slice   INTEGER NOT NULL,
     good_to INTEGER NOT NULL,
+    context BLOB NOT NULL,
     PRIMARY KEY (slice, good_to)
 ) STRICT, WITHOUT ROWID;
 

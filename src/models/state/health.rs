@@ -14,10 +14,9 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// Hears that a source speaks of the symbol.
-    #[inline]
+    /// Hears the first source that speaks of the symbol.
     pub fn hear(&mut self, source: SourceId) {
-        self.first.get_or_insert(source);
+        self.first = Some(source);
     }
 
     /// Puts a source in charge from a time on, until the next turn.

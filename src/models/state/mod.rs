@@ -150,7 +150,12 @@ impl SymbolState {
     }
 
     fn apply_body(&mut self, body: &Body, effects: &mut Vec<Effect>) {
-        if !body.is_broadcast() {
+        let speaks_first = !body.is_broadcast() && self.charge.home().is_none();
+        if speaks_first || matches!(body, Body::Gap(_) | Body::SourceInCharge { .. }) {
+            // What the watermark has sealed stays so, whatever becomes known of the sources.
+            self.seal();
+        }
+        if speaks_first {
             self.charge.hear(body.source());
         }
         match body {

@@ -60,6 +60,9 @@ impl SymbolState {
     #[must_use]
     pub fn view(&self) -> SymbolView {
         let windows = (0..self.tracks.len()).map(|at| self.window_view(at)).collect();
+        let ledgers = self.ledgers();
+        let mut ledger = Ledger::default();
+        ledgers.iter().for_each(|(_, of_source)| ledger.merge(of_source));
         SymbolView {
             symbol: self.symbol,
             pos: self.pos,
@@ -68,7 +71,8 @@ impl SymbolState {
             source: self.charge.home().unwrap_or_default(),
             watermark: self.watermark(),
             sealed_until: self.sealed_until,
-            ledger: self.ledger(),
+            ledger,
+            ledgers: ledgers.into(),
             windows,
         }
     }

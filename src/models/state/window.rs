@@ -2,7 +2,7 @@
 
 use super::fates::Counts;
 use super::kept::Kept;
-use crate::models::bar::{Bar, BarState, BarSum, Figures};
+use crate::models::bar::{Bar, BarState, BarSum, Figures, TradeOrder};
 use crate::models::entry::{Position, Updates, VenueBar};
 use crate::models::num::Price;
 use crate::models::symbol::SymbolId;
@@ -82,7 +82,8 @@ impl BaseWindow {
             false
         } else if in_charge && kept.updates != Updates::NONE {
             count.active += 1;
-            self.sum.add(kept.order, kept.price, kept.size, kept.updates);
+            let order = TradeOrder { id: kept.order.id.as_reported(), ..kept.order };
+            self.sum.add(order, kept.price, kept.size, kept.updates);
             true
         } else {
             count.idle += 1;

@@ -465,3 +465,98 @@ fn wall_clock() -> Nanos {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::entry::{Body, SourceId, Trade, TradeId, Updates};
+    use crate::models::num::{Price, Size};
+    use crate::models::symbol::{SymbolId, SymbolSpec};
+    use std::task::{Context, Waker};
+
+    async fn limit_pages(log: &SqliteLog, extra: i64) {
+        let mut slot = log.writer.lock().await;
+        let conn = &mut slot.as_mut().expect("the connection outlives a full disk").conn;
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *conn).await.expect("counts");
+        let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + extra));
+        sqlx::query(limit).execute(conn).await.expect("limits");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_takes_nothing_and_the_same_group_fits_later() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let symbols = Arc::new(SymbolTable::default());
+        let symbol: SymbolId = symbols.intern(SymbolSpec::named("AAPL"));
+        let sources = Arc::new(SourceTable::default());
+        let source: SourceId = sources.intern("simulated");
+        let settings = SqliteSettings { part_entries: 1_000, ..SqliteSettings::default() };
+        let log = SqliteLog::open(dir.path(), symbols, sources, settings).await.expect("opens");
+        let group = |first: Position, len: u64| {
+            let trade = |pos: Position| Trade {
+                ts: Nanos(pos.cast_signed()),
+                received: Nanos::MIN,
+                price: Price(1),
+                size: Size(1),
+                seq: 0,
+                id: TradeId::number(pos),
+                source,
+                updates: Updates::ALL,
+            };
+            let entry = |pos| Entry { pos, symbol, body: Body::Trade(trade(pos)) };
+            LogGroup { entries: (first..first + len).map(entry).collect(), progress: None }
+        };
+        log.append(&group(1, 1_000)).await.expect("appends");
+        let tail = log.tail().await.expect("knows");
+
+        limit_pages(&log, 4).await;
+        // This group begins a part too: that is undone with it.
+        let (refused, wanted) = (group(1_001, 5_000), group(1, 6_000).entries);
+        for _ in 0..2 {
+            let error = log.append(&refused).await.expect_err("full");
+            assert!(error.is_transient(), "{error}");
+            assert_eq!(log.tail().await.expect("knows"), tail);
+            assert_eq!(log.read(0, usize::MAX).await.expect("reads"), wanted[..1_000]);
+        }
+        limit_pages(&log, 10_000).await;
+        log.append(&refused).await.expect("appends");
+        assert_eq!(log.read(0, usize::MAX).await.expect("reads"), wanted);
+        let query = TickQuery { symbol, start: Nanos::MIN, end: Nanos::MAX, before: None, limit: usize::MAX };
+        assert_eq!(log.ticks(&query).await.expect("finds").len(), 6_000);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_halfway_leaves_a_log_that_works() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let tables = (Arc::default(), Arc::default());
+        let log =
+            SqliteLog::open(dir.path(), tables.0, tables.1, SqliteSettings::default()).await.expect("opens");
+        let mark = |pos| LogGroup {
+            entries: vec![Entry {
+                pos,
+                symbol: SymbolId::NONE,
+                body: Body::ClockMark { source: SourceId::ANY, time: Nanos(0) },
+            }],
+            progress: None,
+        };
+        for polls in 1..20 {
+            let next = log.tail().await.expect("knows").last + 1;
+            let group = mark(next);
+            let mut append = log.append(&group);
+            let mut context = Context::from_waker(Waker::noop());
+            for _ in 0..polls {
+                if append.as_mut().poll(&mut context).is_ready() {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+            drop(append);
+            {
+                let mut slot = log.writer.lock().await;
+                let writer = log.take_writer(&mut slot).await.expect("connects anew");
+                *slot = Some(writer);
+            }
+            let next = log.tail().await.expect("knows").last + 1;
+            log.append(&mark(next)).await.expect("appends");
+        }
+    }
+}

@@ -46,7 +46,8 @@ pub struct SqliteSettings {
     pub retention_ticks_bytes: u64,
     /// Bars and indicators of windows older than this are dropped, dead letters too.
     pub retention_bars_age: i64,
-    /// A part of the log takes about this many entries.
+    /// A part of the log takes about this many entries. Appends wait while one is dropped, a tenth of a second per
+    /// million; the view over the parts speaks of at most 500.
     pub part_entries: u64,
     /// A part of the log takes entries for at most this long.
     pub part_age: i64,
@@ -61,7 +62,7 @@ impl Default for SqliteSettings {
             retention_ticks_age: 7 * DAY,
             retention_ticks_bytes: 20_000_000_000,
             retention_bars_age: 365 * DAY,
-            part_entries: 8_000_000,
+            part_entries: 4_000_000,
             part_age: DAY,
             num_readers: 4,
         }

@@ -36,7 +36,7 @@ pub(super) struct Insert {
 
 impl Part {
     fn new(number: u32, created: Nanos) -> Part {
-        let row = format!("({})", vec!["?"; NUM_COLUMNS].join(","));
+        let row = format!("({})", ["?"; NUM_COLUMNS].join(","));
         let insert = |power: u32| {
             let num_rows = 1 << power;
             let values = vec![row.as_str(); num_rows].join(",");

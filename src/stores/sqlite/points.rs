@@ -2,8 +2,7 @@
 
 use super::database::failed;
 use super::names::Symbols;
-use crate::models::entry::Position;
-use crate::stores::{NUM_SLICES, PointSet, Points, StoreError, SymbolPoint};
+use crate::stores::{NUM_SLICES, PointSet, Points, SliceLine, StoreError, SymbolPoint};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 const SAVING: &str = "failed to save recovery points";
@@ -37,9 +36,10 @@ pub(super) async fn save(
         .await
         .map_err(failed(SAVING))?;
     }
-    sqlx::query("INSERT OR IGNORE INTO point_sets (slice, good_to) VALUES (?, ?)")
+    sqlx::query("INSERT OR IGNORE INTO point_sets (slice, good_to, context) VALUES (?, ?, ?)")
         .bind(set.slice)
         .bind(set.good_to.cast_signed())
+        .bind(set.context.as_slice())
         .execute(&mut *conn)
         .await
         .map_err(failed(SAVING))?;
@@ -57,19 +57,16 @@ pub(super) async fn save(
 /// Reads all points, as of one moment.
 pub(super) async fn load(readers: &SqlitePool, symbols: &Symbols) -> Result<Points, StoreError> {
     let mut transaction = readers.begin().await.map_err(failed(LOADING))?;
-    let sets: Vec<(u32, i64)> =
-        sqlx::query_as("SELECT slice, good_to FROM point_sets ORDER BY slice, good_to DESC")
+    let sets: Vec<(u32, i64, Vec<u8>)> =
+        sqlx::query_as("SELECT slice, good_to, context FROM point_sets ORDER BY slice, good_to DESC")
             .fetch_all(&mut *transaction)
             .await
             .map_err(failed(LOADING))?;
-    let mut slices: Vec<(Position, Position)> = vec![(0, 0); NUM_SLICES as usize];
-    for (slice, good_to) in sets {
-        let Some(line) = slices.get_mut(slice as usize) else { continue };
-        let good_to = good_to.cast_unsigned();
-        match line {
-            (0, _) => line.0 = good_to,
-            _ => line.1 = good_to,
-        }
+    let mut slices: Vec<[SliceLine; 2]> = vec![Default::default(); NUM_SLICES as usize];
+    for (slice, good_to, context) in sets {
+        let Some([newest, before]) = slices.get_mut(slice as usize) else { continue };
+        let line = if newest.good_to == 0 { newest } else { before };
+        *line = SliceLine { good_to: good_to.cast_unsigned(), context };
     }
     let rows = sqlx::query("SELECT symbol, pos, bytes FROM points ORDER BY symbol, pos DESC")
         .fetch_all(&mut *transaction)

@@ -26,7 +26,7 @@ pub(super) async fn find(log: &SqliteLog, query: &TickQuery) -> Result<Vec<Entry
     if query.limit == 0 || page.upper < query.start {
         return Ok(page.found);
     }
-    // What is in memory is taken first: all of it is committed by the time the transaction begins.
+    // What is in memory is taken first: all of it is committed.
     let (stored, open_part, open_runs, blocks) = {
         let known = log.known();
         let Some(stored) = known.symbols.stored(query.symbol) else { return Ok(page.found) };
@@ -41,16 +41,11 @@ pub(super) async fn find(log: &SqliteLog, query: &TickQuery) -> Result<Vec<Entry
             .collect();
         (stored, known.open_part, runs, blocks)
     };
-    let mut transaction = log.database.readers().begin().await.map_err(failed(READING))?;
-    let conn = &mut *transaction;
-    let oldest_part: u32 = sqlx::query_scalar("SELECT min(number) FROM parts")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(failed(READING))?;
-    if open_part >= oldest_part {
-        page.add_runs(log, conn, open_part, open_runs).await?;
-    }
-    let mut blocks = blocks.into_iter().filter(|(part, ..)| *part >= oldest_part).peekable();
+    let mut conn = log.database.readers().acquire().await.map_err(failed(READING))?;
+    let conn = &mut *conn;
+    let added = page.add_runs(log, conn, open_part, open_runs).await;
+    unless_dropped(conn, open_part, added).await?;
+    let mut blocks = blocks.into_iter().peekable();
     let mut at_once = 1;
     while let Some(part) = blocks.peek().map(|(part, ..)| *part) {
         let mut firsts = Vec::new();
@@ -62,12 +57,31 @@ pub(super) async fn find(log: &SqliteLog, query: &TickQuery) -> Result<Vec<Entry
             }
         }
         if !firsts.is_empty() {
-            let runs = page.read_runs(conn, part, stored, &firsts).await?;
-            page.add_runs(log, conn, part, runs).await?;
+            let added = match page.read_runs(conn, part, stored, &firsts).await {
+                Ok(runs) => page.add_runs(log, conn, part, runs).await,
+                Err(error) => Err(error),
+            };
+            unless_dropped(conn, part, added).await?;
             at_once = (at_once * 4).min(BLOCKS_AT_ONCE_MAX);
         }
     }
     Ok(page.found)
+}
+
+/// Takes a failure for an end where retention has dropped the part meanwhile. To ask only then is cheaper than a
+/// transaction round every page.
+async fn unless_dropped(
+    conn: &mut SqliteConnection,
+    part: u32,
+    outcome: Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let Err(error) = outcome else { return Ok(()) };
+    let is_there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM parts WHERE number = ?)")
+        .bind(part)
+        .fetch_one(conn)
+        .await
+        .map_err(failed(READING))?;
+    if is_there { Err(error) } else { Ok(()) }
 }
 
 /// A page in the making.
@@ -139,8 +153,10 @@ impl Page {
         runs.sort_unstable_by_key(|run| Reverse((run.span.max, run.first)));
         let mut runs = runs.into_iter().peekable();
         loop {
+            // A row costs far more than a run that is looked at twice: no more are read than the page lacks.
+            let lacking = (self.query.limit - self.found.len()).max(1);
             let mut positions = Vec::new();
-            while positions.len() < self.query.limit
+            while positions.len() < lacking
                 && let Some(run) = runs.next_if(|run| self.wants(run.span))
             {
                 positions.extend(run.positions().ok_or_else(|| corrupt("a run of ticks"))?);

@@ -1,7 +1,6 @@
 //! Bars of the model: every window of every width, added up from scratch.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tickwire::models::bar::TradeOrder;
 use tickwire::models::entry::{SourceId, Trade, TradeId, VenueBar};
 use tickwire::models::num::Price;
 use tickwire::models::settings::CoreSettings;
@@ -18,9 +17,12 @@ pub struct ModelBar {
     pub trade_count: u64,
 }
 
+/// By smallest window first, since a venue's bar stands for all of its own; then by time, venue sequence, identity, source.
+type Order = (Nanos, Nanos, u64, TradeId, SourceId);
+
 /// A trade, or a venue's bar taken as one: something that sets prices and adds volume.
 struct Part {
-    order: (Nanos, TradeOrder),
+    order: Order,
     ends: Option<(Price, Price)>,
     extremes: Option<(Price, Price)>,
     volume: i128,
@@ -74,7 +76,7 @@ fn parts(trades: &[Trade], venue_bars: &BTreeMap<Nanos, VenueBar>, base: Width) 
             let Trade { ts, seq, id, source, price, size, updates, .. } = *trade;
             let counts = updates.volume();
             Part {
-                order: (base.start_of(ts), TradeOrder { ts, seq, id, source }),
+                order: (base.start_of(ts), ts, seq, id, source),
                 ends: updates.open_close().then_some((price, price)),
                 extremes: updates.high_low().then_some((price, price)),
                 volume: if counts { i128::from(size.0) } else { 0 },
@@ -84,9 +86,8 @@ fn parts(trades: &[Trade], venue_bars: &BTreeMap<Nanos, VenueBar>, base: Width) 
         })
         .collect();
     for bar in venue_bars.values().filter(|bar| !has_own_bar(trades, bar.start, base)) {
-        let order = TradeOrder { ts: bar.start, seq: 0, id: TradeId::default(), source: SourceId(0) };
         parts.push(Part {
-            order: (bar.start, order),
+            order: (bar.start, bar.start, 0, TradeId::default(), bar.source),
             ends: Some((bar.open, bar.close)),
             extremes: Some((bar.high, bar.low)),
             volume: i128::from(bar.volume.0),

@@ -40,10 +40,10 @@ pub fn after(entries: &[Entry], heard: &[Option<Heard>], settings: &CoreSettings
             };
             newest = newest.max(believed);
         }
-        if let Body::ClockMark { source, time } = entry.body {
-            if source == SourceId::ANY || Some(source) == home {
-                marked = marked.max(Some(time));
-            }
+        if let Body::ClockMark { source, time } = entry.body
+            && (source == SourceId::ANY || Some(source) == home)
+        {
+            marked = marked.max(Some(time));
         }
         if let Some(known) = newest.max(marked) {
             clock.watermark = clock.watermark.max(known.plus(-settings.lateness));

@@ -130,19 +130,19 @@ prop_compose! {
     }
 }
 
+/// A step that moves on, of a trade that nothing else names.
+fn calm_step() -> impl Strategy<Value = Step> {
+    (step(10_000), 4..14_i64).prop_map(|(step, pace)| Step { pace, price: step.price.clamp(1, 9), ..step })
+}
+
 /// A history: its steps, in order of arrival.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop_oneof![vec(step(4), 1..25), vec(step(12), 1..60), vec(step(60), 1..90)]
+    prop_oneof![vec(step(4), 1..25), vec(step(12), 1..60), vec(step(60), 1..90), vec(calm_step(), 1..50)]
 }
 
 /// A history of many bars and few surprises, long enough to warm every indicator but the longest average.
 pub fn long_steps() -> impl Strategy<Value = Vec<Step>> {
-    let calm = (step(10_000), 4..14_i64).prop_map(|(step, pace)| Step {
-        pace,
-        price: step.price.clamp(1, 9),
-        ..step
-    });
-    vec(calm, 1..160)
+    vec(calm_step(), 1..160)
 }
 
 /// Turns the steps into what stands in the log.
@@ -158,6 +158,11 @@ pub fn bodies(steps: &[Step], settings: &CoreSettings) -> Vec<Body> {
         .collect()
 }
 
+/// A price near the small number, so that sums of few trades round and indicators are of the size of one.
+fn price(step: &Step) -> Price {
+    Price(if (1..=9).contains(&step.price) { step.price * 250_000_003 } else { step.price })
+}
+
 fn body(step: &Step, now: Nanos, unit: i64, settings: &CoreSettings) -> Body {
     let ts = now.plus(step.offset * unit);
     let received = if step.stamped { now } else { Nanos::MIN };
@@ -165,7 +170,7 @@ fn body(step: &Step, now: Nanos, unit: i64, settings: &CoreSettings) -> Body {
     let trade = Trade {
         ts,
         received,
-        price: Price(step.price),
+        price: price(step),
         size: Size(step.size),
         seq: step.seq,
         id: TradeId::number(step.id),
@@ -178,7 +183,7 @@ fn body(step: &Step, now: Nanos, unit: i64, settings: &CoreSettings) -> Body {
         Kind::Cancel => Body::Cancel(Cancel { ts, received, target, source }),
         Kind::Correction => Body::Correction(Correction { target, trade }),
         Kind::Quote => {
-            let (bid, ask, size) = (Price(step.price), Price(step.price + 1), Size(step.size));
+            let (bid, ask, size) = (price(step), price(step), Size(step.size));
             Body::Quote(Quote { ts, received, bid, ask, bid_size: size, ask_size: size, source })
         }
         Kind::VenueBar => Body::VenueBar(venue_bar(step, ts, received, settings)),
@@ -194,16 +199,16 @@ fn body(step: &Step, now: Nanos, unit: i64, settings: &CoreSettings) -> Body {
 
 fn venue_bar(step: &Step, ts: Nanos, received: Nanos, settings: &CoreSettings) -> VenueBar {
     // Every ninth bar is of a width that no window of the smallest width has.
-    let width = if step.id % 9 == 0 { settings.widths[1] } else { settings.base() };
+    let width = if step.id.is_multiple_of(9) { settings.widths[1] } else { settings.base() };
     VenueBar {
         start: width.start_of(ts),
         received,
-        open: Price(step.price),
-        high: Price(step.price),
-        low: Price(step.price),
-        close: Price(step.price),
+        open: price(step),
+        high: price(step),
+        low: price(step),
+        close: price(step),
         volume: Size(step.size.clamp(0, 9)),
-        vwap: Price(if step.stamped { step.price } else { 0 }),
+        vwap: if step.stamped { price(step) } else { Price(0) },
         trade_count: 1,
         width_ms: u32::try_from(width.nanos() / 1_000_000).expect("less than 49 days"),
         source: SourceId(step.source),

@@ -169,12 +169,20 @@ fn in_batches(
     (effects, state.ledger())
 }
 
+/// Runs a share of proptest's own number of cases, which `PROPTEST_CASES` sets. Counterexamples become named cases, so
+/// no seeds are kept.
+fn config(times: u32, over: u32) -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    let cases = (usual.cases * times / over).max(1);
+    ProptestConfig { cases, max_shrink_iters: 4_000, failure_persistence: None, ..usual }
+}
+
 fn history(steps: &[Step], settings: &CoreSettings) -> Vec<Entry> {
     log(bodies(steps, settings))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(600), max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(config(3, 1))]
 
     #[test]
     fn core_equals_model(steps in steps(), settings in settings_strategy()) {
@@ -212,7 +220,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(24), max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(config(1, 8))]
 
     #[test]
     fn core_equals_model_over_many_bars(steps in long_steps(), settings in settings_strategy()) {

@@ -257,10 +257,10 @@ impl Model {
             |other: &Report| other.fate == Fate::NoTrade && !other.sealed && other.target == Some(target);
         let fate = match self.known(target) {
             Some(known) if known.cancelled => Fate::Duplicate,
-            Some(_) => Fate::NoTrade,
             None if self.reports.iter().any(waits) => Fate::Duplicate,
             None if self.is_sealed(cancel.ts) => Fate::Rejected(RejectReason::NoTrade),
-            None => Fate::NoTrade,
+            // Until what it names is found, which may be at once.
+            _ => Fate::NoTrade,
         };
         self.report(pos, cancel.ts, fate).target = Some(target);
         self.link();
@@ -370,7 +370,8 @@ impl Model {
             let bar = after.get(&window);
             let known = self.published.get(&window);
             let coverage = clock::coverage(&self.entries, start, width);
-            let covers_anew = bar.is_some() && known.is_some_and(|known| known.coverage != coverage);
+            let covers_anew =
+                bar.is_some() && known.is_some_and(|known| known.coverage.to_bits() != coverage.to_bits());
             if bar == before.get(&window) && !covers_anew {
                 continue;
             }

@@ -279,6 +279,7 @@ pub fn view(symbol: SymbolId, nth: i64) -> SymbolView {
         watermark: NOW.plus(-2 * SECOND),
         sealed_until: NOW.plus(-400 * SECOND),
         ledger,
+        ledgers: Arc::new([(Default::default(), ledger)]),
         windows: Arc::new([window]),
     }
 }

@@ -5,9 +5,10 @@
 //! still under way by more than that trade's way takes. The first trade of each symbol arrives clean, so that whoever
 //! listens knows the symbol before anything odd happens to it.
 
+use super::calendar::Calendar;
 use super::draws::{Dice, nanos};
 use super::market::TICK;
-use super::misbehaviour::{Episodes, Misbehaviour, Spike};
+use super::misbehaviour::{Misbehaviour, Spike};
 use crate::models::entry::{Body, Cancel, Correction, Entry, Gap, SourceId, Trade, TradeId, Updates};
 use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
@@ -80,37 +81,6 @@ impl PartialOrd for Arrival {
 impl Ord for Arrival {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
-    }
-}
-
-/// When episodes of one kind begin and end.
-#[derive(Clone, Debug)]
-struct Calendar {
-    episodes: Episodes,
-    begin: Nanos,
-    end: Nanos,
-}
-
-impl Calendar {
-    const fn new(episodes: Episodes) -> Calendar {
-        Calendar { episodes, begin: Nanos::MAX, end: Nanos::MAX }
-    }
-
-    /// Draws the first or next episode after `now`.
-    fn plan(&mut self, now: Nanos, dice: &mut Dice) {
-        if !self.episodes.every.is_zero() {
-            self.begin = now.plus(dice.wait(self.episodes.every));
-            self.end = self.begin.plus(nanos(self.episodes.length));
-        }
-    }
-
-    /// Returns the end of the episode that `now` is in, if any, and plans the next when one is over.
-    fn current(&mut self, now: Nanos, dice: &mut Dice) -> Option<Nanos> {
-        while now >= self.end {
-            let over = self.end;
-            self.plan(over, dice);
-        }
-        (now >= self.begin).then_some(self.end)
     }
 }
 
@@ -462,7 +432,7 @@ impl Misbehaver {
 #[cfg(test)]
 mod tests {
     use super::super::market::{Market, MarketSettings, SimulatedSymbol};
-    use super::super::misbehaviour::Shift;
+    use super::super::misbehaviour::{Episodes, Shift};
     use super::*;
     use crate::models::time::MINUTE;
     use std::collections::HashMap;

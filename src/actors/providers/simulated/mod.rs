@@ -1,10 +1,12 @@
 //! The simulated venue: a market that needs no keys and no network, and repeats itself for a seed.
 //!
-//! Promises: everything in here is pure. No clock is read; the same settings give the same entries, however the calls
+//! Promises: everything but its actor is pure. No clock is read; the same settings give the same entries, however the calls
 //! are cut. [`Market`] makes clean trades, [`History`] what came before them, [`Misbehaver`] turns them into what a bad
 //! feed would deliver, and [`Truth`] says which bars and which ledger must come of it. Nothing here can fail: whoever
 //! starts it refuses what [`SimulatedConfig::validate`] names, an empty list of symbols, and a rate that is not positive.
 
+mod actor;
+mod calendar;
 mod config;
 mod draws;
 mod history;
@@ -15,6 +17,7 @@ mod scenario;
 mod symbols;
 mod truth;
 
+pub use actor::{SimulatedActor, SimulatedFeed};
 pub use config::SimulatedConfig;
 pub use history::{History, HistorySettings};
 pub use market::{Market, MarketSettings, SimulatedSymbol, TICK};

@@ -400,3 +400,226 @@ fn fault(trade: &Trade) -> Option<RejectReason> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::market::{MarketSettings, SimulatedSymbol, TICK};
+    use super::super::misbehaviour::{Misbehaviour, Shift};
+    use super::super::scenario::Scenario;
+    use super::*;
+    use crate::models::entry::{SourceId, Updates};
+    use crate::models::num::Size;
+    use crate::models::time::{MINUTE, SECOND};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const AAPL: SymbolId = SymbolId(0);
+    /// The start of a quarter of an hour.
+    const T: Nanos = Nanos(1_989_000 * 15 * MINUTE);
+
+    fn trade(id: u64, after: i64, price: i64) -> Trade {
+        let ts = T.plus(after);
+        Trade {
+            ts,
+            received: ts,
+            price: Price(price * TICK),
+            size: Size(100),
+            seq: 0,
+            id: TradeId::number(id),
+            source: SourceId(0),
+            updates: Updates::ALL,
+        }
+    }
+
+    fn tell(truth: &mut Truth, body: Body) -> bool {
+        let symbol = if body.is_broadcast() { SymbolId::NONE } else { AAPL };
+        truth.witness(&Entry { pos: 0, symbol, body })
+    }
+
+    fn mark(truth: &mut Truth, after: i64) {
+        assert!(tell(truth, Body::ClockMark { source: SourceId(0), time: T.plus(after) }));
+    }
+
+    fn cancel(target: u64, after: i64) -> Body {
+        let ts = T.plus(after);
+        Body::Cancel(Cancel { ts, received: ts, target: TradeId::number(target), source: SourceId(0) })
+    }
+
+    #[test]
+    fn between_the_bounds_nothing_is_judged() {
+        let mut truth = Truth::new(CoreSettings::default());
+        assert!(tell(&mut truth, Body::Trade(trade(1, 0, 100))));
+        mark(&mut truth, 0);
+        // Some other symbol's trade may or may not be known to this one's core: the first minute ends, plus five, plus 2 s.
+        let other =
+            Entry { pos: 0, symbol: SymbolId(1), body: Body::Trade(trade(1, 6 * MINUTE + 2 * SECOND, 50)) };
+        assert!(truth.witness(&other));
+        assert!(!tell(&mut truth, Body::Trade(trade(2, SECOND, 101))), "open or sealed, nobody knows");
+        mark(&mut truth, 6 * MINUTE + 2 * SECOND);
+        assert!(tell(&mut truth, Body::Trade(trade(2, SECOND, 101))), "sealed for sure");
+        assert!(tell(&mut truth, Body::Trade(trade(3, MINUTE, 102))), "open for sure");
+        let ledger = truth.expected_ledger();
+        assert_eq!((ledger.received, ledger.in_bars, ledger.late), (4, 3, 1));
+        assert_eq!((ledger.residue(), truth.num_withheld()), (0, 1));
+    }
+
+    #[test]
+    fn a_gap_holds_the_seal_until_it_is_given_up() {
+        let mut truth = Truth::new(CoreSettings::default());
+        assert!(tell(&mut truth, Body::Trade(trade(1, 0, 100))));
+        let gap =
+            Gap { source: SourceId(0), from: T.plus(90 * SECOND), to: T.plus(100 * SECOND), filled: false };
+        assert!(tell(&mut truth, Body::Gap(gap)));
+        mark(&mut truth, 11 * MINUTE);
+        assert!(tell(&mut truth, Body::Trade(trade(2, MINUTE, 100))), "held: the gap begins in its window");
+        assert!(tell(&mut truth, Body::Trade(trade(3, 0, 100))), "sealed: it ends before the gap");
+        let give_up = 100 * SECOND + 10 * MINUTE + 2 * SECOND;
+        mark(&mut truth, give_up);
+        assert!(tell(&mut truth, Body::Trade(trade(4, MINUTE, 100))));
+        assert_eq!(truth.expected_ledger().late, 2, "the third, and the fourth once the gap is given up");
+    }
+
+    #[test]
+    fn fates_of_cancels_corrections_and_repeats() {
+        let mut truth = Truth::new(CoreSettings::default());
+        let correction = |target, id, price| {
+            Body::Correction(Correction {
+                target: TradeId::number(target),
+                trade: trade(id, target as i64 * SECOND, price),
+            })
+        };
+        let story = [
+            (Body::Trade(trade(1, 0, 100)), "in bars"),
+            (Body::Trade(trade(1, 0, 100)), "duplicate"),
+            (Body::Trade(trade(1, 0, 105)), "duplicate, conflict, wins"),
+            (cancel(2, SECOND), "no trade yet"),
+            (cancel(2, SECOND), "duplicate"),
+            (Body::Trade(trade(2, SECOND, 900)), "cancelled with its cancel"),
+            (cancel(9, SECOND), "no trade ever"),
+            (Body::Trade(trade(3, 3 * SECOND, 800)), "corrected"),
+            (correction(3, 3, 90), "in bars"),
+            (correction(3, 3, 90), "duplicate"),
+            (correction(4, 40, 95), "in bars"),
+            (Body::Trade(trade(4, 4 * SECOND, 700)), "corrected already"),
+            (Body::Trade(Trade { price: Price(0), ..trade(5, 0, 0) }), "bad price"),
+            (Body::Trade(Trade { size: Size(-1), ..trade(6, 0, 100) }), "bad size"),
+            (Body::Trade(Trade { updates: Updates::NONE, ..trade(7, 0, 1) }), "filtered"),
+        ];
+        for (body, fate) in story {
+            assert!(tell(&mut truth, body), "{fate}");
+        }
+        let ledger = truth.expected_ledger();
+        let mut wanted = Ledger {
+            received: 15,
+            in_bars: 3,
+            filtered: 1,
+            duplicate: 4,
+            cancelled: 4,
+            conflicts: 1,
+            ..Ledger::default()
+        };
+        for reason in [RejectReason::NoTrade, RejectReason::BadPrice, RejectReason::BadSize] {
+            wanted.reject(reason);
+        }
+        assert_eq!((ledger, ledger.residue()), (wanted, 0));
+        let bars = truth.bars();
+        assert_eq!(bars.len(), 3, "one of each width");
+        let bar = bars[0];
+        assert_eq!([bar.open, bar.high, bar.low, bar.close].map(|price| price.0 / TICK), [105, 105, 90, 95]);
+        assert_eq!((bar.volume, bar.trade_count), (300, 3));
+    }
+
+    /// Adds up bars from a plain list of trades that count, in no way that the truth uses.
+    fn add_up(trades: &[(SymbolId, Trade)], widths: &[Width]) -> Vec<ExpectedBar> {
+        let mut bars = Vec::new();
+        let mut keys: Vec<(SymbolId, Width, Nanos)> = trades
+            .iter()
+            .flat_map(|(symbol, trade)| {
+                widths.iter().map(|width| (*symbol, *width, width.start_of(trade.ts)))
+            })
+            .collect();
+        keys.sort();
+        keys.dedup();
+        for (symbol, width, start) in keys {
+            let mut inside: Vec<&Trade> = trades
+                .iter()
+                .filter(|(id, trade)| *id == symbol && width.start_of(trade.ts) == start)
+                .map(|(_, trade)| trade)
+                .collect();
+            inside.sort_by_key(|trade| (trade.ts, trade.id));
+            let prices = || inside.iter().map(|trade| trade.price);
+            let volume: i128 = inside.iter().map(|trade| i128::from(trade.size.0)).sum();
+            let notional: f64 = inside.iter().map(|trade| trade.price.0 as f64 * trade.size.0 as f64).sum();
+            let bar = ExpectedBar {
+                symbol,
+                width,
+                start,
+                open: inside[0].price,
+                high: prices().max().expect("not empty"),
+                low: prices().min().expect("not empty"),
+                close: inside[inside.len() - 1].price,
+                volume,
+                vwap: Some((notional / volume as f64) as i64),
+                trade_count: inside.len() as u64,
+            };
+            bars.push(bar);
+        }
+        bars
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn bars_are_those_of_the_trades_that_survive(seed in any::<u64>(), num_trades in 50_usize..600) {
+            let symbols = [0, 1, 2].map(|id| SimulatedSymbol { id: SymbolId(id), initial_price: Price(10_000 * TICK) });
+            let market = MarketSettings {
+                seed,
+                rate_per_second: 0.5,
+                ..MarketSettings::new(symbols.to_vec(), SourceId(0), T)
+            };
+            // Nothing here comes beyond the horizon, so whatever comes and is not cancelled counts.
+            let shift = |seconds| Shift { probability: 0.1, max: Duration::from_secs(seconds) };
+            let misbehaviour = Misbehaviour {
+                drop: 0.1,
+                duplicate: shift(60),
+                reorder: shift(1),
+                delay: shift(120),
+                cancel: shift(60),
+                cancel_early: shift(60),
+                ..Misbehaviour::default()
+            };
+            let core = CoreSettings::default();
+            let widths = core.widths.clone();
+            let mut scenario = Scenario::new(&market, &misbehaviour, core, num_trades);
+            let mut entries = Vec::new();
+            while scenario.next_batch(64, &mut entries) {}
+            let cancelled: HashSet<TradeKey> = entries
+                .iter()
+                .filter_map(|entry| match entry.body {
+                    Body::Cancel(cancel) => Some((entry.symbol, cancel.target)),
+                    _ => None,
+                })
+                .collect();
+            let mut survivors: BTreeMap<TradeKey, Trade> = BTreeMap::new();
+            for entry in &entries {
+                if let Body::Trade(trade) = entry.body && !cancelled.contains(&(entry.symbol, trade.id)) {
+                    survivors.insert((entry.symbol, trade.id), trade);
+                }
+            }
+            let survivors: Vec<(SymbolId, Trade)> =
+                survivors.into_iter().map(|((symbol, _), trade)| (symbol, trade)).collect();
+            prop_assert_eq!(scenario.truth().num_withheld(), 0);
+            let (found, wanted) = (scenario.truth().bars(), add_up(&survivors, &widths));
+            prop_assert_eq!(found.len(), wanted.len());
+            for (found, wanted) in found.into_iter().zip(wanted) {
+                // The naive mean is a floating-point one: the exact one is near it.
+                let (vwap, naive) = (found.vwap.expect("has volume"), wanted.vwap.expect("has volume"));
+                prop_assert!((vwap - naive).abs() <= 1 + naive / 1_000_000_000, "{} beside {}", vwap, naive);
+                prop_assert_eq!(found, ExpectedBar { vwap: found.vwap, ..wanted });
+            }
+            let ledger = scenario.truth().expected_ledger();
+            prop_assert_eq!((ledger.residue(), ledger.in_bars), (0, survivors.len() as u64));
+        }
+    }
+}

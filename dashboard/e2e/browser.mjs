@@ -1,0 +1,61 @@
+/** The browser and the page under test: one empty profile a run, errors of the page fail the test. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Starts a browser; `CHROMIUM` names another one than the system's. */
+export async function launch(options = {}) {
+  const profile = await mkdtemp(join(tmpdir(), 'tickwire-e2e-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    viewport: { width: 1440, height: 900 },
+    colorScheme: 'dark',
+    ...options,
+    args: ARGS,
+  });
+  return {
+    context,
+    async close() {
+      await context.close();
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/** Opens the page and waits until it shows bars over a live line. */
+export async function open(context, url) {
+  const page = await context.newPage();
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    // A refused connection is what some tests are about; the browser logs it whatever the page does.
+    if (message.type() === 'error' && !/ERR_CONNECTION|WebSocket connection|Failed to load resource/.test(message.text())) faults.push(message.text());
+  });
+  await page.goto(url);
+  await until(page, (seen) => seen.connection.phase === 'live' && seen.candles.length > 0);
+  return { page, faults };
+}
+
+/** What the page shows, through its test hook. */
+export function look(page) {
+  return page.evaluate(() => window.__tickwire());
+}
+
+/** Waits until what the page shows fulfils a condition, and returns it. The condition runs in the page. */
+export async function until(page, condition, argument = null, timeout = 15_000) {
+  await page.waitForFunction(`window.__tickwire && (${condition})(window.__tickwire(), ${JSON.stringify(argument)})`, null, { timeout, polling: 50 });
+  return look(page);
+}

@@ -1,0 +1,298 @@
+/**
+ * The page in a real browser, against the fake server or, with `TICKWIRE_URL`, against a running one. What needs the
+ * server's hand (amending, stopping) says that it is skipped there. `TICKWIRE_STOP` and `TICKWIRE_START` may name
+ * commands that stop and start that server; then the restart is tested on it as well.
+ */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, look, open, until } from './browser.mjs';
+import { FakeServer, SYMBOLS, trade } from './fake-server.mjs';
+import { Market } from './market.mjs';
+
+const real = process.env.TICKWIRE_URL;
+const faked = real === undefined ? {} : { skip: 'needs the fake server' };
+const restartable = real === undefined || process.env.TICKWIRE_STOP ? {} : { skip: 'needs TICKWIRE_STOP and TICKWIRE_START' };
+const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let market, server, browser, page, faults, url, stopTrading;
+
+before(async () => {
+  await mkdir(screenshots, { recursive: true });
+  if (real === undefined) {
+    market = new Market({ symbols: SYMBOLS });
+    server = await new FakeServer(market).listen();
+    stopTrading = trade(market, 100);
+  }
+  url = real ?? server.url;
+  browser = await launch();
+});
+
+after(async () => {
+  stopTrading?.();
+  await browser?.close();
+  await server?.close();
+});
+
+beforeEach(async () => {
+  await page?.close();
+  ({ page, faults } = await open(browser.context, url));
+});
+
+const seconds = (time) => Date.parse(time) / 1000;
+const fetchJson = async (path) => (await fetch(new URL(path, url))).json();
+
+/** Bars of the page as REST would write them, for comparing. */
+const settled = (bars) => bars.filter((bar) => bar.state !== 'forming');
+
+/** Every settled bar that REST has in the range of the page's bars must be on the page with the same values, and no other. */
+async function assertEqualsRest() {
+  // Bars may close or change between the two looks; the page is right if it agrees at one moment.
+  for (let attempt = 1; ; attempt += 1) {
+    const { bars, candles, selection } = await look(page);
+    const oldest = bars[0].start;
+    const list = [];
+    let path = `api/v1/aggregated/${selection.symbol}?window=${selection.window}&limit=500&include_forming=false`;
+    while (path !== null) {
+      const response = await fetch(new URL(path, url));
+      list.push(...(await response.json()));
+      path = /<([^>]*)>;\s*rel="?next/.exec(response.headers.get('link') ?? '')?.[1] ?? null;
+      if (seconds(list.at(-1).window_start) <= oldest) break;
+    }
+    const expected = list
+      .filter((bar) => seconds(bar.window_start) >= oldest)
+      .reverse()
+      .map(({ window_start, open, high, low, close, volume, vwap, trade_count, revision, state, coverage }) => ({ start: seconds(window_start), open, high, low, close, volume, vwap, tradeCount: trade_count, revision, state, coverage }));
+    const shown = settled(bars).map(({ start, open, high, low, close, volume, vwap, tradeCount, revision, state, coverage }) => ({ start, open, high, low, close, volume, vwap, tradeCount, revision, state, coverage }));
+    try {
+      assert.ok(expected.length > 0);
+      assert.deepEqual(shown, expected);
+      assert.deepEqual(candles.map(({ time, open, high, low, close }) => [time, open, high, low, close]), bars.map(({ start, open, high, low, close }) => [start, open, high, low, close]));
+      return shown.length;
+    } catch (error) {
+      if (attempt === 8) throw error;
+      await until(page, (seen, volume) => seen.bars.at(-1).volume !== volume, bars.at(-1).volume);
+    }
+  }
+}
+
+test('a candle moves, and so do the row, the strip and the title', async () => {
+  const first = await look(page);
+  const moved = await until(page, (seen, close) => seen.candles.at(-1).close !== close, first.candles.at(-1).close);
+  assert.equal(moved.connection.phase, 'live');
+  await until(page, (seen, last) => seen.watchlist.some((row, index) => row.last !== last[index]), first.watchlist.map((row) => row.last));
+  const { strip } = await until(page, (seen) => /\d/.test(seen.strip.rate) && /ms|s$/.test(seen.strip.p99));
+  assert.equal(strip.residue, '0');
+  assert.match(await page.title(), new RegExp(`${moved.selection.symbol} · Tickwire`));
+  assert.deepEqual(faults, []);
+});
+
+test('values on the page equal REST', async () => {
+  await assertEqualsRest();
+  const { selection } = await look(page);
+  const point = await page.evaluate(() => document.querySelector('#chart').getBoundingClientRect().toJSON());
+  await page.mouse.move(point.x + point.width / 2, point.y + point.height / 2);
+  const { legend, bars } = await until(page, (seen) => {
+    const bar = seen.bars.find(({ start }) => new Date(start * 1000).toISOString().slice(0, 16).replace('T', ' ') === seen.legend.time);
+    return bar !== undefined && bar.state !== 'forming';
+  });
+  const bar = bars.find(({ start }) => new Date(start * 1000).toISOString().slice(0, 16).replace('T', ' ') === legend.time);
+  const number = (text) => Number(text.replaceAll(',', '').replace('−', '-'));
+  for (const name of ['open', 'high', 'low', 'close']) assert.equal(number(legend[name]), bar[name], name);
+  assert.ok(Math.abs(number(legend.vwap) - bar.vwap) < 0.01);
+  assert.equal(number(legend.trades), bar.tradeCount);
+  assert.match(legend.state, /coverage/);
+  const iso = (time) => new Date(time * 1000).toISOString();
+  const [indicators] = await fetchJson(`api/v1/indicators/${selection.symbol}?window=${selection.window}&start_time=${iso(bar.end - 1)}&end_time=${iso(bar.end)}&empty=ok`);
+  // A young server has not warmed them up yet; then a dash stands there.
+  if (indicators?.sma_20) await until(page, (seen, value) => Math.abs(Number(seen.legend.sma_20.replaceAll(',', '')) - value) < 0.01, indicators.sma_20);
+  else assert.equal(legend.sma_20, '–');
+});
+
+test('symbol and window change by keyboard, search and mouse; the address keeps them', async () => {
+  const { watchlist, selection } = await look(page);
+  const other = watchlist.find((row) => row.symbol !== selection.symbol).symbol;
+  await page.keyboard.press('/');
+  await page.keyboard.type(other.toLowerCase());
+  await page.keyboard.press('Enter');
+  await until(page, (seen, symbol) => seen.selection.symbol === symbol && seen.candles.length > 0, other);
+  await page.keyboard.press('2');
+  await until(page, (seen) => seen.selection.window === '5min' && seen.candles.length > 0);
+  await assertEqualsRest();
+  await page.reload();
+  await until(page, (seen, symbol) => seen.selection.symbol === symbol && seen.selection.window === '5min' && seen.candles.length > 0, other);
+  await page.getByRole('radio', { name: '1min', exact: true }).click();
+  await until(page, (seen) => seen.selection.window === '1min' && seen.candles.length > 0);
+  await page.keyboard.press('w');
+  await page.keyboard.press('ArrowDown');
+  const next = watchlist[watchlist.findIndex((row) => row.symbol === other) + 1]?.symbol;
+  await until(page, (seen, symbol) => seen.selection.symbol === symbol, next);
+  await page.getByRole('option', { name: new RegExp(`^${other} `) }).click();
+  await until(page, (seen, symbol) => seen.selection.symbol === symbol && seen.candles.length > 0, other);
+  assert.deepEqual(faults, []);
+});
+
+test('scrolling back loads history without a hole', async () => {
+  const first = await look(page);
+  const before = first.bars.length;
+  const box = await page.locator('#chart').boundingBox();
+  await page.mouse.move(box.x + 200, box.y + 200);
+  for (let drag = 0; drag < 40 && (await look(page)).bars.length < before + 400; drag += 1) {
+    if ((await look(page)).history.reachedStart) break;
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width - 120, box.y + 200, { steps: 4 });
+    await page.mouse.up();
+    await page.mouse.move(box.x + 200, box.y + 200);
+  }
+  const seen = await look(page);
+  assert.ok(seen.history.reachedStart || seen.bars.length >= before + 400, `${before} → ${seen.bars.length} bars`);
+  const count = await assertEqualsRest();
+  assert.ok(count >= before - 1);
+  const live = page.getByRole('button', { name: 'Back to now' });
+  if (seen.range.to < seen.bars.length - 1) {
+    await live.click();
+    await live.waitFor({ state: 'hidden' });
+  }
+  assert.deepEqual(faults, []);
+});
+
+test('what is looked at stays where it is when older bars come in', faked, async () => {
+  // Slow enough that the view can be compared before and after.
+  server.delay = 700;
+  try {
+    const box = await page.locator('#chart').boundingBox();
+    let before;
+    do {
+      await page.mouse.move(box.x + 200, box.y + 200);
+      await page.mouse.down();
+      await page.mouse.move(box.x + box.width - 120, box.y + 200, { steps: 4 });
+      await page.mouse.up();
+      before = await look(page);
+    } while (before.range.from > 100);
+    const seen = await until(page, (now, count) => now.bars.length > count + 100, before.bars.length);
+    const left = ({ bars, range }) => bars[Math.round(range.from)].start;
+    assert.equal(left(seen), left(before));
+  } finally {
+    server.delay = 0;
+  }
+});
+
+test('an amended bar is drawn again and marked; coverage and a void bar are seen', faked, async () => {
+  const { selection, bars } = await look(page);
+  const amended = market.amend(selection.symbol, selection.window, 3);
+  const partial = market.uncover(selection.symbol, selection.window, 5, 0.4);
+  const seen = await until(page, (now, high) => now.candles.some((candle) => candle.high === high) && now.markers.length >= 2, amended.high);
+  assert.ok(seen.markers.some(({ id, time }) => id === 'amended' && time === seconds(amended.window_start)));
+  assert.ok(seen.markers.some(({ id, time }) => id === 'partial' && time === seconds(partial.window_start)));
+  await page.locator('#chart').focus();
+  const steps = settled(seen.bars).length === seen.bars.length ? 3 : 4;
+  for (let step = 0; step < steps; step += 1) await page.keyboard.press('ArrowLeft');
+  const { legend } = await until(page, (now) => now.legend.state.startsWith('amended'));
+  assert.match(legend.state, /^amended · revision 1 · coverage 100 % · 1 late/);
+  const gone = market.void(selection.symbol, selection.window, 7);
+  await until(page, (now, start) => !now.candles.some((candle) => candle.time === start), seconds(gone.window_start));
+  assert.ok(bars.length > 7);
+  await assertEqualsRest();
+  await page.screenshot({ path: join(screenshots, 'amended.png') });
+});
+
+test('the state of a source is seen', faked, async () => {
+  // A tick proves that a source is alive, so nothing may trade meanwhile.
+  stopTrading();
+  try {
+    for (const feed of ['quiet', 'stale', 'dead']) {
+      market.setFeed('GOOG', feed);
+      await until(page, (seen, state) => seen.watchlist.find((row) => row.symbol === 'GOOG').feed === state, feed);
+    }
+  } finally {
+    stopTrading = trade(market, 100);
+  }
+  await until(page, (seen) => seen.watchlist.find((row) => row.symbol === 'GOOG').feed === 'live');
+});
+
+test('a restart of the server is survived, and nothing is missing', restartable, async () => {
+  const first = await look(page);
+  if (real === undefined) await server.close();
+  else execFileSync('sh', ['-c', process.env.TICKWIRE_STOP]);
+  const lost = await until(page, (seen) => seen.connection.phase === 'waiting');
+  assert.equal(lost.connection.reason, 'server stopped');
+  assert.match(lost.strip.line, /Disconnected: server stopped/);
+  await page.screenshot({ path: join(screenshots, 'disconnected.png') });
+  if (real === undefined) {
+    // What happens while nobody listens: a late trade and a voided bar.
+    market.amend(first.selection.symbol, first.selection.window, 4);
+    market.void(first.selection.symbol, first.selection.window, 6);
+    server = await new FakeServer(market).listen(server.port);
+  } else execFileSync('sh', ['-c', process.env.TICKWIRE_START]);
+  await until(page, (seen) => seen.connection.phase === 'live' && seen.connection.reconnects === 1, null, 30_000);
+  await until(page, (seen, close) => seen.candles.at(-1).close !== close, first.candles.at(-1).close);
+  if (real === undefined) {
+    const bars = server.subscriptions.find((request) => request.channels.includes('bars'));
+    assert.equal(bars.since.epoch, market.epoch);
+    assert.ok(bars.since.seqs[`bars:${first.selection.symbol}:${first.selection.window}`] > 0);
+    await until(page, (seen) => seen.markers.some(({ id }) => id === 'amended'));
+  }
+  await assertEqualsRest();
+  assert.deepEqual(faults, []);
+});
+
+test('a line that falls silent is shown as stale, then opened anew', faked, async () => {
+  server.mute = true;
+  await until(page, (seen) => seen.connection.phase === 'stale', null, 20_000);
+  assert.match((await look(page)).strip.line, /Stale/);
+  server.mute = false;
+  await until(page, (seen) => seen.connection.phase === 'live');
+});
+
+test('nothing is asked for again and again', faked, async () => {
+  await until(page, (seen) => seen.watchlist.length > 0 && seen.strip.rate !== '–');
+  await page.waitForLoadState('networkidle');
+  const asked = server.requests.length;
+  const { candles } = await look(page);
+  // Live all the while: the price moves ten times without one request.
+  let close = candles.at(-1).close;
+  for (let move = 0; move < 10; move += 1) close = (await until(page, (seen, held) => seen.candles.at(-1).close !== held, close)).candles.at(-1).close;
+  assert.deepEqual(server.requests.slice(asked), []);
+});
+
+test('theme: the system’s, then the chosen one, remembered', async () => {
+  assert.equal((await look(page)).theme, 'dark');
+  await page.keyboard.press('t');
+  assert.equal((await look(page)).theme, 'light');
+  await page.reload();
+  await until(page, (seen) => seen.candles.length > 0 && seen.theme === 'light');
+  await page.keyboard.press('t');
+  assert.equal((await look(page)).theme, 'dark');
+});
+
+test('the help opens and closes by keyboard', async () => {
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+});
+
+for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone', { width: 390, height: 844 }]]) {
+  for (const theme of ['dark', 'light']) {
+    test(`${name}, ${theme}: no serious fault for people who use other means, nothing cut off`, async () => {
+      await page.setViewportSize(size);
+      if ((await look(page)).theme !== theme) await page.keyboard.press('t');
+      await until(page, (seen) => seen.legend.sma_20 !== '' && /\d/.test(seen.strip.rate));
+      // The rows breathe in colour while they trade; contrast is judged at rest.
+      await page.emulateMedia({ reducedMotion: 'reduce' });
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+      const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+      assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`), []);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `the page is ${wide} px wider than the screen`);
+      await page.screenshot({ path: join(screenshots, `${name}-${theme}.png`) });
+    });
+  }
+}

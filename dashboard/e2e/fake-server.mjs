@@ -1,0 +1,237 @@
+/**
+ * A server as the contract describes it, small enough to be bent: browser tests stop it, amend its bars and count what
+ * the page asks for. It serves `dist/`, the REST endpoints the page uses and the WebSocket. By itself:
+ * `node e2e/fake-server.mjs [port] [symbols]`.
+ */
+
+import { createServer } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WebSocketServer } from 'ws';
+import { Market, WINDOWS } from './market.mjs';
+
+const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+/** Frames kept a topic for those who resume. */
+const HISTORY = 200;
+
+export class FakeServer {
+  /** @param {Market} market outlives the server: a restart goes on with the same log */
+  constructor(market) {
+    this.market = market;
+    this.requests = [];
+    this.subscriptions = [];
+    this.resumed = [];
+    this.mute = false;
+    /** Milliseconds that a page of older bars takes. */
+    this.delay = 0;
+    this.sessions = new Set();
+    this.kept = new Map();
+    market.listeners.add((topic, frame) => this.#publish(topic, frame));
+  }
+
+  /** @param {number} port 0 picks a free one */
+  async listen(port = 0) {
+    this.http = createServer((request, response) => {
+      this.#serve(request, response).catch((error) => {
+        response.writeHead(500).end(String(error));
+      });
+    });
+    this.sockets = new WebSocketServer({ server: this.http, path: '/ws' });
+    this.sockets.on('connection', (socket) => this.#connect(socket));
+    await new Promise((resolve) => this.http.listen(port, '127.0.0.1', resolve));
+    this.port = this.http.address().port;
+    this.url = `http://127.0.0.1:${this.port}/`;
+    let before = this.market.received;
+    this.timer = setInterval(() => {
+      const rate = this.market.received - before;
+      before = this.market.received;
+      this.#publish('metrics:*', { type: 'metrics', ticks_per_second: rate, latency_p50_ms: 0.42, latency_p99_ms: 1.7, residue: 0 });
+    }, 1000);
+    return this;
+  }
+
+  /** Stops as the real one does: clients are told, then the port is closed. */
+  async close(code = 1001, reason = 'shutdown') {
+    clearInterval(this.timer);
+    for (const { socket } of this.sessions) socket.close(code, reason);
+    await new Promise((resolve) => this.sockets.close(resolve));
+    this.http.closeAllConnections();
+    await new Promise((resolve) => this.http.close(resolve));
+  }
+
+  /** What a restart that lost its resume history does. */
+  forgetHistory() {
+    this.kept.clear();
+  }
+
+  #publish(topic, frame) {
+    const list = this.kept.get(topic) ?? [];
+    if (frame.state !== 'forming') list.push(frame);
+    this.kept.set(topic, list.slice(-HISTORY));
+    if (this.mute) return;
+    const [channel, , window] = topic.split(':');
+    for (const session of this.sessions) {
+      const { topics } = session;
+      if (topics.has(topic) || topics.has(`${channel}:*`) || (window && topics.has(`${channel}:*:${window}`))) session.queue.push(frame);
+    }
+  }
+
+  #connect(socket) {
+    const session = { socket, topics: new Set(), queue: [] };
+    this.sessions.add(session);
+    const flush = setInterval(() => {
+      // Conflated as the real server does: of several forming versions of a bar only the newest counts.
+      const newest = new Map();
+      session.queue.forEach((frame, index) => frame.state === 'forming' && newest.set(`${frame.symbol}:${frame.window}`, index));
+      session.queue.forEach((frame, index) => {
+        if (frame.state !== 'forming' || newest.get(`${frame.symbol}:${frame.window}`) === index) socket.send(JSON.stringify(frame));
+      });
+      session.queue = [];
+    }, 50);
+    socket.on('close', () => {
+      clearInterval(flush);
+      this.sessions.delete(session);
+    });
+    socket.on('message', (data) => this.#request(session, JSON.parse(String(data))));
+    this.#send(session, { type: 'connection', status: 'connected', timestamp: new Date().toISOString(), message: 'connected' });
+  }
+
+  #send(session, frame) {
+    if (!this.mute) session.socket.send(JSON.stringify(frame));
+  }
+
+  #request(session, request) {
+    if (request.type === 'ping') return this.#send(session, { type: 'pong', timestamp: new Date().toISOString() });
+    const { market } = this;
+    const unknown = request.symbols.filter((symbol) => symbol !== '*' && !market.state.has(symbol));
+    const symbols = request.symbols.filter((symbol) => !unknown.includes(symbol));
+    const topics = [];
+    for (const symbol of symbols) {
+      for (const channel of request.channels ?? ['ticks']) {
+        if (channel === 'ticks' || channel === 'metrics') topics.push(`${channel}:${symbol}`);
+        else for (const window of request.windows ?? Object.keys(WINDOWS)) topics.push(`${channel}:${symbol}:${window}`);
+      }
+    }
+    if (request.type === 'unsubscribe') {
+      for (const topic of topics) session.topics.delete(topic);
+      return undefined;
+    }
+    this.subscriptions.push(request);
+    this.#send(session, { type: 'subscription', status: 'success', symbols, unknown, epoch: market.epoch });
+    for (const topic of topics) session.topics.add(topic);
+    this.#resume(session, request.since);
+    this.#send(session, this.#snapshot(topics));
+    return undefined;
+  }
+
+  #resume(session, since) {
+    if (since === undefined) return;
+    const missed = [];
+    let whole = since.epoch === this.market.epoch;
+    for (const [topic, seq] of Object.entries(since.seqs)) {
+      const kept = this.kept.get(topic) ?? [];
+      const first = kept[0]?.seq ?? Infinity;
+      if (first > seq + 1 && this.#seq(topic) > seq) whole = false;
+      missed.push(...kept.filter((frame) => frame.seq > seq));
+    }
+    this.resumed.push({ since, whole, count: missed.length });
+    if (whole) for (const frame of missed) this.#send(session, frame);
+    else this.#send(session, { type: 'resync', epoch: this.market.epoch });
+  }
+
+  #seq(topic) {
+    const [channel, symbol, window] = topic.split(':');
+    const state = this.market.state.get(symbol);
+    return channel === 'ticks' ? (state?.tickSeq ?? 0) : (state?.windows[window]?.seq ?? 0);
+  }
+
+  #snapshot(topics) {
+    const { market } = this;
+    const snapshot = { type: 'snapshot', epoch: market.epoch, ticks: [], bars: [], indicators: [] };
+    for (const topic of topics) {
+      const [channel, name, window] = topic.split(':');
+      for (const symbol of name === '*' ? market.symbols : [name]) {
+        const state = market.state.get(symbol);
+        if (channel === 'ticks') snapshot.ticks.push({ ...market.tickFrame(symbol) });
+        if (channel === 'bars') {
+          const { seq } = state.windows[window];
+          snapshot.bars.push(...market.list(symbol, window, true).slice(0, 2).map((bar) => ({ ...bar, seq })));
+        }
+      }
+    }
+    return snapshot;
+  }
+
+  async #serve(request, response) {
+    const url = new URL(request.url, this.url);
+    const [, api, version, endpoint, name] = url.pathname.split('/').map(decodeURIComponent);
+    if (api !== 'api') return this.#file(url.pathname, response);
+    this.requests.push(`${url.pathname}${url.search}`);
+    if (version !== 'v1') return this.#problem(response, 404, 'not_found');
+    const { market } = this;
+    const symbol = name;
+    if (symbol !== undefined && !market.state.has(symbol)) return this.#problem(response, 404, 'unknown_symbol');
+    if (endpoint === 'symbols') return this.#json(response, { symbols: market.symbols, count: market.symbols.length, details: {} });
+    if (endpoint === 'latest') return this.#json(response, market.symbols.map((each) => market.latest(each)));
+    const window = url.searchParams.get('window') ?? '1min';
+    if (!(window in WINDOWS)) return this.#problem(response, 422, 'bad_parameter');
+    if (endpoint === 'indicators') {
+      const from = Date.parse(url.searchParams.get('start_time'));
+      const to = Date.parse(url.searchParams.get('end_time'));
+      const list = market.indicators(symbol, window).filter(({ timestamp }) => Date.parse(timestamp) > from && Date.parse(timestamp) <= to);
+      return this.#json(response, list.reverse().slice(0, Number(url.searchParams.get('limit') ?? 500)));
+    }
+    if (endpoint !== 'aggregated') return this.#problem(response, 404, 'not_found');
+    const cursor = url.searchParams.get('cursor');
+    if (cursor !== null) await new Promise((resolve) => setTimeout(resolve, this.delay));
+    const limit = Number(url.searchParams.get('limit') ?? 500);
+    const bars = market
+      .list(symbol, window, url.searchParams.get('include_forming') === 'true')
+      .filter((bar) => cursor === null || bar.window_start < cursor);
+    const page = bars.slice(0, limit);
+    if (bars.length > limit) {
+      url.searchParams.set('cursor', page.at(-1).window_start);
+      response.setHeader('link', `<${url.pathname}${url.search}>; rel="next"`);
+    }
+    return this.#json(response, page);
+  }
+
+  async #file(path, response) {
+    const name = path === '/' ? 'index.html' : normalize(path).replace(/^(\.\.[/\\])+/, '');
+    try {
+      const body = await readFile(join(DIST, name));
+      response.writeHead(200, { 'content-type': TYPES[extname(name)] ?? 'application/octet-stream' }).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  }
+
+  #json(response, body) {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  }
+
+  #problem(response, status, code) {
+    response.writeHead(status, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ code, detail: `\`${code}\``, status }));
+  }
+}
+
+export const SYMBOLS = ['AAPL', 'AMZN', 'BRK.B', 'BTC-USD', 'ESH4', 'ETH-USD', 'EUR-USD', 'GOOG', 'IBM', 'META', 'MSFT', 'NVDA', 'SPY', 'TSLA'];
+
+/** Trades at random symbols, `rate` a second; returns a function that stops them. */
+export function trade(market, rate) {
+  const timer = setInterval(() => {
+    for (let count = 0; count < rate / 50; count += 1) market.tick(market.symbols[Math.floor(Math.random() * market.symbols.length)]);
+  }, 20);
+  return () => clearInterval(timer);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const count = Number(process.argv[3] ?? 0);
+  const symbols = count > 0 ? Array.from({ length: count }, (_, index) => `S${String(index).padStart(4, '0')}`) : SYMBOLS;
+  const market = new Market({ symbols, minutes: count > 100 ? 200 : 3000 });
+  trade(market, 200);
+  const server = await new FakeServer(market).listen(Number(process.argv[2] ?? 8050));
+  console.log(`listening on ${server.url}`);
+}

@@ -1,0 +1,135 @@
+/**
+ * The REST client: history, the list of symbols, the newest prices. Errors carry the server's stable `code`; whoever
+ * asks decides whether to try again. Addresses are relative to the page, so a proxy may serve it under any prefix.
+ */
+
+import type { EpochSeconds } from '../helpers/nominal';
+import { toRfc3339 } from '../helpers/time';
+import type { Bar } from '../model/bar';
+import type { Indicators } from '../model/indicators';
+import type { Latest } from '../model/message';
+import { decodeBar, decodeIndicators, decodeLatest } from './decode';
+import type { WireBar, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
+
+/** A page of history, newest first as the server gives it. */
+export interface Page {
+  readonly bars: readonly Bar[];
+  /** Address of the page before it in time; `null` at the beginning of history. */
+  readonly next: string | null;
+}
+
+/** The server's refusal, or no answer at all (`status` 0). */
+export class RestError extends Error {
+  override readonly name = 'RestError';
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+  ) {
+    super(detail);
+  }
+
+  /** True when the same request may succeed later. */
+  get transient(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** Address of `rel="next"` in a `Link` header. */
+export function nextLink(header: string | null): string | null {
+  for (const part of header?.split(/,(?=\s*<)/) ?? []) {
+    const match = /^\s*<([^>]*)>(.*)$/.exec(part);
+    if (match?.[1] !== undefined && /;\s*rel="?next"?(\s*;|\s*$)/.test(match[2] ?? '')) return match[1];
+  }
+  return null;
+}
+
+/** How long an answer may take before the line counts as broken. */
+const TIMEOUT_MS = 15_000;
+
+export class Rest {
+  /**
+   * @param base address of the page
+   * @param request the browser's `fetch`, or a test's
+   */
+  constructor(
+    private readonly base: URL,
+    private readonly request: typeof fetch,
+  ) {}
+
+  async symbols(signal?: AbortSignal): Promise<WireSymbols> {
+    const [body] = await this.#get('api/v1/symbols', {}, signal);
+    const wire = body as Partial<WireSymbols>;
+    return {
+      symbols: Array.isArray(wire.symbols) ? wire.symbols : [],
+      ...(Array.isArray(wire.windows) ? { windows: wire.windows } : {}),
+    };
+  }
+
+  async latest(symbols: readonly string[], signal?: AbortSignal): Promise<Latest[]> {
+    const [body] = await this.#get('api/v1/latest', { symbols: symbols.join(','), empty: 'ok' }, signal);
+    const list = Array.isArray(body) ? (body as WireLatest[]) : [body as WireLatest];
+    return list.map(decodeLatest).filter((latest) => latest !== undefined);
+  }
+
+  /** The newest page of bars, with the forming one. */
+  async bars(symbol: string, window: string, limit: number, signal?: AbortSignal): Promise<Page> {
+    const query = { window, limit: String(limit), include_forming: 'true', empty: 'ok' };
+    return this.#page(...(await this.#get(`api/v1/aggregated/${encodeURIComponent(symbol)}`, query, signal)));
+  }
+
+  /** The page before another in time. */
+  async older(next: string, signal?: AbortSignal): Promise<Page> {
+    return this.#page(...(await this.#get(next, {}, signal)));
+  }
+
+  /** The series of indicators of at most `limit` bars with `from` < end ≤ `to`. */
+  async indicators(
+    symbol: string,
+    window: string,
+    from: EpochSeconds,
+    to: EpochSeconds,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<Indicators[]> {
+    const query = { window, start_time: toRfc3339(from), end_time: toRfc3339(to), limit: String(limit), empty: 'ok' };
+    const [body] = await this.#get(`api/v1/indicators/${encodeURIComponent(symbol)}`, query, signal);
+    const list = Array.isArray(body) ? (body as WireIndicators[]) : [body as WireIndicators];
+    return list.map(decodeIndicators).filter((indicators) => indicators !== undefined);
+  }
+
+  #page(body: unknown, headers: Headers, address: URL): Page {
+    const list = Array.isArray(body) ? (body as WireBar[]) : [];
+    const next = nextLink(headers.get('link'));
+    return {
+      bars: list.map((wire) => decodeBar(wire)?.bar).filter((bar) => bar !== undefined),
+      // A server behind a proxy may not know its public address: only path and query of the cursor are used.
+      next: next === null || list.length === 0 ? null : `${address.pathname}${new URL(next, address).search}`,
+    };
+  }
+
+  async #get(
+    path: string,
+    query: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<[body: unknown, headers: Headers, address: URL]> {
+    const address = new URL(path, this.base);
+    for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    let response: Response;
+    try {
+      response = await this.request(address, {
+        headers: { accept: 'application/json' },
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      });
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      throw new RestError(0, 'unreachable', 'no answer from the server');
+    }
+    const body: unknown = await response.json().catch(() => null);
+    if (response.ok) return [body, response.headers, address];
+    const problem = (body ?? {}) as WireProblem;
+    throw new RestError(response.status, problem.code ?? 'http', problem.detail ?? `status ${response.status}`);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What the server sends, as far as this page reads it. Fields that an older or newer server may leave out are optional;
+ * everything the page does not know it skips.
+ */
+
+/** A bar, as REST and the `bars` channel give it. */
+export interface WireBar {
+  readonly time?: string;
+  readonly symbol: string;
+  readonly window: string;
+  readonly window_start: string;
+  readonly window_end: string;
+  readonly open: number;
+  readonly high: number;
+  readonly low: number;
+  readonly close: number;
+  readonly volume: number;
+  readonly vwap: number | null;
+  readonly trade_count: number;
+  readonly state?: string;
+  readonly revision?: number;
+  readonly coverage?: number;
+  readonly late?: number;
+  readonly duplicates?: number;
+  readonly cancelled?: number;
+  readonly seq?: number;
+}
+
+/** A tick of the `ticks` channel. */
+export interface WireTick {
+  readonly symbol: string;
+  readonly price: number;
+  readonly volume: number;
+  readonly timestamp: string;
+  readonly tick_type?: string;
+  readonly seq?: number;
+}
+
+/** An answer of `/latest`, or a `feed` frame (which may carry the state alone). */
+export interface WireLatest {
+  readonly symbol: string;
+  readonly price?: number | null;
+  readonly timestamp?: string | null;
+  readonly feed?: string;
+  readonly change?: number | null;
+}
+
+/** Indicators of one bar; the value names are those of [INDICATOR_NAMES]. */
+export interface WireIndicators {
+  readonly symbol: string;
+  readonly window: string;
+  readonly timestamp: string | null;
+  readonly seq?: number;
+  readonly [name: string]: unknown;
+}
+
+/** An answer of `/symbols`. */
+export interface WireSymbols {
+  readonly symbols: readonly string[];
+  readonly windows?: readonly string[];
+}
+
+/** A problem document. */
+export interface WireProblem {
+  readonly code?: string;
+  readonly detail?: string;
+}
+
+/** What the page asks for over the socket. */
+export interface WireRequest {
+  readonly type: 'subscribe' | 'unsubscribe';
+  readonly symbols: readonly string[];
+  readonly channels: readonly string[];
+  readonly windows?: readonly string[];
+  readonly since?: { readonly epoch: string; readonly seqs: Readonly<Record<string, number>> };
+}

@@ -1,0 +1,54 @@
+/**
+ * Times as the wire writes them (RFC 3339, UTC) and as people read them. Everything shown is UTC, since venues,
+ * windows and the server's own answers are; a bar then has one name on every screen.
+ */
+
+import type { EpochMillis, EpochSeconds } from './nominal';
+
+const pad = (value: number, width = 2): string => String(value).padStart(width, '0');
+
+/** Reads an RFC 3339 time; `undefined` if it is none. Digits beyond the millisecond are dropped. */
+export function parseTime(text: string): EpochMillis | undefined {
+  const millis = Date.parse(text);
+  return Number.isNaN(millis) ? undefined : (millis as EpochMillis);
+}
+
+export function toSeconds(millis: EpochMillis): EpochSeconds {
+  return Math.floor(millis / 1000) as EpochSeconds;
+}
+
+export function toMillis(seconds: EpochSeconds): EpochMillis {
+  return (seconds * 1000) as EpochMillis;
+}
+
+/** Writes a time for a query parameter. */
+export function toRfc3339(seconds: EpochSeconds): string {
+  return new Date(seconds * 1000).toISOString();
+}
+
+/** `14:03:27` in UTC. */
+export function clockText(millis: EpochMillis): string {
+  const date = new Date(millis);
+  return `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}:${pad(date.getUTCSeconds())}`;
+}
+
+/** `2026-11-23 14:03`, with seconds only when the instant has some. */
+export function instantText(seconds: EpochSeconds): string {
+  const text = new Date(seconds * 1000).toISOString();
+  return `${text.slice(0, 10)} ${seconds % 60 === 0 ? text.slice(11, 16) : text.slice(11, 19)}`;
+}
+
+/** Number of the UTC day an instant falls into. */
+export function utcDay(millis: EpochMillis): number {
+  return Math.floor(millis / 86_400_000);
+}
+
+/** How long ago, in the coarsest unit that still says something: `now`, `12 s`, `4 min`, `3 h`, `2 d`. */
+export function ageText(millis: number): string {
+  const seconds = Math.max(0, Math.floor(millis / 1000));
+  if (seconds < 1) return 'now';
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}

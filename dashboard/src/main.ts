@@ -1,0 +1,91 @@
+/**
+ * Starts the page: model, line to the server, view, and then the first symbol. What can be asked for at once is asked for
+ * at once (symbols, prices, the bars of a symbol that the address names), so that the first candles wait for one answer.
+ */
+
+import { Feed } from './api/feed';
+import { Rest, RestError } from './api/rest';
+import { Socket } from './api/socket';
+import { Backoff } from './helpers/backoff';
+import type { EpochMillis } from './helpers/nominal';
+import { Store } from './model/store';
+import { DEFAULT_WINDOWS } from './model/windows';
+import { Page, readAddress } from './ui/page';
+
+declare global {
+  interface Window {
+    /** What is on the screen, for browser tests (see README). */
+    __tickwire?: () => Record<string, unknown>;
+  }
+}
+
+const RETRY_FIRST_MS = 500;
+const RETRY_CAP_MS = 15_000;
+
+const now = (): EpochMillis => Date.now() as EpochMillis;
+const base = new URL(document.baseURI);
+const line = new URL('ws', base);
+line.protocol = base.protocol === 'https:' ? 'wss:' : 'ws:';
+line.hash = '';
+
+const store = new Store();
+const rest = new Rest(base, (input, init) => fetch(input, init));
+const feed = new Feed(store, rest, (text) => {
+  page.say(text);
+});
+const page = new Page(store, feed, now);
+const socket = new Socket(
+  line.href,
+  new Backoff(RETRY_FIRST_MS, RETRY_CAP_MS, Math.random),
+  { connect: (address) => new WebSocket(address), now },
+  {
+    opened: () => {
+      feed.opened();
+    },
+    received: (text) => {
+      feed.received(text);
+    },
+    changed: (connection) => {
+      store.setConnection(connection);
+      if (connection.phase === 'waiting') feed.closed();
+    },
+  },
+);
+feed.attach(socket);
+window.__tickwire = () => page.snapshot();
+
+/** Loads the symbols; again, with back-off, until there are some, since a fresh server learns its symbols from its feed. */
+async function loadSymbols(): Promise<void> {
+  const backoff = new Backoff(RETRY_FIRST_MS, RETRY_CAP_MS, Math.random);
+  for (;;) {
+    try {
+      const { symbols, windows } = await rest.symbols();
+      if (windows !== undefined && windows.length > 0) page.setWindows(windows);
+      store.setSymbols(symbols);
+      const first = store.symbols[0];
+      if (first !== undefined) {
+        if (store.selection === null) page.show(first, address.window ?? windows?.[0] ?? DEFAULT_WINDOWS[0]);
+        return;
+      }
+    } catch (error) {
+      if (!(error instanceof RestError)) throw error;
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, backoff.next());
+    });
+  }
+}
+
+const address = readAddress(location.hash);
+page.setWindows(DEFAULT_WINDOWS);
+page.show(address.symbol, address.window ?? DEFAULT_WINDOWS[0]);
+socket.start();
+void feed.refreshLatest();
+void loadSymbols();
+
+window.addEventListener('online', () => {
+  socket.hurry();
+});
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) socket.hurry();
+});

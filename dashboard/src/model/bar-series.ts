@@ -1,0 +1,173 @@
+/**
+ * The bars of one symbol and window that the page holds: one run without a hole, ascending by start.
+ *
+ * Promises: an older version never replaces a newer one, whichever way either came; a void bar is gone and stays gone;
+ * an answer that was asked for before a live change does not undo it.
+ */
+
+import type { EpochSeconds } from '../helpers/nominal';
+import { type Bar, compareVersions } from './bar';
+
+/** What a change did to the list, so that a view can do as little as possible. */
+export type SeriesChange =
+  | { readonly kind: 'none' }
+  /** One bar is new at the end, or replaced where it stands. */
+  | { readonly kind: 'bar'; readonly start: EpochSeconds }
+  /** Anything else: draw all of it again. */
+  | { readonly kind: 'all' };
+
+/** In place of a mark: nothing was lost. */
+export const UNBROKEN = -1;
+
+const NOTHING: SeriesChange = { kind: 'none' };
+const EVERYTHING: SeriesChange = { kind: 'all' };
+
+interface Held {
+  readonly bar: Bar;
+  /** Value of the change counter when it was put here by a live frame; 0 from history. */
+  readonly touched: number;
+}
+
+export class BarSeries {
+  #bars: Bar[] = [];
+  /** Everything known by start, void bars included: they keep an older version from coming back. */
+  readonly #held = new Map<EpochSeconds, Held>();
+  #counter = 0;
+
+  get bars(): readonly Bar[] {
+    return this.#bars;
+  }
+
+  get length(): number {
+    return this.#bars.length;
+  }
+
+  get oldest(): Bar | undefined {
+    return this.#bars[0];
+  }
+
+  get newest(): Bar | undefined {
+    return this.#bars.at(-1);
+  }
+
+  /** Start of the newest bar that is no longer forming: what a catch-up has to reach back to. */
+  get newestSettled(): Bar | undefined {
+    return this.#bars.findLast((bar) => bar.state !== 'forming');
+  }
+
+  /** A mark of this moment: to take before history is asked for, or when the line is lost, and to hand to [merge]. */
+  get mark(): number {
+    return this.#counter;
+  }
+
+  at(start: EpochSeconds): Bar | undefined {
+    const index = this.#indexOf(start);
+    const bar = this.#bars[index];
+    return bar?.start === start ? bar : undefined;
+  }
+
+  /** The bar before the one at `start`, for a change from close to close. */
+  before(start: EpochSeconds): Bar | undefined {
+    return this.#bars[this.#indexOf(start) - 1];
+  }
+
+  /** Takes a bar from the live feed, where frames come in order: with nothing else to tell, the later one holds. */
+  apply(bar: Bar): SeriesChange {
+    const held = this.#held.get(bar.start);
+    if (held !== undefined && compareVersions(bar, held.bar) < 0) return NOTHING;
+    this.#counter += 1;
+    this.#held.set(bar.start, { bar, touched: this.#counter });
+    return this.#place(bar);
+  }
+
+  /**
+   * Takes a page of history in any order.
+   *
+   * A bar held inside the page's range that the page lacks may have been voided while nobody listened; or it closed a
+   * moment ago, and the history, which is written in batches, has not got it yet. So only what was held at the time of a
+   * loss may go.
+   *
+   * @param asked mark of the moment the page was asked for; what live frames changed since is newer than the page
+   * @param lost mark of the moment the line was lost; [UNBROKEN] when it was not
+   */
+  merge(page: readonly Bar[], asked: number, lost = UNBROKEN): SeriesChange {
+    if (page.length === 0) return NOTHING;
+    let changed = false;
+    let first = Infinity;
+    let last = -Infinity;
+    const named = new Set<EpochSeconds>();
+    for (const bar of page) {
+      named.add(bar.start);
+      first = Math.min(first, bar.start);
+      last = Math.max(last, bar.start);
+      const held = this.#held.get(bar.start);
+      if (held !== undefined) {
+        const order = compareVersions(bar, held.bar);
+        if (order < 0 || (order === 0 && held.touched > asked)) continue;
+      }
+      this.#held.set(bar.start, { bar, touched: 0 });
+      changed = true;
+    }
+    for (const [start, held] of this.#held) {
+      if (start <= first || start >= last || named.has(start)) continue;
+      if (held.touched > lost || held.bar.state === 'void') continue;
+      this.#held.delete(start);
+      changed = true;
+    }
+    if (!changed) return NOTHING;
+    this.#rebuild();
+    return EVERYTHING;
+  }
+
+  /** Lets go of everything before `start`: used when a hole could not be filled, so that the run stays whole. */
+  dropBefore(start: EpochSeconds): SeriesChange {
+    for (const key of this.#held.keys()) if (key < start) this.#held.delete(key);
+    this.#rebuild();
+    return EVERYTHING;
+  }
+
+  clear(): void {
+    this.#held.clear();
+    this.#bars = [];
+  }
+
+  #place(bar: Bar): SeriesChange {
+    const index = this.#indexOf(bar.start);
+    const stands = this.#bars[index]?.start === bar.start;
+    if (bar.state === 'void') {
+      if (!stands) return NOTHING;
+      this.#bars.splice(index, 1);
+      return EVERYTHING;
+    }
+    if (stands) {
+      this.#bars[index] = bar;
+      return { kind: 'bar', start: bar.start };
+    }
+    if (index === this.#bars.length) {
+      this.#bars.push(bar);
+      return { kind: 'bar', start: bar.start };
+    }
+    this.#bars.splice(index, 0, bar);
+    return EVERYTHING;
+  }
+
+  #rebuild(): void {
+    this.#bars = [...this.#held.values()]
+      .map((held) => held.bar)
+      .filter((bar) => bar.state !== 'void')
+      .sort((a, b) => a.start - b.start);
+  }
+
+  /** Index of the first bar whose start is not before `start`. */
+  #indexOf(start: EpochSeconds): number {
+    let low = 0;
+    let high = this.#bars.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const bar = this.#bars[middle];
+      if (bar !== undefined && bar.start < start) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,67 @@
+/** Everything the live feed can tell the page, as values of the model: what the wire looks like stays in `api/`. */
+
+import type { EpochMillis, Price } from '../helpers/nominal';
+import type { Bar } from './bar';
+import type { Indicators } from './indicators';
+
+/** What the server says about the source of a symbol. */
+export type FeedState = 'live' | 'quiet' | 'stale' | 'dead';
+
+export interface Tick {
+  readonly kind: 'tick';
+  readonly symbol: string;
+  readonly price: Price;
+  readonly volume: number;
+  readonly time: EpochMillis;
+  readonly seq: number | null;
+}
+
+export interface BarMessage {
+  readonly kind: 'bar';
+  readonly symbol: string;
+  readonly window: string;
+  readonly bar: Bar;
+  readonly seq: number | null;
+}
+
+export interface IndicatorsMessage {
+  readonly kind: 'indicators';
+  readonly symbol: string;
+  readonly window: string;
+  readonly indicators: Indicators;
+  readonly seq: number | null;
+}
+
+/** A symbol's newest state: from REST, or from a `feed` frame when the state of its source changes. */
+export interface Latest {
+  readonly kind: 'latest';
+  readonly symbol: string;
+  readonly price: Price | null;
+  readonly time: EpochMillis | null;
+  readonly feed: FeedState;
+  /** Price now less the price that change is counted from; `undefined` leaves the reference as it is. */
+  readonly change?: number | null;
+}
+
+/** The server's own figures, once a second. */
+export interface Metrics {
+  readonly kind: 'metrics';
+  readonly ticksPerSecond: number | null;
+  readonly latencyP50: number | null;
+  readonly latencyP99: number | null;
+  readonly residue: number | null;
+}
+
+export type Message =
+  | Tick
+  | BarMessage
+  | IndicatorsMessage
+  | Latest
+  | Metrics
+  | { readonly kind: 'connection'; readonly epoch: string | null }
+  | { readonly kind: 'subscription'; readonly epoch: string | null; readonly unknown: readonly string[] }
+  | { readonly kind: 'snapshot'; readonly epoch: string | null; readonly messages: readonly Message[] }
+  | { readonly kind: 'resync'; readonly epoch: string | null }
+  | { readonly kind: 'skipped'; readonly channel: string; readonly symbol: string; readonly count: number }
+  | { readonly kind: 'error'; readonly code: string; readonly detail: string }
+  | { readonly kind: 'pong' };

@@ -1,0 +1,289 @@
+/**
+ * Everything the page knows. `apply(message)` is the only way live data gets in; nothing here reads a clock, draws or
+ * talks, so a list of messages always ends in the same state.
+ *
+ * Views do not follow single messages: they take what changed once a frame, however many messages came.
+ */
+
+import type { EpochSeconds, Price } from '../helpers/nominal';
+import type { Bar } from './bar';
+import { BarSeries, type SeriesChange, UNBROKEN } from './bar-series';
+import { type Connection, DISCONNECTED } from './connection';
+import type { Indicators } from './indicators';
+import type { Message, Metrics } from './message';
+import { emptyRow, type Row, withDecimals, withHistory, withLatest, withTick } from './watchlist';
+
+/** How the history of the chart is doing. */
+export type HistoryPhase = 'loading' | 'ready' | 'failed';
+
+export interface Selection {
+  readonly symbol: string;
+  readonly window: string;
+}
+
+/** What a view has to look at again. */
+export interface Changes {
+  /** Bars to draw: one by one, or all. */
+  bars: Set<EpochSeconds> | 'all';
+  /** Rows to draw: one by one, or all. */
+  rows: Set<string> | 'all';
+  selection: boolean;
+  symbols: boolean;
+  indicators: boolean;
+  metrics: boolean;
+  connection: boolean;
+  history: boolean;
+}
+
+function noChanges(): Changes {
+  return {
+    bars: new Set(),
+    rows: new Set(),
+    selection: false,
+    symbols: false,
+    indicators: false,
+    metrics: false,
+    connection: false,
+    history: false,
+  };
+}
+
+/** Name of a topic as `since` spells it. */
+export function topic(channel: string, symbol: string, window?: string): string {
+  return window === undefined ? `${channel}:${symbol}` : `${channel}:${symbol}:${window}`;
+}
+
+/** Indicators kept for the legend. Older ones are asked for with the history they belong to. */
+const INDICATORS_KEPT = 20_000;
+
+export class Store {
+  readonly series = new BarSeries();
+  readonly indicators = new Map<EpochSeconds, Indicators>();
+  readonly rows = new Map<string, Row>();
+  /** Highest number heard on each topic of the current log. */
+  readonly seqs = new Map<string, number>();
+
+  #symbols: readonly string[] = [];
+  #selection: Selection | null = null;
+  #epoch: string | null = null;
+  #connection: Connection = DISCONNECTED;
+  #metrics: Metrics | null = null;
+  #history: HistoryPhase = 'loading';
+  #historyError = '';
+  #reachedStart = false;
+  #skipped = 0;
+  #changes = noChanges();
+  #wake: () => void = () => undefined;
+
+  /** Called at the first change after the last [takeChanges]. */
+  onChange(wake: () => void): void {
+    this.#wake = wake;
+  }
+
+  takeChanges(): Changes {
+    const changes = this.#changes;
+    this.#changes = noChanges();
+    return changes;
+  }
+
+  get symbols(): readonly string[] {
+    return this.#symbols;
+  }
+  get selection(): Selection | null {
+    return this.#selection;
+  }
+  /** Name of the log the numbers belong to; `null` until the server gave one. */
+  get epoch(): string | null {
+    return this.#epoch;
+  }
+  get connection(): Connection {
+    return this.#connection;
+  }
+  get metrics(): Metrics | null {
+    return this.#metrics;
+  }
+  get history(): HistoryPhase {
+    return this.#history;
+  }
+  get historyError(): string {
+    return this.#historyError;
+  }
+  /** True when the server has nothing older than the oldest bar held. */
+  get reachedStart(): boolean {
+    return this.#reachedStart;
+  }
+  /** Frames that the server left out because this page could not keep up. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
+  /** Takes one message. A new epoch makes everything known about bars worthless; the answer says so. */
+  apply(message: Message): { readonly newEpoch: boolean } {
+    switch (message.kind) {
+      case 'tick': {
+        if (!this.#advance(topic('ticks', message.symbol), message.seq)) break;
+        this.#row(message.symbol, (row) => withTick(row, message));
+        break;
+      }
+      case 'latest':
+        this.#row(message.symbol, (row) => withLatest(row, message));
+        break;
+      case 'bar': {
+        this.#advance(topic('bars', message.symbol, message.window), message.seq);
+        if (this.#isSelected(message.symbol, message.window)) this.#note(this.series.apply(message.bar));
+        break;
+      }
+      case 'indicators': {
+        this.#advance(topic('indicators', message.symbol, message.window), message.seq);
+        if (this.#isSelected(message.symbol, message.window)) this.putIndicators([message.indicators]);
+        break;
+      }
+      case 'metrics':
+        this.#metrics = message;
+        this.#changes.metrics = true;
+        break;
+      case 'connection':
+      case 'subscription':
+      case 'resync':
+        return { newEpoch: this.#enter(message.epoch) };
+      case 'snapshot': {
+        const newEpoch = this.#enter(message.epoch);
+        // A snapshot says what is so now, whatever numbers were heard before.
+        for (const inner of message.messages) {
+          if (inner.kind === 'tick') this.seqs.delete(topic('ticks', inner.symbol));
+          this.apply(inner);
+        }
+        this.#wake();
+        return { newEpoch };
+      }
+      case 'skipped':
+        this.#skipped += message.count;
+        this.#changes.metrics = true;
+        break;
+      case 'error':
+      case 'pong':
+        break;
+    }
+    this.#wake();
+    return { newEpoch: false };
+  }
+
+  select(selection: Selection): void {
+    this.#selection = selection;
+    this.series.clear();
+    this.indicators.clear();
+    this.#history = 'loading';
+    this.#historyError = '';
+    this.#reachedStart = false;
+    this.#changes.bars = 'all';
+    this.#changes.selection = true;
+    this.#changes.history = true;
+    this.#wake();
+  }
+
+  setSymbols(symbols: readonly string[]): void {
+    this.#symbols = [...symbols].sort();
+    for (const symbol of this.#symbols) if (!this.rows.has(symbol)) this.rows.set(symbol, emptyRow(symbol));
+    this.#changes.symbols = true;
+    this.#changes.rows = 'all';
+    this.#wake();
+  }
+
+  /** Takes a page of history; for the marks see [BarSeries.merge]. */
+  mergeBars(page: readonly Bar[], asked: number, lost: number = UNBROKEN): void {
+    this.#note(this.series.merge(page, asked, lost));
+    const symbol = this.#selection?.symbol;
+    // An address may name a symbol that does not exist: only what has bars has a row.
+    if (symbol !== undefined && page.length > 0) {
+      const prices = page.flatMap((bar) => [bar.open, bar.high, bar.low, bar.close]);
+      this.#row(symbol, (row) => withDecimals(row, prices));
+    }
+    this.#wake();
+  }
+
+  dropBarsBefore(start: EpochSeconds): void {
+    this.#reachedStart = false;
+    this.#note(this.series.dropBefore(start));
+    this.#wake();
+  }
+
+  putIndicators(list: readonly Indicators[]): void {
+    for (const indicators of list) this.indicators.set(indicators.end, indicators);
+    const excess = this.indicators.size - INDICATORS_KEPT;
+    if (excess > 0) {
+      const ends = [...this.indicators.keys()].sort((a, b) => a - b);
+      for (const end of ends.slice(0, excess)) this.indicators.delete(end);
+    }
+    this.#changes.indicators = true;
+    this.#wake();
+  }
+
+  putSpark(symbol: string, closes: readonly Price[], minute: number): void {
+    this.#row(symbol, (row) => withHistory(row, closes, minute));
+    this.#wake();
+  }
+
+  setHistory(phase: HistoryPhase, error = ''): void {
+    this.#history = phase;
+    this.#historyError = error;
+    this.#changes.history = true;
+    this.#wake();
+  }
+
+  setReachedStart(): void {
+    this.#reachedStart = true;
+    this.#changes.history = true;
+    this.#wake();
+  }
+
+  setConnection(connection: Connection): void {
+    this.#connection = connection;
+    this.#changes.connection = true;
+    this.#wake();
+  }
+
+  #isSelected(symbol: string, window: string): boolean {
+    return this.#selection?.symbol === symbol && this.#selection.window === window;
+  }
+
+  #row(symbol: string, change: (row: Row) => Row): void {
+    const row = this.rows.get(symbol);
+    if (row === undefined) {
+      this.rows.set(symbol, change(emptyRow(symbol)));
+      this.setSymbols([...this.#symbols, symbol]);
+      return;
+    }
+    const next = change(row);
+    if (next === row) return;
+    this.rows.set(symbol, next);
+    if (this.#changes.rows !== 'all') this.#changes.rows.add(symbol);
+  }
+
+  #note(change: SeriesChange): void {
+    if (change.kind === 'all') this.#changes.bars = 'all';
+    else if (change.kind === 'bar' && this.#changes.bars !== 'all') this.#changes.bars.add(change.start);
+  }
+
+  /** Remembers the number; false when the message was heard already (a resumed topic may repeat its last ones). */
+  #advance(name: string, seq: number | null): boolean {
+    if (seq === null) return true;
+    const known = this.seqs.get(name);
+    if (known !== undefined && seq <= known) return false;
+    this.seqs.set(name, seq);
+    return true;
+  }
+
+  #enter(epoch: string | null): boolean {
+    if (epoch === null || epoch === this.#epoch) return false;
+    const first = this.#epoch === null;
+    this.#epoch = epoch;
+    if (first) return false;
+    this.seqs.clear();
+    this.series.clear();
+    this.indicators.clear();
+    this.#reachedStart = false;
+    this.#changes.bars = 'all';
+    this.#wake();
+    return true;
+  }
+}

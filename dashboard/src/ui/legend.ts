@@ -1,0 +1,170 @@
+/**
+ * All values of one bar: the one under the crosshair, or the newest. Below them the indicators, whose names are buttons
+ * that switch their lines on and off.
+ */
+
+import { compact, fixed, NONE, percent, share, signed } from '../helpers/format';
+import type { EpochSeconds } from '../helpers/nominal';
+import { instantText } from '../helpers/time';
+import { type Bar, isAmended, isPartial } from '../model/bar';
+import type { IndicatorName } from '../model/indicators';
+import type { Store } from '../model/store';
+import { changeOf } from '../model/watchlist';
+import { OVERLAYS } from './chart';
+import { element, setText } from './dom';
+
+const FIELDS = ['open', 'high', 'low', 'close', 'change', 'volume', 'vwap', 'trades'] as const;
+type Field = (typeof FIELDS)[number];
+
+const LABELS: Readonly<Record<Field, string>> = {
+  open: 'O',
+  high: 'H',
+  low: 'L',
+  close: 'C',
+  change: 'Δ',
+  volume: 'Vol',
+  vwap: 'VWAP',
+  trades: 'Trades',
+};
+
+/** Indicators that belong together share a label, and a button where they are lines on the price scale. */
+const GROUPS: readonly (readonly [label: string, names: readonly IndicatorName[]])[] = [
+  ['SMA 20', ['sma_20']],
+  ['SMA 50', ['sma_50']],
+  ['SMA 200', ['sma_200']],
+  ['EMA 12', ['ema_12']],
+  ['EMA 26', ['ema_26']],
+  ['BB', ['bb_upper', 'bb_middle', 'bb_lower']],
+  ['RSI 14', ['rsi_14']],
+  ['MACD', ['macd', 'macd_signal', 'macd_histogram']],
+];
+
+export class Legend {
+  readonly #symbol = element('span', { class: 'legend-symbol' });
+  readonly #window = element('span', { class: 'legend-window' });
+  readonly #last = element('span', { class: 'legend-last' });
+  readonly #change = element('span', { class: 'legend-change' });
+  readonly #time = element('span', { class: 'legend-time' });
+  readonly #state = element('span', { class: 'legend-state' });
+  readonly #fields = new Map<Field, HTMLElement>();
+  readonly #indicators = new Map<IndicatorName, HTMLElement>();
+  #pointed: EpochSeconds | null = null;
+
+  constructor(
+    root: HTMLElement,
+    private readonly store: Store,
+    toggle: (name: IndicatorName) => boolean,
+  ) {
+    const values = element('div', { class: 'legend-values' }, this.#time);
+    for (const field of FIELDS) {
+      const value = element('span', { class: 'value' });
+      this.#fields.set(field, value);
+      values.append(element('span', { class: 'pair' }, element('span', { class: 'label' }, LABELS[field]), value));
+    }
+    values.append(this.#state);
+    const indicators = element('div', { class: 'legend-indicators' });
+    for (const [label, names] of GROUPS) {
+      const parts: HTMLElement[] = [element('span', { class: 'label' }, label)];
+      for (const name of names) {
+        const value = element('span', { class: 'value' });
+        this.#indicators.set(name, value);
+        parts.push(value);
+      }
+      const color = names.map((name) => OVERLAYS[name]).find((found) => found !== undefined);
+      if (color === undefined) {
+        indicators.append(element('span', { class: 'pair' }, ...parts));
+        continue;
+      }
+      const button = element('button', { type: 'button', class: 'pair', 'aria-pressed': 'false', title: `Show or hide ${label}` }, ...parts);
+      button.style.setProperty('--overlay', color);
+      button.addEventListener('click', () => {
+        const shown = names.map(toggle);
+        button.setAttribute('aria-pressed', String(shown.every(Boolean)));
+      });
+      indicators.append(button);
+    }
+    root.append(
+      element('div', { class: 'legend-head' }, this.#symbol, this.#window, this.#last, this.#change),
+      values,
+      indicators,
+    );
+  }
+
+  /** Follows the crosshair; `null` follows the newest bar. */
+  point(start: EpochSeconds | null): void {
+    this.#pointed = start;
+    this.draw();
+  }
+
+  /** The bar whose values are shown. */
+  get bar(): Bar | undefined {
+    const { series } = this.store;
+    return (this.#pointed === null ? undefined : series.at(this.#pointed)) ?? series.newest;
+  }
+
+  /** What is shown, for tests and for the spoken line. */
+  texts(): Record<string, string> {
+    const texts: Record<string, string> = {
+      symbol: this.#symbol.textContent,
+      window: this.#window.textContent,
+      last: this.#last.textContent,
+      time: this.#time.textContent,
+      state: this.#state.textContent,
+    };
+    for (const [field, value] of this.#fields) texts[field] = value.textContent;
+    for (const [name, value] of this.#indicators) texts[name] = value.textContent;
+    return texts;
+  }
+
+  draw(): void {
+    const { selection, series, rows, indicators } = this.store;
+    setText(this.#symbol, selection?.symbol ?? '');
+    setText(this.#window, selection?.window ?? '');
+    const row = selection === null ? undefined : rows.get(selection.symbol);
+    const decimals = row?.decimals ?? 2;
+    setText(this.#last, fixed(row?.last, decimals));
+    const change = row === undefined ? null : changeOf(row);
+    setText(this.#change, change === null ? '' : `${signed(change.amount, decimals)}  ${percent(change.percent)}`);
+    this.#change.dataset['trend'] = trend(change?.amount ?? 0);
+
+    const bar = this.bar;
+    setText(this.#time, bar === undefined ? '' : instantText(bar.start));
+    const before = bar === undefined ? undefined : series.before(bar.start);
+    const step = bar !== undefined && before !== undefined ? bar.close - before.close : null;
+    const texts: Readonly<Record<Field, string>> = {
+      open: fixed(bar?.open, decimals),
+      high: fixed(bar?.high, decimals),
+      low: fixed(bar?.low, decimals),
+      close: fixed(bar?.close, decimals),
+      change: step === null || before === undefined ? NONE : percent((step / before.close) * 100),
+      volume: compact(bar?.volume),
+      vwap: fixed(bar?.vwap, decimals + 1),
+      trades: bar === undefined ? NONE : fixed(bar.tradeCount, 0),
+    };
+    const direction = bar === undefined ? 0 : bar.close - bar.open;
+    for (const [field, value] of this.#fields) {
+      setText(value, texts[field]);
+      if (field !== 'volume' && field !== 'vwap' && field !== 'trades') value.dataset['trend'] = trend(field === 'change' ? (step ?? 0) : direction);
+    }
+    setText(this.#state, bar === undefined ? '' : stateText(bar));
+    this.#state.dataset['state'] = bar === undefined ? '' : isPartial(bar) ? 'partial' : isAmended(bar) ? 'amended' : bar.state;
+
+    // A forming bar has no indicators yet: those of the bar before it are the ones that hold.
+    const point = bar === undefined ? undefined : (indicators.get(bar.end) ?? (bar.state === 'forming' && before !== undefined ? indicators.get(before.end) : undefined));
+    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : decimals));
+  }
+}
+
+function trend(value: number): string {
+  return value > 0 ? 'up' : value < 0 ? 'down' : 'flat';
+}
+
+/** State, revision, coverage and what the bar knows of trades that came late, twice or were taken back. */
+function stateText(bar: Bar): string {
+  const parts: string[] = [isAmended(bar) ? `${bar.state} · revision ${bar.revision}` : bar.state];
+  parts.push(`coverage ${share(bar.coverage)}`);
+  if (bar.late > 0) parts.push(`${bar.late} late`);
+  if (bar.duplicates > 0) parts.push(`${bar.duplicates} duplicate`);
+  if (bar.cancelled > 0) parts.push(`${bar.cancelled} cancelled`);
+  return parts.join(' · ');
+}

@@ -1,0 +1,221 @@
+/**
+ * The page as a whole: puts the parts together, draws once a frame what the store says has changed, and carries out what
+ * the person asks for. The address holds symbol and window (`#/AAPL/5min`), so a reload or a bookmark shows the same.
+ */
+
+import type { Feed } from '../api/feed';
+import type { EpochMillis } from '../helpers/nominal';
+import type { Store } from '../model/store';
+import { windowSeconds } from '../model/windows';
+import { BarChart } from './chart';
+import { byId, oncePerFrame, setText } from './dom';
+import { Legend } from './legend';
+import { Notices } from './notices';
+import { Search } from './search';
+import { Shortcuts } from './shortcuts';
+import { Strip } from './strip';
+import { ThemeSwitch } from './theme';
+import { Watchlist } from './watchlist';
+import { WindowSelector } from './window-selector';
+
+/** Symbol and window that an address names. */
+export function readAddress(hash: string): { readonly symbol: string | undefined; readonly window: string | undefined } {
+  const [, symbol, window] = hash.split('/').map(decodeURIComponent);
+  return { symbol: symbol === '' ? undefined : symbol, window };
+}
+
+export class Page {
+  readonly #theme: ThemeSwitch;
+  readonly #chart: BarChart;
+  readonly #legend: Legend;
+  readonly #watchlist: Watchlist;
+  readonly #windows: WindowSelector;
+  readonly #strip: Strip;
+  readonly #notices: Notices;
+  readonly #cover = byId('cover');
+  readonly #spoken = byId('spoken');
+
+  constructor(
+    private readonly store: Store,
+    private readonly feed: Feed,
+    now: () => EpochMillis,
+  ) {
+    this.#notices = new Notices(byId('notices'));
+    this.#theme = new ThemeSwitch(() => {
+      this.#repaint();
+    });
+    const palette = this.#theme.palette();
+    const toLive = byId('to-live');
+    this.#chart = new BarChart(byId('chart'), store, palette, {
+      nearStart: () => void feed.loadOlder(),
+      pointed: (start) => {
+        this.#legend.point(start);
+      },
+      followed: (atNow) => {
+        toLive.hidden = atNow || store.series.length === 0;
+      },
+    });
+    this.#legend = new Legend(byId('legend'), store, (name) => this.#chart.toggleOverlay(name));
+    this.#watchlist = new Watchlist(
+      byId('watch'),
+      store,
+      palette,
+      (symbol) => {
+        this.show(symbol, store.selection?.window);
+      },
+      (symbols) => {
+        feed.watch(symbols);
+      },
+    );
+    const search = new Search(
+      byId('search'),
+      store,
+      (symbol) => {
+        this.show(symbol, store.selection?.window);
+        this.#watchlist.follow(symbol);
+      },
+      (query) => {
+        this.say(`no symbol fits \`${query}\``);
+      },
+    );
+    this.#windows = new WindowSelector(byId('windows'), (window) => {
+      this.show(store.selection?.symbol, window);
+    });
+    this.#strip = new Strip(byId('strip'), store, now);
+    const shortcuts = new Shortcuts([
+      { keys: ['/'], shown: '/', text: 'Search a symbol', run: () => { search.focus(); } },
+      { keys: ['w'], shown: 'w', text: 'Go to the watchlist', run: () => { this.#watchlist.focus(); } },
+      { keys: ['j', 'k'], shown: 'j k', text: 'Next or previous symbol, from anywhere', run: (key) => { this.#watchlist.move(key === 'j' ? 1 : -1); } },
+      { keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'], shown: '1 … 9', text: 'Choose a window', run: (key) => { this.#windows.choose(Number(key) - 1); } },
+      { keys: ['c'], shown: 'c', text: 'Go to the chart', run: () => { byId('chart').focus(); } },
+      { keys: ['n', 'End'], shown: 'n', text: 'Back to now', run: () => { this.#chart.toNow(); } },
+      { keys: ['t'], shown: 't', text: 'Light or dark', run: () => { this.#theme.toggle(); } },
+      { keys: ['?'], shown: '?', text: 'This help', run: () => { shortcuts.toggleHelp(); } },
+    ]);
+    byId('theme').addEventListener('click', () => {
+      this.#theme.toggle();
+    });
+    byId('help').addEventListener('click', () => {
+      shortcuts.toggleHelp();
+    });
+    toLive.addEventListener('click', () => {
+      this.#chart.toNow();
+    });
+    byId('chart').addEventListener('keydown', (event) => {
+      this.#chartKey(event);
+    });
+    window.addEventListener('hashchange', () => {
+      const address = readAddress(location.hash);
+      this.show(address.symbol, address.window ?? store.selection?.window);
+    });
+    store.onChange(
+      oncePerFrame(() => {
+        this.#draw();
+      }),
+    );
+  }
+
+  setWindows(windows: readonly string[]): void {
+    this.#windows.setWindows(windows);
+    if (this.store.selection !== null) this.#windows.show(this.store.selection.window);
+  }
+
+  /** Shows a symbol and window, unless they are shown already. */
+  show(symbol: string | undefined, window: string | undefined): void {
+    const { selection } = this.store;
+    if (symbol === undefined || window === undefined) return;
+    if (selection?.symbol === symbol && selection.window === window) return;
+    this.feed.select(symbol, window);
+    history.replaceState(null, '', `#/${encodeURIComponent(symbol)}/${encodeURIComponent(window)}`);
+    this.#windows.show(window);
+    this.#watchlist.follow(symbol);
+  }
+
+  say(text: string): void {
+    this.#notices.say(text);
+  }
+
+  /** What is on the screen, for browser tests; the README documents it. */
+  snapshot(): Record<string, unknown> {
+    const { store } = this;
+    const { candles, volume, vwap, markers, range } = this.#chart.drawn;
+    return {
+      selection: store.selection,
+      connection: store.connection,
+      epoch: store.epoch,
+      history: { phase: store.history, reachedStart: store.reachedStart },
+      candles,
+      volume,
+      vwap,
+      markers,
+      range,
+      bars: store.series.bars,
+      legend: this.#legend.texts(),
+      watchlist: this.#watchlist.texts(),
+      strip: this.#strip.texts(),
+      theme: this.#theme.theme,
+    };
+  }
+
+  #draw(): void {
+    const { store } = this;
+    const changes = store.takeChanges();
+    if (changes.selection) {
+      const seconds = windowSeconds(store.selection?.window ?? '') ?? 60;
+      this.#chart.setWindow(seconds);
+      this.#chart.leave();
+      byId('chart').setAttribute('aria-label', `Bars of ${store.selection?.symbol ?? ''}, ${store.selection?.window ?? ''}. Left and right arrows read bar by bar.`);
+    }
+    const row = store.selection === null ? undefined : store.rows.get(store.selection.symbol);
+    if (row !== undefined) this.#chart.setDecimals(row.decimals);
+    if (changes.bars === 'all') this.#chart.drawAll();
+    else if (changes.bars.size > 0) this.#chart.drawBars(changes.bars);
+    const barsChanged = changes.bars === 'all' || changes.bars.size > 0;
+    if (changes.indicators || changes.bars === 'all') this.#chart.drawOverlays();
+    if (changes.symbols || changes.selection || changes.rows === 'all') this.#watchlist.draw('all');
+    else if (changes.rows.size > 0) this.#watchlist.draw(changes.rows);
+    const selectedMoved = changes.rows === 'all' || (row !== undefined && changes.rows.has(row.symbol));
+    if (barsChanged || changes.indicators || changes.selection || selectedMoved) this.#legend.draw();
+    if (selectedMoved && row !== undefined) document.title = `${this.#legend.texts()['last'] ?? ''} ${row.symbol} · Tickwire`;
+    if (changes.metrics || changes.connection || changes.selection) this.#strip.draw();
+    if (changes.history || changes.connection || barsChanged) this.#drawCover();
+  }
+
+  /** Says over an empty chart why it is empty; over bars, whether they still move. */
+  #drawCover(): void {
+    const { series, history, historyError, connection } = this.store;
+    const old = connection.phase === 'stale' || connection.phase === 'waiting' || connection.reason !== '';
+    document.body.toggleAttribute('data-old', old);
+    let text = '';
+    if (series.length === 0) {
+      if (history === 'loading') text = 'Loading…';
+      else if (history === 'failed') text = `No history: ${historyError}`;
+      else text = 'No bars yet. The first trade makes one.';
+    }
+    setText(this.#cover, text);
+    this.#cover.hidden = text === '';
+  }
+
+  #repaint(): void {
+    // The switch reports once while the page is still being put together.
+    if ((this.#strip as Strip | undefined) === undefined) return;
+    const palette = this.#theme.palette();
+    this.#chart.setPalette(palette);
+    this.#watchlist.setPalette(palette);
+  }
+
+  #chartKey(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = event.shiftKey ? 10 : 1;
+    if (event.key === 'ArrowLeft') this.#chart.step(-step);
+    else if (event.key === 'ArrowRight') this.#chart.step(step);
+    else if (event.key === 'Escape') this.#chart.leave();
+    else if (event.key === '+' || event.key === '=') this.#chart.zoom(1.25);
+    else if (event.key === '-') this.#chart.zoom(0.8);
+    else return;
+    event.preventDefault();
+    if (!event.key.startsWith('Arrow')) return;
+    const { time, open, high, low, close, volume, state } = this.#legend.texts();
+    setText(this.#spoken, `${time ?? ''}: open ${open ?? ''}, high ${high ?? ''}, low ${low ?? ''}, close ${close ?? ''}, volume ${volume ?? ''}, ${state ?? ''}`);
+  }
+}

@@ -1,0 +1,65 @@
+/** The keyboard: one table that both acts and fills the help, so the help cannot be wrong. */
+
+import { element } from './dom';
+
+export interface Shortcut {
+  /** `KeyboardEvent.key` values that trigger it. */
+  readonly keys: readonly string[];
+  /** How the help writes them. */
+  readonly shown: string;
+  readonly text: string;
+  run(key: string): void;
+}
+
+/** What the focused part of the page does by itself; for the help only. */
+const LOCAL: readonly (readonly [shown: string, text: string])[] = [
+  ['↑ ↓  PgUp PgDn', 'In the watchlist: move'],
+  ['← →', 'In the chart: read bar by bar'],
+  ['+ −', 'In the chart: wider or narrower bars'],
+  ['Esc', 'Leave the search, the crosshair or this help'],
+];
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+export class Shortcuts {
+  readonly #dialog: HTMLDialogElement;
+
+  constructor(private readonly shortcuts: readonly Shortcut[]) {
+    const rows = [...shortcuts.map((shortcut) => [shortcut.shown, shortcut.text] as const), ...LOCAL].map(([shown, text]) =>
+      element('div', {}, element('dt', {}, element('kbd', {}, shown)), element('dd', {}, text)),
+    );
+    const close = element('button', { type: 'button', class: 'icon', 'aria-label': 'Close' }, '×');
+    this.#dialog = element(
+      'dialog',
+      { class: 'help', 'aria-labelledby': 'help-title' },
+      element('div', { class: 'help-head' }, element('h2', { id: 'help-title' }, 'Keyboard'), close),
+      element('dl', {}, ...rows),
+      element('p', { class: 'help-marks' }, 'A ring above a bar: it was amended after it closed. A hollow bar with a square below: its source was not heard through the whole window. Times are UTC.'),
+    );
+    document.body.append(this.#dialog);
+    close.addEventListener('click', () => {
+      this.#dialog.close();
+    });
+    this.#dialog.addEventListener('click', (event) => {
+      if (event.target === this.#dialog) this.#dialog.close();
+    });
+    document.addEventListener('keydown', (event) => {
+      this.#key(event);
+    });
+  }
+
+  toggleHelp(): void {
+    if (this.#dialog.open) this.#dialog.close();
+    else this.#dialog.showModal();
+  }
+
+  #key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    const shortcut = this.shortcuts.find((candidate) => candidate.keys.includes(event.key));
+    if (shortcut === undefined || (this.#dialog.open && event.key !== '?')) return;
+    event.preventDefault();
+    shortcut.run(event.key);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * The strip at the foot: is the line up, how old is what is seen, how fast and how late is the server, does every tick
+ * have its place. Figures that the server no longer confirms are dimmed rather than left to look current.
+ */
+
+import { compact, fixed, latency, NONE } from '../helpers/format';
+import type { EpochMillis } from '../helpers/nominal';
+import { ageText, clockText } from '../helpers/time';
+import type { ConnectionPhase } from '../model/connection';
+import type { Store } from '../model/store';
+import { element, setText } from './dom';
+
+const ITEMS = ['rate', 'p50', 'p99', 'residue', 'skipped'] as const;
+type Item = (typeof ITEMS)[number];
+
+const LABELS: Readonly<Record<Item, readonly [label: string, title: string]>> = {
+  rate: ['ticks/s', 'Ticks the server takes in a second'],
+  p50: ['p50', 'Latency of half of the ticks: from receipt to publication'],
+  p99: ['p99', 'Latency of 99 of 100 ticks: from receipt to publication'],
+  residue: ['residue', 'Ticks received less ticks accounted for; 0 means that none is lost'],
+  skipped: ['skipped', 'Frames the server left out because this page was too slow'],
+};
+
+export class Strip {
+  readonly #line = element('span', { class: 'line', role: 'status' });
+  readonly #lineText = element('span');
+  readonly #retry = element('span', { 'aria-hidden': 'true' });
+  readonly #age = element('span', { class: 'age', title: 'Time since the newest tick of this symbol' });
+  readonly #clock = element('time', { class: 'clock', title: 'Time now, UTC' });
+  readonly #figures = element('span', { class: 'figures' });
+  readonly #values = new Map<Item, HTMLElement>();
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly store: Store,
+    private readonly now: () => EpochMillis,
+  ) {
+    this.#line.append(element('span', { class: 'dot' }), this.#lineText, this.#retry);
+    for (const item of ITEMS) {
+      const [label, title] = LABELS[item];
+      const value = element('span', { class: 'value' }, NONE);
+      this.#values.set(item, value);
+      this.#figures.append(element('span', { class: 'pair', 'data-item': item, title }, element('span', { class: 'label' }, label), value));
+    }
+    root.append(this.#line, this.#age, this.#figures, this.#clock);
+    // Ages grow by themselves; nothing is asked of the server here.
+    this.#timer = setInterval(() => {
+      this.draw();
+    }, 1000);
+    this.draw();
+  }
+
+  /** What is shown, for tests. */
+  texts(): Record<string, string> {
+    const texts: Record<string, string> = { line: this.#lineText.textContent, age: this.#age.textContent };
+    for (const [item, value] of this.#values) texts[item] = value.textContent;
+    return texts;
+  }
+
+  destroy(): void {
+    clearInterval(this.#timer);
+    this.root.replaceChildren();
+  }
+
+  draw(): void {
+    const { connection, metrics, selection, rows, skipped } = this.store;
+    const now = this.now();
+    this.root.dataset['phase'] = connection.phase;
+    setText(this.#lineText, lineText(connection.phase, connection.reason));
+    // Apart from the text that is read aloud, or a screen reader would count the seconds.
+    const wait = connection.retryAt === null ? 0 : Math.ceil((connection.retryAt - now) / 1000);
+    setText(this.#retry, wait > 0 ? `, next try in ${wait} s` : '');
+
+    const row = selection === null ? undefined : rows.get(selection.symbol);
+    const age = row?.time === null || row?.time === undefined ? undefined : ageText(now - row.time);
+    setText(this.#age, age === undefined ? '' : `last tick ${age === 'now' ? 'now' : `${age} ago`}`);
+    this.#age.dataset['feed'] = row?.feed ?? '';
+
+    this.#set('rate', metrics?.ticksPerSecond === undefined ? NONE : compact(metrics.ticksPerSecond));
+    this.#set('p50', latency(metrics?.latencyP50));
+    this.#set('p99', latency(metrics?.latencyP99));
+    this.#set('residue', fixed(metrics?.residue, 0));
+    this.#set('skipped', fixed(skipped, 0));
+    const residue = metrics?.residue ?? 0;
+    this.#item('residue').dataset['level'] = residue === 0 ? 'good' : 'bad';
+    this.#item('skipped').hidden = skipped === 0;
+    setText(this.#clock, `${clockText(now)} UTC`);
+  }
+
+  #set(item: Item, text: string): void {
+    const value = this.#values.get(item);
+    if (value !== undefined) setText(value, text);
+  }
+
+  #item(item: Item): HTMLElement {
+    return this.#values.get(item)?.parentElement ?? this.#figures;
+  }
+}
+
+function lineText(phase: ConnectionPhase, reason: string): string {
+  switch (phase) {
+    case 'live':
+      return 'Live';
+    case 'stale':
+      return 'Stale: nothing heard from the server';
+    case 'connecting':
+      return reason === '' ? 'Connecting' : `Reconnecting: ${reason}`;
+    case 'waiting':
+      return `Disconnected: ${reason}`;
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Light and dark: the system's preference until somebody chooses, then the choice, remembered on this machine. Colours
+ * live in the style sheet alone; canvases read them from there.
+ */
+
+const KEY = 'tickwire.theme';
+
+export type Theme = 'light' | 'dark';
+
+/** Colours that canvases need, by the name of their custom property. */
+export interface Palette {
+  readonly ground: string;
+  readonly line: string;
+  readonly text: string;
+  readonly up: string;
+  readonly down: string;
+  readonly upFaint: string;
+  readonly downFaint: string;
+  readonly vwap: string;
+  readonly amended: string;
+  readonly partial: string;
+  readonly crosshair: string;
+  readonly label: string;
+}
+
+export class ThemeSwitch {
+  readonly #system = matchMedia('(prefers-color-scheme: light)');
+
+  /** @param changed told after the colours have changed */
+  constructor(private readonly changed: () => void) {
+    this.#system.addEventListener('change', () => {
+      this.#show();
+    });
+    this.#show();
+  }
+
+  get theme(): Theme {
+    const chosen = document.documentElement.dataset['theme'];
+    if (chosen === 'light' || chosen === 'dark') return chosen;
+    return this.#system.matches ? 'light' : 'dark';
+  }
+
+  toggle(): void {
+    const next: Theme = this.theme === 'dark' ? 'light' : 'dark';
+    document.documentElement.dataset['theme'] = next;
+    try {
+      localStorage.setItem(KEY, next);
+    } catch {
+      // Storage may be forbidden; the choice then lasts as long as the page.
+    }
+    this.#show();
+  }
+
+  palette(): Palette {
+    const style = getComputedStyle(document.documentElement);
+    const read = (name: string): string => style.getPropertyValue(`--${name}`).trim();
+    return {
+      ground: read('ground'),
+      line: read('line-faint'),
+      text: read('text-soft'),
+      up: read('up'),
+      down: read('down'),
+      upFaint: read('up-faint'),
+      downFaint: read('down-faint'),
+      vwap: read('vwap'),
+      amended: read('amended'),
+      partial: read('partial'),
+      crosshair: read('crosshair'),
+      label: read('label'),
+    };
+  }
+
+  #show(): void {
+    const ground = getComputedStyle(document.documentElement).getPropertyValue('--ground').trim();
+    document.querySelector('meta[name="theme-color"]')?.setAttribute('content', ground);
+    this.changed();
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * The list of symbols. Promises: as many elements as rows fit the screen, however many symbols there are; a frame
+ * touches only rows that changed; arrows, Home, End and Page keys move as in any list.
+ */
+
+import { fixed, percent } from '../helpers/format';
+import type { FeedState } from '../model/message';
+import type { Store } from '../model/store';
+import { changeOf, emptyRow, type Row } from '../model/watchlist';
+import { element, oncePerFrame, setText } from './dom';
+import { drawSparkline } from './sparkline';
+import type { Palette } from './theme';
+
+/** Rows drawn beyond the screen on each side, so that a fast scroll shows no blank. */
+const OVERSCAN = 4;
+/** Rest after a scroll before the page asks for what is seen now. */
+const SETTLE_MS = 150;
+
+/** Without a tick for this long a row no longer claims to be live; the same span the server uses. */
+const SILENT_AFTER_MS = 10_000;
+
+/** What a row says of its source: the server's word, or that nothing was heard and the server has not said why yet. */
+type Shown = FeedState | 'silent' | 'unknown';
+
+const FEED_TEXTS: Readonly<Record<Shown, string>> = {
+  live: 'live',
+  quiet: 'quiet: the source is well, nothing trades',
+  stale: 'stale: the source has not been heard for a while',
+  dead: 'dead: the source is down',
+  silent: 'silent: no tick for a while',
+  unknown: 'nothing heard yet',
+};
+
+interface Slot {
+  readonly root: HTMLElement;
+  readonly dot: HTMLElement;
+  readonly symbol: HTMLElement;
+  readonly spark: HTMLCanvasElement;
+  readonly last: HTMLElement;
+  readonly change: HTMLElement;
+  index: number;
+  drawn: Row | undefined;
+  /** When its row last moved, by the page's own clock: event times may be those of a replay. */
+  heardAt: number;
+}
+
+export class Watchlist {
+  readonly #list: HTMLElement;
+  readonly #space = element('div', { class: 'watch-space', role: 'presentation' });
+  readonly #slots: Slot[] = [];
+  readonly #schedule = oncePerFrame(() => {
+    this.draw('all');
+  });
+  readonly #calm = matchMedia('(prefers-reduced-motion: reduce)');
+  readonly #resize: ResizeObserver;
+  readonly #timer: ReturnType<typeof setInterval>;
+  /** Both measured when the list changes its size, never while it scrolls: each question would cost a layout. */
+  #rowHeight = 36;
+  #height = 0;
+  #cursor = 0;
+  #settle: ReturnType<typeof setTimeout> | undefined;
+  #seen = '';
+
+  constructor(
+    root: HTMLElement,
+    private readonly store: Store,
+    private palette: Palette,
+    private readonly select: (symbol: string) => void,
+    private readonly watched: (symbols: readonly string[]) => void,
+  ) {
+    this.#list = element('div', { class: 'watch-scroll', role: 'listbox', tabindex: '0', 'aria-label': 'Symbols' }, this.#space);
+    root.append(this.#list);
+    this.#list.addEventListener('scroll', this.#schedule, { passive: true });
+    this.#list.addEventListener('keydown', (event) => {
+      this.#key(event);
+    });
+    this.#list.addEventListener('click', (event) => {
+      const index = (event.target as HTMLElement).closest<HTMLElement>('[data-index]')?.dataset['index'];
+      if (index !== undefined) this.#choose(Number(index));
+    });
+    this.#resize = new ResizeObserver(() => {
+      this.#height = this.#list.clientHeight;
+      this.#rowHeight = Number.parseFloat(getComputedStyle(this.#list).getPropertyValue('--row-height'));
+      this.#schedule();
+    });
+    this.#resize.observe(this.#list);
+    this.#timer = setInterval(() => {
+      for (const slot of this.#slots) if (slot.drawn !== undefined) this.#showFeed(slot, slot.drawn);
+    }, 1000);
+  }
+
+  focus(): void {
+    this.#list.focus();
+  }
+
+  /** Selects the symbol `step` rows away from the selected one. */
+  move(step: number): void {
+    this.#choose(Math.min(this.store.symbols.length - 1, Math.max(0, this.#cursor + step)));
+  }
+
+  setPalette(palette: Palette): void {
+    this.palette = palette;
+    for (const slot of this.#slots) slot.drawn = undefined;
+    this.#schedule();
+  }
+
+  /** Follows a selection made elsewhere. */
+  follow(symbol: string): void {
+    const index = this.store.symbols.indexOf(symbol);
+    if (index < 0) return;
+    this.#cursor = index;
+    this.#reveal(index);
+    this.#schedule();
+  }
+
+  /** Rows on the screen, as they are shown, for tests. */
+  texts(): Record<string, string>[] {
+    return this.#slots
+      .filter((slot) => !slot.root.hidden)
+      .sort((a, b) => a.index - b.index)
+      .map((slot) => ({
+        symbol: slot.symbol.textContent,
+        last: slot.last.textContent,
+        change: slot.change.textContent,
+        feed: slot.dot.dataset['feed'] ?? '',
+      }));
+  }
+
+  destroy(): void {
+    this.#resize.disconnect();
+    clearInterval(this.#timer);
+    clearTimeout(this.#settle);
+    this.#list.remove();
+  }
+
+  /** Draws what is on the screen; with a set, only the rows named in it. */
+  draw(changed: ReadonlySet<string> | 'all'): void {
+    const { symbols } = this.store;
+    if (changed === 'all') this.#place();
+    for (const slot of this.#slots) {
+      const symbol = symbols[slot.index];
+      if (slot.root.hidden || symbol === undefined) continue;
+      if (changed === 'all' || changed.has(symbol)) this.#fill(slot, this.store.rows.get(symbol) ?? emptyRow(symbol));
+    }
+  }
+
+  /** Puts the slots where the rows on the screen are. */
+  #place(): void {
+    const { symbols, selection } = this.store;
+    const top = this.#list.scrollTop;
+    const space = `${symbols.length * this.#rowHeight}px`;
+    if (this.#space.style.height !== space) this.#space.style.height = space;
+    const first = Math.max(0, Math.floor(top / this.#rowHeight) - OVERSCAN);
+    const count = Math.min(symbols.length - first, Math.ceil(this.#height / this.#rowHeight) + 2 * OVERSCAN);
+    while (this.#slots.length < count) this.#slots.push(this.#makeSlot());
+    // A slot serves the rows whose index leaves the same remainder: scrolling by one row rewrites one slot, not all.
+    const size = this.#slots.length;
+    for (let place = 0; place < size; place += 1) {
+      const slot = this.#slots[place];
+      if (slot === undefined) continue;
+      const index = first + ((((place - first) % size) + size) % size);
+      slot.root.hidden = index >= first + count;
+      if (slot.root.hidden) continue;
+      if (slot.index !== index) {
+        slot.index = index;
+        slot.drawn = undefined;
+        slot.root.id = `watch-${index}`;
+        slot.root.dataset['index'] = String(index);
+        slot.root.setAttribute('aria-posinset', String(index + 1));
+      }
+      put(slot.root, 'style', `transform: translateY(${index * this.#rowHeight}px)`);
+      put(slot.root, 'aria-setsize', String(symbols.length));
+      put(slot.root, 'aria-selected', String(symbols[index] === selection?.symbol));
+    }
+    if (this.#cursor >= first && this.#cursor < first + count) this.#list.setAttribute('aria-activedescendant', `watch-${this.#cursor}`);
+    else this.#list.removeAttribute('aria-activedescendant');
+    this.#tell(symbols.slice(first, first + count));
+  }
+
+  #tell(symbols: readonly string[]): void {
+    const seen = symbols.join(',');
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    clearTimeout(this.#settle);
+    this.#settle = setTimeout(() => {
+      this.watched(symbols);
+    }, SETTLE_MS);
+  }
+
+  #makeSlot(): Slot {
+    const dot = element('span', { class: 'dot', 'aria-hidden': 'true' });
+    const symbol = element('span', { class: 'watch-symbol' });
+    const spark = element('canvas', { class: 'watch-spark', 'aria-hidden': 'true' });
+    const last = element('span', { class: 'watch-last' });
+    const change = element('span', { class: 'watch-change' });
+    const root = element('div', { class: 'watch-row', role: 'option' }, dot, symbol, spark, last, change);
+    this.#space.append(root);
+    return { root, dot, symbol, spark, last, change, index: -1, drawn: undefined, heardAt: 0 };
+  }
+
+  #fill(slot: Slot, row: Row): void {
+    const before = slot.drawn;
+    if (before === row) return;
+    slot.drawn = row;
+    const change = changeOf(row);
+    const trend = change === null || change.amount === 0 ? 'flat' : change.amount > 0 ? 'up' : 'down';
+    setText(slot.symbol, row.symbol);
+    setText(slot.last, fixed(row.last, row.decimals));
+    setText(slot.change, percent(change?.percent));
+    slot.change.dataset['trend'] = trend;
+    if (before?.time !== row.time || before.feed !== row.feed) slot.heardAt = performance.now();
+    this.#showFeed(slot, row);
+    if (before?.spark !== row.spark) {
+      const { up, down, text } = this.palette;
+      drawSparkline(slot.spark, row.spark, trend === 'up' ? up : trend === 'down' ? down : text);
+    }
+    if (before !== undefined && before.last !== null && before.last !== row.last) this.#flash(slot, row.direction > 0);
+  }
+
+  #showFeed(slot: Slot, row: Row): void {
+    const silent = row.feed === 'live' && performance.now() - slot.heardAt > SILENT_AFTER_MS;
+    const feed: Shown = silent ? 'silent' : (row.feed ?? 'unknown');
+    if (slot.dot.dataset['feed'] === feed) return;
+    slot.dot.dataset['feed'] = feed;
+    slot.root.title = FEED_TEXTS[feed];
+    slot.root.setAttribute('aria-description', `feed ${feed}`);
+  }
+
+  /** A breath of colour behind a price that moved; not one on top of the other. */
+  #flash(slot: Slot, up: boolean): void {
+    if (this.#calm.matches || slot.last.getAnimations().length > 0) return;
+    const color = up ? this.palette.upFaint : this.palette.downFaint;
+    slot.last.animate([{ backgroundColor: color }, { backgroundColor: 'transparent' }], { duration: 450, easing: 'ease-out' });
+  }
+
+  #key(event: KeyboardEvent): void {
+    const page = Math.max(1, Math.floor(this.#height / this.#rowHeight) - 1);
+    const last = this.store.symbols.length - 1;
+    const targets: Readonly<Record<string, number>> = {
+      ArrowDown: this.#cursor + 1,
+      ArrowUp: this.#cursor - 1,
+      PageDown: this.#cursor + page,
+      PageUp: this.#cursor - page,
+      Home: 0,
+      End: last,
+    };
+    const target = targets[event.key];
+    if (target === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.#choose(Math.min(last, Math.max(0, target)));
+  }
+
+  #choose(index: number): void {
+    const symbol = this.store.symbols[index];
+    if (symbol === undefined) return;
+    this.#cursor = index;
+    this.#reveal(index);
+    this.select(symbol);
+  }
+
+  #reveal(index: number): void {
+    const top = index * this.#rowHeight;
+    const { scrollTop } = this.#list;
+    if (top < scrollTop) this.#list.scrollTop = top;
+    else if (top + this.#rowHeight > scrollTop + this.#height) this.#list.scrollTop = top + this.#rowHeight - this.#height;
+  }
+}
+
+/** Sets an attribute only when it differs. */
+function put(target: HTMLElement, name: string, value: string): void {
+  if (target.getAttribute(name) !== value) target.setAttribute(name, value);
+}

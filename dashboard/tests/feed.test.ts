@@ -1,0 +1,263 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { Feed } from '../src/api/feed';
+import { Rest } from '../src/api/rest';
+import type { Socket } from '../src/api/socket';
+import type { WireRequest } from '../src/api/wire';
+import { Store } from '../src/model/store';
+import { wireBar } from './support';
+
+/** A server's memory of one symbol's bars, and REST over it. */
+class History {
+  readonly bars = new Map<number, Record<string, unknown>>();
+  asked: string[] = [];
+  broken = false;
+  /** Holds answers back until the test lets them go. */
+  gate: Promise<void> = Promise.resolve();
+
+  put(minute: number, changes: Parameters<typeof wireBar>[1] = {}): Record<string, unknown> {
+    const wire = wireBar(minute, changes);
+    this.bars.set(minute, wire);
+    return wire;
+  }
+
+  readonly fetch = (async (input: URL) => {
+    this.asked.push(`${input.pathname}${input.search}`);
+    if (this.broken) throw new TypeError('refused');
+    if (input.pathname.includes('/aggregated/') && input.searchParams.get('window') !== '5min') {
+      const cursor = Number(input.searchParams.get('cursor') ?? Infinity);
+      const limit = Number(input.searchParams.get('limit'));
+      const minutes = [...this.bars.keys()].filter((minute) => minute < cursor).sort((a, b) => b - a);
+      const page = minutes.slice(0, limit);
+      const body = JSON.stringify(page.map((minute) => this.bars.get(minute)));
+      await this.gate;
+      const oldest = page.at(-1);
+      const more = minutes.length > page.length && oldest !== undefined;
+      return new Response(body, more ? { headers: { link: `<${input.pathname}?limit=${limit}&cursor=${oldest}>; rel="next"` } } : {});
+    }
+    return new Response('[]');
+  }) as typeof fetch;
+}
+
+let history: History;
+let store: Store;
+let feed: Feed;
+let sent: WireRequest[];
+
+beforeEach(() => {
+  history = new History();
+  store = new Store();
+  sent = [];
+  feed = new Feed(store, new Rest(new URL('http://host/'), history.fetch), () => undefined);
+  feed.attach({ send: (frame: WireRequest) => sent.push(frame), settle: () => undefined } as unknown as Socket);
+  store.setSymbols(['AAPL']);
+});
+
+const receive = (frame: Record<string, unknown>): void => {
+  feed.received(JSON.stringify(frame));
+};
+const minutes = (): number[] => store.series.bars.map((bar) => bar.open - 100);
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index);
+const ready = (): Promise<void> => vi.waitFor(() => { expect(store.history).toBe('ready'); });
+
+describe('the seam between history and live bars', () => {
+  test('a bar that closes after the answer was made and before the subscription holds is not missing', async () => {
+    for (const minute of range(0, 100)) history.put(minute);
+    feed.select('AAPL', '1min');
+    await ready();
+    expect(minutes()).toEqual(range(0, 100));
+    // These close unheard.
+    for (const minute of [100, 101]) history.put(minute);
+    feed.opened();
+    receive(history.put(102, { state: 'forming' }));
+    await vi.waitFor(() => { expect(minutes()).toEqual(range(0, 103)); });
+  });
+
+  test('live bars that come before history stay', async () => {
+    for (const minute of range(0, 5)) history.put(minute);
+    let open = (): void => undefined;
+    history.gate = new Promise((resolve) => { open = resolve; });
+    feed.select('AAPL', '1min');
+    feed.opened();
+    receive(wireBar(5));
+    receive(wireBar(4, { state: 'amended', revision: 1, volume: 77 }));
+    history.put(5);
+    history.put(4, { state: 'amended', revision: 1, volume: 77 });
+    open();
+    await vi.waitFor(() => { expect(minutes()).toEqual(range(0, 6)); });
+    expect(store.series.bars[4]?.volume).toBe(77);
+  });
+
+  test('live bars that come while history is out of reach are no proof of anything before them', async () => {
+    vi.useFakeTimers();
+    try {
+      for (const minute of range(0, 700)) history.put(minute);
+      history.broken = true;
+      feed.select('AAPL', '1min');
+      feed.opened();
+      await vi.waitFor(() => { expect(store.history).toBe('failed'); });
+      receive(wireBar(699));
+      history.broken = false;
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect(minutes()).toEqual(range(200, 700));
+      await feed.loadOlder();
+      expect(minutes()).toEqual(range(0, 700));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('an answer for the symbol left behind is not shown', async () => {
+    history.put(0);
+    let open = (): void => undefined;
+    history.gate = new Promise((resolve) => { open = resolve; });
+    feed.select('AAPL', '1min');
+    feed.select('AAPL', '5min');
+    await ready();
+    open();
+    feed.select('AAPL', '1min');
+    await ready();
+    expect(minutes()).toEqual([0]);
+    feed.select('AAPL', '5min');
+    await ready();
+    expect(minutes()).toEqual([]);
+  });
+});
+
+describe('scrolling back', () => {
+  test('pages join without a hole until there is nothing older', async () => {
+    for (const minute of range(0, 1234)) history.put(minute);
+    feed.select('AAPL', '1min');
+    await ready();
+    expect(minutes()).toEqual(range(734, 1234));
+    await feed.loadOlder();
+    await feed.loadOlder();
+    expect(minutes()).toEqual(range(0, 1234));
+    expect(store.reachedStart).toBe(true);
+    const asked = history.asked.length;
+    await feed.loadOlder();
+    expect(history.asked).toHaveLength(asked);
+  });
+
+  test('the cursor survives the small request that closes the seam', async () => {
+    for (const minute of range(0, 1100)) history.put(minute);
+    feed.select('AAPL', '1min');
+    await ready();
+    feed.opened();
+    receive(history.put(1100, { state: 'forming' }));
+    await vi.waitFor(() => { expect(history.asked.filter((path) => path.includes('limit=20'))).toHaveLength(1); });
+    await vi.waitFor(async () => {
+      await feed.loadOlder();
+      expect(minutes()).toEqual(range(0, 1101));
+    });
+  });
+});
+
+describe('after a loss', () => {
+  test('what closed meanwhile is read back until it meets what is held', async () => {
+    for (const minute of range(0, 600)) history.put(minute);
+    feed.select('AAPL', '1min');
+    feed.opened();
+    await ready();
+    feed.closed();
+    for (const minute of range(600, 2000)) history.put(minute);
+    feed.opened();
+    receive(history.put(2000, { state: 'forming' }));
+    await vi.waitFor(() => { expect(minutes()).toEqual(range(100, 2001)); });
+  });
+
+  test('a loss longer than it reads back leaves one run, and scrolling brings the rest', async () => {
+    for (const minute of range(0, 10)) history.put(minute);
+    feed.select('AAPL', '1min');
+    feed.opened();
+    await ready();
+    feed.closed();
+    for (const minute of range(10, 12_000)) history.put(minute);
+    feed.opened();
+    receive(history.put(12_000, { state: 'forming' }));
+    await vi.waitFor(() => { expect(minutes()).toEqual(range(2001, 12_001)); });
+    await feed.loadOlder();
+    expect(minutes()).toEqual(range(1501, 12_001));
+  });
+
+  test('bars amended and voided unheard are seen after a resync', async () => {
+    for (const minute of range(0, 50)) history.put(minute);
+    feed.select('AAPL', '1min');
+    feed.opened();
+    await ready();
+    history.put(40, { state: 'amended', revision: 1, volume: 99 });
+    history.bars.delete(41);
+    receive({ type: 'resync', epoch: 'a' });
+    await vi.waitFor(() => { expect(minutes()).toEqual(range(0, 50).filter((minute) => minute !== 41)); });
+    expect(store.series.bars[40]?.revision).toBe(1);
+  });
+
+  test('bars that were skipped are asked for, ticks are not', async () => {
+    history.put(0);
+    feed.select('AAPL', '1min');
+    await ready();
+    const asked = history.asked.length;
+    receive({ type: 'skipped', channel: 'ticks', symbol: 'AAPL', count: 3 });
+    expect(history.asked).toHaveLength(asked);
+    history.put(1);
+    receive({ type: 'skipped', channel: 'bars', symbol: 'AAPL', count: 1 });
+    await vi.waitFor(() => { expect(minutes()).toEqual([0, 1]); });
+    expect(store.skipped).toBe(4);
+  });
+
+  test('another log starts the chart anew', async () => {
+    for (const minute of range(0, 5)) history.put(minute);
+    feed.select('AAPL', '1min');
+    feed.opened();
+    receive({ type: 'subscription', status: 'success', symbols: ['AAPL'], unknown: [], epoch: 'a' });
+    await ready();
+    history.bars.clear();
+    for (const minute of range(20, 23)) history.put(minute);
+    receive({ type: 'subscription', status: 'success', symbols: ['AAPL'], unknown: [], epoch: 'b' });
+    await vi.waitFor(() => { expect(minutes()).toEqual([20, 21, 22]); });
+  });
+
+  test('the subscription resumes from what was heard', async () => {
+    feed.select('AAPL', '1min');
+    feed.opened();
+    receive({ type: 'subscription', status: 'success', symbols: ['AAPL'], unknown: [], epoch: 'a' });
+    receive({ ...wireBar(1), seq: 31 });
+    receive({ type: 'tick', symbol: 'AAPL', price: 1, volume: 1, timestamp: '2026-11-23T13:00:00Z', seq: 900 });
+    await ready();
+    feed.closed();
+    sent = [];
+    feed.opened();
+    expect(sent.find((frame) => frame.channels.includes('bars'))?.since).toEqual({ epoch: 'a', seqs: { 'bars:AAPL:1min': 31 } });
+    expect(sent.find((frame) => frame.channels.includes('ticks'))?.since).toEqual({ epoch: 'a', seqs: { 'ticks:AAPL': 900 } });
+  });
+
+  test('history that is out of reach is tried again', async () => {
+    vi.useFakeTimers();
+    try {
+      history.put(0);
+      history.broken = true;
+      feed.select('AAPL', '1min');
+      await vi.waitFor(() => { expect(store.history).toBe('failed'); });
+      history.broken = false;
+      await vi.advanceTimersByTimeAsync(600);
+      expect(store.history).toBe('ready');
+      expect(minutes()).toEqual([0]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('subscriptions', () => {
+  test('few symbols: all ticks; many: those on the screen', async () => {
+    feed.select('AAPL', '1min');
+    feed.opened();
+    expect(sent.find((frame) => frame.channels.includes('ticks'))?.symbols).toEqual(['*']);
+    const many = range(0, 1000).map((index) => `S${index}`);
+    store.setSymbols(many);
+    sent = [];
+    feed.watch(many.slice(0, 20));
+    expect(sent[0]?.symbols).toEqual([...many.slice(0, 20), 'AAPL'].sort());
+    expect(sent[1]).toEqual({ type: 'unsubscribe', symbols: ['*'], channels: ['ticks'] });
+    await ready();
+  });
+});

@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest';
+import type { EpochMillis, Price } from '../src/helpers/nominal';
+import type { Latest, Tick } from '../src/model/message';
+import { Store } from '../src/model/store';
+import { changeOf, emptyRow, SPARK_POINTS, withHistory, withLatest, withTick } from '../src/model/watchlist';
+import { bar } from './support';
+
+const NOON = 1_795_435_200_000;
+const tick = (price: number, millis: number, seq: number | null = null): Tick => ({
+  kind: 'tick',
+  symbol: 'AAPL',
+  price: price as Price,
+  volume: 1,
+  time: (NOON + millis) as EpochMillis,
+  seq,
+});
+const latest = (price: number, millis: number, change: number): Latest => ({
+  kind: 'latest',
+  symbol: 'AAPL',
+  price: price as Price,
+  time: (NOON + millis) as EpochMillis,
+  feed: 'live',
+  change,
+});
+
+function shown(): Store {
+  const store = new Store();
+  store.setSymbols(['AAPL', 'MSFT']);
+  store.select({ symbol: 'AAPL', window: '1min' });
+  store.takeChanges();
+  return store;
+}
+
+describe('bars', () => {
+  test('only those of the selection are drawn; each is named once a frame', () => {
+    const store = shown();
+    for (const volume of [1, 2, 3]) store.apply({ kind: 'bar', symbol: 'AAPL', window: '1min', bar: bar(0, { state: 'forming', volume }), seq: 1 });
+    store.apply({ kind: 'bar', symbol: 'AAPL', window: '5min', bar: bar(5), seq: 1 });
+    store.apply({ kind: 'bar', symbol: 'MSFT', window: '1min', bar: bar(6), seq: 1 });
+    expect(store.series.length).toBe(1);
+    expect(store.takeChanges().bars).toEqual(new Set([bar(0).start]));
+    expect(store.takeChanges().bars).toEqual(new Set());
+  });
+
+  test('another epoch empties what belongs to the old log', () => {
+    const store = shown();
+    expect(store.apply({ kind: 'subscription', epoch: 'a', unknown: [] }).newEpoch).toBe(false);
+    store.apply({ kind: 'bar', symbol: 'AAPL', window: '1min', bar: bar(0), seq: 8 });
+    expect(store.apply({ kind: 'subscription', epoch: 'a', unknown: [] }).newEpoch).toBe(false);
+    expect(store.series.length).toBe(1);
+    expect(store.apply({ kind: 'subscription', epoch: 'b', unknown: [] }).newEpoch).toBe(true);
+    expect(store.series.length).toBe(0);
+    expect(store.seqs.size).toBe(0);
+    expect(store.takeChanges().bars).toBe('all');
+  });
+});
+
+describe('ticks', () => {
+  test('a repeated number is no new tick', () => {
+    const store = shown();
+    store.apply(tick(10, 0, 5));
+    store.apply(tick(99, 1, 5));
+    store.apply(tick(98, 1, 4));
+    expect(store.rows.get('AAPL')?.last).toBe(10);
+    store.apply(tick(11, 2, 6));
+    expect(store.rows.get('AAPL')?.last).toBe(11);
+    expect(store.seqs.get('ticks:AAPL')).toBe(6);
+  });
+
+  test('a snapshot holds whatever was heard before', () => {
+    const store = shown();
+    store.apply(tick(10, 0, 50));
+    store.apply({ kind: 'snapshot', epoch: null, messages: [tick(12, 5, 3)] });
+    expect(store.rows.get('AAPL')?.last).toBe(12);
+    expect(store.seqs.get('ticks:AAPL')).toBe(3);
+  });
+
+  test('a symbol nobody named before gets its row', () => {
+    const store = shown();
+    store.apply({ ...tick(1, 0), symbol: 'ABNB' });
+    expect(store.symbols).toEqual(['AAPL', 'ABNB', 'MSFT']);
+  });
+});
+
+describe('rows', () => {
+  test('change counts from the reference of the server and follows ticks', () => {
+    let row = withLatest(emptyRow('AAPL'), latest(110, 0, 10));
+    row = withTick(row, tick(105, 10));
+    expect(changeOf(row)).toEqual({ amount: 5, percent: 5 });
+    expect(row.direction).toBe(-1);
+  });
+
+  test('an older tick does not move a price', () => {
+    const row = withTick(emptyRow('AAPL'), tick(10, 100));
+    expect(withTick(row, tick(9, 50)).last).toBe(10);
+  });
+
+  test('with a new day the last price of the day before is the reference', () => {
+    let row = withLatest(emptyRow('AAPL'), latest(110, 0, 10));
+    row = withTick(row, tick(120, 13 * 3_600_000));
+    expect(row.reference).toBe(110);
+  });
+
+  test('a tick brings a dead feed back to life; a feed state alone moves no price', () => {
+    let row = withTick(emptyRow('AAPL'), tick(10, 0));
+    row = withLatest(row, { kind: 'latest', symbol: 'AAPL', price: null, time: null, feed: 'dead' });
+    expect([row.feed, row.last]).toEqual(['dead', 10]);
+    expect(withTick(row, tick(10, 5)).feed).toBe('live');
+  });
+
+  test('a sparkline has a point a minute, moves with the price, and is bounded', () => {
+    let row = emptyRow('AAPL');
+    for (let minute = 0; minute < 100; minute += 1) {
+      row = withTick(row, tick(minute, minute * 60_000));
+      row = withTick(row, tick(minute + 0.5, minute * 60_000 + 1));
+    }
+    expect(row.spark).toHaveLength(SPARK_POINTS);
+    expect(row.spark.at(-1)).toBe(99.5);
+    expect(row.spark.at(-2)).toBe(98.5);
+  });
+
+  test('prices of history give a row its digits before the first tick does', () => {
+    const store = shown();
+    store.mergeBars([bar(0, { low: 1.17615 as Price })], store.series.mark);
+    expect(store.rows.get('AAPL')?.decimals).toBe(5);
+    store.apply(tick(1.2, 0));
+    expect(store.rows.get('AAPL')?.decimals).toBe(5);
+  });
+
+  test('history joins a sparkline without a doubled or missing minute', () => {
+    const minute = Math.floor(NOON / 60_000);
+    const row = withTick(withTick(emptyRow('AAPL'), tick(20, 0)), tick(21, 60_000));
+    expect(withHistory(row, [17, 18, 19], minute - 1).spark).toEqual([17, 18, 19, 20, 21]);
+    expect(withHistory(row, [18, 19, 20], minute).spark).toEqual([18, 19, 20, 21]);
+    expect(withHistory(row, [19, 20, 21], minute + 1).spark).toEqual([19, 20, 21]);
+  });
+});

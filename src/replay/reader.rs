@@ -1,0 +1,108 @@
+//! Reads files on a thread of its own, a few stretches ahead of the pipeline.
+
+use crate::actors::providers::file::{BadRow, FileInput, FileOptions, InputBatch, fingerprint};
+use crate::cli::ReplayOptions;
+use crate::clock::{Clock, SystemClock};
+use crate::models::entry::Entry;
+use crate::models::source::SourceTable;
+use crate::models::symbol::SymbolTable;
+use crate::models::time::Nanos;
+use crate::stores::DeadLetterRecord;
+use crate::telemetry::Throttle;
+use anyhow::Context;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Stretches read ahead: enough that neither side waits for the other's hiccups.
+const AHEAD: usize = 4;
+
+/// Complaints about rows that reach the log in a minute; all of them reach the dead letters.
+const COMPLAINTS_PER_MINUTE: u64 = 10;
+
+/// What was read at once.
+pub struct Stretch {
+    /// Entries, positions not yet given.
+    pub entries: Vec<Entry>,
+    /// Rows that became no entry.
+    pub dead_letters: Vec<DeadLetterRecord>,
+    /// Rows read so far.
+    pub rows: u64,
+    /// Bytes read so far.
+    pub bytes_read: u64,
+    /// Bytes of all files, where they have a size.
+    pub total_bytes: Option<u64>,
+}
+
+impl Stretch {
+    /// Returns the first event time in it.
+    #[must_use]
+    pub fn first_time(&self) -> Option<Nanos> {
+        self.entries.first().map(|entry| entry.body.time())
+    }
+}
+
+/// Opens the files. The name is the same for the same content; `None` where it cannot be read again.
+pub fn open(
+    options: &ReplayOptions,
+    horizon: i64,
+    symbols: &Arc<SymbolTable>,
+    sources: &Arc<SourceTable>,
+) -> anyhow::Result<(FileInput, Option<String>)> {
+    let name = fingerprint(&options.files)?;
+    let symbol_filter = options.symbols.clone();
+    let file_options = FileOptions { symbols: symbol_filter, horizon, epoch: name.epoch };
+    let input = FileInput::open(&options.files, file_options, Arc::clone(symbols), Arc::clone(sources))?;
+    Ok((input, name.is_repeatable.then_some(name.key)))
+}
+
+/// The reading thread's other end.
+pub struct Reader(mpsc::Receiver<anyhow::Result<Stretch>>);
+
+impl Reader {
+    /// Starts reading.
+    pub fn start(input: FileInput, rows_max: usize) -> anyhow::Result<Reader> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let thread = std::thread::Builder::new().name("reader".to_owned());
+        thread.spawn(move || read(input, rows_max, &sender)).context("failed to start the reading thread")?;
+        Ok(Reader(receiver))
+    }
+
+    /// Returns the next stretch; `None` at the end.
+    pub async fn next(&mut self) -> anyhow::Result<Option<Stretch>> {
+        self.0.recv().await.transpose()
+    }
+}
+
+fn read(mut input: FileInput, rows_max: usize, sender: &mpsc::Sender<anyhow::Result<Stretch>>) {
+    let throttle = Throttle::new(COMPLAINTS_PER_MINUTE);
+    let mut batch = InputBatch::default();
+    loop {
+        let stretch = match input.next_batch(rows_max, &mut batch) {
+            Ok(true) => Ok(take(&mut batch, rows_max, &throttle)),
+            Ok(false) => return,
+            Err(error) => Err(error.into()),
+        };
+        let ended = stretch.is_err();
+        // Nobody listens any more once the replay was interrupted.
+        if sender.blocking_send(stretch).is_err() || ended {
+            return;
+        }
+    }
+}
+
+fn take(batch: &mut InputBatch, rows_max: usize, throttle: &Throttle<String>) -> Stretch {
+    let complain = |bad: &BadRow| {
+        if let Some(held_back) = throttle.admit(bad.record.reason.clone(), SystemClock.now()) {
+            tracing::warn!(at = bad.record.origin, error = %bad.fault, held_back, "row became no tick");
+        }
+    };
+    batch.bad_rows.iter().for_each(complain);
+    let room = Vec::with_capacity(rows_max + rows_max / 16);
+    Stretch {
+        entries: std::mem::replace(&mut batch.entries, room),
+        dead_letters: batch.bad_rows.drain(..).map(|bad| bad.record).collect(),
+        rows: batch.rows,
+        bytes_read: batch.bytes_read,
+        total_bytes: batch.total_bytes,
+    }
+}
