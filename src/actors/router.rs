@@ -38,6 +38,8 @@ struct Slot {
     cell: Rc<SymbolCell>,
     /// What the batch at hand has for it.
     pending: Vec<Entry>,
+    /// How much the last batch had for it: a guess at how much the next one has.
+    usual: usize,
     /// The last entry it was given.
     given: Position,
 }
@@ -73,7 +75,7 @@ impl RouterActor {
         let given = state.pos();
         let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
         let at = self.slots.len();
-        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending: Vec::new(), given });
+        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending: Vec::new(), usual: 0, given });
         if symbol.index() >= self.places.len() {
             self.places.resize(symbol.index() + 1, None);
         }
@@ -144,6 +146,7 @@ impl RouterActor {
         let slot = &mut self.slots[at];
         if slot.pending.is_empty() {
             self.touched.push(at);
+            slot.pending.reserve_exact(slot.usual);
         }
         slot.pending.push(*entry);
         slot.given = slot.given.max(entry.pos);
@@ -154,6 +157,7 @@ impl RouterActor {
         let mut full = Vec::new();
         for at in self.touched.drain(..) {
             let slot = &mut self.slots[at];
+            slot.usual = slot.pending.len() + slot.pending.len() / 4;
             let entries = Arc::new(std::mem::take(&mut slot.pending));
             slot.cell.record(&entries);
             slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);
