@@ -126,7 +126,9 @@ impl SymbolActor {
             if self.panicked_at.replace(pos) == Some(pos) {
                 self.condemn(pos);
             }
-            self.rebuild();
+            while guard::run(ActorKind::Symbol, &metrics, || self.rebuild()).is_none() {
+                self.condemn(self.applying.max(self.state.pos()));
+            }
         }
         self.shard.emit(&mut self.scratch);
     }
@@ -146,7 +148,8 @@ impl SymbolActor {
         }
     }
 
-    /// Makes the state anew from the last point and the entries since, up to what was applied.
+    /// Makes the state anew from the last point and the entries since, up to what was applied. What panics in here has
+    /// been applied before, so it is condemned at once.
     fn rebuild(&mut self) {
         let env = &self.shard.env;
         let symbol = self.symbol();
@@ -159,10 +162,10 @@ impl SymbolActor {
         self.state = state.unwrap_or_else(|| {
             SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings))
         });
+        self.applying = 0;
         let applied = self.cell.applied.get();
         for entries in self.cell.journal() {
             let known = entries.partition_point(|entry| entry.pos <= applied);
-            // What panics in here is applied again entry by entry, and is poison by then or panics no more.
             self.apply_all(&entries[..known]);
             self.scratch.clear();
         }
