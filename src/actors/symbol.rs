@@ -46,8 +46,8 @@ pub struct FinishSymbol;
 /// so this only bounds how many of the router's batches a symbol may trail behind.
 const MAILBOX_CAPACITY: usize = 16;
 
-/// Entries that a symbol's journal may always hold: 100 kB, some milliseconds of work after a panic.
-const JOURNAL_MIN: usize = 1_024;
+/// Entries that a symbol's journal may always hold: 400 kB, some milliseconds of work after a panic.
+const JOURNAL_MIN: usize = 4_096;
 
 /// Owns one symbol.
 pub struct SymbolActor {
