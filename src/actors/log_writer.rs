@@ -15,9 +15,7 @@ use crate::models::entry::Entry;
 use crate::models::time::Nanos;
 use crate::stores::{LogGroup, Progress, TickLog};
 use actix::fut::wrap_future;
-use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
