@@ -94,8 +94,8 @@ fn malformed_requests_are_problems_of_the_client() {
     let table = [
         ("/nowhere", 404),
         ("/api/v1/latest/NOPE", 404),
-        ("/api/v1/latest/%00", 404),
-        ("/api/v1/latest/%FF%FE", 404),
+        ("/api/v1/latest/%00", 422),
+        ("/api/v1/latest/%FF%FE", 422),
         ("/api/v1/latest/..%2F..%2Fetc%2Fpasswd", 404),
         ("/api/v1/ticks/AAPL?limit=0", 422),
         ("/api/v1/ticks/AAPL?limit=-1", 422),

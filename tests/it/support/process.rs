@@ -146,6 +146,19 @@ impl Program {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Lets it commit to its log some times, or run to its end. Returns true when it still runs.
+    pub fn commits(&mut self, data: &Path, num_commits: u32) -> bool {
+        let written = || std::fs::metadata(data.join("log.db-wal")).and_then(|file| file.modified()).ok();
+        let (mut last, mut num_seen) = (written(), 0);
+        wait_for("commits", || {
+            let now = written();
+            num_seen += u32::from(now != last);
+            last = now;
+            (num_seen > num_commits || self.has_ended()).then_some(())
+        });
+        !self.has_ended()
+    }
+
     /// Ends it as `kill -9` does.
     pub fn kill(mut self) -> Ended {
         self.child.kill().unwrap();
