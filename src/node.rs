@@ -84,10 +84,12 @@ impl Node {
         let lock = lock(dir)?;
         let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
         let settings = config.sqlite_settings();
-        let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone()).await?;
+        let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone()).await;
+        let log = log.with_context(|| format!("cannot open the log in `{}`", dir.display()))?;
         let epoch = log.epoch();
         let history =
-            SqliteHistory::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings, epoch).await?;
+            SqliteHistory::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings, epoch).await;
+        let history = history.with_context(|| format!("cannot open the history in `{}`", dir.display()))?;
         let high_water = HighWater::open(dir).context("failed to open the mark of positions")?;
         let log: Arc<dyn TickLog> = Arc::new(log);
         let env = environment(config, &symbols, Some(Arc::clone(&log)));

@@ -4,12 +4,17 @@
 
 mod cli;
 mod config;
+mod disk;
 mod files;
 mod indicators;
+mod kill;
 mod oracle;
 mod order;
 mod reference;
+mod replay_cli;
 mod rest;
+mod serve;
 mod simulator;
 mod stores;
+mod supervision;
 mod support;

@@ -1,4 +1,7 @@
 //! What several subjects of the integration tests share.
 
 pub mod outcome;
+pub mod process;
+pub mod rows;
+pub mod scenario;
 pub mod shared;

@@ -1,0 +1,132 @@
+//! A disk that is full, and files on it that are damaged or belong to others.
+
+use crate::support::process::{
+    Program, command, command_without_size_signal, replay, replay_command, run_args, wait_for,
+};
+use crate::support::rows::{assert_same_rows, damage_points, history_rows, log_entries, rows_by_log};
+use crate::support::scenario::{bad_day, write_csv};
+use rustix::process::{Resource, Rlimit, prlimit};
+use std::time::{Duration, Instant};
+use tickwire::models::entry::{Body, Position};
+
+/// Lets files of a program grow, or not.
+fn limit_files(program: &Program, bytes: Option<u64>) {
+    prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+fn health_of(program: &Program, component: &str) -> String {
+    let health = program.get("REST", "/health").unwrap().json();
+    health["components"][component].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_full_disk_holds_the_feed_and_loses_nothing_that_was_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = run_args(dir.path(), &["--rate", "4000", "--seed", "3"]);
+    let mut run = command_without_size_signal(&args);
+    run.env("TICKWIRE__PROVIDER__WARM_UP", "10min")
+        .env("TICKWIRE__PROVIDER__SIMULATED__WARM_UP_TRADES_MAX", "2000")
+        .env("TICKWIRE__LOG__SPILL_ENTRIES", "6000");
+    let program = Program::start(run);
+    program.line_with(" ready");
+    wait_for("live entries", || (program.metric("tickwire_log_position ") > 4_000).then_some(()));
+    assert_eq!(health_of(&program, "log"), "healthy");
+
+    limit_files(&program, Some(0));
+    let full_since = Instant::now();
+    wait_for("unhealthy log", || (health_of(&program, "log") == "unhealthy").then_some(()));
+    assert_eq!(program.get("REST", "/health/ready").unwrap().status, 503);
+    let before = program.metric("tickwire_log_position ");
+    program.line_with("the feed waits");
+    // Longer than the venue waits before what it traded meanwhile is a gap.
+    wait_for("the venue's patience", || (full_since.elapsed() > Duration::from_secs(5)).then_some(()));
+    assert_eq!(program.metric("tickwire_log_position "), before, "nothing can be written");
+    assert_eq!(program.get("REST", "/api/v1/latest/AAPL").unwrap().status, 200, "it serves what it knows");
+
+    limit_files(&program, None);
+    wait_for("healthy log", || (health_of(&program, "log") == "healthy").then_some(()));
+    wait_for("healthy history", || (health_of(&program, "history") == "healthy").then_some(()));
+    program.line_with("the pipeline held the venue up");
+    let now = program.metric("tickwire_log_position ");
+    assert!(now >= before + 6_000, "what waited in memory is written: {before} to {now}");
+    wait_for("more entries", || (program.metric("tickwire_log_position ") > now + 1_000).then_some(()));
+    program.stop();
+
+    let entries = log_entries(dir.path());
+    assert!(entries.iter().map(|entry| entry.pos).eq(1..=entries.len() as Position), "positions have holes");
+    assert!(entries.iter().any(|entry| matches!(entry.body, Body::Gap(_))), "the gap is told");
+    let (expected, ledger) = rows_by_log(dir.path(), false);
+    assert_same_rows(&expected, &history_rows(dir.path()), "after a full disk");
+    assert_eq!(ledger.residue(), 0);
+}
+
+#[test]
+fn damaged_recovery_points_cost_time_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("day.csv");
+    write_csv(&file, &bad_day(8, 10.0, 12_000, 131));
+    let (file, calm) = (file.to_str().unwrap(), dir.path().join("calm"));
+    let expected = replay(&[file, "--data-dir", calm.to_str().unwrap()]).summary();
+    for only_newest in [true, false] {
+        let data = dir.path().join(format!("data-{only_newest}"));
+        let data_text = data.to_str().unwrap();
+        // The second run saves points over those of the first, so that most symbols have two.
+        for _ in 0..2 {
+            let mut half = replay_command(&[file, "--data-dir", data_text, "--speed", "100"]);
+            half.env("TICKWIRE__RECOVERY__MAX_AGE", "320ms");
+            let mut program = Program::start(half);
+            assert!(program.commits(&data, 40));
+            program.signal(rustix::process::Signal::INT);
+            assert_eq!(program.wait().status.code(), Some(1));
+        }
+        let (num_symbols, num_points) = damage_points(&data, only_newest);
+        assert!(num_symbols > 4 && num_points > num_symbols, "{num_points} points of {num_symbols} symbols");
+        let ended = replay(&[file, "--data-dir", data_text]);
+        let told = ended.stderr.matches("recovery point is of no use").count();
+        assert_eq!(told, if only_newest { num_symbols } else { num_points }, "{}", ended.stderr);
+        assert_eq!(ended.summary(), expected);
+        assert_same_rows(&history_rows(&calm), &history_rows(&data), "after damage");
+    }
+}
+
+#[test]
+fn a_log_that_is_none_is_refused_with_a_reason() {
+    let other = tempfile::tempdir().unwrap();
+    crate::support::rows::create_file(&other.path().join("other.db"));
+    let foreign = std::fs::read(other.path().join("other.db")).unwrap();
+    let table: [(&str, Vec<u8>); 3] = [
+        ("text", b"time,price\n".repeat(1_000)),
+        ("another program's database", foreign),
+        ("zeros", vec![0; 8_192]),
+    ];
+    for (what, bytes) in table {
+        for name in ["log.db", "history.db"] {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(name), &bytes).unwrap();
+            let ended = Program::start(command(&run_args(dir.path(), &[]))).wait();
+            assert_eq!(ended.status.code(), Some(1), "{what} as {name}: {}", ended.stderr);
+            assert!(ended.stderr.contains(name), "{what} as {name}: {}", ended.stderr);
+            assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), bytes, "{what} as {name} was changed");
+        }
+    }
+}
+
+#[test]
+fn a_log_cut_short_is_refused_with_a_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("day.csv");
+    write_csv(&file, &bad_day(4, 10.0, 3_000, 141));
+    let data = dir.path().join("data");
+    let args = [file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
+    replay(&args).summary();
+    let log = std::fs::read(data.join("log.db")).unwrap();
+    std::fs::write(data.join("log.db"), &log[..log.len() / 2]).unwrap();
+    let ended = replay(&args);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(&format!("cannot open the log in `{}`", data.display())),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+}

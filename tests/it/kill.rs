@@ -1,0 +1,157 @@
+//! `kill -9` at any moment, again and again: what the log holds is all there is, and all of it comes out.
+
+use crate::support::process::{Program, command, replay, replay_command, run_args, wait_for};
+use crate::support::rows::{assert_same_rows, history_rows, log_entries, rows_by_log};
+use crate::support::scenario::{bad_day, write_csv};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tickwire::models::entry::{Body, Position};
+
+const NUM_KILLS: usize = 20;
+
+/// Lets a program run for a while, or to its end. Returns true when it still runs.
+fn let_run(program: &mut Program, time: Duration) -> bool {
+    let begun = Instant::now();
+    wait_for("kill", || (begun.elapsed() >= time || program.has_ended()).then_some(()));
+    !program.has_ended()
+}
+
+#[test]
+fn a_replay_killed_twenty_times_ends_as_one_never_killed() {
+    let (dir, calm_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = dir.path().join("day.csv");
+    let num_damaged = write_csv(&file, &bad_day(40, 50.0, 60_000, 41));
+    let data = dir.path().join("data");
+    let (file, data_text) = (file.to_str().unwrap(), data.to_str().unwrap());
+    let begun = Instant::now();
+    let calm = replay(&[file, "--data-dir", calm_dir.path().to_str().unwrap()]).summary();
+    let took = begun.elapsed();
+    let mut random = Pcg64Mcg::seed_from_u64(42);
+    let (mut num_kills, mut reached) = (0, Vec::new());
+    while num_kills < NUM_KILLS {
+        // Held back to a speed that it cannot reach, it reads in small steps.
+        let speed = if random.random_bool(0.8) { "1000000" } else { "max" };
+        let mut replay = replay_command(&[file, "--data-dir", data_text, "--speed", speed]);
+        replay.env("TICKWIRE__RECOVERY__MAX_AGE", "640ms");
+        let mut program = Program::start(replay);
+        let runs_on = if random.random_bool(0.75) {
+            program.commits(&data, random.random_range(1..8))
+        } else {
+            let_run(&mut program, took.mul_f64(random.random_range(0.0..0.9)))
+        };
+        if runs_on {
+            reached.push(rows_known(&program.kill().stderr));
+            num_kills += 1;
+        } else {
+            // Done sooner than killed: the rest of the kills need another run.
+            assert_eq!(program.wait().summary(), calm);
+            check_replay(&calm, &data, calm_dir.path(), file);
+            std::fs::remove_dir_all(&data).unwrap();
+        }
+    }
+    println!("rows known at each start {reached:?}");
+    check_replay(&calm, &data, calm_dir.path(), file);
+    assert_eq!(calm["ledger"]["residue"], 0);
+    let rows = history_rows(&data);
+    let damaged = rows.iter().filter(|row| row.contains("twelve")).count();
+    assert_eq!(damaged, num_damaged, "each damaged row is a dead letter once");
+    reached.sort_unstable();
+    reached.dedup();
+    assert!(reached.len() > NUM_KILLS / 4, "the kills hit no work: {reached:?}");
+}
+
+/// Reads from how many rows on a replay went.
+fn rows_known(stderr: &str) -> u64 {
+    number(stderr, "going on where", "rows=").unwrap_or(0)
+}
+
+/// Reads a field of the first log line that holds a text.
+fn number(stderr: &str, text: &str, field: &str) -> Option<u64> {
+    let line = stderr.lines().find(|line| line.contains(text))?;
+    line.split(field).nth(1)?.split_whitespace().next()?.parse().ok()
+}
+
+/// Runs a replay to its end and compares it with one that was never disturbed.
+fn check_replay(calm: &Value, data: &Path, calm_data: &Path, file: &str) {
+    assert_eq!(&replay(&[file, "--data-dir", data.to_str().unwrap()]).summary(), calm);
+    assert_same_rows(&history_rows(calm_data), &history_rows(data), "after kills");
+    let entries = log_entries(data);
+    assert!(entries.iter().map(|entry| entry.pos).eq(1..=entries.len() as Position), "positions have holes");
+    assert!(entries == log_entries(calm_data), "the logs differ");
+}
+
+#[test]
+fn a_run_killed_twenty_times_keeps_what_the_log_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["--rate", "20000", "--symbol-count", "50", "--seed", "5"];
+    let mut random = Pcg64Mcg::seed_from_u64(52);
+    let mut losses = Vec::new();
+    for _ in 0..NUM_KILLS {
+        let program = Program::start(with_short_past(dir.path(), &args));
+        program.line_with(" ready");
+        let mut program = program;
+        assert!(let_run(&mut program, Duration::from_millis(random.random_range(20..400))));
+        let ended = program.kill();
+        losses.push(num_lost(&ended.stderr));
+    }
+    let program = Program::start(with_short_past(dir.path(), &args));
+    program.line_with(" ready");
+    let ended = program.stop();
+    losses.push(num_lost(&ended.stderr));
+    println!("lost at each end {losses:?}");
+
+    let entries = log_entries(dir.path());
+    let mut num_missing = 0;
+    for pair in entries.windows(2) {
+        num_missing += pair[1].pos - pair[0].pos - 1;
+    }
+    let num_counted: Position = losses.iter().sum();
+    assert!(num_missing <= num_counted, "{num_missing} positions are missing, {num_counted} were told");
+    // At most one commit is lost: of the past that a first start makes up a large one, else of what is received while
+    // one is written.
+    losses.sort_unstable();
+    assert!(losses[NUM_KILLS] <= 1 << 15 && losses[NUM_KILLS / 2] < 2_000, "{losses:?}");
+    let num_gaps = entries.iter().filter(|entry| matches!(entry.body, Body::Gap(_))).count();
+    assert!(num_gaps > NUM_KILLS / 2 && num_gaps <= NUM_KILLS, "{num_gaps} gaps");
+    let (expected, ledger) = rows_by_log(dir.path(), false);
+    assert_same_rows(&expected, &history_rows(dir.path()), "after kills");
+    assert_eq!(ledger.residue(), 0);
+    assert!(ledger.received > 10_000, "{ledger:?}");
+}
+
+/// Prepares a run with little made-up past, and a recovery point of each slice every few milliseconds.
+fn with_short_past(dir: &Path, args: &[&str]) -> Command {
+    let mut run = command(&run_args(dir, args));
+    run.env("TICKWIRE__PROVIDER__WARM_UP", "10min")
+        .env("TICKWIRE__PROVIDER__SIMULATED__WARM_UP_TRADES_MAX", "20000")
+        .env("TICKWIRE__RECOVERY__MAX_AGE", "640ms");
+    run
+}
+
+/// Reads how many entries a start found lost.
+fn num_lost(stderr: &str) -> Position {
+    number(stderr, "never committed", "entries=").unwrap_or(0)
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut program = Program::start(with_short_past(dir.path(), &["--rate", "20000"]));
+        program.line_with(" ready");
+        assert!(let_run(&mut program, Duration::from_millis(700)));
+        assert_eq!(num_lost(&program.stop().stderr), 0);
+    }
+    let entries = log_entries(dir.path());
+    let given = std::fs::read(dir.path().join("positions")).unwrap();
+    let given = Position::from_le_bytes(given.try_into().unwrap());
+    assert_eq!(entries.last().map(|entry| entry.pos), Some(given), "received and not in the log");
+    assert_eq!(entries.len() as Position, given);
+    let (expected, ledger) = rows_by_log(dir.path(), false);
+    assert_same_rows(&expected, &history_rows(dir.path()), "after two stops");
+    assert_eq!(ledger.residue(), 0);
+}

@@ -1,0 +1,191 @@
+//! What stands in a data directory: every row of the history as text, and what they must be by the log.
+
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, Executor, SqlitePool};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use tickwire::config::Config;
+use tickwire::models::entry::{Entry, Position};
+use tickwire::models::ledger::Ledger;
+use tickwire::models::source::SourceTable;
+use tickwire::models::state::SymbolState;
+use tickwire::models::symbol::{SymbolId, SymbolTable};
+use tickwire::stores::sqlite::{SqliteHistory, SqliteLog};
+use tickwire::stores::{History, HistoryBatch, TickLog};
+
+/// Runs a future to its end.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// Tables that tell symbols by number.
+const EXACT: [&str; 2] = ["bars", "indicators"];
+/// Relations that tell them by name.
+const NAMED: [&str; 3] = ["aggregated_data", "technical_indicators", "dead_letters"];
+
+/// Returns every row of the history, all columns, exactly, in an order of its own. Numbers that a file gives to its
+/// symbols and dead letters are left out: they follow from the order in which it met them.
+pub fn history_rows(dir: &Path) -> Vec<String> {
+    block_on(async {
+        let pool = open(&dir.join("history.db")).await;
+        let mut rows = Vec::new();
+        for table in EXACT {
+            let columns = columns(&pool, table, "symbol").await;
+            let sql =
+                format!("SELECT '{table}|' || name || {columns} FROM {table} JOIN symbols ON id = symbol");
+            rows.extend(texts(&pool, &sql).await);
+        }
+        for relation in NAMED {
+            let columns = columns(&pool, relation, "id").await;
+            rows.extend(texts(&pool, &format!("SELECT '{relation}' || {columns} FROM {relation}")).await);
+        }
+        pool.close().await;
+        rows.sort();
+        rows
+    })
+}
+
+/// Runs one statement on a file of the directory.
+pub fn execute(dir: &Path, file: &str, sql: &str) {
+    block_on(async {
+        let pool = open(&dir.join(file)).await;
+        pool.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
+        pool.close().await;
+    });
+}
+
+/// Makes a database that is not ours.
+pub fn create_file(file: &Path) {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+        pool.execute("CREATE TABLE songs (title TEXT)").await.unwrap();
+        pool.close().await;
+    });
+}
+
+/// Flips a bit in the recovery points of a data directory: the newest of each symbol, or all. Returns how many symbols
+/// have a point, and how many points there are.
+pub fn damage_points(dir: &Path, only_newest: bool) -> (usize, usize) {
+    block_on(async {
+        let pool = open(&dir.join("log.db")).await;
+        let sql = "SELECT symbol, pos, bytes FROM points ORDER BY symbol, pos DESC";
+        let points: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
+        let num_points = points.len();
+        let (mut last, mut num_symbols) = (None, 0);
+        for (symbol, pos, mut bytes) in points {
+            let is_newest = last.replace(symbol) != Some(symbol);
+            num_symbols += usize::from(is_newest);
+            if only_newest && !is_newest {
+                continue;
+            }
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0x40;
+            let update = sqlx::query("UPDATE points SET bytes = ? WHERE symbol = ? AND pos = ?");
+            update.bind(bytes).bind(symbol).bind(pos).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
+        (num_symbols, num_points)
+    })
+}
+
+async fn open(file: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(file);
+    SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap()
+}
+
+async fn columns(pool: &SqlitePool, relation: &str, without: &str) -> String {
+    let sql = format!("SELECT name FROM pragma_table_info('{relation}') WHERE name <> '{without}'");
+    let names = texts(pool, &sql).await;
+    assert!(!names.is_empty(), "{relation}");
+    names.iter().map(|name| format!("'|' || quote(\"{name}\")")).collect::<Vec<_>>().join(" || ")
+}
+
+async fn texts(pool: &SqlitePool, sql: &str) -> Vec<String> {
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(pool).await.unwrap()
+}
+
+/// Compares rows, and shows the first that differ.
+pub fn assert_same_rows(expected: &[String], found: &[String], context: &str) {
+    assert!(!expected.is_empty(), "{context}: nothing was compared");
+    if expected == found {
+        return;
+    }
+    let missing: Vec<_> = expected.iter().filter(|row| found.binary_search(row).is_err()).collect();
+    let extra: Vec<_> = found.iter().filter(|row| expected.binary_search(row).is_err()).collect();
+    let (first_missing, first_extra) = (&missing[..missing.len().min(4)], &extra[..extra.len().min(4)]);
+    panic!(
+        "{context}: {} rows for {}; {} missing: {first_missing:#?}\n{} not expected: {first_extra:#?}",
+        found.len(),
+        expected.len(),
+        missing.len(),
+        extra.len()
+    );
+}
+
+/// Reads the whole log of a data directory that nobody uses, and checks that no position comes twice.
+pub fn log_entries(dir: &Path) -> Vec<Entry> {
+    block_on(async {
+        let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
+        let settings = Config::default().sqlite_settings();
+        let log = SqliteLog::open(dir, symbols, sources, settings).await.unwrap();
+        read_all(&log).await
+    })
+}
+
+async fn read_all(log: &SqliteLog) -> Vec<Entry> {
+    let (mut entries, mut after): (Vec<Entry>, Position) = (Vec::new(), 0);
+    loop {
+        let page = log.read(after, 50_000).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page[0].pos > after && page.is_sorted_by(|a, b| a.pos < b.pos), "positions only grow");
+        after = last.pos;
+        entries.extend(page);
+    }
+    entries
+}
+
+/// Applies the log of a data directory to fresh states, one entry at a time, and returns what the history must hold,
+/// and the fates of all reports.
+pub fn rows_by_log(dir: &Path, is_finished: bool) -> (Vec<String>, Ledger) {
+    let fresh = tempfile::tempdir().unwrap();
+    let ledger = block_on(async {
+        let config = Config::default();
+        let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
+        let settings = config.sqlite_settings();
+        let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone());
+        let log = log.await.unwrap();
+        let poison = log.poison().await.unwrap();
+        let core = Arc::new(config.core_settings());
+        let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
+        let mut effects = Vec::new();
+        for entry in read_all(&log).await {
+            if entry.body.is_broadcast() {
+                states.values_mut().for_each(|state| state.apply(&[entry], &mut effects));
+                continue;
+            }
+            let fresh = || SymbolState::new(entry.symbol, &symbols.spec(entry.symbol), Arc::clone(&core));
+            let state = states.entry(entry.symbol).or_insert_with(fresh);
+            if poison.contains(&entry.pos) {
+                state.set_aside_poison(&entry, &mut effects);
+            } else {
+                state.apply(&[entry], &mut effects);
+            }
+        }
+        if is_finished {
+            states.values_mut().for_each(|state| state.finish(&mut effects));
+        }
+        let history = SqliteHistory::open(fresh.path(), symbols, sources, settings, log.epoch());
+        let history = history.await.unwrap();
+        for part in effects.chunks(20_000) {
+            let batch = HistoryBatch { effects: part.to_vec(), ..HistoryBatch::default() };
+            history.write(&batch).await.unwrap();
+        }
+        let mut ledger = Ledger::default();
+        states.values().for_each(|state| ledger.merge(&state.ledger()));
+        ledger
+    });
+    (history_rows(fresh.path()), ledger)
+}
