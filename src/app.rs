@@ -46,7 +46,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let listeners = Listeners::bind(&config)?;
     let mut node = Node::open(&config).await?;
-    let state = app_state(&config, &mut node);
+    let state = app_state(&mut node);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let storage = node.storage(true);
@@ -76,13 +76,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
 }
 
-fn app_state(config: &Config, node: &mut Node) -> Arc<AppState> {
+fn app_state(node: &mut Node) -> Arc<AppState> {
     let views = node.publish_views();
     let env = &node.env;
     for name in ["kafka", "postgres", "influxdb", "redis"] {
         node.health.set(name, Health::Disabled, "");
     }
-    let _ = config;
     Arc::new(AppState {
         symbols: Arc::clone(&node.symbols),
         sources: Arc::clone(&node.sources),
@@ -142,10 +141,10 @@ fn bind(key: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// When a store cannot be opened or changed.
-pub fn migrate(config: Config) -> anyhow::Result<()> {
+pub fn migrate(config: &Config) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         // Opening a store migrates it.
-        let node = Node::open(&config).await?;
+        let node = Node::open(config).await?;
         let tail = node.log.tail().await?;
         tracing::info!(entries_through = tail.last, "the stores have the form of this version");
         Ok(())

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// Entries of a symbol after which its state is put aside in memory, where there is no store for it: encoding a state
 /// costs some 20 ns a kept trade, so this is a few nanoseconds an entry.
-const MAX_ENTRIES_IN_MEMORY: usize = 8_192;
+const MAX_ENTRIES_IN_MEMORY: usize = 2_048;
 
 /// What a process works with, whatever it does.
 pub struct Node {

@@ -26,7 +26,7 @@ use summary::Summary;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Rows in a batch when time does not matter, and when it does.
-const ROWS_MAX: usize = 16_384;
+const ROWS_MAX: usize = 4_096;
 const ROWS_PACED: usize = 256;
 
 /// How far a replay has come: committed together with the entries it speaks of.

@@ -32,7 +32,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 /// Hands effects on.
 pub struct FanOutActor {
     shard: Rc<Shard>,
-    sinks: Vec<Recipient<EffectBatch>>,
+    /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
+    sinks: Rc<[Recipient<EffectBatch>]>,
     /// What the sinks have been told.
     told_through: Position,
     /// Out of the outbox, and not yet with every sink.
@@ -43,7 +44,7 @@ impl FanOutActor {
     /// Makes the fan-out of a shard.
     #[must_use]
     pub fn new(shard: Rc<Shard>, sinks: Vec<Recipient<EffectBatch>>) -> FanOutActor {
-        FanOutActor { shard, sinks, told_through: 0, sending: None }
+        FanOutActor { shard, sinks: sinks.into(), told_through: 0, sending: None }
     }
 
     /// Takes the next message out of the outbox, unless one is on its way still.
@@ -64,10 +65,10 @@ impl FanOutActor {
     fn pump(&mut self, progress_alone: bool) -> AtomicResponse<Self, ()> {
         let metrics = Arc::clone(&self.shard.env.metrics);
         guard::run(ActorKind::FanOut, &metrics, || self.load(progress_alone));
-        let work = self.sending.clone().map(|batch| (batch, self.sinks.clone()));
+        let work = self.sending.clone().map(|batch| (batch, Rc::clone(&self.sinks)));
         let send = async move {
             let (batch, sinks) = work?;
-            for sink in sinks {
+            for sink in sinks.iter() {
                 if let Err(SendError::Full(batch)) = sink.try_send(batch.clone()) {
                     sink.send(batch).await.ok();
                 }

@@ -138,7 +138,7 @@ impl RecoveryActor {
             match log.retain(now, needed_from).await {
                 Ok(0) => {}
                 Ok(dropped) => {
-                    tracing::info!(entries = dropped, "dropped entries that are past their retention")
+                    tracing::info!(entries = dropped, "dropped entries that are past their retention");
                 }
                 Err(error) => tracing::warn!(%error, "failed to drop old entries; it is tried again"),
             }

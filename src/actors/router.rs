@@ -38,15 +38,28 @@ struct Slot {
     cell: Rc<SymbolCell>,
     /// What the batch at hand has for it.
     pending: Vec<Entry>,
+    /// How much the last batch had for it: a guess at how much the next one has.
+    usual: usize,
     /// The last entry it was given.
     given: Position,
+}
+
+/// Where a symbol's slot is.
+#[derive(Clone, Copy)]
+enum Place {
+    /// No entry of it was seen.
+    Unseen,
+    /// In another shard.
+    Elsewhere,
+    /// Here.
+    At(u32),
 }
 
 /// Sorts entries by symbol.
 pub struct RouterActor {
     shard: Rc<Shard>,
     /// Place of each symbol's slot, by symbol id.
-    places: Vec<Option<usize>>,
+    places: Vec<Place>,
     slots: Vec<Slot>,
     marks: Marks,
     /// Slots with something pending.
@@ -73,21 +86,32 @@ impl RouterActor {
         let given = state.pos();
         let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
         let at = self.slots.len();
-        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending: Vec::new(), given });
-        if symbol.index() >= self.places.len() {
-            self.places.resize(symbol.index() + 1, None);
-        }
-        self.places[symbol.index()] = Some(at);
+        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending: Vec::new(), usual: 0, given });
+        self.remember(symbol, Place::At(u32::try_from(at).expect("fewer than 2^32 symbols")));
         at
     }
 
-    fn slot_of(&mut self, symbol: SymbolId) -> usize {
-        if let Some(&Some(at)) = self.places.get(symbol.index()) {
-            return at;
+    fn remember(&mut self, symbol: SymbolId, place: Place) {
+        if symbol.index() >= self.places.len() {
+            self.places.resize(symbol.index() + 1, Place::Unseen);
+        }
+        self.places[symbol.index()] = place;
+    }
+
+    /// Returns the symbol's slot, made on first sight; `None` when the symbol lives in another shard.
+    fn slot_of(&mut self, symbol: SymbolId) -> Option<usize> {
+        match self.places.get(symbol.index()) {
+            Some(Place::At(at)) => return Some(*at as usize),
+            Some(Place::Elsewhere) => return None,
+            Some(Place::Unseen) | None => {}
+        }
+        if !self.shard.owns(symbol) {
+            self.remember(symbol, Place::Elsewhere);
+            return None;
         }
         let env = &self.shard.env;
         let state = SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings));
-        self.add(symbol, state)
+        Some(self.add(symbol, state))
     }
 
     /// Puts an entry to what is pending for its symbol, behind the marks that symbol has not heard.
@@ -101,12 +125,12 @@ impl RouterActor {
                     self.give(at, entry);
                 }
             }
-            _ if self.shard.owns(entry.symbol) => {
-                let at = self.slot_of(entry.symbol);
-                self.give_marks(at);
-                self.give(at, entry);
+            _ => {
+                if let Some(at) = self.slot_of(entry.symbol) {
+                    self.give_marks(at);
+                    self.give(at, entry);
+                }
             }
-            _ => {}
         }
     }
 
@@ -144,6 +168,7 @@ impl RouterActor {
         let slot = &mut self.slots[at];
         if slot.pending.is_empty() {
             self.touched.push(at);
+            slot.pending.reserve_exact(slot.usual);
         }
         slot.pending.push(*entry);
         slot.given = slot.given.max(entry.pos);
@@ -154,6 +179,7 @@ impl RouterActor {
         let mut full = Vec::new();
         for at in self.touched.drain(..) {
             let slot = &mut self.slots[at];
+            slot.usual = slot.pending.len() + slot.pending.len() / 4;
             let entries = Arc::new(std::mem::take(&mut slot.pending));
             slot.cell.record(&entries);
             slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);

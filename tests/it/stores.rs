@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use tickwire::clock::{Clock, SystemClock};
 use tickwire::models::bar::{Bar, BarState};
 use tickwire::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use tickwire::models::entry::{
@@ -100,7 +100,7 @@ async fn read_all(log: &dyn TickLog) -> Vec<Entry> {
 }
 
 fn wall_clock() -> Nanos {
-    Nanos(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as i64)
+    SystemClock.now()
 }
 
 fn arb_id() -> impl Strategy<Value = TradeId> {
@@ -325,7 +325,9 @@ fn names_met_in_another_order_are_translated() {
             log.append(&trades(first..=first + 5)).await.expect("appends");
         }
         let point = SymbolPoint { symbol: SymbolId(1), pos: 9, bytes: vec![1] };
-        log.save_points(&PointSet { slice: 1, good_to: 10, context: vec![], points: vec![point] }).await.expect("saves");
+        log.save_points(&PointSet { slice: 1, good_to: 10, context: vec![], points: vec![point] })
+            .await
+            .expect("saves");
         drop(log);
 
         let names = Names::new();
