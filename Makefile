@@ -44,7 +44,7 @@ check: ## formatting, lints, docs, licences; warnings are errors
 
 bench: build ## run the benchmarks, write docs/benchmarks.md; ARGS="--quick" for fewer
 	$(CARGO) bench --locked
-	@if command -v python3 >/dev/null 2>&1; then python3 scripts/bench/run.py $(ARGS); \
+	@if command -v python3 >/dev/null 2>&1; then python3 -B scripts/bench/run.py $(ARGS); \
 	else echo "python3 is missing, whole processes not measured: install Python 3.11 or newer" >&2; fi
 
 fix: ## format, and mend what the lints can mend

@@ -46,9 +46,9 @@ def programs(binary, peers, path, cores):
     scripts = shared or HERE / "peers"
     name = "peer_{}.py" if shared else "{}_bars.py"
     if "duckdb" in peers:
-        known["duckdb"] = [peers["duckdb"], scripts / name.format("duckdb"), path, str(cores)]
+        known["duckdb"] = [peers["duckdb"], "-B", scripts / name.format("duckdb"), path, str(cores)]
     if "polars" in peers:
-        known["polars"] = [peers["polars"], scripts / name.format("polars"), path]
+        known["polars"] = [peers["polars"], "-B", scripts / name.format("polars"), path]
     return known
 
 

@@ -10,9 +10,9 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 INTRODUCTION = """# Benchmarks
 
-`make bench` measures everything here on the machine it runs on and writes this page anew. It takes about a quarter of
-an hour; `make bench ARGS=--quick` takes a few minutes and says less about memory. `--rounds`, `--cores` and
-`--memory-seconds` change how much is done. Nothing is edited by hand.
+`make bench` measures everything here on the machine it runs on, and writes this page anew: nothing is edited by hand.
+Besides the build it takes about twenty minutes; with `ARGS=--quick` some minutes less, and it says little about memory
+then. `scripts/bench/run.py --help` lists what else can be changed.
 """
 
 
