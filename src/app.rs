@@ -18,14 +18,10 @@ use crate::web::state::AppState;
 use anyhow::Context;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Memory for bars that are encoded already, so that the pages charts ask for are not made twice.
 const RECENT_BARS_BYTES: usize = 32 << 20;
-
-/// How long a stop may take; what is not written by then is in the log, or lost as in a crash.
-const STOP_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// Takes ticks in and serves what comes of them, until stopped.
 ///
@@ -68,7 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         actix_web::web::block(|| server.stop()).await.context("the web servers are gone")??;
         anyhow::Ok(())
     };
-    match tokio::time::timeout(STOP_TIMEOUT, stop).await {
+    match tokio::time::timeout(config.server.stop_timeout, stop).await {
         Ok(stopped) => stopped.inspect(|()| tracing::info!("stopped")),
         Err(_) => anyhow::bail!(
             "the stop took too long: what is not written is read from the log at the next start"

@@ -16,6 +16,7 @@ use crate::models::time::{Nanos, SECOND};
 use crate::node::{Node, pipeline_settings};
 use crate::output::{BarWriter, IndicatorWriter};
 use crate::stores::Progress;
+use crate::stores::high_water::HighWater;
 use anyhow::Context;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use reader::{Reader, Stretch};
@@ -65,7 +66,8 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     let mut node =
         if keeps { Node::open(&config).await? } else { Node::in_memory(&config, usize::MAX).await? };
     let started = Instant::now();
-    let storage = node.storage(keeps);
+    let mut storage = node.storage(keeps);
+    storage.high_water = storage.high_water.map(HighWater::held);
     let pipeline =
         Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone()).await?;
     let mut job = Job::open(&options, &node).await?;

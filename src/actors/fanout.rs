@@ -1,7 +1,7 @@
 //! Hands the effects of one shard to every sink.
 //!
 //! Promises: each sink gets the shard's effects in order, and learns how far the shard is done even when nothing
-//! followed from the entries. A sink that is full is waited for: the outbox fills, and the router takes no more.
+//! followed from the entries. A sink answers when it has room: until then the outbox fills, and the router takes no more.
 //! On failure: effects leave the outbox only with their message, which is kept until every sink took it; after a panic
 //! it is sent again, and sinks write by key and position, so repeats change nothing.
 
@@ -10,7 +10,6 @@ use super::messages::{Drain, EffectBatch};
 use super::shard::Shard;
 use crate::metrics::Stage;
 use crate::models::entry::Position;
-use actix::dev::SendError;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture,
 };
@@ -25,6 +24,9 @@ pub struct DrainOutbox;
 
 /// Requests that may wait: one that finds the mailbox full is superfluous, since those in it take everything.
 const MAILBOX_CAPACITY: usize = 4;
+
+/// Tries to empty the outbox at one request: a drain must not end with a panic that the next try would not meet.
+const NUM_TRIES: usize = 3;
 
 /// How often sinks hear how far the shard is done when nothing follows from its entries.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
@@ -64,14 +66,13 @@ impl FanOutActor {
     /// Moves what waits to the sinks, waiting for those that are full.
     fn pump(&mut self, progress_alone: bool) -> AtomicResponse<Self, ()> {
         let metrics = Arc::clone(&self.shard.env.metrics);
-        guard::run(ActorKind::FanOut, &metrics, || self.load(progress_alone));
+        let mut load = || guard::run(ActorKind::FanOut, &metrics, || self.load(progress_alone));
+        (0..NUM_TRIES).any(|_| load().is_some());
         let work = self.sending.clone().map(|batch| (batch, Rc::clone(&self.sinks)));
         let send = async move {
             let (batch, sinks) = work?;
             for sink in sinks.iter() {
-                if let Err(SendError::Full(batch)) = sink.try_send(batch.clone()) {
-                    sink.send(batch).await.ok();
-                }
+                sink.send(batch.clone()).await.ok();
             }
             Some(batch)
         };

@@ -49,8 +49,8 @@ impl LogActor {
         LogActor { last, high_water, outputs: Arc::new(outputs), env }
     }
 
-    /// Gives positions and counts.
-    fn number(&mut self, ingest: &mut Ingest) {
+    /// Counts what came in.
+    fn observe(&self, ingest: &Ingest) {
         self.env.faults.actor(ActorKind::Log);
         let stage = self.env.metrics.stage(Stage::Log);
         stage.received.inc_by(ingest.entries.len() as u64);
@@ -58,6 +58,10 @@ impl LogActor {
         if let (Some(newest), true) = (newest, ingest.received != Nanos::MIN) {
             self.env.metrics.observe(Span::ExchangeToReceived, newest, ingest.received);
         }
+    }
+
+    /// Gives positions.
+    fn number(&mut self, ingest: &mut Ingest) {
         for entry in &mut ingest.entries {
             self.last += 1;
             entry.pos = self.last;
@@ -95,17 +99,20 @@ impl Handler<Ingest> for LogActor {
 
     fn handle(&mut self, mut ingest: Ingest, _ctx: &mut Self::Context) -> Self::Result {
         let metrics = Arc::clone(&self.env.metrics);
-        let first = self.last;
-        if guard::run(ActorKind::Log, &metrics, || self.number(&mut ingest)).is_none() {
-            // Nothing has left yet, so the same positions may be given again.
-            self.last = first;
-            guard::run(ActorKind::Log, &metrics, || self.number(&mut ingest));
-        }
+        // A panic here costs a count; giving positions cannot panic, so no entry goes without one.
+        guard::run(ActorKind::Log, &metrics, || self.observe(&ingest));
+        self.number(&mut ingest);
         let (outputs, through) = (Arc::clone(&self.outputs), self.last);
         let Ingest { entries, dead_letters, progress, received } = ingest;
         let deliver_all = async move {
             if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {
-                deliver(letters, StrayLetters(dead_letters)).await;
+                let written = letters.send(StrayLetters(dead_letters));
+                if progress.is_some() {
+                    // Once the progress is committed nobody reads these rows again.
+                    written.await.ok();
+                } else {
+                    actix::spawn(written);
+                }
             }
             let entries = Arc::new(entries);
             let batch = LogBatch { entries, through, muted_through: 0, received };
@@ -113,7 +120,9 @@ impl Handler<Ingest> for LogActor {
                 deliver(router, batch.clone()).await;
             }
             if let Some(writer) = &outputs.writer {
-                deliver(writer, AppendEntries { entries: batch.entries.clone(), progress, received }).await;
+                // Its answer is what holds the feed back when too much waits for the disk.
+                let append = AppendEntries { entries: batch.entries.clone(), progress, received };
+                writer.send(append).await.ok();
             }
             metrics.stage(Stage::Log).sent.inc_by(batch.entries.len() as u64);
         };

@@ -3,22 +3,19 @@
 //! Promises: what was committed is said to be durable, in order, and nothing else is. A group ends when it is large or
 //! old enough; while one is being written the next gathers, so a busy log writes large groups.
 //! On failure: a group that cannot be written is tried again with growing pauses, for ever; meanwhile entries gather in
-//! memory up to a limit, then this takes no more, which stops the reading of the feed. After a panic the group is
-//! written again, less what the log has.
+//! memory up to a limit, then the answer to more is held back, which stops the reading of the feed. After a panic the
+//! group is written again, less what the log has.
 
 use super::guard::{self, ActorKind};
 use super::messages::{AppendEntries, Drain, LogDurable};
 use super::shard::Environment;
 use super::views::{Health, HealthBoard};
 use crate::metrics::Span;
-use crate::models::entry::{Entry, Position};
+use crate::models::entry::Entry;
 use crate::models::time::Nanos;
 use crate::stores::{LogGroup, Progress, TickLog};
 use actix::fut::wrap_future;
-use actix::{
-    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Recipient, ResponseFuture,
-    WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +61,9 @@ pub struct LogWriterActor {
     listeners: Vec<Recipient<LogDurable>>,
     waiting: VecDeque<Waiting>,
     num_waiting: usize,
+    /// Messages taken in, and those of them that are durable.
+    num_appended: u64,
+    num_committed: Arc<AtomicU64>,
     writing: bool,
     failures: u32,
     /// A commit made room, or nothing waits any more.
@@ -91,6 +91,8 @@ impl LogWriterActor {
             listeners,
             waiting: VecDeque::new(),
             num_waiting: 0,
+            num_appended: 0,
+            num_committed: Arc::default(),
             writing: false,
             failures: 0,
             progress: Arc::new(Notify::new()),
@@ -105,18 +107,21 @@ impl LogWriterActor {
         self.writing = true;
         let (group, num_taken) = self.next_group();
         let log = Arc::clone(&self.log);
-        let faults = Arc::clone(&self.env.faults);
+        let (faults, metrics) = (Arc::clone(&self.env.faults), Arc::clone(&self.env.metrics));
         let append = async move {
-            faults.actor(ActorKind::LogWriter);
-            log.append(&group).await
+            let append = async {
+                faults.actor(ActorKind::LogWriter);
+                log.append(&group).await
+            };
+            guard::watch(ActorKind::LogWriter, &metrics, append).await
         };
-        // A panic in the task comes back as an error of the join.
         let task = actix::spawn(append);
         ctx.spawn(wrap_future::<_, Self>(task).map(move |joined, actor, ctx| {
             actor.writing = false;
-            match joined.map_err(|panic| panic.to_string()).and_then(|r| r.map_err(|e| e.to_string())) {
-                Ok(()) => actor.committed(num_taken, ctx),
-                Err(error) => actor.failed(&error, ctx),
+            match joined.ok().flatten() {
+                Some(Ok(())) => actor.committed(num_taken, ctx),
+                Some(Err(error)) => actor.failed(&error.to_string(), ctx),
+                None => actor.failed("the writer panicked", ctx),
             }
         }));
     }
@@ -142,10 +147,11 @@ impl LogWriterActor {
         let mut durable = self.durable.load(Ordering::Acquire);
         for done in self.waiting.drain(..num_taken) {
             self.num_waiting -= done.entries.len();
-            durable = done.entries.last().map_or(durable, |entry| entry.pos);
+            durable = done.entries.last().map_or(durable, |entry| durable.max(entry.pos));
             self.env.metrics.observe(Span::ReceivedToCommitted, done.received, now);
         }
         self.durable.store(durable, Ordering::Release);
+        self.num_committed.fetch_add(num_taken as u64, Ordering::Release);
         self.env.metrics.log_position.set(i64::try_from(durable).unwrap_or(i64::MAX));
         for listener in &self.listeners {
             // One that has no room hears of a later commit.
@@ -201,12 +207,14 @@ impl Actor for LogWriterActor {
 }
 
 impl Handler<AppendEntries> for LogWriterActor {
-    type Result = AtomicResponse<Self, ()>;
+    type Result = ResponseFuture<()>;
 
+    /// Answers once there is room for more. The actor itself must go on meanwhile: it is what makes the room.
     fn handle(&mut self, append: AppendEntries, ctx: &mut Self::Context) -> Self::Result {
         let AppendEntries { entries, progress, received } = append;
         let was_empty = self.waiting.is_empty();
         self.num_waiting += entries.len();
+        self.num_appended += 1;
         self.waiting.push_back(Waiting { entries, progress, received });
         if self.num_waiting >= self.policy.max_entries {
             self.write(ctx);
@@ -221,14 +229,11 @@ impl Handler<AppendEntries> for LogWriterActor {
             );
         }
         let room = Arc::clone(&self.progress).notified_owned();
-        AtomicResponse::new(Box::pin(
-            async move {
-                if full {
-                    room.await;
-                }
+        Box::pin(async move {
+            if full {
+                room.await;
             }
-            .into_actor(self),
-        ))
+        })
     }
 }
 
@@ -239,13 +244,13 @@ impl Handler<Drain> for LogWriterActor {
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
         let metrics = Arc::clone(&self.env.metrics);
         guard::run(ActorKind::LogWriter, &metrics, || self.write(ctx));
-        let target: Position =
-            self.waiting.back().and_then(|last| last.entries.last()).map_or(0, |entry| entry.pos);
-        let (durable, progress) = (Arc::clone(&self.durable), Arc::clone(&self.progress));
+        // By messages, not by positions: progress without entries is to be durable too.
+        let target = self.num_appended;
+        let (committed, progress) = (Arc::clone(&self.num_committed), Arc::clone(&self.progress));
         Box::pin(async move {
             loop {
                 let notified = progress.notified();
-                if durable.load(Ordering::Acquire) >= target {
+                if committed.load(Ordering::Acquire) >= target {
                     return;
                 }
                 notified.await;

@@ -14,7 +14,7 @@ use crate::models::entry::Position;
 use crate::models::settings::CoreSettings;
 use crate::models::state::SymbolState;
 use crate::stores::{NUM_SLICES, PointSet, SliceLine, StoreError, SymbolPoint, TickLog};
-use actix::{Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Recipient, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +40,7 @@ pub struct RecoveryActor {
     log: Arc<dyn TickLog>,
     env: Environment,
     sources: PointSources,
-    /// Time between two slices.
+    /// Time between two turns.
     interval: Duration,
     durable: Arc<AtomicU64>,
     acknowledged: Arc<AtomicU64>,
@@ -67,7 +67,8 @@ impl RecoveryActor {
             log,
             env,
             sources,
-            interval: max_age / NUM_SLICES,
+            // One turn takes a slice's points, another saves them.
+            interval: max_age / NUM_SLICES / 2,
             durable,
             acknowledged,
             next_slice: 0,
@@ -84,7 +85,7 @@ impl RecoveryActor {
             return;
         }
         let reached = self.durable.load(Ordering::Acquire).min(self.acknowledged.load(Ordering::Acquire));
-        if self.waiting.front().is_some_and(|set| set.good_to <= reached) {
+        if self.waiting.front().is_some_and(|set| newest_of(set) <= reached) {
             self.save(ctx);
         } else if self.waiting.len() < WAITING_MAX {
             self.take(ctx);
@@ -92,8 +93,11 @@ impl RecoveryActor {
     }
 
     fn take(&mut self, ctx: &mut Context<Self>) {
-        let slice = self.next_slice;
-        self.next_slice = (slice + 1) % NUM_SLICES;
+        let slice = self.urgent_slice().unwrap_or_else(|| {
+            let slice = self.next_slice;
+            self.next_slice = (slice + 1) % NUM_SLICES;
+            slice
+        });
         self.busy = true;
         let router = self.sources.take[shard_of(slice, self.sources.take.len())].clone();
         let take = async move { router.send(TakePoints { slice }).await.ok().flatten() };
@@ -101,6 +105,15 @@ impl RecoveryActor {
             actor.busy = false;
             actor.waiting.extend(set);
         }));
+    }
+
+    /// Takes a slice that should not wait for its turn.
+    fn urgent_slice(&self) -> Option<u32> {
+        let slice = self.env.urgent.load(Ordering::Relaxed).trailing_zeros();
+        (slice < NUM_SLICES).then(|| {
+            self.env.urgent.fetch_and(!(1 << slice), Ordering::Relaxed);
+            slice
+        })
     }
 
     fn save(&mut self, ctx: &mut Context<Self>) {
@@ -146,6 +159,11 @@ impl RecoveryActor {
     }
 }
 
+/// Returns the last entry that a set knows of. A symbol that was too busy to be asked at once may be ahead of the set.
+fn newest_of(set: &PointSet) -> Position {
+    set.points.iter().map(|point| point.pos).fold(set.good_to, Position::max)
+}
+
 impl Actor for RecoveryActor {
     type Context = Context<Self>;
 
@@ -159,15 +177,16 @@ impl Actor for RecoveryActor {
 }
 
 impl Handler<Drain> for RecoveryActor {
-    type Result = AtomicResponse<Self, ()>;
+    type Result = ResponseFuture<()>;
 
     /// Takes the points of all slices a last time and saves them, so that the next start has little to replay. Comes
-    /// after log and history are drained.
+    /// after log and history are drained. The actor goes on meanwhile: a save under way has the log's writer, and must
+    /// end to give it back.
     fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
         self.stopped = true;
         self.waiting.clear();
         let (log, sources) = (Arc::clone(&self.log), self.sources.clone());
-        let save_all = async move {
+        Box::pin(async move {
             for slice in 0..NUM_SLICES {
                 let router = &sources.take[shard_of(slice, sources.take.len())];
                 let Some(set) = router.send(TakePoints { slice }).await.ok().flatten() else { return };
@@ -176,8 +195,7 @@ impl Handler<Drain> for RecoveryActor {
                     return;
                 }
             }
-        };
-        AtomicResponse::new(Box::pin(save_all.into_actor(self)))
+        })
     }
 }
 

@@ -42,6 +42,8 @@ struct Slot {
     usual: usize,
     /// The last entry it was given.
     given: Position,
+    /// The last entry that was sent to it.
+    sent: Position,
 }
 
 /// Where a symbol's slot is.
@@ -86,7 +88,8 @@ impl RouterActor {
         let given = state.pos();
         let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
         let at = self.slots.len();
-        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending: Vec::new(), usual: 0, given });
+        let pending = Vec::new();
+        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending, usual: 0, given, sent: given });
         self.remember(symbol, Place::At(u32::try_from(at).expect("fewer than 2^32 symbols")));
         at
     }
@@ -181,6 +184,7 @@ impl RouterActor {
             let slot = &mut self.slots[at];
             slot.usual = slot.pending.len() + slot.pending.len() / 4;
             let entries = Arc::new(std::mem::take(&mut slot.pending));
+            slot.sent = slot.given;
             slot.cell.record(&entries);
             slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);
             ticket.add();
@@ -196,19 +200,23 @@ impl RouterActor {
     /// Sorts a batch, whatever happens.
     fn sort(&mut self, batch: &LogBatch) {
         let metrics = Arc::clone(&self.shard.env.metrics);
+        let marks = self.marks.clone();
         let sorted = guard::run(ActorKind::Router, &metrics, || {
-            self.shard.env.faults.actor(ActorKind::Router);
             for entry in batch.entries.iter() {
                 self.place(entry);
             }
+            self.shard.env.faults.actor(ActorKind::Router);
         });
         if sorted.is_some() {
             return;
         }
+        // Nothing of the batch was ever there, no clock mark either.
         for slot in &mut self.slots {
             slot.pending.clear();
+            slot.given = slot.sent;
         }
         self.touched.clear();
+        self.marks = marks;
         for entry in batch.entries.iter() {
             if guard::run(ActorKind::Router, &metrics, || self.place(entry)).is_none() {
                 metrics.poison_entries.inc();
@@ -287,8 +295,22 @@ impl Handler<Finish> for RouterActor {
     type Result = ResponseFuture<Ledger>;
 
     fn handle(&mut self, _: Finish, _ctx: &mut Self::Context) -> Self::Result {
-        let asked: Vec<_> = self.slots.iter().map(|slot| slot.addr.send(FinishSymbol)).collect();
+        // Which marks were worth sending is a matter of speed; what the last bars say of the log must not be.
+        for at in 0..self.slots.len() {
+            self.give_marks(at);
+        }
+        let nothing = Arc::new(Vec::new());
+        let unheard =
+            LogBatch { entries: nothing, through: self.routed, muted_through: 0, received: Nanos::MIN };
+        let ticket = self.shard.begin(unheard.through, unheard.received);
+        let full = self.send(&unheard, &ticket);
+        self.shard.finish(&ticket);
+        let symbols: Vec<_> = self.slots.iter().map(|slot| slot.addr.clone()).collect();
         Box::pin(async move {
+            for (addr, part) in full {
+                addr.send(part).await.ok();
+            }
+            let asked: Vec<_> = symbols.iter().map(|addr| addr.send(FinishSymbol)).collect();
             let mut sum = Ledger::default();
             for ledger in join_all(asked).await.into_iter().flatten() {
                 sum.merge(&ledger);

@@ -6,7 +6,7 @@
 //! aside, and skipped in every later replay.
 
 use super::guard::{self, ActorKind};
-use super::shard::{Environment, Shard, SymbolCell, Ticket};
+use super::shard::{Environment, Shard, SymbolCell, Ticket, slice_of};
 use super::views::ViewSlot;
 use crate::metrics::SymbolMetrics;
 use crate::models::effect::Effect;
@@ -18,6 +18,7 @@ use crate::stores::SymbolPoint;
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Entries of one symbol.
 #[derive(Message)]
@@ -44,6 +45,9 @@ pub struct FinishSymbol;
 /// Batches that may wait for one symbol. The router sends one a batch of its own and waits when a mailbox is full,
 /// so this only bounds how many of the router's batches a symbol may trail behind.
 const MAILBOX_CAPACITY: usize = 16;
+
+/// Entries that a symbol's journal may always hold: 400 kB, some milliseconds of work after a panic.
+const JOURNAL_MIN: usize = 4_096;
 
 /// Owns one symbol.
 pub struct SymbolActor {
@@ -126,7 +130,9 @@ impl SymbolActor {
             if self.panicked_at.replace(pos) == Some(pos) {
                 self.condemn(pos);
             }
-            self.rebuild();
+            while guard::run(ActorKind::Symbol, &metrics, || self.rebuild()).is_none() {
+                self.condemn(self.applying.max(self.state.pos()));
+            }
         }
         self.shard.emit(&mut self.scratch);
     }
@@ -146,7 +152,8 @@ impl SymbolActor {
         }
     }
 
-    /// Makes the state anew from the last point and the entries since, up to what was applied.
+    /// Makes the state anew from the last point and the entries since, up to what was applied. What panics in here has
+    /// been applied before, so it is condemned at once.
     fn rebuild(&mut self) {
         let env = &self.shard.env;
         let symbol = self.symbol();
@@ -159,18 +166,24 @@ impl SymbolActor {
         self.state = state.unwrap_or_else(|| {
             SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings))
         });
+        self.applying = 0;
         let applied = self.cell.applied.get();
         for entries in self.cell.journal() {
             let known = entries.partition_point(|entry| entry.pos <= applied);
-            // What panics in here is applied again entry by entry, and is poison by then or panics no more.
             self.apply_all(&entries[..known]);
             self.scratch.clear();
         }
     }
 
-    /// Puts the state aside as a point when the journal has become long.
+    /// Keeps the journal short: the state is put aside as a point in memory, and in the store before its turn.
     fn bound_journal(&self) {
-        if self.cell.journal_len() > self.shard.env.max_entries && self.cell.in_flight.get() == 0 {
+        let env = &self.shard.env;
+        if env.log.is_some() && self.cell.num_unsaved() > env.max_entries {
+            env.urgent.fetch_or(1 << slice_of(self.symbol()), Ordering::Relaxed);
+        }
+        // Encoding costs some 10 ns a kept trade; this way, at most twice that an entry.
+        let longest = JOURNAL_MIN.max(self.state.num_kept() / 2);
+        if self.cell.journal_len() > longest && self.cell.in_flight.get() == 0 {
             self.cell.keep_point(self.state.pos(), self.state.encode());
         }
     }
@@ -213,7 +226,10 @@ impl Handler<SymbolBatch> for SymbolActor {
         self.cell.due.set(self.state.next_due());
         self.cell.in_flight.set(self.cell.in_flight.get() - 1);
         self.bound_journal();
-        self.publish_view();
+        // When more is under way, the picture would be old before anyone could look at it.
+        if self.cell.in_flight.get() == 0 {
+            self.publish_view();
+        }
         self.shard.finish(&batch.ticket);
     }
 }

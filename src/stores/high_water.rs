@@ -17,6 +17,7 @@ const FILE_NAME: &str = "positions";
 pub struct HighWater {
     file: File,
     found: Position,
+    is_held: bool,
 }
 
 impl HighWater {
@@ -34,7 +35,7 @@ impl HighWater {
         let mut bytes = [0; 8];
         let num_read = file.read_at(&mut bytes, 0)?;
         let found = if num_read == bytes.len() { Position::from_le_bytes(bytes) } else { 0 };
-        Ok(HighWater { file, found })
+        Ok(HighWater { file, found, is_held: false })
     }
 
     /// Returns the mark as it was found.
@@ -43,11 +44,21 @@ impl HighWater {
         self.found
     }
 
+    /// Leaves the mark where it is from here on. For inputs that are read again after a crash: what the log does not
+    /// hold by then is not lost, was never said to anybody, and gets the same positions again.
+    #[must_use]
+    pub fn held(self) -> HighWater {
+        HighWater { is_held: true, ..self }
+    }
+
     /// Raises the mark.
     ///
     /// # Errors
     /// What the system says.
     pub fn raise(&self, pos: Position) -> io::Result<()> {
+        if self.is_held {
+            return Ok(());
+        }
         self.file.write_all_at(&pos.to_le_bytes(), 0)
     }
 }
@@ -63,6 +74,9 @@ mod tests {
         assert_eq!(mark.found(), 0);
         mark.raise(7).expect("writes");
         mark.raise(1 << 40).expect("writes");
+        let held = HighWater::open(dir.path()).expect("opens").held();
+        assert_eq!(held.found(), 1 << 40);
+        held.raise(1 << 50).expect("does nothing");
         assert_eq!(HighWater::open(dir.path()).expect("opens").found(), 1 << 40);
     }
 }

@@ -5,7 +5,7 @@
 //! Permanent failure: said loudly and tried again all the same, since an operator can mend it and nothing is lost.
 //! After a panic the same batch is written again.
 
-use crate::actors::guard::ActorKind;
+use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{Drain, EffectBatch, LogDurable, StrayLetters};
 use crate::actors::shard::Environment;
 use crate::actors::views::{Health, HealthBoard};
@@ -13,9 +13,7 @@ use crate::metrics::Stage;
 use crate::models::entry::Position;
 use crate::stores::{DeadLetterRecord, History, HistoryBatch};
 use actix::fut::wrap_future;
-use actix::{
-    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +45,9 @@ pub struct HistoryActor {
     acknowledged: Arc<AtomicU64>,
     waiting: VecDeque<EffectBatch>,
     letters: Vec<DeadLetterRecord>,
+    /// Letters taken in, and those of them that are written.
+    num_letters: u64,
+    num_letters_written: Arc<AtomicU64>,
     num_waiting: usize,
     /// What each shard has brought to the history.
     written_through: Vec<Position>,
@@ -76,6 +77,8 @@ impl HistoryActor {
             acknowledged,
             waiting: VecDeque::new(),
             letters: Vec::new(),
+            num_letters: 0,
+            num_letters_written: Arc::default(),
             num_waiting: 0,
             written_through,
             writing: false,
@@ -122,22 +125,26 @@ impl HistoryActor {
         self.writing = true;
         let acknowledged = batch.acknowledged;
         let history = Arc::clone(&self.history);
-        let faults = Arc::clone(&self.env.faults);
+        let (faults, metrics) = (Arc::clone(&self.env.faults), Arc::clone(&self.env.metrics));
         // Progress alone is no reason for a transaction: it is written with the next effects, and known from here on.
         let is_progress = batch.effects.is_empty() && num_letters == 0;
         let write = async move {
-            faults.actor(ActorKind::History);
-            if is_progress { Ok(()) } else { history.write(&batch).await }
+            let write = async {
+                faults.actor(ActorKind::History);
+                if is_progress { Ok(()) } else { history.write(&batch).await }
+            };
+            guard::watch(ActorKind::History, &metrics, write).await
         };
         let task = actix::spawn(write);
         ctx.spawn(wrap_future::<_, Self>(task).map(move |joined, actor, ctx| {
             actor.writing = false;
-            match joined.map_err(|panic| panic.to_string()).and_then(|r| r.map_err(|e| e.to_string())) {
-                Ok(()) => {
+            match joined.ok().flatten() {
+                Some(Ok(())) => {
                     actor.written_through = through;
                     actor.written(num_taken, num_letters, acknowledged, ctx);
                 }
-                Err(error) => actor.failed(&error, ctx),
+                Some(Err(error)) => actor.failed(&error.to_string(), ctx),
+                None => actor.failed("the writer panicked", ctx),
             }
         }));
     }
@@ -152,6 +159,7 @@ impl HistoryActor {
         let num_effects: usize = self.waiting.drain(..num_taken).map(|batch| batch.effects.len()).sum();
         self.num_waiting -= num_effects;
         self.letters.drain(..num_letters);
+        self.num_letters_written.fetch_add(num_letters as u64, Ordering::Release);
         self.env.metrics.stage(Stage::History).sent.inc_by(num_effects as u64);
         self.acknowledged.fetch_max(acknowledged, Ordering::AcqRel);
         if self.failures > 0 {
@@ -190,8 +198,9 @@ impl Actor for HistoryActor {
 }
 
 impl Handler<EffectBatch> for HistoryActor {
-    type Result = AtomicResponse<Self, ()>;
+    type Result = ResponseFuture<()>;
 
+    /// Answers once there is room for more. The actor itself must go on meanwhile: it is what makes the room.
     fn handle(&mut self, batch: EffectBatch, ctx: &mut Self::Context) -> Self::Result {
         self.env.metrics.stage(Stage::History).received.inc_by(batch.effects.len() as u64);
         self.num_waiting += batch.effects.len();
@@ -201,14 +210,11 @@ impl Handler<EffectBatch> for HistoryActor {
         }
         let full = self.num_waiting > EFFECTS_LIMIT;
         let room = Arc::clone(&self.progress).notified_owned();
-        AtomicResponse::new(Box::pin(
-            async move {
-                if full {
-                    room.await;
-                }
+        Box::pin(async move {
+            if full {
+                room.await;
             }
-            .into_actor(self),
-        ))
+        })
     }
 }
 
@@ -224,10 +230,24 @@ impl Handler<LogDurable> for HistoryActor {
 }
 
 impl Handler<StrayLetters> for HistoryActor {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, StrayLetters(letters): StrayLetters, _ctx: &mut Self::Context) {
+    /// Answers once they are written.
+    fn handle(&mut self, StrayLetters(letters): StrayLetters, ctx: &mut Self::Context) -> Self::Result {
+        self.num_letters += letters.len() as u64;
         self.letters.extend(letters);
+        self.write(ctx);
+        let target = self.num_letters;
+        let (written, progress) = (Arc::clone(&self.num_letters_written), Arc::clone(&self.progress));
+        Box::pin(async move {
+            loop {
+                let notified = progress.notified();
+                if written.load(Ordering::Acquire) >= target {
+                    return;
+                }
+                notified.await;
+            }
+        })
     }
 }
 

@@ -251,6 +251,12 @@ impl KeptTrades {
         LocalSource::try_from(at).ok()
     }
 
+    /// Returns the number of trades that can be found.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
     /// Returns the sources seen, in the order of their places.
     #[must_use]
     pub fn sources(&self) -> &[SourceId] {
