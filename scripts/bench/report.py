@@ -33,7 +33,7 @@ def machine():
     return {
         "Processor": f"{first('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "Memory": f"{memory_kb / 2**20:.0f} GiB",
-        "System": f"{system}, Linux {platform.release()}",
+        "System": f"{system}, Linux {platform.release().split("-")[0]}",
         "Compiler": said("rustc", "--version"),
     }
 
@@ -147,7 +147,8 @@ def live_section(live):
 ### How long a tick takes
 
 Default settings, {latency['offered']:,} ticks/s asked for, {latency['applied_per_second']:,.0f} seen,
-{latency['cores_used']:.2f} cores, {latency['seconds']:.0f} s. Out of a histogram, so a value is known by its bucket.
+{latency['cores_used']:.2f} cores, {latency['seconds']:.0f} s. Out of a histogram that counts messages of the
+venue, each with what it traded in about a millisecond; so a value is known by its bucket.
 
 {table(
     ["from received to", "median", "99 %"],
