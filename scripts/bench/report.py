@@ -33,7 +33,7 @@ def machine():
     return {
         "Processor": f"{first('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "Memory": f"{memory_kb / 2**20:.0f} GiB",
-        "System": f"{system}, Linux {platform.release().split("-")[0]}",
+        "System": f"{system}, Linux {platform.release().split('-')[0]}",
         "Compiler": said("rustc", "--version"),
     }
 
