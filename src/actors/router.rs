@@ -38,8 +38,6 @@ struct Slot {
     cell: Rc<SymbolCell>,
     /// What the batch at hand has for it.
     pending: Vec<Entry>,
-    /// How much the last batch had for it: a guess at how much the next one has.
-    usual: usize,
     /// The last entry it was given.
     given: Position,
     /// The last entry that was sent to it.
@@ -89,7 +87,7 @@ impl RouterActor {
         let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
         let at = self.slots.len();
         let pending = Vec::new();
-        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending, usual: 0, given, sent: given });
+        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending, given, sent: given });
         self.remember(symbol, Place::At(u32::try_from(at).expect("fewer than 2^32 symbols")));
         at
     }
@@ -171,7 +169,6 @@ impl RouterActor {
         let slot = &mut self.slots[at];
         if slot.pending.is_empty() {
             self.touched.push(at);
-            slot.pending.reserve_exact(slot.usual);
         }
         slot.pending.push(*entry);
         slot.given = slot.given.max(entry.pos);
@@ -182,8 +179,9 @@ impl RouterActor {
         let mut full = Vec::new();
         for at in self.touched.drain(..) {
             let slot = &mut self.slots[at];
-            slot.usual = slot.pending.len() + slot.pending.len() / 4;
-            let entries = Arc::new(std::mem::take(&mut slot.pending));
+            // An exact copy: it stays in the journal, while the room it was gathered in is used again.
+            let entries = Arc::from(slot.pending.as_slice());
+            slot.pending.clear();
             slot.sent = slot.given;
             slot.cell.record(&entries);
             slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);

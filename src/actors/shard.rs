@@ -89,7 +89,7 @@ pub struct SymbolCell {
     /// The last entry applied.
     pub applied: Cell<Position>,
     /// Entries since the last point, in order.
-    journal: RefCell<VecDeque<Arc<Vec<Entry>>>>,
+    journal: RefCell<VecDeque<Arc<[Entry]>>>,
     journal_len: Cell<usize>,
     /// Entries since the last point in the store.
     unsaved: Cell<usize>,
@@ -99,7 +99,7 @@ pub struct SymbolCell {
 
 impl SymbolCell {
     /// Keeps entries until a point makes them superfluous.
-    pub fn record(&self, entries: &Arc<Vec<Entry>>) {
+    pub fn record(&self, entries: &Arc<[Entry]>) {
         self.journal_len.set(self.journal_len.get() + entries.len());
         self.unsaved.set(self.unsaved.get() + entries.len());
         self.journal.borrow_mut().push_back(Arc::clone(entries));
@@ -155,7 +155,7 @@ impl SymbolCell {
 
     /// Returns the entries since the last point.
     #[must_use]
-    pub fn journal(&self) -> Vec<Arc<Vec<Entry>>> {
+    pub fn journal(&self) -> Vec<Arc<[Entry]>> {
         self.journal.borrow().iter().cloned().collect()
     }
 }
@@ -178,6 +178,8 @@ pub struct Shard {
     pub env: Environment,
     /// Entries to skip, since a symbol's actor panicked on them twice.
     pub poison: RefCell<BTreeSet<Position>>,
+    /// Room for the effects of whichever symbol is being applied.
+    pub scratch: Cell<Vec<Effect>>,
     outbox: RefCell<Outbox>,
     room: Notify,
     fanout: OnceCell<Addr<FanOutActor>>,
@@ -192,6 +194,7 @@ impl Shard {
             num_shards,
             env,
             poison: RefCell::new(poison.iter().copied().collect()),
+            scratch: Cell::default(),
             outbox: RefCell::default(),
             room: Notify::new(),
             fanout: OnceCell::new(),

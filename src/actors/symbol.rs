@@ -25,7 +25,7 @@ use std::sync::atomic::Ordering;
 #[rtype(result = "()")]
 pub struct SymbolBatch {
     /// Entries with ascending positions.
-    pub entries: Arc<Vec<Entry>>,
+    pub entries: Arc<[Entry]>,
     /// Effects of entries up to here are not said again.
     pub muted_through: Position,
     /// The batch they are part of.
@@ -54,6 +54,7 @@ pub struct SymbolActor {
     state: SymbolState,
     shard: Rc<Shard>,
     cell: Rc<SymbolCell>,
+    /// The shard's, while a batch is applied: ten thousand of its own would take more memory than the bars in them.
     scratch: Vec<Effect>,
     view: Option<ViewSlot>,
     metrics: SymbolMetrics,
@@ -218,7 +219,9 @@ impl Handler<SymbolBatch> for SymbolActor {
     type Result = ();
 
     fn handle(&mut self, batch: SymbolBatch, _ctx: &mut Self::Context) {
+        self.scratch = self.shard.scratch.take();
         self.apply_guarded(&batch);
+        self.shard.scratch.set(std::mem::take(&mut self.scratch));
         let accepted = self.state.num_accepted();
         self.metrics.ticks.inc_by(accepted.saturating_sub(self.num_accepted));
         self.num_accepted = accepted;
