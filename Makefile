@@ -42,10 +42,10 @@ check: ## formatting, lints, docs, licences; warnings are errors
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check licenses bans sources; \
 	else echo "cargo-deny is missing, licences not checked: cargo install --locked cargo-deny" >&2; fi
 
-bench: ## run the benchmarks
-	@scripts/setup.sh --quiet
-	@scripts/dashboard.sh build
+bench: build ## run the benchmarks, write docs/benchmarks.md; ARGS="--quick" for fewer
 	$(CARGO) bench --locked
+	@if command -v python3 >/dev/null 2>&1; then python3 -B scripts/bench/run.py $(ARGS); \
+	else echo "python3 is missing, whole processes not measured: install Python 3.11 or newer" >&2; fi
 
 fix: ## format, and mend what the lints can mend
 	$(CARGO) fmt

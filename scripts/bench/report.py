@@ -1,0 +1,246 @@
+"""Writes what was measured: `docs/benchmarks.md` and the pictures in it. Figures are never edited by hand."""
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+
+INTRODUCTION = """# Benchmarks
+
+`make bench` measures everything here on the machine it runs on, and writes this page anew: nothing is edited by hand.
+Besides the build it takes about twenty minutes; with `ARGS=--quick` some minutes less, and it says little about memory
+then. `scripts/bench/run.py --help` lists what else can be changed.
+"""
+
+
+def machine():
+    """Returns what the figures depend on, as rows of a table."""
+    def first(path, key):
+        lines = Path(path).read_text().splitlines()
+        return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "unknown")
+
+    def said(*command):
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            return "unknown"
+
+    memory_kb = int(first("/proc/meminfo", "MemTotal").split()[0])
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+    return {
+        "Processor": f"{first('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
+        "Memory": f"{memory_kb / 2**20:.0f} GiB",
+        "System": f"{system}, Linux {platform.release().split('-')[0]}",
+        "Compiler": said("rustc", "--version"),
+    }
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def ranged(spread, form):
+    return f"{spread['median']:{form}} ({spread['min']:{form}}–{spread['max']:{form}})"
+
+
+def millions(spread):
+    return ranged({key: value / 1e6 for key, value in spread.items()}, ".2f")
+
+
+def verdict(reached, wanted):
+    return f"{wanted}: {'met' if reached else '**missed**'}"
+
+
+def about(found):
+    """Says a quantile of a histogram: the bucket it is in, and where in there it is likely to be."""
+    if found is None:
+        return "none seen"
+    return f"≤ {found['at_most'] * 1e3:g} ms (about {found['about'] * 1e3:.2g})"
+
+
+def replay_section(replay):
+    programs = replay["programs"]
+    rows = []
+    for name, found in programs.items():
+        job_cpu = found["job_cpu"]
+        rows.append([
+            found.get("version", name),
+            ranged(found["cpu"], ".3f"),
+            millions(found["ticks_per_second"]),
+            ranged(found["rss_mb"], ".0f"),
+            f"{job_cpu['median']:.3f}" if job_cpu else "–",
+            f"{found['job_ticks_per_second']['median'] / 1e6:.2f}",
+            "1" if name == "tickwire" else f"{ranged(found['cpu_ratio'], '.2f')}",
+            "1" if name == "tickwire" else f"{ranged(found['speed_ratio'], '.2f')}",
+        ])
+    ours = programs["tickwire"]
+    cpu, speed = ours["cpu"]["median"], ours["ticks_per_second"]["median"]
+    loads = [found["load"]["median"] for found in programs.values()]
+    skipped = "".join(f"\n{name} was left out: it could not be installed.\n" for name in replay["skipped"])
+    return f"""## A file of trades into bars
+
+{replay['ticks']:,} trades of 100 symbols over two hours, as JSON lines out of order by up to 8 s, into bars of 1, 5 and 15
+minutes with SMA, EMA, RSI, MACD and Bollinger bands ({replay['bars']:,} bars, the same number from each program).
+Tickwire does it with `tickwire replay FILE --json`: the actors that run live, with duplicates, late trades and revisions
+kept track of. Every program ran {replay['rounds']} times in turn with the others. Whole process: parsing, start and
+exit included. Median (smallest–largest); load average {min(loads):.1f}–{max(loads):.1f}.
+
+{table(
+    ["", "CPU s per million", "M ticks/s", "peak MB", "CPU, job alone", "M ticks/s, job alone",
+     "CPU × Tickwire's", "speed × Tickwire's"],
+    rows,
+)}
+
+"Job alone" is what a program says of itself, without the start of an interpreter. Ratios are of runs in the same round.
+{skipped}
+- {verdict(cpu <= 0.5, "At most 0.5 CPU seconds per million ticks")} ({cpu:.3f})
+- {verdict(speed >= 2e6, "At least 2 M ticks/s")} ({speed / 1e6:.2f})
+
+![CPU seconds per million ticks](benchmarks/cpu.svg)
+
+![Million ticks per second](benchmarks/speed.svg)
+"""
+
+
+def live_section(live):
+    rows = []
+    for case in live["capacity"]:
+        committed = case["committed_per_second"]
+        rows.append([
+            f"{case['kind']} log",
+            f"{case['offered']:,}",
+            f"{case['applied_per_second']:,.0f}",
+            f"{committed:,.0f}" if committed else "–",
+            f"{case['cpu_per_million']:.2f}",
+            f"{case['cores_used']:.2f}",
+            f"{case['rss_mb'][0]:.0f} → {case['rss_mb'][1]:.0f}",
+            f"{case['load']:.1f}",
+        ])
+    by_kind = {case["kind"]: case for case in live["capacity"]}
+    memory_rate = by_kind["memory"]["applied_per_second"]
+    sqlite_rate = min(by_kind["sqlite"]["applied_per_second"], by_kind["sqlite"]["committed_per_second"])
+    latency, memory = live["latency"], live["memory"]
+    to_bar, to_commit = (latency["spans"][span] for span in ("received_to_bar", "received_to_committed"))
+    bar_ok = to_bar["p99"] is not None and to_bar["p99"]["about"] < 0.001
+    commit_ok = to_commit["p99"] is not None and to_commit["p99"]["about"] < 0.03
+    symbols = by_kind["memory"]["symbols"]
+    return f"""## Live
+
+`tickwire run` with its simulated venue, web servers and all; making the trades is part of the CPU time.
+
+### How much it takes
+
+{symbols:,} symbols, {by_kind['memory']['seconds']:.0f} s, more offered than is taken.
+
+{table(
+    ["", "offered/s", "applied/s", "committed/s", "CPU s per million", "cores", "MB, from → to", "load"],
+    rows,
+)}
+
+- {verdict(memory_rate >= 1e6, "At least 1 M ticks/s without persistence")} ({memory_rate / 1e6:.2f} M)
+- {verdict(sqlite_rate >= 250_000, "At least 250,000 ticks/s with SQLite")} ({sqlite_rate:,.0f})
+
+### How long a tick takes
+
+Default settings, {latency['offered']:,} ticks/s asked for, {latency['applied_per_second']:,.0f} seen,
+{latency['cores_used']:.2f} cores, {latency['seconds']:.0f} s. Out of a histogram that counts messages of the
+venue, each with what it traded in about a millisecond; so a value is known by its bucket.
+
+{table(
+    ["from received to", "median", "99 %"],
+    [
+        ["bar and indicators", about(to_bar["p50"]), about(to_bar["p99"])],
+        ["committed", about(to_commit["p50"]), about(to_commit["p99"])],
+    ],
+)}
+
+- {verdict(bar_ok, "99 % in bars and indicators within 1 ms")}
+- {verdict(commit_ok, "99 % committed within 30 ms")}
+
+### What many symbols hold
+
+{memory['symbols']:,} symbols at {memory['applied_per_second']:,.0f} ticks/s in all for {memory['seconds']:.0f} s, default
+settings but no past made up: at most {memory['peak_rss_mb']:.0f} MB, {memory['cores_used']:.2f} cores. Trades are kept until their windows are
+sealed, six minutes at most by default, so a run shorter than that shows too little.
+
+- {verdict(memory['peak_rss_mb'] < 400, "Less than 400 MB")}
+"""
+
+
+def parts_section(target):
+    """Returns the table of the small benchmarks, as criterion left them; empty where there are none."""
+    rows = []
+    for found in sorted(Path(target, "criterion").glob("**/new/benchmark.json")):
+        known = json.loads(found.read_text())
+        estimates = json.loads(found.with_name("estimates.json").read_text())
+        best = estimates.get("slope") or estimates["median"]
+        nanos, throughput = best["point_estimate"], known.get("throughput") or {}
+        per = f"{nanos / throughput['Elements']:,.1f} ns" if "Elements" in throughput else "–"
+        rows.append([known["full_id"], duration(nanos), per])
+    if not rows:
+        return ""
+    return f"""## Parts
+
+From criterion (`cargo bench`), one thread. The last column divides by the number of ticks or rows.
+
+{table(["", "time", "each"], rows)}
+"""
+
+
+def duration(nanos):
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if nanos >= size:
+            return f"{nanos / size:.2f} {unit}"
+    return f"{nanos:.1f} ns"
+
+
+def bar_chart(title, values, best_is_low, form):
+    """Returns an SVG of horizontal bars that reads on light and on dark pages."""
+    width, label, row = 640, 120, 34
+    room = width - label - 90
+    most = max(values.values())
+    height = 46 + row * len(values)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
+        "<style>",
+        "text { font: 14px system-ui, sans-serif; fill: #24292f } .peer { fill: #8c959f } .ours { fill: #0969da }",
+        "@media (prefers-color-scheme: dark) {",
+        "text { fill: #e6edf3 } .peer { fill: #6e7681 } .ours { fill: #4493f8 } }",
+        "</style>",
+        f'<text x="0" y="18" font-weight="600">{title} ({"less" if best_is_low else "more"} is better)</text>',
+    ]
+    for at, (name, value) in enumerate(values.items()):
+        y = 34 + at * row
+        length = max(2, value / most * room)
+        kind = "ours" if name == "tickwire" else "peer"
+        parts.append(f'<text x="{label - 10}" y="{y + 17}" text-anchor="end">{name}</text>')
+        parts.append(f'<rect class="{kind}" x="{label}" y="{y}" width="{length:.1f}" height="24" rx="3"/>')
+        parts.append(f'<text x="{label + length + 8:.1f}" y="{y + 17}">{value:{form}}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def write(measured, target):
+    """Writes the page and its pictures."""
+    pictures = DOCS / "benchmarks"
+    pictures.mkdir(parents=True, exist_ok=True)
+    programs = measured["replay"]["programs"]
+    cpu = {name: found["cpu"]["median"] for name, found in programs.items()}
+    speed = {name: found["ticks_per_second"]["median"] / 1e6 for name, found in programs.items()}
+    (pictures / "cpu.svg").write_text(bar_chart("CPU seconds per million ticks", cpu, True, ".2f"))
+    (pictures / "speed.svg").write_text(bar_chart("Million ticks per second", speed, False, ".2f"))
+    facts = table(["", ""], [[key, value] for key, value in machine().items()] + [
+        ["Date", measured["date"]],
+        ["Version", f"{measured['version']}; every program on {measured['cores']} cores"],
+    ]).replace("---:", "---")
+    sections = [
+        INTRODUCTION,
+        facts + "\n",
+        replay_section(measured["replay"]),
+        live_section(measured["live"]),
+        parts_section(target),
+    ]
+    (DOCS / "benchmarks.md").write_text("\n".join(section for section in sections if section))

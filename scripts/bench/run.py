@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Measures whole processes of Tickwire beside its peers, and writes docs/benchmarks.md. `make bench` calls it.
+
+Needs Python 3.11 and nothing else. DuckDB and Polars are installed into a virtual environment under the build folder;
+where that is not possible they are left out, and the page says so.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import live
+import replay
+import report
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PEERS = ("duckdb", "polars")
+
+# More than two cores take, and less than what makes the venue fall behind all the time.
+OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr)
+
+
+def install_peers(folder):
+    """Returns the Python that has a peer, by the peer's name, for those that can be had."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+    found = {}
+    for peer in PEERS:
+        has_it = [python, "-c", f"import {peer}"]
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", peer]
+        if subprocess.run(has_it, capture_output=True).returncode != 0:
+            say(f"installing {peer}")
+            subprocess.run(install, capture_output=True)
+        if subprocess.run(has_it, capture_output=True).returncode == 0:
+            found[peer] = python
+        else:
+            say(f"{peer} cannot be installed, so it is left out")
+    return found
+
+
+def versions(peers):
+    """Returns what each program is called in the tables."""
+    known = {}
+    for peer, python in peers.items():
+        asked = subprocess.run(
+            [python, "-c", f"import {peer}; print({peer}.__version__)"], capture_output=True, text=True, check=True
+        )
+        known[peer] = f"{peer} {asked.stdout.strip()}"
+    return known
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="shorter runs, which say less")
+    parser.add_argument("--rounds", type=int, help="runs of each program over the file")
+    parser.add_argument("--cores", type=int, default=2, help="cores that each program may use")
+    parser.add_argument("--seconds", type=float, help="length of a live run after it has settled")
+    parser.add_argument("--memory-seconds", type=float, help="length of the run with many symbols")
+    parser.add_argument("--no-peers", action="store_true", help="measure Tickwire alone")
+    args = parser.parse_args()
+    rounds = args.rounds or (3 if args.quick else 7)
+    seconds = args.seconds or (5 if args.quick else 10)
+    memory_seconds = args.memory_seconds or (30 if args.quick else 480)
+
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    binary = target / "release" / "tickwire"
+    if not binary.exists():
+        raise SystemExit("bench: there is no release build: run `make build` first")
+    work = target / "bench"
+    work.mkdir(parents=True, exist_ok=True)
+    peers = {} if args.no_peers else install_peers(target / "bench-venv")
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+    replayed = replay.measure(binary, peers, work, rounds, args.cores)
+    replayed["skipped"] = [peer for peer in PEERS if peer not in peers]
+    for name, called in (versions(peers) | {"tickwire": version}).items():
+        replayed["programs"][name]["version"] = called
+    lived = {
+        "capacity": [
+            live.capacity(binary, work, args.cores, kind, 1_000, rate, seconds) for kind, rate in OFFERED.items()
+        ],
+        "latency": live.latency(binary, work, args.cores, 10_000, seconds),
+        "memory": live.memory(binary, work, args.cores, 10_000, 10_000, memory_seconds),
+    }
+    measured = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "version": version,
+        "cores": min(args.cores, os.cpu_count() or args.cores),
+        "replay": replayed,
+        "live": lived,
+    }
+    (work / "measured.json").write_text(json.dumps(measured, indent=2))
+    report.write(measured, target)
+    say("wrote docs/benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
