@@ -13,3 +13,4 @@ mod rest;
 mod simulator;
 mod stores;
 mod support;
+mod websocket;

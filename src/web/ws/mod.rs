@@ -100,3 +100,57 @@ impl Ending {
         }
     }
 }
+
+/// What can be wrong with what a client does: stable words for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// The message is not JSON.
+    BadJson,
+    /// A field is missing, or has another form.
+    BadRequest,
+    /// `type` is none that there is.
+    UnknownType,
+    /// A channel is none that there is.
+    UnknownChannel,
+    /// A window is not configured.
+    UnknownWindow,
+    /// The client would follow more topics than it may; it follows what it did.
+    TooManySubscriptions,
+    /// The client sends more messages than it may; they are ignored until the second is over.
+    TooManyMessages,
+    /// A message is longer than it may be; the client is closed.
+    MessageTooLong,
+    /// There are as many clients as there may be; the client is closed.
+    TooManyConnections,
+}
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [ErrorCode; 9] = [
+        ErrorCode::BadJson,
+        ErrorCode::BadRequest,
+        ErrorCode::UnknownType,
+        ErrorCode::UnknownChannel,
+        ErrorCode::UnknownWindow,
+        ErrorCode::TooManySubscriptions,
+        ErrorCode::TooManyMessages,
+        ErrorCode::MessageTooLong,
+        ErrorCode::TooManyConnections,
+    ];
+
+    /// Returns the word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ErrorCode::BadJson => "bad_json",
+            ErrorCode::BadRequest => "bad_request",
+            ErrorCode::UnknownType => "unknown_type",
+            ErrorCode::UnknownChannel => "unknown_channel",
+            ErrorCode::UnknownWindow => "unknown_window",
+            ErrorCode::TooManySubscriptions => "too_many_subscriptions",
+            ErrorCode::TooManyMessages => "too_many_messages",
+            ErrorCode::MessageTooLong => "message_too_long",
+            ErrorCode::TooManyConnections => "too_many_connections",
+        }
+    }
+}

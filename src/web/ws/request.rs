@@ -1,6 +1,7 @@
 //! What clients send.
 
-use super::super::state::AppState;
+use super::ErrorCode;
+use crate::web::state::AppState;
 use crate::actors::hub::messages::Since;
 use crate::actors::hub::topic::{Channel, Topic};
 use crate::models::symbol::{SymbolError, SymbolId};
@@ -70,8 +71,8 @@ pub struct Understood {
 /// Why a message is not carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Stable word for programs.
-    pub code: &'static str,
+    /// What it is.
+    pub code: ErrorCode,
     /// For people.
     pub detail: String,
 }
@@ -80,22 +81,22 @@ pub struct Refusal {
 pub fn parse(text: &str) -> Result<Request, Refusal> {
     let refuse = |code, detail: String| Refusal { code, detail };
     let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| refuse("bad_json", format!("not JSON: {error}")))?;
+        serde_json::from_str(text).map_err(|error| refuse(ErrorCode::BadJson, format!("not JSON: {error}")))?;
     let kind = value.get("type").and_then(serde_json::Value::as_str);
     match kind {
         Some("subscribe" | "unsubscribe" | "ping") => {}
         Some(kind) => {
             let kind: String = kind.chars().take(32).collect();
             let detail = format!("`type` is `{kind}`: it is `subscribe`, `unsubscribe` or `ping`");
-            return Err(refuse("unknown_type", detail));
+            return Err(refuse(ErrorCode::UnknownType, detail));
         }
         None => {
             let detail = "`type` is missing: it is `subscribe`, `unsubscribe` or `ping`".to_owned();
-            return Err(refuse("bad_request", detail));
+            return Err(refuse(ErrorCode::BadRequest, detail));
         }
     }
     serde_json::from_value(value).map_err(|error| {
-        refuse("bad_request", format!("{error}: `symbols`, `channels` and `windows` are lists of names"))
+        refuse(ErrorCode::BadRequest, format!("{error}: `symbols`, `channels` and `windows` are lists of names"))
     })
 }
 
@@ -162,7 +163,7 @@ impl Wish {
                 let known: Vec<String> = widths.iter().map(|width| format!("`{width}`")).collect();
                 let name: String = name.chars().take(32).collect();
                 Refusal {
-                    code: "unknown_window",
+                    code: ErrorCode::UnknownWindow,
                     detail: format!("`windows` has `{name}`: there are {}", known.join(", ")),
                 }
             })
@@ -189,7 +190,7 @@ fn channels_of(name: &str) -> Result<&'static [Channel], Refusal> {
             let name: String = name.chars().take(32).collect();
             let known = "`ticks`, `bars`, `indicators`, `anomalies`, `predictions` and `metrics`";
             Err(Refusal {
-                code: "unknown_channel",
+                code: ErrorCode::UnknownChannel,
                 detail: format!("`channels` has `{name}`: there are {known}"),
             })
         }

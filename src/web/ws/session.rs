@@ -4,7 +4,7 @@ use super::limits::{MessageRate, Verdict};
 use super::outlet::Outlet;
 use super::request::{self, Refusal, Request, Wish};
 use super::worker::{Subscribed, Worker, WorkerSlot};
-use super::{Ending, Live};
+use super::{Ending, ErrorCode, Live};
 use crate::actors::hub::frame::{self, ConnectionFrame, ErrorFrame, PongFrame, SubscriptionFrame};
 use crate::web::error::ApiError;
 use crate::web::state::AppState;
@@ -32,6 +32,9 @@ const IDLE_MAX: Duration = Duration::from_secs(45);
 const TURN: u32 = 32;
 
 /// Opens a session.
+///
+/// # Errors
+/// When the request is no WebSocket handshake, or there is no live feed.
 pub async fn websocket(
     request: HttpRequest,
     payload: Payload,
@@ -48,7 +51,7 @@ pub async fn websocket(
         Some(Ending::Shutdown)
     } else if num_before >= live.limits.max_connections {
         let detail = format!("{} clients are connected, which is the limit", live.limits.max_connections);
-        outlet.push(frame::of(&ErrorFrame::new("too_many_connections", &detail)));
+        outlet.push(frame::of(&ErrorFrame::new(ErrorCode::TooManyConnections.as_str(), &detail)));
         Some(Ending::Limit)
     } else {
         None
@@ -108,8 +111,8 @@ struct Session {
 }
 
 impl Session {
-    fn refuse(&self, code: &'static str, detail: &str) {
-        self.outlet.push(frame::of(&ErrorFrame::new(code, detail)));
+    fn refuse(&self, code: ErrorCode, detail: &str) {
+        self.outlet.push(frame::of(&ErrorFrame::new(code.as_str(), detail)));
     }
 
     fn read(&mut self, text: &[u8]) {
@@ -118,13 +121,13 @@ impl Session {
             Verdict::Refuse => {
                 let max = self.live.limits.max_messages_per_second;
                 let detail = format!("more than {max} messages in a second: the rest of them is ignored");
-                return self.refuse("too_many_messages", &detail);
+                return self.refuse(ErrorCode::TooManyMessages, &detail);
             }
             Verdict::Ignore => return,
             Verdict::Close => return self.outlet.end_behind(Ending::Limit),
         }
         let request = std::str::from_utf8(text)
-            .map_err(|_| Refusal { code: "bad_json", detail: "not UTF-8".to_owned() })
+            .map_err(|_| Refusal { code: ErrorCode::BadJson, detail: "not UTF-8".to_owned() })
             .and_then(request::parse);
         let done = match request {
             Ok(Request::Ping) => {
@@ -146,7 +149,7 @@ impl Session {
         if asked == Subscribed::TooMany {
             let max = self.live.limits.max_subscriptions;
             let detail = format!("more than {max} topics: unsubscribe from others first, or use `*`");
-            return Err(Refusal { code: "too_many_subscriptions", detail });
+            return Err(Refusal { code: ErrorCode::TooManySubscriptions, detail });
         }
         // The hub's answer comes later, so this stands before it.
         self.answer("subscribe", &understood.symbols, &understood.unknown);
@@ -174,7 +177,7 @@ impl Session {
 
     fn too_long(&self) {
         let detail = format!("messages have at most {} bytes", self.max_bytes);
-        self.refuse("message_too_long", &detail);
+        self.refuse(ErrorCode::MessageTooLong, &detail);
         self.outlet.end_behind(Ending::TooLong);
     }
 
@@ -269,7 +272,7 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Feed<S> {
         if feed.state == FeedState::Ended {
             return Poll::Ready(None);
         }
-        let is_actors_turn = feed.turn % TURN == 0;
+        let is_actors_turn = feed.turn.is_multiple_of(TURN);
         feed.turn = feed.turn.wrapping_add(1);
         if is_actors_turn {
             feed.poll_actor(cx);
