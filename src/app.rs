@@ -6,8 +6,11 @@
 mod housekeeping;
 mod venue;
 
+use crate::actors::hub::interest::Interest;
+use crate::actors::hub::messages::{BeginServing, StopServing};
+use crate::actors::hub::{HubActor, HubSettings};
 use crate::actors::messages::Drain;
-use crate::actors::pipeline::Pipeline;
+use crate::actors::pipeline::{Pipeline, Storage};
 use crate::actors::views::Health;
 use crate::config::{Config, ListenAddress};
 use crate::node::{Node, pipeline_settings};
@@ -15,6 +18,8 @@ use crate::web::recent::RecentBars;
 use crate::web::routes;
 use crate::web::server::{Endpoint, Server};
 use crate::web::state::AppState;
+use crate::web::ws::Live;
+use actix::{Actor, Arbiter};
 use anyhow::Context;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -42,12 +47,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let listeners = Listeners::bind(&config)?;
     let mut node = Node::open(&config).await?;
-    let state = app_state(&mut node);
+    let live = live(&config, &mut node);
+    let state = app_state(&mut node, &live);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
-    let storage = node.storage(true);
+    let storage = Storage { live: Some(live.hub.clone().recipient()), ..node.storage(true) };
     let pipeline =
         Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone()).await?;
+    // What recovery found out has reached the hub before it answers anybody.
+    pipeline.drain().await?;
+    live.hub.send(BeginServing).await.context("the hub is gone")?;
     let provider = venue::open(&config, &node, &pipeline).await?;
     housekeeping::start(&config, &node, Arc::clone(&state));
     node.health.set_ready(true);
@@ -61,6 +70,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = async {
         provider.send(Drain).await.context("the provider is gone")?;
         pipeline.stop().await?;
+        live.stop();
+        live.hub.send(StopServing).await.context("the hub is gone")?;
         actix_web::web::block(|| server.stop()).await.context("the web servers are gone")??;
         anyhow::Ok(())
     };
@@ -72,7 +83,29 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
 }
 
-fn app_state(node: &mut Node) -> Arc<AppState> {
+/// Starts the hub on a thread of its own.
+fn live(config: &Config, node: &mut Node) -> Arc<Live> {
+    let views = node.publish_views();
+    let interest = Arc::<Interest>::default();
+    node.env.live = Some(Arc::clone(&interest));
+    let epoch = format!("{:016x}", node.epoch);
+    let settings = HubSettings {
+        epoch: epoch.clone(),
+        symbols: Arc::clone(&node.symbols),
+        views,
+        clocks: Arc::clone(&node.env.clocks),
+        history: Arc::clone(&node.history),
+        metrics: Arc::clone(&node.env.metrics),
+        interest,
+        core: Arc::clone(&node.env.settings),
+        now: Arc::clone(&node.env.now),
+    };
+    let hub = HubActor::start_in_arbiter(&Arbiter::new().handle(), move |_| HubActor::new(settings));
+    let server = &config.server;
+    Arc::new(Live::new(hub, epoch, server.websocket_broadcast, server.limits.clone()))
+}
+
+fn app_state(node: &mut Node, live: &Arc<Live>) -> Arc<AppState> {
     let views = node.publish_views();
     let env = &node.env;
     for name in ["kafka", "postgres", "influxdb", "redis"] {
@@ -92,12 +125,14 @@ fn app_state(node: &mut Node) -> Arc<AppState> {
         core: Arc::clone(&env.settings),
         version: env!("CARGO_PKG_VERSION"),
         started: (env.now)(),
+        live: Some(Arc::clone(live)),
     })
 }
 
 /// The ports, taken before anything is started, so that a port in use is found at once.
 struct Listeners {
     rest: TcpListener,
+    websocket: TcpListener,
     dashboard: TcpListener,
     metrics: TcpListener,
 }
@@ -107,6 +142,7 @@ impl Listeners {
         let server = &config.server;
         Ok(Listeners {
             rest: bind("server.rest", &server.rest)?,
+            websocket: bind("server.websocket", &server.websocket)?,
             dashboard: bind("server.dashboard", &server.dashboard)?,
             metrics: bind("server.metrics", &server.metrics)?,
         })
@@ -116,12 +152,14 @@ impl Listeners {
         let workers = config.server.workers;
         let endpoints = vec![
             Endpoint { listener: self.rest, routes: routes::rest, workers },
-            Endpoint { listener: self.dashboard, routes: routes::rest, workers: 1 },
+            Endpoint { listener: self.websocket, routes: routes::websocket, workers },
+            Endpoint { listener: self.dashboard, routes: routes::dashboard, workers: 1 },
             Endpoint { listener: self.metrics, routes: routes::metrics, workers: 1 },
         ];
         let server = Server::start(endpoints, state).context("failed to start the web servers")?;
-        for (name, address) in ["REST", "dashboard", "metrics"].iter().zip(server.addresses()) {
-            tracing::info!("{name} listens on http://{address}");
+        let names = [("REST", "http"), ("WebSocket", "ws"), ("dashboard", "http"), ("metrics", "http")];
+        for ((name, scheme), address) in names.iter().zip(server.addresses()) {
+            tracing::info!("{name} listens on {scheme}://{address}");
         }
         Ok(server)
     }

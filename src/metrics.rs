@@ -72,11 +72,14 @@ pub enum Span {
     ReceivedToBar,
     /// From there to the moment the log held it durably.
     ReceivedToCommitted,
+    /// From there to the moment its frame went to the clients' sockets.
+    ReceivedToSent,
 }
 
 impl Span {
     /// Every span.
-    pub const ALL: [Span; 3] = [Span::ExchangeToReceived, Span::ReceivedToBar, Span::ReceivedToCommitted];
+    pub const ALL: [Span; 4] =
+        [Span::ExchangeToReceived, Span::ReceivedToBar, Span::ReceivedToCommitted, Span::ReceivedToSent];
 
     /// Returns the label `component` of the span.
     #[must_use]
@@ -85,6 +88,7 @@ impl Span {
             Span::ExchangeToReceived => "exchange_to_received",
             Span::ReceivedToBar => "received_to_bar",
             Span::ReceivedToCommitted => "received_to_committed",
+            Span::ReceivedToSent => "received_to_sent",
         }
     }
 }

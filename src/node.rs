@@ -114,7 +114,7 @@ impl Node {
             is_durable: self.is_durable,
             high_water: self.high_water.take(),
             history: Arc::clone(&self.history),
-            more_sinks: Vec::new(),
+            live: None,
         }
     }
 
@@ -126,9 +126,7 @@ impl Node {
 
     /// Lets readers see a picture of every symbol.
     pub fn publish_views(&mut self) -> Arc<ViewBoard> {
-        let views = Arc::<ViewBoard>::default();
-        self.env.views = Some(Arc::clone(&views));
-        views
+        Arc::clone(self.env.views.get_or_insert_default())
     }
 }
 
@@ -147,6 +145,7 @@ fn environment(config: &Config, symbols: &Arc<SymbolTable>, log: Option<Arc<dyn 
         settings: Arc::new(config.core_settings()),
         symbols: Arc::clone(symbols),
         views: None,
+        live: None,
         clocks: Arc::new(SourceClocks::default()),
         metrics: Arc::new(Metrics::new(config.metrics.max_symbols)),
         faults: Arc::new(FaultPlan::default()),

@@ -1,4 +1,4 @@
-//! Hands the effects of one shard to every sink.
+//! Hands the effects of one shard to every sink, and to the hub, which gets the ticks as well.
 //!
 //! Promises: each sink gets the shard's effects in order, and learns how far the shard is done even when nothing
 //! followed from the entries. A sink answers when it has room: until then the outbox fills, and the router takes no more.
@@ -6,10 +6,11 @@
 //! it is sent again, and sinks write by key and position, so repeats change nothing.
 
 use super::guard::{self, ActorKind};
-use super::messages::{Drain, EffectBatch};
+use super::messages::{Drain, EffectBatch, LiveBatch};
 use super::shard::Shard;
-use crate::metrics::Stage;
+use crate::metrics::{Metrics, Stage};
 use crate::models::entry::Position;
+use actix::dev::SendError;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture,
 };
@@ -31,22 +32,33 @@ const NUM_TRIES: usize = 3;
 /// How often sinks hear how far the shard is done when nothing follows from its entries.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Whom a fan-out serves.
+#[derive(Clone)]
+pub struct Outputs {
+    /// The hub.
+    pub live: Option<Recipient<LiveBatch>>,
+    /// Those that keep effects.
+    pub sinks: Vec<Recipient<EffectBatch>>,
+}
+
 /// Hands effects on.
 pub struct FanOutActor {
     shard: Rc<Shard>,
     /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
-    sinks: Rc<[Recipient<EffectBatch>]>,
+    outputs: Rc<Outputs>,
     /// What the sinks have been told.
     told_through: Position,
     /// Out of the outbox, and not yet with every sink.
     sending: Option<EffectBatch>,
+    /// What the hub has yet to get.
+    live: Option<LiveBatch>,
 }
 
 impl FanOutActor {
     /// Makes the fan-out of a shard.
     #[must_use]
-    pub fn new(shard: Rc<Shard>, sinks: Vec<Recipient<EffectBatch>>) -> FanOutActor {
-        FanOutActor { shard, sinks: sinks.into(), told_through: 0, sending: None }
+    pub fn new(shard: Rc<Shard>, outputs: Outputs) -> FanOutActor {
+        FanOutActor { shard, outputs: Rc::new(outputs), told_through: 0, sending: None, live: None }
     }
 
     /// Takes the next message out of the outbox, unless one is on its way still.
@@ -56,11 +68,16 @@ impl FanOutActor {
             return;
         }
         let (effects, through) = self.shard.take_effects();
+        let effects = Arc::new(effects);
+        let ticks = self.shard.take_ticks();
+        if !(effects.is_empty() && ticks.is_empty()) {
+            self.live = Some(LiveBatch { shard: self.shard.index, effects: Arc::clone(&effects), ticks });
+        }
         if effects.is_empty() && !(progress_alone && through > self.told_through) {
             return;
         }
         self.shard.env.metrics.stage(Stage::Fanout).received.inc_by(effects.len() as u64);
-        self.sending = Some(EffectBatch { shard: self.shard.index, effects: Arc::new(effects), through });
+        self.sending = Some(EffectBatch { shard: self.shard.index, effects, through });
     }
 
     /// Moves what waits to the sinks, waiting for those that are full.
@@ -68,10 +85,13 @@ impl FanOutActor {
         let metrics = Arc::clone(&self.shard.env.metrics);
         let mut load = || guard::run(ActorKind::FanOut, &metrics, || self.load(progress_alone));
         (0..NUM_TRIES).any(|_| load().is_some());
-        let work = self.sending.clone().map(|batch| (batch, Rc::clone(&self.sinks)));
+        let (sending, live, outputs) = (self.sending.clone(), self.live.take(), Rc::clone(&self.outputs));
         let send = async move {
-            let (batch, sinks) = work?;
-            for sink in sinks.iter() {
+            if let (Some(hub), Some(batch)) = (&outputs.live, live) {
+                send_live(hub, batch, &metrics).await;
+            }
+            let batch = sending?;
+            for sink in &outputs.sinks {
                 sink.send(batch.clone()).await.ok();
             }
             Some(batch)
@@ -83,6 +103,17 @@ impl FanOutActor {
                 actor.shard.env.metrics.stage(Stage::Fanout).sent.inc_by(batch.effects.len() as u64);
             }
         })))
+    }
+}
+
+/// Serves the hub: when it is full, ticks are left out, which it sees by their numbers; effects wait for room.
+async fn send_live(hub: &Recipient<LiveBatch>, batch: LiveBatch, metrics: &Metrics) {
+    if let Err(SendError::Full(mut batch)) = hub.try_send(batch) {
+        metrics.dropped(Stage::Fanout, "ticks_conflated", batch.ticks.len() as u64);
+        batch.ticks.clear();
+        if !batch.effects.is_empty() {
+            hub.send(batch).await.ok();
+        }
     }
 }
 

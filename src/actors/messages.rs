@@ -3,6 +3,8 @@
 use crate::models::effect::Effect;
 use crate::models::entry::{Entry, Position};
 use crate::models::ledger::Ledger;
+use crate::models::num::{Price, Size};
+use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::stores::{DeadLetterRecord, PointSet, Progress};
 use actix::Message;
@@ -71,6 +73,35 @@ pub struct EffectBatch {
     pub effects: Arc<Vec<Effect>>,
     /// The shard has applied everything up to here.
     pub through: Position,
+}
+
+/// An accepted trade, as live clients see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveTick {
+    /// Whose.
+    pub symbol: SymbolId,
+    /// Event time.
+    pub ts: Nanos,
+    /// When it was received; [`Nanos::MIN`] where nobody knows.
+    pub received: Nanos,
+    /// Price in the symbol's price scale.
+    pub price: Price,
+    /// Size in the symbol's size scale.
+    pub size: Size,
+    /// Accepted trades of the symbol, this one included.
+    pub seq: u64,
+}
+
+/// What one shard has for live clients, in order.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct LiveBatch {
+    /// Which shard.
+    pub shard: usize,
+    /// What followed from its entries.
+    pub effects: Arc<Vec<Effect>>,
+    /// Trades that were accepted, as far as somebody wants them.
+    pub ticks: Vec<LiveTick>,
 }
 
 /// What never became an entry, for the history.

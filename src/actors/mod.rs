@@ -8,6 +8,7 @@
 pub mod fanout;
 pub mod faults;
 pub mod guard;
+pub mod hub;
 pub mod log;
 pub mod log_writer;
 pub mod messages;

@@ -3,10 +3,10 @@
 //! Promises: when [`Pipeline::start`] returns, everything that the log holds has been applied; when [`Pipeline::drain`]
 //! returns, everything handed in before it has been applied and is durable.
 
-use super::fanout::FanOutActor;
+use super::fanout::{FanOutActor, Outputs};
 use super::log::{LogActor, LogOutputs};
 use super::log_writer::{GroupPolicy, LogWriterActor};
-use super::messages::{Drain, EffectBatch, Finish, LogBatch};
+use super::messages::{Drain, Finish, LiveBatch, LogBatch};
 use super::recovery::{PointSources, Recovered, RecoveryActor, recover};
 use super::router::RouterActor;
 use super::shard::{Environment, Shard, shard_of, slice_of};
@@ -19,7 +19,7 @@ use crate::stores::high_water::HighWater;
 use crate::stores::{History, StoreError, TickLog};
 use actix::{Actor, Addr, Arbiter, MailboxError, Recipient};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -64,8 +64,8 @@ pub struct Storage {
     pub high_water: Option<HighWater>,
     /// The history.
     pub history: Arc<dyn History>,
-    /// Takes effects besides the history: the hub.
-    pub more_sinks: Vec<Recipient<EffectBatch>>,
+    /// Serves live clients.
+    pub live: Option<Recipient<LiveBatch>>,
 }
 
 /// A running data path.
@@ -104,7 +104,10 @@ impl Pipeline {
         };
         let replay_after = recovered.replay_after;
         let stores = Arbiter::new();
-        let durable = Arc::new(AtomicU64::new(tail.last));
+        // Where nothing is kept, nobody need wait for it.
+        let kept = if storage.log.is_some() { tail.last } else { Position::MAX };
+        let durable = env.live.as_ref().map_or_else(Arc::default, |live| Arc::clone(&live.durable));
+        durable.store(kept, Ordering::Release);
         let acked = Arc::new(AtomicU64::new(acknowledged));
 
         let watched = storage.log.is_some().then(|| Arc::clone(&durable));
@@ -118,9 +121,8 @@ impl Pipeline {
         );
         let history = HistoryActor::start_in_arbiter(&stores.handle(), move |_| history);
 
-        let mut sinks = vec![history.clone().recipient::<EffectBatch>()];
-        sinks.extend(storage.more_sinks);
-        let shards = spawn_shards(&env, settings.num_shards, recovered, &sinks).await?;
+        let outputs = Outputs { live: storage.live, sinks: vec![history.clone().recipient()] };
+        let shards = spawn_shards(&env, settings.num_shards, recovered, &outputs).await?;
         let (mut routers, mut fanouts, mut arbiters) = (Vec::new(), Vec::new(), vec![]);
         for (arbiter, router, fanout) in shards {
             arbiters.push(arbiter);
@@ -251,7 +253,7 @@ async fn spawn_shards(
     env: &Environment,
     num_shards: usize,
     recovered: Recovered,
-    sinks: &[Recipient<EffectBatch>],
+    outputs: &Outputs,
 ) -> Result<Vec<ShardParts>, PipelineError> {
     let mut states: Vec<Vec<_>> = (0..num_shards).map(|_| Vec::new()).collect();
     for state in recovered.states {
@@ -261,11 +263,11 @@ async fn spawn_shards(
     for (index, states) in states.into_iter().enumerate() {
         let arbiter = Arbiter::new();
         let (started, start) = oneshot::channel();
-        let (env, sinks) = (env.clone(), sinks.to_vec());
+        let (env, outputs) = (env.clone(), outputs.clone());
         let (marks, poison) = (recovered.marks.clone(), recovered.poison.clone());
         arbiter.spawn_fn(move || {
             let shard = Shard::new(index, num_shards, env, &poison);
-            let fanout = FanOutActor::new(std::rc::Rc::clone(&shard), sinks).start();
+            let fanout = FanOutActor::new(std::rc::Rc::clone(&shard), outputs).start();
             shard.set_fanout(fanout.clone());
             let router = RouterActor::new(shard, states, marks).start();
             started.send((router, fanout)).ok();

@@ -2,8 +2,10 @@
 
 use super::fanout::{DrainOutbox, FanOutActor};
 use super::faults::FaultPlan;
+use super::hub::interest::Interest;
+use super::messages::LiveTick;
 use super::views::{SourceClocks, ViewBoard};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Stage};
 use crate::models::effect::Effect;
 use crate::models::entry::{Entry, Position};
 use crate::models::settings::CoreSettings;
@@ -22,6 +24,10 @@ use tokio::sync::Notify;
 /// a bar with its indicators takes some 400 bytes, so this is 25 MB at the most.
 const OUTBOX_LIMIT: usize = 1 << 16;
 
+/// Ticks that may wait in a shard for the hub. Above it they go at once: what is newer counts for a live client, and the
+/// hub sees by their numbers how many are missing.
+const TICKS_LIMIT: usize = 1 << 15;
+
 /// What every shard of a process works with.
 #[derive(Clone)]
 pub struct Environment {
@@ -31,6 +37,8 @@ pub struct Environment {
     pub symbols: Arc<SymbolTable>,
     /// Where pictures of symbols hang; `None` when nobody looks (a replay).
     pub views: Option<Arc<ViewBoard>>,
+    /// What live clients want; `None` when there can be none (a replay).
+    pub live: Option<Arc<Interest>>,
     /// Clocks of the sources.
     pub clocks: Arc<SourceClocks>,
     /// Counters.
@@ -164,6 +172,7 @@ impl SymbolCell {
 #[derive(Default)]
 struct Outbox {
     effects: Vec<Effect>,
+    ticks: Vec<LiveTick>,
     tickets: VecDeque<Arc<Ticket>>,
     through: Position,
 }
@@ -242,6 +251,24 @@ impl Shard {
         if !effects.is_empty() {
             self.outbox.borrow_mut().effects.append(effects);
         }
+    }
+
+    /// Puts ticks on their way to live clients.
+    pub fn emit_ticks(&self, ticks: &mut Vec<LiveTick>) {
+        if ticks.is_empty() {
+            return;
+        }
+        let waiting = &mut self.outbox.borrow_mut().ticks;
+        if waiting.len() + ticks.len() > TICKS_LIMIT {
+            self.env.metrics.dropped(Stage::Fanout, "ticks_conflated", waiting.len() as u64);
+            waiting.clear();
+        }
+        waiting.append(ticks);
+    }
+
+    /// Takes the ticks that wait.
+    pub fn take_ticks(&self) -> Vec<LiveTick> {
+        std::mem::take(&mut self.outbox.borrow_mut().ticks)
     }
 
     /// Takes the effects that wait, and the position up to which they are all there.

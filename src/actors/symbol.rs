@@ -6,11 +6,12 @@
 //! aside, and skipped in every later replay.
 
 use super::guard::{self, ActorKind};
+use super::messages::LiveTick;
 use super::shard::{Environment, Shard, SymbolCell, Ticket, slice_of};
 use super::views::ViewSlot;
 use crate::metrics::SymbolMetrics;
 use crate::models::effect::Effect;
-use crate::models::entry::{Entry, Position};
+use crate::models::entry::{Body, Correction, Entry, Position, Trade};
 use crate::models::ledger::Ledger;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
@@ -56,6 +57,7 @@ pub struct SymbolActor {
     cell: Rc<SymbolCell>,
     /// The shard's, while a batch is applied: ten thousand of its own would take more memory than the bars in them.
     scratch: Vec<Effect>,
+    ticks: Vec<LiveTick>,
     view: Option<ViewSlot>,
     metrics: SymbolMetrics,
     num_accepted: u64,
@@ -80,6 +82,7 @@ impl SymbolActor {
             shard,
             cell,
             scratch: Vec::new(),
+            ticks: Vec::new(),
             view,
             metrics,
             num_accepted,
@@ -103,7 +106,11 @@ impl SymbolActor {
 
     fn apply_all(&mut self, entries: &[Entry]) {
         if self.shard.poison.borrow().is_empty() && !self.shard.env.faults.is_armed() {
-            self.state.apply(entries, &mut self.scratch);
+            if self.shard.env.live.as_ref().is_some_and(|live| live.ticks()) {
+                entries.iter().for_each(|entry| self.apply_heard(entry));
+            } else {
+                self.state.apply(entries, &mut self.scratch);
+            }
             return;
         }
         for entry in entries {
@@ -112,9 +119,22 @@ impl SymbolActor {
                 self.state.set_aside_poison(entry, &mut self.scratch);
             } else if entry.pos > self.state.pos() {
                 self.shard.env.faults.entry(entry.pos);
-                self.state.apply(std::slice::from_ref(entry), &mut self.scratch);
+                self.apply_heard(entry);
             }
         }
+    }
+
+    /// Applies an entry, and tells live clients of the trade that it brought.
+    fn apply_heard(&mut self, entry: &Entry) {
+        let before = self.state.num_accepted();
+        self.state.apply(std::slice::from_ref(entry), &mut self.scratch);
+        let seq = self.state.num_accepted();
+        if seq == before {
+            return;
+        }
+        let (Body::Trade(trade) | Body::Correction(Correction { trade, .. })) = &entry.body else { return };
+        let Trade { ts, received, price, size, .. } = *trade;
+        self.ticks.push(LiveTick { symbol: self.symbol(), ts, received, price, size, seq });
     }
 
     /// Applies a batch, coming back from the last point after each panic. Ends, since an entry panics at most twice.
@@ -136,6 +156,7 @@ impl SymbolActor {
             }
         }
         self.shard.emit(&mut self.scratch);
+        self.shard.emit_ticks(&mut self.ticks);
     }
 
     /// Declares an entry poison.
@@ -191,7 +212,8 @@ impl SymbolActor {
 
     fn publish_view(&self) {
         if let Some(view) = &self.view {
-            view.store(Some(Arc::new(self.state.view())));
+            let previews = self.shard.env.live.as_ref().is_some_and(|live| live.previews());
+            view.store(Some(Arc::new(self.state.view_with(previews))));
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod bar;
 pub mod digest;
 pub mod effect;
 pub mod entry;
+pub mod feed;
 pub mod indicators;
 pub mod ledger;
 pub mod num;

@@ -38,6 +38,8 @@ pub struct WindowView {
     pub closed: Option<Bar>,
     /// The indicators of the newest closed bar.
     pub indicators: Option<IndicatorPoint>,
+    /// The indicators as they would be if the forming bar closed now, where somebody wants to know.
+    pub preview: Option<IndicatorPoint>,
     /// Closed, amended and void bars so far: the `seq` of topic `bars`.
     pub seq: u64,
 }

@@ -1,11 +1,11 @@
 //! `latest`: the newest trade of a symbol, from its published view. No store is asked, nothing is waited for.
 
 use super::error::ApiError;
-use super::feed;
 use super::openapi::Failures;
 use super::params::Params;
 use super::reply::{Format, Reply};
 use super::state::AppState;
+use crate::models::feed;
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
 use crate::models::view::SymbolView;

@@ -12,10 +12,11 @@ pub mod reply;
 pub mod routes;
 pub mod server;
 pub mod state;
+pub mod ws;
 
 mod bars;
+mod dashboard;
 mod dead_letters;
-mod feed;
 mod health;
 mod indicators;
 mod latest;

@@ -1,9 +1,13 @@
 //! Which path leads where. The same API hangs on several ports, so it is one function that any of them mounts.
 
 use super::error::ApiError;
-use super::{bars, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks};
+use super::ws::{self, WorkerSlot};
+use super::{
+    bars, dashboard, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks,
+};
 use actix_web::web::{self, JsonConfig, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard};
+use std::rc::Rc;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// Makes a resource that answers GET and HEAD and refuses every other method.
@@ -55,9 +59,27 @@ pub fn api(config: &mut ServiceConfig) {
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"])));
 }
 
+/// Mounts the live feed at a path.
+fn live(path: &'static str, config: &mut ServiceConfig) {
+    config.app_data(Rc::<WorkerSlot>::default()).service(get(path, ws::websocket));
+}
+
 /// Mounts what the REST port serves.
 pub fn rest(config: &mut ServiceConfig) {
+    live("/ws", config);
     config.service(get("/", health::root)).configure(api).default_service(web::to(not_found));
+}
+
+/// Mounts what the WebSocket port serves.
+pub fn websocket(config: &mut ServiceConfig) {
+    live("/", config);
+    config.service(get("/ws", ws::websocket)).default_service(web::to(not_found));
+}
+
+/// Mounts what the dashboard port serves: the page, and what it needs.
+pub fn dashboard(config: &mut ServiceConfig) {
+    live("/ws", config);
+    config.configure(api).default_service(web::to(dashboard::file));
 }
 
 /// Mounts what the metrics port serves.

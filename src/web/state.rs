@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::recent::RecentBars;
+use super::ws::Live;
 use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use crate::metrics::Metrics;
 use crate::models::settings::CoreSettings;
@@ -43,6 +44,8 @@ pub struct AppState {
     pub version: &'static str,
     /// When the process started.
     pub started: Nanos,
+    /// The live feed; `None` where there is none.
+    pub live: Option<Arc<Live>>,
 }
 
 impl AppState {

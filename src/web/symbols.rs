@@ -37,6 +37,9 @@ pub struct SymbolList {
     /// How many.
     #[schema(example = 1)]
     pub count: usize,
+    /// Names of the configured windows, ascending.
+    #[schema(example = json!(["1min", "5min", "15min"]))]
+    pub windows: Vec<String>,
     /// What is known about each, by name.
     pub details: BTreeMap<String, SymbolDetails>,
 }
@@ -70,6 +73,7 @@ pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<Http
     let list = SymbolList {
         symbols: details.iter().map(|details| details.symbol.clone()).collect(),
         count: details.len(),
+        windows: state.core.widths.iter().map(ToString::to_string).collect(),
         details: details.into_iter().map(|details| (details.symbol.clone(), details)).collect(),
     };
     Ok(Reply::json(&list).send(&request))

@@ -18,3 +18,4 @@ mod simulator;
 mod stores;
 mod supervision;
 mod support;
+mod websocket;

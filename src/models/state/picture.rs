@@ -59,7 +59,13 @@ impl SymbolState {
     /// Makes the picture that readers share.
     #[must_use]
     pub fn view(&self) -> SymbolView {
-        let windows = (0..self.tracks.len()).map(|at| self.window_view(at)).collect();
+        self.view_with(false)
+    }
+
+    /// Makes the picture that readers share, with previews of the indicators or without.
+    #[must_use]
+    pub fn view_with(&self, previews: bool) -> SymbolView {
+        let windows = (0..self.tracks.len()).map(|at| self.window_view(at, previews)).collect();
         let ledgers = self.ledgers();
         let mut ledger = Ledger::default();
         ledgers.iter().for_each(|(_, of_source)| ledger.merge(of_source));
@@ -77,7 +83,7 @@ impl SymbolState {
         }
     }
 
-    fn window_view(&self, at: usize) -> WindowView {
+    fn window_view(&self, at: usize, previews: bool) -> WindowView {
         let track = &self.tracks[at];
         let point = |(start, close, values)| IndicatorPoint {
             symbol: self.symbol,
@@ -93,6 +99,15 @@ impl SymbolState {
             forming: self.forming_bar(at),
             closed: track.newest,
             indicators: track.indicators.latest().map(point),
+            preview: previews.then(|| self.preview(at)).flatten().map(|(bar, values)| IndicatorPoint {
+                symbol: self.symbol,
+                width: track.width,
+                start: bar.start,
+                close: bar.close,
+                vwap: bar.vwap,
+                values,
+                log_pos: self.pos,
+            }),
             seq: track.seq,
         }
     }

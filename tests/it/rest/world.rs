@@ -261,6 +261,7 @@ pub fn view(symbol: SymbolId, nth: i64) -> SymbolView {
         forming: Some(forming),
         closed: Some(closed),
         indicators: Some(point(symbol, nth)),
+        preview: None,
         seq: closed.seq,
     };
     SymbolView {
@@ -350,6 +351,7 @@ impl World {
             core: Arc::new(CoreSettings::default()),
             version: "0.1.0",
             started: START,
+            live: None,
         });
         let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![

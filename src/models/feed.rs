@@ -10,13 +10,14 @@
 //! | `live` | the symbol traded within 10 s |
 //! | `quiet` | it did not, but the source's clock runs on |
 
-use crate::models::time::{MINUTE, Nanos, SECOND};
+use super::time::{MINUTE, Nanos, SECOND};
 
 const LIVE_AGE_MAX: i64 = 10 * SECOND;
 const CLOCK_AGE_STALE: i64 = 30 * SECOND;
 const CLOCK_AGE_DEAD: i64 = 5 * MINUTE;
 
 /// Returns the word for a symbol that last traded at `traded` and whose source's clock shows `clock`.
+#[must_use]
 pub fn state(now: Nanos, traded: Nanos, clock: Nanos) -> &'static str {
     match now.since(clock.max(traded)) {
         age if age > CLOCK_AGE_DEAD => "dead",

@@ -1,0 +1,738 @@
+//! The hub's actor: takes what the shards say, keeps the board, and sends flushes and answers to the sessions' threads.
+
+use super::board::{Board, Resumption, Settled};
+use super::frame::{self, FeedFrame, List, MetricsFrame, ResyncFrame, SkippedFrame, Snapshot};
+use super::interest::Interest;
+use super::messages::{
+    AttachWorker, BeginServing, Deliver, ReleaseTopics, StopServing, SubscribeTopics, WorkerId,
+};
+use super::pending::Pending;
+use super::resume;
+use super::topic::{Channel, Topic};
+use crate::actors::guard::{self, ActorKind};
+use crate::actors::messages::LiveBatch;
+use crate::actors::views::{SourceClocks, ViewBoard};
+use crate::metrics::{Metrics, Stage};
+use crate::models::effect::Effect;
+use crate::models::entry::Position;
+use crate::models::feed;
+use crate::models::settings::CoreSettings;
+use crate::models::symbol::{SymbolId, SymbolTable};
+use crate::models::time::{Nanos, SECOND};
+use crate::models::wire::Time;
+use crate::stores::History;
+use actix::dev::SendError;
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient};
+use bytes::Bytes;
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Batches of the shards that may wait. Each may be large, and the hub is fast: a full mailbox means that it has too
+/// much to do, and then ticks are left out.
+const MAILBOX_CAPACITY: usize = 64;
+
+/// How long frames may gather for each session: a write costs a thread some 5 us, so that all
+/// sessions together cost a fifth of a core however many they are, and each write carries more frames.
+const GATHER_PER_SESSION: Duration = Duration::from_micros(25);
+
+/// Frames never gather longer than this.
+const GATHER_MAX: Duration = Duration::from_millis(20);
+
+/// Below this a timer is no use, its step being a millisecond: frames go at once.
+const GATHER_MIN: Duration = Duration::from_millis(1);
+
+/// How often forming bars are shown: a chart draws no more.
+const FORMING_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether the log holds what bars follow from.
+const DURABLE_INTERVAL: Duration = Duration::from_millis(2);
+
+/// How often feeds and metrics are looked at.
+const SECOND_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Flushes that may wait for one thread: it is busy with something else, such as a large answer.
+const BACKLOG_MAX: usize = 64;
+
+/// Bytes of ticks that wait here while some thread is that far behind; above it they are left out.
+const TICK_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of bars that wait here; above it the shards wait.
+const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Windows of symbols that one request may resume out of the history.
+const NUM_RESUMED_MAX: usize = 64;
+
+/// What the hub works with.
+pub struct HubSettings {
+    /// Names the log.
+    pub epoch: String,
+    /// All symbols.
+    pub symbols: Arc<SymbolTable>,
+    /// The newest picture of each symbol.
+    pub views: Arc<ViewBoard>,
+    /// The clocks of the sources.
+    pub clocks: Arc<SourceClocks>,
+    /// Read for clients that come back.
+    pub history: Arc<dyn History>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// What clients want.
+    pub interest: Arc<Interest>,
+    /// The settings of the core: which windows there are.
+    pub core: Arc<CoreSettings>,
+    /// Tells the time.
+    pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
+}
+
+/// One thread that runs sessions.
+struct Worker {
+    recipient: Recipient<Deliver>,
+    /// What its mailbox had no room for.
+    backlog: VecDeque<Deliver>,
+}
+
+/// Effects that the log may not hold yet.
+struct Held {
+    shard: usize,
+    through: Position,
+    effects: Arc<Vec<Effect>>,
+}
+
+type Fetched = HashMap<(SymbolId, u8), (u64, Option<Vec<Settled>>)>;
+
+/// Serves live clients.
+pub struct HubActor {
+    settings: HubSettings,
+    board: Board,
+    pending: Pending,
+    held: VecDeque<Held>,
+    workers: HashMap<WorkerId, Worker>,
+    /// How many sessions want each topic.
+    wanted: HashMap<Topic, u32>,
+    /// Wishes for ticks, of all sessions together.
+    num_tick_followers: u32,
+    flushed_at: Instant,
+    is_flush_due: bool,
+    is_release_due: bool,
+    /// Requests that came before there was an answer; `None` once there is.
+    early: Option<Vec<SubscribeTopics>>,
+}
+
+impl HubActor {
+    /// Makes the hub.
+    #[must_use]
+    pub fn new(settings: HubSettings) -> HubActor {
+        HubActor {
+            board: Board::new(Arc::clone(&settings.symbols), &settings.core.widths),
+            settings,
+            pending: Pending::default(),
+            held: VecDeque::new(),
+            workers: HashMap::new(),
+            wanted: HashMap::new(),
+            num_tick_followers: 0,
+            flushed_at: Instant::now(),
+            is_flush_due: false,
+            is_release_due: false,
+            early: Some(Vec::new()),
+        }
+    }
+
+    fn is_wanted(&self, topic: Topic) -> bool {
+        self.wanted.contains_key(&topic) || self.wanted.contains_key(&topic.of_all())
+    }
+
+    fn wants_channel(&self, channel: Channel) -> bool {
+        self.wanted.keys().any(|topic| topic.channel == channel)
+    }
+
+    /// Tells the data path what is wanted now.
+    fn tell_interest(&self) {
+        self.settings.interest.set(self.num_tick_followers > 0, self.wants_channel(Channel::Previews));
+    }
+
+    fn take_batch(&mut self, batch: LiveBatch) {
+        let num_events = batch.ticks.len() + batch.effects.len();
+        self.settings.metrics.stage(Stage::Hub).received.inc_by(num_events as u64);
+        for tick in &batch.ticks {
+            let Some(missed) = self.board.note_tick(tick) else { continue };
+            if !self.is_wanted(Topic::plain(Channel::Ticks, tick.symbol)) {
+                continue;
+            }
+            if missed > 0 {
+                self.add_skipped(tick.symbol, missed);
+            }
+            if let Some(board) = self.board.get(tick.symbol) {
+                self.pending.add_tick(tick, &board.spec);
+            }
+        }
+        if let Some(through) = batch.effects.iter().map(Effect::log_pos).max() {
+            self.held.push_back(Held { shard: batch.shard, through, effects: batch.effects });
+        }
+        self.release();
+    }
+
+    fn add_skipped(&mut self, symbol: SymbolId, count: u64) {
+        let Some(board) = self.board.get(symbol) else { return };
+        let skipped = SkippedFrame::ticks(&board.spec.name, count);
+        self.pending.add(Topic::plain(Channel::Ticks, symbol), |out| {
+            crate::models::wire::append_json(&skipped, out);
+        });
+    }
+
+    /// Tells the effects that the log holds by now, in the order of each shard.
+    fn release(&mut self) {
+        let durable = self.settings.interest.durable.load(Ordering::Acquire);
+        let mut waiting: VecDeque<Held> = VecDeque::new();
+        for held in std::mem::take(&mut self.held) {
+            if held.through > durable || waiting.iter().any(|before| before.shard == held.shard) {
+                waiting.push_back(held);
+                continue;
+            }
+            for effect in held.effects.iter() {
+                self.tell(effect);
+            }
+        }
+        self.held = waiting;
+    }
+
+    fn tell(&mut self, effect: &Effect) {
+        let Some((window, seq)) = self.board.settle(effect) else { return };
+        let (channel, symbol) = match effect {
+            Effect::Bar(bar) => (Channel::Bars, bar.symbol),
+            Effect::Indicators(point) => (Channel::Indicators, point.symbol),
+            Effect::DeadLetter(_) => return,
+        };
+        let topic = Topic { channel, symbol, window: window as u8 };
+        if !self.is_wanted(topic) {
+            return;
+        }
+        let Some(board) = self.board.get(symbol) else { return };
+        let name = self.board.window_name(window);
+        self.pending.add(topic, |out| append_effect(effect, board, name, seq, out));
+    }
+
+    /// Shows the forming bars that changed, and what their indicators would be.
+    fn show_forming(&mut self) {
+        let forming = self.wants_channel(Channel::Forming);
+        let previews = self.wants_channel(Channel::Previews);
+        if !forming && !previews {
+            return;
+        }
+        let symbols = self.followed(&[Channel::Forming, Channel::Previews]);
+        for symbol in symbols {
+            let Some(view) = self.settings.views.get(symbol) else { continue };
+            for (at, shown) in view.windows.iter().enumerate() {
+                let topic = |channel| Topic { channel, symbol, window: at as u8 };
+                let (bars, points) = (topic(Channel::Forming), topic(Channel::Previews));
+                let (wants_bar, wants_preview) = (self.is_wanted(bars), self.is_wanted(points));
+                if !wants_bar && !wants_preview {
+                    continue;
+                }
+                let Some(window) = self.board.entry(symbol).windows.get_mut(at) else { continue };
+                if window.formed_at == view.pos {
+                    continue;
+                }
+                window.formed_at = view.pos;
+                let seq = window.seq;
+                let Some(board) = self.board.get(symbol) else { continue };
+                let name = self.board.window_name(at);
+                if let Some(bar) = shown.forming.as_ref().filter(|_| wants_bar) {
+                    self.pending.add(bars, |out| frame::bar(bar, &board.spec, name, seq, out));
+                }
+                if let Some(point) = shown.preview.as_ref().filter(|_| wants_preview) {
+                    self.pending.add(points, |out| frame::preview(point, &board.spec, name, seq, out));
+                }
+            }
+        }
+    }
+
+    /// Returns the symbols that somebody follows on any of the channels.
+    fn followed(&self, channels: &[Channel]) -> Vec<SymbolId> {
+        let topics = || self.wanted.keys().filter(|topic| channels.contains(&topic.channel));
+        if topics().any(|topic| topic.is_of_all()) {
+            return (0..self.settings.symbols.len() as u32).map(SymbolId).collect();
+        }
+        let mut symbols: Vec<SymbolId> = topics().map(|topic| topic.symbol).collect();
+        symbols.sort_unstable();
+        symbols.dedup();
+        symbols
+    }
+
+    /// Says which feeds have come alive or died.
+    fn look_at_feeds(&mut self) {
+        if !self.wants_channel(Channel::Feed) {
+            return;
+        }
+        let now = (self.settings.now)();
+        for symbol in self.followed(&[Channel::Feed]) {
+            let Some(view) = self.settings.views.get(symbol) else { continue };
+            let Some(last) = &view.last else { continue };
+            let clock = self.settings.clocks.get(view.source);
+            let clock = clock.max(view.watermark.plus(self.settings.core.lateness));
+            let state = feed::state(now, last.ts, clock);
+            let board = self.board.entry(symbol);
+            if std::mem::replace(&mut board.feed, state) == state {
+                continue;
+            }
+            let spec = Arc::clone(&board.spec);
+            self.pending.add(Topic::plain(Channel::Feed, symbol), |out| {
+                crate::models::wire::append_json(&FeedFrame::new(&spec.name, state), out);
+            });
+        }
+    }
+
+    fn show_metrics(&mut self) {
+        let topic = Topic::plain(Channel::Metrics, SymbolId::NONE);
+        if !self.is_wanted(topic) {
+            return;
+        }
+        let now = (self.settings.now)();
+        let since = now.plus(-3 * SECOND);
+        let (rates, latencies) =
+            self.settings.metrics.with_history(|history| (history.throughput(since), history.latency(since)));
+        let newest = |points: &[crate::metrics::history::Point], field: &str| {
+            points.iter().rev().find(|point| point.field == field).map(|point| point.value)
+        };
+        let frame = MetricsFrame {
+            r#type: "metrics",
+            timestamp: Time(now),
+            ticks_per_second: newest(&rates, "messages_per_second"),
+            latency_p50_ms: newest(&latencies, "received_to_bar_p50_ms"),
+            latency_p99_ms: newest(&latencies, "received_to_bar_p99_ms"),
+            residue: self.settings.views.all().iter().map(|view| view.ledger.residue()).sum(),
+        };
+        self.pending.add(topic, |out| crate::models::wire::append_json(&frame, out));
+    }
+
+    /// Sends what waits, or sees to it that it is sent in time.
+    fn flush_in_time(&mut self, ctx: &mut Context<Self>) {
+        if !self.held.is_empty() && !self.is_release_due {
+            self.is_release_due = true;
+            ctx.run_later(DURABLE_INTERVAL, |hub, ctx| {
+                hub.is_release_due = false;
+                hub.guarded(ctx, HubActor::release);
+            });
+        }
+        if self.pending.is_empty() || self.is_flush_due {
+            self.bound_pending(ctx);
+            return;
+        }
+        let sessions = self.settings.metrics.websocket_connections.get();
+        let gather = (GATHER_PER_SESSION * u32::try_from(sessions).unwrap_or(0)).min(GATHER_MAX);
+        let elapsed = self.flushed_at.elapsed();
+        if (gather < GATHER_MIN || elapsed >= gather) && self.has_room() {
+            self.flush();
+            return;
+        }
+        self.is_flush_due = true;
+        ctx.run_later(gather.saturating_sub(elapsed).max(GATHER_MIN), |hub, ctx| {
+            hub.is_flush_due = false;
+            hub.drain_backlogs();
+            if hub.has_room() {
+                hub.flush();
+            } else {
+                hub.flush_in_time(ctx);
+            }
+        });
+    }
+
+    /// Leaves ticks out when a thread takes nothing for long, and in the end has the shards wait.
+    fn bound_pending(&mut self, ctx: &mut Context<Self>) {
+        if self.pending.num_tick_bytes() > TICK_BYTES_MAX {
+            let count = self.pending.drop_ticks();
+            self.settings.metrics.dropped(Stage::Hub, "ticks_conflated", count);
+        }
+        if self.pending.num_frame_bytes() > FRAME_BYTES_MAX {
+            ctx.wait(wrap_future(tokio::time::sleep(GATHER_MAX)));
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.workers.values().all(|worker| worker.backlog.len() < BACKLOG_MAX)
+    }
+
+    fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        self.flushed_at = Instant::now();
+        let num_frames = self.pending.num_frames();
+        let flush = Deliver::Flush(Arc::new(self.pending.take()));
+        for worker in self.workers.values_mut() {
+            worker.send(flush.clone());
+        }
+        let stage = self.settings.metrics.stage(Stage::Hub);
+        stage.sent.inc_by(num_frames as u64);
+        let waiting: usize = self.workers.values().map(|worker| worker.backlog.len()).sum();
+        stage.queue_depth.set(waiting as i64);
+    }
+
+    fn drain_backlogs(&mut self) {
+        for worker in self.workers.values_mut() {
+            worker.drain();
+        }
+        self.workers.retain(|_, worker| worker.recipient.connected());
+    }
+
+    fn guarded(&mut self, ctx: &mut Context<Self>, work: impl FnOnce(&mut Self)) {
+        let metrics = Arc::clone(&self.settings.metrics);
+        guard::run(ActorKind::Hub, &metrics, || work(self));
+        self.flush_in_time(ctx);
+    }
+
+    fn want(&mut self, added: &[Topic]) {
+        let had_ticks = self.num_tick_followers > 0;
+        for topic in added {
+            *self.wanted.entry(*topic).or_default() += 1;
+        }
+        let followers = added.iter().filter(|topic| topic.channel == Channel::Ticks).count();
+        self.num_tick_followers += followers as u32;
+        if !had_ticks && followers > 0 {
+            // Nobody listened: what happened since is in the views only.
+            for view in self.settings.views.all() {
+                self.board.refresh_tick(&view);
+            }
+        }
+        self.tell_interest();
+    }
+
+    fn release_topics(&mut self, topics: &[Topic]) {
+        for topic in topics {
+            if topic.channel == Channel::Ticks {
+                self.num_tick_followers = self.num_tick_followers.saturating_sub(1);
+            }
+            if let Some(count) = self.wanted.get_mut(topic) {
+                *count -= 1;
+                if *count == 0 {
+                    self.wanted.remove(topic);
+                }
+            }
+        }
+        self.tell_interest();
+    }
+
+    /// Returns the topics that a client resumes, with the number that it knows of each.
+    fn resumed(&self, request: &SubscribeTopics) -> HashMap<Topic, u64> {
+        let Some(since) = &request.since else { return HashMap::new() };
+        let asked =
+            |topic: &Topic| request.topics.contains(topic) || request.topics.contains(&topic.of_all());
+        since.seqs.iter().filter(|(topic, _)| asked(topic)).map(|(topic, seq)| (*topic, *seq)).collect()
+    }
+
+    /// Answers a request, after a look into the history where that is needed.
+    fn subscribe(&mut self, request: SubscribeTopics, ctx: &mut Context<Self>) {
+        self.want(&request.added);
+        let is_same_log = request.since.as_ref().is_some_and(|since| since.epoch == self.settings.epoch);
+        let resumed = if is_same_log { self.resumed(&request) } else { HashMap::new() };
+        let mut wanted: HashMap<(SymbolId, u8), (u64, u64)> = HashMap::new();
+        for (topic, known) in &resumed {
+            if !matches!(topic.channel, Channel::Bars | Channel::Indicators) {
+                continue;
+            }
+            let Some(board) = self.board.get(topic.symbol) else { continue };
+            if let Resumption::OlderUpTo(floor) = board.windows[usize::from(topic.window)].resume(*known) {
+                let range = wanted.entry((topic.symbol, topic.window)).or_insert((*known, floor));
+                range.0 = range.0.min(*known);
+            }
+        }
+        if wanted.is_empty() || wanted.len() > NUM_RESUMED_MAX {
+            self.answer(&request, &Fetched::new());
+            return;
+        }
+        let history = Arc::clone(&self.settings.history);
+        let widths: Vec<_> = (0..self.board.num_windows()).map(|at| self.board.width(at)).collect();
+        let read = async move {
+            let mut fetched = Fetched::new();
+            for ((symbol, window), (known, last)) in wanted {
+                let width = widths[usize::from(window)];
+                let missed = resume::missed(history.as_ref(), symbol, width, known, last).await;
+                fetched.insert((symbol, window), (last, missed));
+            }
+            fetched
+        };
+        ctx.spawn(wrap_future(read).map(move |fetched, hub: &mut Self, ctx| {
+            hub.guarded(ctx, |hub| hub.answer(&request, &fetched));
+        }));
+    }
+
+    /// Sends what is now, behind what was missed. What gathered before goes first, so that nothing comes twice.
+    fn answer(&mut self, request: &SubscribeTopics, fetched: &Fetched) {
+        self.flush();
+        let epoch = self.settings.epoch.clone();
+        let is_same_log = request.since.as_ref().is_some_and(|since| since.epoch == epoch);
+        let resumed = self.resumed(request);
+        let mut anew: Vec<String> = Vec::new();
+        let mut replay: Vec<u8> = Vec::new();
+        let mut whole: Vec<Topic> = Vec::new();
+        let mut topics: Vec<(&Topic, &u64)> = resumed.iter().collect();
+        topics.sort_unstable_by_key(|(topic, _)| (topic.symbol, topic.window, topic.channel as u8));
+        for (topic, known) in topics {
+            let missed = if is_same_log { self.missed(*topic, *known, fetched) } else { None };
+            match missed {
+                Some(frames) => {
+                    replay.extend_from_slice(&frames);
+                    whole.push(*topic);
+                }
+                None => anew.push(self.topic_name(*topic)),
+            }
+        }
+        let mut frames: Vec<u8> = Vec::new();
+        if !anew.is_empty() || (request.since.is_some() && !is_same_log) {
+            frames.extend_from_slice(&frame::of(&ResyncFrame::new(&epoch, &anew)));
+        }
+        frames.extend_from_slice(&replay);
+        if request.is_broadcast {
+            self.append_last_ticks(&mut frames);
+        } else {
+            frames.extend_from_slice(&self.snapshot(request, &whole));
+        }
+        let answer = Deliver::Answer {
+            session: request.session,
+            frames: frames.into(),
+            topics: request.topics.clone(),
+        };
+        if let Some(worker) = self.workers.get_mut(&request.worker) {
+            worker.send(answer);
+        }
+    }
+
+    /// Returns the frames of what a client missed of a topic; `None` when they cannot be had whole.
+    fn missed(&self, topic: Topic, known: u64, fetched: &Fetched) -> Option<Vec<u8>> {
+        let board = self.board.get(topic.symbol)?;
+        let mut frames = Vec::new();
+        if topic.channel == Channel::Ticks {
+            let last = board.tick.map_or(0, |tick| tick.seq);
+            let count = last.checked_sub(known)?;
+            if count > 1 {
+                // The last one is in the snapshot.
+                frames.extend_from_slice(&frame::of(&SkippedFrame::ticks(&board.spec.name, count - 1)));
+            }
+            return Some(frames);
+        }
+        let at = usize::from(topic.window);
+        let window = board.windows.get(at)?;
+        let settled = match window.resume(known) {
+            Resumption::Missed(settled) => settled,
+            Resumption::Unknown => return None,
+            Resumption::OlderUpTo(floor) => {
+                let (last, older) = fetched.get(&(topic.symbol, topic.window))?;
+                let Resumption::Missed(newer) = window.resume(floor) else { return None };
+                let older = older.as_ref().filter(|_| *last == floor)?;
+                older.iter().filter(|settled| settled.seq > known).copied().chain(newer).collect()
+            }
+        };
+        let name = self.board.window_name(at);
+        let mut payload = Vec::new();
+        for Settled { seq, effect } in settled {
+            let is_asked = match effect {
+                Effect::Bar(_) => topic.channel == Channel::Bars,
+                Effect::Indicators(_) => topic.channel == Channel::Indicators,
+                Effect::DeadLetter(_) => false,
+            };
+            if is_asked {
+                payload.clear();
+                append_effect(&effect, board, name, seq, &mut payload);
+                frame::append_framed(&payload, &mut frames);
+            }
+        }
+        Some(frames)
+    }
+
+    fn topic_name(&self, topic: Topic) -> String {
+        let symbol = self.board.get(topic.symbol).map_or("*", |board| &board.spec.name);
+        match topic.channel {
+            Channel::Ticks | Channel::Feed | Channel::Metrics => {
+                format!("{}:{symbol}", topic.channel.as_str())
+            }
+            _ => {
+                let window = self.board.window_name(usize::from(topic.window));
+                format!("{}:{symbol}:{window}", topic.channel.as_str())
+            }
+        }
+    }
+
+    fn append_last_ticks(&self, frames: &mut Vec<u8>) {
+        let mut payload = Vec::new();
+        for (_, board) in self.board.all() {
+            if let Some(tick) = &board.tick {
+                payload.clear();
+                frame::tick(tick, &board.spec, &mut payload);
+                frame::append_framed(&payload, frames);
+            }
+        }
+    }
+
+    /// Frames what is now of the topics asked for; settled bars of topics that were resumed are known already.
+    fn snapshot(&self, request: &SubscribeTopics, whole: &[Topic]) -> Bytes {
+        let epoch = &self.settings.epoch;
+        let mut snapshot = Snapshot::default();
+        for topic in &request.topics {
+            let one = self.board.get(topic.symbol).map(|board| (topic.symbol, board));
+            if topic.is_of_all() {
+                for (symbol, board) in self.board.all() {
+                    self.show(Topic { symbol, ..*topic }, board, whole, &mut snapshot);
+                }
+            } else if let Some((_, board)) = one {
+                self.show(*topic, board, whole, &mut snapshot);
+            }
+        }
+        snapshot.finish(epoch)
+    }
+
+    fn show(
+        &self,
+        topic: Topic,
+        board: &super::board::SymbolBoard,
+        whole: &[Topic],
+        snapshot: &mut Snapshot,
+    ) {
+        let epoch = &self.settings.epoch;
+        let (spec, at) = (&board.spec, usize::from(topic.window));
+        let Some(window) = board.windows.get(at) else { return };
+        let (name, seq) = (self.board.window_name(at), window.seq);
+        match topic.channel {
+            Channel::Ticks => {
+                if let Some(tick) = &board.tick {
+                    snapshot.add(List::Ticks, epoch, |out| frame::tick(tick, spec, out));
+                }
+            }
+            Channel::Bars => {
+                if let Some(bar) = window.closed.as_ref().filter(|_| !whole.contains(&topic)) {
+                    snapshot.add(List::Bars, epoch, |out| frame::bar(bar, spec, name, seq, out));
+                }
+            }
+            Channel::Forming => {
+                let view = self.settings.views.get(topic.symbol);
+                let forming = view.as_ref().and_then(|view| view.windows.get(at)?.forming.as_ref());
+                if let Some(bar) = forming {
+                    snapshot.add(List::Bars, epoch, |out| frame::bar(bar, spec, name, seq, out));
+                }
+            }
+            Channel::Indicators => {
+                if let Some(point) = window.indicators.as_ref().filter(|_| !whole.contains(&topic)) {
+                    snapshot.add(List::Indicators, epoch, |out| {
+                        frame::indicators(point, spec, name, seq, out);
+                    });
+                }
+            }
+            Channel::Feed | Channel::Previews | Channel::Metrics => {}
+        }
+    }
+}
+
+fn append_effect(
+    effect: &Effect,
+    board: &super::board::SymbolBoard,
+    window: &str,
+    seq: u64,
+    out: &mut Vec<u8>,
+) {
+    match effect {
+        Effect::Bar(bar) => frame::bar(bar, &board.spec, window, seq, out),
+        Effect::Indicators(point) => frame::indicators(point, &board.spec, window, seq, out),
+        Effect::DeadLetter(_) => {}
+    }
+}
+
+impl Worker {
+    /// Sends behind what waits.
+    fn send(&mut self, message: Deliver) {
+        self.backlog.push_back(message);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(message) = self.backlog.pop_front() {
+            if let Err(SendError::Full(message)) = self.recipient.try_send(message) {
+                self.backlog.push_front(message);
+                return;
+            }
+        }
+    }
+}
+
+impl Actor for HubActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        ctx.run_interval(FORMING_INTERVAL, |hub, ctx| {
+            hub.drain_backlogs();
+            hub.guarded(ctx, HubActor::show_forming);
+        });
+        ctx.run_interval(SECOND_INTERVAL, |hub, ctx| {
+            hub.guarded(ctx, |hub| {
+                hub.look_at_feeds();
+                hub.show_metrics();
+            });
+        });
+    }
+}
+
+impl Handler<LiveBatch> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, batch: LiveBatch, ctx: &mut Self::Context) {
+        self.guarded(ctx, |hub| hub.take_batch(batch));
+    }
+}
+
+impl Handler<AttachWorker> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, AttachWorker { worker, recipient }: AttachWorker, _ctx: &mut Self::Context) {
+        self.workers.insert(worker, Worker { recipient, backlog: VecDeque::new() });
+    }
+}
+
+impl Handler<SubscribeTopics> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, request: SubscribeTopics, ctx: &mut Self::Context) {
+        match &mut self.early {
+            Some(early) => early.push(request),
+            None => {
+                let metrics = Arc::clone(&self.settings.metrics);
+                guard::run(ActorKind::Hub, &metrics, || self.subscribe(request, ctx));
+            }
+        }
+    }
+}
+
+impl Handler<ReleaseTopics> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, ReleaseTopics(topics): ReleaseTopics, _ctx: &mut Self::Context) {
+        self.release_topics(&topics);
+    }
+}
+
+impl Handler<BeginServing> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, _: BeginServing, ctx: &mut Self::Context) {
+        self.release();
+        for view in self.settings.views.all() {
+            self.board.begin(&view);
+        }
+        for request in self.early.take().unwrap_or_default() {
+            self.subscribe(request, ctx);
+        }
+    }
+}
+
+impl Handler<StopServing> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, _: StopServing, _ctx: &mut Self::Context) {
+        self.release();
+        self.flush();
+        for worker in self.workers.values_mut() {
+            worker.send(Deliver::Stop);
+        }
+    }
+}

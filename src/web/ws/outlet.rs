@@ -1,0 +1,276 @@
+//! What waits for one client: a queue of frames that holds a bounded amount of memory whatever the client does.
+//!
+//! While the client keeps up, frames are shared with all others that get them. Once it is behind, ticks and forming
+//! bars are not queued any more: of each symbol only the newest is kept, and the client is told how many ticks were
+//! left out when it has caught up. Closed bars and answers are always queued; when they are too many the client is
+//! closed.
+
+use super::Ending;
+use crate::actors::hub::frame::{self, SkippedFrame};
+use crate::actors::hub::topic::{Channel, Topic};
+use actix_web::web::Bytes;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Instant;
+
+/// Bytes that wait above which the client counts as behind: a tenth of a second of a busy feed.
+const BEHIND_BYTES: usize = 256 << 10;
+
+/// Bytes that wait above which the client is closed: nobody who reads is that far behind.
+const TOO_SLOW_BYTES: usize = 4 << 20;
+
+/// Bytes that wait above which small frames are copied: a piece of a shared buffer keeps the whole of it.
+const COPY_BYTES: usize = 16 << 10;
+
+/// A piece of a flush, and a copy of it for those who may hold it long, made when the first one needs it.
+pub struct Piece {
+    bytes: Bytes,
+    is_small_part: bool,
+    copy: RefCell<Option<Bytes>>,
+}
+
+impl Piece {
+    /// Takes a piece of a buffer of the given length.
+    #[must_use]
+    pub fn new(bytes: Bytes, buffer_len: usize) -> Piece {
+        let is_small_part = bytes.len() * 4 < buffer_len;
+        Piece { bytes, is_small_part, copy: RefCell::new(None) }
+    }
+
+    fn to_keep(&self) -> Bytes {
+        if !self.is_small_part {
+            return self.bytes.clone();
+        }
+        self.copy.borrow_mut().get_or_insert_with(|| Bytes::copy_from_slice(&self.bytes)).clone()
+    }
+}
+
+/// The newest of what was left out.
+struct Newest {
+    frame: Bytes,
+    num_skipped: u64,
+}
+
+#[derive(Default)]
+struct Queue {
+    frames: VecDeque<Bytes>,
+    num_bytes: usize,
+    /// What is told once the queue is empty; something in it means that the client is behind.
+    newest: hashbrown::HashMap<Topic, Newest>,
+    is_behind: bool,
+    ending: Option<Ending>,
+    waker: Option<Waker>,
+}
+
+/// The way to one client. Lives on the client's thread.
+pub struct Outlet {
+    /// The session's number.
+    pub id: u64,
+    queue: RefCell<Queue>,
+    taken_at: Cell<Instant>,
+}
+
+impl Outlet {
+    /// Makes an empty one.
+    #[must_use]
+    pub fn new(id: u64) -> Outlet {
+        Outlet { id, queue: RefCell::default(), taken_at: Cell::new(Instant::now()) }
+    }
+
+    /// True when ticks and forming bars are left out for now.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.queue.borrow().is_behind
+    }
+
+    /// Queues frames that must not be lost.
+    pub fn push(&self, frames: Bytes) {
+        let mut queue = self.queue.borrow_mut();
+        if queue.num_bytes > TOO_SLOW_BYTES {
+            queue.end(Ending::Slow);
+        }
+        if queue.ending.is_none() && !frames.is_empty() {
+            queue.push(frames);
+        }
+    }
+
+    /// Queues frames of which the newest counts, or keeps only that one. `last` is the newest frame among them, `count`
+    /// how many they are.
+    pub fn push_newest(&self, topic: Topic, frames: &Piece, last: &Piece, count: u64) {
+        let mut queue = self.queue.borrow_mut();
+        if queue.ending.is_some() {
+            return;
+        }
+        if queue.is_behind {
+            let frame = last.to_keep();
+            let newest = queue.newest.entry(topic);
+            newest
+                .and_modify(|newest| {
+                    newest.frame = frame.clone();
+                    newest.num_skipped += count;
+                })
+                .or_insert(Newest { frame, num_skipped: count - 1 });
+            return;
+        }
+        let frames = if queue.num_bytes > COPY_BYTES { frames.to_keep() } else { frames.bytes.clone() };
+        queue.push(frames);
+    }
+
+    /// Ends the session: what waits is let go of, and the client is told why.
+    pub fn end(&self, ending: Ending) {
+        self.queue.borrow_mut().end(ending);
+    }
+
+    /// Ends the session behind what waits.
+    pub fn end_behind(&self, ending: Ending) {
+        let mut queue = self.queue.borrow_mut();
+        queue.ending.get_or_insert(ending);
+        queue.newest.clear();
+    }
+
+    /// Has the connection take what is there.
+    pub fn wake(&self) {
+        let waker = self.queue.borrow_mut().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Returns how the session ends, once everything before that was taken.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        let queue = self.queue.borrow();
+        queue.ending.filter(|_| queue.frames.is_empty())
+    }
+
+    /// Takes the next frames; `symbol_name` names the symbols of ticks that were left out. With nothing there the
+    /// waker is kept.
+    pub fn take(&self, waker: &Waker, symbol_name: impl Fn(Topic) -> String) -> Option<Bytes> {
+        let mut queue = self.queue.borrow_mut();
+        if let Some(frames) = queue.frames.pop_front() {
+            queue.num_bytes -= frames.len();
+            self.taken_at.set(Instant::now());
+            return Some(frames);
+        }
+        if queue.is_behind {
+            queue.is_behind = false;
+            self.taken_at.set(Instant::now());
+            let mut frames: Vec<u8> = Vec::new();
+            for (topic, newest) in queue.newest.drain() {
+                if newest.num_skipped > 0 && topic.channel == Channel::Ticks {
+                    let name = symbol_name(topic);
+                    frames.extend_from_slice(&frame::of(&SkippedFrame::ticks(&name, newest.num_skipped)));
+                }
+                frames.extend_from_slice(&newest.frame);
+            }
+            if !frames.is_empty() {
+                return Some(frames.into());
+            }
+        }
+        if !queue.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            queue.waker = Some(waker.clone());
+        }
+        None
+    }
+
+    /// True when there is something to take, or an end to be told.
+    #[must_use]
+    pub fn has_something(&self) -> bool {
+        let queue = self.queue.borrow();
+        !queue.frames.is_empty() || queue.is_behind || queue.ending.is_some()
+    }
+
+    /// Returns since when something waits that the client does not take.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Instant> {
+        let queue = self.queue.borrow();
+        (!queue.frames.is_empty()).then(|| self.taken_at.get())
+    }
+
+    /// Returns the bytes that it holds.
+    #[must_use]
+    pub fn num_bytes(&self) -> usize {
+        let queue = self.queue.borrow();
+        queue.num_bytes + queue.newest.values().map(|newest| newest.frame.len()).sum::<usize>()
+    }
+}
+
+impl Queue {
+    fn push(&mut self, frames: Bytes) {
+        self.num_bytes += frames.len();
+        self.frames.push_back(frames);
+        if self.num_bytes > BEHIND_BYTES {
+            self.is_behind = true;
+        }
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        self.frames.clear();
+        self.newest.clear();
+        self.num_bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::symbol::SymbolId;
+
+    fn topic(symbol: u32) -> Topic {
+        Topic::plain(Channel::Ticks, SymbolId(symbol))
+    }
+
+    fn tick(text: &str) -> Piece {
+        Piece::new(frame::framed(text.as_bytes()), 0)
+    }
+
+    fn texts(outlet: &Outlet) -> Vec<String> {
+        let mut texts = Vec::new();
+        while let Some(frames) = outlet.take(Waker::noop(), |topic| format!("S{}", topic.symbol.0)) {
+            texts.push(String::from_utf8_lossy(&frames).into_owned());
+        }
+        texts
+    }
+
+    #[test]
+    fn a_client_that_keeps_up_gets_every_frame_in_order() {
+        let outlet = Outlet::new(1);
+        for text in ["a", "b", "c"] {
+            outlet.push_newest(topic(0), &tick(text), &tick(text), 1);
+        }
+        assert_eq!(texts(&outlet), ["\u{fffd}\u{1}a", "\u{fffd}\u{1}b", "\u{fffd}\u{1}c"]);
+        assert!(!outlet.is_behind());
+    }
+
+    #[test]
+    fn one_that_is_behind_gets_the_newest_and_a_count_and_holds_little() {
+        let outlet = Outlet::new(1);
+        outlet.push(Bytes::from(vec![b'x'; BEHIND_BYTES + 1]));
+        for nth in 0..1_000_000_u32 {
+            let newest = tick(&format!("tick {nth}"));
+            outlet.push_newest(topic(nth % 2), &newest, &newest, 1);
+        }
+        outlet.push(Bytes::from_static(b"bar"));
+        assert!(outlet.is_behind());
+        assert!(outlet.num_bytes() < BEHIND_BYTES + 100, "{}", outlet.num_bytes());
+        let texts = texts(&outlet);
+        assert_eq!((texts.len(), texts[1].as_str()), (3, "bar"));
+        for text in
+            ["\"symbol\":\"S0\",\"count\":499999", "\"S1\",\"count\":499999", "tick 999998", "tick 999999"]
+        {
+            assert!(texts[2].contains(text), "{text} in {}", texts[2]);
+        }
+        assert!(!outlet.is_behind(), "it has caught up");
+    }
+
+    #[test]
+    fn one_that_does_not_keep_up_with_bars_is_closed_and_holds_nothing() {
+        let outlet = Outlet::new(1);
+        for _ in 0..TOO_SLOW_BYTES / 1_000 + 2 {
+            outlet.push(Bytes::from(vec![b'x'; 1_000]));
+        }
+        assert_eq!((outlet.ending(), outlet.num_bytes()), (Some(Ending::Slow), 0));
+    }
+}

@@ -1,0 +1,329 @@
+//! One client: an actor that reads what it sends and minds its heartbeat, and the stream that its connection is fed from.
+
+use super::limits::{MessageRate, Verdict};
+use super::outlet::Outlet;
+use super::request::{self, Refusal, Request, Wish};
+use super::worker::{Subscribed, Worker, WorkerSlot};
+use super::{Ending, ErrorCode, Live};
+use crate::actors::hub::frame::{self, ConnectionFrame, ErrorFrame, PongFrame, SubscriptionFrame};
+use crate::web::error::ApiError;
+use crate::web::state::AppState;
+use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
+use actix_http::ws::{Codec, Item};
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web_actors::ws::{self, CloseCode, Message, ProtocolError, WebsocketContext};
+use futures_util::Stream;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// How often the client is asked whether it is there.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+
+/// A client from which nothing came for this long is closed.
+const IDLE_MAX: Duration = Duration::from_secs(45);
+
+/// Frames taken from the outlet in a row before the actor is looked at again: what the client sends is read even while
+/// it is sent without end.
+const TURN: u32 = 32;
+
+/// Opens a session.
+///
+/// # Errors
+/// When the request is no WebSocket handshake, or there is no live feed.
+pub async fn websocket(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<AppState>,
+) -> Result<HttpResponse, Error> {
+    let state = state.into_inner();
+    let live = state.live.clone().ok_or_else(|| ApiError::NotFound(request.path().to_owned()))?;
+    let mut response = ws::handshake(&request)?;
+    let slot = request.app_data::<Rc<WorkerSlot>>().expect("every port with a WebSocket has a slot");
+    let worker = slot.get(&state, &live);
+    let num_before = live.num_connections.fetch_add(1, Ordering::Relaxed);
+    let outlet = worker.join();
+    let refusal = if live.is_stopping.load(Ordering::Acquire) {
+        Some(Ending::Shutdown)
+    } else if num_before >= live.limits.max_connections {
+        let detail = format!("{} clients are connected, which is the limit", live.limits.max_connections);
+        outlet.push(frame::of(&ErrorFrame::new(ErrorCode::TooManyConnections.as_str(), &detail)));
+        Some(Ending::Limit)
+    } else {
+        None
+    };
+    match refusal {
+        Some(ending) => outlet.end_behind(ending),
+        None => {
+            outlet.push(frame::of(&ConnectionFrame::new(state.now(), &live.epoch)));
+            if live.broadcast {
+                worker.broadcast(outlet.id);
+            }
+        }
+    }
+    let guard =
+        Membership { worker: Rc::clone(&worker), live: Arc::clone(&live), outlet: Rc::clone(&outlet) };
+    let max_bytes = usize::try_from(live.limits.max_message_bytes.0).unwrap_or(usize::MAX);
+    let rate = MessageRate::new(live.limits.max_messages_per_second, Instant::now());
+    let session = Session {
+        state,
+        live,
+        worker,
+        outlet,
+        rate,
+        heard_at: Instant::now(),
+        max_bytes,
+        partial: BytesMut::new(),
+    };
+    let codec = Codec::new().max_size(max_bytes);
+    let actor = WebsocketContext::with_codec(session, payload, codec);
+    Ok(response.streaming(Feed {
+        actor: Box::pin(actor),
+        guard,
+        control: None,
+        turn: 0,
+        state: FeedState::Open,
+    }))
+}
+
+/// Sees to it that a session that ends, however it does, is known to have ended.
+struct Membership {
+    worker: Rc<Worker>,
+    live: Arc<Live>,
+    outlet: Rc<Outlet>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.worker.leave(self.outlet.id);
+        self.live.num_connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Reads one client.
+struct Session {
+    state: Arc<AppState>,
+    live: Arc<Live>,
+    worker: Rc<Worker>,
+    outlet: Rc<Outlet>,
+    rate: MessageRate,
+    heard_at: Instant,
+    max_bytes: usize,
+    /// A message that comes in pieces.
+    partial: BytesMut,
+}
+
+impl Session {
+    fn refuse(&self, code: ErrorCode, detail: &str) {
+        self.outlet.push(frame::of(&ErrorFrame::new(code.as_str(), detail)));
+    }
+
+    fn read(&mut self, text: &[u8]) {
+        match self.rate.judge(Instant::now()) {
+            Verdict::Take => {}
+            Verdict::Refuse => {
+                let max = self.live.limits.max_messages_per_second;
+                let detail = format!("more than {max} messages in a second: the rest of them is ignored");
+                return self.refuse(ErrorCode::TooManyMessages, &detail);
+            }
+            Verdict::Ignore => return,
+            Verdict::Close => return self.outlet.end_behind(Ending::Limit),
+        }
+        let request = std::str::from_utf8(text)
+            .map_err(|_| Refusal { code: ErrorCode::BadJson, detail: "not UTF-8".to_owned() })
+            .and_then(request::parse);
+        let done = match request {
+            Ok(Request::Ping) => {
+                self.outlet.push(frame::of(&PongFrame::new(self.state.now())));
+                Ok(())
+            }
+            Ok(Request::Subscribe(wish)) => self.subscribe(&wish),
+            Ok(Request::Unsubscribe(wish)) => self.unsubscribe(&wish),
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = done {
+            self.refuse(refusal.code, &refusal.detail);
+        }
+    }
+
+    fn subscribe(&self, wish: &Wish) -> Result<(), Refusal> {
+        let understood = wish.understand(&self.state)?;
+        let asked = self.worker.subscribe(self.outlet.id, understood.topics, understood.since);
+        if asked == Subscribed::TooMany {
+            let max = self.live.limits.max_subscriptions;
+            let detail = format!("more than {max} topics: unsubscribe from others first, or use `*`");
+            return Err(Refusal { code: ErrorCode::TooManySubscriptions, detail });
+        }
+        // The hub's answer comes later, so this stands before it.
+        self.answer("subscribe", &understood.symbols, &understood.unknown);
+        Ok(())
+    }
+
+    fn unsubscribe(&self, wish: &Wish) -> Result<(), Refusal> {
+        let understood = wish.understand(&self.state)?;
+        self.worker.unsubscribe(self.outlet.id, &understood.topics);
+        self.answer("unsubscribe", &understood.symbols, &understood.unknown);
+        Ok(())
+    }
+
+    fn answer(&self, action: &'static str, symbols: &[String], unknown: &[String]) {
+        let frame = SubscriptionFrame {
+            r#type: "subscription",
+            status: "success",
+            symbols,
+            unknown,
+            epoch: &self.live.epoch,
+            action,
+        };
+        self.outlet.push(frame::of(&frame));
+    }
+
+    fn too_long(&self) {
+        let detail = format!("messages have at most {} bytes", self.max_bytes);
+        self.refuse(ErrorCode::MessageTooLong, &detail);
+        self.outlet.end_behind(Ending::TooLong);
+    }
+
+    fn read_piece(&mut self, item: Item) {
+        let (piece, is_last) = match item {
+            Item::FirstText(piece) | Item::FirstBinary(piece) => {
+                self.partial.clear();
+                (piece, false)
+            }
+            Item::Continue(piece) => (piece, false),
+            Item::Last(piece) => (piece, true),
+        };
+        if self.partial.len() + piece.len() > self.max_bytes {
+            return self.too_long();
+        }
+        self.partial.extend_from_slice(&piece);
+        if is_last {
+            let message = self.partial.split();
+            self.read(&message);
+        }
+    }
+}
+
+impl Actor for Session {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(PING_INTERVAL, |session, ctx| {
+            if session.heard_at.elapsed() >= IDLE_MAX {
+                session.outlet.end(Ending::Idle);
+            } else {
+                ctx.ping(b"");
+            }
+        });
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for Session {
+    fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.heard_at = Instant::now();
+        match message {
+            Ok(Message::Text(text)) => self.read(text.as_bytes()),
+            Ok(Message::Binary(bytes)) => self.read(&bytes),
+            Ok(Message::Continuation(item)) => self.read_piece(item),
+            Ok(Message::Ping(payload)) => ctx.pong(&payload),
+            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Close(reason)) => {
+                ctx.close(reason);
+                ctx.stop();
+            }
+            Err(ProtocolError::Overflow) => self.too_long(),
+            Err(error) => {
+                tracing::debug!(%error, "client broke the protocol");
+                ctx.close(Some(CloseCode::Protocol.into()));
+                ctx.stop();
+            }
+        }
+    }
+
+    /// The client is gone, or its line is read no further because of a fault: in that case the close frame is on its way.
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        if self.outlet.ending().is_none() {
+            ctx.stop();
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum FeedState {
+    Open,
+    /// The actor is done; what waits still goes out.
+    Draining,
+    /// The close frame was given.
+    Ended,
+}
+
+/// What the connection is fed from: frames of the outlet, and between them what the actor has to say itself.
+struct Feed<S> {
+    actor: Pin<Box<S>>,
+    guard: Membership,
+    /// What the actor said, behind what waited before.
+    control: Option<Bytes>,
+    turn: u32,
+    state: FeedState,
+}
+
+impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Feed<S> {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let feed = &mut *self;
+        if feed.state == FeedState::Ended {
+            return Poll::Ready(None);
+        }
+        let is_actors_turn = feed.turn.is_multiple_of(TURN);
+        feed.turn = feed.turn.wrapping_add(1);
+        if is_actors_turn {
+            feed.poll_actor(cx);
+        }
+        loop {
+            let worker = &feed.guard.worker;
+            if let Some(frames) = feed.guard.outlet.take(cx.waker(), |topic| worker.symbol_name(topic)) {
+                return Poll::Ready(Some(Ok(frames)));
+            }
+            if let Some(control) = feed.control.take() {
+                return Poll::Ready(Some(Ok(control)));
+            }
+            if let Some(ending) = feed.guard.outlet.ending() {
+                feed.state = FeedState::Ended;
+                return Poll::Ready(Some(Ok(frame::close(ending.code(), ending.reason()))));
+            }
+            if feed.state == FeedState::Draining {
+                return Poll::Ready(None);
+            }
+            // Nothing waits: the actor may have something, or bring something about.
+            feed.turn = 0;
+            if !feed.poll_actor(cx) && !feed.guard.outlet.has_something() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<S: Stream<Item = Result<Bytes, Error>>> Feed<S> {
+    /// Lets the actor run. Returns true when it said something, or is done.
+    fn poll_actor(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.state != FeedState::Open || self.control.is_some() {
+            return false;
+        }
+        match self.actor.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.control = Some(bytes);
+                true
+            }
+            Poll::Ready(Some(Err(_)) | None) => {
+                self.state = FeedState::Draining;
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The sessions of one thread: who follows what, and how a flush of the hub reaches them.
+//!
+//! One message a flush reaches a thread, whatever the number of its sessions; a session that follows one symbol gets
+//! one piece of it, a session that follows all gets it whole.
+
+use super::outlet::{Outlet, Piece};
+use super::{Ending, Live};
+use crate::actors::hub::messages::{
+    AttachWorker, Deliver, Flush, ReleaseTopics, Since, SubscribeTopics, WorkerId,
+};
+use crate::actors::hub::topic::{Channel, Topic};
+use crate::metrics::{Metrics, Span};
+use crate::models::time::Nanos;
+use crate::web::state::AppState;
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+use actix_web::web::Bytes;
+use hashbrown::{HashMap, HashSet};
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Flushes that may wait for the thread; the hub keeps what does not fit.
+const MAILBOX_CAPACITY: usize = 32;
+
+/// How often it is looked who does not read any more.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A client for which frames wait that takes none of them for this long is closed.
+const STALLED_MAX: Duration = Duration::from_secs(30);
+
+/// Where a thread keeps its worker: made with its first session.
+#[derive(Default)]
+pub struct WorkerSlot(OnceCell<Rc<Worker>>);
+
+impl WorkerSlot {
+    /// Returns the thread's worker.
+    pub fn get(&self, state: &Arc<AppState>, live: &Arc<Live>) -> Rc<Worker> {
+        Rc::clone(self.0.get_or_init(|| Worker::start(state, live)))
+    }
+}
+
+/// One session as its thread sees it.
+struct Member {
+    outlet: Rc<Outlet>,
+    /// What it asked for; it may not have been answered yet.
+    wanted: HashSet<Topic>,
+    is_broadcast: bool,
+}
+
+#[derive(Default)]
+struct Members {
+    by_id: HashMap<u64, Member>,
+    followers: HashMap<Topic, Vec<Rc<Outlet>>>,
+    next_id: u64,
+}
+
+/// The sessions of one thread.
+pub struct Worker {
+    id: WorkerId,
+    live: Arc<Live>,
+    state: Arc<AppState>,
+    members: RefCell<Members>,
+}
+
+/// What became of a wish for topics.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Subscribed {
+    /// The hub answers.
+    Asked,
+    /// They are too many.
+    TooMany,
+}
+
+impl Worker {
+    fn start(state: &Arc<AppState>, live: &Arc<Live>) -> Rc<Worker> {
+        let id = live.num_workers.fetch_add(1, Ordering::Relaxed);
+        let worker = Rc::new(Worker {
+            id,
+            live: Arc::clone(live),
+            state: Arc::clone(state),
+            members: RefCell::default(),
+        });
+        let recipient = WorkerActor(Rc::clone(&worker)).start().recipient();
+        worker.tell(AttachWorker { worker: id, recipient });
+        worker
+    }
+
+    /// Tells the hub. Its mailbox is not limited for this: what a client may ask in a second is, and what it leaves it
+    /// had asked for.
+    #[expect(clippy::disallowed_methods, reason = "requests are limited by session, and must not be lost")]
+    fn tell<M>(&self, message: M)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        crate::actors::hub::HubActor: Handler<M>,
+    {
+        self.live.hub.do_send(message);
+    }
+
+    /// Takes a session in.
+    pub fn join(&self) -> Rc<Outlet> {
+        let mut members = self.members.borrow_mut();
+        members.next_id += 1;
+        let outlet = Rc::new(Outlet::new(members.next_id));
+        let member = Member { outlet: Rc::clone(&outlet), wanted: HashSet::new(), is_broadcast: false };
+        members.by_id.insert(outlet.id, member);
+        self.state.metrics.websocket_connections.inc();
+        outlet
+    }
+
+    /// Lets a session go.
+    pub fn leave(&self, id: u64) {
+        let mut members = self.members.borrow_mut();
+        let Some(member) = members.by_id.remove(&id) else { return };
+        self.state.metrics.websocket_connections.dec();
+        let wanted: Vec<Topic> = member.wanted.into_iter().collect();
+        members.unfollow(id, &wanted);
+        drop(members);
+        self.tell(ReleaseTopics(wanted));
+    }
+
+    /// Has a session follow every tick, until it asks for something.
+    pub fn broadcast(&self, id: u64) {
+        if let Some(member) = self.members.borrow_mut().by_id.get_mut(&id) {
+            member.is_broadcast = true;
+        }
+        let all = |channel| Topic::plain(channel, crate::models::symbol::SymbolId::NONE);
+        self.ask(id, vec![all(Channel::Ticks), all(Channel::Feed)], None, true);
+    }
+
+    /// Has a session follow topics.
+    pub fn subscribe(&self, id: u64, topics: Vec<Topic>, since: Option<Since>) -> Subscribed {
+        self.end_broadcast(id);
+        self.ask(id, topics, since, false)
+    }
+
+    fn ask(&self, id: u64, topics: Vec<Topic>, since: Option<Since>, is_broadcast: bool) -> Subscribed {
+        let mut members = self.members.borrow_mut();
+        let Some(member) = members.by_id.get_mut(&id) else { return Subscribed::Asked };
+        let is_counted =
+            |topic: &&Topic| !matches!(topic.channel, Channel::Feed | Channel::Forming | Channel::Previews);
+        let mut added: Vec<Topic> = Vec::new();
+        for topic in &topics {
+            if !member.wanted.contains(topic) && !added.contains(topic) {
+                added.push(*topic);
+            }
+        }
+        let count = member.wanted.iter().chain(&added).filter(is_counted).count();
+        if count > self.live.limits.max_subscriptions {
+            return Subscribed::TooMany;
+        }
+        member.wanted.extend(added.iter().copied());
+        drop(members);
+        self.tell(SubscribeTopics { worker: self.id, session: id, topics, added, since, is_broadcast });
+        Subscribed::Asked
+    }
+
+    fn end_broadcast(&self, id: u64) {
+        let mut members = self.members.borrow_mut();
+        let Some(member) = members.by_id.get_mut(&id) else { return };
+        if !std::mem::take(&mut member.is_broadcast) {
+            return;
+        }
+        let topics: Vec<Topic> = member.wanted.drain().collect();
+        members.unfollow(id, &topics);
+        drop(members);
+        self.tell(ReleaseTopics(topics));
+    }
+
+    /// Has a session follow topics no more. `*` stands for every symbol.
+    pub fn unsubscribe(&self, id: u64, topics: &[Topic]) {
+        let mut members = self.members.borrow_mut();
+        let Some(member) = members.by_id.get_mut(&id) else { return };
+        let is_meant = |topic: &Topic| topics.contains(topic) || topics.contains(&topic.of_all());
+        let gone: Vec<Topic> = member.wanted.extract_if(|topic| is_meant(topic)).collect();
+        member.is_broadcast &= !member.wanted.is_empty();
+        members.unfollow(id, &gone);
+        drop(members);
+        self.tell(ReleaseTopics(gone));
+    }
+
+    /// Returns the name of a topic's symbol.
+    pub fn symbol_name(&self, topic: Topic) -> String {
+        self.state.symbols.spec(topic.symbol).name.clone()
+    }
+
+    fn deliver(&self, message: Deliver) {
+        match message {
+            Deliver::Flush(flush) => {
+                self.members.borrow().deliver(&flush);
+                observe_sent(&self.state, &flush);
+            }
+            Deliver::Answer { session, frames, topics } => {
+                self.members.borrow_mut().answer(session, frames, &topics);
+            }
+            Deliver::Stop => {
+                self.live.stop();
+                for member in self.members.borrow().by_id.values() {
+                    member.outlet.end_behind(Ending::Shutdown);
+                    member.outlet.wake();
+                }
+            }
+        }
+    }
+
+    /// Lets go of what waits for those who do not read.
+    fn look(&self) {
+        let now = Instant::now();
+        for member in self.members.borrow().by_id.values() {
+            let since = member.outlet.waits_since();
+            if since.is_some_and(|since| now.duration_since(since) > STALLED_MAX) {
+                member.outlet.end(Ending::Slow);
+                member.outlet.wake();
+            }
+        }
+    }
+}
+
+fn observe_sent(state: &AppState, flush: &Flush) {
+    let metrics: &Metrics = &state.metrics;
+    if flush.received != Nanos::MIN {
+        metrics.observe(Span::ReceivedToSent, flush.received, state.now());
+    }
+}
+
+impl Members {
+    fn follow(&mut self, topic: Topic, outlet: &Rc<Outlet>) {
+        let followers = self.followers.entry(topic).or_default();
+        if !followers.iter().any(|known| known.id == outlet.id) {
+            followers.push(Rc::clone(outlet));
+        }
+    }
+
+    fn unfollow(&mut self, id: u64, topics: &[Topic]) {
+        for topic in topics {
+            if let Some(followers) = self.followers.get_mut(topic) {
+                followers.retain(|outlet| outlet.id != id);
+                if followers.is_empty() {
+                    self.followers.remove(topic);
+                }
+            }
+        }
+    }
+
+    /// Has a session get topics from here on, behind its answer. A topic of one symbol is left out where the session
+    /// follows all symbols, so that nothing comes twice.
+    fn answer(&mut self, session: u64, frames: Bytes, topics: &[Topic]) {
+        let Some(member) = self.by_id.get(&session) else { return };
+        let outlet = Rc::clone(&member.outlet);
+        outlet.push(frames);
+        let topics: Vec<Topic> =
+            topics.iter().filter(|topic| member.wanted.contains(*topic)).copied().collect();
+        for topic in topics {
+            let Some(member) = self.by_id.get(&session) else { return };
+            if topic.is_of_all() {
+                let is_part = |wanted: &&Topic| **wanted != topic && wanted.of_all() == topic;
+                let parts: Vec<Topic> = member.wanted.iter().filter(is_part).copied().collect();
+                self.unfollow(session, &parts);
+            } else if member.wanted.contains(&topic.of_all()) {
+                continue;
+            }
+            self.follow(topic, &outlet);
+        }
+        outlet.wake();
+    }
+
+    fn followers(&self, topic: Topic) -> impl Iterator<Item = &Rc<Outlet>> {
+        let all = if topic.is_of_all() { None } else { self.followers.get(&topic.of_all()) };
+        self.followers.get(&topic).into_iter().chain(all).flatten()
+    }
+
+    fn deliver(&self, flush: &Flush) {
+        for (topic, frame) in &flush.frames {
+            let is_state = matches!(
+                topic.channel,
+                Channel::Forming | Channel::Previews | Channel::Feed | Channel::Metrics
+            );
+            let piece = Piece::new(frame.clone(), frame.len());
+            for outlet in self.followers(*topic) {
+                if is_state {
+                    outlet.push_newest(*topic, &piece, &piece, 1);
+                } else {
+                    outlet.push(frame.clone());
+                }
+            }
+        }
+        self.deliver_ticks(flush);
+        for (topic, _) in &flush.frames {
+            self.followers(*topic).for_each(|outlet| outlet.wake());
+        }
+        for part in &flush.tick_parts {
+            let topic = Topic::plain(Channel::Ticks, part.symbol);
+            self.followers(topic).for_each(|outlet| outlet.wake());
+        }
+    }
+
+    fn deliver_ticks(&self, flush: &Flush) {
+        let buffer_len = flush.ticks.len();
+        let all = self.followers.get(&Topic::plain(Channel::Ticks, crate::models::symbol::SymbolId::NONE));
+        // Those who follow all and keep up take everything in one piece.
+        let (behind, keeping_up): (Vec<&Rc<Outlet>>, Vec<&Rc<Outlet>>) =
+            all.into_iter().flatten().partition(|outlet| outlet.is_behind());
+        if buffer_len > 0 {
+            keeping_up.iter().for_each(|outlet| outlet.push(flush.ticks.clone()));
+        }
+        for part in &flush.tick_parts {
+            let topic = Topic::plain(Channel::Ticks, part.symbol);
+            let own = self.followers.get(&topic);
+            if own.is_none() && behind.is_empty() {
+                continue;
+            }
+            let piece = Piece::new(flush.ticks.slice(part.range.clone()), buffer_len);
+            let last = Piece::new(flush.ticks.slice(part.last..part.range.end), buffer_len);
+            for outlet in own.into_iter().flatten().chain(behind.iter().copied()) {
+                outlet.push_newest(topic, &piece, &last, part.count);
+            }
+        }
+    }
+}
+
+/// Takes what the hub sends.
+struct WorkerActor(Rc<Worker>);
+
+impl Actor for WorkerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        ctx.run_interval(LOOK_INTERVAL, |actor, _ctx| actor.0.look());
+    }
+}
+
+impl Handler<Deliver> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Deliver, _ctx: &mut Self::Context) {
+        self.0.deliver(message);
+    }
+}
