@@ -18,14 +18,10 @@ use crate::web::state::AppState;
 use anyhow::Context;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Memory for bars that are encoded already, so that the pages charts ask for are not made twice.
 const RECENT_BARS_BYTES: usize = 32 << 20;
-
-/// How long a stop may take; what is not written by then is in the log, or lost as in a crash.
-const STOP_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// Takes ticks in and serves what comes of them, until stopped.
 ///
@@ -46,7 +42,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let listeners = Listeners::bind(&config)?;
     let mut node = Node::open(&config).await?;
-    let state = app_state(&config, &mut node);
+    let state = app_state(&mut node);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let storage = node.storage(true);
@@ -68,7 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         actix_web::web::block(|| server.stop()).await.context("the web servers are gone")??;
         anyhow::Ok(())
     };
-    match tokio::time::timeout(STOP_TIMEOUT, stop).await {
+    match tokio::time::timeout(config.server.stop_timeout, stop).await {
         Ok(stopped) => stopped.inspect(|()| tracing::info!("stopped")),
         Err(_) => anyhow::bail!(
             "the stop took too long: what is not written is read from the log at the next start"
@@ -76,13 +72,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
 }
 
-fn app_state(config: &Config, node: &mut Node) -> Arc<AppState> {
+fn app_state(node: &mut Node) -> Arc<AppState> {
     let views = node.publish_views();
     let env = &node.env;
     for name in ["kafka", "postgres", "influxdb", "redis"] {
         node.health.set(name, Health::Disabled, "");
     }
-    let _ = config;
     Arc::new(AppState {
         symbols: Arc::clone(&node.symbols),
         sources: Arc::clone(&node.sources),
@@ -142,10 +137,10 @@ fn bind(key: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// When a store cannot be opened or changed.
-pub fn migrate(config: Config) -> anyhow::Result<()> {
+pub fn migrate(config: &Config) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         // Opening a store migrates it.
-        let node = Node::open(&config).await?;
+        let node = Node::open(config).await?;
         let tail = node.log.tail().await?;
         tracing::info!(entries_through = tail.last, "the stores have the form of this version");
         Ok(())

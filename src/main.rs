@@ -40,7 +40,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
     match command {
         Command::Run(_) => app::run(config),
         Command::Replay(options) => replay::run(options, config),
-        Command::Migrate => app::migrate(config),
+        Command::Migrate => app::migrate(&config),
         Command::CheckConfig => print(&verdict(&config)),
         Command::PrintConfig => print(&config.to_toml()),
     }

@@ -19,10 +19,6 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Entries of a symbol after which its state is put aside in memory, where there is no store for it: encoding a state
-/// costs some 20 ns a kept trade, so this is a few nanoseconds an entry.
-const MAX_ENTRIES_IN_MEMORY: usize = 8_192;
-
 /// What a process works with, whatever it does.
 pub struct Node {
     /// All symbols.
@@ -66,7 +62,7 @@ impl Node {
         let history = MemoryHistory::new(Arc::clone(&symbols), Arc::clone(&sources), max_rows);
         let log = Arc::new(MemoryLog::new());
         let epoch = log.tail().await?.epoch;
-        let env = environment(config, &symbols, MAX_ENTRIES_IN_MEMORY, None);
+        let env = environment(config, &symbols, None);
         Ok(Node {
             symbols,
             sources,
@@ -96,8 +92,7 @@ impl Node {
         let history = history.with_context(|| format!("cannot open the history in `{}`", dir.display()))?;
         let high_water = HighWater::open(dir).context("failed to open the mark of positions")?;
         let log: Arc<dyn TickLog> = Arc::new(log);
-        let max_entries = usize::try_from(config.recovery.max_entries).unwrap_or(usize::MAX);
-        let env = environment(config, &symbols, max_entries, Some(Arc::clone(&log)));
+        let env = environment(config, &symbols, Some(Arc::clone(&log)));
         Ok(Node {
             symbols,
             sources,
@@ -147,12 +142,7 @@ pub fn pipeline_settings(config: &Config) -> PipelineSettings {
     }
 }
 
-fn environment(
-    config: &Config,
-    symbols: &Arc<SymbolTable>,
-    max_entries: usize,
-    log: Option<Arc<dyn TickLog>>,
-) -> Environment {
+fn environment(config: &Config, symbols: &Arc<SymbolTable>, log: Option<Arc<dyn TickLog>>) -> Environment {
     Environment {
         settings: Arc::new(config.core_settings()),
         symbols: Arc::clone(symbols),
@@ -161,7 +151,8 @@ fn environment(
         metrics: Arc::new(Metrics::new(config.metrics.max_symbols)),
         faults: Arc::new(FaultPlan::default()),
         log,
-        max_entries,
+        max_entries: usize::try_from(config.recovery.max_entries).unwrap_or(usize::MAX),
+        urgent: Arc::default(),
         now: Arc::new(|| SystemClock.now()),
     }
 }

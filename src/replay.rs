@@ -7,6 +7,7 @@
 mod reader;
 mod summary;
 
+use crate::actors::log::LogActor;
 use crate::actors::messages::Ingest;
 use crate::actors::pipeline::Pipeline;
 use crate::cli::{ReplayOptions, Speed};
@@ -17,18 +18,27 @@ use crate::node::{Node, pipeline_settings};
 use crate::output::{BarWriter, IndicatorWriter};
 use crate::stores::Progress;
 use crate::stores::high_water::HighWater;
+use actix::dev::Request;
 use anyhow::Context;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use reader::{Reader, Stretch};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use summary::Summary;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Rows in a batch when time does not matter, and when it does.
-const ROWS_MAX: usize = 16_384;
+const ROWS_MAX: usize = 4_096;
 const ROWS_PACED: usize = 256;
+
+/// Stretches that may be under way to the log: enough that neither waits for the other's turn on a busy machine.
+const UNDER_WAY_MAX: usize = 4;
+
+/// Waits until the log has taken a stretch.
+async fn taken(sent: Request<LogActor, Ingest>) -> anyhow::Result<()> {
+    sent.await.context("the pipeline has stopped")
+}
 
 /// How far a replay has come: committed together with the entries it speaks of.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -122,13 +132,19 @@ impl Job {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut pace = Pace::new(speed);
+        let mut under_way = VecDeque::new();
         loop {
+            if under_way.len() == UNDER_WAY_MAX
+                && let Some(oldest) = under_way.pop_front()
+            {
+                taken(oldest).await?;
+            }
             let stretch = tokio::select! {
                 stretch = self.reader.next() => stretch?,
                 _ = interrupt.recv() => return Ok(false),
                 _ = terminate.recv() => return Ok(false),
             };
-            let Some(stretch) = stretch else { return Ok(true) };
+            let Some(stretch) = stretch else { break };
             if let Some(pause) = pace.pause_before(stretch.first_time()) {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
@@ -138,8 +154,12 @@ impl Job {
             }
             self.show(&stretch);
             let ingest = self.ingest(stretch)?;
-            pipeline.log().send(ingest).await.context("the pipeline has stopped")?;
+            under_way.push_back(pipeline.log().send(ingest));
         }
+        for rest in under_way {
+            taken(rest).await?;
+        }
+        Ok(true)
     }
 
     fn ingest(&mut self, stretch: Stretch) -> anyhow::Result<Ingest> {

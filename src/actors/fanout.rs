@@ -34,7 +34,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 /// Hands effects on.
 pub struct FanOutActor {
     shard: Rc<Shard>,
-    sinks: Vec<Recipient<EffectBatch>>,
+    /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
+    sinks: Rc<[Recipient<EffectBatch>]>,
     /// What the sinks have been told.
     told_through: Position,
     /// Out of the outbox, and not yet with every sink.
@@ -45,7 +46,7 @@ impl FanOutActor {
     /// Makes the fan-out of a shard.
     #[must_use]
     pub fn new(shard: Rc<Shard>, sinks: Vec<Recipient<EffectBatch>>) -> FanOutActor {
-        FanOutActor { shard, sinks, told_through: 0, sending: None }
+        FanOutActor { shard, sinks: sinks.into(), told_through: 0, sending: None }
     }
 
     /// Takes the next message out of the outbox, unless one is on its way still.
@@ -67,10 +68,10 @@ impl FanOutActor {
         let metrics = Arc::clone(&self.shard.env.metrics);
         let mut load = || guard::run(ActorKind::FanOut, &metrics, || self.load(progress_alone));
         (0..NUM_TRIES).any(|_| load().is_some());
-        let work = self.sending.clone().map(|batch| (batch, self.sinks.clone()));
+        let work = self.sending.clone().map(|batch| (batch, Rc::clone(&self.sinks)));
         let send = async move {
             let (batch, sinks) = work?;
-            for sink in sinks {
+            for sink in sinks.iter() {
                 sink.send(batch.clone()).await.ok();
             }
             Some(batch)

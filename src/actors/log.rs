@@ -19,7 +19,6 @@ use std::sync::Arc;
 const MAILBOX_CAPACITY: usize = 16;
 
 /// Whom the log feeds.
-#[derive(Clone)]
 pub struct LogOutputs {
     /// One a shard.
     pub routers: Vec<Recipient<LogBatch>>,
@@ -33,7 +32,8 @@ pub struct LogOutputs {
 pub struct LogActor {
     last: Position,
     high_water: Option<HighWater>,
-    outputs: LogOutputs,
+    /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
+    outputs: Arc<LogOutputs>,
     env: Environment,
 }
 
@@ -46,7 +46,7 @@ impl LogActor {
         outputs: LogOutputs,
         env: Environment,
     ) -> LogActor {
-        LogActor { last, high_water, outputs, env }
+        LogActor { last, high_water, outputs: Arc::new(outputs), env }
     }
 
     /// Counts what came in.
@@ -102,7 +102,7 @@ impl Handler<Ingest> for LogActor {
         // A panic here costs a count; giving positions cannot panic, so no entry goes without one.
         guard::run(ActorKind::Log, &metrics, || self.observe(&ingest));
         self.number(&mut ingest);
-        let (outputs, through) = (self.outputs.clone(), self.last);
+        let (outputs, through) = (Arc::clone(&self.outputs), self.last);
         let Ingest { entries, dead_letters, progress, received } = ingest;
         let deliver_all = async move {
             if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {

@@ -194,7 +194,7 @@ impl LogWriterActor {
     }
 
     fn write_soon(&self, ctx: &mut Context<Self>) {
-        ctx.run_later(self.policy.max_age, |actor, ctx| actor.write(ctx));
+        ctx.run_later(self.policy.max_age, LogWriterActor::write);
     }
 }
 

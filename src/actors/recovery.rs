@@ -40,7 +40,7 @@ pub struct RecoveryActor {
     log: Arc<dyn TickLog>,
     env: Environment,
     sources: PointSources,
-    /// Time between two slices.
+    /// Time between two turns.
     interval: Duration,
     durable: Arc<AtomicU64>,
     acknowledged: Arc<AtomicU64>,
@@ -67,7 +67,8 @@ impl RecoveryActor {
             log,
             env,
             sources,
-            interval: max_age / NUM_SLICES,
+            // One turn takes a slice's points, another saves them.
+            interval: max_age / NUM_SLICES / 2,
             durable,
             acknowledged,
             next_slice: 0,
@@ -92,8 +93,11 @@ impl RecoveryActor {
     }
 
     fn take(&mut self, ctx: &mut Context<Self>) {
-        let slice = self.next_slice;
-        self.next_slice = (slice + 1) % NUM_SLICES;
+        let slice = self.urgent_slice().unwrap_or_else(|| {
+            let slice = self.next_slice;
+            self.next_slice = (slice + 1) % NUM_SLICES;
+            slice
+        });
         self.busy = true;
         let router = self.sources.take[shard_of(slice, self.sources.take.len())].clone();
         let take = async move { router.send(TakePoints { slice }).await.ok().flatten() };
@@ -101,6 +105,15 @@ impl RecoveryActor {
             actor.busy = false;
             actor.waiting.extend(set);
         }));
+    }
+
+    /// Takes a slice that should not wait for its turn.
+    fn urgent_slice(&self) -> Option<u32> {
+        let slice = self.env.urgent.load(Ordering::Relaxed).trailing_zeros();
+        (slice < NUM_SLICES).then(|| {
+            self.env.urgent.fetch_and(!(1 << slice), Ordering::Relaxed);
+            slice
+        })
     }
 
     fn save(&mut self, ctx: &mut Context<Self>) {
@@ -138,7 +151,7 @@ impl RecoveryActor {
             match log.retain(now, needed_from).await {
                 Ok(0) => {}
                 Ok(dropped) => {
-                    tracing::info!(entries = dropped, "dropped entries that are past their retention")
+                    tracing::info!(entries = dropped, "dropped entries that are past their retention");
                 }
                 Err(error) => tracing::warn!(%error, "failed to drop old entries; it is tried again"),
             }

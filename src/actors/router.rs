@@ -44,11 +44,22 @@ struct Slot {
     sent: Position,
 }
 
+/// Where a symbol's slot is.
+#[derive(Clone, Copy)]
+enum Place {
+    /// No entry of it was seen.
+    Unseen,
+    /// In another shard.
+    Elsewhere,
+    /// Here.
+    At(u32),
+}
+
 /// Sorts entries by symbol.
 pub struct RouterActor {
     shard: Rc<Shard>,
     /// Place of each symbol's slot, by symbol id.
-    places: Vec<Option<usize>>,
+    places: Vec<Place>,
     slots: Vec<Slot>,
     marks: Marks,
     /// Slots with something pending.
@@ -75,21 +86,33 @@ impl RouterActor {
         let given = state.pos();
         let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
         let at = self.slots.len();
-        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending: Vec::new(), given, sent: given });
-        if symbol.index() >= self.places.len() {
-            self.places.resize(symbol.index() + 1, None);
-        }
-        self.places[symbol.index()] = Some(at);
+        let pending = Vec::new();
+        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending, given, sent: given });
+        self.remember(symbol, Place::At(u32::try_from(at).expect("fewer than 2^32 symbols")));
         at
     }
 
-    fn slot_of(&mut self, symbol: SymbolId) -> usize {
-        if let Some(&Some(at)) = self.places.get(symbol.index()) {
-            return at;
+    fn remember(&mut self, symbol: SymbolId, place: Place) {
+        if symbol.index() >= self.places.len() {
+            self.places.resize(symbol.index() + 1, Place::Unseen);
+        }
+        self.places[symbol.index()] = place;
+    }
+
+    /// Returns the symbol's slot, made on first sight; `None` when the symbol lives in another shard.
+    fn slot_of(&mut self, symbol: SymbolId) -> Option<usize> {
+        match self.places.get(symbol.index()) {
+            Some(Place::At(at)) => return Some(*at as usize),
+            Some(Place::Elsewhere) => return None,
+            Some(Place::Unseen) | None => {}
+        }
+        if !self.shard.owns(symbol) {
+            self.remember(symbol, Place::Elsewhere);
+            return None;
         }
         let env = &self.shard.env;
         let state = SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings));
-        self.add(symbol, state)
+        Some(self.add(symbol, state))
     }
 
     /// Puts an entry to what is pending for its symbol, behind the marks that symbol has not heard.
@@ -103,12 +126,12 @@ impl RouterActor {
                     self.give(at, entry);
                 }
             }
-            _ if self.shard.owns(entry.symbol) => {
-                let at = self.slot_of(entry.symbol);
-                self.give_marks(at);
-                self.give(at, entry);
+            _ => {
+                if let Some(at) = self.slot_of(entry.symbol) {
+                    self.give_marks(at);
+                    self.give(at, entry);
+                }
             }
-            _ => {}
         }
     }
 
@@ -156,7 +179,9 @@ impl RouterActor {
         let mut full = Vec::new();
         for at in self.touched.drain(..) {
             let slot = &mut self.slots[at];
-            let entries = Arc::new(std::mem::take(&mut slot.pending));
+            // An exact copy: it stays in the journal, while the room it was gathered in is used again.
+            let entries = Arc::from(slot.pending.as_slice());
+            slot.pending.clear();
             slot.sent = slot.given;
             slot.cell.record(&entries);
             slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);

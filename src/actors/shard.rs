@@ -15,7 +15,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// Effects that may wait in a shard for its sinks. Above it the router takes no more, which pushes back to the venue;
@@ -39,8 +39,10 @@ pub struct Environment {
     pub faults: Arc<FaultPlan>,
     /// Where recovery points and poison are kept; `None` when nothing outlives the process.
     pub log: Option<Arc<dyn TickLog>>,
-    /// Entries of a symbol after which its state is put aside as a recovery point.
+    /// Entries of a symbol after which its recovery point is saved before its turn.
     pub max_entries: usize,
+    /// Slices, one a bit, with a symbol whose point is to be saved before its turn.
+    pub urgent: Arc<AtomicU64>,
     /// Tells the time that latencies are measured by.
     pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
 }
@@ -87,16 +89,19 @@ pub struct SymbolCell {
     /// The last entry applied.
     pub applied: Cell<Position>,
     /// Entries since the last point, in order.
-    journal: RefCell<VecDeque<Arc<Vec<Entry>>>>,
+    journal: RefCell<VecDeque<Arc<[Entry]>>>,
     journal_len: Cell<usize>,
+    /// Entries since the last point in the store.
+    unsaved: Cell<usize>,
     /// The last point, where it is not in the store.
     point: RefCell<Option<(Position, Vec<u8>)>>,
 }
 
 impl SymbolCell {
     /// Keeps entries until a point makes them superfluous.
-    pub fn record(&self, entries: &Arc<Vec<Entry>>) {
+    pub fn record(&self, entries: &Arc<[Entry]>) {
         self.journal_len.set(self.journal_len.get() + entries.len());
+        self.unsaved.set(self.unsaved.get() + entries.len());
         self.journal.borrow_mut().push_back(Arc::clone(entries));
     }
 
@@ -104,6 +109,12 @@ impl SymbolCell {
     #[must_use]
     pub fn journal_len(&self) -> usize {
         self.journal_len.get()
+    }
+
+    /// Returns the number of entries since the last point in the store.
+    #[must_use]
+    pub fn num_unsaved(&self) -> usize {
+        self.unsaved.get()
     }
 
     /// True when the state differs from the last point in the store.
@@ -122,6 +133,7 @@ impl SymbolCell {
     pub fn saved(&self, good_to: Position) {
         self.point.borrow_mut().take_if(|(pos, _)| *pos <= good_to);
         self.trim(good_to);
+        self.unsaved.set(self.journal_len.get());
     }
 
     fn trim(&self, through: Position) {
@@ -143,7 +155,7 @@ impl SymbolCell {
 
     /// Returns the entries since the last point.
     #[must_use]
-    pub fn journal(&self) -> Vec<Arc<Vec<Entry>>> {
+    pub fn journal(&self) -> Vec<Arc<[Entry]>> {
         self.journal.borrow().iter().cloned().collect()
     }
 }
@@ -166,6 +178,8 @@ pub struct Shard {
     pub env: Environment,
     /// Entries to skip, since a symbol's actor panicked on them twice.
     pub poison: RefCell<BTreeSet<Position>>,
+    /// Room for the effects of whichever symbol is being applied.
+    pub scratch: Cell<Vec<Effect>>,
     outbox: RefCell<Outbox>,
     room: Notify,
     fanout: OnceCell<Addr<FanOutActor>>,
@@ -180,6 +194,7 @@ impl Shard {
             num_shards,
             env,
             poison: RefCell::new(poison.iter().copied().collect()),
+            scratch: Cell::default(),
             outbox: RefCell::default(),
             room: Notify::new(),
             fanout: OnceCell::new(),

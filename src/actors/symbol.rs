@@ -6,7 +6,7 @@
 //! aside, and skipped in every later replay.
 
 use super::guard::{self, ActorKind};
-use super::shard::{Environment, Shard, SymbolCell, Ticket};
+use super::shard::{Environment, Shard, SymbolCell, Ticket, slice_of};
 use super::views::ViewSlot;
 use crate::metrics::SymbolMetrics;
 use crate::models::effect::Effect;
@@ -18,13 +18,14 @@ use crate::stores::SymbolPoint;
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Entries of one symbol.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct SymbolBatch {
     /// Entries with ascending positions.
-    pub entries: Arc<Vec<Entry>>,
+    pub entries: Arc<[Entry]>,
     /// Effects of entries up to here are not said again.
     pub muted_through: Position,
     /// The batch they are part of.
@@ -45,11 +46,15 @@ pub struct FinishSymbol;
 /// so this only bounds how many of the router's batches a symbol may trail behind.
 const MAILBOX_CAPACITY: usize = 16;
 
+/// Entries that a symbol's journal may always hold: 400 kB, some milliseconds of work after a panic.
+const JOURNAL_MIN: usize = 4_096;
+
 /// Owns one symbol.
 pub struct SymbolActor {
     state: SymbolState,
     shard: Rc<Shard>,
     cell: Rc<SymbolCell>,
+    /// The shard's, while a batch is applied: ten thousand of its own would take more memory than the bars in them.
     scratch: Vec<Effect>,
     view: Option<ViewSlot>,
     metrics: SymbolMetrics,
@@ -171,9 +176,15 @@ impl SymbolActor {
         }
     }
 
-    /// Puts the state aside as a point when the journal has become long.
+    /// Keeps the journal short: the state is put aside as a point in memory, and in the store before its turn.
     fn bound_journal(&self) {
-        if self.cell.journal_len() > self.shard.env.max_entries && self.cell.in_flight.get() == 0 {
+        let env = &self.shard.env;
+        if env.log.is_some() && self.cell.num_unsaved() > env.max_entries {
+            env.urgent.fetch_or(1 << slice_of(self.symbol()), Ordering::Relaxed);
+        }
+        // Encoding costs some 10 ns a kept trade; this way, at most twice that an entry.
+        let longest = JOURNAL_MIN.max(self.state.num_kept() / 2);
+        if self.cell.journal_len() > longest && self.cell.in_flight.get() == 0 {
             self.cell.keep_point(self.state.pos(), self.state.encode());
         }
     }
@@ -208,7 +219,9 @@ impl Handler<SymbolBatch> for SymbolActor {
     type Result = ();
 
     fn handle(&mut self, batch: SymbolBatch, _ctx: &mut Self::Context) {
+        self.scratch = self.shard.scratch.take();
         self.apply_guarded(&batch);
+        self.shard.scratch.set(std::mem::take(&mut self.scratch));
         let accepted = self.state.num_accepted();
         self.metrics.ticks.inc_by(accepted.saturating_sub(self.num_accepted));
         self.num_accepted = accepted;
@@ -216,7 +229,10 @@ impl Handler<SymbolBatch> for SymbolActor {
         self.cell.due.set(self.state.next_due());
         self.cell.in_flight.set(self.cell.in_flight.get() - 1);
         self.bound_journal();
-        self.publish_view();
+        // When more is under way, the picture would be old before anyone could look at it.
+        if self.cell.in_flight.get() == 0 {
+            self.publish_view();
+        }
         self.shard.finish(&batch.ticket);
     }
 }

@@ -94,17 +94,18 @@ pub struct Provider {
     /// Makes this many simulated symbols in place of `symbols`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol_count: Option<NonZeroU32>,
-    /// Simulated ticks a second, over all symbols.
+    /// Simulated ticks a second, over all symbols, in the mean over a day; from 0.001 to 100,000,000.
     pub rate: f64,
     /// Seed of the simulated venue: the same seed gives the same ticks.
     pub seed: u64,
-    /// How much simulated past a start with an empty data directory makes, so that indicators are warm.
+    /// How much simulated past a start with an empty data directory makes. What the indicators need is made
+    /// in any case, but for `0s`, which makes none.
     #[serde(with = "span")]
     pub warm_up: Duration,
     /// Messages a second that are taken from the venue; more push back to it, none is dropped. Not set: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_messages_per_second: Option<NonZeroU32>,
-    /// How the simulated venue trades and misbehaves.
+    /// What the simulated venue's market is like, and how the venue misbehaves.
     pub simulated: SimulatedConfig,
 }
 

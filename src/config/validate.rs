@@ -3,21 +3,28 @@
 use super::Config;
 use super::fault::Fault;
 use super::layers::{lookup, shown, split};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::Table;
+
+/// Ticks a second that the simulated venue makes. One in a quarter of an hour at one end, far more than a machine takes
+/// in at the other: what lies beyond is a slip.
+const RATES: RangeInclusive<f64> = 0.001..=100_000_000.0;
 
 /// Returns every fault of a configuration whose keys are all of the right type.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let table = Table::try_from(config).expect("a configuration is plain data");
-    let fault = |(key, reason): (&str, String)| Fault {
-        key: Some(key.to_owned()),
-        found: lookup(&table, &split(key)).map(shown),
-        origin: config.origin(key).clone(),
+    let fault = |(key, reason): (String, String)| Fault {
+        found: lookup(&table, &split(&key)).map(shown),
+        origin: config.origin(&key).clone(),
+        key: Some(key),
         reason,
     };
-    let mut found = ranges(config);
-    found.extend(combinations(config));
-    found.into_iter().map(fault).collect()
+    let own =
+        ranges(config).into_iter().chain(combinations(config)).map(|(key, reason)| (key.to_owned(), reason));
+    let simulated = config.provider.simulated.validate().into_iter();
+    let simulated = simulated.map(|(key, reason)| (format!("provider.simulated.{key}"), reason));
+    own.chain(simulated).map(fault).collect()
 }
 
 /// Returns the values that are out of range.
@@ -47,8 +54,9 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
     let zero_spans = spans.iter().filter(|(_, span)| *span == Duration::ZERO).map(|(key, _)| *key);
     let mut found: Vec<_> =
         zero_counts.chain(zero_spans).map(|key| (key, "must be more than 0".to_owned())).collect();
-    if !(provider.rate.is_finite() && provider.rate > 0.0) {
-        found.push(("provider.rate", "must be a number of ticks a second above 0".to_owned()));
+    if !RATES.contains(&provider.rate) {
+        let reason = format!("must be from {} to {} ticks a second", RATES.start(), RATES.end());
+        found.push(("provider.rate", reason));
     }
     if provider.name.is_empty() {
         found.push(("provider.name", "must not be empty".to_owned()));
@@ -71,7 +79,6 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
         let reason = format!("only the provider `simulated` makes symbols up, not `{}`", provider.name);
         found.push(("provider.symbol_count", reason));
     }
-    found.extend(provider.simulated.validate().into_iter().map(|reason| ("provider.simulated", reason)));
     if config.log.group_entries > config.log.spill_entries {
         found.push(("log.spill_entries", "must hold at least one group of `log.group_entries`".to_owned()));
     }
@@ -111,13 +118,19 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 12] = [
+        let table: [(&str, Change); 15] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
             ("server.metrics", |c| c.server.metrics = c.server.rest.clone()),
             ("server.stop_timeout", |c| c.server.stop_timeout = Duration::ZERO),
             ("provider.rate", |c| c.provider.rate = f64::NAN),
             ("provider.rate", |c| c.provider.rate = -1.0),
+            ("provider.rate", |c| c.provider.rate = 100_000_001.0),
+            ("provider.simulated.swing", |c| c.provider.simulated.swing = 1.0),
+            ("provider.simulated.misbehaviour.drop", |c| c.provider.simulated.misbehaviour.drop = 2.0),
+            ("provider.simulated.misbehaviour.delay.probability", |c| {
+                c.provider.simulated.misbehaviour.delay.probability = f64::NAN;
+            }),
             ("provider.symbols", |c| c.provider.symbols.clear()),
             ("provider.symbol_count", |c| {
                 c.provider.name = "file".to_owned();
@@ -126,7 +139,6 @@ mod tests {
             ("core.windows", |c| c.core.windows.clear()),
             ("core.windows", |c| c.core.windows.reverse()),
             ("log.spill_entries", |c| c.log.spill_entries = 10),
-            ("provider.simulated", |c| c.provider.simulated.volatility = -1.0),
         ];
         for (key, change) in table {
             let mut config = Config::default();

@@ -279,7 +279,7 @@ pub struct BarObject<'a> {
     #[schema(example = 3.5)]
     pub volume: f64,
     /// Volume-weighted mean price.
-    #[schema(example = 25716.123456789)]
+    #[schema(example = 25_716.123_456_789)]
     pub vwap: Option<f64>,
     /// Trades that count for volume.
     #[schema(example = 17)]

@@ -7,12 +7,44 @@ use crate::models::time::Width;
 use crate::output::{BarWriter, IndicatorWriter};
 use crate::stores::History;
 use indicatif::HumanCount;
-use serde_json::json;
+use serde::{Serialize, Serializer};
 use std::io::Write;
 use std::time::Duration;
 
 /// Bars read from the history at once.
 const PAGE: usize = 10_000;
+
+/// The line that `--json` prints: names and order are what scripts rely on.
+#[derive(Serialize)]
+struct Line<'a> {
+    ticks: u64,
+    bars: Counts<'a>,
+    seconds: f64,
+    ticks_per_second: f64,
+    digest: &'a str,
+    ledger: LedgerLine,
+}
+
+#[derive(Serialize)]
+struct LedgerLine {
+    received: u64,
+    in_bars: u64,
+    filtered: u64,
+    late: u64,
+    duplicate: u64,
+    rejected: u64,
+    cancelled: u64,
+    residue: i64,
+}
+
+/// Bars by the name of their window, ascending by width.
+struct Counts<'a>(&'a [(Width, u64)]);
+
+impl Serialize for Counts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(width, count)| (width.to_string(), count)))
+    }
+}
 
 /// What came of a replay.
 pub struct Summary {
@@ -66,17 +98,19 @@ impl Summary {
         let Ledger { in_bars, filtered, late, duplicate, cancelled, .. } = self.ledger;
         let (rejected, residue) = (self.ledger.num_rejected(), self.ledger.residue());
         if as_json {
-            let bars: serde_json::Map<String, serde_json::Value> =
-                self.bars.iter().map(|(width, count)| (width.to_string(), json!(count))).collect();
-            let ledger = json!({
-                "received": ticks, "in_bars": in_bars, "filtered": filtered, "late": late,
-                "duplicate": duplicate, "rejected": rejected, "cancelled": cancelled, "residue": residue,
-            });
-            let line = json!({
-                "ticks": ticks, "bars": bars, "seconds": seconds, "ticks_per_second": rate,
-                "digest": self.digest, "ledger": ledger,
-            });
-            writeln!(out, "{line}")?;
+            let ledger = LedgerLine {
+                received: ticks,
+                in_bars,
+                filtered,
+                late,
+                duplicate,
+                rejected,
+                cancelled,
+                residue,
+            };
+            let bars = Counts(&self.bars);
+            let line = Line { ticks, bars, seconds, ticks_per_second: rate, digest: &self.digest, ledger };
+            writeln!(out, "{}", serde_json::to_string(&line)?)?;
             return Ok(());
         }
         writeln!(out, "ticks      {}", HumanCount(ticks))?;

@@ -43,6 +43,9 @@ impl Params {
     }
 
     /// Reads `limit`.
+    ///
+    /// # Errors
+    /// When the parameter is bad; the answer names it.
     pub fn limit(&self, default: usize, max: usize) -> Result<usize, ApiError> {
         let Some(text) = self.get("limit") else { return Ok(default) };
         text.parse().ok().filter(|limit| (1..=max).contains(limit)).ok_or_else(|| {
@@ -51,6 +54,9 @@ impl Params {
     }
 
     /// Reads a time.
+    ///
+    /// # Errors
+    /// When the parameter is bad; the answer names it.
     pub fn time(&self, name: &'static str, now: Nanos) -> Result<Option<Nanos>, ApiError> {
         let Some(text) = self.get(name) else { return Ok(None) };
         // A plus that was not escaped, as in `+01:00`, arrives as a blank.
@@ -62,6 +68,9 @@ impl Params {
     }
 
     /// Reads `start_time` and `end_time`.
+    ///
+    /// # Errors
+    /// When the parameter is bad; the answer names it.
     pub fn range(&self, now: Nanos) -> Result<Range, ApiError> {
         let range = Range { start: self.time("start_time", now)?, end: self.time("end_time", now)? };
         match range {
@@ -73,6 +82,9 @@ impl Params {
     }
 
     /// Reads `true` or `false`; absent is false.
+    ///
+    /// # Errors
+    /// When the parameter is bad; the answer names it.
     pub fn flag(&self, name: &'static str) -> Result<bool, ApiError> {
         match self.get(name) {
             None | Some("false" | "0" | "no") => Ok(false),
@@ -84,6 +96,9 @@ impl Params {
     }
 
     /// Reads `empty=ok`: whether a list without rows is an answer.
+    ///
+    /// # Errors
+    /// When the parameter is bad; the answer names it.
     pub fn empty_is_ok(&self) -> Result<bool, ApiError> {
         match self.get("empty") {
             None => Ok(false),
@@ -93,6 +108,9 @@ impl Params {
     }
 
     /// Reads `window`, by default the smallest one.
+    ///
+    /// # Errors
+    /// When the parameter is bad; the answer names it.
     pub fn window(&self, core: &CoreSettings) -> Result<Width, ApiError> {
         let Some(text) = self.get("window") else { return Ok(core.base()) };
         Width::parse(text).filter(|width| core.widths.contains(width)).ok_or_else(|| {
@@ -102,6 +120,9 @@ impl Params {
     }
 
     /// Reads `cursor`: the numbers that [`cursor`] wrote.
+    ///
+    /// # Errors
+    /// When the parameter is bad; the answer names it.
     pub fn cursor<const N: usize>(&self) -> Result<Option<[i64; N]>, ApiError> {
         let Some(text) = self.get("cursor") else { return Ok(None) };
         let numbers: Option<Vec<i64>> =

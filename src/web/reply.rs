@@ -25,6 +25,9 @@ pub enum Format {
 
 impl Format {
     /// Reads `format`, else `Accept`.
+    ///
+    /// # Errors
+    /// When `format` is neither `json` nor `csv`.
     pub fn of(request: &HttpRequest, params: &Params) -> Result<Format, ApiError> {
         match params.get("format") {
             Some("json") => Ok(Format::Json),

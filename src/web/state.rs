@@ -53,6 +53,9 @@ impl AppState {
     }
 
     /// Finds the symbol that a user means.
+    ///
+    /// # Errors
+    /// When nobody has seen it, or the text may mean several.
     pub fn resolve(&self, text: &str) -> Result<(SymbolId, Arc<SymbolSpec>), ApiError> {
         let id = self.symbols.resolve(text)?;
         Ok((id, self.symbols.spec(id)))

@@ -176,6 +176,9 @@ windows = ['1min', '7min']
 [log]
 kind = 'paper'
 group_entries = -1
+[provider.simulated]
+rate = 5
+misbehaviour = { drop = 1.5, late = { max = 'soon' } }
 [influxdb]
 token = 'hunter2'
 ";
@@ -205,7 +208,10 @@ token = 'hunter2'
         ),
         ("`server.limits.max_connections` = `-5` from environment variable", "-5"),
         ("`nonsense.api_key` = `***` from environment variable", "unknown key `nonsense`"),
-        ("`provider.rate` = `inf` from flag `--rate`", "above 0"),
+        ("`provider.rate` = `inf` from flag `--rate`", "from 0.001 to 100000000 ticks"),
+        ("`provider.simulated.misbehaviour.drop` = `1.5` from file `tickwire.toml`", "from 0 to 1"),
+        ("`provider.simulated.rate` = `5` from file `tickwire.toml`", "unknown key `rate`"),
+        ("`provider.simulated.misbehaviour.late.max` = `soon` from file `tickwire.toml`", "span"),
     ];
     for (place, reason) in expected {
         let hits = faults.iter().filter(|fault| fault.starts_with(place) && fault.contains(reason));
@@ -257,7 +263,8 @@ fn an_empty_section_changes_nothing_and_an_empty_unknown_one_is_a_fault() {
 #[test]
 fn what_is_printed_reads_back() {
     let given = Given::new()
-        .file("[provider]\nsymbol_count = 3\n[provider.simulated]\nswing = 0.25\n")
+        .file("[provider]\nsymbol_count = 3\n[provider.simulated]\nquotes = true\n")
+        .env("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__DELAY__MAX", "2min")
         .env("API_PORT", "9000")
         .flag("--seed", "provider.seed", 7);
     let printed = given.config().to_toml();

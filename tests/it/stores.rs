@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use tickwire::clock::{Clock, SystemClock};
 use tickwire::models::bar::{Bar, BarState};
 use tickwire::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use tickwire::models::entry::{
@@ -100,7 +100,7 @@ async fn read_all(log: &dyn TickLog) -> Vec<Entry> {
 }
 
 fn wall_clock() -> Nanos {
-    Nanos(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as i64)
+    SystemClock.now()
 }
 
 fn arb_id() -> impl Strategy<Value = TradeId> {

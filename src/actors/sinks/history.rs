@@ -99,7 +99,8 @@ impl HistoryActor {
         let mut num_taken = 0;
         for waiting in &self.waiting {
             // A shard's effects may be ahead of what it is done with, never ahead of their own entry.
-            let newest = waiting.effects.iter().map(|effect| effect.log_pos()).max().unwrap_or(0);
+            let newest =
+                waiting.effects.iter().map(crate::models::effect::Effect::log_pos).max().unwrap_or(0);
             let too_early = newest.max(waiting.through) > durable;
             if too_early || (num_taken > 0 && batch.effects.len() + waiting.effects.len() > BATCH_LIMIT) {
                 break;
@@ -192,7 +193,7 @@ impl Actor for HistoryActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
-        ctx.run_interval(FLUSH_INTERVAL, |actor, ctx| actor.write(ctx));
+        ctx.run_interval(FLUSH_INTERVAL, HistoryActor::write);
     }
 }
 

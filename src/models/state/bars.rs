@@ -57,7 +57,14 @@ impl SymbolState {
     }
 
     /// Publishes anew the closed bars over these windows of the smallest width, as far as they changed.
+    #[inline]
     pub(super) fn amend(&mut self, touched: &[Nanos], effects: &mut Vec<Effect>) {
+        if !touched.is_empty() {
+            self.amend_over(touched, effects);
+        }
+    }
+
+    fn amend_over(&mut self, touched: &[Nanos], effects: &mut Vec<Effect>) {
         for track in 0..self.tracks.len() {
             let width = self.tracks[track].width;
             let mut starts: SmallVec<[Nanos; 4]> =

@@ -220,6 +220,12 @@ impl SymbolState {
         self.accepted
     }
 
+    /// Returns the number of trades that it keeps, which is what its encoding grows with.
+    #[must_use]
+    pub fn num_kept(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Returns whose state it is.
     #[must_use]
     pub const fn symbol(&self) -> SymbolId {

@@ -9,6 +9,7 @@ use super::database::{Database, FileKind, begin, corrupt, failed, settle};
 use super::names::{Sources, Symbols};
 use super::parts::Part;
 use super::{parts, points, rows, ticks};
+use crate::clock::{Clock, SystemClock};
 use crate::models::entry::{Entry, Position};
 use crate::models::source::SourceTable;
 use crate::models::symbol::SymbolTable;
@@ -20,7 +21,6 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Mutex;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/log");
@@ -462,8 +462,7 @@ async fn insert_entries(
 
 /// Ages of parts are counted on the wall clock: the entries of a replayed file are old by their own time.
 fn wall_clock() -> Nanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    SystemClock.now()
 }
 
 #[cfg(test)]

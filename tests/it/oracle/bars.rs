@@ -76,7 +76,7 @@ fn parts(trades: &[Trade], venue_bars: &BTreeMap<Nanos, VenueBar>, base: Width) 
             let Trade { ts, seq, id, source, price, size, updates, .. } = *trade;
             let counts = updates.volume();
             Part {
-                order: (base.start_of(ts), ts, seq, id, source),
+                order: (base.start_of(ts), ts, seq, id.as_reported(), source),
                 ends: updates.open_close().then_some((price, price)),
                 extremes: updates.high_low().then_some((price, price)),
                 volume: if counts { i128::from(size.0) } else { 0 },

@@ -119,7 +119,14 @@ fn a_change_of_source_leaves_the_coverage_of_what_was_before_it() {
 
 #[test]
 fn a_gap_that_comes_after_the_seal_opens_nothing_again() {
-    let bodies = [Body::Trade(trade(A, 1, 0)), mark(95), gap(31, 80, false), Body::Trade(trade(A, 2, 42))];
+    let bodies = [
+        Body::Trade(trade(A, 1, 0)),
+        mark(95),
+        // Nothing is open any more, so this one has nothing to close; yet it seals all before 11 s.
+        mark(145),
+        gap(61, 130, false),
+        Body::Trade(trade(A, 2, 82)),
+    ];
     assert_eq!(fates(&bodies).late, 1);
 }
 

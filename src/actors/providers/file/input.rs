@@ -91,7 +91,7 @@ impl FileInput {
         // Standard input, or a pipe with a name, has no size.
         let sizes = paths
             .iter()
-            .map(|path| path.metadata().ok().filter(|file| file.is_file()).map(|file| file.len()));
+            .map(|path| path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len()));
         Ok(FileInput {
             merge: Merge::new(feeds, options.horizon),
             names: Names::new(symbols, sources, options.symbols),

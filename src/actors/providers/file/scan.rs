@@ -12,6 +12,7 @@ const SYMBOL: u8 = 1;
 const PRICE: u8 = 1 << 1;
 const SIZE: u8 = 1 << 2;
 const TS: u8 = 1 << 3;
+const NEEDED: u8 = SYMBOL | PRICE | SIZE | TS;
 const ID: u8 = 1 << 4;
 const UPDATES: u8 = 1 << 5;
 const PROVIDER: u8 = 1 << 6;
@@ -67,7 +68,6 @@ pub(super) fn scan(line: &[u8]) -> Option<TradeRow<'_>> {
             _ => return None,
         }
     }
-    const NEEDED: u8 = SYMBOL | PRICE | SIZE | TS;
     (seen & NEEDED == NEEDED).then_some(row)
 }
 

@@ -1,6 +1,6 @@
 //! The simulated venue at work: makes up a past on a first start, then trades as time goes by.
 //!
-//! Promises: one message is under way at a time, so a full pipeline holds the venue up. A venue does not wait: what it
+//! Promises: few messages are under way at a time, so a full pipeline holds the venue up. A venue does not wait: what it
 //! traded while held up for long is gone, which the log learns as a gap. So is the time the process was down.
 //! On failure: a panic loses the batch being made, nothing that was handed in; the gap is told as well.
 
@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// Trades in one message at the most: what a shard sorts in about a millisecond.
 const BATCH_MAX: usize = 8_192;
+
+/// Messages that may be under way to the log: enough that neither waits for the other's turn on a busy machine.
+const UNDER_WAY_MAX: usize = 4;
 
 /// How long the venue waits between two looks at the clock, at its shortest and its longest.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -57,6 +60,9 @@ pub struct SimulatedActor {
     gap: Option<Gap>,
     pause: Duration,
     batch_max: usize,
+    under_way: usize,
+    /// Nothing is sent until something under way is taken.
+    held_up: bool,
     clean: Vec<Entry>,
     log: Addr<LogActor>,
     env: Environment,
@@ -89,6 +95,8 @@ impl SimulatedActor {
             gap: down_since.filter(|since| *since < market.start).map(gap),
             pause,
             batch_max: allowed.unwrap_or(BATCH_MAX).min(BATCH_MAX),
+            under_way: 0,
+            held_up: false,
             clean: Vec::new(),
             market: Market::new(&market),
             log,
@@ -97,13 +105,26 @@ impl SimulatedActor {
         }
     }
 
-    /// Makes the next message and sends it; the one after it follows when it is taken.
+    /// Makes and sends messages until the market has come to now, or as many are under way as may be.
     fn turn(&mut self, ctx: &mut Context<Self>) {
-        if self.stopped {
-            return;
+        while !self.stopped {
+            if self.under_way == UNDER_WAY_MAX {
+                self.held_up = true;
+                return;
+            }
+            let is_behind = self.send_next(ctx);
+            if !is_behind {
+                ctx.run_later(self.pause, SimulatedActor::turn);
+                return;
+            }
         }
+    }
+
+    /// Makes the next message and sends it. Returns whether there is more to send at once.
+    fn send_next(&mut self, ctx: &mut Context<Self>) -> bool {
         let metrics = Arc::clone(&self.env.metrics);
         let now = (self.env.now)();
+        let is_past = self.history.is_some();
         let entries = guard::run(ActorKind::Provider, &metrics, || {
             self.env.faults.actor(ActorKind::Provider);
             self.next_entries(now)
@@ -114,25 +135,21 @@ impl SimulatedActor {
             Vec::new()
         });
         if entries.is_empty() {
-            ctx.run_later(self.pause, SimulatedActor::turn);
-            return;
+            return is_past;
         }
-        let stage = metrics.stage(Stage::Provider);
-        stage.received.inc_by(entries.len() as u64);
-        let is_past = self.history.is_some();
-        let full = entries.len() >= self.batch_max;
+        metrics.stage(Stage::Provider).received.inc_by(entries.len() as u64);
+        let is_behind = is_past || (entries.len() >= self.batch_max && self.batch_max == BATCH_MAX);
         let received = if is_past { Nanos::MIN } else { now };
-        let ingest = Ingest { entries, dead_letters: Vec::new(), progress: None, received };
-        let sent = self.log.send(ingest);
-        ctx.spawn(sent.into_actor(self).map(move |taken, actor, ctx| {
-            if taken.is_err() {
-                actor.stopped = true;
-            } else if is_past || (full && actor.batch_max == BATCH_MAX) {
+        let sent = self.log.send(Ingest { entries, dead_letters: Vec::new(), progress: None, received });
+        self.under_way += 1;
+        ctx.spawn(sent.into_actor(self).map(|taken, actor, ctx| {
+            actor.under_way -= 1;
+            actor.stopped |= taken.is_err();
+            if std::mem::take(&mut actor.held_up) {
                 actor.turn(ctx);
-            } else {
-                ctx.run_later(actor.pause, SimulatedActor::turn);
             }
         }));
+        is_behind
     }
 
     fn next_entries(&mut self, now: Nanos) -> Vec<Entry> {

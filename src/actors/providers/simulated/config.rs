@@ -1,4 +1,5 @@
-//! The settings of the simulated venue as a user writes them.
+//! The settings of the simulated venue as a user writes them, but for those that every venue has or that a flag sets:
+//! symbols, rate and seed come from whoever opens the market.
 
 use super::market::{MarketSettings, SimulatedSymbol};
 use super::misbehaviour::Misbehaviour;
@@ -20,7 +21,7 @@ pub struct SimulatedConfig {
     pub swing: f64,
     /// Yearly volatility of prices: 0.3 is 30 %.
     pub volatility: f64,
-    /// How many trades that past has at most, all symbols together, unless warming up takes more.
+    /// How many trades the simulated past has at most, all symbols together, unless warming up takes more.
     pub warm_up_trades_max: usize,
     /// How the venue misbehaves; not at all by default.
     pub misbehaviour: Misbehaviour,
@@ -40,24 +41,25 @@ impl Default for SimulatedConfig {
 }
 
 impl SimulatedConfig {
-    /// Returns every fault.
+    /// Returns every fault: its key, such as `misbehaviour.delay.probability`, and what is wrong.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<(&'static str, String)> {
         let mut faults = self.misbehaviour.validate();
         let ranges = [
             ("popularity", self.popularity, 0.0, 3.0),
             ("swing", self.swing, 0.0, 0.9),
             ("volatility", self.volatility, 0.0, 10.0),
         ];
-        for (name, value, least, most) in ranges {
+        for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
-                faults.push(format!("`{name}` is {value}: from {least} to {most} is possible"));
+                faults.push((key, format!("must be from {least} to {most}")));
             }
         }
         faults
     }
 
-    /// Returns the market of these symbols, the most popular one first, from `start` on.
+    /// Returns the market of these symbols, the most popular one first, from `start` on: `rate_per_second` trades, all
+    /// symbols together, in the mean over a day.
     #[must_use]
     pub fn market(
         &self,
@@ -111,6 +113,7 @@ pub(super) mod span {
 
 #[cfg(test)]
 mod tests {
+    use super::super::misbehaviour::{Shift, Spike};
     use super::*;
     use std::time::Duration;
 
@@ -118,7 +121,7 @@ mod tests {
     fn what_is_printed_reads_back() {
         for misbehaviour in [Misbehaviour::default(), Misbehaviour::everything()] {
             let config = SimulatedConfig { misbehaviour, ..SimulatedConfig::default() };
-            assert_eq!(config.validate(), Vec::<String>::new());
+            assert_eq!(config.validate(), []);
             let text = toml::to_string(&config).expect("plain data");
             assert_eq!(toml::from_str::<SimulatedConfig>(&text).expect("reads back"), config, "{text}");
         }
@@ -129,22 +132,36 @@ mod tests {
         let config: SimulatedConfig =
             toml::from_str("swing = 0.5\nmisbehaviour.delay = { probability = 0.5, max = \"2min\" }")
                 .expect("valid");
-        assert_eq!((config.swing, config.volatility), (0.5, SimulatedConfig::default().volatility));
+        assert_eq!((config.swing, config.popularity), (0.5, SimulatedConfig::default().popularity));
         assert_eq!(config.misbehaviour.delay.max, Duration::from_secs(120));
         assert!(!config.misbehaviour.is_off() && SimulatedConfig::default().misbehaviour.is_off());
-        for text in ["rates = 1", "misbehaviour.drops = 1", "misbehaviour.delay.max = \"soon\""] {
+        for text in ["swings = 1", "misbehaviour.drops = 1", "misbehaviour.delay.max = \"soon\""] {
             assert!(toml::from_str::<SimulatedConfig>(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn every_fault_is_named() {
-        let misbehaviour = Misbehaviour { drop: 1.5, conditions: f64::NAN, ..Misbehaviour::default() };
+        let misbehaviour = Misbehaviour {
+            drop: 1.5,
+            delay: Shift { probability: -0.1, ..Shift::default() },
+            price_spike: Spike { probability: 2.0, factor: 0.0 },
+            conditions: f64::NAN,
+            ..Misbehaviour::default()
+        };
         let config =
-            SimulatedConfig { swing: 2.0, volatility: -1.0, misbehaviour, ..SimulatedConfig::default() };
-        let faults = config.validate().join("\n");
-        for name in ["`swing`", "`volatility`", "`misbehaviour.drop`", "`misbehaviour.conditions`"] {
-            assert!(faults.contains(name), "{faults}");
-        }
+            SimulatedConfig { swing: 1.0, volatility: -1.0, misbehaviour, ..SimulatedConfig::default() };
+        let mut keys: Vec<&str> = config.validate().into_iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        let expected = [
+            "misbehaviour.conditions",
+            "misbehaviour.delay.probability",
+            "misbehaviour.drop",
+            "misbehaviour.price_spike.factor",
+            "misbehaviour.price_spike.probability",
+            "swing",
+            "volatility",
+        ];
+        assert_eq!(keys, expected);
     }
 }

@@ -171,7 +171,7 @@ impl Market {
     /// Opens a market: the first trade comes a little after the start, near the initial prices.
     ///
     /// # Panics
-    /// Without a symbol, or with a rate that is not positive: [`super::SimulatedConfig::validate`] refuses both.
+    /// Without a symbol, or with a rate that is not positive: the configuration refuses both.
     #[must_use]
     pub fn new(settings: &MarketSettings) -> Market {
         assert!(!settings.symbols.is_empty(), "validated: there is a symbol");

@@ -140,44 +140,45 @@ impl Misbehaviour {
         }
     }
 
-    /// Returns every fault.
-    #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    /// Returns every fault: its key, which begins with `misbehaviour.`, and what is wrong.
+    pub(super) fn validate(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        for (name, probability) in self.probabilities() {
+        for (key, probability) in self.probabilities() {
             if !(0.0..=1.0).contains(&probability) {
-                faults.push(format!("`misbehaviour.{name}` is {probability}: a probability is from 0 to 1"));
+                faults.push((key, "must be a probability from 0 to 1".to_owned()));
             }
         }
-        for (name, spike) in [("price_spike", self.price_spike), ("volume_spike", self.volume_spike)] {
-            if !(1.0..=1_000.0).contains(&spike.factor) {
-                faults.push(format!(
-                    "`misbehaviour.{name}.factor` is {}: from 1 to 1000 is possible",
-                    spike.factor
-                ));
+        let factors = [
+            ("misbehaviour.price_spike.factor", self.price_spike.factor),
+            ("misbehaviour.volume_spike.factor", self.volume_spike.factor),
+        ];
+        for (key, factor) in factors {
+            if !(1.0..=1_000.0).contains(&factor) {
+                faults.push((key, "must be from 1 to 1000".to_owned()));
             }
         }
         faults
     }
 
+    /// Returns every probability under its key.
     fn probabilities(&self) -> [(&'static str, f64); 16] {
         [
-            ("drop", self.drop),
-            ("duplicate", self.duplicate.probability),
-            ("conflict", self.conflict.probability),
-            ("reorder", self.reorder.probability),
-            ("delay", self.delay.probability),
-            ("late", self.late.probability),
-            ("cancel", self.cancel.probability),
-            ("cancel_early", self.cancel_early.probability),
-            ("correct", self.correct.probability),
-            ("correct_new_id", self.correct_new_id.probability),
-            ("wrong_time", self.wrong_time.probability),
-            ("clock_skew", self.clock_skew.probability),
-            ("price_spike", self.price_spike.probability),
-            ("volume_spike", self.volume_spike.probability),
-            ("malformed", self.malformed),
-            ("conditions", self.conditions),
+            ("misbehaviour.drop", self.drop),
+            ("misbehaviour.duplicate.probability", self.duplicate.probability),
+            ("misbehaviour.conflict.probability", self.conflict.probability),
+            ("misbehaviour.reorder.probability", self.reorder.probability),
+            ("misbehaviour.delay.probability", self.delay.probability),
+            ("misbehaviour.late.probability", self.late.probability),
+            ("misbehaviour.cancel.probability", self.cancel.probability),
+            ("misbehaviour.cancel_early.probability", self.cancel_early.probability),
+            ("misbehaviour.correct.probability", self.correct.probability),
+            ("misbehaviour.correct_new_id.probability", self.correct_new_id.probability),
+            ("misbehaviour.wrong_time.probability", self.wrong_time.probability),
+            ("misbehaviour.clock_skew.probability", self.clock_skew.probability),
+            ("misbehaviour.price_spike.probability", self.price_spike.probability),
+            ("misbehaviour.volume_spike.probability", self.volume_spike.probability),
+            ("misbehaviour.malformed", self.malformed),
+            ("misbehaviour.conditions", self.conditions),
         ]
     }
 }

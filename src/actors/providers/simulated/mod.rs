@@ -2,8 +2,8 @@
 //!
 //! Promises: everything but its actor is pure. No clock is read; the same settings give the same entries, however the calls
 //! are cut. [`Market`] makes clean trades, [`History`] what came before them, [`Misbehaver`] turns them into what a bad
-//! feed would deliver, and [`Truth`] says which bars and which ledger must come of it. Nothing here can fail: faulty
-//! settings are named by [`SimulatedConfig::validate`] beforehand.
+//! feed would deliver, and [`Truth`] says which bars and which ledger must come of it. Nothing here can fail: whoever
+//! starts it refuses what [`SimulatedConfig::validate`] names, an empty list of symbols, and a rate that is not positive.
 
 mod actor;
 mod calendar;
