@@ -96,7 +96,7 @@ fn a_run_killed_twenty_times_keeps_what_the_log_holds() {
         let program = Program::start(with_short_past(dir.path(), &args));
         program.line_with(" ready");
         let mut program = program;
-        assert!(let_run(&mut program, Duration::from_millis(random.random_range(20..400))));
+        assert!(let_run(&mut program, Duration::from_millis(random.random_range(20..700))));
         let ended = program.kill();
         losses.push(num_lost(&ended.stderr));
     }
@@ -123,7 +123,7 @@ fn a_run_killed_twenty_times_keeps_what_the_log_holds() {
 /// What [`with_short_past`] sets: windows that close all the time.
 fn quick_core() -> CoreSettings {
     let widths = [SECOND / 10, SECOND, MINUTE].map(|nanos| Width::new(nanos).unwrap());
-    CoreSettings { widths: widths.to_vec(), lateness: SECOND / 10, ..CoreSettings::default() }
+    CoreSettings { widths: widths.to_vec(), lateness: SECOND / 100, ..CoreSettings::default() }
 }
 
 /// Prepares a run with little made-up past, a recovery point of each slice every few milliseconds, bars that close all
@@ -134,9 +134,9 @@ fn with_short_past(dir: &Path, args: &[&str]) -> Command {
         .env("TICKWIRE__PROVIDER__SIMULATED__WARM_UP_TRADES_MAX", "5000")
         .env("TICKWIRE__RECOVERY__MAX_AGE", "640ms")
         .env("TICKWIRE__CORE__WINDOWS", "100ms,1s,1min")
-        .env("TICKWIRE__CORE__LATENESS", "100ms")
+        .env("TICKWIRE__CORE__LATENESS", "10ms")
         .env("TICKWIRE__LOG__GROUP_ENTRIES", "100000")
-        .env("TICKWIRE__LOG__GROUP_AGE", "100ms");
+        .env("TICKWIRE__LOG__GROUP_AGE", "250ms");
     run
 }
 
