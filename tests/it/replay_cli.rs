@@ -101,7 +101,7 @@ fn shards_batches_speed_and_standard_input_change_nothing() {
         assert_eq!(Program::start(command).wait().summary(), expected);
         history_rows(data.as_ref())
     };
-    assert_same_rows(&rows("1", "max"), &rows("4", "100000"), "of 4 shards in small batches");
+    assert_same_rows(&rows("1", "max"), &rows("4", "1000"), "of 4 shards in small batches");
 
     let lines = std::fs::read_to_string(&day.file).unwrap();
     let as_json = |row: &str| {
