@@ -159,20 +159,24 @@ impl Pipeline {
             replay(log.as_ref(), &routers, replay_after, tail.last, acknowledged).await?;
         }
         let given = storage.high_water.as_ref().map_or(0, HighWater::found);
-        let num_lost = given.saturating_sub(tail.last);
+        let num_lost = storage.high_water.as_ref().map_or(0, |mark| mark.num_lost(tail.last));
         if num_lost > 0 {
             env.metrics.lost_entries.inc_by(num_lost);
             tracing::error!(
                 entries = num_lost,
                 "received before the last end of the process and never committed"
             );
+            if let Some(Err(error)) = storage.high_water.as_ref().map(HighWater::tell) {
+                tracing::debug!(%error, "failed to note that the loss is told");
+            }
         }
         let outputs = LogOutputs {
             routers: routers.iter().map(|router| router.clone().recipient()).collect(),
             writer: writer.clone().map(Addr::recipient),
             letters: Some(history.clone().recipient()),
         };
-        let log = LogActor::new(tail.last.max(given), storage.high_water, outputs, env).start();
+        let log =
+            LogActor::new(tail.last.max(given).max(acknowledged), storage.high_water, outputs, env).start();
         Ok(Pipeline { log, routers, fanouts, writer, history, recovery, arbiters, num_lost })
     }
 

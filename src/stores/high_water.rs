@@ -12,11 +12,15 @@ use std::path::Path;
 /// The file's name in the data directory.
 const FILE_NAME: &str = "positions";
 
-/// The highest position given.
+/// Where the file says up to where losses have been told.
+const TOLD_AT: u64 = 8;
+
+/// The highest position given. In the file: that, and up to where losses have been told, both little-endian.
 #[derive(Debug)]
 pub struct HighWater {
     file: File,
     found: Position,
+    told: Position,
     is_held: bool,
 }
 
@@ -32,16 +36,33 @@ impl HighWater {
             .create(true)
             .truncate(false)
             .open(dir.join(FILE_NAME))?;
-        let mut bytes = [0; 8];
-        let num_read = file.read_at(&mut bytes, 0)?;
-        let found = if num_read == bytes.len() { Position::from_le_bytes(bytes) } else { 0 };
-        Ok(HighWater { file, found, is_held: false })
+        let read = |at: u64| -> io::Result<Position> {
+            let mut bytes = [0; 8];
+            let num_read = file.read_at(&mut bytes, at)?;
+            Ok(if num_read == bytes.len() { Position::from_le_bytes(bytes) } else { 0 })
+        };
+        let (found, told) = (read(0)?, read(TOLD_AT)?);
+        Ok(HighWater { file, found, told, is_held: false })
     }
 
     /// Returns the mark as it was found.
     #[must_use]
     pub const fn found(&self) -> Position {
         self.found
+    }
+
+    /// Returns how many positions were given that a log which ends at `last` does not hold, those told before left out.
+    #[must_use]
+    pub fn num_lost(&self, last: Position) -> u64 {
+        self.found.saturating_sub(last.max(self.told))
+    }
+
+    /// Notes that what is lost has been told, so that the next start does not tell it again.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn tell(&self) -> io::Result<()> {
+        self.file.write_all_at(&self.found.to_le_bytes(), TOLD_AT)
     }
 
     /// Leaves the mark where it is from here on. For inputs that are read again after a crash: what the log does not
@@ -78,5 +99,18 @@ mod tests {
         assert_eq!(held.found(), 1 << 40);
         held.raise(1 << 50).expect("does nothing");
         assert_eq!(HighWater::open(dir.path()).expect("opens").found(), 1 << 40);
+    }
+
+    #[test]
+    fn a_loss_is_told_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mark = HighWater::open(dir.path()).expect("opens");
+        mark.raise(100).expect("writes");
+        let mark = HighWater::open(dir.path()).expect("opens");
+        assert_eq!((mark.num_lost(100), mark.num_lost(90)), (0, 10));
+        mark.tell().expect("writes");
+        mark.raise(130).expect("writes");
+        let mark = HighWater::open(dir.path()).expect("opens");
+        assert_eq!((mark.num_lost(90), mark.num_lost(120)), (30, 10));
     }
 }

@@ -8,6 +8,7 @@ use crate::support::scenario::{bad_day, write_csv};
 use rustix::process::{Resource, Rlimit, prlimit};
 use std::time::{Duration, Instant};
 use tickwire::models::entry::{Body, Position};
+use tickwire::models::settings::CoreSettings;
 
 /// Lets files of a program grow, or not.
 fn limit_files(program: &Program, bytes: Option<u64>) {
@@ -55,7 +56,7 @@ fn a_full_disk_holds_the_feed_and_loses_nothing_that_was_taken() {
     let entries = log_entries(dir.path());
     assert!(entries.iter().map(|entry| entry.pos).eq(1..=entries.len() as Position), "positions have holes");
     assert!(entries.iter().any(|entry| matches!(entry.body, Body::Gap(_))), "the gap is told");
-    let (expected, ledger) = rows_by_log(dir.path(), false);
+    let (expected, ledger) = rows_by_log(dir.path(), CoreSettings::default(), false);
     assert_same_rows(&expected, &history_rows(dir.path()), "after a full disk");
     assert_eq!(ledger.residue(), 0);
 }

@@ -94,6 +94,15 @@ fn shards_batches_speed_and_standard_input_change_nothing() {
     }
     assert_eq!(replay(&[day.file(), "--speed", "1000"]).summary(), expected);
 
+    let rows = |shards: &str, speed: &str| {
+        let data = day.path(&format!("data-{shards}-{speed}"));
+        let mut command = replay_command(&[day.file(), "--speed", speed, "--data-dir", &data]);
+        command.env("TICKWIRE__CORE__SHARDS", shards);
+        assert_eq!(Program::start(command).wait().summary(), expected);
+        history_rows(data.as_ref())
+    };
+    assert_same_rows(&rows("1", "max"), &rows("4", "1000"), "of 4 shards in small batches");
+
     let lines = std::fs::read_to_string(&day.file).unwrap();
     let as_json = |row: &str| {
         let fields: Vec<&str> = row.split(',').collect();

@@ -20,6 +20,7 @@ use tickwire::config::{Config, Sources};
 use tickwire::metrics::Metrics;
 use tickwire::models::entry::{Body, Entry, Position};
 use tickwire::models::ledger::Ledger;
+use tickwire::models::settings::CoreSettings;
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::Nanos;
 use tickwire::node::{Node, pipeline_settings};
@@ -153,7 +154,7 @@ fn a_panic_of_any_actor_loses_nothing() {
     let entries = log_entries(dir.path());
     assert_eq!(entries.len(), day.len());
     assert!(entries.iter().map(|entry| entry.pos).eq(1..=day.len() as Position), "positions have holes");
-    assert_same_rows(&rows_by_log(calm_dir.path(), true).0, &expected, "by the log");
+    assert_same_rows(&rows_by_log(calm_dir.path(), CoreSettings::default(), true).0, &expected, "by the log");
     for kind in KINDS {
         assert_eq!((calm.restarts(kind), rough.restarts(kind)), (0, 3), "{kind:?}");
     }
@@ -193,7 +194,7 @@ fn an_entry_that_panics_twice_is_set_aside_for_good() {
     assert_eq!((played.restarts(ActorKind::Symbol), played.ledger.residue()), (2, 0));
     assert!(played.metrics.encode().contains("tickwire_poison_entries_total 1"));
     let rows = history_rows(dir.path());
-    assert_same_rows(&rows_by_log(dir.path(), true).0, &rows, "all but the poison");
+    assert_same_rows(&rows_by_log(dir.path(), CoreSettings::default(), true).0, &rows, "all but the poison");
     let letters: Vec<_> = rows.iter().filter(|row| row.starts_with("dead_letters|'poison'")).collect();
     assert!(matches!(letters[..], [letter] if letter.contains(&format!("|{poison}|"))), "{letters:?}");
 
@@ -202,7 +203,7 @@ fn an_entry_that_panics_twice_is_set_aside_for_good() {
     crate::support::rows::execute(dir.path(), "log.db", "DELETE FROM point_sets");
     let again = play(&config, true, second, |_, faults, _| faults.at_entry(poison, u32::MAX));
     assert_eq!((again.restarts(ActorKind::Symbol), again.ledger.residue()), (0, 0));
-    let (expected, ledger) = rows_by_log(dir.path(), true);
+    let (expected, ledger) = rows_by_log(dir.path(), CoreSettings::default(), true);
     assert_same_rows(&expected, &history_rows(dir.path()), "after a restart");
     assert_eq!(again.ledger, ledger);
 }
@@ -250,7 +251,7 @@ fn a_venue_that_panics_tells_the_gap_and_goes_on() {
     assert!(entries.iter().map(|entry| entry.pos).eq(1..=entries.len() as Position), "positions have holes");
     let num_gaps = entries.iter().filter(|entry| matches!(entry.body, Body::Gap(_))).count();
     assert_eq!(num_gaps, 3);
-    let (_, ledger) = rows_by_log(dir.path(), false);
+    let (_, ledger) = rows_by_log(dir.path(), CoreSettings::default(), false);
     assert_eq!(ledger.residue(), 0);
     wait_for("the lock of the directory", || std::fs::File::open(dir.path().join("lock")).ok());
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tickwire::config::Config;
 use tickwire::models::entry::{Entry, Position};
 use tickwire::models::ledger::Ledger;
+use tickwire::models::settings::CoreSettings;
 use tickwire::models::source::SourceTable;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::{SymbolId, SymbolTable};
@@ -149,16 +150,15 @@ async fn read_all(log: &SqliteLog) -> Vec<Entry> {
 
 /// Applies the log of a data directory to fresh states, one entry at a time, and returns what the history must hold,
 /// and the fates of all reports.
-pub fn rows_by_log(dir: &Path, is_finished: bool) -> (Vec<String>, Ledger) {
+pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<String>, Ledger) {
     let fresh = tempfile::tempdir().unwrap();
     let ledger = block_on(async {
-        let config = Config::default();
         let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
-        let settings = config.sqlite_settings();
+        let settings = Config::default().sqlite_settings();
         let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone());
         let log = log.await.unwrap();
         let poison = log.poison().await.unwrap();
-        let core = Arc::new(config.core_settings());
+        let core = Arc::new(core);
         let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
         let mut effects = Vec::new();
         for entry in read_all(&log).await {
