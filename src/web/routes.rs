@@ -2,7 +2,9 @@
 
 use super::error::ApiError;
 use super::ws::{self, WorkerSlot};
-use super::{bars, dashboard, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks};
+use super::{
+    bars, dashboard, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks,
+};
 use actix_web::web::{self, JsonConfig, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard};
 use std::rc::Rc;

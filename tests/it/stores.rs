@@ -325,7 +325,9 @@ fn names_met_in_another_order_are_translated() {
             log.append(&trades(first..=first + 5)).await.expect("appends");
         }
         let point = SymbolPoint { symbol: SymbolId(1), pos: 9, bytes: vec![1] };
-        log.save_points(&PointSet { slice: 1, good_to: 10, context: vec![], points: vec![point] }).await.expect("saves");
+        log.save_points(&PointSet { slice: 1, good_to: 10, context: vec![], points: vec![point] })
+            .await
+            .expect("saves");
         drop(log);
 
         let names = Names::new();

@@ -101,7 +101,9 @@ fn a_client_with_all_and_with_one_gets_each_tick_once_and_told_how_many_were_mis
 fn bars_and_indicators_come_by_window_and_forming_ones_where_wanted() {
     let world = served();
     let mut client = world.connect();
-    client.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["bars","indicators"],"windows":["1min"]}"#);
+    client.send(
+        r#"{"type":"subscribe","symbols":["AAPL"],"channels":["bars","indicators"],"windows":["1min"]}"#,
+    );
     let snapshot = client.until("snapshot");
     let states: Vec<&Value> = snapshot["bars"].as_array().unwrap().iter().map(|bar| &bar["state"]).collect();
     assert_eq!(states, ["closed", "forming"]);
@@ -298,9 +300,14 @@ fn limits_are_told_and_enforced() {
     let (mut first, mut second) = (world.connect(), world.connect());
     assert_eq!([first.frame()["type"].clone(), second.frame()["type"].clone()], ["connection", "connection"]);
     let (frames, ending) = world.connect().closed();
-    assert_eq!((frames[0]["code"].as_str(), ending), (Some("too_many_connections"), (4029, "limit".to_owned())));
+    assert_eq!(
+        (frames[0]["code"].as_str(), ending),
+        (Some("too_many_connections"), (4029, "limit".to_owned()))
+    );
 
-    first.send(r#"{"type":"subscribe","symbols":["AAPL","MSFT"],"channels":["bars"],"windows":["1min","5min"]}"#);
+    first.send(
+        r#"{"type":"subscribe","symbols":["AAPL","MSFT"],"channels":["bars"],"windows":["1min","5min"]}"#,
+    );
     assert_eq!(first.frame()["code"], "too_many_subscriptions");
     first.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["bars"]}"#);
     first.until("subscription");

@@ -418,7 +418,8 @@ impl HubActor {
     /// Returns the topics that a client resumes, with the number that it knows of each.
     fn resumed(&self, request: &SubscribeTopics) -> HashMap<Topic, u64> {
         let Some(since) = &request.since else { return HashMap::new() };
-        let asked = |topic: &Topic| request.topics.contains(topic) || request.topics.contains(&topic.of_all());
+        let asked =
+            |topic: &Topic| request.topics.contains(topic) || request.topics.contains(&topic.of_all());
         since.seqs.iter().filter(|(topic, _)| asked(topic)).map(|(topic, seq)| (*topic, *seq)).collect()
     }
 

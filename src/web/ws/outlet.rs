@@ -257,7 +257,9 @@ mod tests {
         assert!(outlet.num_bytes() < BEHIND_BYTES + 100, "{}", outlet.num_bytes());
         let texts = texts(&outlet);
         assert_eq!((texts.len(), texts[1].as_str()), (3, "bar"));
-        for text in ["\"symbol\":\"S0\",\"count\":499999", "\"S1\",\"count\":499999", "tick 999998", "tick 999999"] {
+        for text in
+            ["\"symbol\":\"S0\",\"count\":499999", "\"S1\",\"count\":499999", "tick 999998", "tick 999999"]
+        {
             assert!(texts[2].contains(text), "{text} in {}", texts[2]);
         }
         assert!(!outlet.is_behind(), "it has caught up");

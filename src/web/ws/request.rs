@@ -1,11 +1,11 @@
 //! What clients send.
 
 use super::ErrorCode;
-use crate::web::state::AppState;
 use crate::actors::hub::messages::Since;
 use crate::actors::hub::topic::{Channel, Topic};
 use crate::models::symbol::{SymbolError, SymbolId};
 use crate::models::time::Width;
+use crate::web::state::AppState;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -80,8 +80,8 @@ pub struct Refusal {
 /// Reads a message.
 pub fn parse(text: &str) -> Result<Request, Refusal> {
     let refuse = |code, detail: String| Refusal { code, detail };
-    let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| refuse(ErrorCode::BadJson, format!("not JSON: {error}")))?;
+    let value: serde_json::Value = serde_json::from_str(text)
+        .map_err(|error| refuse(ErrorCode::BadJson, format!("not JSON: {error}")))?;
     let kind = value.get("type").and_then(serde_json::Value::as_str);
     match kind {
         Some("subscribe" | "unsubscribe" | "ping") => {}
@@ -96,7 +96,10 @@ pub fn parse(text: &str) -> Result<Request, Refusal> {
         }
     }
     serde_json::from_value(value).map_err(|error| {
-        refuse(ErrorCode::BadRequest, format!("{error}: `symbols`, `channels` and `windows` are lists of names"))
+        refuse(
+            ErrorCode::BadRequest,
+            format!("{error}: `symbols`, `channels` and `windows` are lists of names"),
+        )
     })
 }
 
@@ -126,7 +129,9 @@ impl Wish {
         let windows = self.windows(state)?;
         let forming = self.forming.unwrap_or(true);
         let channels = match &self.channels {
-            Some(channels) => channels.as_slice().iter().map(|name| channels_of(name)).collect::<Result<_, _>>()?,
+            Some(channels) => {
+                channels.as_slice().iter().map(|name| channels_of(name)).collect::<Result<_, _>>()?
+            }
             None => vec![channels_of("ticks")?],
         };
         for channel in channels.into_iter().flatten() {

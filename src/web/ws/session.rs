@@ -65,7 +65,8 @@ pub async fn websocket(
             }
         }
     }
-    let guard = Membership { worker: Rc::clone(&worker), live: Arc::clone(&live), outlet: Rc::clone(&outlet) };
+    let guard =
+        Membership { worker: Rc::clone(&worker), live: Arc::clone(&live), outlet: Rc::clone(&outlet) };
     let max_bytes = usize::try_from(live.limits.max_message_bytes.0).unwrap_or(usize::MAX);
     let rate = MessageRate::new(live.limits.max_messages_per_second, Instant::now());
     let session = Session {
@@ -80,7 +81,13 @@ pub async fn websocket(
     };
     let codec = Codec::new().max_size(max_bytes);
     let actor = WebsocketContext::with_codec(session, payload, codec);
-    Ok(response.streaming(Feed { actor: Box::pin(actor), guard, control: None, turn: 0, state: FeedState::Open }))
+    Ok(response.streaming(Feed {
+        actor: Box::pin(actor),
+        guard,
+        control: None,
+        turn: 0,
+        state: FeedState::Open,
+    }))
 }
 
 /// Sees to it that a session that ends, however it does, is known to have ended.

@@ -138,7 +138,8 @@ impl Worker {
     fn ask(&self, id: u64, topics: Vec<Topic>, since: Option<Since>, is_broadcast: bool) -> Subscribed {
         let mut members = self.members.borrow_mut();
         let Some(member) = members.by_id.get_mut(&id) else { return Subscribed::Asked };
-        let is_counted = |topic: &&Topic| !matches!(topic.channel, Channel::Feed | Channel::Forming | Channel::Previews);
+        let is_counted =
+            |topic: &&Topic| !matches!(topic.channel, Channel::Feed | Channel::Forming | Channel::Previews);
         let mut added: Vec<Topic> = Vec::new();
         for topic in &topics {
             if !member.wanted.contains(topic) && !added.contains(topic) {
@@ -248,7 +249,8 @@ impl Members {
         let Some(member) = self.by_id.get(&session) else { return };
         let outlet = Rc::clone(&member.outlet);
         outlet.push(frames);
-        let topics: Vec<Topic> = topics.iter().filter(|topic| member.wanted.contains(*topic)).copied().collect();
+        let topics: Vec<Topic> =
+            topics.iter().filter(|topic| member.wanted.contains(*topic)).copied().collect();
         for topic in topics {
             let Some(member) = self.by_id.get(&session) else { return };
             if topic.is_of_all() {
