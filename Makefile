@@ -30,6 +30,7 @@ test: ## run every test
 	@scripts/dashboard.sh build
 	$(CARGO) test --locked
 	@scripts/dashboard.sh test
+	@scripts/browser.sh
 
 check: ## formatting, lints, docs, licences; warnings are errors
 	@scripts/setup.sh --quiet

@@ -7,9 +7,11 @@ use super::state::AppState;
 use actix_cors::Cors;
 use actix_web::dev::ServerHandle as ActixHandle;
 use actix_web::http::header;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use futures_util::future::join_all;
+use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -22,6 +24,10 @@ const STOP_TIMEOUT_SECS: u64 = 1;
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long the peer may take nothing of what is sent before the system drops the connection. A live client that stops
+/// reading has been let go of by then, but for its socket, which nothing else would end.
+const STALLED_MAX: Duration = Duration::from_secs(60);
 
 /// One port: where it listens, what it serves, and on how many threads.
 pub struct Endpoint {
@@ -96,6 +102,15 @@ impl Server {
     }
 }
 
+/// Has small answers leave at once, and peers that take nothing dropped in the end. What the system refuses is no reason
+/// to refuse the client.
+fn prepare(connection: &dyn Any) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    stream.set_nodelay(true).ok();
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(stream, STALLED_MAX.as_millis() as u32).ok();
+}
+
 fn server(endpoint: Endpoint, state: &Arc<AppState>) -> io::Result<actix_web::dev::Server> {
     let state = Data::from(Arc::clone(state));
     let routes = endpoint.routes;
@@ -111,6 +126,7 @@ fn server(endpoint: Endpoint, state: &Arc<AppState>) -> io::Result<actix_web::de
     })
     .workers(endpoint.workers)
     .keep_alive(KEEP_ALIVE)
+    .on_connect(|connection, _| prepare(connection))
     .shutdown_timeout(STOP_TIMEOUT_SECS)
     .disable_signals()
     .listen(endpoint.listener)?;

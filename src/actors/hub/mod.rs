@@ -7,6 +7,7 @@
 //! On failure: a panic loses the frames of the batch it happened on; the numbers show clients the hole.
 
 mod actor;
+mod answer;
 pub mod board;
 pub mod frame;
 pub mod interest;

@@ -2,6 +2,7 @@
 
 pub mod outcome;
 pub mod process;
+pub mod program;
 pub mod rows;
 pub mod scenario;
 pub mod shared;
