@@ -41,10 +41,9 @@ const fn mixed(n: u64) -> u64 {
 fn behind(n: u64, arrival: Arrival) -> i64 {
     let draw = mixed(n);
     let most = match (arrival, draw % 1_000) {
-        (Arrival::Clean, _) => return 0,
         (Arrival::Jittered, 0) => 8_000,
         (Arrival::Jittered, 1..200) => 2_000,
-        (Arrival::Jittered, _) => return 0,
+        (Arrival::Clean | Arrival::Jittered, _) => return 0,
     };
     ((draw >> 32) % most) as i64 * 1_000_000
 }
