@@ -77,7 +77,8 @@ fn states(num_symbols: u64) -> Vec<SymbolState> {
     (0..num_symbols as u32).map(state).collect()
 }
 
-/// Sorts the entries by symbol, a batch at a time, as a router would.
+/// Sorts the entries by symbol, a batch at a time, as a router would. With many symbols there are few trades to a bar,
+/// so that closing bars is most of the work.
 fn sorted(entries: &[Entry], num_symbols: u64) -> Vec<Vec<Entry>> {
     let batches = entries.chunks(BATCH * num_symbols as usize).flat_map(|chunk| {
         let mut parts = vec![Vec::new(); num_symbols as usize];

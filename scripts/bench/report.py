@@ -59,7 +59,7 @@ def about(found):
     """Says a quantile of a histogram: the bucket it is in, and where in there it is likely to be."""
     if found is None:
         return "none seen"
-    return f"≤ {found['at_most'] * 1e3:g} ms (about {found['about'] * 1e3:.2g})"
+    return f"≤ {found['at_most'] * 1e3:g} ms (about {found['about'] * 1e3:.3g})"
 
 
 def replay_section(replay):
