@@ -8,6 +8,7 @@ use crate::models::entry::{Body, Entry, Position};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 /// A block ends with the group that brings it to this many entries.
 pub(super) const BLOCK_ENTRIES: u64 = 65_536;
@@ -95,7 +96,8 @@ pub(super) struct OpenBlock {
     pub entries: u64,
     pub span: Option<Span>,
     pub newest: Option<Nanos>,
-    runs: HashMap<SymbolId, Vec<Run>>,
+    /// Mostly one run a symbol, and thousands of symbols.
+    runs: HashMap<SymbolId, SmallVec<[Run; 1]>>,
 }
 
 impl OpenBlock {

@@ -62,7 +62,7 @@ impl Database {
             .row_buffer_size(1_024)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
             .pragma("journal_size_limit", WAL_BYTES_KEPT.to_string())
-            .pragma("cache_size", "-65536")
+            .pragma("cache_size", "-8192")
             .pragma("temp_store", "memory")
             .disable_statement_logging();
         let named = |error| match error {
@@ -78,7 +78,7 @@ impl Database {
             .acquire_timeout(Duration::from_secs(10))
             .test_before_acquire(false)
             .connect_lazy_with(
-                options.clone().create_if_missing(false).read_only(true).pragma("cache_size", "-8192"),
+                options.clone().create_if_missing(false).read_only(true).pragma("cache_size", "-2048"),
             );
         Ok(Database { options, readers })
     }
