@@ -123,7 +123,7 @@ impl OpenBlock {
 
     /// Returns the runs of a symbol in the order of the log.
     pub(super) fn runs_of(&self, symbol: SymbolId) -> &[Run] {
-        self.runs.get(&symbol).map_or(&[], Vec::as_slice)
+        self.runs.get(&symbol).map_or(&[], SmallVec::as_slice)
     }
 
     /// Returns the runs of every symbol.
