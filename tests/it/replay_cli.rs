@@ -128,6 +128,27 @@ fn shards_batches_speed_and_standard_input_change_nothing() {
 }
 
 #[test]
+fn bars_that_the_end_closes_say_the_same_of_the_log_at_any_speed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("quiet.csv");
+    let mut text = "ts_ns,symbol,price,size,trade_id\n1793628000000000000,QUIET,1,1,0\n".to_owned();
+    for second in 1..800_i64 {
+        // Far more rows than a paced replay reads at once.
+        for id in [2 * second, 2 * second + 1] {
+            text += &format!("{},BUSY,2,1,{id}\n", 1_793_628_000_000_000_000 + second * 1_000_000_000);
+        }
+    }
+    std::fs::write(&file, text).unwrap();
+    let rows = |speed: &str| {
+        let data = dir.path().join(speed);
+        let args = [file.to_str().unwrap(), "--speed", speed, "--data-dir", data.to_str().unwrap()];
+        assert_eq!(replay(&args).summary()["ledger"]["residue"], 0);
+        history_rows(&data)
+    };
+    assert_same_rows(&rows("max"), &rows("1000"), "in small batches");
+}
+
+#[test]
 fn only_the_symbols_asked_for_count() {
     let day = Day::new(91, 4_000);
     let (bars, some) = (day.path("all.csv"), day.path("some.csv"));

@@ -29,8 +29,7 @@ pub fn bad_day(num_symbols: u32, rate_per_second: f64, num_trades: usize, seed: 
     entries
 }
 
-/// Writes the trades of a bad day as CSV, every thousandth row damaged, and a symbol that trades once. Returns the number
-/// of damaged rows.
+/// Writes the trades of a bad day as CSV, every thousandth row damaged. Returns the number of damaged rows.
 pub fn write_csv(path: &Path, day: &[Entry]) -> usize {
     let own = day.iter().filter(|entry| !entry.body.is_broadcast());
     let names = symbol_names(own.map(|entry| entry.symbol.index() + 1).max().unwrap_or(0));
@@ -43,9 +42,6 @@ pub fn write_csv(path: &Path, day: &[Entry]) -> usize {
         let (_, id) = trade.id.words();
         writeln!(text, "{},{name},{price},{size},{id}", trade.ts.0).unwrap();
         num_rows += 1;
-        if num_rows == 1 {
-            writeln!(text, "{},QUIET,12.5,1,1", trade.ts.0).unwrap();
-        }
         if num_rows % 1_000 == 0 {
             num_damaged += 1;
             writeln!(text, "{},{name},twelve,{size},{id}", trade.ts.0).unwrap();
