@@ -39,7 +39,7 @@ const CASES: [Case; 5] = [
     Case {
         name: "one topic",
         num_symbols: 1,
-        rate: 10_000,
+        rate: 12_000,
         num_clients: 100,
         num_followed: 1,
         num_stopped: 0,

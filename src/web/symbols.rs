@@ -37,11 +37,11 @@ pub struct SymbolList {
     /// How many.
     #[schema(example = 1)]
     pub count: usize,
+    /// What is known about each, by name.
+    pub details: BTreeMap<String, SymbolDetails>,
     /// Names of the configured windows, ascending.
     #[schema(example = json!(["1min", "5min", "15min"]))]
     pub windows: Vec<String>,
-    /// What is known about each, by name.
-    pub details: BTreeMap<String, SymbolDetails>,
 }
 
 /// All symbols.
