@@ -33,6 +33,10 @@ const RECENT_BARS_BYTES: usize = 32 << 20;
 /// # Errors
 /// When something that it cannot do without fails.
 pub fn run(config: Config) -> anyhow::Result<()> {
+    // States of thousands of symbols grow bit by bit all over the heap: huge pages would hold mostly air.
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay on; memory will be higher");
+    }
     actix::System::new().block_on(serve(config))
 }
 
@@ -52,8 +56,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let storage = Storage { live: Some(live.hub.clone().recipient()), ..node.storage(true) };
-    let pipeline =
-        Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone()).await?;
+    let start = Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone());
+    let pipeline = tokio::select! {
+        started = start => started?,
+        // What recovery has done so far changes nothing that the next start does not do again.
+        _ = interrupt.recv() => return Ok(()),
+        _ = terminate.recv() => return Ok(()),
+    };
     // What recovery found out has reached the hub before it answers anybody.
     pipeline.drain().await?;
     live.hub.send(BeginServing).await.context("the hub is gone")?;

@@ -109,8 +109,10 @@ impl RecoveryActor {
 
     /// Takes a slice that should not wait for its turn.
     fn urgent_slice(&self) -> Option<u32> {
-        let slice = self.env.urgent.load(Ordering::Relaxed).trailing_zeros();
-        (slice < NUM_SLICES).then(|| {
+        // From the slice that is next in turn on, so that busy ones do not starve the others.
+        let urgent = self.env.urgent.load(Ordering::Relaxed).rotate_right(self.next_slice);
+        let slice = (urgent.trailing_zeros() + self.next_slice) % NUM_SLICES;
+        (urgent != 0).then(|| {
             self.env.urgent.fetch_and(!(1 << slice), Ordering::Relaxed);
             slice
         })

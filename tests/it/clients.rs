@@ -1,5 +1,6 @@
 //! Clients in Python, written as users of the old system wrote theirs, against the built program.
 
+use crate::support::process::wait_for;
 use crate::support::program::Program;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,6 +44,12 @@ fn old_clients_go_on_working() {
     };
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(dir.path(), &["--rate", "200"], &[("TICKWIRE__PROVIDER__WARM_UP", "2h")]);
+    // The clients come to a server that has run for a while.
+    let bars = format!("{}/api/v1/aggregated/TSLA?limit=100", program.url("REST"));
+    wait_for("an hour of bars", || {
+        let text = ureq::get(&bars).call().ok()?.body_mut().read_to_string().ok()?;
+        (text.matches("window_start").count() >= 60).then_some(())
+    });
     for (client, port) in [("rest.py", "REST"), ("live.py", "WebSocket")] {
         let output =
             Command::new(&python).arg(folder().join(client)).arg(program.url(port)).output().unwrap();

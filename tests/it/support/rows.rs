@@ -136,6 +136,16 @@ pub fn log_entries(dir: &Path) -> Vec<Entry> {
     })
 }
 
+/// Reads where the log of a data directory ends.
+pub fn log_end(dir: &Path) -> Position {
+    block_on(async {
+        let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
+        let settings = Config::default().sqlite_settings();
+        let log = SqliteLog::open(dir, symbols, sources, settings).await.unwrap();
+        log.tail().await.unwrap().last
+    })
+}
+
 async fn read_all(log: &SqliteLog) -> Vec<Entry> {
     let (mut entries, mut after): (Vec<Entry>, Position) = (Vec::new(), 0);
     loop {
