@@ -13,9 +13,9 @@ use crate::models::view::SymbolView;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Bars and indicators kept for clients that come back, of all symbols together: some 50 MB. With 10,000 symbols it is
-/// the last quarter of an hour, with ten the last day.
-const NUM_SETTLED_MAX: usize = 200_000;
+/// Bars and indicators kept for clients that come back, of all symbols together: some 15 MB. With 10,000 symbols it is
+/// the last two minutes, with ten the last day; what is older is read from the history.
+const NUM_SETTLED_MAX: usize = 50_000;
 
 /// A bar or its indicators, as they were told.
 #[derive(Clone, Copy, Debug, PartialEq)]

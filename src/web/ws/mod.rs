@@ -1,7 +1,7 @@
 //! The live feed over WebSocket. Only this folder knows actix-web-actors.
 //!
 //! A session is an actor on the thread that serves its connection. What it is sent comes framed from the hub, through
-//! the [`worker`] of its thread into its [`outlet`], from which the connection takes as fast as the client reads.
+//! the `worker` of its thread into its `outlet`, from which the connection takes as fast as the client reads.
 //!
 //! Promises: a client that stops reading costs others nothing and holds a bounded amount of memory; it is told how many
 //! ticks it missed, and is closed with a reason when it does not even keep up with closed bars.
