@@ -144,6 +144,9 @@ fn a_bar_is_told_once_the_log_holds_it_and_never_twice() {
 #[test]
 fn who_comes_back_gets_what_it_missed_once() {
     let world = served();
+    let mut witness = world.connect();
+    witness.send(SUBSCRIBE_BARS);
+    witness.until("snapshot");
     for nth in 6..=9 {
         world.say(closed(world.aapl, nth), vec![]);
     }
@@ -155,6 +158,7 @@ fn who_comes_back_gets_what_it_missed_once() {
         ..bar(world.aapl, 8)
     };
     world.say(vec![Effect::Bar(amended)], vec![]);
+    while witness.until("bar")["seq"] != 10 {}
     let mut client = world.connect();
     client.send(&subscribe_bars_since(EPOCH, 7));
     client.until("subscription");
@@ -174,7 +178,11 @@ fn after_a_restart_the_history_gives_what_was_missed_or_the_client_is_told_to_re
     let world = World::with_history(Limits::default(), false, &past);
     world.state.views.publish(view(world.aapl, 5));
     world.begin();
+    let mut witness = world.connect();
+    witness.send(SUBSCRIBE_BARS);
+    witness.until("snapshot");
     world.say(closed(world.aapl, 6), vec![]);
+    while witness.until("bar")["seq"] != 6 {}
     let table: [(&str, u64, &[u64]); 5] =
         [(EPOCH, 3, &[4, 5, 6]), (EPOCH, 5, &[6]), (EPOCH, 6, &[]), (EPOCH, 99, &[]), ("other", 5, &[])];
     for (epoch, known, missed) in table {
