@@ -143,7 +143,7 @@ pub struct Core {
     /// How far an event time may be ahead of its received time and still move the watermark.
     #[serde(with = "nanos")]
     pub future_tolerance: i64,
-    /// Pipelines that share the symbols out among them; 0 is one for each processor core.
+    /// Pipelines that share the symbols out among them; 0 is one for each processor core but one, which reads the feed.
     pub shards: usize,
 }
 
@@ -174,11 +174,11 @@ impl Core {
         }
     }
 
-    /// Returns the number of pipelines: as set, else the number of processor cores.
+    /// Returns the number of pipelines: as set, else the number of processor cores less one.
     #[must_use]
     pub fn shard_count(&self) -> usize {
         match self.shards {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1)),
             set => set,
         }
     }
