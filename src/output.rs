@@ -4,8 +4,8 @@
 //! it is finished; a writer that is dropped before leaves nothing behind. An existing file is replaced only when asked for.
 
 use crate::models::bar::Bar;
-use crate::models::digest::in_order;
 use crate::models::effect::IndicatorPoint;
+use crate::models::indicators::IndicatorValues;
 use crate::models::num::{Price, Scale};
 use crate::models::symbol::SymbolSpec;
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +13,6 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const BAR_HEADER: &str = "symbol,window,window_start_ns,window_end_ns,open,high,low,close,volume,vwap,trade_count,state,revision,coverage";
-const INDICATOR_HEADER: &str = "symbol,window,window_start_ns,close,sma_20,sma_50,sma_200,ema_12,ema_26,rsi_14,macd,macd_signal,macd_histogram,bb_upper,bb_middle,bb_lower";
 
 /// Why an output file was not written.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +82,8 @@ impl IndicatorWriter {
     /// # Errors
     /// [`OutputError::Exists`], or [`OutputError::Write`].
     pub fn create(path: &Path, force: bool) -> Result<IndicatorWriter, OutputError> {
-        CsvFile::create(path, force, INDICATOR_HEADER).map(IndicatorWriter)
+        let header = format!("symbol,window,window_start_ns,close,{}", IndicatorValues::NAMES.join(","));
+        CsvFile::create(path, force, &header).map(IndicatorWriter)
     }
 
     /// Adds the indicators of one window; a value that is not warmed up stays empty.
@@ -93,7 +93,7 @@ impl IndicatorWriter {
     pub fn write(&mut self, spec: &SymbolSpec, point: &IndicatorPoint) -> Result<(), OutputError> {
         let close = spec.price_scale.show(i128::from(point.close.0));
         let (name, width, start) = (&spec.name, point.width, point.start.0);
-        let values = in_order(&point.values);
+        let values = point.values.in_order();
         self.0.part(format_args!("{name},{width},{start},{close}"))?;
         for value in values {
             match value {

@@ -49,7 +49,7 @@ impl Digest {
         self.hasher.update(&[u8::from(bar.vwap.is_some())]);
         self.hasher.update(&bar.vwap.unwrap_or(0).to_le_bytes());
         self.hasher.update(&bar.trade_count.to_le_bytes());
-        for value in in_order(values) {
+        for value in values.in_order() {
             self.hasher.update(&[u8::from(value.is_some())]);
             self.hasher.update(&value.map_or(0, f64::to_bits).to_le_bytes());
         }
@@ -66,25 +66,6 @@ impl Digest {
 fn in_decimals(raw: i128, scale: Scale) -> [u8; 16] {
     let missing = DECIMALS - u32::from(scale.decimals());
     raw.wrapping_mul(10_i128.pow(missing)).to_le_bytes()
-}
-
-/// Returns the indicators in the order in which tables and files list them.
-#[must_use]
-pub const fn in_order(values: &IndicatorValues) -> [Option<f64>; 12] {
-    [
-        values.sma_20,
-        values.sma_50,
-        values.sma_200,
-        values.ema_12,
-        values.ema_26,
-        values.rsi_14,
-        values.macd,
-        values.macd_signal,
-        values.macd_histogram,
-        values.bb_upper,
-        values.bb_middle,
-        values.bb_lower,
-    ]
 }
 
 #[cfg(test)]

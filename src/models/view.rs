@@ -39,7 +39,7 @@ pub struct WindowView {
     /// The indicators of the newest closed bar.
     pub indicators: Option<IndicatorPoint>,
     /// The indicators as they would be if the forming bar closed now, where somebody wants to know.
-    pub preview: Option<IndicatorPoint>,
+    pub preview: Option<Box<IndicatorPoint>>,
     /// Closed, amended and void bars so far: the `seq` of topic `bars`.
     pub seq: u64,
 }

@@ -8,37 +8,7 @@ use tickwire::models::indicators::{IndicatorSeries, IndicatorValues};
 use tickwire::models::num::{Price, Scale, parse_decimal};
 use tickwire::models::time::{MINUTE, Nanos};
 
-const COLUMNS: [&str; 12] = [
-    "sma_20",
-    "sma_50",
-    "sma_200",
-    "ema_12",
-    "ema_26",
-    "rsi_14",
-    "macd",
-    "macd_signal",
-    "macd_histogram",
-    "bb_upper",
-    "bb_middle",
-    "bb_lower",
-];
-
-fn in_order(values: &IndicatorValues) -> [Option<f64>; 12] {
-    [
-        values.sma_20,
-        values.sma_50,
-        values.sma_200,
-        values.ema_12,
-        values.ema_26,
-        values.rsi_14,
-        values.macd,
-        values.macd_signal,
-        values.macd_histogram,
-        values.bb_upper,
-        values.bb_middle,
-        values.bb_lower,
-    ]
-}
+const NAMES: [&str; 12] = IndicatorValues::NAMES;
 
 /// The recorded answers (`talib_*.csv.gz`) beside the repository, or where `TICKWIRE_SHARED` says; `None` without data.
 fn recorded_answers() -> Option<Vec<PathBuf>> {
@@ -60,21 +30,21 @@ fn recorded_answers() -> Option<Vec<PathBuf>> {
 fn compare(path: &Path) -> usize {
     let mut lines = BufReader::new(GzDecoder::new(File::open(path).expect("file opens"))).lines();
     let header = lines.next().expect("has a header").expect("is text");
-    assert_eq!(header.split(',').collect::<Vec<_>>()[1..], COLUMNS, "{}", path.display());
+    assert_eq!(header.split(',').collect::<Vec<_>>()[1..], NAMES, "{}", path.display());
 
     let mut series = IndicatorSeries::new(Scale::PRICE);
     let mut num_values = 0;
     for (row, line) in lines.enumerate() {
         let line = line.expect("is text");
         let cells: Vec<&str> = line.split(',').collect();
-        assert_eq!(cells.len(), 1 + COLUMNS.len(), "row {row}");
+        assert_eq!(cells.len(), 1 + NAMES.len(), "row {row}");
         let close = parse_decimal(cells[0].as_bytes(), Scale::PRICE).expect("close is a decimal");
         let start = Nanos(i64::try_from(row).expect("few rows") * MINUTE);
         series.upsert(start, Price(close.raw)).expect("a new bar changes the series");
         series.seal(Nanos(start.0 - 5 * MINUTE));
 
         let (_, _, values) = series.latest().expect("a bar was fed");
-        for ((column, found), cell) in COLUMNS.iter().zip(in_order(&values)).zip(&cells[1..]) {
+        for ((column, found), cell) in NAMES.iter().zip(values.in_order()).zip(&cells[1..]) {
             let at = || format!("{}, row {row}, {column}", path.display());
             assert_eq!(found.is_none(), cell.is_empty(), "{}: `{cell}` but {found:?}", at());
             let Some(found) = found else { continue };

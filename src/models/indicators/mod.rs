@@ -42,3 +42,89 @@ pub struct IndicatorValues {
     /// Bollinger 20: middle - 2 population deviations.
     pub bb_lower: Option<f64>,
 }
+
+impl IndicatorValues {
+    /// Names of the values, in the order in which objects, tables and files list them.
+    pub const NAMES: [&str; 12] = [
+        "sma_20",
+        "sma_50",
+        "sma_200",
+        "ema_12",
+        "ema_26",
+        "rsi_14",
+        "macd",
+        "macd_signal",
+        "macd_histogram",
+        "bb_upper",
+        "bb_middle",
+        "bb_lower",
+    ];
+
+    /// Returns the values in the order of [`IndicatorValues::NAMES`].
+    #[must_use]
+    pub const fn in_order(&self) -> [Option<f64>; 12] {
+        [
+            self.sma_20,
+            self.sma_50,
+            self.sma_200,
+            self.ema_12,
+            self.ema_26,
+            self.rsi_14,
+            self.macd,
+            self.macd_signal,
+            self.macd_histogram,
+            self.bb_upper,
+            self.bb_middle,
+            self.bb_lower,
+        ]
+    }
+
+    /// Makes the values from a list in the order of [`IndicatorValues::NAMES`].
+    #[must_use]
+    pub const fn from_order(values: [Option<f64>; 12]) -> IndicatorValues {
+        let [
+            sma_20,
+            sma_50,
+            sma_200,
+            ema_12,
+            ema_26,
+            rsi_14,
+            macd,
+            macd_signal,
+            macd_histogram,
+            bb_upper,
+            bb_middle,
+            bb_lower,
+        ] = values;
+        IndicatorValues {
+            sma_20,
+            sma_50,
+            sma_200,
+            ema_12,
+            ema_26,
+            rsi_14,
+            macd,
+            macd_signal,
+            macd_histogram,
+            bb_upper,
+            bb_middle,
+            bb_lower,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_lists_follow_the_fields() {
+        let list = std::array::from_fn(|at| Some(at as f64));
+        let values = IndicatorValues::from_order(list);
+        assert_eq!(values.in_order(), list);
+        let json = serde_json::to_string(&values).expect("plain data");
+        let expected: Vec<String> =
+            IndicatorValues::NAMES.iter().zip(0..).map(|(name, at)| format!("\"{name}\":{at}.0")).collect();
+        assert_eq!(json, format!("{{{}}}", expected.join(",")));
+    }
+}

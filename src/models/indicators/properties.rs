@@ -33,21 +33,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn bits(values: &IndicatorValues) -> [Option<u64>; 12] {
-    [
-        values.sma_20,
-        values.sma_50,
-        values.sma_200,
-        values.ema_12,
-        values.ema_26,
-        values.rsi_14,
-        values.macd,
-        values.macd_signal,
-        values.macd_histogram,
-        values.bb_upper,
-        values.bb_middle,
-        values.bb_lower,
-    ]
-    .map(|value| value.map(f64::to_bits))
+    values.in_order().map(|value| value.map(f64::to_bits))
 }
 
 fn fresh(bars: &BTreeMap<i64, i64>) -> IndicatorSeries {

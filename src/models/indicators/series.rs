@@ -214,23 +214,6 @@ mod tests {
         (0..40).map(|i| 10_000 + i * i * 7 % 23 * 100 + i % 5 * 25)
     }
 
-    fn in_order(values: &IndicatorValues) -> [Option<f64>; 12] {
-        [
-            values.sma_20,
-            values.sma_50,
-            values.sma_200,
-            values.ema_12,
-            values.ema_26,
-            values.rsi_14,
-            values.macd,
-            values.macd_signal,
-            values.macd_histogram,
-            values.bb_upper,
-            values.bb_middle,
-            values.bb_lower,
-        ]
-    }
-
     #[test]
     fn gives_what_ta_lib_gives_and_nothing_while_it_warms_up() {
         // Per bar: sma_20, ema_12, ema_26, rsi_14, macd, signal, upper band, lower band; NaN stands for none.
@@ -280,7 +263,7 @@ mod tests {
         let first_bars = [19, 49, 199, 11, 25, 14, 33, 33, 33, 19, 19, 19];
         let series = fed((0..201).map(|i| 500 + i));
         for bar in 0..201 {
-            let shown = in_order(&series.step(bar).2).map(|value| value.is_some());
+            let shown = series.step(bar).2.in_order().map(|value| value.is_some());
             assert_eq!(shown, first_bars.map(|first| bar >= first), "bar {bar}");
         }
     }

@@ -1,7 +1,7 @@
 //! Windows close, are amended and sealed as the watermark moves.
 
 use super::fates::{Orphans, settle};
-use super::window::{BaseWindow, Frame, LargerWindow, Life, Tally};
+use super::window::{self, BaseWindow, Frame, LargerWindow, Life, Tally};
 use super::{SymbolState, Waiting};
 use crate::models::bar::{BarState, BarSum, Figures};
 use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
@@ -184,6 +184,7 @@ impl SymbolState {
             self.kept.release(window.slot);
             self.fates.settle_sealed(&window);
         }
+        window::shrink(&mut self.base);
         for at in 1..self.tracks.len() {
             let width = self.tracks[at].width;
             while let Some(window) = self.tracks[at].larger.front()
@@ -195,6 +196,7 @@ impl SymbolState {
                 }
                 self.tracks[at].larger.pop_front();
             }
+            window::shrink(&mut self.tracks[at].larger);
         }
         for track in &mut self.tracks {
             track.indicators.seal(track.width.start_of(frontier));

@@ -1,7 +1,7 @@
 //! Reports come in: who is a repeat, who is late, who waits for whom.
 
 use super::kept::{Kept, LocalSource, Marks, Place};
-use super::window::{BaseWindow, LargerWindow, Life, Tally};
+use super::window::{self, BaseWindow, LargerWindow, Life, Tally};
 use super::{Newest, SymbolState, Touched, Waiting};
 use crate::models::bar::BarSum;
 use crate::models::effect::{DeadLetter, DeadReason, Effect};
@@ -104,7 +104,7 @@ impl SymbolState {
             tally: Tally::default(),
             life: Life::new(start.plus(self.settings.base().nanos()) <= watermark),
         };
-        self.base.insert(at, window);
+        window::insert(&mut self.base, at, window);
         for track in &mut self.tracks[1..] {
             let start = track.width.start_of(start);
             let at = track.larger.partition_point(|window| window.start < start);
@@ -112,7 +112,7 @@ impl SymbolState {
                 let life = Life::new(start.plus(track.width.nanos()) <= watermark);
                 let window =
                     LargerWindow { start, sealed: BarSum::EMPTY, sealed_tally: Tally::default(), life };
-                track.larger.insert(at, window);
+                window::insert(&mut track.larger, at, window);
             }
         }
         self.schedule();

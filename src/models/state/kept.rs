@@ -1,15 +1,17 @@
 //! The trades of the windows that are not sealed, found by identity.
 //!
-//! Promises: a trade costs 32 bytes and some 10 of index (8 more each for text ids and venue sequences), since ten
-//! thousand symbols keep seven minutes of trades each; finding one touches its row only when hashes agree; nothing
-//! here depends on the order of a hash table.
+//! Promises: a trade costs 32 bytes (8 more each for text ids and venue sequences), some 12 once its window is packed,
+//! and some 14 of index unless its window's ids ascend, since ten thousand symbols keep seven minutes of trades each; finding one touches its row only
+//! when hashes agree; nothing here depends on the order of a hash table.
 
+use super::rows::{RowIdentity, Rows};
 use crate::models::bar::TradeOrder;
 use crate::models::entry::{SourceId, Trade, TradeId, Updates};
 use crate::models::num::{Price, Size};
 use crate::models::time::Nanos;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// A source's place in the symbol's own list of sources.
 pub type LocalSource = u16;
@@ -33,6 +35,18 @@ impl Marks {
     pub const REPLACED: Marks = Marks(2);
     /// Another version of it won and stands elsewhere: the row is dead.
     pub const GONE: Marks = Marks(4);
+
+    /// Takes three bits.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Marks {
+        Marks(bits)
+    }
+
+    /// Returns three bits.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
 
     /// Joins two.
     #[must_use]
@@ -108,79 +122,6 @@ pub struct Place {
     pub row: u32,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Row {
-    id_lo: u64,
-    /// From the top: 47 bits of time since the window's start, 11 of source, 3 of updates, 3 of marks.
-    meta: u64,
-    price: Price,
-    size: Size,
-}
-
-const SOURCE_SHIFT: u32 = 6;
-const UPDATES_SHIFT: u32 = 3;
-const TIME_SHIFT: u32 = 17;
-
-/// The trades of one window.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Rows {
-    start: Nanos,
-    rows: Vec<Row>,
-    /// High words of the ids; empty as long as all are zero (numeric ids).
-    id_hi: Vec<u64>,
-    /// Venue sequences; empty as long as all are zero.
-    seq: Vec<u64>,
-}
-
-impl Rows {
-    const fn new(start: Nanos) -> Rows {
-        Rows { start, rows: Vec::new(), id_hi: Vec::new(), seq: Vec::new() }
-    }
-
-    fn push(&mut self, kept: &Kept) -> u32 {
-        let at = self.rows.len();
-        let (id_hi, id_lo) = kept.order.id.words();
-        push_sparse(&mut self.id_hi, at, id_hi);
-        push_sparse(&mut self.seq, at, kept.order.seq);
-        let meta = (kept.order.ts.since(self.start) as u64) << TIME_SHIFT
-            | u64::from(kept.local) << SOURCE_SHIFT
-            | u64::from(kept.updates.bits()) << UPDATES_SHIFT
-            | u64::from(kept.marks.0);
-        self.rows.push(Row { id_lo, meta, price: kept.price, size: kept.size });
-        u32::try_from(at).expect("fewer than 2^26 trades in a window")
-    }
-
-    fn id(&self, row: usize) -> TradeId {
-        TradeId::from_words(self.id_hi.get(row).copied().unwrap_or(0), self.rows[row].id_lo)
-    }
-
-    fn get(&self, row: usize, sources: &[SourceId]) -> Kept {
-        let Row { meta, price, size, .. } = self.rows[row];
-        let local = ((meta >> SOURCE_SHIFT) & 0x7ff) as LocalSource;
-        Kept {
-            order: TradeOrder {
-                ts: self.start.plus((meta >> TIME_SHIFT) as i64),
-                seq: self.seq.get(row).copied().unwrap_or(0),
-                id: self.id(row),
-                source: sources[usize::from(local)],
-            },
-            price,
-            size,
-            updates: Updates::from_bits((meta >> UPDATES_SHIFT) as u8 & 7),
-            local,
-            marks: Marks(meta as u8 & 7),
-        }
-    }
-}
-
-/// Appends to a column that stays empty as long as it holds zeros only.
-fn push_sparse(column: &mut Vec<u64>, at: usize, value: u64) {
-    if value != 0 || !column.is_empty() {
-        column.resize(at, 0);
-        column.push(value);
-    }
-}
-
 /// The index' entry: 24 bits of hash (enough to grow without touching rows), 14 of slot, 26 of row.
 #[derive(Clone, Copy, Debug)]
 struct IndexEntry(u64);
@@ -211,31 +152,73 @@ const fn spread(hash: u32) -> u64 {
     (hash as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+/// A window whose packed trades ascend by id: they are searched for where they are, and not in the index.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    local: LocalSource,
+    first: TradeId,
+    last: TradeId,
+    slot: u16,
+    count: u32,
+}
+
 /// All trades of a symbol's unsealed windows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct KeptTrades {
     windows: Vec<Option<Rows>>,
     sources: Vec<SourceId>,
+    /// Every trade but those of the spans.
     #[serde(skip)]
     index: HashTable<IndexEntry>,
+    /// By source and id; no two overlap, so that an id is searched for in one of them at the most.
+    #[serde(skip)]
+    spans: Vec<Span>,
 }
 
 impl KeptTrades {
     /// Rebuilds the index after decoding.
     pub fn reindex(&mut self) {
+        self.index.clear();
+        self.spans.clear();
+        for slot in 0..u16::try_from(self.windows.len()).expect("slots have 14 bits") {
+            let Some(rows) = &self.windows[usize::from(slot)] else { continue };
+            let (num_packed, num_rows) = (rows.num_packed(), rows.len());
+            let first = if self.add_span(slot) { num_packed } else { 0 };
+            self.index_rows(slot, first..num_rows);
+        }
+    }
+
+    /// Puts some rows of a window into the index.
+    fn index_rows(&mut self, slot: u16, range: Range<usize>) {
         let KeptTrades { windows, index, .. } = self;
-        index.clear();
-        for (slot, rows) in (0_u16..).zip(windows.iter()) {
-            let Some(rows) = rows else { continue };
-            for (at, row) in rows.rows.iter().enumerate() {
-                if !Marks(row.meta as u8 & 7).has(Marks::GONE) {
-                    let local = ((row.meta >> SOURCE_SHIFT) & 0x7ff) as LocalSource;
-                    let hash = hash(local, rows.id(at));
-                    let entry = IndexEntry::new(hash, Place { slot, row: at as u32 });
-                    index.insert_unique(spread(hash), entry, |entry| spread(entry.hash()));
-                }
+        let Some(rows) = &windows[usize::from(slot)] else { return };
+        let identities = (0..).zip(rows.identities()).take(range.end).skip(range.start);
+        for (row, RowIdentity { local, id, is_gone }) in identities {
+            if !is_gone {
+                let entry = IndexEntry::new(hash(local, id), Place { slot, row });
+                index.insert_unique(spread(entry.hash()), entry, |entry| spread(entry.hash()));
             }
         }
+    }
+
+    /// Makes a span of a window's packed rows, if their ids ascend and lie apart from those of all other spans.
+    fn add_span(&mut self, slot: u16) -> bool {
+        let rows = self.rows(slot);
+        let Some((first, last)) = rows.ascending() else { return false };
+        let count = u32::try_from(rows.num_packed()).expect("fewer than 2^26 trades in a window");
+        let span = Span { local: first.local, first: first.id, last: last.id, slot, count };
+        let at = self.spans.partition_point(|known| (known.local, known.last) < (span.local, span.first));
+        if self.spans.get(at).is_some_and(|next| (next.local, next.first) <= (span.local, span.last)) {
+            return false;
+        }
+        self.spans.insert(at, span);
+        true
+    }
+
+    /// Lets go of a window's span. Returns true if it had one.
+    fn remove_span(&mut self, slot: u16) -> bool {
+        let at = self.spans.iter().position(|span| span.slot == slot);
+        at.map(|at| self.spans.remove(at)).is_some()
     }
 
     /// Returns the source's place in the symbol's list, or `None` when there are too many.
@@ -254,7 +237,7 @@ impl KeptTrades {
     /// Returns the number of trades that can be found.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.index.len() + self.spans.iter().map(|span| span.count as usize).sum::<usize>()
     }
 
     /// Returns the sources seen, in the order of their places.
@@ -285,11 +268,26 @@ impl KeptTrades {
         let same = |entry: &IndexEntry| {
             entry.hash() == hash && {
                 let Place { slot, row } = entry.place();
-                let (rows, row) = (self.rows(slot), row as usize);
-                rows.id(row) == id && (rows.rows[row].meta >> SOURCE_SHIFT) & 0x7ff == u64::from(local)
+                let found = self.rows(slot).identity(row as usize);
+                (found.local, found.id) == (local, id)
             }
         };
-        self.index.find(spread(hash), same).map(|entry| entry.place())
+        match self.index.find(spread(hash), same) {
+            Some(entry) => Some(entry.place()),
+            None => self.find_in_spans(local, id),
+        }
+    }
+
+    #[inline]
+    fn find_in_spans(&self, local: LocalSource, id: TradeId) -> Option<Place> {
+        // Ids mostly grow: a new one is behind them all.
+        if self.spans.last().is_none_or(|last| (last.local, last.last) < (local, id)) {
+            return None;
+        }
+        let at = self.spans.partition_point(|span| (span.local, span.last) < (local, id));
+        let span = self.spans.get(at).filter(|span| (span.local, span.first) <= (local, id))?;
+        let row = self.rows(span.slot).search(id)?;
+        Some(Place { slot: span.slot, row })
     }
 
     /// Keeps a trade in the window of the slot.
@@ -311,7 +309,11 @@ impl KeptTrades {
     /// Adds marks to a kept trade; one that is gone is found no more.
     pub fn mark(&mut self, place: Place, marks: Marks) {
         let kept = self.get(place);
-        self.rows_mut(place.slot).rows[place.row as usize].meta |= u64::from(marks.0);
+        if (place.row as usize) < self.rows(place.slot).num_packed() && self.remove_span(place.slot) {
+            let packed = 0..self.rows(place.slot).num_packed();
+            self.index_rows(place.slot, packed);
+        }
+        self.rows_mut(place.slot).mark(place.row as usize, marks);
         if marks.has(Marks::GONE) {
             self.forget(hash(kept.local, kept.order.id), place);
         }
@@ -319,34 +321,41 @@ impl KeptTrades {
 
     /// Returns the trades of a window that are not gone, in order of arrival.
     pub fn iter(&self, slot: u16) -> impl Iterator<Item = Kept> + '_ {
-        let rows = self.rows(slot);
-        (0..rows.rows.len())
-            .map(|row| rows.get(row, &self.sources))
-            .filter(|kept| !kept.marks.has(Marks::GONE))
+        self.rows(slot).iter(&self.sources).filter(|kept| !kept.marks.has(Marks::GONE))
     }
 
     /// Gives back what a window grew to in advance; for windows that will hardly grow any more.
     pub fn shrink(&mut self, slot: u16) {
-        let rows = self.rows_mut(slot);
-        rows.rows.shrink_to_fit();
-        rows.id_hi.shrink_to_fit();
-        rows.seq.shrink_to_fit();
+        self.rows_mut(slot).shrink();
+    }
+
+    /// Packs the trades of a window that will hardly change any more.
+    pub fn pack(&mut self, slot: u16) {
+        if self.rows_mut(slot).pack() && self.add_span(slot) {
+            self.index.retain(|entry| entry.place().slot != slot);
+            self.shrink_index();
+        }
     }
 
     /// Lets go of a window and all its trades.
     pub fn release(&mut self, slot: u16) {
         let Some(rows) = self.windows.get_mut(usize::from(slot)).and_then(Option::take) else { return };
+        let first = if self.remove_span(slot) { rows.num_packed() } else { 0 };
+        let num_indexed = rows.len() - first;
         // Walking the whole index in memory order is cheaper than looking up more than a few rows.
-        if rows.rows.len() * 8 > self.index.len() {
+        if num_indexed * 8 > self.index.len() {
             self.index.retain(|entry| entry.place().slot != slot);
-        } else {
-            for (at, row) in rows.rows.iter().enumerate() {
-                if !Marks(row.meta as u8 & 7).has(Marks::GONE) {
-                    let local = ((row.meta >> SOURCE_SHIFT) & 0x7ff) as LocalSource;
-                    self.forget(hash(local, rows.id(at)), Place { slot, row: at as u32 });
+        } else if num_indexed > 0 {
+            for (row, RowIdentity { local, id, is_gone }) in (0..).zip(rows.identities()).skip(first) {
+                if !is_gone {
+                    self.forget(hash(local, id), Place { slot, row });
                 }
             }
         }
+        self.shrink_index();
+    }
+
+    fn shrink_index(&mut self) {
         let capacity = self.index.capacity();
         if capacity > 64 && self.index.len() * 4 < capacity {
             self.index.shrink_to(self.index.len() * 2, |entry| spread(entry.hash()));
@@ -372,6 +381,8 @@ impl KeptTrades {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, btree_map};
 
     fn trade(id: &[u8], ts: i64, seq: u64) -> Trade {
         Trade {
@@ -399,6 +410,8 @@ mod tests {
             assert_eq!(kept.find(local, trade.id), Some(place));
             assert_eq!(kept.get(place), Kept::of(trade, local), "packs and unpacks");
         }
+        kept.pack(slot);
+        assert_eq!(kept.get(places[2]), Kept::of(&trades[2], local), "packs and unpacks");
         kept.mark(places[0], Marks::CANCELLED);
         assert_eq!(kept.find(local, trades[0].id), Some(places[0]), "a cancelled trade is remembered");
         kept.mark(places[1], Marks::GONE);
@@ -415,6 +428,84 @@ mod tests {
         assert_eq!(kept.open(Nanos(300)), Some(slot), "slots are used again");
     }
 
+    /// What happens to the trades of four windows; ids are taken from a counter, or from anywhere.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Insert { window: u16, id: u64, skip: u64 },
+        Pack(u16),
+        Mark(prop::sample::Index, u8),
+        Release(u16),
+        Decode,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let insert = |ids: Range<u64>| {
+            (0_u16..4, ids, 1_u64..4).prop_map(|(window, id, skip)| Step::Insert { window, id, skip })
+        };
+        prop_oneof![
+            20 => insert(0..1),
+            2 => insert(1..200),
+            2 => (0_u16..4).prop_map(Step::Pack),
+            1 => (any::<prop::sample::Index>(), 1_u8..5).prop_map(|(at, marks)| Step::Mark(at, marks & 5)),
+            1 => (0_u16..4).prop_map(Step::Release),
+            1 => Just(Step::Decode),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_does_not_depend_on_packing(steps in prop::collection::vec(step(), 0..300)) {
+            let mut kept = KeptTrades::default();
+            let local = kept.local(SourceId(3)).expect("room");
+            let mut slots: Vec<u16> = (0..4).map(|w| kept.open(Nanos(w * 1_000)).expect("room")).collect();
+            let mut model: BTreeMap<TradeId, (usize, Kept)> = BTreeMap::new();
+            let mut next = 0;
+            for step in steps {
+                match step {
+                    Step::Insert { window, id, skip } => {
+                        next += skip;
+                        let id = TradeId::number(if id == 0 { next } else { id });
+                        if let btree_map::Entry::Vacant(free) = model.entry(id) {
+                            let ts = Nanos(i64::from(window) * 1_000 + 7);
+                            let new = Kept::of(&Trade { id, ts, ..trade(b"1", 0, 0) }, local);
+                            kept.insert(slots[usize::from(window)], &new);
+                            free.insert((usize::from(window), new));
+                        }
+                    }
+                    Step::Pack(window) => kept.pack(slots[usize::from(window)]),
+                    Step::Mark(at, marks) if !model.is_empty() => {
+                        let id = *model.keys().nth(at.index(model.len())).expect("in range");
+                        let place = kept.find(local, id).expect("kept");
+                        let marks = Marks::from_bits(marks);
+                        kept.mark(place, marks);
+                        let known = model.get_mut(&id).expect("in range");
+                        known.1.marks = known.1.marks.with(marks);
+                        if marks.has(Marks::GONE) {
+                            model.remove(&id);
+                        }
+                    }
+                    Step::Mark(..) => {}
+                    Step::Release(window) => {
+                        let window = usize::from(window);
+                        kept.release(slots[window]);
+                        slots[window] = kept.open(Nanos(window as i64 * 1_000)).expect("room");
+                        model.retain(|_, (home, _)| *home != window);
+                    }
+                    Step::Decode => {
+                        let bytes = postcard::to_stdvec(&kept).expect("plain data");
+                        kept = postcard::from_bytes(&bytes).expect("just encoded");
+                        kept.reindex();
+                    }
+                }
+                prop_assert_eq!(kept.len(), model.len());
+            }
+            for id in (0..next + 200).map(TradeId::number) {
+                let found = kept.find(local, id).map(|place| kept.get(place));
+                prop_assert_eq!(found, model.get(&id).map(|(_, kept)| *kept), "{:?}", id);
+            }
+        }
+    }
+
     #[test]
     fn many_windows_and_trades_do_not_mix_up() {
         let mut kept = KeptTrades::default();
@@ -424,6 +515,7 @@ mod tests {
             let (window, text) = (id % 50, id.to_string());
             kept.insert(slots[window as usize], &Kept::of(&trade(text.as_bytes(), window * 1000, 0), local));
         }
+        slots.iter().step_by(2).for_each(|slot| kept.pack(*slot));
         kept.release(slots[7]);
         for id in 0..20_000_u64 {
             let found = kept.find(local, TradeId::number(id));

@@ -99,14 +99,16 @@ impl SymbolState {
             forming: self.forming_bar(at),
             closed: track.newest,
             indicators: track.indicators.latest().map(point),
-            preview: previews.then(|| self.preview(at)).flatten().map(|(bar, values)| IndicatorPoint {
-                symbol: self.symbol,
-                width: track.width,
-                start: bar.start,
-                close: bar.close,
-                vwap: bar.vwap,
-                values,
-                log_pos: self.pos,
+            preview: previews.then(|| self.preview(at)).flatten().map(|(bar, values)| {
+                Box::new(IndicatorPoint {
+                    symbol: self.symbol,
+                    width: track.width,
+                    start: bar.start,
+                    close: bar.close,
+                    vwap: bar.vwap,
+                    values,
+                    log_pos: self.pos,
+                })
             }),
             seq: track.seq,
         }

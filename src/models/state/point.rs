@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"TWSP";
 /// Grows whenever the body's form changes.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEADER: usize = 4 + 2 + 8 + 4;
 
 /// Why bytes are no recovery point of this process.
@@ -33,7 +33,8 @@ impl SymbolState {
     /// Encodes the state.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(4096);
+        // About what it takes: growing bit by bit would copy the megabytes of a busy symbol several times.
+        let mut bytes = Vec::with_capacity(4096 + 12 * self.kept.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&self.settings.fingerprint().to_le_bytes());

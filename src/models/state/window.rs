@@ -8,6 +8,7 @@ use crate::models::num::Price;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// Reports that a window knows of besides the trades that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +120,21 @@ pub struct LargerWindow {
     pub sealed_tally: Tally,
     /// The life of its bar.
     pub life: Life,
+}
+
+/// Puts a window in its place. Windows are large and symbols many, so room is made for few more than there are.
+pub fn insert<T>(windows: &mut VecDeque<T>, at: usize, window: T) {
+    if windows.len() == windows.capacity() {
+        windows.reserve_exact(1 + windows.len() / 8);
+    }
+    windows.insert(at, window);
+}
+
+/// Gives back room that windows which are gone have left.
+pub fn shrink<T>(windows: &mut VecDeque<T>) {
+    if windows.capacity() > 2 + windows.len() + windows.len() / 4 {
+        windows.shrink_to(windows.len() + windows.len() / 8);
+    }
 }
 
 /// What a published bar needs to know beside its figures.

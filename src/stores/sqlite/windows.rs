@@ -34,23 +34,9 @@ const BAR_COLUMNS: [&str; 15] = [
     "log_pos",
 ];
 
-const INDICATOR_COLUMNS: [&str; 15] = [
-    "close",
-    "vwap",
-    "sma_20",
-    "sma_50",
-    "sma_200",
-    "ema_12",
-    "ema_26",
-    "rsi_14",
-    "macd",
-    "macd_signal",
-    "macd_histogram",
-    "bb_upper",
-    "bb_middle",
-    "bb_lower",
-    "log_pos",
-];
+/// The values, with close and VWAP before them and the log position behind.
+static INDICATOR_COLUMNS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| [&["close", "vwap"], IndicatorValues::NAMES.as_slice(), &["log_pos"]].concat());
 
 /// Number of columns before the others: those of [`KEY`].
 const KEY_LEN: usize = 3;
@@ -186,20 +172,7 @@ fn bind_indicators(
     let values = point.map(|point| point.values).unwrap_or_default();
     arguments.add(point.map(|point| point.close.0))?;
     arguments.add(point.and_then(|point| point.vwap))?;
-    for value in [
-        values.sma_20,
-        values.sma_50,
-        values.sma_200,
-        values.ema_12,
-        values.ema_26,
-        values.rsi_14,
-        values.macd,
-        values.macd_signal,
-        values.macd_histogram,
-        values.bb_upper,
-        values.bb_middle,
-        values.bb_lower,
-    ] {
+    for value in values.in_order() {
         arguments.add(value)?;
     }
     arguments.add(log_pos.cast_signed())
@@ -249,21 +222,8 @@ fn decode_bar(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, StoreError> {
 /// the one after.
 fn decode_indicators(row: &SqliteRow, at: usize) -> (IndicatorValues, u64) {
     let value = |offset: usize| row.get_unchecked::<Option<f64>, _>(at + offset);
-    let values = IndicatorValues {
-        sma_20: value(0),
-        sma_50: value(1),
-        sma_200: value(2),
-        ema_12: value(3),
-        ema_26: value(4),
-        rsi_14: value(5),
-        macd: value(6),
-        macd_signal: value(7),
-        macd_histogram: value(8),
-        bb_upper: value(9),
-        bb_middle: value(10),
-        bb_lower: value(11),
-    };
-    (values, row.get_unchecked::<i64, _>(at + 12).cast_unsigned())
+    let values = IndicatorValues::from_order(std::array::from_fn(value));
+    (values, row.get_unchecked::<i64, _>(at + IndicatorValues::NAMES.len()).cast_unsigned())
 }
 
 /// Answers a query for bars.

@@ -65,20 +65,8 @@ impl Outcome {
 
 /// Returns the values with their names.
 pub fn named(values: &IndicatorValues) -> [(&'static str, Option<f64>); 12] {
-    [
-        ("sma_20", values.sma_20),
-        ("sma_50", values.sma_50),
-        ("sma_200", values.sma_200),
-        ("ema_12", values.ema_12),
-        ("ema_26", values.ema_26),
-        ("rsi_14", values.rsi_14),
-        ("macd", values.macd),
-        ("macd_signal", values.macd_signal),
-        ("macd_histogram", values.macd_histogram),
-        ("bb_upper", values.bb_upper),
-        ("bb_middle", values.bb_middle),
-        ("bb_lower", values.bb_lower),
-    ]
+    let values = values.in_order();
+    std::array::from_fn(|at| (IndicatorValues::NAMES[at], values[at]))
 }
 
 /// Gives the bodies positions from 1 on, as a log would.

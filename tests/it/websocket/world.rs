@@ -294,7 +294,7 @@ pub fn view(symbol: SymbolId, nth: u64) -> SymbolView {
         forming: Some(forming),
         closed: Some(newest),
         indicators: Some(point(&newest)),
-        preview: Some(point(&forming)),
+        preview: Some(Box::new(point(&forming))),
         seq: nth,
     };
     SymbolView {
