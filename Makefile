@@ -26,7 +26,7 @@ run: build ## set up, build, run; ARGS="--rate 200" passes flags
 	@exec $(TARGET)/release/tickwire run $(ARGS)
 
 test: ## run every test
-	@scripts/setup.sh --quiet
+	@scripts/setup.sh --quiet --tests
 	@scripts/dashboard.sh build
 	$(CARGO) test --locked
 	@scripts/dashboard.sh test

@@ -1,13 +1,25 @@
 #!/usr/bin/env bash
-# Makes sure that what a build needs is there. As root on a Debian-like machine it installs what is missing;
-# otherwise it says, one line for each missing tool, what to install. Asks nothing.
+# Makes sure that what a build, or a test run, needs is there. As root on a Debian-like machine it installs what is
+# missing; otherwise it says, one line for each missing tool, what to install. Asks nothing.
 #
 #   scripts/setup.sh            for a build: fails when Rust or a C compiler is missing
-#   scripts/setup.sh --quiet    says nothing when everything is there
+#   scripts/setup.sh --tests    for the tests as well: a browser, and Python for clients
+#   with --quiet                says nothing when everything is there
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-quiet=${1:-}
+quiet=no
+tests=no
+for flag in "$@"; do
+    case $flag in
+    --quiet) quiet=yes ;;
+    --tests) tests=yes ;;
+    *)
+        printf 'setup: unknown flag: %s\n' "$flag" >&2
+        exit 2
+        ;;
+    esac
+done
 missing=0
 
 say() { printf '%s\n' "$*" >&2; }
@@ -61,5 +73,16 @@ if [ -f dashboard/package.json ]; then
     fi
 fi
 
+# Without these the tests that need them say that they are skipped, or fail where CI=true.
+if [ "$tests" = yes ]; then
+    browser=${CHROMIUM:-/usr/bin/chromium}
+    [ -x "$browser" ] || apt_install chromium fonts-dejavu-core || true
+    [ -x "$browser" ] ||
+        say "setup: $browser is missing, so the page is not tested: install chromium and a font, or name a browser in CHROMIUM"
+    has_venv() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
+    has_venv || apt_install python3 python3-venv || true
+    has_venv || say "setup: python3 with venv is missing, so clients in Python are not tested: install both"
+fi
+
 [ "$missing" = 0 ] || exit 1
-[ "$quiet" = --quiet ] || say "setup: everything a build needs is there"
+[ "$quiet" = yes ] || say "setup: everything needed is there"

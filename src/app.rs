@@ -10,7 +10,7 @@ use crate::actors::hub::interest::Interest;
 use crate::actors::hub::messages::{BeginServing, StopServing};
 use crate::actors::hub::{HubActor, HubSettings};
 use crate::actors::messages::Drain;
-use crate::actors::pipeline::{Pipeline, Storage};
+use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
 use crate::actors::views::Health;
 use crate::config::{Config, ListenAddress};
 use crate::node::{Node, pipeline_settings};
@@ -55,7 +55,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let state = app_state(&mut node, &live);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
-    let storage = Storage { live: Some(live.hub.clone().recipient()), ..node.storage(true) };
+    let outputs =
+        LiveOutputs { batches: live.hub.clone().recipient(), durable: live.hub.clone().recipient() };
+    let storage = Storage { live: Some(outputs), ..node.storage(true) };
     let start = Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone());
     let pipeline = tokio::select! {
         started = start => started?,

@@ -26,8 +26,6 @@ pub enum Stage {
     Log,
     /// Sorts entries by symbol.
     Router,
-    /// Applies entries to a symbol's state.
-    Symbol,
     /// Hands effects on.
     Fanout,
     /// Commits effects.
@@ -38,15 +36,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Stage; 7] = [
-        Stage::Provider,
-        Stage::Log,
-        Stage::Router,
-        Stage::Symbol,
-        Stage::Fanout,
-        Stage::History,
-        Stage::Hub,
-    ];
+    pub const ALL: [Stage; 6] =
+        [Stage::Provider, Stage::Log, Stage::Router, Stage::Fanout, Stage::History, Stage::Hub];
 
     /// Returns the stage's label.
     #[must_use]
@@ -55,7 +46,6 @@ impl Stage {
             Stage::Provider => "provider",
             Stage::Log => "log",
             Stage::Router => "router",
-            Stage::Symbol => "symbol",
             Stage::Fanout => "fanout",
             Stage::History => "history",
             Stage::Hub => "hub",
@@ -72,14 +62,22 @@ pub enum Span {
     ReceivedToBar,
     /// From there to the moment the log held it durably.
     ReceivedToCommitted,
-    /// From there to the moment its frame went to the clients' sockets.
+    /// From there to the moment its frame was written to the clients' sockets.
     ReceivedToSent,
+    /// From the moment this process received what moved the watermark over a bar's end, to the moment the bar's frame was
+    /// written to the clients' sockets.
+    ReceivedToBarSent,
 }
 
 impl Span {
     /// Every span.
-    pub const ALL: [Span; 4] =
-        [Span::ExchangeToReceived, Span::ReceivedToBar, Span::ReceivedToCommitted, Span::ReceivedToSent];
+    pub const ALL: [Span; 5] = [
+        Span::ExchangeToReceived,
+        Span::ReceivedToBar,
+        Span::ReceivedToCommitted,
+        Span::ReceivedToSent,
+        Span::ReceivedToBarSent,
+    ];
 
     /// Returns the label `component` of the span.
     #[must_use]
@@ -89,14 +87,15 @@ impl Span {
             Span::ReceivedToBar => "received_to_bar",
             Span::ReceivedToCommitted => "received_to_committed",
             Span::ReceivedToSent => "received_to_sent",
+            Span::ReceivedToBarSent => "received_to_bar_sent",
         }
     }
 }
 
 /// Upper bounds of the latency buckets in seconds: 50 us to 10 s.
-pub const LATENCY_BUCKETS: [f64; 17] = [
-    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0,
+pub const LATENCY_BUCKETS: [f64; 19] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.007_5, 0.01, 0.015, 0.025, 0.05, 0.1,
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
 /// Counters of one stage.

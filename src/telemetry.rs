@@ -22,12 +22,18 @@ pub enum TelemetryError {
     Subscriber(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Of what the web server's library says of its own starts and stops, only warnings are of use to an operator.
+const QUIETER: &str = "actix_server=warn";
+
 /// Sends the logs of the whole process to standard error; without `RUST_LOG`, from `info` up.
 ///
 /// # Errors
 /// When `RUST_LOG` is not a filter, or logging is set up already.
 pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
+    let mut filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
+    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_none() {
+        filter = filter.add_directive(QUIETER.parse().expect("a directive"));
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Human => builder.with_ansi(wants_colours()).try_init(),

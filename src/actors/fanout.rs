@@ -67,11 +67,12 @@ impl FanOutActor {
         if self.sending.is_some() {
             return;
         }
-        let (effects, through) = self.shard.take_effects();
+        let (effects, received, through) = self.shard.take_effects();
         let effects = Arc::new(effects);
         let ticks = self.shard.take_ticks();
         if !(effects.is_empty() && ticks.is_empty()) {
-            self.live = Some(LiveBatch { shard: self.shard.index, effects: Arc::clone(&effects), ticks });
+            let effects = Arc::clone(&effects);
+            self.live = Some(LiveBatch { shard: self.shard.index, effects, received, ticks });
         }
         if effects.is_empty() && !(progress_alone && through > self.told_through) {
             return;

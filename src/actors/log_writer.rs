@@ -1,7 +1,8 @@
 //! Commits entries to the log in groups.
 //!
 //! Promises: what was committed is said to be durable, in order, and nothing else is. A group ends when it is large or
-//! old enough; while one is being written the next gathers, so a busy log writes large groups.
+//! old enough, or when live clients wait for what follows from it; while one is being written the next gathers, so a
+//! busy log writes large groups.
 //! On failure: a group that cannot be written is tried again with growing pauses, for ever; meanwhile entries gather in
 //! memory up to a limit, then the answer to more is held back, which stops the reading of the feed. After a panic the
 //! group is written again, less what the log has.
@@ -15,11 +16,15 @@ use crate::models::entry::Entry;
 use crate::models::time::Nanos;
 use crate::stores::{LogGroup, Progress, TickLog};
 use actix::fut::wrap_future;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, StreamHandler,
+    WrapFuture,
+};
+use futures_util::stream;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Messages that may wait besides what has been taken in; few, since [`LogWriterActor`] takes them in at once.
@@ -27,6 +32,9 @@ const MAILBOX_CAPACITY: usize = 16;
 
 /// Entries of one commit at the most: about 60 ms of writing, which is what others wait for the disk then.
 const GROUP_LIMIT: usize = 1 << 15;
+
+/// Groups that live clients wait for begin no sooner than this after each other: each costs the disk something.
+const HURRY_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Pause after the first failed try, and after many.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
@@ -65,6 +73,10 @@ pub struct LogWriterActor {
     num_appended: u64,
     num_committed: Arc<AtomicU64>,
     writing: bool,
+    /// When the last group was begun that live clients waited for.
+    hurried_at: Option<Instant>,
+    /// The next group is waited for.
+    is_hurried: bool,
     failures: u32,
     /// A commit made room, or nothing waits any more.
     progress: Arc<Notify>,
@@ -94,6 +106,8 @@ impl LogWriterActor {
             num_appended: 0,
             num_committed: Arc::default(),
             writing: false,
+            hurried_at: None,
+            is_hurried: false,
             failures: 0,
             progress: Arc::new(Notify::new()),
         }
@@ -105,6 +119,9 @@ impl LogWriterActor {
             return;
         }
         self.writing = true;
+        if std::mem::take(&mut self.is_hurried) {
+            self.hurried_at = Some(Instant::now());
+        }
         let (group, num_taken) = self.next_group();
         let log = Arc::clone(&self.log);
         let (faults, metrics) = (Arc::clone(&self.env.faults), Arc::clone(&self.env.metrics));
@@ -193,8 +210,30 @@ impl LogWriterActor {
         }));
     }
 
-    fn write_soon(&self, ctx: &mut Context<Self>) {
-        ctx.run_later(self.policy.max_age, LogWriterActor::write);
+    fn write_soon(&mut self, ctx: &mut Context<Self>) {
+        let since = self.hurried_at.map_or(Duration::MAX, |at| at.elapsed());
+        let pause = HURRY_INTERVAL.saturating_sub(since);
+        let age = if self.is_hurried { pause.min(self.policy.max_age) } else { self.policy.max_age };
+        if age.is_zero() {
+            self.write(ctx);
+        } else {
+            ctx.run_later(age, LogWriterActor::write);
+        }
+    }
+}
+
+/// Live clients wait for what the log was given last.
+struct Hurry;
+
+impl StreamHandler<Hurry> for LogWriterActor {
+    fn handle(&mut self, _: Hurry, ctx: &mut Self::Context) {
+        if self.is_hurried || self.waiting.is_empty() {
+            return;
+        }
+        self.is_hurried = true;
+        if !self.writing {
+            self.write_soon(ctx);
+        }
     }
 }
 
@@ -203,6 +242,12 @@ impl Actor for LogWriterActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        if let Some(live) = self.env.live.clone() {
+            ctx.add_stream(stream::unfold(live, async |live| {
+                live.commit.notified().await;
+                Some((Hurry, live))
+            }));
+        }
     }
 }
 
@@ -256,5 +301,76 @@ impl Handler<Drain> for LogWriterActor {
                 notified.await;
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::faults::FaultPlan;
+    use crate::actors::hub::interest::Interest;
+    use crate::actors::views::SourceClocks;
+    use crate::metrics::Metrics;
+    use crate::models::entry::{Body, SourceId};
+    use crate::models::settings::CoreSettings;
+    use crate::models::symbol::{SymbolId, SymbolTable};
+    use crate::stores::memory::MemoryLog;
+
+    /// Passes on what the writer says is durable.
+    struct Listener(tokio::sync::mpsc::UnboundedSender<u64>);
+
+    impl Actor for Listener {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<LogDurable> for Listener {
+        type Result = ();
+
+        fn handle(&mut self, LogDurable(through): LogDurable, _ctx: &mut Self::Context) {
+            self.0.send(through).expect("the test listens");
+        }
+    }
+
+    fn append(pos: u64) -> AppendEntries {
+        let body = Body::ClockMark { source: SourceId(0), time: Nanos(0) };
+        let entries = Arc::new(vec![Entry { pos, symbol: SymbolId::NONE, body }]);
+        AppendEntries { entries, progress: None, received: Nanos::MIN }
+    }
+
+    #[actix::test]
+    async fn a_group_that_clients_wait_for_is_written_before_it_is_old() {
+        let live = Arc::<Interest>::default();
+        let env = Environment {
+            settings: Arc::new(CoreSettings::default()),
+            symbols: Arc::new(SymbolTable::default()),
+            views: None,
+            live: Some(Arc::clone(&live)),
+            clocks: Arc::new(SourceClocks::default()),
+            metrics: Arc::new(Metrics::new(0)),
+            faults: Arc::new(FaultPlan::default()),
+            log: None,
+            max_entries: usize::MAX,
+            urgent: Arc::default(),
+            now: Arc::new(|| Nanos(0)),
+        };
+        let (sender, mut durable) = tokio::sync::mpsc::unbounded_channel();
+        let policy =
+            GroupPolicy { max_entries: 1_000, max_age: Duration::from_secs(3_600), spill_entries: 1_000 };
+        let writer = LogWriterActor::new(
+            Arc::new(MemoryLog::new()),
+            policy,
+            env,
+            Arc::default(),
+            Arc::clone(&live.durable),
+            vec![Listener(sender).start().recipient()],
+        )
+        .start();
+        // One right after another: the later ones come too soon, and wait for a moment only.
+        for pos in 1..=3 {
+            writer.send(append(pos)).await.expect("it runs");
+            live.commit.notify_one();
+            let heard = tokio::time::timeout(Duration::from_secs(60), durable.recv()).await;
+            assert_eq!(heard.expect("it is written long before the hour is over"), Some(pos));
+        }
     }
 }

@@ -100,6 +100,8 @@ pub struct LiveBatch {
     pub shard: usize,
     /// What followed from its entries.
     pub effects: Arc<Vec<Effect>>,
+    /// When the oldest entry that they may follow from was received; [`Nanos::MIN`] where nobody knows.
+    pub received: Nanos,
     /// Trades that were accepted, as far as somebody wants them.
     pub ticks: Vec<LiveTick>,
 }

@@ -6,7 +6,7 @@
 use super::fanout::{FanOutActor, Outputs};
 use super::log::{LogActor, LogOutputs};
 use super::log_writer::{GroupPolicy, LogWriterActor};
-use super::messages::{Drain, Finish, LiveBatch, LogBatch};
+use super::messages::{Drain, Finish, LiveBatch, LogBatch, LogDurable};
 use super::recovery::{PointSources, Recovered, RecoveryActor, recover};
 use super::router::RouterActor;
 use super::shard::{Environment, Shard, shard_of, slice_of};
@@ -65,7 +65,15 @@ pub struct Storage {
     /// The history.
     pub history: Arc<dyn History>,
     /// Serves live clients.
-    pub live: Option<Recipient<LiveBatch>>,
+    pub live: Option<LiveOutputs>,
+}
+
+/// What the hub is told.
+pub struct LiveOutputs {
+    /// What happens.
+    pub batches: Recipient<LiveBatch>,
+    /// How far the log is durable.
+    pub durable: Recipient<LogDurable>,
 }
 
 /// A running data path.
@@ -121,8 +129,10 @@ impl Pipeline {
         );
         let history = HistoryActor::start_in_arbiter(&stores.handle(), move |_| history);
 
-        let outputs = Outputs { live: storage.live, sinks: vec![history.clone().recipient()] };
-        let shards = spawn_shards(&env, settings.num_shards, recovered, &outputs).await?;
+        let (live, live_durable) = storage.live.map(|live| (live.batches, live.durable)).unzip();
+        let outputs = Outputs { live, sinks: vec![history.clone().recipient()] };
+        let readable = durable_log.is_some().then(|| Arc::clone(&durable));
+        let shards = spawn_shards(&env, settings.num_shards, readable, recovered, &outputs).await?;
         let (mut routers, mut fanouts, mut arbiters) = (Vec::new(), Vec::new(), vec![]);
         for (arbiter, router, fanout) in shards {
             arbiters.push(arbiter);
@@ -132,7 +142,7 @@ impl Pipeline {
 
         let writer = storage.log.as_ref().map(|log| {
             let (log, env, health) = (Arc::clone(log), env.clone(), Arc::clone(&health));
-            let listeners = vec![history.clone().recipient()];
+            let listeners = live_durable.into_iter().chain([history.clone().recipient()]).collect();
             let durable = Arc::clone(&durable);
             LogWriterActor::start_in_arbiter(&stores.handle(), move |_| {
                 LogWriterActor::new(log, settings.group, env, health, durable, listeners)
@@ -256,6 +266,7 @@ type ShardParts = (Arbiter, Addr<RouterActor>, Addr<FanOutActor>);
 async fn spawn_shards(
     env: &Environment,
     num_shards: usize,
+    readable: Option<Arc<AtomicU64>>,
     recovered: Recovered,
     outputs: &Outputs,
 ) -> Result<Vec<ShardParts>, PipelineError> {
@@ -267,10 +278,10 @@ async fn spawn_shards(
     for (index, states) in states.into_iter().enumerate() {
         let arbiter = Arbiter::new();
         let (started, start) = oneshot::channel();
-        let (env, outputs) = (env.clone(), outputs.clone());
+        let (env, readable, outputs) = (env.clone(), readable.clone(), outputs.clone());
         let (marks, poison) = (recovered.marks.clone(), recovered.poison.clone());
         arbiter.spawn_fn(move || {
-            let shard = Shard::new(index, num_shards, env, &poison);
+            let shard = Shard::new(index, num_shards, env, readable, &poison);
             let fanout = FanOutActor::new(std::rc::Rc::clone(&shard), outputs).start();
             shard.set_fanout(fanout.clone());
             let router = RouterActor::new(shard, states, marks).start();

@@ -3,8 +3,7 @@
 //! Promises: a point is saved only once the log is durable and the history has acknowledged everything up to it, so
 //! nothing that recovery leaves out is missing outside. Two sets of every slice are kept; a damaged point costs the
 //! replay from the one before.
-//! On failure to save: said, and tried again; the entries since the last saved point stay in memory until then, or as a
-//! point in memory where they become many.
+//! On failure to save: said, and tried again; until then a restart reads more of the log.
 
 use super::guard::{self, ActorKind};
 use super::messages::{Drain, PointsSaved, TakePoints};
@@ -246,4 +245,34 @@ pub async fn recover(log: &dyn TickLog, settings: &Arc<CoreSettings>) -> Result<
     let lines = points.slices.iter().flatten().filter(|line| line.good_to <= replay_after);
     let marks = lines.max_by_key(|line| line.good_to).map(|line| marks_of(&line.context)).unwrap_or_default();
     Ok(Recovered { states, marks, replay_after, poison })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::entry::{Body, Entry, SourceId};
+    use crate::models::symbol::{SymbolId, SymbolSpec};
+    use crate::models::time::Nanos;
+    use crate::stores::memory::MemoryLog;
+
+    #[tokio::test]
+    async fn a_start_knows_the_marks_before_its_replay() {
+        let (log, settings) = (MemoryLog::new(), Arc::new(CoreSettings::default()));
+        let mark = |pos| Entry {
+            pos,
+            symbol: SymbolId::NONE,
+            body: Body::ClockMark { source: SourceId(0), time: Nanos(pos.cast_signed()) },
+        };
+        for slice in 0..NUM_SLICES {
+            let symbol = SymbolId(slice);
+            let state = SymbolState::new(symbol, &SymbolSpec::named("A"), Arc::clone(&settings));
+            let points = vec![SymbolPoint { symbol, pos: 5, bytes: state.encode() }];
+            let good_to = 10 + Position::from(slice);
+            let context = postcard::to_stdvec(&vec![mark(good_to - 1)]).expect("plain data");
+            log.save_points(&PointSet { slice, good_to, context, points }).await.expect("saves");
+        }
+        let recovered = recover(&log, &settings).await.expect("recovers");
+        assert_eq!((recovered.replay_after, recovered.states.len()), (10, NUM_SLICES as usize));
+        assert_eq!(recovered.marks, [mark(9)], "those of later sets come again with the replay");
+    }
 }

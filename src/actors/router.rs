@@ -28,6 +28,9 @@ use std::sync::Arc;
 /// and the symbols; when it is full the log waits, and so does the venue.
 const MAILBOX_CAPACITY: usize = 8;
 
+/// Entries for which room is kept from batch to batch: 3 MB.
+const SPARE_ENTRIES_MAX: usize = 1 << 15;
+
 /// The newest clock mark of each source, as entries.
 pub type Marks = Vec<Entry>;
 
@@ -42,6 +45,8 @@ struct Slot {
     given: Position,
     /// The last entry that was sent to it.
     sent: Position,
+    /// Nothing was known of it before this run.
+    is_new: bool,
 }
 
 /// Where a symbol's slot is.
@@ -64,6 +69,9 @@ pub struct RouterActor {
     marks: Marks,
     /// Slots with something pending.
     touched: Vec<usize>,
+    /// Room that was pending entries' before: one of its own for each symbol would stand empty most of the time.
+    spare: Vec<Vec<Entry>>,
+    spare_entries: usize,
     /// The last entry routed.
     routed: Position,
 }
@@ -72,8 +80,16 @@ impl RouterActor {
     /// Makes the router of a shard with the states that recovery found, and the marks they had heard of.
     #[must_use]
     pub fn new(shard: Rc<Shard>, states: Vec<SymbolState>, marks: Marks) -> RouterActor {
-        let (places, slots, touched) = (Vec::new(), Vec::new(), Vec::new());
-        let mut router = RouterActor { shard, places, slots, marks, touched, routed: 0 };
+        let mut router = RouterActor {
+            shard,
+            places: Vec::new(),
+            slots: Vec::new(),
+            marks,
+            touched: Vec::new(),
+            spare: Vec::new(),
+            spare_entries: 0,
+            routed: 0,
+        };
         for state in states {
             let symbol = state.symbol();
             router.add(symbol, state);
@@ -87,7 +103,8 @@ impl RouterActor {
         let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
         let at = self.slots.len();
         let pending = Vec::new();
-        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending, given, sent: given });
+        let is_new = given == 0;
+        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending, given, sent: given, is_new });
         self.remember(symbol, Place::At(u32::try_from(at).expect("fewer than 2^32 symbols")));
         at
     }
@@ -169,6 +186,10 @@ impl RouterActor {
         let slot = &mut self.slots[at];
         if slot.pending.is_empty() {
             self.touched.push(at);
+            if slot.pending.capacity() == 0 {
+                slot.pending = self.spare.pop().unwrap_or_default();
+                self.spare_entries -= slot.pending.capacity();
+            }
         }
         slot.pending.push(*entry);
         slot.given = slot.given.max(entry.pos);
@@ -177,13 +198,19 @@ impl RouterActor {
     /// Sends what is pending. Returns the symbols whose mailbox is full, with their part.
     fn send(&mut self, batch: &LogBatch, ticket: &Arc<Ticket>) -> Vec<(Addr<SymbolActor>, SymbolBatch)> {
         let mut full = Vec::new();
+        let readable = self.shard.readable();
         for at in self.touched.drain(..) {
             let slot = &mut self.slots[at];
-            // An exact copy: it stays in the journal, while the room it was gathered in is used again.
+            // An exact copy: it goes to the journal, while the room it was gathered in is used again.
             let entries = Arc::from(slot.pending.as_slice());
             slot.pending.clear();
+            let room = std::mem::take(&mut slot.pending);
+            if self.spare_entries + room.capacity() <= SPARE_ENTRIES_MAX {
+                self.spare_entries += room.capacity();
+                self.spare.push(room);
+            }
             slot.sent = slot.given;
-            slot.cell.record(&entries);
+            slot.cell.journal.borrow_mut().record(&entries, readable, slot.is_new);
             slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);
             ticket.add();
             let ticket = Arc::clone(ticket);
@@ -259,9 +286,15 @@ impl Handler<TakePoints> for RouterActor {
     type Result = ResponseFuture<Option<PointSet>>;
 
     fn handle(&mut self, TakePoints { slice }: TakePoints, _ctx: &mut Self::Context) -> Self::Result {
-        let touched =
-            self.slots.iter().filter(|slot| slice_of(slot.symbol) == slice && slot.cell.is_touched());
-        let asked: Vec<_> = touched.map(|slot| slot.addr.send(TakePoint)).collect();
+        let touched = self
+            .slots
+            .iter()
+            .filter(|slot| slice_of(slot.symbol) == slice && slot.cell.journal.borrow().is_touched());
+        let ask = |slot: &Slot| {
+            slot.cell.journal.borrow_mut().taken();
+            slot.addr.send(TakePoint)
+        };
+        let asked: Vec<_> = touched.map(ask).collect();
         let good_to = self.routed;
         let context = postcard::to_stdvec(&self.marks).expect("marks are plain data");
         Box::pin(async move {
@@ -284,7 +317,7 @@ impl Handler<PointsSaved> for RouterActor {
 
     fn handle(&mut self, saved: PointsSaved, _ctx: &mut Self::Context) {
         for slot in self.slots.iter().filter(|slot| slice_of(slot.symbol) == saved.slice) {
-            slot.cell.saved(saved.good_to);
+            slot.cell.journal.borrow_mut().saved(saved.good_to);
         }
     }
 }
@@ -329,5 +362,78 @@ impl Handler<Drain> for RouterActor {
         Box::pin(async move {
             join_all(asked).await;
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::faults::FaultPlan;
+    use crate::actors::shard::Environment;
+    use crate::actors::views::SourceClocks;
+    use crate::metrics::Metrics;
+    use crate::models::entry::{Trade, TradeId, Updates};
+    use crate::models::num::{Price, Size};
+    use crate::models::settings::CoreSettings;
+    use crate::models::symbol::{SymbolSpec, SymbolTable};
+
+    fn shard() -> Rc<Shard> {
+        let symbols = Arc::new(SymbolTable::default());
+        symbols.intern(SymbolSpec::named("A"));
+        let env = Environment {
+            settings: Arc::new(CoreSettings::default()),
+            symbols,
+            views: None,
+            live: None,
+            clocks: Arc::new(SourceClocks::default()),
+            metrics: Arc::new(Metrics::new(0)),
+            faults: Arc::new(FaultPlan::default()),
+            log: None,
+            max_entries: usize::MAX,
+            urgent: Arc::default(),
+            now: Arc::new(|| Nanos(0)),
+        };
+        Shard::new(0, 1, env, None, &[])
+    }
+
+    fn trade(pos: Position) -> Entry {
+        let trade = Trade {
+            ts: Nanos(pos.cast_signed()),
+            received: Nanos::MIN,
+            price: Price(1),
+            size: Size(1),
+            seq: 0,
+            id: TradeId::number(pos),
+            source: SourceId(0),
+            updates: Updates::ALL,
+        };
+        Entry { pos, symbol: SymbolId(0), body: Body::Trade(trade) }
+    }
+
+    fn mark(pos: Position) -> Entry {
+        let body = Body::ClockMark { source: SourceId(0), time: Nanos(pos.cast_signed()) };
+        Entry { pos, symbol: SymbolId::NONE, body }
+    }
+
+    #[actix::test]
+    async fn a_symbol_of_a_point_hears_the_marks_from_before_the_start() {
+        let shard = shard();
+        let mut state =
+            SymbolState::new(SymbolId(0), &SymbolSpec::named("A"), Arc::clone(&shard.env.settings));
+        state.apply(&[trade(1)], &mut Vec::new());
+        let mut router = RouterActor::new(shard, vec![state], vec![mark(2)]);
+        router.place(&trade(3));
+        assert_eq!(router.slots[0].pending, [mark(2), trade(3)]);
+        let context = postcard::to_stdvec(&router.marks).expect("plain data");
+        assert_eq!(marks_of(&context), [mark(2)]);
+    }
+
+    #[actix::test]
+    async fn a_symbol_begins_after_the_marks_before_it() {
+        let mut router = RouterActor::new(shard(), Vec::new(), vec![mark(2)]);
+        router.place(&trade(3));
+        router.place(&mark(4));
+        router.place(&trade(5));
+        assert_eq!(router.slots[0].pending, [trade(3), mark(4), trade(5)]);
     }
 }

@@ -3,11 +3,12 @@
 use super::fanout::{DrainOutbox, FanOutActor};
 use super::faults::FaultPlan;
 use super::hub::interest::Interest;
+use super::journal::Journal;
 use super::messages::LiveTick;
 use super::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::effect::Effect;
-use crate::models::entry::{Entry, Position};
+use crate::models::entry::Position;
 use crate::models::settings::CoreSettings;
 use crate::models::symbol::{SymbolId, SymbolTable};
 use crate::models::time::Nanos;
@@ -23,6 +24,10 @@ use tokio::sync::Notify;
 /// Effects that may wait in a shard for its sinks. Above it the router takes no more, which pushes back to the venue;
 /// a bar with its indicators takes some 400 bytes, so this is 25 MB at the most.
 const OUTBOX_LIMIT: usize = 1 << 16;
+
+/// Effects that have the outbox emptied before all symbols of a batch are done: where one mark closes the bars of
+/// thousands of symbols, sinks need not get them all at once.
+const OUTBOX_LARGE: usize = 1 << 12;
 
 /// Ticks that may wait in a shard for the hub. Above it they go at once: what is newer counts for a live client, and the
 /// hub sees by their numbers how many are missing.
@@ -96,82 +101,16 @@ pub struct SymbolCell {
     pub in_flight: Cell<u32>,
     /// The last entry applied.
     pub applied: Cell<Position>,
-    /// Entries since the last point, in order.
-    journal: RefCell<VecDeque<Arc<[Entry]>>>,
-    journal_len: Cell<usize>,
-    /// Entries since the last point in the store.
-    unsaved: Cell<usize>,
-    /// The last point, where it is not in the store.
-    point: RefCell<Option<(Position, Vec<u8>)>>,
-}
-
-impl SymbolCell {
-    /// Keeps entries until a point makes them superfluous.
-    pub fn record(&self, entries: &Arc<[Entry]>) {
-        self.journal_len.set(self.journal_len.get() + entries.len());
-        self.unsaved.set(self.unsaved.get() + entries.len());
-        self.journal.borrow_mut().push_back(Arc::clone(entries));
-    }
-
-    /// Returns the number of entries since the last point.
-    #[must_use]
-    pub fn journal_len(&self) -> usize {
-        self.journal_len.get()
-    }
-
-    /// Returns the number of entries since the last point in the store.
-    #[must_use]
-    pub fn num_unsaved(&self) -> usize {
-        self.unsaved.get()
-    }
-
-    /// True when the state differs from the last point in the store.
-    #[must_use]
-    pub fn is_touched(&self) -> bool {
-        self.journal_len.get() > 0 || self.point.borrow().is_some()
-    }
-
-    /// Keeps a point in memory.
-    pub fn keep_point(&self, pos: Position, bytes: Vec<u8>) {
-        *self.point.borrow_mut() = Some((pos, bytes));
-        self.trim(pos);
-    }
-
-    /// Lets go of what a point in the store makes superfluous.
-    pub fn saved(&self, good_to: Position) {
-        self.point.borrow_mut().take_if(|(pos, _)| *pos <= good_to);
-        self.trim(good_to);
-        self.unsaved.set(self.journal_len.get());
-    }
-
-    fn trim(&self, through: Position) {
-        let mut journal = self.journal.borrow_mut();
-        while journal.front().is_some_and(|entries| entries.last().is_none_or(|last| last.pos <= through)) {
-            let gone = journal.pop_front().map_or(0, |entries| entries.len());
-            self.journal_len.set(self.journal_len.get() - gone);
-        }
-        if journal.is_empty() {
-            journal.shrink_to_fit();
-        }
-    }
-
-    /// Returns the point kept in memory.
-    #[must_use]
-    pub fn point(&self) -> Option<Vec<u8>> {
-        self.point.borrow().as_ref().map(|(_, bytes)| bytes.clone())
-    }
-
-    /// Returns the entries since the last point.
-    #[must_use]
-    pub fn journal(&self) -> Vec<Arc<[Entry]>> {
-        self.journal.borrow().iter().cloned().collect()
-    }
+    /// What was sent, for a restart after a panic.
+    pub journal: RefCell<Journal>,
 }
 
 /// Effects on their way out, and how far the shard is done.
 #[derive(Default)]
 struct Outbox {
     effects: Vec<Effect>,
+    /// When the oldest entry that they may follow from was received.
+    received: Option<Nanos>,
     ticks: Vec<LiveTick>,
     tickets: VecDeque<Arc<Ticket>>,
     through: Position,
@@ -185,6 +124,8 @@ pub struct Shard {
     pub num_shards: usize,
     /// What all shards work with.
     pub env: Environment,
+    /// What the log holds; `None` where it keeps no entries that could be read back.
+    pub durable: Option<Arc<AtomicU64>>,
     /// Entries to skip, since a symbol's actor panicked on them twice.
     pub poison: RefCell<BTreeSet<Position>>,
     /// Room for the effects of whichever symbol is being applied.
@@ -197,11 +138,18 @@ pub struct Shard {
 impl Shard {
     /// Makes a shard that skips the given positions.
     #[must_use]
-    pub fn new(index: usize, num_shards: usize, env: Environment, poison: &[Position]) -> Rc<Shard> {
+    pub fn new(
+        index: usize,
+        num_shards: usize,
+        env: Environment,
+        durable: Option<Arc<AtomicU64>>,
+        poison: &[Position],
+    ) -> Rc<Shard> {
         Rc::new(Shard {
             index,
             num_shards,
             env,
+            durable,
             poison: RefCell::new(poison.iter().copied().collect()),
             scratch: Cell::default(),
             outbox: RefCell::default(),
@@ -213,6 +161,12 @@ impl Shard {
     /// Tells the shard who hands its effects on.
     pub fn set_fanout(&self, fanout: Addr<FanOutActor>) {
         self.fanout.set(fanout).ok();
+    }
+
+    /// Returns the last entry that could be read back from the log.
+    #[must_use]
+    pub fn readable(&self) -> Position {
+        self.durable.as_ref().map_or(0, |durable| durable.load(Ordering::Acquire))
     }
 
     /// True when the symbol lives here.
@@ -249,7 +203,17 @@ impl Shard {
     /// Puts effects on their way.
     pub fn emit(&self, effects: &mut Vec<Effect>) {
         if !effects.is_empty() {
-            self.outbox.borrow_mut().effects.append(effects);
+            let mut outbox = self.outbox.borrow_mut();
+            if outbox.effects.is_empty() {
+                outbox.received = outbox.tickets.front().map(|ticket| ticket.received);
+            }
+            let was_large = outbox.effects.len() >= OUTBOX_LARGE;
+            outbox.effects.append(effects);
+            let is_large = outbox.effects.len() >= OUTBOX_LARGE;
+            drop(outbox);
+            if is_large && !was_large {
+                self.request_drain();
+            }
         }
     }
 
@@ -271,8 +235,8 @@ impl Shard {
         std::mem::take(&mut self.outbox.borrow_mut().ticks)
     }
 
-    /// Takes the effects that wait, and the position up to which they are all there.
-    pub fn take_effects(&self) -> (Vec<Effect>, Position) {
+    /// Takes the effects that wait, since when at the most, and the position up to which they are all there.
+    pub fn take_effects(&self) -> (Vec<Effect>, Nanos, Position) {
         let mut outbox = self.outbox.borrow_mut();
         while let Some(ticket) = outbox.tickets.front()
             && ticket.outstanding.load(Ordering::Relaxed) == 0
@@ -281,7 +245,8 @@ impl Shard {
             outbox.tickets.pop_front();
         }
         self.room.notify_waiters();
-        (std::mem::take(&mut outbox.effects), outbox.through)
+        let received = outbox.received.take().unwrap_or(Nanos::MIN);
+        (std::mem::take(&mut outbox.effects), received, outbox.through)
     }
 
     /// Waits until the outbox has room.

@@ -2,12 +2,14 @@
 //!
 //! Promises: entries of one symbol are applied in log order; each revision of a bar is said at most once per run.
 //! On failure: a panic takes the state with it, so it is made anew from the last recovery point and the entries since,
-//! which the shard keeps; nothing is lost and nobody else notices. An entry that panics twice is poison: it is set
+//! read back from the log and, as far as that may not hold them yet, from the journal; nothing is lost, and the other
+//! symbols of the shard only wait. An entry that panics twice is poison: it is set
 //! aside, and skipped in every later replay.
 
 use super::guard::{self, ActorKind};
 use super::messages::LiveTick;
-use super::shard::{Environment, Shard, SymbolCell, Ticket, slice_of};
+use super::read_back::ReadBack;
+use super::shard::{Shard, SymbolCell, Ticket, slice_of};
 use super::views::ViewSlot;
 use crate::metrics::SymbolMetrics;
 use crate::models::effect::Effect;
@@ -47,7 +49,7 @@ pub struct FinishSymbol;
 /// so this only bounds how many of the router's batches a symbol may trail behind.
 const MAILBOX_CAPACITY: usize = 16;
 
-/// Entries that a symbol's journal may always hold: 400 kB, some milliseconds of work after a panic.
+/// Entries that a symbol's journal may always hold where there is no log: 400 kB, some milliseconds of work after a panic.
 const JOURNAL_MIN: usize = 4_096;
 
 /// Owns one symbol.
@@ -177,36 +179,80 @@ impl SymbolActor {
     /// Makes the state anew from the last point and the entries since, up to what was applied. What panics in here has
     /// been applied before, so it is condemned at once.
     fn rebuild(&mut self) {
-        let env = &self.shard.env;
+        let shard = Rc::clone(&self.shard);
+        let env = &shard.env;
+        let cell = Rc::clone(&self.cell);
+        let journal = cell.journal.borrow();
         let symbol = self.symbol();
-        let in_memory = self.cell.point();
-        let points = in_memory.map_or_else(|| stored_points(env, symbol), |bytes| vec![bytes]);
+        let store = shard.durable.is_some().then(|| ReadBack::new(env, symbol));
+        let points = match &store {
+            Some(store) => store.points(),
+            None => journal.point().map(<[u8]>::to_vec).into_iter().collect(),
+        };
         let state = points.iter().find_map(|bytes| {
             let decoded = SymbolState::decode(bytes, Arc::clone(&env.settings));
             decoded.map_err(|error| tracing::warn!(%error, "recovery point is of no use")).ok()
         });
+        let mut after = state.as_ref().map_or(journal.begins_after(), SymbolState::pos);
         self.state = state.unwrap_or_else(|| {
             SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings))
         });
         self.applying = 0;
-        let applied = self.cell.applied.get();
-        for entries in self.cell.journal() {
-            let known = entries.partition_point(|entry| entry.pos <= applied);
-            self.apply_all(&entries[..known]);
+        let applied = cell.applied.get();
+        let mut unheard = Vec::new();
+        while let Some(store) = store.as_ref().filter(|_| after < applied) {
+            let page = store.page(after);
+            let Some(last) = page.last() else { break };
+            after = last.pos;
+            self.reapply(up_to(&page, applied), &mut unheard);
+        }
+        self.apply_all(&unheard);
+        for entries in journal.iter() {
+            self.apply_all(up_to(entries, applied));
             self.scratch.clear();
+        }
+        // What was said of all this was said before, and the batch at hand says its part anew.
+        self.ticks.clear();
+    }
+
+    /// Applies entries of the log as the router gave them: it holds clock marks back until something is due or the
+    /// symbol's next entry comes, and a symbol begins with an entry of its own.
+    fn reapply(&mut self, entries: &[Entry], unheard: &mut Vec<Entry>) {
+        for entry in entries {
+            let is_early = match entry.body {
+                Body::ClockMark { source, time } => {
+                    unheard.retain(|mark| mark.body.source() != source);
+                    time < self.state.next_due()
+                }
+                _ => false,
+            };
+            if self.state.pos() == 0 && entry.body.is_broadcast() {
+                continue;
+            }
+            unheard.push(*entry);
+            if !is_early {
+                self.apply_all(unheard);
+                self.scratch.clear();
+                unheard.clear();
+            }
         }
     }
 
-    /// Keeps the journal short: the state is put aside as a point in memory, and in the store before its turn.
-    fn bound_journal(&self) {
+    /// Sees to it that a restart has little to read.
+    fn bound_journal(&mut self) {
         let env = &self.shard.env;
-        if env.log.is_some() && self.cell.num_unsaved() > env.max_entries {
-            env.urgent.fetch_or(1 << slice_of(self.symbol()), Ordering::Relaxed);
+        let mut journal = self.cell.journal.borrow_mut();
+        if self.shard.durable.is_some() {
+            if journal.num_unsaved() > env.max_entries {
+                env.urgent.fetch_or(1 << slice_of(self.symbol()), Ordering::Relaxed);
+            }
+            return;
         }
         // Encoding costs some 10 ns a kept trade; this way, at most twice that an entry.
         let longest = JOURNAL_MIN.max(self.state.num_kept() / 2);
-        if self.cell.journal_len() > longest && self.cell.in_flight.get() == 0 {
-            self.cell.keep_point(self.state.pos(), self.state.encode());
+        if journal.len() > longest && self.cell.in_flight.get() == 0 {
+            self.state.pack();
+            journal.keep_point(self.state.pos(), self.state.encode());
         }
     }
 
@@ -218,15 +264,9 @@ impl SymbolActor {
     }
 }
 
-/// Reads a symbol's points from the store, newest first. Blocks: it happens after a panic only.
-fn stored_points(env: &Environment, symbol: SymbolId) -> Vec<Vec<u8>> {
-    let Some(log) = env.log.clone() else { return Vec::new() };
-    let read = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-        runtime.block_on(log.points_of(symbol)).ok()
-    });
-    let points = read.join().ok().flatten().unwrap_or_default();
-    points.into_iter().map(|point| point.bytes).collect()
+/// Returns the entries up to a position.
+fn up_to(entries: &[Entry], last: Position) -> &[Entry] {
+    &entries[..entries.partition_point(|entry| entry.pos <= last)]
 }
 
 impl Actor for SymbolActor {
@@ -264,6 +304,7 @@ impl Handler<TakePoint> for SymbolActor {
 
     fn handle(&mut self, _: TakePoint, _ctx: &mut Self::Context) -> Self::Result {
         let (symbol, pos) = (self.symbol(), self.state.pos());
+        self.state.pack();
         MessageResult(SymbolPoint { symbol, pos, bytes: self.state.encode() })
     }
 }

@@ -22,7 +22,10 @@ pub async fn open(config: &Config, node: &Node, pipeline: &Pipeline) -> anyhow::
     let symbols: Vec<(SymbolId, &str)> = names
         .iter()
         .map(|name| {
-            let spec = SymbolSpec { asset_class: AssetClass::Equity, ..SymbolSpec::named(name) };
+            let mut spec = SymbolSpec::named(name);
+            if spec.asset_class == AssetClass::Unknown {
+                spec.asset_class = AssetClass::Equity;
+            }
             (node.symbols.intern(spec), name.as_str())
         })
         .collect();

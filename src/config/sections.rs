@@ -69,6 +69,15 @@ pub struct Limits {
     pub max_message_bytes: ByteSize,
     /// Messages a second that one WebSocket client may send.
     pub max_messages_per_second: u32,
+    /// How often a WebSocket client is asked whether it is there.
+    #[serde(with = "span")]
+    pub ping_interval: Duration,
+    /// A WebSocket client from which nothing came for this long, not even an answer to a ping, is closed.
+    #[serde(with = "span")]
+    pub idle_timeout: Duration,
+    /// A WebSocket client for which something waits and that takes none of it for this long is closed.
+    #[serde(with = "span")]
+    pub stall_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -78,6 +87,9 @@ impl Default for Limits {
             max_subscriptions: 10_000,
             max_message_bytes: ByteSize(64_000),
             max_messages_per_second: 50,
+            ping_interval: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(45),
+            stall_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -45,6 +45,9 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
     ];
     let spans = [
         ("server.stop_timeout", server.stop_timeout),
+        ("server.limits.ping_interval", limits.ping_interval),
+        ("server.limits.idle_timeout", limits.idle_timeout),
+        ("server.limits.stall_timeout", limits.stall_timeout),
         ("log.retention_age", log.retention_age),
         ("history.retention_age", history.retention_age),
         ("recovery.max_age", recovery.max_age),
@@ -54,6 +57,10 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
     let zero_spans = spans.iter().filter(|(_, span)| *span == Duration::ZERO).map(|(key, _)| *key);
     let mut found: Vec<_> =
         zero_counts.chain(zero_spans).map(|key| (key, "must be more than 0".to_owned())).collect();
+    if limits.idle_timeout <= limits.ping_interval {
+        let reason = "must be more than `server.limits.ping_interval`: clients speak when they are asked";
+        found.push(("server.limits.idle_timeout", reason.to_owned()));
+    }
     if !RATES.contains(&provider.rate) {
         let reason = format!("must be from {} to {} ticks a second", RATES.start(), RATES.end());
         found.push(("provider.rate", reason));
@@ -118,9 +125,10 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 15] = [
+        let table: [(&str, Change); 16] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
+            ("server.limits.idle_timeout", |c| c.server.limits.idle_timeout = c.server.limits.ping_interval),
             ("server.metrics", |c| c.server.metrics = c.server.rest.clone()),
             ("server.stop_timeout", |c| c.server.stop_timeout = Duration::ZERO),
             ("provider.rate", |c| c.provider.rate = f64::NAN),

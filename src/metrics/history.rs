@@ -110,6 +110,7 @@ const LATENCY_FIELDS: [[&str; 2]; Span::ALL.len()] = [
     ["received_to_bar_p50_ms", "received_to_bar_p99_ms"],
     ["received_to_committed_p50_ms", "received_to_committed_p99_ms"],
     ["received_to_sent_p50_ms", "received_to_sent_p99_ms"],
+    ["received_to_bar_sent_p50_ms", "received_to_bar_sent_p99_ms"],
 ];
 
 /// Estimates a quantile in milliseconds as Prometheus' `histogram_quantile` does: straight within a bucket, the

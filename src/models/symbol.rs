@@ -97,6 +97,8 @@ pub fn is_symbol_name(text: &[u8]) -> bool {
 struct Names {
     specs: Vec<Arc<SymbolSpec>>,
     by_name: HashMap<String, SymbolId>,
+    /// How venues spell those that they do not spell as we do.
+    by_venue: HashMap<SymbolId, Arc<str>>,
 }
 
 /// The symbols of a process, in the order they were first seen. Ids are never given back.
@@ -138,6 +140,28 @@ impl SymbolTable {
     #[must_use]
     pub fn spec(&self, id: SymbolId) -> Arc<SymbolSpec> {
         Arc::clone(self.read().specs.get(id.index()).expect("id is of this table"))
+    }
+
+    /// Takes note of how the symbol's venue spells it.
+    pub fn spell(&self, id: SymbolId, venue_symbol: &str) {
+        self.names
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_venue
+            .insert(id, Arc::from(venue_symbol));
+    }
+
+    /// Returns how the symbol's venue spells it: as we do, unless it said otherwise.
+    ///
+    /// # Panics
+    /// When the id is not of this table.
+    #[must_use]
+    pub fn venue_symbol(&self, id: SymbolId) -> String {
+        let names = self.read();
+        match names.by_venue.get(&id) {
+            Some(spelling) => spelling.to_string(),
+            None => names.specs.get(id.index()).expect("id is of this table").name.clone(),
+        }
     }
 
     /// Returns the number of symbols.
@@ -210,6 +234,9 @@ mod tests {
         table.intern(SymbolSpec::named("BT-CUSD"));
         assert!(matches!(table.resolve("BTCUSD"), Err(SymbolError::Ambiguous(..))));
         assert_eq!(table.len(), 3);
+        assert_eq!(table.venue_symbol(btc), "BTC-USD");
+        table.spell(btc, "X:BTCUSD");
+        assert_eq!((table.venue_symbol(btc), table.venue_symbol(brk)), ("X:BTCUSD".into(), "BRK.B".into()));
         assert_eq!(table.since(2).len(), 1);
     }
 }

@@ -38,19 +38,11 @@ impl Nanos {
     /// Reads RFC 3339; a naive time or a bare date is UTC.
     #[must_use]
     pub fn from_rfc3339(text: &str) -> Option<Nanos> {
-        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            return time.timestamp_nanos_opt().map(Nanos);
-        }
-        for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"] {
-            if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
-                return time.and_utc().timestamp_nanos_opt().map(Nanos);
-            }
-        }
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-        date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_nanos_opt().map(Nanos)
+        parse_rfc3339(text)?.timestamp_nanos_opt().map(Nanos)
     }
 
     /// Reads a time as a query gives it: RFC 3339, a date, an epoch number, or relative to `now` (`-1h`, `now`).
+    /// What lies outside the range becomes its end: who asks from the year 1 on wants everything.
     #[must_use]
     pub fn from_query(text: &str, now: Nanos) -> Option<Nanos> {
         let text = text.trim();
@@ -58,12 +50,18 @@ impl Nanos {
             return Some(now);
         }
         if let Some(span) = text.strip_prefix('-').and_then(parse_span) {
-            return now.0.checked_sub(span).map(Nanos);
+            return Some(now.plus(-span));
         }
         if let Ok(value) = text.parse::<i64>() {
-            return Nanos::from_epoch(value);
+            return Some(Nanos::from_epoch(value).unwrap_or(Nanos::end_of_range(value)));
         }
-        Nanos::from_rfc3339(text)
+        let time = parse_rfc3339(text)?;
+        Some(time.timestamp_nanos_opt().map_or(Nanos::end_of_range(time.timestamp()), Nanos))
+    }
+
+    /// Returns the end of the range on the side of the sign.
+    const fn end_of_range(sign: i64) -> Nanos {
+        if sign < 0 { Nanos::MIN } else { Nanos::MAX }
     }
 
     /// Shows the time as RFC 3339 UTC with 0, 3 or 6 fractional digits, whatever the time needs; finer digits are cut.
@@ -88,6 +86,19 @@ impl Nanos {
     pub const fn since(self, earlier: Nanos) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+fn parse_rfc3339(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.to_utc());
+    }
+    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"] {
+        if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+            return Some(time.and_utc());
+        }
+    }
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    Some(date.and_hms_opt(0, 0, 0)?.and_utc())
 }
 
 /// Reads a span such as `90s`, `5m`, `5min`, `2h`, `7d`, `250ms` as nanoseconds.
@@ -179,6 +190,16 @@ mod tests {
         for text in ["", "yesterday", "-1y", "2023-13-01"] {
             assert_eq!(Nanos::from_query(text, t), None, "{text}");
         }
+        for (text, end) in [
+            ("0001-01-01", Nanos::MIN),
+            ("0001-01-01T00:00:00Z", Nanos::MIN),
+            ("9999-12-31T23:59:59Z", Nanos::MAX),
+            ("-99999999999", Nanos::MIN),
+            ("99999999999", Nanos::MAX),
+        ] {
+            assert_eq!(Nanos::from_query(text, t), Some(end), "{text}");
+        }
+        assert_eq!(Nanos::from_rfc3339("9999-12-31T23:59:59Z"), None);
     }
 
     #[test]

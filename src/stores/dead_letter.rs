@@ -25,6 +25,7 @@ impl DeadLetterRecord {
             payload,
             pos: Some(letter.pos),
             origin: String::new(),
+            id: 0,
         }
     }
 }

@@ -186,6 +186,8 @@ struct HistoryState {
     indicators: HashMap<(SymbolId, Width), Series<KnownPoint>>,
     dead_letters: VecDeque<DeadLetterRecord>,
     letter_keys: HashSet<LetterKey>,
+    /// Id of the newest dead letter.
+    last_letter: u64,
     acknowledged: Position,
 }
 
@@ -243,7 +245,8 @@ impl HistoryState {
         {
             self.letter_keys.remove(&key);
         }
-        self.dead_letters.push_back(letter);
+        self.last_letter += 1;
+        self.dead_letters.push_back(DeadLetterRecord { id: self.last_letter, ..letter });
     }
 }
 
@@ -360,15 +363,16 @@ impl History for MemoryHistory {
 
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterRecord>, StoreError> {
         let history = lock(&self.inner);
+        let place = |letter: &DeadLetterRecord| (letter.received_at, letter.id);
         let mut found: Vec<&DeadLetterRecord> = history
             .dead_letters
             .iter()
-            .rev()
             .filter(|letter| query.reason.as_ref().is_none_or(|reason| *reason == letter.reason))
             .filter(|letter| query.symbol.is_none() || query.symbol == letter.symbol)
             .filter(|letter| query.start.is_none_or(|start| letter.received_at >= start))
+            .filter(|letter| query.before.is_none_or(|before| place(letter) < before))
             .collect();
-        found.sort_by_key(|letter| Reverse(letter.received_at));
+        found.sort_unstable_by_key(|letter| Reverse(place(letter)));
         Ok(found.into_iter().take(query.limit).cloned().collect())
     }
 

@@ -164,6 +164,26 @@ pub trait TickLog: Send + Sync {
     /// Returns up to `limit` entries after a position, in order.
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError>;
 
+    /// Returns up to `limit` entries after a position that concern a symbol, in order: its own, and those of no symbol.
+    async fn read_of(
+        &self,
+        symbol: SymbolId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut found = Vec::new();
+        let mut after = after;
+        while found.len() < limit {
+            let page = self.read(after, limit).await?;
+            let Some(last) = page.last() else { break };
+            after = last.pos;
+            let of_symbol = |entry: &Entry| entry.symbol == symbol || entry.symbol == SymbolId::NONE;
+            let room = limit - found.len();
+            found.extend(page.into_iter().filter(of_symbol).take(room));
+        }
+        Ok(found)
+    }
+
     /// Returns reports (trades, cancels, corrections) and quotes of a symbol, newest first.
     async fn ticks(&self, query: &TickQuery) -> Result<Vec<Entry>, StoreError>;
 
@@ -210,9 +230,11 @@ pub struct DeadLetterRecord {
     pub pos: Option<Position>,
     /// Where it stood in its input (`file:row`); with `provider` it makes what has no position unique. Empty otherwise.
     pub origin: String,
+    /// Given by the store, higher than all that it gave before; 0 of what is not stored yet.
+    pub id: u64,
 }
 
-/// Asks for dead letters, newest first.
+/// Asks for dead letters, newest first by (time of receipt, id).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterQuery {
     /// Only this reason.
@@ -221,6 +243,8 @@ pub struct DeadLetterQuery {
     pub symbol: Option<String>,
     /// Received at or after this.
     pub start: Option<Nanos>,
+    /// Only those before this place in the order: (time of receipt, id) of the last one of the page before.
+    pub before: Option<(Nanos, u64)>,
     /// At most this many.
     pub limit: usize,
 }

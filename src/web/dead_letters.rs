@@ -1,14 +1,14 @@
 //! `dead-letters`: what was not accepted, and why.
 
 use super::error::ApiError;
-use super::openapi::Failures;
-use super::params::Params;
+use super::openapi::{Failures, Unchanged};
+use super::param_docs::{DeadLettersQuery, reasons};
+use super::params::{Params, cursor};
 use super::reply::{Format, Reply};
 use super::state::AppState;
-use crate::models::effect::DeadReason;
 use crate::models::entry::Position;
-use crate::models::ledger::RejectReason;
 use crate::models::symbol::SymbolError;
+use crate::models::time::Nanos;
 use crate::models::wire::Time;
 use crate::stores::{DeadLetterQuery, DeadLetterRecord};
 use actix_web::web::Data;
@@ -57,8 +57,7 @@ impl From<DeadLetterRecord> for DeadLetterObject {
 
 fn reason_of(params: &Params) -> Result<Option<String>, ApiError> {
     let Some(text) = params.get("reason") else { return Ok(None) };
-    let mut known = vec![DeadReason::Late.as_str()];
-    known.extend(RejectReason::ALL.map(RejectReason::as_str));
+    let known = reasons();
     if known.contains(&text) {
         return Ok(Some(text.to_owned()));
     }
@@ -66,23 +65,16 @@ fn reason_of(params: &Params) -> Result<Option<String>, ApiError> {
     Err(ApiError::parameter("reason", detail))
 }
 
-/// What was not accepted, newest first.
+/// What was not accepted, newest first by the time of receipt.
 #[utoipa::path(
     get,
     path = "/api/v1/dead-letters",
     tag = "system",
-    params(
-        ("reason" = Option<String>, Query, description = "`late` or a reason of rejection", example = "late"),
-        ("symbol" = Option<String>, Query, description = "Symbol or an alias of it"),
-        ("start_time" = Option<String>, Query, description = "Received at or after this"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Rows at most; 100"),
-        ("empty" = Option<String>, Query, description = "`ok`: a list without rows is an answer"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`"),
-    ),
-    responses((status = 200, description = "Dead letters", body = Vec<DeadLetterObject>), Failures),
+    params(DeadLettersQuery),
+    responses((status = 200, description = "Dead letters", body = Vec<DeadLetterObject>), Unchanged, Failures),
 )]
 pub async fn dead_letters(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request);
+    let params = Params::of(&request)?;
     let (format, empty_is_ok) = (Format::of(&request, &params)?, params.empty_is_ok()?);
     // A symbol of which nothing was ever accepted is in no table, but may well have dead letters.
     let resolved = params.get("symbol").map(|text| (text, state.symbols.resolve(text)));
@@ -92,14 +84,23 @@ pub async fn dead_letters(request: HttpRequest, state: Data<AppState>) -> Result
         Some((text, Err(SymbolError::Unknown(_)))) => (Some(text.to_owned()), true),
         Some((_, Err(error))) => return Err(error.into()),
     };
-    let query = DeadLetterQuery {
-        reason: reason_of(&params)?,
-        symbol,
-        start: params.time("start_time", state.now())?,
-        limit: params.limit(100, 1_000)?,
+    let (limit, start) = (params.limit(100, 1_000)?, params.time("start_time", state.now())?);
+    let page = params.cursor::<3>()?;
+    let (start, before) = match page {
+        Some([start, received_at, id]) => {
+            (Some(Nanos(start)), Some((Nanos(received_at), id.cast_unsigned())))
+        }
+        None => (start, None),
     };
-    let records = state.history.dead_letters(&query).await?;
-    if records.is_empty() {
+    // One more than asked for tells whether there is a next page.
+    let query = DeadLetterQuery { reason: reason_of(&params)?, symbol, start, before, limit: limit + 1 };
+    let mut records = state.history.dead_letters(&query).await?;
+    let has_more = records.len() > limit;
+    records.truncate(limit);
+    let next = records.last().filter(|_| has_more).map(|record| {
+        cursor(&[start.unwrap_or(Nanos::MIN).0, record.received_at.0, record.id.cast_signed()])
+    });
+    if records.is_empty() && page.is_none() {
         match query.symbol {
             Some(symbol) if is_unknown => return Err(ApiError::UnknownSymbol(symbol)),
             _ if !empty_is_ok => return Err(ApiError::NoData("no such dead letter is there".to_owned())),
@@ -107,5 +108,5 @@ pub async fn dead_letters(request: HttpRequest, state: Data<AppState>) -> Result
         }
     }
     let rows: Vec<DeadLetterObject> = records.into_iter().map(DeadLetterObject::from).collect();
-    Ok(Reply::list(&rows, format).send(&request))
+    Ok(Reply::list(&rows, format).with_next(&request, next).send(&request))
 }

@@ -2,6 +2,7 @@
 //!
 //! A client sees a code and a safe sentence; what went wrong inside goes to the log.
 
+use super::params::QUERY_LEN_MAX;
 use crate::models::symbol::SymbolError;
 use crate::models::wire;
 use crate::stores::StoreError;
@@ -39,10 +40,25 @@ pub enum ApiError {
     /// The endpoint exists for other methods.
     #[error("`{0}` is not allowed here")]
     MethodNotAllowed(String),
+    /// A plain request where the live feed is.
+    #[error("here is the live feed: connect with a WebSocket client")]
+    UpgradeRequired,
+    /// The query is longer than any that makes sense.
+    #[error("the query has more than {QUERY_LEN_MAX} bytes")]
+    QueryTooLong,
+    /// A long body where none is read.
+    #[error("nothing is read from a body here, and this one is long")]
+    BodyTooLong,
+    /// Every place for a client is taken.
+    #[error("too many clients are connected")]
+    TooManyConnections,
     /// A store did not answer.
     #[error("the store cannot answer now")]
     Store(#[from] StoreError),
 }
+
+/// How much of a path an answer repeats, in characters.
+const PATH_SHOWN_MAX: usize = 256;
 
 /// A problem as RFC 9457 has it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,6 +85,12 @@ pub struct Problem {
 }
 
 impl ApiError {
+    /// Makes the error of a path that leads nowhere; a very long one is cut.
+    #[must_use]
+    pub fn not_found(path: &str) -> ApiError {
+        ApiError::NotFound(path.chars().take(PATH_SHOWN_MAX).collect())
+    }
+
     /// Makes the error of a parameter that cannot be used.
     pub fn parameter(param: &'static str, detail: impl Into<String>) -> ApiError {
         ApiError::BadParameter { param, detail: detail.into() }
@@ -85,8 +107,30 @@ impl ApiError {
             ApiError::BadJson(_) => "bad_json",
             ApiError::NotFound(_) => "not_found",
             ApiError::MethodNotAllowed(_) => "method_not_allowed",
+            ApiError::UpgradeRequired => "upgrade_required",
+            ApiError::QueryTooLong => "query_too_long",
+            ApiError::BodyTooLong => "body_too_long",
+            ApiError::TooManyConnections => "too_many_connections",
             ApiError::Store(StoreError::Transient { .. }) => "unavailable",
             ApiError::Store(StoreError::Permanent { .. }) => "internal",
+        }
+    }
+
+    /// Returns the problem as the client reads it.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let status = self.status_code();
+        Problem {
+            kind: format!("urn:tickwire:problem:{}", self.code()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.to_string(),
+            code: self.code(),
+            param: match self {
+                ApiError::BadParameter { param, .. } => Some(param),
+                ApiError::AmbiguousSymbol(_) => Some("symbol"),
+                _ => None,
+            },
         }
     }
 }
@@ -108,7 +152,12 @@ impl ResponseError for ApiError {
             ApiError::BadParameter { .. } | ApiError::AmbiguousSymbol(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::BadJson(_) => StatusCode::BAD_REQUEST,
             ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::Store(StoreError::Transient { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            ApiError::QueryTooLong => StatusCode::URI_TOO_LONG,
+            ApiError::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::TooManyConnections | ApiError::Store(StoreError::Transient { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ApiError::Store(StoreError::Permanent { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -118,26 +167,18 @@ impl ResponseError for ApiError {
             tracing::error!(%error, "a store did not answer a request");
         }
         let status = self.status_code();
-        let problem = Problem {
-            kind: format!("urn:tickwire:problem:{}", self.code()),
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: self.to_string(),
-            code: self.code(),
-            param: match self {
-                ApiError::BadParameter { param, .. } => Some(param),
-                ApiError::AmbiguousSymbol(_) => Some("symbol"),
-                _ => None,
-            },
-        };
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
         if matches!(self, ApiError::MethodNotAllowed(_)) {
+            // OPTIONS is for browsers that ask before a request from another origin.
             response.insert_header((header::ALLOW, "GET, HEAD, OPTIONS"));
+        }
+        if matches!(self, ApiError::UpgradeRequired) {
+            response.insert_header((header::UPGRADE, "websocket"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, "1"));
         }
-        response.body(wire::to_json(&problem))
+        response.body(wire::to_json(&self.problem()))
     }
 }

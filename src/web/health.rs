@@ -1,6 +1,6 @@
 //! What the service is, and how it is.
 
-use super::openapi::Failures;
+use super::openapi::{Failures, Unchanged};
 use super::reply::Reply;
 use super::state::AppState;
 use crate::actors::views::Health;
@@ -71,7 +71,7 @@ pub struct ProbeObject {
     get,
     path = "/",
     tag = "system",
-    responses((status = 200, description = "Name, version and status", body = ServiceObject), Failures),
+    responses((status = 200, description = "Name, version and status", body = ServiceObject), Unchanged, Failures),
 )]
 pub async fn root(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
     let service = ServiceObject { service: "tickwire", version: state.version, status: "running" };

@@ -1,15 +1,14 @@
 //! `indicators`: the newest of a window from its view, a series from the history.
 
-use super::bars::NUM_EXTRA;
 use super::error::ApiError;
-use super::openapi::Failures;
-use super::params::{Params, cursor};
+use super::openapi::{Failures, Unchanged};
+use super::param_docs::{SymbolName, WindowsQuery};
+use super::params::Params;
 use super::reply::{Format, Reply};
 use super::state::{AppState, window_of};
+use super::windows::WindowsAsked;
 use crate::models::effect::IndicatorPoint;
-use crate::models::time::Nanos;
 use crate::models::wire::IndicatorsObject;
-use crate::stores::WindowQuery;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -42,67 +41,47 @@ pub enum IndicatorsAnswer<'a> {
     path = "/api/v1/indicators/{symbol}",
     tag = "market data",
     params(
-        ("symbol" = String, Path, description = "Symbol or an alias of it", example = "BTC-USD"),
-        ("window" = Option<String>, Query, description = "Any configured window; the smallest", example = "1min"),
-        ("start_time" = Option<String>, Query, description = "Windows that end after this"),
-        ("end_time" = Option<String>, Query, description = "Windows that end at or before this"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 5000, description = "Rows at most; 500"),
-        ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before"),
-        ("empty" = Option<String>, Query, description = "`ok`: a list without rows is an answer"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`, of a series"),
+        ("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL"),
+        WindowsQuery,
     ),
-    responses((status = 200, description = "Indicators; of a range, a list of them", body = IndicatorsAnswer), Failures),
+    responses((status = 200, description = "Indicators; of a range, a list of them", body = IndicatorsAnswer), Unchanged, Failures),
 )]
 pub async fn indicators(
     request: HttpRequest,
     state: Data<AppState>,
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request);
+    let params = Params::of(&request)?;
     let (id, spec) = state.resolve(&symbol)?;
-    let (width, limit) = (params.window(&state.core)?, params.limit(500, 5_000)?);
-    let (format, range) = (Format::of(&request, &params)?, params.range(state.now())?);
-    let empty_is_ok = params.empty_is_ok()?;
-    let page = params.cursor::<2>()?;
-    let name = width.to_string();
-    let no_data = || ApiError::NoData(format!("no {name} indicators of `{}` are there", spec.name));
+    let asked = WindowsAsked::of(&request, &params, &state)?;
+    let no_data = || ApiError::NoData(format!("no {} indicators of `{}` are there", asked.name, spec.name));
 
     let view = state.views.get(id);
-    let newest =
-        view.as_ref().and_then(|view| window_of(view, width)).and_then(|window| window.indicators.as_ref());
-    let is_series =
-        ["start_time", "end_time", "limit", "cursor"].iter().any(|name| params.get(name).is_some());
-    if !is_series {
-        let object = newest.map(|point| IndicatorsObject::new(point, &spec, &name)).ok_or_else(no_data)?;
-        return Ok(Reply::json(&IndicatorsAnswer::Newest(Box::new(object))).send(&request));
+    let window = view.as_ref().and_then(|view| window_of(view, asked.width));
+    let newest = window.and_then(|window| window.indicators.as_ref());
+    let object = |point| IndicatorsObject::new(point, &spec, &asked.name);
+    if asked.is_newest && params.get("limit").is_none() {
+        let newest = newest.map(object).ok_or_else(no_data)?;
+        let reply = match asked.format {
+            Format::Csv => Reply::list(&[newest], asked.format),
+            Format::Json => Reply::json(&IndicatorsAnswer::Newest(Box::new(newest))),
+        };
+        return Ok(reply.send(&request));
     }
 
-    let (start, end) = match page {
-        Some([start, end]) => (Nanos(start), Nanos(end)),
-        None => (range.start.unwrap_or(Nanos::MIN), range.end.unwrap_or(Nanos::MAX)),
-    };
-    let query = WindowQuery {
-        symbol: id,
-        width,
-        start: start.plus(1).plus(-width.nanos()),
-        end,
-        limit: limit + NUM_EXTRA,
-    };
-    let mut points = state.history.indicators(&query).await?;
-    let end_of = |point: &IndicatorPoint| point.start.plus(width.nanos());
-    if let Some(newest) = newest.filter(|point| start < end_of(point) && end_of(point) <= end) {
+    let mut points = state.history.indicators(&asked.query(id, asked.limit)).await?;
+    if let Some(newest) = newest.filter(|point| asked.has(point.start)) {
         merge_newest(&mut points, newest);
     }
-    let has_more = points.len() > limit;
-    points.truncate(limit);
-    let next = points.last().filter(|_| has_more).map(|point| cursor(&[start.0, point.start.0]));
-    if points.is_empty() && page.is_none() && !empty_is_ok {
+    let has_more = points.len() > asked.limit;
+    points.truncate(asked.limit);
+    if points.is_empty() && !asked.empty_is_ok {
         return Err(no_data());
     }
-    let rows: Vec<IndicatorsObject<'_>> =
-        points.iter().map(|point| IndicatorsObject::new(point, &spec, &name)).collect();
-    let reply = match format {
-        Format::Csv => Reply::list(&rows, format),
+    let next = points.last().filter(|_| has_more).map(|point| asked.cursor_behind(Some(point.start)));
+    let rows: Vec<IndicatorsObject<'_>> = points.iter().map(object).collect();
+    let reply = match asked.format {
+        Format::Csv => Reply::list(&rows, asked.format),
         Format::Json => Reply::json(&IndicatorsAnswer::Series(rows)),
     };
     Ok(reply.with_next(&request, next).send(&request))

@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::openapi::Failures;
+use super::param_docs::{Answers, SymbolName, Symbols};
 use super::params::Params;
 use super::reply::{Format, Reply};
 use super::state::AppState;
@@ -13,6 +14,9 @@ use crate::models::wire::LatestObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use std::sync::Arc;
+
+/// Most symbols that one request names.
+const SYMBOLS_MAX: usize = 1_000;
 
 fn object<'a>(
     state: &AppState,
@@ -34,7 +38,7 @@ fn object<'a>(
     get,
     path = "/api/v1/latest/{symbol}",
     tag = "market data",
-    params(("symbol" = String, Path, description = "Symbol or an alias of it", example = "BTC-USD")),
+    params(("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL")),
     responses((status = 200, description = "The newest trade", body = LatestObject), Failures),
 )]
 pub async fn latest(
@@ -57,14 +61,13 @@ pub async fn latest(
     path = "/api/v1/latest",
     tag = "market data",
     params(
-        ("symbols" = String, Query, description = "Symbols with commas between, or `*` for all", example = "*"),
-        ("empty" = Option<String>, Query, description = "`ok`: a list without rows is an answer"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+        ("symbols" = Symbols, Query, description = "At most 1000 symbols with commas between, or `*` for all", example = "*"),
+        Answers,
     ),
     responses((status = 200, description = "The newest trades", body = Vec<LatestObject>), Failures),
 )]
 pub async fn latest_list(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request);
+    let params = Params::of(&request)?;
     let format = Format::of(&request, &params)?;
     let empty_is_ok = params.empty_is_ok()?;
     let wanted = params.get("symbols").map(str::trim).filter(|text| !text.is_empty());
@@ -75,7 +78,12 @@ pub async fn latest_list(request: HttpRequest, state: Data<AppState>) -> Result<
         state.symbols_by_name()
     } else {
         let names = wanted.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(|name| state.resolve(name)).collect::<Result<_, _>>()?
+        let names: Vec<&str> = names.take(SYMBOLS_MAX + 1).collect();
+        if names.len() > SYMBOLS_MAX {
+            let detail = format!("`symbols` has more than {SYMBOLS_MAX} symbols; `*` is all of them");
+            return Err(ApiError::parameter("symbols", detail));
+        }
+        names.into_iter().map(|name| state.resolve(name)).collect::<Result<_, _>>()?
     };
     let now = state.now();
     let views: Vec<(Arc<SymbolView>, Arc<SymbolSpec>)> =

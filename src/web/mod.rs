@@ -4,8 +4,12 @@
 //! stores; names and shapes are the contract's. On failure a client gets a problem with a stable code, and a store
 //! that is down fails only the requests that need it.
 
+pub mod accept;
+pub mod assets;
+pub mod connections;
 pub mod error;
 pub mod openapi;
+pub mod param_docs;
 pub mod params;
 pub mod recent;
 pub mod reply;
@@ -23,3 +27,4 @@ mod latest;
 mod symbols;
 mod system_metrics;
 mod ticks;
+mod windows;

@@ -1,11 +1,18 @@
 //! The description of the API, made from the handlers themselves, and the page that shows it.
 
-use super::error::Problem;
-use super::reply::Reply;
+use super::assets::{ASK_AGAIN, Asset};
+use super::error::{ApiError, Problem};
+use super::param_docs::{EmptyName, FormatName, QueryTime, ReasonName, SymbolName, Symbols};
+use super::reply::{Reply, hash};
+use super::state::AppState;
 use super::{bars, dead_letters, health, indicators, latest, symbols, system_metrics, ticks};
-use actix_web::web::Bytes;
+use crate::models::time::Width;
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use std::sync::OnceLock;
+use std::sync::Arc;
+use utoipa::openapi::path::{Operation, Parameter};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
 use utoipa::{IntoResponses, OpenApi};
 
 /// How requests fail.
@@ -16,14 +23,36 @@ pub enum Failures {
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(Problem),
     /// Another method (`method_not_allowed`).
-    #[response(status = 405, content_type = "application/problem+json")]
+    #[response(
+        status = 405,
+        content_type = "application/problem+json",
+        headers(("Allow" = String, description = "The methods that are served"))
+    )]
     MethodNotAllowed(Problem),
+    /// A long body, where none is read (`body_too_long`).
+    #[response(status = 413, content_type = "application/problem+json")]
+    BodyTooLong(Problem),
+    /// The query is too long (`query_too_long`).
+    #[response(status = 414, content_type = "application/problem+json")]
+    QueryTooLong(Problem),
     /// A parameter cannot be used (`bad_parameter`), or an alias fits several symbols (`ambiguous_symbol`).
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(Problem),
     /// A store cannot answer now (`unavailable`).
-    #[response(status = 503, content_type = "application/problem+json")]
+    #[response(
+        status = 503,
+        content_type = "application/problem+json",
+        headers(("Retry-After" = u32, description = "Seconds after which another try may help"))
+    )]
     Unavailable(Problem),
+}
+
+/// What a client hears that has the answer already.
+#[derive(IntoResponses)]
+pub enum Unchanged {
+    /// The client has it already: `If-None-Match` names its `ETag`.
+    #[response(status = 304, headers(("ETag" = String, description = "Names this version of the answer")))]
+    NotModified,
 }
 
 /// The API.
@@ -51,20 +80,83 @@ pub enum Failures {
         system_metrics::kafka,
         system_metrics::ledger,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, SymbolName, Symbols, QueryTime, ReasonName, FormatName, EmptyName)),
     tags(
         (name = "market data", description = "What the markets do"),
         (name = "system", description = "What the service does"),
     ),
 )]
-pub struct ApiDoc;
+struct ApiDoc;
+
+/// Returns the description of a service with these windows.
+#[must_use]
+pub fn document(windows: &[Width]) -> utoipa::openapi::OpenApi {
+    let mut document = ApiDoc::openapi();
+    for operation in document.paths.paths.values_mut().filter_map(|item| item.get.as_mut()) {
+        list_windows(operation, windows);
+        complete_success(operation);
+    }
+    document
+}
+
+/// Lists the configured windows where one is asked for.
+fn list_windows(operation: &mut Operation, windows: &[Width]) {
+    let windows: Vec<String> = windows.iter().map(ToString::to_string).collect();
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.name == "window"
+        {
+            let one_of = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(windows.clone()));
+            parameter.schema = Some(Schema::from(one_of).into());
+        }
+    }
+}
+
+/// Adds to an answer what follows from the rest: what takes `format` is a table, what takes a `cursor` has pages, and
+/// what may be unchanged has a version.
+fn complete_success(operation: &mut Operation) {
+    let is = |parameter: &RefOr<Parameter>, name: &str| matches!(parameter, RefOr::T(it) if it.name == name);
+    let has = |name: &str| operation.parameters.iter().flatten().any(|parameter| is(parameter, name));
+    let (is_table, has_pages) = (has("format"), has("cursor"));
+    let responses = &mut operation.responses.responses;
+    let has_version = responses.contains_key("304");
+    let Some(RefOr::T(success)) = responses.get_mut("200") else { return };
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    if is_table {
+        let csv = ContentBuilder::new().schema(Some(Schema::from(text())));
+        success.content.insert("text/csv".to_owned(), RefOr::T(csv.build()));
+    }
+    let describe = |success: &mut Response, name: &str, description: &str| {
+        let header = HeaderBuilder::new().schema(Some(Schema::from(text()))).description(Some(description));
+        success.headers.insert(name.to_owned(), RefOr::T(header.build()));
+    };
+    if has_pages {
+        describe(success, "Link", "The next page, `rel=\"next\"`, where there is one");
+    }
+    if has_version {
+        describe(success, "ETag", "Names this version of the answer");
+    }
+}
 
 /// Serves the description.
-pub async fn openapi(request: HttpRequest) -> HttpResponse {
-    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(|| {
-        let json = ApiDoc::openapi().to_json().expect("the description is plain data");
-        Bytes::from(json)
-    });
-    Reply::json_bytes(document.clone()).send(&request)
+pub async fn openapi(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
+    let document = document(&state.core.widths);
+    let json = document.to_json().expect("the description is plain data");
+    Reply::json_bytes(json.into()).send(&request)
+}
+
+/// Serves the page that shows the description, and its files.
+///
+/// # Errors
+/// When there is no such file.
+pub async fn docs(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, ApiError> {
+    let name = match file.as_str() {
+        "" => "index.html",
+        name => name,
+    };
+    let config = Arc::new(utoipa_swagger_ui::Config::new(["/openapi.json"]));
+    let found = utoipa_swagger_ui::serve(name, config).ok().flatten();
+    let found = found.ok_or_else(|| ApiError::not_found(request.path()))?;
+    let hash = hash(&found.bytes);
+    Ok(Asset::new(name, found.bytes, hash, ASK_AGAIN).send(&request))
 }

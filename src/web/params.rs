@@ -6,6 +6,9 @@ use crate::models::time::{Nanos, Width};
 use actix_web::HttpRequest;
 use actix_web::web::Query;
 
+/// Longest query in bytes: a thousand symbols fit in. From 64 KiB on a request is not even parsed.
+pub const QUERY_LEN_MAX: usize = 32 << 10;
+
 /// The parameters of a request, decoded.
 pub struct Params {
     pairs: Vec<(String, String)>,
@@ -22,9 +25,15 @@ pub struct Range {
 
 impl Params {
     /// Reads the parameters of a request.
-    #[must_use]
-    pub fn of(request: &HttpRequest) -> Params {
-        Params::parse(request.query_string())
+    ///
+    /// # Errors
+    /// When the query is longer than any that makes sense.
+    pub fn of(request: &HttpRequest) -> Result<Params, ApiError> {
+        let query = request.query_string();
+        if query.len() > QUERY_LEN_MAX {
+            return Err(ApiError::QueryTooLong);
+        }
+        Ok(Params::parse(query))
     }
 
     fn parse(query: &str) -> Params {

@@ -9,7 +9,7 @@
 //! The history lags behind the view by its batch. A page read meanwhile is served, together with the view's newest
 //! bar, but made again until the history has caught up: an amended older bar shows that much later, a new one at once.
 
-use super::bars::{NUM_EXTRA, merge_newest};
+use super::bars::merge_newest;
 use super::reply::hash;
 use crate::models::bar::{Bar, BarState};
 use crate::models::entry::Position;
@@ -315,7 +315,8 @@ async fn load(
         width: window.width,
         start: Nanos::MIN,
         end: Nanos::MAX,
-        limit: NUM_RECENT + NUM_EXTRA,
+        // One more tells that there are older ones, one may turn out void.
+        limit: NUM_RECENT + 2,
     };
     let mut bars = history.bars(&query).await?;
     let seq = bars.iter().map(|bar| bar.seq).max().unwrap_or(0);

@@ -1,5 +1,7 @@
 //! How an answer leaves: JSON or CSV, validated by `ETag`, compressed where it pays.
 
+use super::accept::{takes_gzip, wants_csv};
+use super::assets::compress;
 use super::error::ApiError;
 use super::params::Params;
 use crate::models::wire;
@@ -7,12 +9,13 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde::Serialize;
-use std::io::Write;
 
 /// Bodies below this go out as they are: their head is most of the packet anyway.
 const COMPRESS_MIN: usize = 1_024;
+
+/// What of a request decides about the form of its answer.
+const VARY: &str = "Accept, Accept-Encoding";
 
 /// The forms in which lists leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +39,8 @@ impl Format {
                 let detail = format!("`format` is `{text}`; it is `json` or `csv`");
                 Err(ApiError::parameter("format", detail))
             }
-            None => {
-                let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-                let wants_csv = accept.is_some_and(|accept| accept.contains("text/csv"));
-                Ok(if wants_csv { Format::Csv } else { Format::Json })
-            }
+            None if wants_csv(request.headers()) => Ok(Format::Csv),
+            None => Ok(Format::Json),
         }
     }
 }
@@ -107,7 +107,7 @@ impl Reply {
         if is_known(request.headers(), &etag) {
             let mut response = HttpResponse::NotModified();
             response.insert_header((header::ETAG, etag)).insert_header((header::CACHE_CONTROL, "no-cache"));
-            response.insert_header((header::VARY, "Accept, Accept-Encoding"));
+            response.insert_header((header::VARY, VARY));
             return response.finish();
         }
         self.finish(request, Some(etag))
@@ -116,21 +116,24 @@ impl Reply {
     fn finish(self, request: &HttpRequest, etag: Option<String>) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response.content_type(self.content_type);
+        let is_long = self.body.len() >= COMPRESS_MIN;
+        if is_long || etag.is_some() {
+            response.insert_header((header::VARY, VARY));
+        }
         match etag {
             Some(etag) => {
                 response
                     .insert_header((header::ETAG, etag))
                     .insert_header((header::CACHE_CONTROL, "no-cache"));
-                response.insert_header((header::VARY, "Accept, Accept-Encoding"));
             }
             None => _ = response.insert_header((header::CACHE_CONTROL, "no-store")),
         }
         if let Some(link) = self.link {
             response.insert_header((header::LINK, link));
         }
-        if self.body.len() >= COMPRESS_MIN && takes_gzip(request.headers()) {
+        if is_long && takes_gzip(request.headers()) {
             response.insert_header((header::CONTENT_ENCODING, "gzip"));
-            return response.body(compress(&self.body));
+            return response.body(compress(&self.body, Compression::fast()));
         }
         response.body(self.body)
     }
@@ -174,7 +177,8 @@ fn next_page(request: &HttpRequest, cursor: &str) -> String {
 }
 
 /// True when the client says that it has this version.
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+#[must_use]
+pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let wanted = weak(etag);
     headers
@@ -184,40 +188,10 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag.trim() == "*" || weak(tag) == wanted)
 }
 
-/// True when the client takes gzip.
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT_ENCODING)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| {
-            let mut parts = coding.split(';').map(str::trim);
-            let is_refused = |part: &str| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
-            parts.next() == Some("gzip") && !parts.any(is_refused)
-        })
-}
-
-fn compress(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    encoder.write_all(body).expect("memory takes every byte");
-    encoder.finish().expect("memory takes every byte")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_web::test::TestRequest;
-
-    #[test]
-    fn gzip_is_used_only_where_it_is_taken() {
-        for (value, takes) in
-            [("gzip, br", true), ("br;q=1, gzip;q=0.5", true), ("gzip;q=0", false), ("br", false)]
-        {
-            let request =
-                TestRequest::default().insert_header((header::ACCEPT_ENCODING, value)).to_http_request();
-            assert_eq!(takes_gzip(request.headers()), takes, "{value}");
-        }
-    }
 
     #[test]
     fn validators_compare_weakly() {

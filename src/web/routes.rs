@@ -1,25 +1,40 @@
 //! Which path leads where. The same API hangs on several ports, so it is one function that any of them mounts.
 
 use super::error::ApiError;
+use super::state::AppState;
 use super::ws::{self, WorkerSlot};
 use super::{
     bars, dashboard, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks,
 };
-use actix_web::web::{self, JsonConfig, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard};
+use actix_web::guard::{self, GuardContext, fn_guard};
+use actix_web::http::header;
+use actix_web::web::{self, Data, JsonConfig, Payload, ServiceConfig};
+use actix_web::{Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
 use std::rc::Rc;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
-/// Makes a resource that answers GET and HEAD and refuses every other method.
+/// Longest body in bytes that is read past where none is wanted: what clients send by habit, such as `{}`.
+const IDLE_BODY_MAX: u64 = 16 << 10;
+
+/// True for a request whose body is short or absent, as far as it says.
+fn has_no_long_body(context: &GuardContext<'_>) -> bool {
+    let headers = &context.head().headers;
+    let is_short = |len: &header::HeaderValue| {
+        len.to_str().ok().and_then(|len| len.parse().ok()).is_some_and(|len: u64| len <= IDLE_BODY_MAX)
+    };
+    headers.get(header::CONTENT_LENGTH).is_none_or(is_short)
+}
+
+/// Makes a resource that answers GET and HEAD, reads no body, and refuses every other method.
 fn get<H, A>(path: &str, handler: H) -> Resource
 where
     H: Handler<A>,
     A: FromRequest + 'static,
     H::Output: Responder + 'static,
 {
-    let reads = guard::Any(guard::Get()).or(guard::Head());
+    let reads = || guard::Any(guard::Get()).or(guard::Head());
     web::resource(path)
-        .route(web::route().guard(reads).to(handler))
+        .route(web::route().guard(reads()).guard(fn_guard(has_no_long_body)).to(handler))
+        .route(web::route().guard(reads()).to(body_too_long))
         .default_service(web::to(method_not_allowed))
 }
 
@@ -27,8 +42,12 @@ async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiErr
     Err(ApiError::MethodNotAllowed(request.method().to_string()))
 }
 
+async fn body_too_long() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::BodyTooLong)
+}
+
 async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::NotFound(request.path().to_owned()))
+    Err(ApiError::not_found(request.path()))
 }
 
 async fn to_docs() -> HttpResponse {
@@ -56,12 +75,24 @@ pub fn api(config: &mut ServiceConfig) {
         .service(get("/api/v1/metrics/ledger", system_metrics::ledger))
         .service(get("/openapi.json", openapi::openapi))
         .service(get("/docs", to_docs))
-        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"])));
+        .service(get("/docs/{file:.*}", openapi::docs));
+}
+
+/// Opens a live session; a browser that strays here learns what this is.
+async fn handshake(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<AppState>,
+) -> Result<HttpResponse, Error> {
+    if !request.headers().contains_key(header::UPGRADE) {
+        return Err(ApiError::UpgradeRequired.into());
+    }
+    ws::websocket(request, payload, state).await
 }
 
 /// Mounts the live feed at a path.
 fn live(path: &'static str, config: &mut ServiceConfig) {
-    config.app_data(Rc::<WorkerSlot>::default()).service(get(path, ws::websocket));
+    config.app_data(Rc::<WorkerSlot>::default()).service(get(path, handshake));
 }
 
 /// Mounts what the REST port serves.
@@ -73,7 +104,7 @@ pub fn rest(config: &mut ServiceConfig) {
 /// Mounts what the WebSocket port serves.
 pub fn websocket(config: &mut ServiceConfig) {
     live("/", config);
-    config.service(get("/ws", ws::websocket)).default_service(web::to(not_found));
+    config.service(get("/ws", handshake)).default_service(web::to(not_found));
 }
 
 /// Mounts what the dashboard port serves: the page, and what it needs.

@@ -3,10 +3,11 @@
 //! Promises: requests are served by worker threads that run nothing else, so that readers never hold up the data path;
 //! a stop lets running requests end, for a second at most. On failure to start, the error comes back to the caller.
 
+use super::connections::Connections;
 use super::state::AppState;
 use actix_cors::Cors;
-use actix_web::dev::ServerHandle as ActixHandle;
-use actix_web::http::header;
+use actix_web::dev::{Extensions, ServerHandle as ActixHandle};
+use actix_web::http::{Method, header};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
@@ -54,11 +55,12 @@ impl Server {
     pub fn start(endpoints: Vec<Endpoint>, state: Arc<AppState>) -> io::Result<Server> {
         let addresses =
             endpoints.iter().map(|endpoint| endpoint.listener.local_addr()).collect::<io::Result<_>>()?;
+        let connections = Arc::new(Connections::of_system());
         let (started, start) = mpsc::channel();
         let thread = std::thread::Builder::new().name("web".to_owned()).spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let servers: io::Result<Vec<_>> =
-                    endpoints.into_iter().map(|endpoint| server(endpoint, &state)).collect();
+                    endpoints.into_iter().map(|endpoint| server(endpoint, &state, &connections)).collect();
                 let servers = match servers {
                     Ok(servers) => servers,
                     Err(error) => {
@@ -102,23 +104,32 @@ impl Server {
     }
 }
 
-/// Has small answers leave at once, and peers that take nothing dropped in the end. What the system refuses is no reason
-/// to refuse the client.
-fn prepare(connection: &dyn Any) {
+/// Takes a client in, has small answers leave at once, and peers that take nothing dropped in the end. What the system
+/// refuses is no reason to refuse the client.
+fn prepare(connection: &dyn Any, extensions: &mut Extensions, connections: &Arc<Connections>) {
     let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    // The place goes with the connection.
+    if let Some(place) = connections.admit(stream) {
+        extensions.insert(place);
+    }
     stream.set_nodelay(true).ok();
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(stream, STALLED_MAX.as_millis() as u32).ok();
 }
 
-fn server(endpoint: Endpoint, state: &Arc<AppState>) -> io::Result<actix_web::dev::Server> {
+fn server(
+    endpoint: Endpoint,
+    state: &Arc<AppState>,
+    connections: &Arc<Connections>,
+) -> io::Result<actix_web::dev::Server> {
+    let connections = Arc::clone(connections);
     let state = Data::from(Arc::clone(state));
     let routes = endpoint.routes;
     let server = HttpServer::new(move || {
         let cors = Cors::default()
             .allow_any_origin()
             .send_wildcard()
-            .allow_any_method()
+            .allowed_methods([Method::GET, Method::HEAD])
             .allow_any_header()
             .expose_headers([header::LINK, header::ETAG])
             .max_age(3_600);
@@ -126,7 +137,7 @@ fn server(endpoint: Endpoint, state: &Arc<AppState>) -> io::Result<actix_web::de
     })
     .workers(endpoint.workers)
     .keep_alive(KEEP_ALIVE)
-    .on_connect(|connection, _| prepare(connection))
+    .on_connect(move |connection, extensions| prepare(connection, extensions, &connections))
     .shutdown_timeout(STOP_TIMEOUT_SECS)
     .disable_signals()
     .listen(endpoint.listener)?;

@@ -1,7 +1,8 @@
 //! `symbols`: which symbols there are.
 
 use super::error::ApiError;
-use super::openapi::Failures;
+use super::openapi::{Failures, Unchanged};
+use super::param_docs::Answer;
 use super::params::Params;
 use super::reply::{Format, Reply};
 use super::state::AppState;
@@ -27,6 +28,9 @@ pub struct SymbolDetails {
     /// Event time of its newest trade.
     #[schema(value_type = Option<String>, format = DateTime, example = "2023-09-05T17:00:00.123Z")]
     pub last_tick: Option<Time>,
+    /// How its source spells it.
+    #[schema(example = "X:BTCUSD")]
+    pub venue_symbol: String,
 }
 
 /// All symbols.
@@ -49,11 +53,11 @@ pub struct SymbolList {
     get,
     path = "/api/v1/symbols",
     tag = "market data",
-    params(("format" = Option<String>, Query, description = "`json`, or `csv` for the details")),
-    responses((status = 200, description = "All symbols", body = SymbolList), Failures),
+    params(Answer),
+    responses((status = 200, description = "All symbols; as CSV the details", body = SymbolList), Unchanged, Failures),
 )]
 pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let format = Format::of(&request, &Params::of(&request))?;
+    let format = Format::of(&request, &Params::of(&request)?)?;
     let details: Vec<SymbolDetails> = state
         .symbols_by_name()
         .into_iter()
@@ -64,6 +68,7 @@ pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<Http
                 provider: view.as_ref().map(|view| state.sources.name(view.source)),
                 asset_class: spec.asset_class.as_str(),
                 last_tick: view.and_then(|view| view.last).map(|last| Time(last.ts)),
+                venue_symbol: state.symbols.venue_symbol(id),
             }
         })
         .collect();

@@ -1,7 +1,8 @@
 //! The process' own metrics: as JSON under `/api/v1/metrics`, as Prometheus text on their own port.
 
 use super::error::ApiError;
-use super::openapi::Failures;
+use super::openapi::{Failures, Unchanged};
+use super::param_docs::{Answer, SinceQuery, SymbolName};
 use super::params::Params;
 use super::reply::{Format, Reply};
 use super::state::AppState;
@@ -98,14 +99,11 @@ fn rows(
     get,
     path = "/api/v1/metrics/latency",
     tag = "system",
-    params(
-        ("time_range" = Option<String>, Query, description = "Since when; `-1h`", example = "-1h"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`"),
-    ),
-    responses((status = 200, description = "Latencies, at most 300 points a field", body = MetricList), Failures),
+    params(SinceQuery),
+    responses((status = 200, description = "Latencies, at most 300 points a field", body = MetricList), Unchanged, Failures),
 )]
 pub async fn latency(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request);
+    let params = Params::of(&request)?;
     let format = Format::of(&request, &params)?;
     Ok(answer(&request, format, rows(&params, &state, MetricsHistory::latency)?))
 }
@@ -115,14 +113,11 @@ pub async fn latency(request: HttpRequest, state: Data<AppState>) -> Result<Http
     get,
     path = "/api/v1/metrics/throughput",
     tag = "system",
-    params(
-        ("time_range" = Option<String>, Query, description = "Since when; `-1h`", example = "-1h"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`"),
-    ),
-    responses((status = 200, description = "Rates, at most 300 points a field", body = MetricList), Failures),
+    params(SinceQuery),
+    responses((status = 200, description = "Rates, at most 300 points a field", body = MetricList), Unchanged, Failures),
 )]
 pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request);
+    let params = Params::of(&request)?;
     let format = Format::of(&request, &params)?;
     let mut metrics = rows(&params, &state, MetricsHistory::throughput)?;
     if let Some(newest) = state.metrics.with_history(MetricsHistory::newest) {
@@ -141,14 +136,11 @@ pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<H
     get,
     path = "/api/v1/metrics/kafka",
     tag = "system",
-    params(
-        ("time_range" = Option<String>, Query, description = "Since when; `-1h`", example = "-1h"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`"),
-    ),
-    responses((status = 200, description = "Values by topic", body = TopicMetricList), Failures),
+    params(SinceQuery),
+    responses((status = 200, description = "Values by topic", body = TopicMetricList), Unchanged, Failures),
 )]
 pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request);
+    let params = Params::of(&request)?;
     params.time("time_range", state.now())?;
     let metrics: Vec<TopicMetricObject> = Vec::new();
     Ok(match Format::of(&request, &params)? {
@@ -163,13 +155,13 @@ pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpRe
     path = "/api/v1/metrics/ledger",
     tag = "system",
     params(
-        ("symbol" = Option<String>, Query, description = "Only this symbol"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+        ("symbol" = Option<SymbolName>, Query, description = "Only this symbol"),
+        Answer,
     ),
-    responses((status = 200, description = "Counts by fate", body = MetricList), Failures),
+    responses((status = 200, description = "Counts by fate", body = MetricList), Unchanged, Failures),
 )]
 pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request);
+    let params = Params::of(&request)?;
     let format = Format::of(&request, &params)?;
     let now = state.now();
     let mut metrics = Vec::new();

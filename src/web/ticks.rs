@@ -1,7 +1,8 @@
 //! `ticks`: reports and quotes of a symbol, from the log.
 
 use super::error::ApiError;
-use super::openapi::Failures;
+use super::openapi::{Failures, Unchanged};
+use super::param_docs::{SymbolName, TicksQuery};
 use super::params::{Params, cursor};
 use super::reply::{Format, Reply};
 use super::state::AppState;
@@ -18,22 +19,17 @@ use actix_web::{HttpRequest, HttpResponse};
     path = "/api/v1/ticks/{symbol}",
     tag = "market data",
     params(
-        ("symbol" = String, Path, description = "Symbol or an alias of it", example = "BTC-USD"),
-        ("start_time" = Option<String>, Query, description = "First event time; an hour before `end_time`", example = "-1h"),
-        ("end_time" = Option<String>, Query, description = "Last event time; now"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Rows at most; 100"),
-        ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before"),
-        ("empty" = Option<String>, Query, description = "`ok`: a list without rows is an answer"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+        ("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL"),
+        TicksQuery,
     ),
-    responses((status = 200, description = "Ticks", body = Vec<TickObject>), Failures),
+    responses((status = 200, description = "Ticks", body = Vec<TickObject>), Unchanged, Failures),
 )]
 pub async fn ticks(
     request: HttpRequest,
     state: Data<AppState>,
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request);
+    let params = Params::of(&request)?;
     let (id, spec) = state.resolve(&symbol)?;
     let now = state.now();
     let (format, limit) = (Format::of(&request, &params)?, params.limit(100, 1_000)?);

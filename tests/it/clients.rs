@@ -1,59 +1,112 @@
-//! Clients in Python, written as users of the old system wrote theirs, against the built program.
+//! Clients in Python against the built program: some written as users of the old system wrote theirs, one that asks
+//! everything the description of the API allows and forbids.
 
-use crate::support::process::wait_for;
-use crate::support::program::Program;
+use crate::support::process::{Program, wait_for};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
-/// Returns a Python that has what the clients need; `None`, said out loud, where there is none to be had.
-fn python() -> Option<PathBuf> {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
-    let python = venv.join("bin/python");
-    let works = || {
-        let import = Command::new(&python).args(["-c", "import requests, websockets"]).output();
-        import.is_ok_and(|output| output.status.success())
-    };
-    if !works() {
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).output();
-        if made.is_ok_and(|output| output.status.success()) {
-            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-            let installed = Command::new(&python).args(pip).arg(folder().join("requirements.txt")).output();
-            if let Ok(output) = installed
-                && !output.status.success()
-            {
-                eprintln!("{}", String::from_utf8_lossy(&output.stderr));
-            }
+/// Returns where the programs of a Python are that has what the clients need; `None`, said out loud, where there is
+/// none to be had.
+fn python() -> Option<&'static Path> {
+    static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let made = make_python();
+        if let Err(reason) = &made {
+            assert_ne!(
+                std::env::var("CI").as_deref(),
+                Ok("true"),
+                "CI has Python and its packages: {reason}"
+            );
+            eprintln!("skipped: needs python3 with venv, and the packages of tests/clients: {reason}");
         }
+        made.ok()
+    });
+    made.as_deref()
+}
+
+/// Makes a virtual environment, unless there is one of these very packages.
+fn make_python() -> Result<PathBuf, String> {
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
+    let (bin, installed) = (venv.join("bin"), venv.join("installed.txt"));
+    let wanted = std::fs::read_to_string(folder().join("requirements.txt")).unwrap();
+    if std::fs::read_to_string(&installed).is_ok_and(|known| known == wanted)
+        && run(Command::new(bin.join("python")).args(["-c", "import requests"])).is_ok()
+    {
+        return Ok(bin);
     }
-    if works() {
-        return Some(python);
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    run(Command::new(bin.join("python")).args(pip).arg(folder().join("requirements.txt")))?;
+    std::fs::write(&installed, wanted).unwrap();
+    Ok(bin)
+}
+
+/// Runs a command to its good end. Python leaves nothing beside its files.
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
     }
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI has Python with `requests` and `websockets`");
-    None
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(format!("{command:?}: {}\n{out}\n{err}", output.status))
+}
+
+/// Starts a server that has run for a while: there is an hour of bars of its busiest symbol, and of `wanted` something.
+fn start(dir: &Path, environment: &[(&str, &str)], wanted: &str) -> Program {
+    let environment = [&[("TICKWIRE__PROVIDER__WARM_UP", "2h")], environment].concat();
+    let program = Program::serve(dir, &["--rate", "200"], &environment);
+    let get = |path: &str| {
+        let url = format!("{}{path}", program.address("REST"));
+        ureq::get(&url).call().ok()?.body_mut().read_to_string().ok()
+    };
+    wait_for("an hour of bars", || {
+        let text = get("/api/v1/aggregated/TSLA?limit=100")?;
+        (text.matches("window_start").count() >= 60).then_some(())
+    });
+    wait_for(wanted, || get(wanted));
+    program
 }
 
 #[test]
 fn old_clients_go_on_working() {
-    let Some(python) = python() else {
-        eprintln!("skipped: needs python3 with venv, and the packages `requests` and `websockets`");
-        return;
-    };
+    let Some(bin) = python() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let program = Program::start(dir.path(), &["--rate", "200"], &[("TICKWIRE__PROVIDER__WARM_UP", "2h")]);
-    // The clients come to a server that has run for a while.
-    let bars = format!("{}/api/v1/aggregated/TSLA?limit=100", program.url("REST"));
-    wait_for("an hour of bars", || {
-        let text = ureq::get(&bars).call().ok()?.body_mut().read_to_string().ok()?;
-        (text.matches("window_start").count() >= 60).then_some(())
-    });
+    let program = start(dir.path(), &[], "/api/v1/indicators/TSLA");
     for (client, port) in [("rest.py", "REST"), ("live.py", "WebSocket")] {
-        let output =
-            Command::new(&python).arg(folder().join(client)).arg(program.url(port)).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{client}: {said}");
+        run(Command::new(bin.join("python")).arg(folder().join(client)).arg(program.address(port))).unwrap();
+    }
+}
+
+#[test]
+fn every_answer_is_as_described() {
+    let Some(bin) = python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let misbehaviour = [
+        ("TICKWIRE__PROVIDER__SIMULATED__QUOTES", "true"),
+        ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__MALFORMED", "0.05"),
+        ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__CANCEL__PROBABILITY", "0.05"),
+        ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__CORRECT__PROBABILITY", "0.05"),
+    ];
+    let program = start(dir.path(), &misbehaviour, "/api/v1/dead-letters?symbol=AAPL");
+    let url = program.address("REST");
+    run(Command::new(bin.join("python")).arg(folder().join("examples.py")).arg(&url)).unwrap();
+    // What it writes of its own accord goes where the server's data goes.
+    let asked = run(Command::new(bin.join("schemathesis"))
+        .current_dir(dir.path())
+        .env("SCHEMATHESIS_HOOKS", folder().join("schemathesis_hooks.py"))
+        .arg("--config-file")
+        .arg(folder().join("schemathesis.toml"))
+        .args(["run", "--no-color"])
+        .arg(format!("{url}/openapi.json")));
+    if let Err(found) = asked {
+        panic!("{found}");
     }
 }

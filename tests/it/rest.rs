@@ -1,8 +1,9 @@
 //! REST against a real server: every endpoint with good and bad parameters, and the shapes that users rely on.
 
+mod limits;
 mod world;
 
-use self::world::{NOW, START, World, bar, minute, point, trade, view};
+use self::world::{NOW, START, World, bar, letter, minute, point, trade, view};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -139,8 +140,12 @@ fn errors_have_stable_codes_and_name_the_parameter() {
         ("/api/v1/metrics/throughput?time_range=x", 422, "bad_parameter", "time_range"),
         ("/api/v1/metrics/kafka?time_range=x", 422, "bad_parameter", "time_range"),
         ("/api/v1/metrics/ledger?symbol=NOPE", 404, "unknown_symbol", ""),
+        ("/api/v1/dead-letters?cursor=1-2", 422, "bad_parameter", "cursor"),
         ("/api/v1/anomalies", 404, "not_found", ""),
+        ("/api/v1/alerts", 404, "not_found", ""),
+        ("/api/v1/predictions/BTC-USD", 404, "not_found", ""),
         ("/nowhere", 404, "not_found", ""),
+        ("/ws", 426, "upgrade_required", ""),
     ];
     for (path, status, code, param) in table {
         let answer = world.get(path);
@@ -176,6 +181,8 @@ fn good_parameters_are_taken_in_every_form() {
         "/api/v1/aggregated/BTC-USD?window=60s&include_forming=1".to_owned(),
         "/api/v1/indicators/BTC-USD?window=1min&start_time=2023-09-05&end_time=now".to_owned(),
         "/api/v1/dead-letters?reason=late&symbol=BTCUSD&start_time=-1h&limit=1".to_owned(),
+        "/api/v1/aggregated/BTC-USD?start_time=0001-01-01T00:00:00Z&end_time=9999-12-31".to_owned(),
+        "/api/v1/ticks/BTC-USD?start_time=-9223372036854775807&end_time=now".to_owned(),
     ];
     for path in paths {
         let answer = world.get(&path);
@@ -321,7 +328,12 @@ fn cursors_walk_the_whole_list_without_hole_or_repeat() {
     world.history.bars.lock().unwrap().extend((10..50).map(|nth| bar(world.btc, nth)));
     world.history.points.lock().unwrap().extend((10..50).map(|nth| point(world.btc, nth)));
     world.state.views.publish(view(world.btc, 49));
+    // As many dead letters, again three at each time.
+    let letters = (2..40).map(|id| letter(id, NOW.plus(-SECOND * (60 - id as i64 / 3))));
+    world.history.dead_letters.lock().unwrap().extend(letters);
     for list in [
+        "/api/v1/dead-letters?",
+        "/api/v1/dead-letters?reason=late&symbol=btcusd&start_time=-1h&",
         "/api/v1/ticks/BTC-USD?",
         "/api/v1/aggregated/BTC-USD?",
         "/api/v1/aggregated/BTC-USD?include_forming=true&",
@@ -339,6 +351,25 @@ fn cursors_walk_the_whole_list_without_hole_or_repeat() {
     let next = first.header("link").split(['<', '>']).nth(1).unwrap().to_owned();
     world.now.store(NOW.plus(MINUTE).0, Ordering::SeqCst);
     assert_eq!(world.get(&next).json().as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_walk_through_dead_letters_is_not_disturbed_by_new_ones() {
+    let world = World::filled();
+    let time = |nth: i64| NOW.plus(-SECOND * (60 - nth));
+    world.history.dead_letters.lock().unwrap().extend((2..12).map(|id| letter(id, time(id as i64 / 3))));
+    let payloads = |path: &str| -> Vec<String> {
+        let rows = walk(&world, path);
+        rows.iter().map(|row| row["payload"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = payloads("/api/v1/dead-letters");
+    let first = world.get("/api/v1/dead-letters?limit=4");
+    let next = first.header("link").split(['<', '>']).nth(1).unwrap().to_owned();
+    // One newer than all, one at the time where the page ended.
+    let shown = first.json()[3]["payload"].as_str().unwrap().parse::<i64>().unwrap();
+    world.history.dead_letters.lock().unwrap().extend([letter(12, NOW), letter(13, time(shown / 3))]);
+    assert_eq!(payloads(&next), before[4..]);
+    assert_eq!(payloads("/api/v1/dead-letters").len(), before.len() + 2);
 }
 
 #[test]
@@ -367,6 +398,7 @@ fn lists_answer_csv_too() {
         "/api/v1/symbols?format=csv",
         "/api/v1/latest?symbols=*&format=csv",
         "/api/v1/ticks/BTC-USD?format=csv",
+        "/api/v1/indicators/BTC-USD?format=csv",
         "/api/v1/indicators/BTC-USD?limit=2&format=csv",
         "/api/v1/dead-letters?format=csv",
         "/api/v1/metrics/latency?format=csv",
@@ -419,6 +451,49 @@ fn long_answers_are_compressed_for_who_takes_it() {
     let mut unpacked = Vec::new();
     flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();
     assert_eq!(unpacked, plain.body);
+    for answer in [&plain, &packed, &world.get("/api/v1/aggregated/BTC-USD")] {
+        assert_eq!(answer.header("vary").split(", Origin").next(), Some("Accept, Accept-Encoding"));
+    }
+    // Short ones go as they are: most of the packet is their head anyway.
+    let short = world.ask("/api/v1/latest/BTC-USD", &[("accept-encoding", "gzip")]);
+    assert_eq!((short.status, short.header("content-encoding")), (200, ""));
+    let csv = world.ask("/api/v1/aggregated/BTC-USD?format=csv", &[("accept-encoding", "gzip")]);
+    assert_eq!(
+        (csv.header("content-encoding"), csv.header("content-type")),
+        ("gzip", "text/csv; charset=utf-8")
+    );
+}
+
+#[test]
+fn files_of_the_program_are_compressed_and_validated() {
+    let world = World::filled();
+    let script = "/docs/swagger-ui-bundle.js";
+    for (port, path) in [(0, script), (0, "/docs/"), (2, "/")] {
+        let ask = |headers: &[(&str, &str)]| world.send("GET", port, path, headers);
+        let (plain, packed) = (ask(&[("accept-encoding", "identity")]), ask(&[("accept-encoding", "gzip")]));
+        assert_eq!((plain.status, plain.header("content-encoding")), (200, ""), "{path}");
+        assert_eq!((packed.status, packed.header("content-encoding")), (200, "gzip"), "{path}");
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();
+        assert!(unpacked == plain.body && packed.body.len() < plain.body.len(), "{path}");
+        for answer in [&plain, &packed] {
+            assert!(
+                answer.header("vary").starts_with("Accept-Encoding"),
+                "{path}: {}",
+                answer.header("vary")
+            );
+            assert_eq!(answer.header("cache-control"), "no-cache", "{path}");
+        }
+        let tag = packed.header("etag");
+        let again = ask(&[("accept-encoding", "gzip"), ("if-none-match", tag)]);
+        assert_eq!((again.status, again.header("etag"), again.body.len()), (304, tag, 0), "{path}");
+        assert_eq!(ask(&[("if-none-match", tag)]).status, 200, "{path}: the plain form is another one");
+        let head = world.send("HEAD", port, path, &[]);
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        assert_eq!(head.header("content-length"), plain.body.len().to_string(), "{path}");
+    }
+    let missing = world.get("/docs/nothing.js");
+    assert_eq!((missing.status, missing.json()["code"].as_str()), (404, Some("not_found")));
 }
 
 #[test]
@@ -435,6 +510,9 @@ fn other_methods_and_other_origins() {
     let headers = [("origin", "https://example.com"), ("access-control-request-method", "GET")];
     let preflight = world.send("OPTIONS", 0, "/api/v1/ticks/BTC-USD", &headers);
     assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (200, "*"));
+    let mut allowed: Vec<&str> = preflight.header("access-control-allow-methods").split(", ").collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD"]);
 }
 
 #[test]

@@ -60,6 +60,13 @@ fn every_port_says_where_it_listens_and_every_endpoint_answers() {
     }
     let symbols = program.get("REST", "/api/v1/symbols").unwrap().json();
     assert_eq!(symbols["count"], 4, "{symbols}");
+    for (name, class) in [("AAPL", "equity"), ("BTC-USD", "pair")] {
+        let details = &symbols["details"][name];
+        assert_eq!(
+            (details["asset_class"].as_str(), details["venue_symbol"].as_str()),
+            (Some(class), Some(name))
+        );
+    }
     let dashboard = program.get("dashboard", "/api/v1/symbols").unwrap();
     assert_eq!(dashboard.status, 200, "the dashboard's port answers the API too");
 

@@ -654,6 +654,7 @@ fn dead_letters_are_kept_once() {
             payload: "?".to_owned(),
             pos: None,
             origin: origin.to_owned(),
+            id: 0,
         };
         let batch = HistoryBatch {
             effects: vec![Effect::DeadLetter(late)],
@@ -677,6 +678,22 @@ fn dead_letters_are_kept_once() {
             ] {
                 assert_eq!(history.dead_letters(&query).await.expect("finds").len(), expected, "{query:?}");
             }
+            // New letters of any time, the same time too, neither repeat nor hide what a walk has still to come.
+            let mut walked = Vec::new();
+            let mut query = DeadLetterQuery { limit: 1, ..query };
+            for number in 0.. {
+                let page = history.dead_letters(&query).await.expect("finds");
+                let Some(last) = page.first() else { break };
+                query.before = Some((last.received_at, last.id));
+                walked.push(last.origin.clone());
+                if number < 2 {
+                    let newer =
+                        [letter(&format!("new:{number}"), last.received_at.0), letter("", BEGIN + DAY)];
+                    let batch = HistoryBatch { dead_letters: newer.into(), acknowledged: 4, ..batch.clone() };
+                    history.write(&batch).await.expect("writes");
+                }
+            }
+            assert_eq!(walked, ["day.csv:7", "", "day.csv:8"]);
         }
         assert_eq!(sqlite.retain(Nanos(BEGIN).plus(365 * DAY)).await.expect("retains"), 1);
     });

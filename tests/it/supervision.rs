@@ -1,7 +1,7 @@
 //! Panics on purpose, in every kind of actor: nothing is lost, and nobody else notices.
 
 use crate::support::process::wait_for;
-use crate::support::rows::{assert_same_rows, history_rows, log_entries, rows_by_log};
+use crate::support::rows::{assert_same_rows, damage_points, history_rows, log_entries, rows_by_log};
 use crate::support::scenario::bad_day;
 use actix::Actor;
 use rand::{RngExt, SeedableRng};
@@ -174,6 +174,36 @@ fn a_panic_of_any_actor_loses_nothing_in_memory() {
     assert!(calm.scanned.len() > 10_000 && calm.scanned == rough.scanned, "the histories differ");
     for kind in KINDS.into_iter().filter(|kind| *kind != ActorKind::Recovery) {
         assert_eq!(rough.restarts(kind), 3, "{kind:?}");
+    }
+}
+
+/// Damages the points in the store of a pipeline that runs.
+fn damage_while_running(dir: &Path, only_newest: bool) -> usize {
+    let dir = dir.to_owned();
+    let damaged = std::thread::spawn(move || damage_points(&dir, only_newest).0);
+    damaged.join().unwrap()
+}
+
+#[test]
+fn a_panic_on_damaged_points_loses_nothing() {
+    let day = bad_day(NUM_SYMBOLS, 4.0, 12_000, 51);
+    let calm_dir = tempfile::tempdir().unwrap();
+    let calm = play(&config(calm_dir.path(), &[]), true, &day, undisturbed);
+    let expected = history_rows(calm_dir.path());
+    for only_newest in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut num_damaged = 0;
+        let rough = play(&config(dir.path(), &[]), true, &day, |at, faults, _| {
+            if at % 8 == 7 {
+                num_damaged += damage_while_running(dir.path(), only_newest);
+                let first = (at * BATCH) as Position + 1;
+                (first..first + 16).for_each(|pos| faults.at_entry(pos, 1));
+            }
+        });
+        assert!(num_damaged > 0 && rough.restarts(ActorKind::Symbol) > 30, "{num_damaged} points damaged");
+        assert_eq!(rough.ledger, calm.ledger);
+        assert_same_rows(&expected, &history_rows(dir.path()), "after panics on damaged points");
+        assert!(!rough.metrics.encode().contains("tickwire_poison_entries_total 1"));
     }
 }
 

@@ -4,14 +4,19 @@ mod docs;
 mod restart;
 mod world;
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
+use std::io::Read;
+use std::net::TcpStream;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use tickwire::actors::messages::LiveTick;
 use tickwire::config::{ByteSize, Limits};
 use tickwire::models::bar::BarState;
 use tickwire::models::effect::Effect;
 use tickwire::models::time::SECOND;
-use world::{Client, EPOCH, World, bar, closed, tick, view};
+use tungstenite::Message;
+use world::{Client, Closed, EPOCH, World, bar, closed, tick, view};
 
 const SUBSCRIBE_BARS: &str =
     r#"{"type":"subscribe","symbols":["AAPL"],"channels":["bars"],"windows":["1min"],"forming":false}"#;
@@ -139,6 +144,32 @@ fn a_bar_is_told_once_the_log_holds_it_and_never_twice() {
     assert_eq!(client.frame()["type"], "pong", "the log does not hold the seventh");
     world.interest.durable.store(70, Ordering::Release);
     assert_eq!(client.until("bar")["seq"], 7);
+}
+
+#[test]
+fn the_log_is_asked_to_commit_when_somebody_waits_for_a_bar_and_only_then() {
+    let world = served();
+    world.interest.durable.store(60, Ordering::Release);
+    let is_asked = || world.interest.commit.notified().now_or_never().is_some();
+    let mut client = world.connect();
+    client.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["ticks"]}"#);
+    client.until("snapshot");
+    world.say(closed(world.aapl, 7), vec![tick(world.aapl, 42)]);
+    assert_eq!(client.until("tick")["seq"], 42);
+    assert!(!is_asked(), "nobody waits for bars");
+
+    client.send(SUBSCRIBE_BARS);
+    client.until("snapshot");
+    world.say(closed(world.aapl, 8), vec![]);
+    world.wait_until("the log is asked", is_asked);
+    world.interest.durable.store(80, Ordering::Release);
+    assert_eq!(client.until("bar")["seq"], 7);
+    assert_eq!(client.until("bar")["seq"], 8);
+    let timed = "processing_latency_seconds_count{component=\"received_to_bar_sent\"} ";
+    world.wait_until("how long the bars took is known", || {
+        let metrics = world.state.metrics.encode();
+        metrics.lines().find_map(|line| line.strip_prefix(timed)).is_some_and(|count| count != "0")
+    });
 }
 
 #[test]
@@ -276,6 +307,30 @@ fn a_reader_that_stops_costs_others_nothing_and_is_told_what_it_missed() {
 }
 
 #[test]
+fn who_wants_ticks_at_intervals_gets_the_newest_of_each_symbol_and_bars_at_once() {
+    const COUNT: u64 = 10_000;
+    let world = served();
+    for (symbols, first) in [(r#"["AAPL"]"#, 42), (r#"["*"]"#, 42 + COUNT)] {
+        let mut client = world.connect();
+        let wish = r#"{"type":"subscribe","channels":["ticks","bars"],"interval_ms":100,"symbols":"#;
+        client.send(&format!("{wish}{symbols}}}"));
+        client.until("snapshot");
+        flood(&world, first, COUNT);
+        let mut num_ticks = 0;
+        loop {
+            let frame = client.until("tick");
+            num_ticks += 1;
+            if frame["seq"] == first + COUNT - 1 {
+                break;
+            }
+        }
+        assert!(num_ticks < COUNT / 10, "{symbols}: {num_ticks} ticks");
+        client.send(r#"{"type":"ping"}"#);
+        assert_eq!(client.frame()["type"], "pong", "nothing is told as skipped");
+    }
+}
+
+#[test]
 fn a_client_that_does_not_keep_up_with_bars_is_closed_as_slow() {
     let world = served();
     let mut client = world.connect();
@@ -296,12 +351,72 @@ fn a_client_that_does_not_keep_up_with_bars_is_closed_as_slow() {
 }
 
 #[test]
+fn a_client_that_takes_nothing_for_long_is_closed_as_slow() {
+    let limits = Limits { stall_timeout: Duration::from_millis(100), ..Limits::default() };
+    let world = World::start(limits, false);
+    world.state.views.publish(view(world.aapl, 5));
+    world.begin();
+    let mut client = world.connect();
+    client.send(r#"{"type":"subscribe","symbols":["AAPL"]}"#);
+    client.until("snapshot");
+    // The look for those who take nothing comes once a second; meanwhile the market goes on.
+    let (start, mut first) = (Instant::now(), 42);
+    while start.elapsed() < Duration::from_secs(3) {
+        flood(&world, first, 10_000);
+        first += 10_000;
+    }
+    let (_, closed) = client.closed();
+    assert_eq!(closed, (4013, "slow".to_owned()));
+    world.wait_until("it is gone", || world.num_connections() == 0);
+}
+
+/// Reads up to the end of a session, answers no ping, and returns what the close frame says.
+fn read_without_an_answer(mut stream: &TcpStream) -> Option<Closed> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let mut rest = bytes.as_slice();
+    while let [kind, len, ..] = *rest {
+        let (header, len) = match len {
+            126 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
+            len => (2, usize::from(len)),
+        };
+        let payload = &rest[header..header + len];
+        if kind == 0x88 {
+            let reason = String::from_utf8_lossy(&payload[2..]).into_owned();
+            return Some((u16::from_be_bytes([payload[0], payload[1]]), reason));
+        }
+        rest = &rest[header + len..];
+    }
+    None
+}
+
+#[test]
+fn a_client_that_answers_pings_stays_and_one_that_does_not_is_closed_as_idle() {
+    let limits = Limits {
+        ping_interval: Duration::from_millis(50),
+        idle_timeout: Duration::from_millis(400),
+        ..Limits::default()
+    };
+    let world = World::start(limits, false);
+    world.begin();
+    let mut client = world.connect();
+    for _ in 0..20 {
+        // Reading a ping queues the answer, the next read sends it.
+        while !matches!(client.socket.read().unwrap(), Message::Ping(_)) {}
+    }
+    let mute = world.connect();
+    let ending = read_without_an_answer(mute.socket.get_ref());
+    assert_eq!(ending, Some((4008, "idle".to_owned())));
+}
+
+#[test]
 fn limits_are_told_and_enforced() {
     let limits = Limits {
         max_connections: 2,
         max_subscriptions: 3,
         max_message_bytes: ByteSize(200),
         max_messages_per_second: 5,
+        ..Limits::default()
     };
     let world = World::start(limits, false);
     world.begin();
@@ -326,7 +441,7 @@ fn limits_are_told_and_enforced() {
 
     world.wait_until("the first is gone", || world.num_connections() == 1);
     for _ in 0..100 {
-        second.socket.write(tungstenite::Message::text(r#"{"type":"ping"}"#)).unwrap();
+        second.socket.write(Message::text(r#"{"type":"ping"}"#)).unwrap();
     }
     second.socket.flush().unwrap();
     let (frames, ending) = second.closed();
@@ -345,7 +460,7 @@ fn a_message_may_come_in_pieces_and_nonsense_is_told() {
     client.frame();
     for (data, text, is_last) in [(Data::Text, "{\"type\":", false), (Data::Continue, "\"ping\"}", true)] {
         let frame = Frame::message(text.as_bytes().to_vec(), OpCode::Data(data), is_last);
-        client.socket.send(tungstenite::Message::Frame(frame)).unwrap();
+        client.socket.send(Message::Frame(frame)).unwrap();
     }
     assert_eq!(client.frame()["type"], "pong");
     let table = [

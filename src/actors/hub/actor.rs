@@ -7,10 +7,11 @@ use super::interest::Interest;
 use super::messages::{
     AttachWorker, BeginServing, Deliver, ReleaseTopics, StopServing, SubscribeTopics, WorkerId,
 };
+use super::pace::{GATHER_MAX, GATHER_MIN, Pace};
 use super::pending::Pending;
 use super::topic::{Channel, Topic};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::LiveBatch;
+use crate::actors::messages::{LiveBatch, LogDurable};
 use crate::actors::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::effect::Effect;
@@ -34,21 +35,8 @@ use std::time::{Duration, Instant};
 /// much to do, and then ticks are left out.
 const MAILBOX_CAPACITY: usize = 64;
 
-/// How long frames may gather for each session: a write costs a thread some 5 us, so that all
-/// sessions together cost a fifth of a core however many they are, and each write carries more frames.
-const GATHER_PER_SESSION: Duration = Duration::from_micros(25);
-
-/// Frames never gather longer than this.
-const GATHER_MAX: Duration = Duration::from_millis(20);
-
-/// Below this a timer is no use, its step being a millisecond: frames go at once.
-const GATHER_MIN: Duration = Duration::from_millis(1);
-
 /// How often forming bars are shown: a chart draws no more.
 const FORMING_INTERVAL: Duration = Duration::from_millis(50);
-
-/// How often it is looked whether the log holds what bars follow from.
-const DURABLE_INTERVAL: Duration = Duration::from_millis(2);
 
 /// How often feeds and metrics are looked at.
 const SECOND_INTERVAL: Duration = Duration::from_secs(1);
@@ -95,6 +83,8 @@ pub(super) struct Worker {
 struct Held {
     shard: usize,
     through: Position,
+    /// When the oldest entry that they follow from was received.
+    received: Nanos,
     effects: Arc<Vec<Effect>>,
 }
 
@@ -109,9 +99,11 @@ pub struct HubActor {
     pub(super) wanted: HashMap<Topic, u32>,
     /// Wishes for ticks, of all sessions together.
     num_tick_followers: u32,
-    flushed_at: Instant,
-    is_flush_due: bool,
-    is_release_due: bool,
+    /// Wishes for settled bars and their indicators.
+    num_settled_followers: u32,
+    pace: Pace,
+    /// When what waits is looked at again.
+    look_at: Option<Instant>,
     /// Requests that came before there was an answer; `None` once there is.
     early: Option<Vec<SubscribeTopics>>,
 }
@@ -128,9 +120,9 @@ impl HubActor {
             workers: HashMap::new(),
             wanted: HashMap::new(),
             num_tick_followers: 0,
-            flushed_at: Instant::now(),
-            is_flush_due: false,
-            is_release_due: false,
+            num_settled_followers: 0,
+            pace: Pace::new(Instant::now()),
+            look_at: None,
             early: Some(Vec::new()),
         }
     }
@@ -164,9 +156,13 @@ impl HubActor {
             }
         }
         if let Some(through) = batch.effects.iter().map(Effect::log_pos).max() {
-            self.held.push_back(Held { shard: batch.shard, through, effects: batch.effects });
+            let LiveBatch { shard, effects, received, .. } = batch;
+            self.held.push_back(Held { shard, through, received, effects });
         }
         self.release();
+        if !self.held.is_empty() && self.num_settled_followers > 0 {
+            self.settings.interest.commit.notify_one();
+        }
     }
 
     fn add_skipped(&mut self, symbol: SymbolId, count: u64) {
@@ -187,13 +183,13 @@ impl HubActor {
                 continue;
             }
             for effect in held.effects.iter() {
-                self.tell(effect);
+                self.tell(effect, held.received);
             }
         }
         self.held = waiting;
     }
 
-    fn tell(&mut self, effect: &Effect) {
+    fn tell(&mut self, effect: &Effect, received: Nanos) {
         let Some((window, seq)) = self.board.settle(effect) else { return };
         let (channel, symbol) = match effect {
             Effect::Bar(bar) => (Channel::Bars, bar.symbol),
@@ -206,7 +202,7 @@ impl HubActor {
         }
         let Some(board) = self.board.get(symbol) else { return };
         let name = self.board.window_name(window);
-        self.pending.add(topic, |out| append_effect(effect, board, name, seq, out));
+        self.pending.add_settled(topic, received, |out| append_effect(effect, board, name, seq, out));
     }
 
     /// Shows the forming bars that changed, and what their indicators would be.
@@ -304,34 +300,33 @@ impl HubActor {
 
     /// Sends what waits, or sees to it that it is sent in time.
     fn flush_in_time(&mut self, ctx: &mut Context<Self>) {
-        if !self.held.is_empty() && !self.is_release_due {
-            self.is_release_due = true;
-            ctx.run_later(DURABLE_INTERVAL, |hub, ctx| {
-                hub.is_release_due = false;
-                hub.guarded(ctx, HubActor::release);
-            });
-        }
-        if self.pending.is_empty() || self.is_flush_due {
-            self.bound_pending(ctx);
-            return;
-        }
-        let sessions = self.settings.metrics.websocket_connections.get();
-        let gather = (GATHER_PER_SESSION * u32::try_from(sessions).unwrap_or(0)).min(GATHER_MAX);
-        let elapsed = self.flushed_at.elapsed();
-        if (gather < GATHER_MIN || elapsed >= gather) && self.has_room() {
-            self.flush();
-            return;
-        }
-        self.is_flush_due = true;
-        ctx.run_later(gather.saturating_sub(elapsed).max(GATHER_MIN), |hub, ctx| {
-            hub.is_flush_due = false;
-            hub.drain_backlogs();
-            if hub.has_room() {
-                hub.flush();
-            } else {
-                hub.flush_in_time(ctx);
+        if !self.pending.is_empty() {
+            let now = Instant::now();
+            let wait = self.pace.wait(now, self.num_sessions(), self.pending.is_urgent());
+            if wait.is_zero() && self.has_room() {
+                return self.flush();
             }
+            self.look_after(ctx, now, wait.max(GATHER_MIN));
+        }
+        self.bound_pending(ctx);
+    }
+
+    /// Looks again at what waits, unless that is to happen by then anyway.
+    fn look_after(&mut self, ctx: &mut Context<Self>, now: Instant, wait: Duration) {
+        let at = now + wait;
+        if self.look_at.is_some_and(|due| due <= at) {
+            return;
+        }
+        self.look_at = Some(at);
+        ctx.run_later(wait, move |hub, ctx| {
+            hub.look_at.take_if(|due| *due == at);
+            hub.drain_backlogs();
+            hub.flush_in_time(ctx);
         });
+    }
+
+    fn num_sessions(&self) -> u32 {
+        u32::try_from(self.settings.metrics.websocket_connections.get()).unwrap_or(0)
     }
 
     /// Leaves ticks out when a thread takes nothing for long, and in the end has the shards wait.
@@ -353,7 +348,7 @@ impl HubActor {
         if self.pending.is_empty() {
             return;
         }
-        self.flushed_at = Instant::now();
+        self.pace.flushed(Instant::now(), self.num_sessions(), self.pending.is_urgent());
         let num_frames = self.pending.num_frames();
         let flush = Deliver::Flush(Arc::new(self.pending.take()));
         for worker in self.workers.values_mut() {
@@ -383,9 +378,10 @@ impl HubActor {
         for topic in added {
             *self.wanted.entry(*topic).or_default() += 1;
         }
-        let followers = added.iter().filter(|topic| topic.channel == Channel::Ticks).count();
-        self.num_tick_followers += followers as u32;
-        if !had_ticks && followers > 0 {
+        for topic in added {
+            self.note_follower(topic.channel, 1);
+        }
+        if !had_ticks && self.num_tick_followers > 0 {
             // Nobody listened: what happened since is in the views only.
             for view in self.settings.views.all() {
                 self.board.refresh_tick(&view);
@@ -394,11 +390,19 @@ impl HubActor {
         self.tell_interest();
     }
 
+    /// Counts followers of the channels about which the data path is told.
+    const fn note_follower(&mut self, channel: Channel, change: i32) {
+        let count = match channel {
+            Channel::Ticks => &mut self.num_tick_followers,
+            Channel::Bars | Channel::Indicators => &mut self.num_settled_followers,
+            _ => return,
+        };
+        *count = count.saturating_add_signed(change);
+    }
+
     fn release_topics(&mut self, topics: &[Topic]) {
         for topic in topics {
-            if topic.channel == Channel::Ticks {
-                self.num_tick_followers = self.num_tick_followers.saturating_sub(1);
-            }
+            self.note_follower(topic.channel, -1);
             if let Some(count) = self.wanted.get_mut(topic) {
                 *count -= 1;
                 if *count == 0 {
@@ -434,7 +438,11 @@ impl Actor for HubActor {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
         ctx.run_interval(FORMING_INTERVAL, |hub, ctx| {
             hub.drain_backlogs();
-            hub.guarded(ctx, HubActor::show_forming);
+            hub.guarded(ctx, |hub| {
+                // A commit is not told of while the mailbox is full.
+                hub.release();
+                hub.show_forming();
+            });
         });
         ctx.run_interval(SECOND_INTERVAL, |hub, ctx| {
             hub.guarded(ctx, |hub| {
@@ -450,6 +458,16 @@ impl Handler<LiveBatch> for HubActor {
 
     fn handle(&mut self, batch: LiveBatch, ctx: &mut Self::Context) {
         self.guarded(ctx, |hub| hub.take_batch(batch));
+    }
+}
+
+impl Handler<LogDurable> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, _: LogDurable, ctx: &mut Self::Context) {
+        if !self.held.is_empty() {
+            self.guarded(ctx, HubActor::release);
+        }
     }
 }
 

@@ -100,6 +100,7 @@ impl HubActor {
             session: request.session,
             frames: frames.into(),
             topics: request.topics.clone(),
+            is_broadcast: request.is_broadcast,
         };
         if let Some(worker) = self.workers.get_mut(&request.worker) {
             worker.send(answer);

@@ -229,7 +229,7 @@ impl Board {
             Effect::DeadLetter(_) => return None,
         }
         let seq = window.seq;
-        window.settled.push_back(Settled { seq, effect: *effect });
+        window.keep(effect);
         self.order.push_back((symbol, at as u8));
         if self.order.len() > NUM_SETTLED_MAX {
             self.forget_oldest();
@@ -243,11 +243,22 @@ impl Board {
         if let Some(gone) = window.settled.pop_front() {
             // With one of a number gone the others of that number are not all of it any more.
             window.floor = window.floor.max(gone.seq);
+            if window.settled.is_empty() {
+                window.settled.shrink_to_fit();
+            }
         }
     }
 }
 
 impl WindowBoard {
+    /// Keeps what was told. Of many thousand windows most hold one or two, so room grows from one and not from four.
+    fn keep(&mut self, effect: &Effect) {
+        if self.settled.len() == self.settled.capacity() {
+            self.settled.reserve_exact(self.settled.len().max(1));
+        }
+        self.settled.push_back(Settled { seq: self.seq, effect: *effect });
+    }
+
     fn note_bar(&mut self, bar: &Bar) {
         use crate::models::bar::BarState;
         match (bar.state, &self.closed) {

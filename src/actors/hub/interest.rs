@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::Notify;
 
 /// Shared by the hub, which writes it, and the data path, which reads it once a batch.
 #[derive(Debug, Default)]
@@ -10,6 +11,8 @@ pub struct Interest {
     previews: AtomicBool,
     /// The log holds everything up to here; the pipeline lets its writer move it.
     pub durable: Arc<AtomicU64>,
+    /// Somebody waits for the log to hold what it was given: its writer need not wait for more to write with it.
+    pub commit: Notify,
 }
 
 impl Interest {

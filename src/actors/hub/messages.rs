@@ -89,8 +89,10 @@ pub struct Flush {
     pub tick_parts: Vec<TickPart>,
     /// Everything else, in order.
     pub frames: Vec<(Topic, Bytes)>,
-    /// When the oldest of it was received; [`Nanos::MIN`] where nobody knows.
+    /// When the oldest tick was received; [`Nanos::MIN`] where there is none, or nobody knows.
     pub received: Nanos,
+    /// When what settled the oldest bar was received; [`Nanos::MIN`] where there is none, or nobody knows.
+    pub settled: Nanos,
 }
 
 /// What a thread hands to its sessions.
@@ -107,6 +109,8 @@ pub enum Deliver {
         frames: Bytes,
         /// What it gets from here on.
         topics: Vec<Topic>,
+        /// True when it is for a client that had not asked for anything; by now it may have.
+        is_broadcast: bool,
     },
     /// The process stops.
     Stop,

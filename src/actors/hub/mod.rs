@@ -12,6 +12,7 @@ pub mod board;
 pub mod frame;
 pub mod interest;
 pub mod messages;
+mod pace;
 mod pending;
 mod resume;
 pub mod topic;

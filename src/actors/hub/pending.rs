@@ -18,7 +18,10 @@ pub struct Pending {
     tick_ranges: Vec<(SymbolId, Range<usize>)>,
     frames: Vec<(Topic, Bytes)>,
     num_frame_bytes: usize,
-    oldest: Option<Nanos>,
+    /// When the oldest tick was received.
+    received: Option<Nanos>,
+    /// When what settled the oldest bar was received; `None` while there is no settled bar.
+    settled: Option<Nanos>,
 }
 
 impl Pending {
@@ -54,8 +57,21 @@ impl Pending {
         frame::append_framed(&self.payload, &mut self.ticks);
         self.tick_ranges.push((tick.symbol, start..self.ticks.len()));
         if tick.received != Nanos::MIN {
-            self.oldest = Some(self.oldest.map_or(tick.received, |oldest| oldest.min(tick.received)));
+            self.received = Some(self.received.map_or(tick.received, |oldest| oldest.min(tick.received)));
         }
+    }
+
+    /// True when there are frames that are not to wait for others.
+    #[must_use]
+    pub const fn is_urgent(&self) -> bool {
+        self.settled.is_some()
+    }
+
+    /// Adds the frame of a settled bar or of its indicators, whose payload `append` writes; `received` is when what
+    /// settled it was.
+    pub fn add_settled(&mut self, topic: Topic, received: Nanos, append: impl FnOnce(&mut Vec<u8>)) {
+        self.add(topic, append);
+        self.settled = Some(self.settled.map_or(received, |oldest| oldest.min(received)));
     }
 
     /// Adds another frame, whose payload `append` writes.
@@ -101,7 +117,8 @@ impl Pending {
             ticks: ticks.into(),
             tick_parts,
             frames: std::mem::take(&mut self.frames),
-            received: self.oldest.take().unwrap_or(Nanos::MIN),
+            received: self.received.take().unwrap_or(Nanos::MIN),
+            settled: self.settled.take().unwrap_or(Nanos::MIN),
         }
     }
 }

@@ -29,15 +29,19 @@ pub(super) async fn find(
     readers: &SqlitePool,
     query: &DeadLetterQuery,
 ) -> Result<Vec<DeadLetterRecord>, StoreError> {
+    let (before, id) = query.before.unwrap_or((Nanos::MAX, u64::MAX / 2));
     let rows = sqlx::query(
-        "SELECT reason, symbol, provider, received_at, payload, pos, origin FROM dead_letters \
+        "SELECT reason, symbol, provider, received_at, payload, pos, origin, id FROM dead_letters \
          WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR symbol = ?2) AND received_at >= ?3 \
+         AND received_at <= ?5 AND (received_at, id) < (?5, ?6) \
          ORDER BY received_at DESC, id DESC LIMIT ?4",
     )
     .bind(query.reason.as_deref())
     .bind(query.symbol.as_deref())
     .bind(query.start.unwrap_or(Nanos::MIN).0)
     .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
+    .bind(before.0)
+    .bind(id.cast_signed())
     .fetch_all(readers)
     .await
     .map_err(failed("failed to read dead letters"))?;
@@ -49,6 +53,7 @@ pub(super) async fn find(
         payload: row.get_unchecked(4),
         pos: row.get_unchecked::<Option<i64>, _>(5).map(i64::cast_unsigned),
         origin: row.get_unchecked(6),
+        id: row.get_unchecked::<i64, _>(7).cast_unsigned(),
     };
     Ok(rows.iter().map(record).collect())
 }

@@ -12,7 +12,7 @@ use super::{parts, points, rows, ticks};
 use crate::clock::{Clock, SystemClock};
 use crate::models::entry::{Entry, Position};
 use crate::models::source::SourceTable;
-use crate::models::symbol::SymbolTable;
+use crate::models::symbol::{SymbolId, SymbolTable};
 use crate::models::time::Nanos;
 use crate::stores::{LogGroup, LogTail, PointSet, Points, Progress, StoreError, TickLog, TickQuery};
 use async_trait::async_trait;
@@ -253,6 +253,45 @@ impl SqliteLog {
         });
     }
 
+    /// Reads entries after a position that meet a condition, in order.
+    async fn read_where(
+        &self,
+        condition: Option<&str>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        const READING: &str = "failed to read the log";
+        let mut found = Vec::new();
+        // One transaction sees the parts and their rows as of one moment, whatever retention drops meanwhile.
+        let mut transaction = self.database.readers().begin().await.map_err(failed(READING))?;
+        let parts: Vec<(u32, i64)> = sqlx::query_as("SELECT number, first_pos FROM parts ORDER BY number")
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed(READING))?;
+        for (at, (part, _)) in parts.iter().enumerate() {
+            let next_first = parts.get(at + 1).map(|(_, first)| first.cast_unsigned());
+            if next_first.is_some_and(|first| first <= after.saturating_add(1)) || found.len() >= limit {
+                continue;
+            }
+            let sql = format!(
+                "SELECT {} FROM log_{part:06} WHERE pos > ? AND {} ORDER BY pos LIMIT ?",
+                rows::COLUMNS,
+                condition.unwrap_or("true")
+            );
+            let page = sqlx::query(AssertSqlSafe(sql))
+                .bind(i64::try_from(after).unwrap_or(i64::MAX))
+                .bind(i64::try_from(limit - found.len()).unwrap_or(i64::MAX))
+                .fetch_all(&mut *transaction)
+                .await
+                .map_err(failed(READING))?;
+            let known = self.known();
+            for row in &page {
+                found.push(rows::decode(row, &known.symbols, &known.sources)?);
+            }
+        }
+        Ok(found)
+    }
+
     /// Settles a transaction of the writer and puts it back, if its state is known.
     pub(super) async fn settle<T>(
         &self,
@@ -301,33 +340,19 @@ impl TickLog for SqliteLog {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        const READING: &str = "failed to read the log";
-        let mut found = Vec::new();
-        // One transaction sees the parts and their rows as of one moment, whatever retention drops meanwhile.
-        let mut transaction = self.database.readers().begin().await.map_err(failed(READING))?;
-        let parts: Vec<(u32, i64)> = sqlx::query_as("SELECT number, first_pos FROM parts ORDER BY number")
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(failed(READING))?;
-        for (at, (part, _)) in parts.iter().enumerate() {
-            let next_first = parts.get(at + 1).map(|(_, first)| first.cast_unsigned());
-            if next_first.is_some_and(|first| first <= after.saturating_add(1)) || found.len() >= limit {
-                continue;
-            }
-            let sql =
-                format!("SELECT {} FROM log_{part:06} WHERE pos > ? ORDER BY pos LIMIT ?", rows::COLUMNS);
-            let page = sqlx::query(AssertSqlSafe(sql))
-                .bind(i64::try_from(after).unwrap_or(i64::MAX))
-                .bind(i64::try_from(limit - found.len()).unwrap_or(i64::MAX))
-                .fetch_all(&mut *transaction)
-                .await
-                .map_err(failed(READING))?;
-            let known = self.known();
-            for row in &page {
-                found.push(rows::decode(row, &known.symbols, &known.sources)?);
-            }
-        }
-        Ok(found)
+        self.read_where(None, after, limit).await
+    }
+
+    async fn read_of(
+        &self,
+        symbol: SymbolId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let stored = self.known().symbols.stored(symbol);
+        // One that no entry named yet has no number: it shares the broadcasts.
+        let filter = format!("head >> {} IN (0, {})", rows::SYMBOL_AT, stored.map_or(0, |stored| stored + 1));
+        self.read_where(Some(&filter), after, limit).await
     }
 
     async fn ticks(&self, query: &TickQuery) -> Result<Vec<Entry>, StoreError> {

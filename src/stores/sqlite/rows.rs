@@ -42,7 +42,8 @@ const CLOCK_MARK: i64 = 7;
 
 const UPDATES_AT: u32 = 3;
 const SOURCE_AT: u32 = 6;
-const SYMBOL_AT: u32 = 22;
+/// The bits of `head` from here on are the symbol's number plus one; 0 for entries of no symbol.
+pub(super) const SYMBOL_AT: u32 = 22;
 
 /// A row before it is bound.
 #[derive(Default)]

@@ -3,7 +3,8 @@
 //! While the client keeps up, frames are shared with all others that get them. Once it is behind, ticks and forming
 //! bars are not queued any more: of each symbol only the newest is kept, and the client is told how many ticks were
 //! left out when it has caught up. Closed bars and answers are always queued; when they are too many the client is
-//! closed.
+//! closed. A client that asked for ticks at intervals is treated alike, but that nothing counts as left out: of each
+//! symbol the newest is kept until the interval is over.
 
 use super::Ending;
 use crate::actors::hub::frame::{self, SkippedFrame};
@@ -12,7 +13,7 @@ use actix_web::web::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes that wait above which the client counts as behind: a tenth of a second of a busy feed.
 const BEHIND_BYTES: usize = 256 << 10;
@@ -59,6 +60,8 @@ struct Queue {
     /// What is told once the queue is empty; something in it means that the client is behind.
     newest: hashbrown::HashMap<Topic, Newest>,
     is_behind: bool,
+    /// The interval is over: what is kept is told as soon as the queue is empty.
+    is_due: bool,
     ending: Option<Ending>,
     waker: Option<Waker>,
 }
@@ -69,19 +72,55 @@ pub struct Outlet {
     pub id: u64,
     queue: RefCell<Queue>,
     taken_at: Cell<Instant>,
+    /// How often ticks may come; not set: all of them as they come.
+    interval: Cell<Option<Duration>>,
+    released_at: Cell<Instant>,
 }
 
 impl Outlet {
     /// Makes an empty one.
     #[must_use]
     pub fn new(id: u64) -> Outlet {
-        Outlet { id, queue: RefCell::default(), taken_at: Cell::new(Instant::now()) }
+        let now = Instant::now();
+        Outlet {
+            id,
+            queue: RefCell::default(),
+            taken_at: Cell::new(now),
+            interval: Cell::new(None),
+            released_at: Cell::new(now),
+        }
     }
 
-    /// True when ticks and forming bars are left out for now.
+    /// True when not every tick is queued: the client is behind, or wants the newest at intervals.
     #[must_use]
-    pub fn is_behind(&self) -> bool {
-        self.queue.borrow().is_behind
+    pub fn takes_newest(&self) -> bool {
+        self.interval.get().is_some() || self.queue.borrow().is_behind
+    }
+
+    /// Has ticks come at intervals, of each symbol the newest; zero has all of them come.
+    pub fn set_interval(&self, interval: Duration) {
+        self.interval.set(Some(interval).filter(|interval| !interval.is_zero()));
+        // What was kept so far has no other way out.
+        let mut queue = self.queue.borrow_mut();
+        queue.is_due |= !queue.newest.is_empty();
+    }
+
+    /// True when ticks come at intervals.
+    #[must_use]
+    pub fn is_paced(&self) -> bool {
+        self.interval.get().is_some()
+    }
+
+    /// Lets the kept ticks go where their interval is over. Returns true when there is something to take.
+    pub fn release(&self, now: Instant) -> bool {
+        let Some(interval) = self.interval.get() else { return false };
+        let mut queue = self.queue.borrow_mut();
+        if queue.newest.is_empty() || now.duration_since(self.released_at.get()) < interval {
+            return false;
+        }
+        self.released_at.set(now);
+        queue.is_due = true;
+        true
     }
 
     /// Queues frames that must not be lost.
@@ -102,15 +141,17 @@ impl Outlet {
         if queue.ending.is_some() {
             return;
         }
-        if queue.is_behind {
+        let is_wanted_so = self.interval.get().is_some() && topic.channel == Channel::Ticks;
+        if queue.is_behind || is_wanted_so {
             let frame = last.to_keep();
+            let is_counted = !is_wanted_so;
             let newest = queue.newest.entry(topic);
             newest
                 .and_modify(|newest| {
                     newest.frame = frame.clone();
-                    newest.num_skipped += count;
+                    newest.num_skipped += if is_counted { count } else { 0 };
                 })
-                .or_insert(Newest { frame, num_skipped: count - 1 });
+                .or_insert(Newest { frame, num_skipped: if is_counted { count - 1 } else { 0 } });
             return;
         }
         let frames = if queue.num_bytes > COPY_BYTES { frames.to_keep() } else { frames.bytes.clone() };
@@ -129,12 +170,10 @@ impl Outlet {
         queue.newest.clear();
     }
 
-    /// Has the connection take what is there.
-    pub fn wake(&self) {
+    /// Has the connection take what is there. Returns false when it is about to anyway.
+    pub fn wake(&self) -> bool {
         let waker = self.queue.borrow_mut().waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.map(Waker::wake).is_some()
     }
 
     /// Returns how the session ends, once everything before that was taken.
@@ -153,8 +192,9 @@ impl Outlet {
             self.taken_at.set(Instant::now());
             return Some(frames);
         }
-        if queue.is_behind {
+        if queue.is_behind || queue.is_due {
             queue.is_behind = false;
+            queue.is_due = false;
             self.taken_at.set(Instant::now());
             let mut frames: Vec<u8> = Vec::new();
             for (topic, newest) in queue.newest.drain() {
@@ -178,7 +218,7 @@ impl Outlet {
     #[must_use]
     pub fn has_something(&self) -> bool {
         let queue = self.queue.borrow();
-        !queue.frames.is_empty() || queue.is_behind || queue.ending.is_some()
+        !queue.frames.is_empty() || queue.is_behind || queue.is_due || queue.ending.is_some()
     }
 
     /// Returns since when something waits that the client does not take.
@@ -241,7 +281,36 @@ mod tests {
             outlet.push_newest(topic(0), &tick(text), &tick(text), 1);
         }
         assert_eq!(texts(&outlet), ["\u{fffd}\u{1}a", "\u{fffd}\u{1}b", "\u{fffd}\u{1}c"]);
-        assert!(!outlet.is_behind());
+        assert!(!outlet.takes_newest());
+    }
+
+    #[test]
+    fn one_that_wants_ticks_at_intervals_gets_the_newest_of_each_symbol_when_one_is_over() {
+        let outlet = Outlet::new(1);
+        let interval = Duration::from_millis(200);
+        let begin = Instant::now() + interval;
+        outlet.set_interval(interval);
+        assert!(!outlet.release(begin), "nothing is there");
+        for nth in 0..10_u32 {
+            let newest = tick(&format!("tick {nth}"));
+            outlet.push_newest(topic(nth % 2), &newest, &newest, 1);
+        }
+        outlet.push(Bytes::from_static(b"bar"));
+        assert_eq!(texts(&outlet), ["bar"], "bars do not wait");
+        assert!(outlet.release(begin));
+        let first = texts(&outlet);
+        assert_eq!(first.len(), 1);
+        assert!(first[0].contains("tick 8") && first[0].contains("tick 9") && !first[0].contains("tick 7"));
+        assert!(!first[0].contains("skipped"), "nothing was left out that was wanted");
+        let newest = tick("tick 10");
+        outlet.push_newest(topic(0), &newest, &newest, 1);
+        assert!(!outlet.release(begin + interval / 2), "it is too soon");
+        assert!(outlet.release(begin + interval));
+        assert_eq!(texts(&outlet).len(), 1);
+        outlet.push_newest(topic(0), &newest, &newest, 1);
+        outlet.set_interval(Duration::ZERO);
+        outlet.push_newest(topic(1), &newest, &newest, 1);
+        assert_eq!(texts(&outlet).len(), 2, "all come again, and what was kept");
     }
 
     #[test]
@@ -253,7 +322,7 @@ mod tests {
             outlet.push_newest(topic(nth % 2), &newest, &newest, 1);
         }
         outlet.push(Bytes::from_static(b"bar"));
-        assert!(outlet.is_behind());
+        assert!(outlet.takes_newest());
         assert!(outlet.num_bytes() < BEHIND_BYTES + 100, "{}", outlet.num_bytes());
         let texts = texts(&outlet);
         assert_eq!((texts.len(), texts[1].as_str()), (3, "bar"));
@@ -262,7 +331,7 @@ mod tests {
         {
             assert!(texts[2].contains(text), "{text} in {}", texts[2]);
         }
-        assert!(!outlet.is_behind(), "it has caught up");
+        assert!(!outlet.takes_newest(), "it has caught up");
     }
 
     #[test]

@@ -8,6 +8,10 @@ use crate::models::time::Width;
 use crate::web::state::AppState;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+/// Ticks come this often at least, however seldom a client wants them: what it is shown counts as current.
+const INTERVAL_MAX_MS: u32 = 10_000;
 
 /// A message as it is written. Fields that nobody knows are left alone, so that newer clients may add some.
 #[derive(Debug, Deserialize)]
@@ -28,6 +32,7 @@ pub struct Wish {
     channels: Option<Names>,
     windows: Option<Names>,
     forming: Option<bool>,
+    interval_ms: Option<u32>,
     since: Option<SinceWish>,
 }
 
@@ -66,6 +71,8 @@ pub struct Understood {
     pub unknown: Vec<String>,
     /// Where it goes on from.
     pub since: Option<Since>,
+    /// How often the ticks of a symbol may come, from here on.
+    pub interval: Option<Duration>,
 }
 
 /// Why a message is not carried out.
@@ -153,6 +160,8 @@ impl Wish {
                 }
             }
         }
+        understood.interval =
+            self.interval_ms.map(|millis| Duration::from_millis(millis.min(INTERVAL_MAX_MS).into()));
         understood.since = self.since.as_ref().map(|since| {
             let seqs = since.seqs.iter().filter_map(|(name, seq)| Some((topic_of(name, state)?, *seq)));
             Since { epoch: since.epoch.clone(), seqs: seqs.collect::<HashMap<_, _>>() }

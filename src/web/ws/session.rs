@@ -19,13 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
-
-/// How often the client is asked whether it is there.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
-
-/// A client from which nothing came for this long is closed.
-const IDLE_MAX: Duration = Duration::from_secs(45);
+use std::time::Instant;
 
 /// Frames taken from the outlet in a row before the actor is looked at again: what the client sends is read even while
 /// it is sent without end.
@@ -152,6 +146,9 @@ impl Session {
 
     fn subscribe(&self, wish: &Wish) -> Result<(), Refusal> {
         let understood = wish.understand(&self.state)?;
+        if let Some(interval) = understood.interval {
+            self.worker.set_interval(&self.outlet, interval);
+        }
         let asked = self.worker.subscribe(self.outlet.id, understood.topics, understood.since);
         if asked == Subscribed::TooMany {
             let max = self.live.limits.max_subscriptions;
@@ -180,6 +177,16 @@ impl Session {
             action,
         };
         self.outlet.push(frame::of(&frame));
+    }
+
+    /// Closes the client once nothing came from it for too long.
+    fn watch(&self, ctx: &mut WebsocketContext<Session>) {
+        let rest = self.live.limits.idle_timeout.saturating_sub(self.heard_at.elapsed());
+        if rest.is_zero() {
+            self.outlet.end(Ending::Idle);
+        } else {
+            ctx.run_later(rest, |session, ctx| session.watch(ctx));
+        }
     }
 
     fn too_long(&self) {
@@ -212,13 +219,8 @@ impl Actor for Session {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(PING_INTERVAL, |session, ctx| {
-            if session.heard_at.elapsed() >= IDLE_MAX {
-                session.outlet.end(Ending::Idle);
-            } else {
-                ctx.ping(b"");
-            }
-        });
+        ctx.run_interval(self.live.limits.ping_interval, |_, ctx| ctx.ping(b""));
+        self.watch(ctx);
     }
 }
 

@@ -9,13 +9,13 @@ use crate::actors::hub::messages::{
     AttachWorker, Deliver, Flush, ReleaseTopics, Since, SubscribeTopics, WorkerId,
 };
 use crate::actors::hub::topic::{Channel, Topic};
-use crate::metrics::{Metrics, Span};
+use crate::metrics::Span;
 use crate::models::time::Nanos;
 use crate::web::state::AppState;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use actix_web::web::Bytes;
 use hashbrown::{HashMap, HashSet};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,11 +24,14 @@ use std::time::{Duration, Instant};
 /// Flushes that may wait for the thread; the hub keeps what does not fit.
 const MAILBOX_CAPACITY: usize = 32;
 
+/// How often it is looked whose ticks are due that wants them at intervals.
+const RELEASE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Sessions that are woken between two looks at the clock: how long frames took is counted for so many together.
+const TIMED_TOGETHER: usize = 50;
+
 /// How often it is looked who does not read any more.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A client for which frames wait that takes none of them for this long is closed.
-const STALLED_MAX: Duration = Duration::from_secs(30);
 
 /// Where a thread keeps its worker: made with its first session.
 #[derive(Default)]
@@ -62,6 +65,8 @@ pub struct Worker {
     live: Arc<Live>,
     state: Arc<AppState>,
     members: RefCell<Members>,
+    /// Some sessions want ticks at intervals.
+    has_paced: Cell<bool>,
 }
 
 /// What became of a wish for topics.
@@ -81,6 +86,7 @@ impl Worker {
             live: Arc::clone(live),
             state: Arc::clone(state),
             members: RefCell::default(),
+            has_paced: Cell::new(false),
         });
         let recipient = WorkerActor(Rc::clone(&worker)).start().recipient();
         worker.tell(AttachWorker { worker: id, recipient });
@@ -188,11 +194,20 @@ impl Worker {
     fn deliver(&self, message: Deliver) {
         match message {
             Deliver::Flush(flush) => {
-                self.members.borrow().deliver(&flush);
-                observe_sent(&self.state, &flush);
+                // Tasks run in the order in which they are woken: the clock is read when the connections woken so far
+                // have written.
+                let time_written = || {
+                    let (state, flush) = (Arc::clone(&self.state), Arc::clone(&flush));
+                    actix::spawn(async move { observe_sent(&state, &flush) });
+                };
+                self.members.borrow().deliver(&flush, time_written);
             }
-            Deliver::Answer { session, frames, topics } => {
-                self.members.borrow_mut().answer(session, frames, &topics);
+            Deliver::Answer { session, frames, topics, is_broadcast } => {
+                let mut members = self.members.borrow_mut();
+                let is_asked = |member: &Member| member.is_broadcast || !is_broadcast;
+                if members.by_id.get(&session).is_some_and(is_asked) {
+                    members.answer(session, frames, &topics);
+                }
             }
             Deliver::Stop => {
                 self.live.stop();
@@ -204,12 +219,32 @@ impl Worker {
         }
     }
 
+    /// Has a session's ticks come at intervals.
+    pub fn set_interval(&self, outlet: &Outlet, interval: Duration) {
+        outlet.set_interval(interval);
+        self.has_paced.set(true);
+    }
+
+    /// Hands the newest ticks to those who want them at intervals, where it is time.
+    fn release(&self) {
+        if !self.has_paced.get() {
+            return;
+        }
+        let (now, members) = (Instant::now(), self.members.borrow());
+        self.has_paced.set(members.by_id.values().any(|member| member.outlet.is_paced()));
+        for member in members.by_id.values() {
+            if member.outlet.release(now) {
+                member.outlet.wake();
+            }
+        }
+    }
+
     /// Lets go of what waits for those who do not read.
     fn look(&self) {
         let now = Instant::now();
         for member in self.members.borrow().by_id.values() {
             let since = member.outlet.waits_since();
-            if since.is_some_and(|since| now.duration_since(since) > STALLED_MAX) {
+            if since.is_some_and(|since| now.duration_since(since) > self.live.limits.stall_timeout) {
                 member.outlet.end(Ending::Slow);
                 member.outlet.wake();
             }
@@ -218,9 +253,11 @@ impl Worker {
 }
 
 fn observe_sent(state: &AppState, flush: &Flush) {
-    let metrics: &Metrics = &state.metrics;
-    if flush.received != Nanos::MIN {
-        metrics.observe(Span::ReceivedToSent, flush.received, state.now());
+    let now = state.now();
+    for (span, since) in [(Span::ReceivedToSent, flush.received), (Span::ReceivedToBarSent, flush.settled)] {
+        if since != Nanos::MIN {
+            state.metrics.observe(span, since, now);
+        }
     }
 }
 
@@ -270,7 +307,8 @@ impl Members {
         self.followers.get(&topic).into_iter().chain(all).flatten()
     }
 
-    fn deliver(&self, flush: &Flush) {
+    /// Gives each session its part, and wakes all of them; calls `woken` behind some of them, and behind the last.
+    fn deliver(&self, flush: &Flush, woken: impl Fn()) {
         for (topic, frame) in &flush.frames {
             let is_state = matches!(
                 topic.channel,
@@ -286,12 +324,19 @@ impl Members {
             }
         }
         self.deliver_ticks(flush);
-        for (topic, _) in &flush.frames {
-            self.followers(*topic).for_each(|outlet| outlet.wake());
+        let of_ticks = flush.tick_parts.iter().map(|part| Topic::plain(Channel::Ticks, part.symbol));
+        let topics = flush.frames.iter().map(|(topic, _)| *topic).chain(of_ticks);
+        let mut num_woken = 0_usize;
+        for outlet in topics.flat_map(|topic| self.followers(topic)) {
+            if outlet.wake() {
+                num_woken += 1;
+                if num_woken.is_multiple_of(TIMED_TOGETHER) {
+                    woken();
+                }
+            }
         }
-        for part in &flush.tick_parts {
-            let topic = Topic::plain(Channel::Ticks, part.symbol);
-            self.followers(topic).for_each(|outlet| outlet.wake());
+        if !num_woken.is_multiple_of(TIMED_TOGETHER) {
+            woken();
         }
     }
 
@@ -299,20 +344,20 @@ impl Members {
         let buffer_len = flush.ticks.len();
         let all = self.followers.get(&Topic::plain(Channel::Ticks, crate::models::symbol::SymbolId::NONE));
         // Those who follow all and keep up take everything in one piece.
-        let (behind, keeping_up): (Vec<&Rc<Outlet>>, Vec<&Rc<Outlet>>) =
-            all.into_iter().flatten().partition(|outlet| outlet.is_behind());
+        let (newest, keeping_up): (Vec<&Rc<Outlet>>, Vec<&Rc<Outlet>>) =
+            all.into_iter().flatten().partition(|outlet| outlet.takes_newest());
         if buffer_len > 0 {
             keeping_up.iter().for_each(|outlet| outlet.push(flush.ticks.clone()));
         }
         for part in &flush.tick_parts {
             let topic = Topic::plain(Channel::Ticks, part.symbol);
             let own = self.followers.get(&topic);
-            if own.is_none() && behind.is_empty() {
+            if own.is_none() && newest.is_empty() {
                 continue;
             }
             let piece = Piece::new(flush.ticks.slice(part.range.clone()), buffer_len);
             let last = Piece::new(flush.ticks.slice(part.last..part.range.end), buffer_len);
-            for outlet in own.into_iter().flatten().chain(behind.iter().copied()) {
+            for outlet in own.into_iter().flatten().chain(newest.iter().copied()) {
                 outlet.push_newest(topic, &piece, &last, part.count);
             }
         }
@@ -327,6 +372,7 @@ impl Actor for WorkerActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        ctx.run_interval(RELEASE_INTERVAL, |actor, _ctx| actor.0.release());
         ctx.run_interval(LOOK_INTERVAL, |actor, _ctx| actor.0.look());
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
@@ -177,8 +177,12 @@ impl History for ListHistory {
             query.reason.as_ref().is_none_or(|reason| *reason == letter.reason)
                 && (query.symbol.is_none() || query.symbol == letter.symbol)
                 && query.start.is_none_or(|start| letter.received_at >= start)
+                && query.before.is_none_or(|before| (letter.received_at, letter.id) < before)
         };
-        Ok(letters.iter().rev().filter(fits).take(query.limit).cloned().collect())
+        let mut found: Vec<DeadLetterRecord> = letters.iter().filter(fits).cloned().collect();
+        found.sort_by_key(|letter| std::cmp::Reverse((letter.received_at, letter.id)));
+        found.truncate(query.limit);
+        Ok(found)
     }
 
     async fn retain(&self, _: Nanos) -> Result<u64, StoreError> {
@@ -249,6 +253,20 @@ pub fn trade(symbol: SymbolId, pos: Position, before_ms: i64) -> Entry {
         updates: Updates::ALL,
     };
     Entry { pos, symbol, body: Body::Trade(trade) }
+}
+
+/// A dead letter whose payload is its id.
+pub fn letter(id: u64, received_at: Nanos) -> DeadLetterRecord {
+    DeadLetterRecord {
+        reason: "late".to_owned(),
+        symbol: Some("BTC-USD".to_owned()),
+        provider: "simulated".to_owned(),
+        received_at,
+        payload: id.to_string(),
+        pos: Some(3),
+        origin: String::new(),
+        id,
+    }
 }
 
 /// The view of a symbol whose newest closed bar is that of the n-th minute, with the next one forming.
@@ -324,6 +342,7 @@ impl World {
     pub fn start() -> World {
         let symbols = Arc::new(SymbolTable::default());
         let btc = symbols.intern(SymbolSpec::named("BTC-USD"));
+        symbols.spell(btc, "X:BTCUSD");
         for name in ["BRK.B", "EUR-USD", "EURU-SD"] {
             symbols.intern(SymbolSpec::named(name));
         }
@@ -357,6 +376,7 @@ impl World {
         let endpoints = vec![
             Endpoint { listener: listener(), routes: routes::rest, workers: 1 },
             Endpoint { listener: listener(), routes: routes::metrics, workers: 1 },
+            Endpoint { listener: listener(), routes: routes::dashboard, workers: 1 },
         ];
         let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -375,15 +395,9 @@ impl World {
             .lock()
             .unwrap()
             .extend((1..=5).map(|pos| trade(world.btc, pos, 1_000 * pos as i64)));
-        world.history.dead_letters.lock().unwrap().push(DeadLetterRecord {
-            reason: "late".to_owned(),
-            symbol: Some("BTC-USD".to_owned()),
-            provider: "simulated".to_owned(),
-            received_at: NOW.plus(-5 * SECOND),
-            payload: "{\"price\":1}".to_owned(),
-            pos: Some(3),
-            origin: String::new(),
-        });
+        let letter =
+            DeadLetterRecord { payload: "{\"price\":1}".to_owned(), ..letter(1, NOW.plus(-5 * SECOND)) };
+        world.history.dead_letters.lock().unwrap().push(letter);
         world.state.views.publish(view(world.btc, 9));
         world
     }
@@ -398,9 +412,14 @@ impl World {
         self.send("GET", 0, path, headers)
     }
 
-    /// Sends a request to one of the ports: 0 is REST, 1 metrics.
+    /// Returns where a port listens: 0 is REST, 1 metrics, 2 the dashboard.
+    pub fn address(&self, port: usize) -> SocketAddr {
+        self.server.as_ref().unwrap().addresses()[port]
+    }
+
+    /// Sends a request to one of the ports: 0 is REST, 1 metrics, 2 the dashboard.
     pub fn send(&self, method: &str, port: usize, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let address = self.server.as_ref().unwrap().addresses()[port];
+        let address = self.address(port);
         let mut request =
             ureq::http::Request::builder().method(method).uri(format!("http://{address}{path}"));
         for (name, value) in headers {

@@ -2,7 +2,6 @@
 
 pub mod outcome;
 pub mod process;
-pub mod program;
 pub mod rows;
 pub mod scenario;
 pub mod shared;

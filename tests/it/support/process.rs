@@ -100,6 +100,15 @@ impl Program {
         Program { child, errors, error_reader: Some(error_reader), output_reader: Some(output_reader) }
     }
 
+    /// Starts `tickwire run` in a directory of its own, and waits until it is ready.
+    pub fn serve(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Program {
+        let mut run = command(&["run"]);
+        run.args(args).envs(environment.iter().copied()).current_dir(dir);
+        let program = Program::start(run);
+        program.line_with(" ready");
+        program
+    }
+
     /// Returns the first line on standard error that holds the text, once there is one.
     pub fn line_with(&self, text: &str) -> String {
         wait_for(text, || self.find_line(text))

@@ -1,6 +1,6 @@
 //! The built program, killed in the middle.
 
-use crate::support::program::Program;
+use crate::support::process::Program;
 use serde_json::{Value, json};
 use std::net::TcpStream;
 use std::path::Path;
@@ -15,11 +15,11 @@ fn start(dir: &Path) -> Program {
         ("TICKWIRE__CORE__LATENESS", "100ms"),
         ("TICKWIRE__PROVIDER__WARM_UP", "0s"),
     ];
-    Program::start(dir, &["--symbols", "AAPL,MSFT", "--rate", "400", "--seed", "7"], &environment)
+    Program::serve(dir, &["--symbols", "AAPL,MSFT", "--rate", "400", "--seed", "7"], &environment)
 }
 
 fn connect(program: &Program) -> WebSocket<MaybeTlsStream<TcpStream>> {
-    let (socket, _) = tungstenite::connect(program.url("WebSocket")).unwrap();
+    let (socket, _) = tungstenite::connect(program.address("WebSocket")).unwrap();
     if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     }

@@ -130,7 +130,7 @@ impl World {
 
     /// Hands the hub what a shard would say.
     pub fn say(&self, effects: Vec<Effect>, ticks: Vec<LiveTick>) {
-        let mut batch = LiveBatch { shard: 0, effects: Arc::new(effects), ticks };
+        let mut batch = LiveBatch { shard: 0, effects: Arc::new(effects), received: NOW, ticks };
         while let Err(actix::dev::SendError::Full(back)) = self.hub.try_send(batch) {
             batch = back;
             std::thread::yield_now();

@@ -173,6 +173,7 @@ fn bad_row(path: &str, row: u64, format: &Format, text: &[u8], fault: RowFault, 
         payload,
         pos: None,
         origin: format!("{path}:{row}"),
+        id: 0,
     };
     Box::new(BadRow { record, fault })
 }

@@ -1,0 +1,188 @@
+//! The parameters as the description shows them: what a generated client may send, and what the tests send.
+//!
+//! They are read by [`super::params`], which takes some more forms than are listed here.
+
+use crate::models::effect::DeadReason;
+use crate::models::ledger::RejectReason;
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+/// A symbol or an alias of it.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9._:/=^-]{1,32}$", example = "AAPL")]
+pub struct SymbolName(pub String);
+
+/// Symbols with commas between, or `*`.
+#[derive(ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = r"^(\*|[A-Za-z0-9._:/=^-]{1,32}(,[A-Za-z0-9._:/=^-]{1,32}){0,999})$",
+    example = "AAPL,MSFT",
+)]
+pub struct Symbols(pub String);
+
+/// A time: RFC 3339, a date, an epoch number whose unit follows from its magnitude, `now`, or a span before now.
+pub struct QueryTime;
+
+impl PartialSchema for QueryTime {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let format = |format| text().format(Some(SchemaFormat::KnownFormat(format)));
+        let any_of = AnyOfBuilder::new()
+            .schema_type(SchemaType::AnyValue)
+            .item(format(KnownFormat::DateTime))
+            .item(format(KnownFormat::Date))
+            .item(
+                ObjectBuilder::new()
+                    .schema_type(Type::Integer)
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
+            )
+            .item(text().enum_values(Some(["now"])))
+            .item(text().pattern(Some("^-[0-9]{1,5}(ns|us|ms|s|sec|m|min|h|d)$")))
+            .description(Some(
+                "RFC 3339, a date, an epoch number whose unit follows from its magnitude, `now`, or a span before now",
+            ))
+            .examples(["-1h"]);
+        Schema::AnyOf(any_of.build()).into()
+    }
+}
+
+impl ToSchema for QueryTime {}
+
+/// The form of an answer; without it, `Accept` decides.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum FormatName {
+    /// `application/json`.
+    Json,
+    /// `text/csv`.
+    Csv,
+}
+
+/// Says that a list without rows is an answer.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum EmptyName {
+    /// It is 200, not 404.
+    Ok,
+}
+
+/// Why something was not accepted.
+pub struct ReasonName;
+
+impl PartialSchema for ReasonName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reasons())).build().into()
+    }
+}
+
+impl ToSchema for ReasonName {}
+
+/// Returns every reason for which something is not accepted.
+#[must_use]
+pub fn reasons() -> Vec<&'static str> {
+    let rejected = RejectReason::ALL.map(RejectReason::as_str);
+    std::iter::once(DeadReason::Late.as_str()).chain(rejected).collect()
+}
+
+/// How anything that is a table is answered.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Answer {
+    /// The form; without it, `Accept` decides.
+    pub format: Option<FormatName>,
+}
+
+/// How a list is answered.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Answers {
+    /// `ok`: a list without rows is an answer, not 404.
+    pub empty: Option<EmptyName>,
+    /// The form; without it, `Accept` decides.
+    pub format: Option<FormatName>,
+}
+
+/// Which windows.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WindowsQuery {
+    /// Any configured window, by default the smallest.
+    #[param(example = "1min")]
+    pub window: Option<String>,
+    /// Windows that end after this.
+    #[param(example = "-1h")]
+    pub start_time: Option<QueryTime>,
+    /// Windows that end at or before this.
+    #[param(example = "now")]
+    pub end_time: Option<QueryTime>,
+    /// Rows at most.
+    #[param(minimum = 1, maximum = 5000, default = 500)]
+    pub limit: Option<u32>,
+    /// Taken from the `Link` header of the page before.
+    #[param(pattern = "^[0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
+    pub cursor: Option<String>,
+    /// `ok`: a list without rows is an answer, not 404.
+    pub empty: Option<EmptyName>,
+    /// The form; without it, `Accept` decides.
+    pub format: Option<FormatName>,
+}
+
+/// Which ticks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TicksQuery {
+    /// First event time, by default an hour before `end_time`.
+    #[param(example = "-1h")]
+    pub start_time: Option<QueryTime>,
+    /// Last event time, by default now.
+    #[param(example = "now")]
+    pub end_time: Option<QueryTime>,
+    /// Rows at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u32>,
+    /// Taken from the `Link` header of the page before.
+    #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){3}$")]
+    pub cursor: Option<String>,
+    /// `ok`: a list without rows is an answer, not 404.
+    pub empty: Option<EmptyName>,
+    /// The form; without it, `Accept` decides.
+    pub format: Option<FormatName>,
+}
+
+/// Which dead letters.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeadLettersQuery {
+    /// Only those for this reason.
+    #[param(example = "late")]
+    pub reason: Option<ReasonName>,
+    /// Only those of this symbol.
+    #[param(example = "AAPL")]
+    pub symbol: Option<SymbolName>,
+    /// Received at or after this.
+    #[param(example = "-1h")]
+    pub start_time: Option<QueryTime>,
+    /// Rows at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u32>,
+    /// Taken from the `Link` header of the page before.
+    #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){2}$")]
+    pub cursor: Option<String>,
+    /// `ok`: a list without rows is an answer, not 404.
+    pub empty: Option<EmptyName>,
+    /// The form; without it, `Accept` decides.
+    pub format: Option<FormatName>,
+}
+
+/// Which points of a course.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SinceQuery {
+    /// Since when, by default the last hour.
+    #[param(example = "-1h")]
+    pub time_range: Option<QueryTime>,
+    /// The form; without it, `Accept` decides.
+    pub format: Option<FormatName>,
+}

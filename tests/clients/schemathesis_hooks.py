@@ -1,0 +1,10 @@
+"""What the description of the API cannot say, so that Schemathesis does not take it for a fault."""
+
+import schemathesis
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    # A schema knows one parameter at a time: that `start_time` must not be after `end_time` is not in it.
+    query = case.query or {}
+    return not ("start_time" in query and "end_time" in query)
