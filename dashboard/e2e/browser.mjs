@@ -49,6 +49,14 @@ export async function open(context, url) {
   return { page, faults };
 }
 
+/** Has an open page show a symbol and window, as its address would, and waits until it does. */
+export async function show(page, symbol, window) {
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, `#/${encodeURIComponent(symbol)}/${encodeURIComponent(window)}`);
+  return until(page, (seen, [name, width]) => seen.selection.symbol === name && seen.selection.window === width && seen.history.phase === 'ready' && seen.candles.length > 0, [symbol, window]);
+}
+
 /** What the page shows, through its test hook. */
 export function look(page) {
   return page.evaluate(() => window.__tickwire());

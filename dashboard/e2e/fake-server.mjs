@@ -154,7 +154,7 @@ export class FakeServer {
       const [channel, name, window] = topic.split(':');
       for (const symbol of name === '*' ? market.symbols : [name]) {
         const state = market.state.get(symbol);
-        if (channel === 'ticks') snapshot.ticks.push({ ...market.tickFrame(symbol) });
+        if (channel === 'ticks' && market.trades(symbol)) snapshot.ticks.push({ ...market.tickFrame(symbol) });
         if (channel === 'bars') {
           const { seq } = state.windows[window];
           snapshot.bars.push(...market.list(symbol, window, true).slice(0, 2).map((bar) => ({ ...bar, seq })));
@@ -174,12 +174,13 @@ export class FakeServer {
     const symbol = name;
     if (symbol !== undefined && !market.state.has(symbol)) return this.#problem(response, 404, 'unknown_symbol');
     if (endpoint === 'symbols') return this.#json(response, { symbols: market.symbols, count: market.symbols.length, details: {} });
-    if (endpoint === 'latest') return this.#json(response, market.symbols.map((each) => market.latest(each)));
+    if (endpoint === 'latest' && symbol !== undefined) return this.#json(response, market.latest(symbol));
+    if (endpoint === 'latest') return this.#json(response, market.symbols.filter((each) => market.trades(each)).map((each) => market.latest(each)));
     const window = url.searchParams.get('window') ?? '1min';
     if (!(window in WINDOWS)) return this.#problem(response, 422, 'bad_parameter');
+    const instant = (key, otherwise) => (url.searchParams.has(key) ? Date.parse(url.searchParams.get(key)) : otherwise);
+    const [from, to] = [instant('start_time', -Infinity), instant('end_time', Infinity)];
     if (endpoint === 'indicators') {
-      const from = Date.parse(url.searchParams.get('start_time'));
-      const to = Date.parse(url.searchParams.get('end_time'));
       const list = market.indicators(symbol, window).filter(({ timestamp }) => Date.parse(timestamp) > from && Date.parse(timestamp) <= to);
       return this.#json(response, list.reverse().slice(0, Number(url.searchParams.get('limit') ?? 500)));
     }
@@ -189,7 +190,8 @@ export class FakeServer {
     const limit = Number(url.searchParams.get('limit') ?? 500);
     const bars = market
       .list(symbol, window, url.searchParams.get('include_forming') === 'true')
-      .filter((bar) => cursor === null || bar.window_start < cursor);
+      .filter((bar) => cursor === null || bar.window_start < cursor)
+      .filter((bar) => Date.parse(bar.window_end) > from && Date.parse(bar.window_end) <= to);
     const page = bars.slice(0, limit);
     if (bars.length > limit) {
       url.searchParams.set('cursor', page.at(-1).window_start);
@@ -219,10 +221,21 @@ export class FakeServer {
 
 export const SYMBOLS = ['AAPL', 'AMZN', 'BRK.B', 'BTC-USD', 'ESH4', 'ETH-USD', 'EUR-USD', 'GOOG', 'IBM', 'META', 'MSFT', 'NVDA', 'SPY', 'TSLA'];
 
+/** Symbols that are hard to show: a long name, prices from tiny to large, and one that has never traded. */
+export const ODD = {
+  'AAPL251219C00230000': { price: 12.35, digits: 2 },
+  'BTC-USD': { price: 98_765.43, digits: 2 },
+  'BERKSHIRE-HATHAWAY-A-PERP': { price: 712_345.5, digits: 2 },
+  NEW: null,
+  'PEPE-USD': { price: 0.00001234, digits: 8 },
+  'SHIB1000-USDT-PERPETUAL': { price: 0.01234567, digits: 8 },
+};
+
 /** Trades at random symbols, `rate` a second; returns a function that stops them. */
 export function trade(market, rate) {
+  const trading = market.symbols.filter((symbol) => market.trades(symbol));
   const timer = setInterval(() => {
-    for (let count = 0; count < rate / 50; count += 1) market.tick(market.symbols[Math.floor(Math.random() * market.symbols.length)]);
+    for (let count = 0; count < rate / 50; count += 1) market.tick(trading[Math.floor(Math.random() * trading.length)]);
   }, 20);
   return () => clearInterval(timer);
 }

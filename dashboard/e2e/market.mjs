@@ -20,9 +20,11 @@ const round = (value, digits) => Number(value.toFixed(digits));
 
 export class Market {
   /**
-   * @param {{symbols: string[], minutes?: number, seed?: number, now?: () => number}} options `minutes` of history each
+   * @param {{symbols: string[], minutes?: number, seed?: number, now?: () => number, starts?: Record<string, {price: number, digits: number} | null>}} options
+   * `minutes` of history each; `starts` says where prices begin and how fine they are, or that a symbol has not traded (`null`)
    */
-  constructor({ symbols, minutes = 3000, seed = 7, now = () => Date.now() }) {
+  constructor({ symbols, minutes = 3000, seed = 7, now = () => Date.now(), starts = {} }) {
+    this.starts = starts;
     this.symbols = symbols;
     this.now = now;
     this.epoch = `epoch-${seed}`;
@@ -35,12 +37,13 @@ export class Market {
   #history(symbol, seed, minutes) {
     const draw = random(seed);
     for (let skip = 0; skip < 8; skip += 1) draw();
-    const digits = symbol.includes('USD') && symbol.startsWith('EUR') ? 5 : 2;
+    const begin = this.starts[symbol];
+    const digits = begin?.digits ?? (symbol.startsWith('EUR') ? 5 : 2);
     const state = {
       symbol,
       draw,
       digits,
-      price: round(digits === 5 ? 1.08 : symbol.startsWith('BTC') ? 61_250 : 20 + draw() * 480, digits),
+      price: begin?.price ?? round(digits === 5 ? 1.08 : symbol.startsWith('BTC') ? 61_250 : 20 + draw() * 480, digits),
       reference: 0,
       tickSeq: 0,
       lastTick: null,
@@ -49,6 +52,7 @@ export class Market {
     };
     const end = Math.floor(this.now() / 60_000) * 60;
     for (const [window, seconds] of Object.entries(WINDOWS)) state.windows[window] = { seconds, bars: new Map(), forming: null, seq: 0 };
+    if (begin === null) return state;
     let drift = 0;
     for (let minute = minutes; minute >= 1; minute -= 1) {
       const start = end - minute * 60;
@@ -72,7 +76,7 @@ export class Market {
 
   #price(state, draw, drift) {
     const step = state.price * (drift + (draw() - 0.5) * 0.0012);
-    state.price = Math.max(0.5, round(state.price + step, state.digits));
+    state.price = Math.max(10 ** -state.digits, round(state.price + step, state.digits));
   }
 
   #trade(state, time, size, quiet = false) {
@@ -136,6 +140,11 @@ export class Market {
     return { time: iso(end), symbol, window, window_start: iso(start), window_end: iso(end), ...rest, vwap };
   }
 
+  /** True when a symbol has traded. */
+  trades(symbol) {
+    return this.state.get(symbol).lastTick !== null;
+  }
+
   /** One trade of a symbol, now. */
   tick(symbol) {
     const state = this.state.get(symbol);
@@ -184,7 +193,7 @@ export class Market {
       bar.state = 'amended';
       bar.revision += 1;
       bar.late += 1;
-      bar.high = round(bar.high * 1.0008, 2);
+      bar.high = round(bar.high * 1.0008, this.state.get(symbol).digits);
       bar.volume += 500;
       bar.notional += 500 * bar.high;
       bar.trade_count += 1;

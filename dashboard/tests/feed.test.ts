@@ -3,8 +3,9 @@ import { Feed } from '../src/api/feed';
 import { Rest } from '../src/api/rest';
 import type { Socket } from '../src/api/socket';
 import type { WireRequest } from '../src/api/wire';
-import { Store } from '../src/model/store';
-import { wireBar } from './support';
+import type { EpochSeconds } from '../src/helpers/nominal';
+import { BARS_MAX, Store } from '../src/model/store';
+import { bar, wireBar } from './support';
 
 /** A server's memory of one symbol's bars, and REST over it. */
 class History {
@@ -52,6 +53,7 @@ beforeEach(() => {
   store.setSymbols(['AAPL']);
 });
 
+const wireStart = (minute: number): number => bar(minute).start;
 const receive = (frame: Record<string, unknown>): void => {
   feed.received(JSON.stringify(frame));
 };
@@ -227,7 +229,8 @@ describe('after a loss', () => {
     sent = [];
     feed.opened();
     expect(sent.find((frame) => frame.channels.includes('bars'))?.since).toEqual({ epoch: 'a', seqs: { 'bars:AAPL:1min': 31 } });
-    expect(sent.find((frame) => frame.channels.includes('ticks'))?.since).toEqual({ epoch: 'a', seqs: { 'ticks:AAPL': 900 } });
+    // Of ticks only the newest counts, which the snapshot has.
+    expect(sent.find((frame) => frame.channels.includes('ticks'))?.since).toBeUndefined();
   });
 
   test('history that is out of reach is tried again', async () => {
@@ -244,6 +247,43 @@ describe('after a loss', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+});
+
+describe('a page that stays open', () => {
+  test('holds a bounded number of bars; the oldest go, and scrolling back brings them again', async () => {
+    for (const minute of range(0, 600)) history.put(minute);
+    feed.select('AAPL', '1min');
+    feed.opened();
+    await ready();
+    receive(wireBar(600));
+    // The seam is closed when the indicators of its page are asked for as well.
+    await vi.waitFor(() => { expect(history.asked.filter((path) => path.includes('/indicators/'))).toHaveLength(2); });
+    for (const minute of range(601, BARS_MAX + 2000)) receive({ ...wireBar(minute), seq: minute });
+    expect(store.series.length).toBeGreaterThanOrEqual(BARS_MAX);
+    expect(store.series.length).toBeLessThanOrEqual(BARS_MAX + 1000);
+    expect(store.reachedStart).toBe(false);
+    const oldest = store.series.oldest?.start ?? 0;
+    expect(oldest).toBeGreaterThan(wireStart(0));
+
+    // With room again, the page asked for is the one that ends where the oldest bar begins.
+    store.dropBarsBefore((oldest + 1000 * 60) as EpochSeconds);
+    history.asked = [];
+    const wanted = `end_time=${new Date(oldest * 1000).toISOString()}`;
+    await vi.waitFor(async () => {
+      await feed.loadOlder();
+      expect(history.asked.filter((path) => path.includes('/aggregated/')).map(decodeURIComponent).join(' ')).toContain(wanted);
+    });
+  });
+
+  test('loads no bars beyond the limit', async () => {
+    for (const minute of range(0, 600)) history.put(minute);
+    feed.select('AAPL', '1min');
+    await ready();
+    for (const minute of range(601, BARS_MAX + 200)) receive({ ...wireBar(minute), seq: minute });
+    history.asked = [];
+    await feed.loadOlder();
+    expect(history.asked).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compact, decimalsOf, fixed, latency, NONE, percent, share, signed } from '../src/helpers/format';
+import { compact, counted, decimalsOf, fixed, latency, NONE, percent, rate, share, signed } from '../src/helpers/format';
 import type { EpochSeconds } from '../src/helpers/nominal';
 import { ageText, instantText, parseTime } from '../src/helpers/time';
 
@@ -18,6 +18,7 @@ describe('numbers', () => {
   test.each([
     [fixed(1234.5, 2), '1,234.50'],
     [fixed(-0.5, 2), '−0.50'],
+    [fixed(-0.001, 2), '0.00'],
     [fixed(null, 2), NONE],
     [fixed(Number.NaN, 2), NONE],
     [signed(1.5, 2), '+1.50'],
@@ -36,6 +37,14 @@ describe('numbers', () => {
     [compact(12_345), '12.3K'],
     [compact(1_234_567), '1.23M'],
     [compact(9.87e15), '9870T'],
+    [rate(0), '0'],
+    [rate(2.25), '2.3'],
+    [rate(172.91), '173'],
+    [rate(12_345.6), '12,346'],
+    [rate(2_345_678), '2.35M'],
+    [rate(undefined), NONE],
+    [counted(1, 'duplicate'), '1 duplicate'],
+    [counted(1234, 'duplicate'), '1,234 duplicates'],
     [latency(0.42), '0.42 ms'],
     [latency(12.4), '12 ms'],
     [latency(1840), '1.8 s'],

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { EpochMillis, Price } from '../src/helpers/nominal';
 import type { Latest, Tick } from '../src/model/message';
-import { Store } from '../src/model/store';
+import type { Indicators } from '../src/model/indicators';
+import { BARS_MAX, Store } from '../src/model/store';
 import { changeOf, emptyRow, SPARK_POINTS, withHistory, withLatest, withTick } from '../src/model/watchlist';
 import { bar } from './support';
 
@@ -40,6 +41,30 @@ describe('bars', () => {
     expect(store.series.length).toBe(1);
     expect(store.takeChanges().bars).toEqual(new Set([bar(0).start]));
     expect(store.takeChanges().bars).toEqual(new Set());
+  });
+
+  test('a page in the background gathers a bounded list of changes', () => {
+    const store = shown();
+    for (let minute = 0; minute < 1000; minute += 1) {
+      store.apply({ kind: 'bar', symbol: 'AAPL', window: '1min', bar: bar(minute), seq: minute });
+      store.apply({ kind: 'indicators', symbol: 'AAPL', window: '1min', indicators: { end: bar(minute).end, values: {} as Indicators['values'] }, seq: minute });
+    }
+    expect(store.takeChanges()).toMatchObject({ bars: 'all', indicators: 'all' });
+    store.apply({ kind: 'indicators', symbol: 'AAPL', window: '1min', indicators: { end: bar(3).end, values: {} as Indicators['values'] }, seq: 1001 });
+    expect(store.takeChanges().indicators).toEqual(new Set([bar(3).end]));
+  });
+
+  test('bars beyond the limit go with their indicators', () => {
+    const store = shown();
+    let letGo = 0;
+    for (let minute = 0; minute < BARS_MAX + 5000; minute += 1) {
+      store.apply({ kind: 'indicators', symbol: 'AAPL', window: '1min', indicators: { end: bar(minute).end, values: {} as Indicators['values'] }, seq: minute });
+      letGo += Number(store.apply({ kind: 'bar', symbol: 'AAPL', window: '1min', bar: bar(minute), seq: minute }).letGo);
+    }
+    expect(letGo).toBeGreaterThan(0);
+    expect(store.series.length).toBeLessThan(BARS_MAX + 1001);
+    expect(store.indicators.size).toBe(store.series.length);
+    expect(store.series.newest?.start).toBe(bar(BARS_MAX + 4999).start);
   });
 
   test('another epoch empties what belongs to the old log', () => {

@@ -15,7 +15,7 @@ import { type EpochSeconds } from '../helpers/nominal';
 import type { Bar } from '../model/bar';
 import { UNBROKEN } from '../model/bar-series';
 import type { Message } from '../model/message';
-import { type Store, topic } from '../model/store';
+import { BARS_MAX, type Store, topic } from '../model/store';
 import { decodeFrame } from './decode';
 import { Interests } from './interests';
 import { type Page, type Rest, RestError } from './rest';
@@ -121,7 +121,7 @@ export class Feed {
 
   /** Loads the page before the oldest bar, if there is one. */
   async loadOlder(): Promise<void> {
-    if (this.#loadingOlder || this.#catchingUp || this.#older === null) return;
+    if (this.#loadingOlder || this.#catchingUp || this.#older === null || this.store.series.length >= BARS_MAX) return;
     const { signal } = this.#selection;
     this.#loadingOlder = true;
     try {
@@ -141,7 +141,11 @@ export class Feed {
   }
 
   #take(message: Message): void {
-    const { newEpoch } = this.store.apply(message);
+    const { newEpoch, letGo } = this.store.apply(message);
+    const { selection, series } = this.store;
+    if (letGo && selection !== null && series.oldest !== undefined) {
+      this.#older = this.rest.before(selection.symbol, selection.window, series.oldest.start, PAGE_BARS);
+    }
     switch (message.kind) {
       case 'subscription':
         this.#socket?.settle();
@@ -330,10 +334,12 @@ function oldestStart(bars: readonly Bar[]): EpochSeconds | undefined {
 
 function delay(millis: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, millis);
-    signal.addEventListener('abort', () => {
+    const done = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', done);
       resolve();
-    }, { once: true });
+    };
+    const timer = setTimeout(done, millis);
+    signal.addEventListener('abort', done);
   });
 }

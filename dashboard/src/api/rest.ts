@@ -79,6 +79,12 @@ export class Rest {
     return this.#page(...(await this.#get(`api/v1/aggregated/${encodeURIComponent(symbol)}`, query, signal)));
   }
 
+  /** Address of the page that ends where a bar begins, for when there is no cursor to it. */
+  before(symbol: string, window: string, start: EpochSeconds, limit: number): string {
+    const query = new URLSearchParams({ window, limit: String(limit), end_time: toRfc3339(start), empty: 'ok' });
+    return new URL(`api/v1/aggregated/${encodeURIComponent(symbol)}?${query.toString()}`, this.base).toString();
+  }
+
   /** The page before another in time. */
   async older(next: string, signal?: AbortSignal): Promise<Page> {
     return this.#page(...(await this.#get(next, {}, signal)));

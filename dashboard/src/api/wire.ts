@@ -72,5 +72,7 @@ export interface WireRequest {
   readonly symbols: readonly string[];
   readonly channels: readonly string[];
   readonly windows?: readonly string[];
+  /** The newest tick of each symbol, at most this often. */
+  readonly interval_ms?: number;
   readonly since?: { readonly epoch: string; readonly seqs: Readonly<Record<string, number>> };
 }

@@ -22,7 +22,7 @@ export function decimalsOf(value: number): number {
 
 const formats = new Map<number, Intl.NumberFormat>();
 
-/** A number with a fixed count of decimals and grouped thousands; its minus is as wide as a plus. */
+/** A number with a fixed count of decimals and grouped thousands; its minus is as wide as a plus, and zero has none. */
 export function fixed(value: number | null | undefined, decimals: number): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   let format = formats.get(decimals);
@@ -30,7 +30,8 @@ export function fixed(value: number | null | undefined, decimals: number): strin
     format = new Intl.NumberFormat('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
     formats.set(decimals, format);
   }
-  return format.format(value).replace('-', '−');
+  const text = format.format(value);
+  return text.startsWith('-') ? (/[1-9]/.test(text) ? `−${text.slice(1)}` : text.slice(1)) : text;
 }
 
 /** As [fixed], with a sign in front of what is not shown as zero. */
@@ -67,6 +68,18 @@ export function compact(value: number | null | undefined): string {
     unit += 1;
   }
   return `${scaled.toFixed(Math.abs(scaled) < 10 ? 2 : Math.abs(scaled) < 100 ? 1 : 0)}${units[unit] ?? ''}`;
+}
+
+/** A pace a second: a decimal where it matters, whole numbers above, so that a busy figure stands still. */
+export function rate(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
+  if (value >= 1_000_000) return compact(value);
+  return fixed(value, value < 10 && !Number.isInteger(value) ? 1 : 0);
+}
+
+/** `1 duplicate`, `2 duplicates`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${fixed(count, 0)} ${count === 1 ? one : many}`;
 }
 
 /** Milliseconds with the digits that matter: `0.42 ms`, `12 ms`, `1.8 s`. */

@@ -21,6 +21,14 @@ export interface Selection {
   readonly window: string;
 }
 
+/** What a message did besides changing values. */
+export interface Applied {
+  /** Another log has begun: everything known about bars was worthless and is gone. */
+  readonly newEpoch: boolean;
+  /** The oldest bars were let go of, to stay within [BARS_MAX]. */
+  readonly letGo: boolean;
+}
+
 /** What a view has to look at again. */
 export interface Changes {
   /** Bars to draw: one by one, or all. */
@@ -29,7 +37,8 @@ export interface Changes {
   rows: Set<string> | 'all';
   selection: boolean;
   symbols: boolean;
-  indicators: boolean;
+  /** Ends of the bars whose indicators to draw: one by one, or all. */
+  indicators: Set<EpochSeconds> | 'all';
   metrics: boolean;
   connection: boolean;
   history: boolean;
@@ -41,7 +50,7 @@ function noChanges(): Changes {
     rows: new Set(),
     selection: false,
     symbols: false,
-    indicators: false,
+    indicators: new Set(),
     metrics: false,
     connection: false,
     history: false,
@@ -53,8 +62,17 @@ export function topic(channel: string, symbol: string, window?: string): string 
   return window === undefined ? `${channel}:${symbol}` : `${channel}:${symbol}:${window}`;
 }
 
-/** Indicators kept for the legend. Older ones are asked for with the history they belong to. */
-const INDICATORS_KEPT = 20_000;
+/**
+ * Bars that a chart holds: two weeks of minutes, about 40 MB with what draws them. Older ones are let go of as new ones
+ * come, and none beyond are loaded, so that a page may stay open for weeks.
+ */
+export const BARS_MAX = 20_000;
+
+/** Bars above the limit at which the oldest go: all at once, since each time draws everything anew. */
+const BARS_EXCESS = 1_000;
+
+/** Single bars or indicators to draw in one frame above which all are drawn: a page in the background draws nothing for hours. */
+const SINGLE_CHANGES_MAX = 200;
 
 export class Store {
   readonly series = new BarSeries();
@@ -117,8 +135,9 @@ export class Store {
     return this.#skipped;
   }
 
-  /** Takes one message. A new epoch makes everything known about bars worthless; the answer says so. */
-  apply(message: Message): { readonly newEpoch: boolean } {
+  /** Takes one message. */
+  apply(message: Message): Applied {
+    let letGo = false;
     switch (message.kind) {
       case 'tick': {
         if (!this.#advance(topic('ticks', message.symbol), message.seq)) break;
@@ -130,7 +149,9 @@ export class Store {
         break;
       case 'bar': {
         this.#advance(topic('bars', message.symbol, message.window), message.seq);
-        if (this.#isSelected(message.symbol, message.window)) this.#note(this.series.apply(message.bar));
+        if (!this.#isSelected(message.symbol, message.window)) break;
+        this.#note(this.series.apply(message.bar));
+        letGo = this.#letGo();
         break;
       }
       case 'indicators': {
@@ -145,16 +166,16 @@ export class Store {
       case 'connection':
       case 'subscription':
       case 'resync':
-        return { newEpoch: this.#enter(message.epoch) };
+        return { newEpoch: this.#enter(message.epoch), letGo };
       case 'snapshot': {
         const newEpoch = this.#enter(message.epoch);
         // A snapshot says what is so now, whatever numbers were heard before.
         for (const inner of message.messages) {
           if (inner.kind === 'tick') this.seqs.delete(topic('ticks', inner.symbol));
-          this.apply(inner);
+          letGo = this.apply(inner).letGo || letGo;
         }
         this.#wake();
-        return { newEpoch };
+        return { newEpoch, letGo };
       }
       case 'skipped':
         this.#skipped += message.count;
@@ -165,7 +186,7 @@ export class Store {
         break;
     }
     this.#wake();
-    return { newEpoch: false };
+    return { newEpoch: false, letGo };
   }
 
   select(selection: Selection): void {
@@ -204,17 +225,16 @@ export class Store {
   dropBarsBefore(start: EpochSeconds): void {
     this.#reachedStart = false;
     this.#note(this.series.dropBefore(start));
+    for (const end of this.indicators.keys()) if (end <= start) this.indicators.delete(end);
     this.#wake();
   }
 
   putIndicators(list: readonly Indicators[]): void {
-    for (const indicators of list) this.indicators.set(indicators.end, indicators);
-    const excess = this.indicators.size - INDICATORS_KEPT;
-    if (excess > 0) {
-      const ends = [...this.indicators.keys()].sort((a, b) => a - b);
-      for (const end of ends.slice(0, excess)) this.indicators.delete(end);
+    for (const indicators of list) {
+      this.indicators.set(indicators.end, indicators);
+      if (this.#changes.indicators !== 'all') this.#changes.indicators.add(indicators.end);
     }
-    this.#changes.indicators = true;
+    if (this.#changes.indicators !== 'all' && this.#changes.indicators.size > SINGLE_CHANGES_MAX) this.#changes.indicators = 'all';
     this.#wake();
   }
 
@@ -261,7 +281,17 @@ export class Store {
 
   #note(change: SeriesChange): void {
     if (change.kind === 'all') this.#changes.bars = 'all';
-    else if (change.kind === 'bar' && this.#changes.bars !== 'all') this.#changes.bars.add(change.start);
+    else if (change.kind === 'bar' && this.#changes.bars !== 'all') {
+      this.#changes.bars.add(change.start);
+      if (this.#changes.bars.size > SINGLE_CHANGES_MAX) this.#changes.bars = 'all';
+    }
+  }
+
+  #letGo(): boolean {
+    if (this.series.length <= BARS_MAX + BARS_EXCESS) return false;
+    const first = this.series.bars.at(-BARS_MAX);
+    if (first !== undefined) this.dropBarsBefore(first.start);
+    return true;
   }
 
   /** Remembers the number; false when the message was heard already (a resumed topic may repeat its last ones). */

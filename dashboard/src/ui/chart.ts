@@ -2,7 +2,7 @@
  * The chart: candles, VWAP, volume, marks. Promises: after a change of one bar only that bar is drawn again; what is
  * older than the screen's edge is asked for before it is reached; the place somebody looks at stays when history comes in.
  *
- * Colours carry meaning twice: an amended bar has a ring above it, a bar that is not whole is hollow and has a square
+ * Colours carry meaning twice: an amended bar has a dot above it, a bar that is not whole is hollow and has a square
  * below it, so neither depends on telling colours apart.
  */
 
@@ -20,12 +20,14 @@ import {
   LineSeries,
   type LineData,
   LineStyle,
+  type PriceFormatCustom,
   type SeriesMarker,
   type Time,
   type UTCTimestamp,
   type WhitespaceData,
 } from 'lightweight-charts';
 
+import { fixed } from '../helpers/format';
 import type { EpochSeconds } from '../helpers/nominal';
 import { instantText } from '../helpers/time';
 import { type Bar, isAmended, isPartial } from '../model/bar';
@@ -41,10 +43,10 @@ const RIGHT_OFFSET_BARS = 8;
 
 /** Lines that the legend's buttons switch on, and their colours. */
 export const OVERLAYS: Readonly<Partial<Record<IndicatorName, string>>> = {
-  sma_20: '#d19a2e',
-  sma_50: '#b668c9',
+  sma_20: '#d96b9c',
+  sma_50: '#a47de0',
   sma_200: '#7a86a8',
-  ema_12: '#3a9fd6',
+  ema_12: '#2fa8b5',
   ema_26: '#5f7de0',
   bb_upper: '#8a96a8',
   bb_middle: '#a8927a',
@@ -72,7 +74,11 @@ export class BarChart {
   /** Kept here, since the library copies all its data when asked for the last of it. */
   #newestDrawn = 0;
   #pointed: EpochSeconds | null = null;
+  /** The bar that the keyboard chose; it keeps the crosshair while new bars push it to the left. */
+  #held: EpochSeconds | null = null;
   #marked: readonly SeriesMarker<Time>[] = [];
+  /** What is marked at each bar that is: marks are set anew only when this changes, however often such a bar moves. */
+  readonly #marksAt = new Map<EpochSeconds, string>();
 
   constructor(
     private readonly container: HTMLElement,
@@ -112,6 +118,9 @@ export class BarChart {
       listener.followed(range.to >= this.store.series.length - 1);
     });
     this.#chart.subscribeCrosshairMove((event) => {
+      // Not the pointer, but the chart moved under a bar that was chosen by keyboard: that bar stays chosen.
+      if (event.sourceEvent === undefined && this.#held !== null) return;
+      this.#held = null;
       this.#pointed = event.time === undefined ? null : (event.time as unknown as EpochSeconds);
       listener.pointed(this.#pointed);
     });
@@ -158,6 +167,7 @@ export class BarChart {
     this.#vwap.setData(bars.map(vwapPoint));
     this.#newestDrawn = bars.at(-1)?.start ?? 0;
     this.#mark();
+    this.#hold();
   }
 
   /** Draws the bars that begin at these times, and nothing else. */
@@ -171,15 +181,31 @@ export class BarChart {
       this.#candles.update(this.#candle(bar), earlier);
       this.#volume.update(this.#volumeBar(bar), earlier);
       this.#vwap.update(vwapPoint(bar), earlier);
-      marks ||= isAmended(bar) || isPartial(bar);
+      marks ||= marksOf(bar) !== (this.#marksAt.get(start) ?? '');
     }
     if (marks) this.#mark();
+    this.#hold();
   }
 
   /** Draws the lines that are switched on. */
   drawOverlays(): void {
     for (const [name, series] of this.#overlays) {
       series.setData(this.store.series.bars.map((bar) => overlayPoint(bar, this.store.indicators.get(bar.end), name)));
+    }
+  }
+
+  /** Draws the points of the bars that end at these times, and nothing else. */
+  drawOverlaysAt(ends: Iterable<EpochSeconds>): void {
+    if (this.#overlays.size === 0) return;
+    const newest = this.store.series.newest;
+    if (newest === undefined) return;
+    const length = newest.end - newest.start;
+    for (const end of [...ends].sort((a, b) => a - b)) {
+      const bar = this.store.series.at((end - length) as EpochSeconds);
+      if (bar === undefined) continue;
+      for (const [name, series] of this.#overlays) {
+        series.update(overlayPoint(bar, this.store.indicators.get(end), name), bar.start < newest.start);
+      }
     }
   }
 
@@ -236,13 +262,15 @@ export class BarChart {
       const shift = index < range.from ? index - range.from - 5 : index - range.to + 5;
       this.#chart.timeScale().setVisibleLogicalRange({ from: range.from + shift, to: range.to + shift });
     }
-    this.#chart.setCrosshairPosition(bar.close, bar.start as unknown as UTCTimestamp, this.#candles);
+    this.#held = bar.start;
+    this.#hold();
     // The library tells of the pointer's moves only.
     this.#pointed = bar.start;
     this.listener.pointed(bar.start);
   }
 
   leave(): void {
+    this.#held = null;
     this.#chart.clearCrosshairPosition();
     this.#pointed = null;
     this.listener.pointed(null);
@@ -259,8 +287,14 @@ export class BarChart {
     this.container.replaceChildren();
   }
 
-  #priceFormat(): { type: 'price'; precision: number; minMove: number } {
-    return { type: 'price', precision: this.#decimals, minMove: 10 ** -this.#decimals };
+  #hold(): void {
+    const bar = this.#held === null ? undefined : this.store.series.at(this.#held);
+    if (bar !== undefined) this.#chart.setCrosshairPosition(bar.close, bar.start as unknown as UTCTimestamp, this.#candles);
+  }
+
+  #priceFormat(): PriceFormatCustom {
+    const decimals = this.#decimals;
+    return { type: 'custom', minMove: 10 ** -decimals, formatter: (price: number) => fixed(price, decimals) };
   }
 
   #candle(bar: Bar): CandlestickData {
@@ -277,7 +311,11 @@ export class BarChart {
 
   #mark(): void {
     const markers: SeriesMarker<Time>[] = [];
+    this.#marksAt.clear();
     for (const bar of this.store.series.bars) {
+      const marks = marksOf(bar);
+      if (marks === '') continue;
+      this.#marksAt.set(bar.start, marks);
       const time = bar.start as unknown as UTCTimestamp;
       if (isAmended(bar)) {
         markers.push({ time, position: 'aboveBar', shape: 'circle', color: this.#palette.amended, size: 0.5, id: 'amended' });
@@ -289,6 +327,11 @@ export class BarChart {
     this.#marked = markers;
     this.#markers.setMarkers(markers);
   }
+}
+
+/** The names of a bar's marks. */
+function marksOf(bar: Bar): string {
+  return `${isAmended(bar) ? 'amended ' : ''}${isPartial(bar) ? 'partial' : ''}`;
 }
 
 function vwapPoint(bar: Bar): LineData | WhitespaceData {

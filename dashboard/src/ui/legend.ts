@@ -3,7 +3,7 @@
  * that switch their lines on and off.
  */
 
-import { compact, fixed, NONE, percent, share, signed } from '../helpers/format';
+import { compact, counted, fixed, NONE, percent, share, signed } from '../helpers/format';
 import type { EpochSeconds } from '../helpers/nominal';
 import { instantText } from '../helpers/time';
 import { type Bar, isAmended, isPartial } from '../model/bar';
@@ -59,7 +59,7 @@ export class Legend {
     for (const field of FIELDS) {
       const value = element('span', { class: 'value' });
       this.#fields.set(field, value);
-      values.append(element('span', { class: 'pair' }, element('span', { class: 'label' }, LABELS[field]), value));
+      values.append(element('span', { class: 'pair', 'data-field': field }, element('span', { class: 'label' }, LABELS[field]), value));
     }
     values.append(this.#state);
     const indicators = element('div', { class: 'legend-indicators' });
@@ -125,7 +125,7 @@ export class Legend {
     setText(this.#last, fixed(row?.last, decimals));
     const change = row === undefined ? null : changeOf(row);
     setText(this.#change, change === null ? '' : `${signed(change.amount, decimals)}  ${percent(change.percent)}`);
-    this.#change.dataset['trend'] = trend(change?.amount ?? 0);
+    this.#change.dataset['trend'] = change === null ? 'flat' : shownTrend(signed(change.amount, decimals));
 
     const bar = this.bar;
     setText(this.#time, bar === undefined ? '' : instantText(bar.start));
@@ -144,14 +144,15 @@ export class Legend {
     const direction = bar === undefined ? 0 : bar.close - bar.open;
     for (const [field, value] of this.#fields) {
       setText(value, texts[field]);
-      if (field !== 'volume' && field !== 'vwap' && field !== 'trades') value.dataset['trend'] = trend(field === 'change' ? (step ?? 0) : direction);
+      if (field === 'change') value.dataset['trend'] = shownTrend(texts.change);
+      else if (field !== 'volume' && field !== 'vwap' && field !== 'trades') value.dataset['trend'] = trend(direction);
     }
     setText(this.#state, bar === undefined ? '' : stateText(bar));
     this.#state.dataset['state'] = bar === undefined ? '' : isPartial(bar) ? 'partial' : isAmended(bar) ? 'amended' : bar.state;
 
     // A forming bar has no indicators yet: those of the bar before it are the ones that hold.
     const point = bar === undefined ? undefined : (indicators.get(bar.end) ?? (bar.state === 'forming' && before !== undefined ? indicators.get(before.end) : undefined));
-    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : decimals));
+    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : name.startsWith('macd') ? differenceDecimals(decimals, bar) : decimals));
   }
 }
 
@@ -159,12 +160,22 @@ function trend(value: number): string {
   return value > 0 ? 'up' : value < 0 ? 'down' : 'flat';
 }
 
+/** Digits of a difference of averages: it is small beside the price, and that of a small price needs more. */
+function differenceDecimals(decimals: number, bar: Bar | undefined): number {
+  return bar === undefined || bar.close >= 1000 ? decimals : decimals + 2;
+}
+
+/** The trend of a signed text: a change that rounds to zero has no colour. */
+function shownTrend(text: string): string {
+  return trend(text.startsWith('+') ? 1 : text.startsWith('−') ? -1 : 0);
+}
+
 /** State, revision, coverage and what the bar knows of trades that came late, twice or were taken back. */
 function stateText(bar: Bar): string {
   const parts: string[] = [isAmended(bar) ? `${bar.state} · revision ${bar.revision}` : bar.state];
   parts.push(`coverage ${share(bar.coverage)}`);
   if (bar.late > 0) parts.push(`${bar.late} late`);
-  if (bar.duplicates > 0) parts.push(`${bar.duplicates} duplicate`);
+  if (bar.duplicates > 0) parts.push(counted(bar.duplicates, 'duplicate'));
   if (bar.cancelled > 0) parts.push(`${bar.cancelled} cancelled`);
   return parts.join(' · ');
 }

@@ -1,14 +1,15 @@
 /**
- * The page as a whole: puts the parts together, draws once a frame what the store says has changed, and carries out what
+ * The page as a whole: puts the parts together, draws at a steady pace what the store says has changed, and carries out what
  * the person asks for. The address holds symbol and window (`#/AAPL/5min`), so a reload or a bookmark shows the same.
  */
 
 import type { Feed } from '../api/feed';
+import { fixed } from '../helpers/format';
 import type { EpochMillis } from '../helpers/nominal';
 import type { Store } from '../model/store';
 import { windowSeconds } from '../model/windows';
 import { BarChart } from './chart';
-import { byId, oncePerFrame, setText } from './dom';
+import { byId, Pace, setText } from './dom';
 import { Legend } from './legend';
 import { Notices } from './notices';
 import { Search } from './search';
@@ -24,6 +25,10 @@ export function readAddress(hash: string): { readonly symbol: string | undefined
   return { symbol: symbol === '' ? undefined : symbol, window };
 }
 
+/** Ten times a second: a price that moves faster is not read. */
+const DRAW_INTERVAL_MS = 100;
+const TITLE_INTERVAL_MS = 1000;
+
 export class Page {
   readonly #theme: ThemeSwitch;
   readonly #chart: BarChart;
@@ -32,6 +37,9 @@ export class Page {
   readonly #windows: WindowSelector;
   readonly #strip: Strip;
   readonly #notices: Notices;
+  readonly #pace = new Pace(DRAW_INTERVAL_MS, () => {
+    this.#draw();
+  });
   readonly #cover = byId('cover');
   readonly #spoken = byId('spoken');
 
@@ -74,9 +82,6 @@ export class Page {
         this.show(symbol, store.selection?.window);
         this.#watchlist.follow(symbol);
       },
-      (query) => {
-        this.say(`no symbol fits \`${query}\``);
-      },
     );
     this.#windows = new WindowSelector(byId('windows'), (window) => {
       this.show(store.selection?.symbol, window);
@@ -87,6 +92,7 @@ export class Page {
       { keys: ['w'], shown: 'w', text: 'Go to the watchlist', run: () => { this.#watchlist.focus(); } },
       { keys: ['j', 'k'], shown: 'j k', text: 'Next or previous symbol, from anywhere', run: (key) => { this.#watchlist.move(key === 'j' ? 1 : -1); } },
       { keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'], shown: '1 … 9', text: 'Choose a window', run: (key) => { this.#windows.choose(Number(key) - 1); } },
+      { keys: ['[', ']'], shown: '[ ]', text: 'Shorter or longer window', run: (key) => { this.#windows.step(key === ']' ? 1 : -1); } },
       { keys: ['c'], shown: 'c', text: 'Go to the chart', run: () => { byId('chart').focus(); } },
       { keys: ['n', 'End'], shown: 'n', text: 'Back to now', run: () => { this.#chart.toNow(); } },
       { keys: ['t'], shown: 't', text: 'Light or dark', run: () => { this.#theme.toggle(); } },
@@ -108,11 +114,13 @@ export class Page {
       const address = readAddress(location.hash);
       this.show(address.symbol, address.window ?? store.selection?.window);
     });
-    store.onChange(
-      oncePerFrame(() => {
-        this.#draw();
-      }),
-    );
+    // The one thing seen of a page in the background.
+    setInterval(() => {
+      if (document.hidden) this.#drawTitle();
+    }, TITLE_INTERVAL_MS);
+    store.onChange(() => {
+      this.#pace.request();
+    });
   }
 
   setWindows(windows: readonly string[]): void {
@@ -129,6 +137,7 @@ export class Page {
     history.replaceState(null, '', `#/${encodeURIComponent(symbol)}/${encodeURIComponent(window)}`);
     this.#windows.show(window);
     this.#watchlist.follow(symbol);
+    this.#pace.hurry();
   }
 
   say(text: string): void {
@@ -171,14 +180,21 @@ export class Page {
     if (changes.bars === 'all') this.#chart.drawAll();
     else if (changes.bars.size > 0) this.#chart.drawBars(changes.bars);
     const barsChanged = changes.bars === 'all' || changes.bars.size > 0;
-    if (changes.indicators || changes.bars === 'all') this.#chart.drawOverlays();
+    const indicatorsChanged = changes.indicators === 'all' || changes.indicators.size > 0;
+    if (changes.indicators === 'all' || changes.bars === 'all') this.#chart.drawOverlays();
+    else if (indicatorsChanged) this.#chart.drawOverlaysAt(changes.indicators);
     if (changes.symbols || changes.selection || changes.rows === 'all') this.#watchlist.draw('all');
     else if (changes.rows.size > 0) this.#watchlist.draw(changes.rows);
     const selectedMoved = changes.rows === 'all' || (row !== undefined && changes.rows.has(row.symbol));
-    if (barsChanged || changes.indicators || changes.selection || selectedMoved) this.#legend.draw();
-    if (selectedMoved && row !== undefined) document.title = `${this.#legend.texts()['last'] ?? ''} ${row.symbol} · Tickwire`;
+    if (barsChanged || indicatorsChanged || changes.selection || selectedMoved) this.#legend.draw();
+    if (selectedMoved) this.#drawTitle();
     if (changes.metrics || changes.connection || changes.selection) this.#strip.draw();
     if (changes.history || changes.connection || barsChanged) this.#drawCover();
+  }
+
+  #drawTitle(): void {
+    const row = this.store.selection === null ? undefined : this.store.rows.get(this.store.selection.symbol);
+    if (row !== undefined) document.title = `${fixed(row.last, row.decimals)} ${row.symbol} · Tickwire`;
   }
 
   /** Says over an empty chart why it is empty; over bars, whether they still move. */

@@ -1,7 +1,12 @@
-/** Finding a symbol by typing: a combobox that forgives spelling (see `model/symbols`). */
+/**
+ * Finding a symbol by typing: a combobox that forgives spelling (see `model/symbols`). Each match shows its price, so
+ * that the right one of two is seen before it is opened.
+ */
 
+import { fixed, percent } from '../helpers/format';
 import { searchSymbols } from '../model/symbols';
 import type { Store } from '../model/store';
+import { changeOf } from '../model/watchlist';
 import { element } from './dom';
 
 const MATCHES_MAX = 12;
@@ -22,6 +27,7 @@ export class Search {
     enterkeyhint: 'go',
   });
   readonly #matches = element('div', { id: 'search-matches', role: 'listbox', 'aria-label': 'Matching symbols', class: 'matches', hidden: '' });
+  readonly #none = element('p', { class: 'matches no-match', role: 'status', hidden: '' });
   #found: readonly string[] = [];
   #active = 0;
 
@@ -29,9 +35,8 @@ export class Search {
     root: HTMLElement,
     private readonly store: Store,
     private readonly select: (symbol: string) => void,
-    private readonly missed: (query: string) => void,
   ) {
-    root.append(this.#input, element('kbd', { 'aria-hidden': 'true' }, '/'), this.#matches);
+    root.append(this.#input, element('kbd', { 'aria-hidden': 'true' }, '/'), this.#matches, this.#none);
     this.#input.addEventListener('input', () => {
       this.#look();
     });
@@ -64,15 +69,29 @@ export class Search {
   }
 
   #show(): void {
-    const options = this.#found.map((symbol, index) =>
-      element('div', { role: 'option', id: `match-${index}`, 'data-symbol': symbol, 'aria-selected': String(index === this.#active) }, symbol),
-    );
+    const options = this.#found.map((symbol, index) => this.#option(symbol, index));
+    const missed = options.length === 0 && this.#input.value !== '';
+    this.#none.textContent = missed ? `No symbol fits “${this.#input.value}”` : '';
+    this.#none.hidden = !missed;
     this.#matches.replaceChildren(...options);
     this.#matches.hidden = options.length === 0;
     this.#input.setAttribute('aria-expanded', String(options.length > 0));
     if (options.length > 0) this.#input.setAttribute('aria-activedescendant', `match-${this.#active}`);
     else this.#input.removeAttribute('aria-activedescendant');
     options[this.#active]?.scrollIntoView({ block: 'nearest' });
+  }
+
+  #option(symbol: string, index: number): HTMLElement {
+    const row = this.store.rows.get(symbol);
+    const change = row === undefined ? null : changeOf(row);
+    const move = element('span', { class: 'match-change', 'data-trend': change === null || change.amount === 0 ? 'flat' : change.amount > 0 ? 'up' : 'down' }, percent(change?.percent));
+    return element(
+      'div',
+      { role: 'option', id: `match-${index}`, 'data-symbol': symbol, 'aria-selected': String(index === this.#active), 'aria-label': symbol },
+      element('span', { class: 'match-symbol' }, symbol),
+      element('span', { class: 'match-last' }, fixed(row?.last, row?.decimals ?? 2)),
+      move,
+    );
   }
 
   #key(event: KeyboardEvent): void {
@@ -85,7 +104,6 @@ export class Search {
     } else if (event.key === 'Enter') {
       const symbol = this.#found[this.#active];
       if (symbol !== undefined) this.#take(symbol);
-      else if (this.#input.value !== '') this.missed(this.#input.value);
     } else if (event.key === 'Escape') {
       this.#input.value = '';
       this.#input.blur();
@@ -100,6 +118,7 @@ export class Search {
 
   #close(): void {
     this.#matches.hidden = true;
+    this.#none.hidden = true;
     this.#input.setAttribute('aria-expanded', 'false');
     this.#input.removeAttribute('aria-activedescendant');
   }

@@ -13,11 +13,16 @@ export interface Shortcut {
 
 /** What the focused part of the page does by itself; for the help only. */
 const LOCAL: readonly (readonly [shown: string, text: string])[] = [
-  ['↑ ↓  PgUp PgDn', 'In the watchlist: move'],
-  ['← →', 'In the chart: read bar by bar'],
+  ['↑ ↓ PgUp PgDn', 'In the watchlist: move'],
+  ['← →', 'In the chart: read bar by bar; with Shift, ten at a time'],
   ['+ −', 'In the chart: wider or narrower bars'],
   ['Esc', 'Leave the search, the crosshair or this help'],
 ];
+
+/** `j k` are two keys, `1 … 9` two with a gap. */
+function keyCaps(shown: string): (Node | string)[] {
+  return shown.split(' ').flatMap((key) => [key === '…' ? key : element('kbd', {}, key), ' ']);
+}
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
@@ -28,7 +33,7 @@ export class Shortcuts {
 
   constructor(private readonly shortcuts: readonly Shortcut[]) {
     const rows = [...shortcuts.map((shortcut) => [shortcut.shown, shortcut.text] as const), ...LOCAL].map(([shown, text]) =>
-      element('div', {}, element('dt', {}, element('kbd', {}, shown)), element('dd', {}, text)),
+      element('div', {}, element('dt', {}, ...keyCaps(shown)), element('dd', {}, text)),
     );
     const close = element('button', { type: 'button', class: 'icon', 'aria-label': 'Close' }, '×');
     this.#dialog = element(
@@ -36,7 +41,14 @@ export class Shortcuts {
       { class: 'help', 'aria-labelledby': 'help-title' },
       element('div', { class: 'help-head' }, element('h2', { id: 'help-title' }, 'Keyboard'), close),
       element('dl', {}, ...rows),
-      element('p', { class: 'help-marks' }, 'A ring above a bar: it was amended after it closed. A hollow bar with a square below: its source was not heard through the whole window. Times are UTC.'),
+      element(
+        'p',
+        { class: 'help-marks' },
+        element('span', { class: 'mark mark-amended', 'aria-hidden': 'true' }),
+        'A dot above a bar: it was amended after it closed. ',
+        element('span', { class: 'mark mark-partial', 'aria-hidden': 'true' }),
+        'A hollow bar with a square below: its source was not heard through the whole window. Times are UTC.',
+      ),
     );
     document.body.append(this.#dialog);
     close.addEventListener('click', () => {

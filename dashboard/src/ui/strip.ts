@@ -3,12 +3,15 @@
  * have its place. Figures that the server no longer confirms are dimmed rather than left to look current.
  */
 
-import { compact, fixed, latency, NONE } from '../helpers/format';
+import { fixed, latency, NONE, rate } from '../helpers/format';
 import type { EpochMillis } from '../helpers/nominal';
 import { ageText, clockText } from '../helpers/time';
 import type { ConnectionPhase } from '../model/connection';
 import type { Store } from '../model/store';
 import { element, setText } from './dom';
+
+/** How long what was skipped is news; after that the count stands there quietly. */
+const NEWS_MS = 60_000;
 
 const ITEMS = ['rate', 'p50', 'p99', 'residue', 'skipped'] as const;
 type Item = (typeof ITEMS)[number];
@@ -30,6 +33,8 @@ export class Strip {
   readonly #figures = element('span', { class: 'figures' });
   readonly #values = new Map<Item, HTMLElement>();
   readonly #timer: ReturnType<typeof setInterval>;
+  #skippedSeen = 0;
+  #skippedAt = 0;
 
   constructor(
     private readonly root: HTMLElement,
@@ -77,14 +82,17 @@ export class Strip {
     setText(this.#age, age === undefined ? '' : `last tick ${age === 'now' ? 'now' : `${age} ago`}`);
     this.#age.dataset['feed'] = row?.feed ?? '';
 
-    this.#set('rate', metrics?.ticksPerSecond === undefined ? NONE : compact(metrics.ticksPerSecond));
+    this.#set('rate', rate(metrics?.ticksPerSecond));
     this.#set('p50', latency(metrics?.latencyP50));
     this.#set('p99', latency(metrics?.latencyP99));
     this.#set('residue', fixed(metrics?.residue, 0));
     this.#set('skipped', fixed(skipped, 0));
     const residue = metrics?.residue ?? 0;
     this.#item('residue').dataset['level'] = residue === 0 ? 'good' : 'bad';
+    if (skipped !== this.#skippedSeen) this.#skippedAt = now;
+    this.#skippedSeen = skipped;
     this.#item('skipped').hidden = skipped === 0;
+    this.#item('skipped').dataset['level'] = now - this.#skippedAt < NEWS_MS ? 'news' : 'past';
     setText(this.#clock, `${clockText(now)} UTC`);
   }
 

@@ -16,6 +16,9 @@ const OVERSCAN = 4;
 /** Rest after a scroll before the page asks for what is seen now. */
 const SETTLE_MS = 150;
 
+/** How long a price that moved keeps its colour. */
+const FLASH_MS = 300;
+
 /** Without a tick for this long a row no longer claims to be live; the same span the server uses. */
 const SILENT_AFTER_MS = 10_000;
 
@@ -40,8 +43,11 @@ interface Slot {
   readonly change: HTMLElement;
   index: number;
   drawn: Row | undefined;
+  titled: string;
   /** When its row last moved, by the page's own clock: event times may be those of a replay. */
   heardAt: number;
+  flashedAt: number;
+  isSparkDue: boolean;
 }
 
 export class Watchlist {
@@ -59,6 +65,7 @@ export class Watchlist {
   #height = 0;
   #cursor = 0;
   #settle: ReturnType<typeof setTimeout> | undefined;
+  #fade: ReturnType<typeof setTimeout> | undefined;
   #seen = '';
 
   constructor(
@@ -85,7 +92,11 @@ export class Watchlist {
     });
     this.#resize.observe(this.#list);
     this.#timer = setInterval(() => {
-      for (const slot of this.#slots) if (slot.drawn !== undefined) this.#showFeed(slot, slot.drawn);
+      for (const slot of this.#slots) {
+        if (slot.drawn === undefined) continue;
+        this.#showFeed(slot, slot.drawn);
+        if (slot.isSparkDue) this.#drawSpark(slot, slot.drawn);
+      }
     }, 1000);
   }
 
@@ -130,6 +141,7 @@ export class Watchlist {
     this.#resize.disconnect();
     clearInterval(this.#timer);
     clearTimeout(this.#settle);
+    clearTimeout(this.#fade);
     this.#list.remove();
   }
 
@@ -164,6 +176,7 @@ export class Watchlist {
       if (slot.index !== index) {
         slot.index = index;
         slot.drawn = undefined;
+        delete slot.last.dataset['flash'];
         slot.root.id = `watch-${index}`;
         slot.root.dataset['index'] = String(index);
         slot.root.setAttribute('aria-posinset', String(index + 1));
@@ -195,7 +208,7 @@ export class Watchlist {
     const change = element('span', { class: 'watch-change' });
     const root = element('div', { class: 'watch-row', role: 'option' }, dot, symbol, spark, last, change);
     this.#space.append(root);
-    return { root, dot, symbol, spark, last, change, index: -1, drawn: undefined, heardAt: 0 };
+    return { root, dot, symbol, spark, last, change, index: -1, drawn: undefined, titled: '', heardAt: 0, flashedAt: 0, isSparkDue: false };
   }
 
   #fill(slot: Slot, row: Row): void {
@@ -211,26 +224,58 @@ export class Watchlist {
     if (before?.time !== row.time || before.feed !== row.feed) slot.heardAt = performance.now();
     this.#showFeed(slot, row);
     if (before?.spark !== row.spark) {
-      const { up, down, text } = this.palette;
-      drawSparkline(slot.spark, row.spark, trend === 'up' ? up : trend === 'down' ? down : text);
+      // Its newest point follows the price, which a second's rest does not hide; history does not wait.
+      if (before?.spark.length === row.spark.length) slot.isSparkDue = true;
+      else this.#drawSpark(slot, row);
     }
     if (before !== undefined && before.last !== null && before.last !== row.last) this.#flash(slot, row.direction > 0);
+  }
+
+  #drawSpark(slot: Slot, row: Row): void {
+    slot.isSparkDue = false;
+    const { up, down, text } = this.palette;
+    const amount = changeOf(row)?.amount ?? 0;
+    drawSparkline(slot.spark, row.spark, amount > 0 ? up : amount < 0 ? down : text);
   }
 
   #showFeed(slot: Slot, row: Row): void {
     const silent = row.feed === 'live' && performance.now() - slot.heardAt > SILENT_AFTER_MS;
     const feed: Shown = silent ? 'silent' : (row.feed ?? 'unknown');
-    if (slot.dot.dataset['feed'] === feed) return;
+    // A slot goes from row to row: its title names the one it shows.
+    if (slot.dot.dataset['feed'] === feed && slot.titled === row.symbol) return;
+    slot.titled = row.symbol;
     slot.dot.dataset['feed'] = feed;
-    slot.root.title = FEED_TEXTS[feed];
+    slot.root.title = `${row.symbol}: ${FEED_TEXTS[feed]}`;
     slot.root.setAttribute('aria-description', `feed ${feed}`);
   }
 
-  /** A breath of colour behind a price that moved; not one on top of the other. */
+  /**
+   * A touch of colour behind a price that moved. It is put on and taken off, not faded: fifty fading rows would have the
+   * whole page painted sixty times a second, all day.
+   */
   #flash(slot: Slot, up: boolean): void {
-    if (this.#calm.matches || slot.last.getAnimations().length > 0) return;
-    const color = up ? this.palette.upFaint : this.palette.downFaint;
-    slot.last.animate([{ backgroundColor: color }, { backgroundColor: 'transparent' }], { duration: 450, easing: 'ease-out' });
+    if (this.#calm.matches) return;
+    slot.last.dataset['flash'] = up ? 'up' : 'down';
+    slot.flashedAt = performance.now();
+    this.#fade ??= setTimeout(() => {
+      this.#fadeOut();
+    }, FLASH_MS);
+  }
+
+  /** One timer for all rows: those that flashed a moment ago are looked at again. */
+  #fadeOut(): void {
+    const now = performance.now();
+    let left = false;
+    for (const slot of this.#slots) {
+      if (slot.last.dataset['flash'] === undefined) continue;
+      if (now - slot.flashedAt >= FLASH_MS) delete slot.last.dataset['flash'];
+      else left = true;
+    }
+    this.#fade = left
+      ? setTimeout(() => {
+          this.#fadeOut();
+        }, FLASH_MS / 2)
+      : undefined;
   }
 
   #key(event: KeyboardEvent): void {

@@ -43,6 +43,12 @@ export class WindowSelector {
     if (name !== undefined) this.select(name);
   }
 
+  /** Chooses the window `by` places after the chosen one; the ends hold. */
+  step(by: number): void {
+    const chosen = this.#buttons.findIndex((button) => button.getAttribute('aria-checked') === 'true');
+    this.choose(Math.min(this.#windows.length - 1, Math.max(0, chosen + by)));
+  }
+
   show(window: string): void {
     this.#buttons.forEach((button, index) => {
       const checked = this.#windows[index] === window;
