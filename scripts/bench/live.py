@@ -60,6 +60,11 @@ class Reading:
         """Returns the sum of a metric's series whose labels contain `label`."""
         return sum(float(value) for known, labels, value in self.samples if known == name and label in (labels or ""))
 
+    def since(self, before):
+        """Returns the seconds since an earlier reading, and the ticks applied in them."""
+        name = "tick_messages_received_total"
+        return self.at - before.at, self.total(name) - before.total(name)
+
     def buckets(self, span):
         """Returns the cumulative counts of a span's histogram by upper bound."""
         counts = {}
@@ -126,10 +131,8 @@ def capacity(binary, work, cores, kind, symbols, rate, seconds):
         before = instance.read()
         time.sleep(seconds)
         after = instance.read()
-    took = after.at - before.at
-    applied = after.total("tick_messages_received_total") - before.total("tick_messages_received_total")
+    took, applied = after.since(before)
     committed = after.total("tickwire_log_position") - before.total("tickwire_log_position")
-    backlog = after.total("tickwire_stage_received_total", 'stage="log"') - after.total("tick_messages_received_total")
     figures = {
         "kind": kind,
         "symbols": symbols,
@@ -140,7 +143,6 @@ def capacity(binary, work, cores, kind, symbols, rate, seconds):
         "cpu_per_million": (after.cpu - before.cpu) / max(applied, 1) * 1e6,
         "cores_used": (after.cpu - before.cpu) / took,
         "rss_mb": [before.rss_mb, after.rss_mb],
-        "waiting": backlog,
         "load": os.getloadavg()[0],
     }
     print(
@@ -162,8 +164,7 @@ def latency(binary, work, cores, rate, seconds):
         before = instance.read()
         time.sleep(seconds)
         after = instance.read()
-    took = after.at - before.at
-    applied = after.total("tick_messages_received_total") - before.total("tick_messages_received_total")
+    took, applied = after.since(before)
     spans = {
         span: {"p50": quantile(before, after, span, 0.5), "p99": quantile(before, after, span, 0.99)}
         for span in ("received_to_bar", "received_to_committed")
@@ -191,16 +192,20 @@ def memory(binary, work, cores, symbols, rate, seconds):
             time.sleep(min(5, max(0.1, deadline - time.monotonic())))
             held.append(process.rss_mb(instance.child.pid))
         after = instance.read()
-    took = after.at - before.at
-    applied = after.total("tick_messages_received_total") - before.total("tick_messages_received_total")
-    print(f"bench: {symbols} symbols, {applied / took:,.0f} ticks/s, {took:.0f} s: {max(held):.0f} MB", file=sys.stderr)
+        peak = process.peak_rss_mb(instance.child.pid)
+    took, applied = after.since(before)
+    print(
+        f"bench: {symbols} symbols, {applied / took:,.0f} ticks/s, {took:.0f} s: {max(held):.0f} MB, for moments {peak:.0f} MB",
+        file=sys.stderr,
+    )
     return {
         "symbols": symbols,
         "offered": rate,
         "seconds": took,
         "applied_per_second": applied / took,
         "cores_used": (after.cpu - before.cpu) / took,
-        "peak_rss_mb": max(held),
+        "held_rss_mb": max(held),
+        "peak_rss_mb": peak,
         "rss_mb": held,
         "load": os.getloadavg()[0],
     }

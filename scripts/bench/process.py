@@ -58,6 +58,12 @@ def rss_mb(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES / 2**20
 
 
+def peak_rss_mb(pid):
+    """Returns the most memory that a running process has held at any moment."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
+
+
 def spread(values):
     """Returns the median of the values, and the smallest and the largest."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}

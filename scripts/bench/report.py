@@ -11,7 +11,7 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 INTRODUCTION = """# Benchmarks
 
 `make bench` measures everything here on the machine it runs on, and writes this page anew: nothing is edited by hand.
-Besides the build it takes about twenty minutes; with `ARGS=--quick` some minutes less, and it says little about memory
+Besides the build it takes about half an hour; with `ARGS=--quick` some ten minutes, and it says little about memory
 then. `scripts/bench/run.py --help` lists what else can be changed.
 """
 
@@ -164,10 +164,113 @@ venue, each with what it traded in about a millisecond; so a value is known by i
 ### What many symbols hold
 
 {memory['symbols']:,} symbols at {memory['applied_per_second']:,.0f} ticks/s in all for {memory['seconds']:.0f} s, default
-settings but no past made up: at most {memory['peak_rss_mb']:.0f} MB, {memory['cores_used']:.2f} cores. Trades are kept until their windows are
-sealed, six minutes at most by default, so a run shorter than that shows too little.
+settings but no past made up: at most {memory['held_rss_mb']:.0f} MB when looked at every 5 s, {memory['peak_rss_mb']:.0f} MB at the highest moment,
+{memory['cores_used']:.2f} cores. Trades are kept until their windows are sealed, six minutes at most by default, so a run shorter
+than that shows too little.
 
 - {verdict(memory['peak_rss_mb'] < 400, "Less than 400 MB")}
+"""
+
+
+def milliseconds(found):
+    """Says two quantiles in milliseconds."""
+    return f"{found['p50']:.2f} / {found['p99']:.2f}" if found else "–"
+
+
+def fanout_section(fanout):
+    """Returns what live clients cost and how long they wait."""
+    cases = {}
+    for found in fanout["cases"]:
+        cases.setdefault(found["case"], []).append(found)
+    topic, five, bars = (cases[name][0] for name in ("one topic", "five of fifty", "closed bars"))
+    with_all = [found for found in cases["stopped reader"] if found["stopped"] == 0]
+    with_stopped = [found for found in cases["stopped reader"] if found["stopped"] > 0]
+    p99 = [sum(found["tick_read_ms"]["p99"] for found in side) / len(side) for side in (with_all, with_stopped)]
+    change = p99[1] / p99[0] - 1
+    rows = [["tickwire", f"{topic['deliveries_per_second']:,.0f}", f"{topic['us_per_delivery']:.2f}", "1"]]
+    for name, found in fanout["peers"].items():
+        ratio = found["us_per_delivery"] / topic["us_per_delivery"]
+        rows.append([
+            f"{name} {found['version']}",
+            f"{found['deliveries_per_second']:,.0f}",
+            f"{found['us_per_delivery']:.2f}",
+            f"{ratio:.0f}",
+        ])
+    phases = [
+        [
+            "one stopped" if found["stopped"] else "all read",
+            f"{found['deliveries_per_second']:,.0f}",
+            milliseconds(found["tick_read_ms"]),
+            f"{found['memory_mb']}",
+        ]
+        for found in cases["stopped reader"]
+    ]
+    waits = [
+        [
+            f"ticks, {five['clients']} clients of 5 symbols each, {five['deliveries_per_second']:,.0f} ticks/s in all",
+            milliseconds(five["sent_ms"]),
+        ],
+        [f"a closed bar, {bars['clients']:,} clients", milliseconds(bars["bar_sent_ms"])],
+    ]
+    fast = topic["deliveries_per_second"] >= 1e6 and topic["us_per_delivery"] <= 1
+    return f"""## Served over WebSocket
+
+`benches/fanout.rs`: the built program under its simulated venue with SQLite on, and the clients in one other process, on
+the same cores at a lower priority. How long is from a venue's message being received to its frames being written, 50
+clients at a time, out of a histogram: whether a limit is kept is counted, a value between two bounds is an estimate.
+
+### Many clients, one topic
+
+{topic['clients']} clients that get every tick of one symbol, 136 bytes each; the server's CPU time is that of everything it does.
+The peers broadcast one message of 220 bytes to as many clients, as fast as they can.
+
+{table(["", "deliveries/s", "server CPU µs each", "CPU × Tickwire's"], rows)}
+
+- {verdict(fast, "At least 1 M deliveries/s at 1 µs each at most")}
+
+### How long live clients wait
+
+{table(["", "median / 99 % in ms"], waits)}
+
+- {verdict(five['sent_ms']['p99_at_most'] <= 1, "99 % of ticks written within 1 ms")}
+- {verdict(bars['bar_sent_ms']['p99_at_most'] <= 10, "99 % of closed bars written to 1,000 clients within 10 ms")}
+
+### A reader that stops
+
+{with_all[0]['clients']:,} clients of 1 of 50 symbols, {with_all[0]['seconds']} s with all of them reading and as long with one that does not, in
+turns. What the others read is this old:
+
+{table(["", "deliveries/s", "median / 99 % in ms", "server MB"], phases)}
+
+- {verdict(abs(change) < 0.05, "99 % of the others moves by less than 5 %")} ({change * 100:+.1f} %)
+"""
+
+
+def rest_section(rest):
+    """Returns how many requests are answered, and how fast."""
+    if not rest:
+        return "## Served over REST\n\nNot measured: wrk is missing.\n"
+    rows = [
+        [
+            f"`{found['request']}`",
+            f"{found['bytes']:,}",
+            f"{found['per_second']:,.0f}",
+            f"{found['p50_ms']:.2f} / {found['p99_ms']:.2f}",
+            f"{found['ticks_per_second']:,.0f}",
+            f"{found['failed']}",
+        ]
+        for found in rest
+    ]
+    small = [found for found in rest if found["bytes"] < 10_000]
+    fast = all(found["per_second"] >= 50_000 and found["p99_ms"] < 1 for found in small)
+    return f"""## Served over REST
+
+wrk with one thread and 3 connections, on the same cores as the server, while ticks flow into SQLite and windows. An answer
+without a limit has 500 bars: copying it is what it costs.
+
+{table(["", "bytes", "requests/s", "median / 99 % in ms", "ticks/s meanwhile", "failed"], rows)}
+
+- {verdict(fast, "At least 50,000 small answers a second, 99 % within 1 ms")}
 """
 
 
@@ -223,15 +326,27 @@ def bar_chart(title, values, best_is_low, form):
     return "\n".join([*parts, "</svg>", ""])
 
 
-def write(measured, target):
-    """Writes the page and its pictures."""
+SECTIONS = (
+    ("replay", replay_section),
+    ("live", live_section),
+    ("fanout", fanout_section),
+    ("rest", rest_section),
+)
+
+
+def draw(replay):
+    """Writes the pictures."""
     pictures = DOCS / "benchmarks"
     pictures.mkdir(parents=True, exist_ok=True)
-    programs = measured["replay"]["programs"]
+    programs = replay["programs"]
     cpu = {name: found["cpu"]["median"] for name, found in programs.items()}
     speed = {name: found["ticks_per_second"]["median"] / 1e6 for name, found in programs.items()}
     (pictures / "cpu.svg").write_text(bar_chart("CPU seconds per million ticks", cpu, True, ".2f"))
     (pictures / "speed.svg").write_text(bar_chart("Million ticks per second", speed, False, ".2f"))
+
+
+def write(measured, target):
+    """Writes the page, and its pictures where what they show was measured."""
     facts = table(["", ""], [[key, value] for key, value in machine().items()] + [
         ["Date", measured["date"]],
         ["Version", f"{measured['version']}; every program on {measured['cores']} cores"],
@@ -239,8 +354,9 @@ def write(measured, target):
     sections = [
         INTRODUCTION,
         facts + "\n",
-        replay_section(measured["replay"]),
-        live_section(measured["live"]),
+        *(make(measured[name]) for name, make in SECTIONS if name in measured),
         parts_section(target),
     ]
+    if "replay" in measured:
+        draw(measured["replay"])
     (DOCS / "benchmarks.md").write_text("\n".join(section for section in sections if section))

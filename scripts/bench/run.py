@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures whole processes of Tickwire beside its peers, and writes docs/benchmarks.md. `make bench` calls it.
 
-Needs Python 3.11 and nothing else. DuckDB and Polars are installed into a virtual environment under the build folder;
-where that is not possible they are left out, and the page says so.
+Needs Python 3.11 and nothing else. Peers are installed into a virtual environment under the build folder, and requests
+come from wrk; where one of these is not to be had it is left out, and the page says so.
 """
 
 import argparse
@@ -17,9 +17,11 @@ from pathlib import Path
 import live
 import replay
 import report
+import served
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ("duckdb", "polars")
+SECTIONS = ("replay", "live", "fanout", "rest")
 
 # More than two cores take, and less than what makes the venue fall behind all the time.
 OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
@@ -29,13 +31,13 @@ def say(text):
     print(f"bench: {text}", file=sys.stderr)
 
 
-def install_peers(folder):
+def install_peers(folder, wanted):
     """Returns the Python that has a peer, by the peer's name, for those that can be had."""
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
     found = {}
-    for peer in PEERS:
+    for peer in wanted:
         has_it = [python, "-c", f"import {peer}"]
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", peer]
         if subprocess.run(has_it, capture_output=True).returncode != 0:
@@ -67,6 +69,7 @@ def main():
     parser.add_argument("--seconds", type=float, help="length of a live run after it has settled")
     parser.add_argument("--memory-seconds", type=float, help="length of the run with many symbols")
     parser.add_argument("--no-peers", action="store_true", help="measure Tickwire alone")
+    parser.add_argument("--only", choices=SECTIONS, help="measure this, and keep what was measured of the rest")
     args = parser.parse_args()
     rounds = args.rounds or (3 if args.quick else 7)
     seconds = args.seconds or (5 if args.quick else 10)
@@ -78,28 +81,40 @@ def main():
         raise SystemExit("bench: there is no release build: run `make build` first")
     work = target / "bench"
     work.mkdir(parents=True, exist_ok=True)
-    peers = {} if args.no_peers else install_peers(target / "bench-venv")
+    wanted = [args.only] if args.only else SECTIONS
+    kept = work / "measured.json"
+    measured = json.loads(kept.read_text()) if args.only and kept.exists() else {}
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    measured |= {"date": today, "version": version, "cores": min(args.cores, os.cpu_count() or args.cores)}
 
-    replayed = replay.measure(binary, peers, work, rounds, args.cores)
-    replayed["skipped"] = [peer for peer in PEERS if peer not in peers]
-    for name, called in (versions(peers) | {"tickwire": version}).items():
-        replayed["programs"][name]["version"] = called
-    lived = {
-        "capacity": [
-            live.capacity(binary, work, args.cores, kind, 1_000, rate, seconds) for kind, rate in OFFERED.items()
-        ],
-        "latency": live.latency(binary, work, args.cores, 10_000, seconds),
-        "memory": live.memory(binary, work, args.cores, 10_000, 10_000, memory_seconds),
-    }
-    measured = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "version": version,
-        "cores": min(args.cores, os.cpu_count() or args.cores),
-        "replay": replayed,
-        "live": lived,
-    }
-    (work / "measured.json").write_text(json.dumps(measured, indent=2))
+    def keep(**sections):
+        measured.update(sections)
+        kept.write_text(json.dumps(measured, indent=2))
+
+    if "replay" in wanted:
+        peers = {} if args.no_peers else install_peers(target / "bench-venv", PEERS)
+        replayed = replay.measure(binary, peers, work, rounds, args.cores)
+        replayed["skipped"] = [peer for peer in PEERS if peer not in peers]
+        for name, called in (versions(peers) | {"tickwire": version}).items():
+            replayed["programs"][name]["version"] = called
+        keep(replay=replayed)
+    if "live" in wanted:
+        lived = {
+            "capacity": [
+                live.capacity(binary, work, args.cores, kind, 1_000, rate, seconds) for kind, rate in OFFERED.items()
+            ],
+            "latency": live.latency(binary, work, args.cores, 10_000, seconds),
+            "memory": live.memory(binary, work, args.cores, 10_000, 10_000, memory_seconds),
+        }
+        keep(live=lived)
+    if "fanout" in wanted:
+        folder = target / "bench-venv"
+        peers = {} if args.no_peers else install_peers(folder, served.PEER_PACKAGES)
+        cases = served.fanout(ROOT, args.quick)
+        keep(fanout={"cases": cases, "peers": served.peers(folder / "bin" / "python") if peers else {}})
+    if "rest" in wanted:
+        keep(rest=served.rest(binary, work, args.cores, seconds))
     report.write(measured, target)
     say("wrote docs/benchmarks.md")
 
