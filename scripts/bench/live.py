@@ -99,6 +99,8 @@ def running(binary, work, name, cores, flags, **settings):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TICKWIRE__")}
     for port in ("REST", "WEBSOCKET", "DASHBOARD", "METRICS"):
         environment[f"TICKWIRE__SERVER__{port}"] = "127.0.0.1:0"
+    # The same pace at any hour.
+    environment["TICKWIRE__PROVIDER__SIMULATED__SWING"] = "0"
     environment |= settings
     command = [str(binary), "run", "--data-dir", data, *flags]
     with open(log, "wb") as out:

@@ -14,11 +14,12 @@ use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use actix_web_actors::ws::{self, CloseCode, Message, ProtocolError, WebsocketContext};
 use futures_util::Stream;
+use futures_util::task::AtomicWaker;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 /// Frames taken from the outlet in a row before the actor is looked at again: what the client sends is read even while
@@ -75,13 +76,7 @@ pub async fn websocket(
     };
     let codec = Codec::new().max_size(max_bytes);
     let actor = WebsocketContext::with_codec(session, payload, codec);
-    Ok(response.streaming(Feed {
-        actor: Box::pin(actor),
-        guard,
-        control: None,
-        turn: 0,
-        state: FeedState::Open,
-    }))
+    Ok(response.streaming(Feed::new(actor, guard)))
 }
 
 /// Sees to it that a session that ends, however it does, is known to have ended.
@@ -263,9 +258,30 @@ enum FeedState {
     Ended,
 }
 
+/// Knows whether the actor has a reason to run. Most of the time its connection is woken for frames alone, and to run
+/// the actor costs as much as all else that such a wake takes outside the system.
+struct Call {
+    is_due: AtomicBool,
+    connection: AtomicWaker,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_due.store(true, Ordering::Release);
+        self.connection.wake();
+    }
+}
+
 /// What the connection is fed from: frames of the outlet, and between them what the actor has to say itself.
 struct Feed<S> {
     actor: Pin<Box<S>>,
+    call: Arc<Call>,
+    /// Calls the actor.
+    waker: Waker,
     guard: Membership,
     /// What the actor said, behind what waited before.
     control: Option<Bytes>,
@@ -311,13 +327,25 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Feed<S> {
 }
 
 impl<S: Stream<Item = Result<Bytes, Error>>> Feed<S> {
-    /// Lets the actor run. Returns true when it said something, or is done.
+    fn new(actor: S, guard: Membership) -> Feed<S> {
+        let call = Arc::new(Call { is_due: AtomicBool::new(true), connection: AtomicWaker::new() });
+        let waker = Waker::from(Arc::clone(&call));
+        Feed { actor: Box::pin(actor), call, waker, guard, control: None, turn: 0, state: FeedState::Open }
+    }
+
+    /// Lets the actor run, if it has a reason. Returns true when it said something, or is done.
     fn poll_actor(&mut self, cx: &mut Context<'_>) -> bool {
         if self.state != FeedState::Open || self.control.is_some() {
             return false;
         }
-        match self.actor.as_mut().poll_next(cx) {
+        self.call.connection.register(cx.waker());
+        if !self.call.is_due.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        match self.actor.as_mut().poll_next(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(Some(Ok(bytes))) => {
+                // There may be more where that came from.
+                self.call.is_due.store(true, Ordering::Release);
                 self.control = Some(bytes);
                 true
             }
