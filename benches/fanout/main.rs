@@ -54,7 +54,7 @@ struct Case {
     channel: &'static str,
     /// The only window of the server, where not its default ones.
     window: Option<&'static str>,
-    /// Bytes of a symbol's name: 90 make a tick of 220.
+    /// Bytes of a symbol's name: 92 make a tick of 220.
     name_len: usize,
     /// How often clients read; zero is at once. Where it is shown how fast the server writes, clients that read meanwhile
     /// would only take its processor time, which elsewhere they do not.
@@ -89,7 +89,7 @@ const CASES: [Case; 5] = [
         num_followed: 0,
         channel: "ticks",
         window: None,
-        name_len: 90,
+        name_len: 92,
         pause: Duration::ZERO,
         phases: ONE_PHASE,
     },

@@ -307,13 +307,9 @@ impl Handler<Drain> for LogWriterActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::faults::FaultPlan;
     use crate::actors::hub::interest::Interest;
-    use crate::actors::views::SourceClocks;
-    use crate::metrics::Metrics;
     use crate::models::entry::{Body, SourceId};
-    use crate::models::settings::CoreSettings;
-    use crate::models::symbol::{SymbolId, SymbolTable};
+    use crate::models::symbol::SymbolId;
     use crate::stores::memory::MemoryLog;
 
     /// Passes on what the writer says is durable.
@@ -340,19 +336,7 @@ mod tests {
     #[actix::test]
     async fn a_group_that_clients_wait_for_is_written_before_it_is_old() {
         let live = Arc::<Interest>::default();
-        let env = Environment {
-            settings: Arc::new(CoreSettings::default()),
-            symbols: Arc::new(SymbolTable::default()),
-            views: None,
-            live: Some(Arc::clone(&live)),
-            clocks: Arc::new(SourceClocks::default()),
-            metrics: Arc::new(Metrics::new(0)),
-            faults: Arc::new(FaultPlan::default()),
-            log: None,
-            max_entries: usize::MAX,
-            urgent: Arc::default(),
-            now: Arc::new(|| Nanos(0)),
-        };
+        let env = Environment { live: Some(Arc::clone(&live)), ..Environment::for_test() };
         let (sender, mut durable) = tokio::sync::mpsc::unbounded_channel();
         let policy =
             GroupPolicy { max_entries: 1_000, max_age: Duration::from_secs(3_600), spill_entries: 1_000 };

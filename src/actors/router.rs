@@ -368,45 +368,18 @@ impl Handler<Drain> for RouterActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::faults::FaultPlan;
     use crate::actors::shard::Environment;
-    use crate::actors::views::SourceClocks;
-    use crate::metrics::Metrics;
-    use crate::models::entry::{Trade, TradeId, Updates};
-    use crate::models::num::{Price, Size};
-    use crate::models::settings::CoreSettings;
-    use crate::models::symbol::{SymbolSpec, SymbolTable};
+    use crate::models::entry::Trade;
+    use crate::models::symbol::SymbolSpec;
 
     fn shard() -> Rc<Shard> {
-        let symbols = Arc::new(SymbolTable::default());
-        symbols.intern(SymbolSpec::named("A"));
-        let env = Environment {
-            settings: Arc::new(CoreSettings::default()),
-            symbols,
-            views: None,
-            live: None,
-            clocks: Arc::new(SourceClocks::default()),
-            metrics: Arc::new(Metrics::new(0)),
-            faults: Arc::new(FaultPlan::default()),
-            log: None,
-            max_entries: usize::MAX,
-            urgent: Arc::default(),
-            now: Arc::new(|| Nanos(0)),
-        };
+        let env = Environment::for_test();
+        env.symbols.intern(SymbolSpec::named("A"));
         Shard::new(0, 1, env, None, &[])
     }
 
     fn trade(pos: Position) -> Entry {
-        let trade = Trade {
-            ts: Nanos(pos.cast_signed()),
-            received: Nanos::MIN,
-            price: Price(1),
-            size: Size(1),
-            seq: 0,
-            id: TradeId::number(pos),
-            source: SourceId(0),
-            updates: Updates::ALL,
-        };
+        let trade = Trade::for_test(pos, Nanos(pos.cast_signed()));
         Entry { pos, symbol: SymbolId(0), body: Body::Trade(trade) }
     }
 

@@ -60,6 +60,27 @@ pub struct Environment {
     pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
 }
 
+#[cfg(test)]
+impl Environment {
+    /// Makes one with which nothing outlives the test, nobody looks, and time stands still.
+    #[must_use]
+    pub fn for_test() -> Environment {
+        Environment {
+            settings: Arc::new(CoreSettings::default()),
+            symbols: Arc::new(SymbolTable::default()),
+            views: None,
+            live: None,
+            clocks: Arc::new(SourceClocks::default()),
+            metrics: Arc::new(Metrics::new(0)),
+            faults: Arc::new(FaultPlan::default()),
+            log: None,
+            max_entries: usize::MAX,
+            urgent: Arc::default(),
+            now: Arc::new(|| Nanos(0)),
+        }
+    }
+}
+
 /// Returns the slice of a symbol.
 #[must_use]
 pub const fn slice_of(symbol: SymbolId) -> u32 {

@@ -211,6 +211,24 @@ pub struct Trade {
     pub updates: Updates,
 }
 
+#[cfg(test)]
+impl Trade {
+    /// Makes a trade of one unit for one, with a number as its id.
+    #[must_use]
+    pub fn for_test(id: u64, ts: Nanos) -> Trade {
+        Trade {
+            ts,
+            received: Nanos::MIN,
+            price: Price(1),
+            size: Size(1),
+            seq: 0,
+            id: TradeId::number(id),
+            source: SourceId(0),
+            updates: Updates::ALL,
+        }
+    }
+}
+
 /// A report that a trade did not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {

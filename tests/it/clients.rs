@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// A venue that tells quotes as well, and now and then something that cannot be read.
+const UNTIDY: [(&str, &str); 2] = [
+    ("TICKWIRE__PROVIDER__SIMULATED__QUOTES", "true"),
+    ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__MALFORMED", "0.05"),
+];
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
@@ -79,7 +85,7 @@ fn start(dir: &Path, environment: &[(&str, &str)], wanted: &str) -> Program {
 fn old_clients_go_on_working() {
     let Some(bin) = python() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let program = start(dir.path(), &[], "/api/v1/indicators/TSLA");
+    let program = start(dir.path(), &UNTIDY, "/api/v1/dead-letters");
     for (client, port) in [("rest.py", "REST"), ("live.py", "WebSocket")] {
         run(Command::new(bin.join("python")).arg(folder().join(client)).arg(program.address(port))).unwrap();
     }
@@ -89,12 +95,11 @@ fn old_clients_go_on_working() {
 fn every_answer_is_as_described() {
     let Some(bin) = python() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let misbehaviour = [
-        ("TICKWIRE__PROVIDER__SIMULATED__QUOTES", "true"),
-        ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__MALFORMED", "0.05"),
+    let corrected = [
         ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__CANCEL__PROBABILITY", "0.05"),
         ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__CORRECT__PROBABILITY", "0.05"),
     ];
+    let misbehaviour = [UNTIDY.as_slice(), &corrected].concat();
     let program = start(dir.path(), &misbehaviour, "/api/v1/dead-letters?symbol=AAPL");
     let url = program.address("REST");
     run(Command::new(bin.join("python")).arg(folder().join("examples.py")).arg(&url)).unwrap();

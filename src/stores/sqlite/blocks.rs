@@ -160,22 +160,11 @@ const fn event_time(body: &Body) -> Option<Nanos> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::entry::{SourceId, Trade, TradeId, Updates};
-    use crate::models::num::{Price, Size};
+    use crate::models::entry::Trade;
     use proptest::prelude::*;
 
     fn trade(pos: Position, symbol: u32, ts: i64) -> Entry {
-        let trade = Trade {
-            ts: Nanos(ts),
-            received: Nanos::MIN,
-            price: Price(1),
-            size: Size(1),
-            seq: 0,
-            id: TradeId::number(pos),
-            source: SourceId(0),
-            updates: Updates::ALL,
-        };
-        Entry { pos, symbol: SymbolId(symbol), body: Body::Trade(trade) }
+        Entry { pos, symbol: SymbolId(symbol), body: Body::Trade(Trade::for_test(pos, Nanos(ts))) }
     }
 
     proptest! {

@@ -493,8 +493,7 @@ fn wall_clock() -> Nanos {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::entry::{Body, SourceId, Trade, TradeId, Updates};
-    use crate::models::num::{Price, Size};
+    use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::{SymbolId, SymbolSpec};
     use std::task::{Context, Waker};
 
@@ -516,16 +515,7 @@ mod tests {
         let settings = SqliteSettings { part_entries: 1_000, ..SqliteSettings::default() };
         let log = SqliteLog::open(dir.path(), symbols, sources, settings).await.expect("opens");
         let group = |first: Position, len: u64| {
-            let trade = |pos: Position| Trade {
-                ts: Nanos(pos.cast_signed()),
-                received: Nanos::MIN,
-                price: Price(1),
-                size: Size(1),
-                seq: 0,
-                id: TradeId::number(pos),
-                source,
-                updates: Updates::ALL,
-            };
+            let trade = |pos: Position| Trade { source, ..Trade::for_test(pos, Nanos(pos.cast_signed())) };
             let entry = |pos| Entry { pos, symbol, body: Body::Trade(trade(pos)) };
             LogGroup { entries: (first..first + len).map(entry).collect(), progress: None }
         };
