@@ -402,6 +402,15 @@ test('nothing is asked for again and again', faked, async () => {
   assert.deepEqual(server.requests.slice(asked), []);
 });
 
+test('the example of the README hears bars that closed', alone, async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  const example = /```js\n([^`]+)```/.exec(readme)[1];
+  assert.ok(example.includes('ws://127.0.0.1:8001/') && example.includes('["1min"]'));
+  const heard = page.waitForEvent('console', { predicate: (message) => message.type() === 'log', timeout: 30_000 });
+  await page.evaluate(example.replace('ws://127.0.0.1:8001/', new URL('ws', url).href.replace('http', 'ws')).replace('["1min"]', '["5s"]'));
+  assert.match((await heard).text(), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \d+(\.\d+)? (closed|amended)$/);
+});
+
 test('theme: the system’s, then the chosen one, remembered', shared, async () => {
   assert.equal((await look(page)).theme, 'dark');
   await page.keyboard.press('t');

@@ -2,9 +2,11 @@
 //! everything the description of the API allows and forbids.
 
 use crate::support::process::{Program, wait_for};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use tickwire::models::time::Nanos;
 
 /// A venue that tells quotes as well, and now and then something that cannot be read.
 const UNTIDY: [(&str, &str); 2] = [
@@ -88,6 +90,33 @@ fn old_clients_go_on_working() {
     let program = start(dir.path(), &UNTIDY, "/api/v1/dead-letters");
     for (client, port) in [("rest.py", "REST"), ("live.py", "WebSocket")] {
         run(Command::new(bin.join("python")).arg(folder().join(client)).arg(program.address(port))).unwrap();
+    }
+}
+
+#[test]
+fn the_example_of_the_readme_hears_ticks() {
+    let Some(bin) = python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::serve(dir.path(), &["--rate", "200"], &[]);
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let example = readme.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(example.contains("ws://127.0.0.1:8001/"));
+    let example = example.replace("ws://127.0.0.1:8001/", &program.address("WebSocket"));
+    let mut client = Command::new(bin.join("python"))
+        .args(["-u", "-c", &example])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let heard: Vec<String> = lines.take(3).collect();
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert_eq!(heard.len(), 3, "it ended by itself: {heard:?}");
+    for line in heard {
+        let [time, price, volume] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(Nanos::from_rfc3339(time).is_some(), "{line}");
+        assert!(price.parse::<f64>().unwrap() > 0.0 && volume.parse::<f64>().unwrap() > 0.0, "{line}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reports come in: who is a repeat, who is late, who waits for whom.
 
-use super::kept::{Kept, LocalSource, Marks, Place};
+use super::kept::{Kept, LocalSource, Marks};
+use super::trades::Place;
 use super::window::{self, BaseWindow, LargerWindow, Life, Tally};
 use super::{Newest, SymbolState, Touched, Waiting};
 use crate::models::bar::BarSum;

@@ -19,6 +19,7 @@ mod point;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod trades;
 mod window;
 
 use super::bar::{Bar, TradeOrder};
@@ -34,11 +35,12 @@ use super::view::LastTrade;
 use clock::EventClock;
 use fates::Fates;
 use health::{Charge, Gaps};
-use kept::{KeptTrades, LocalSource};
+use kept::LocalSource;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use trades::KeptTrades;
 use window::{BaseWindow, LargerWindow};
 
 pub use fates::SourceLedger;
