@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod assets;
 pub mod connections;
+pub mod cores;
 pub mod error;
 pub mod openapi;
 pub mod param_docs;

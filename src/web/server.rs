@@ -4,6 +4,7 @@
 //! a stop lets running requests end, for a second at most. On failure to start, the error comes back to the caller.
 
 use super::connections::Connections;
+use super::cores::Cores;
 use super::state::AppState;
 use actix_cors::Cors;
 use actix_web::dev::{Extensions, ServerHandle as ActixHandle};
@@ -125,7 +126,10 @@ fn server(
     let connections = Arc::clone(connections);
     let state = Data::from(Arc::clone(state));
     let routes = endpoint.routes;
+    let cores = Arc::new(Cores::for_workers(endpoint.workers));
+    // This runs once in each worker thread.
     let server = HttpServer::new(move || {
+        cores.settle();
         let cors = Cors::default()
             .allow_any_origin()
             .send_wildcard()
