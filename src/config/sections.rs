@@ -33,7 +33,7 @@ pub struct Server {
     pub metrics: ListenAddress,
     /// Whether a WebSocket client that has not subscribed to anything yet gets every tick.
     pub websocket_broadcast: bool,
-    /// Number of threads that serve requests.
+    /// Number of threads that serve requests, a port. Where there are no more cores, each keeps to a core of its own.
     pub workers: usize,
     /// How long a stop may take before what is left is cut off.
     #[serde(with = "span")]

@@ -22,6 +22,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
+/// Clients are asked whether they are there at so many moments of the interval, since after a restart all of them come
+/// at once.
+const PING_PHASES: u32 = 64;
+
 /// Frames taken from the outlet in a row before the actor is looked at again: what the client sends is read even while
 /// it is sent without end.
 const TURN: u32 = 32;
@@ -214,7 +218,12 @@ impl Actor for Session {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(self.live.limits.ping_interval, |_, ctx| ctx.ping(b""));
+        let interval = self.live.limits.ping_interval;
+        let phase = (self.outlet.id % u64::from(PING_PHASES)) as u32 + 1;
+        ctx.run_later(interval * phase / PING_PHASES, move |_, ctx| {
+            ctx.ping(b"");
+            ctx.run_interval(interval, |_, ctx| ctx.ping(b""));
+        });
         self.watch(ctx);
     }
 }
