@@ -227,10 +227,10 @@ struct Hurry;
 
 impl StreamHandler<Hurry> for LogWriterActor {
     fn handle(&mut self, _: Hurry, ctx: &mut Self::Context) {
-        if self.is_hurried || self.waiting.is_empty() {
+        // It may come before the entries that it is about: then it is for those.
+        if std::mem::replace(&mut self.is_hurried, true) {
             return;
         }
-        self.is_hurried = true;
         if !self.writing {
             self.write_soon(ctx);
         }
@@ -350,9 +350,16 @@ mod tests {
         )
         .start();
         // One right after another: the later ones come too soon, and wait for a moment only.
-        for pos in 1..=3 {
+        for pos in 1..=6 {
+            let clients_wait_first = pos > 3;
+            if clients_wait_first {
+                live.commit.notify_one();
+                tokio::task::yield_now().await;
+            }
             writer.send(append(pos)).await.expect("it runs");
-            live.commit.notify_one();
+            if !clients_wait_first {
+                live.commit.notify_one();
+            }
             let heard = tokio::time::timeout(Duration::from_secs(60), durable.recv()).await;
             assert_eq!(heard.expect("it is written long before the hour is over"), Some(pos));
         }
