@@ -24,8 +24,8 @@ work=$(mktemp -d)
 stop() { if [ -f "$work/pid" ]; then kill -TERM "$(cat "$work/pid")" 2>/dev/null || true; fi; }
 trap 'stop; sleep 1; rm -rf "$work"' EXIT
 
-# A lively venue that misbehaves: late trades and cancels amend closed bars, and the connection breaks now and then, so
-# that some bars are not whole. Windows of five seconds close soon.
+# A lively venue that misbehaves: late trades and cancels amend a closed bar of the first symbol every five seconds or so,
+# and the connection breaks now and then, so that some bars are not whole. Windows of five seconds close soon.
 cat >"$work/tests.toml" <<'CONFIG'
 [provider]
 symbols = ["AAPL", "AMZN", "GOOGL", "JPM", "META", "MSFT", "NFLX", "NVDA", "ORCL", "SPY", "TSLA", "XOM"]
@@ -35,8 +35,8 @@ rate = 200.0
 warm_up_trades_max = 600000
 
 [provider.simulated.misbehaviour]
-delay = { probability = 0.003, max = "8s" }
-cancel = { probability = 0.002, max = "8s" }
+delay = { probability = 0.012, max = "8s" }
+cancel = { probability = 0.008, max = "8s" }
 duplicate = { probability = 0.002, max = "8s" }
 disconnect = { every = "20s", length = "2s" }
 
