@@ -6,13 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tickwire::config::{Config, Sources};
+use tickwire::models::symbol::is_symbol_name;
 use tickwire::{app, telemetry};
 
 /// Has this very program serve symbols of the given names.
 pub const SERVE: &str = "--serve";
-
-/// Names have this many bytes at most where they come from outside.
-const NAME_LEN_MAX: usize = 32;
 
 /// Serves as the built program does, but symbols of any name: a longer one makes longer frames.
 pub fn serve(symbols: &str) {
@@ -34,7 +32,7 @@ impl Server {
     pub fn start(case: &Case) -> Server {
         let dir = tempfile::tempdir().unwrap();
         let symbols: Vec<String> = (0..case.num_symbols).map(|nth| case.symbol(nth)).collect();
-        let mut command = if case.name_len <= NAME_LEN_MAX {
+        let mut command = if symbols.iter().all(|name| is_symbol_name(name.as_bytes())) {
             let mut command = Command::new(env!("CARGO_BIN_EXE_tickwire"));
             command.args(["run", "--symbols"]);
             command

@@ -71,7 +71,8 @@ pub struct Outlet {
     /// The session's number.
     pub id: u64,
     queue: RefCell<Queue>,
-    taken_at: Cell<Instant>,
+    /// When something was taken, or began to wait where nothing did.
+    moved_at: Cell<Instant>,
     /// How often ticks may come; not set: all of them as they come.
     interval: Cell<Option<Duration>>,
     released_at: Cell<Instant>,
@@ -85,7 +86,7 @@ impl Outlet {
         Outlet {
             id,
             queue: RefCell::default(),
-            taken_at: Cell::new(now),
+            moved_at: Cell::new(now),
             interval: Cell::new(None),
             released_at: Cell::new(now),
         }
@@ -102,7 +103,10 @@ impl Outlet {
         self.interval.set(Some(interval).filter(|interval| !interval.is_zero()));
         // What was kept so far has no other way out.
         let mut queue = self.queue.borrow_mut();
-        queue.is_due |= !queue.newest.is_empty();
+        if !queue.newest.is_empty() {
+            self.note_wait(&queue);
+            queue.is_due = true;
+        }
     }
 
     /// True when ticks come at intervals.
@@ -119,6 +123,7 @@ impl Outlet {
             return false;
         }
         self.released_at.set(now);
+        self.note_wait(&queue);
         queue.is_due = true;
         true
     }
@@ -130,7 +135,16 @@ impl Outlet {
             queue.end(Ending::Slow);
         }
         if queue.ending.is_none() && !frames.is_empty() {
+            self.note_wait(&queue);
             queue.push(frames);
+        }
+    }
+
+    /// To be called before something is put where nothing may wait: a quiet client has taken nothing for long, and is
+    /// not to be mistaken for one that does not read.
+    fn note_wait(&self, queue: &Queue) {
+        if !queue.waits() {
+            self.moved_at.set(Instant::now());
         }
     }
 
@@ -155,6 +169,7 @@ impl Outlet {
             return;
         }
         let frames = if queue.num_bytes > COPY_BYTES { frames.to_keep() } else { frames.bytes.clone() };
+        self.note_wait(&queue);
         queue.push(frames);
     }
 
@@ -189,13 +204,13 @@ impl Outlet {
         let mut queue = self.queue.borrow_mut();
         if let Some(frames) = queue.frames.pop_front() {
             queue.num_bytes -= frames.len();
-            self.taken_at.set(Instant::now());
+            self.moved_at.set(Instant::now());
             return Some(frames);
         }
         if queue.is_behind || queue.is_due {
             queue.is_behind = false;
             queue.is_due = false;
-            self.taken_at.set(Instant::now());
+            self.moved_at.set(Instant::now());
             let mut frames: Vec<u8> = Vec::new();
             for (topic, newest) in queue.newest.drain() {
                 if newest.num_skipped > 0 && topic.channel == Channel::Ticks {
@@ -218,14 +233,14 @@ impl Outlet {
     #[must_use]
     pub fn has_something(&self) -> bool {
         let queue = self.queue.borrow();
-        !queue.frames.is_empty() || queue.is_behind || queue.is_due || queue.ending.is_some()
+        queue.waits() || queue.ending.is_some()
     }
 
     /// Returns since when something waits that the client does not take.
     #[must_use]
     pub fn waits_since(&self) -> Option<Instant> {
         let queue = self.queue.borrow();
-        (!queue.frames.is_empty()).then(|| self.taken_at.get())
+        queue.waits().then(|| self.moved_at.get())
     }
 
     /// Returns the bytes that it holds.
@@ -237,6 +252,11 @@ impl Outlet {
 }
 
 impl Queue {
+    /// True when there is something to take.
+    fn waits(&self) -> bool {
+        !self.frames.is_empty() || self.is_behind || self.is_due
+    }
+
     fn push(&mut self, frames: Bytes) {
         self.num_bytes += frames.len();
         self.frames.push_back(frames);
@@ -311,6 +331,35 @@ mod tests {
         outlet.set_interval(Duration::ZERO);
         outlet.push_newest(topic(1), &newest, &newest, 1);
         assert_eq!(texts(&outlet).len(), 2, "all come again, and what was kept");
+    }
+
+    #[test]
+    fn who_was_quiet_for_long_waits_only_since_something_came() {
+        let later = || {
+            let start = Instant::now();
+            while Instant::now() <= start {}
+            Instant::now()
+        };
+        let (outlet, tick) = (Outlet::new(1), tick("tick"));
+        assert_eq!(outlet.waits_since(), None);
+        let came_after = later();
+        outlet.push(Bytes::from_static(b"bar"));
+        let since = outlet.waits_since();
+        assert!(since >= Some(came_after));
+        later();
+        outlet.push(Bytes::from_static(b"bar"));
+        assert_eq!(outlet.waits_since(), since, "the first one waits still");
+        texts(&outlet);
+
+        outlet.set_interval(Duration::from_millis(200));
+        outlet.push_newest(topic(0), &tick, &tick, 1);
+        assert_eq!(outlet.waits_since(), None, "it is not time yet");
+        let came_after = later();
+        assert!(outlet.release(came_after + Duration::from_secs(1)));
+        assert!(
+            outlet.waits_since() >= Some(came_after),
+            "one that does not take its newest ticks does not read"
+        );
     }
 
     #[test]
