@@ -13,6 +13,7 @@ use crate::actors::messages::Drain;
 use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
 use crate::actors::views::Health;
 use crate::config::{Config, ListenAddress};
+use crate::models::provenance::Provenance;
 use crate::node::{Node, pipeline_settings};
 use crate::web::recent::RecentBars;
 use crate::web::routes;
@@ -52,7 +53,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config)?;
     let mut node = Node::open(&config).await?;
     let live = live(&config, &mut node);
-    let state = app_state(&mut node, &live);
+    // The one provider that there is.
+    let provenance = Provenance::simulated();
+    tracing::warn!(
+        provider = provenance.provider,
+        "SIMULATED data: the provider makes every tick up; nothing of it happened on a market"
+    );
+    let state = app_state(&mut node, &live, provenance);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let outputs =
@@ -116,7 +123,7 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
     Arc::new(Live::new(hub, epoch, server.websocket_broadcast, server.limits.clone()))
 }
 
-fn app_state(node: &mut Node, live: &Arc<Live>) -> Arc<AppState> {
+fn app_state(node: &mut Node, live: &Arc<Live>, provenance: Provenance) -> Arc<AppState> {
     let views = node.publish_views();
     let env = &node.env;
     for name in ["kafka", "postgres", "influxdb", "redis"] {
@@ -134,6 +141,7 @@ fn app_state(node: &mut Node, live: &Arc<Live>) -> Arc<AppState> {
         recent: RecentBars::new(RECENT_BARS_BYTES),
         clock: Arc::clone(&env.now),
         core: Arc::clone(&env.settings),
+        provenance,
         version: env!("CARGO_PKG_VERSION"),
         started: (env.now)(),
         live: Some(Arc::clone(live)),

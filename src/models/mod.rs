@@ -8,6 +8,7 @@ pub mod feed;
 pub mod indicators;
 pub mod ledger;
 pub mod num;
+pub mod provenance;
 pub mod settings;
 pub mod source;
 pub mod state;

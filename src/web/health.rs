@@ -4,6 +4,7 @@ use super::openapi::{Failures, Unchanged};
 use super::reply::Reply;
 use super::state::AppState;
 use crate::actors::views::Health;
+use crate::models::provenance::DataKind;
 use crate::models::time::SECOND;
 use crate::models::wire::{self, Time};
 use actix_web::http::StatusCode;
@@ -25,6 +26,12 @@ pub struct ServiceObject {
     /// How it is.
     #[schema(example = "running")]
     pub status: &'static str,
+    /// What kind of data it serves: `simulated`, `replay` or `live`.
+    #[schema(example = "live")]
+    pub data: DataKind,
+    /// Who the data comes from.
+    #[schema(example = "simulated")]
+    pub provider: String,
 }
 
 /// How the service is.
@@ -36,6 +43,12 @@ pub struct HealthObject {
     /// Now.
     #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00.123Z")]
     pub timestamp: Time,
+    /// What kind of data it serves: `simulated`, `replay` or `live`.
+    #[schema(example = "live")]
+    pub data: DataKind,
+    /// Who the data comes from.
+    #[schema(example = "simulated")]
+    pub provider: String,
     /// Each component: `healthy`, `degraded`, `unhealthy` or `disabled`.
     pub components: BTreeMap<String, &'static str>,
     /// More about it.
@@ -74,7 +87,13 @@ pub struct ProbeObject {
     responses((status = 200, description = "Name, version and status", body = ServiceObject), Unchanged, Failures),
 )]
 pub async fn root(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
-    let service = ServiceObject { service: "tickwire", version: state.version, status: "running" };
+    let service = ServiceObject {
+        service: "tickwire",
+        version: state.version,
+        status: "running",
+        data: state.provenance.data,
+        provider: state.provenance.provider.clone(),
+    };
     Reply::json(&service).send(&request)
 }
 
@@ -91,6 +110,8 @@ pub async fn health(request: HttpRequest, state: Data<AppState>) -> HttpResponse
     let health = HealthObject {
         status: state.health.overall().as_str(),
         timestamp: Time(now),
+        data: state.provenance.data,
+        provider: state.provenance.provider.clone(),
         components: components.iter().map(|(name, health)| (name.clone(), health.status.as_str())).collect(),
         details: HealthDetails {
             version: state.version,

@@ -5,6 +5,7 @@ use super::recent::RecentBars;
 use super::ws::Live;
 use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use crate::metrics::Metrics;
+use crate::models::provenance::Provenance;
 use crate::models::settings::CoreSettings;
 use crate::models::source::SourceTable;
 use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
@@ -40,6 +41,8 @@ pub struct AppState {
     pub clock: Clock,
     /// The settings of the core: which windows there are.
     pub core: Arc<CoreSettings>,
+    /// Where all that is served comes from.
+    pub provenance: Provenance,
     /// Version of the service.
     pub version: &'static str,
     /// When the process started.

@@ -22,6 +22,9 @@ pub struct SymbolDetails {
     /// Name of its source; none before its first entry.
     #[schema(example = "simulated")]
     pub provider: Option<String>,
+    /// What kind of data it is: `simulated`, `replay` or `live`.
+    #[schema(example = "live")]
+    pub data: &'static str,
     /// `equity`, `pair`, `future` or `unknown`.
     #[schema(example = "pair")]
     pub asset_class: &'static str,
@@ -66,6 +69,7 @@ pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<Http
             SymbolDetails {
                 symbol: spec.name.clone(),
                 provider: view.as_ref().map(|view| state.sources.name(view.source)),
+                data: state.provenance.data.as_str(),
                 asset_class: spec.asset_class.as_str(),
                 last_tick: view.and_then(|view| view.last).map(|last| Time(last.ts)),
                 venue_symbol: state.symbols.venue_symbol(id),

@@ -11,10 +11,12 @@ NUMBER = (int, float)
 OPTIONAL = (int, float, type(None))
 MAYBE = (str, type(None))
 
-SERVICE = {"service": str, "version": str, "status": str}
-HEALTH = {"status": str, "timestamp": str, "components": dict, "details": dict}
+SERVICE = {"service": str, "version": str, "status": str, "data": str, "provider": str}
+HEALTH = {"status": str, "timestamp": str, "data": str, "provider": str, "components": dict, "details": dict}
 SYMBOLS = {"symbols": list, "count": int, "details": dict, "windows": list}
-SYMBOL = {"symbol": str, "provider": str, "asset_class": str, "last_tick": str, "venue_symbol": str}
+SYMBOL = {
+    "symbol": str, "provider": str, "data": str, "asset_class": str, "last_tick": str, "venue_symbol": str,
+}
 
 LATEST = {
     "symbol": str, "price": NUMBER, "volume": NUMBER, "timestamp": str, "tick_type": str, "age_ms": int,

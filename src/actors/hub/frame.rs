@@ -6,6 +6,7 @@
 use crate::actors::messages::LiveTick;
 use crate::models::bar::Bar;
 use crate::models::effect::IndicatorPoint;
+use crate::models::provenance::{DataKind, Provenance};
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
 use crate::models::wire::{BarObject, IndicatorsObject, Time, append_json, nearest};
@@ -173,14 +174,23 @@ pub struct ConnectionFrame<'a> {
     timestamp: Time,
     message: &'static str,
     epoch: &'a str,
+    data: DataKind,
+    provider: &'a str,
 }
 
 impl<'a> ConnectionFrame<'a> {
     /// Makes the frame.
     #[must_use]
-    pub const fn new(now: Nanos, epoch: &'a str) -> ConnectionFrame<'a> {
-        let message = "connected to Tickwire";
-        ConnectionFrame { r#type: "connection", status: "connected", timestamp: Time(now), message, epoch }
+    pub fn new(now: Nanos, epoch: &'a str, provenance: &'a Provenance) -> ConnectionFrame<'a> {
+        ConnectionFrame {
+            r#type: "connection",
+            status: "connected",
+            timestamp: Time(now),
+            message: "connected to Tickwire",
+            epoch,
+            data: provenance.data,
+            provider: &provenance.provider,
+        }
     }
 }
 

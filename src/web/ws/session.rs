@@ -58,7 +58,7 @@ pub async fn websocket(
     match refusal {
         Some(ending) => outlet.end_behind(ending),
         None => {
-            outlet.push(frame::of(&ConnectionFrame::new(state.now(), &live.epoch)));
+            outlet.push(frame::of(&ConnectionFrame::new(state.now(), &live.epoch, &state.provenance)));
             if live.broadcast {
                 worker.broadcast(outlet.id);
             }

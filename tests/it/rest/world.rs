@@ -13,6 +13,7 @@ use tickwire::models::entry::{Body, Entry, Position, Trade, TradeId, Updates};
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
+use tickwire::models::provenance::Provenance;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
@@ -368,6 +369,7 @@ impl World {
             recent: RecentBars::new(8 << 20),
             clock,
             core: Arc::new(CoreSettings::default()),
+            provenance: Provenance::simulated(),
             version: "0.1.0",
             started: START,
             live: None,

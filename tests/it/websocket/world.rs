@@ -19,6 +19,7 @@ use tickwire::models::entry::{SourceId, Updates};
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
+use tickwire::models::provenance::Provenance;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
@@ -113,6 +114,7 @@ impl World {
             recent: RecentBars::new(1 << 20),
             clock: now,
             core,
+            provenance: Provenance::simulated(),
             version: "0.1.0",
             started: NOW,
             live: Some(live),
