@@ -1,6 +1,7 @@
 //! The live feed as clients see it.
 
 mod docs;
+mod feeds;
 mod restart;
 mod world;
 
@@ -497,8 +498,7 @@ fn the_state_of_a_feed_and_the_servers_pace_are_told() {
     let world = served();
     let mut client = world.connect();
     client.send(r#"{"type":"subscribe","symbols":["*"],"channels":["ticks","metrics"]}"#);
-    client.until("snapshot");
-    assert_eq!(client.until("feed")["feed"], "live");
+    assert_eq!(client.until("snapshot")["ticks"][0]["feed"], "live");
     assert_eq!(client.until("metrics")["residue"], 0);
     world.clock.advance(40 * SECOND);
     assert_eq!(client.until("feed")["feed"], "stale");

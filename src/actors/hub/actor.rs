@@ -242,11 +242,15 @@ impl HubActor {
 
     /// Returns the symbols that somebody follows on any of the channels.
     fn followed(&self, channels: &[Channel]) -> Vec<SymbolId> {
-        let topics = || self.wanted.keys().filter(|topic| channels.contains(&topic.channel));
-        if topics().any(|topic| topic.is_of_all()) {
+        self.symbols_of(self.wanted.keys().filter(|topic| channels.contains(&topic.channel)))
+    }
+
+    /// Returns the symbols of topics, each once; every symbol where one of them is of all.
+    pub(super) fn symbols_of<'a>(&self, topics: impl Iterator<Item = &'a Topic> + Clone) -> Vec<SymbolId> {
+        if topics.clone().any(|topic| topic.is_of_all()) {
             return (0..self.settings.symbols.len() as u32).map(SymbolId).collect();
         }
-        let mut symbols: Vec<SymbolId> = topics().map(|topic| topic.symbol).collect();
+        let mut symbols: Vec<SymbolId> = topics.map(|topic| topic.symbol).collect();
         symbols.sort_unstable();
         symbols.dedup();
         symbols
@@ -254,11 +258,16 @@ impl HubActor {
 
     /// Says which feeds have come alive or died.
     fn look_at_feeds(&mut self) {
-        if !self.wants_channel(Channel::Feed) {
-            return;
+        if self.wants_channel(Channel::Feed) {
+            let followed = self.followed(&[Channel::Feed]);
+            self.note_feeds(&followed);
         }
+    }
+
+    /// Looks at the feeds of symbols that somebody follows: what has changed is told, and the board holds what is now.
+    pub(super) fn note_feeds(&mut self, symbols: &[SymbolId]) {
         let now = (self.settings.now)();
-        for symbol in self.followed(&[Channel::Feed]) {
+        for &symbol in symbols {
             let Some(view) = self.settings.views.get(symbol) else { continue };
             let Some(last) = &view.last else { continue };
             let clock = self.settings.clocks.get(view.source);

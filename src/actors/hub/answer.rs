@@ -67,6 +67,11 @@ impl HubActor {
 
     /// Sends what is now, behind what was missed. What gathered before goes first, so that nothing comes twice.
     fn answer(&mut self, request: &SubscribeTopics, fetched: &Fetched) {
+        // The feeds of what is shown are those of now, also where nobody has followed them: a change is told to those
+        // who know the state before, and the snapshot holds the one after it.
+        let feeds = request.topics.iter().filter(|topic| topic.channel == Channel::Feed);
+        let feeds = self.symbols_of(feeds);
+        self.note_feeds(&feeds);
         self.flush();
         let epoch = self.settings.epoch.clone();
         let is_same_log = request.since.as_ref().is_some_and(|since| since.epoch == epoch);
@@ -167,7 +172,7 @@ impl HubActor {
         for (_, board) in self.board.all() {
             if let Some(tick) = &board.tick {
                 payload.clear();
-                frame::tick(tick, &board.spec, &mut payload);
+                frame::last_tick(tick, &board.spec, board.feed, &mut payload);
                 frame::append_framed(&payload, frames);
             }
         }
@@ -198,7 +203,7 @@ impl HubActor {
         match topic.channel {
             Channel::Ticks => {
                 if let Some(tick) = &board.tick {
-                    snapshot.add(List::Ticks, epoch, |out| frame::tick(tick, spec, out));
+                    snapshot.add(List::Ticks, epoch, |out| frame::last_tick(tick, spec, board.feed, out));
                 }
             }
             Channel::Bars => {

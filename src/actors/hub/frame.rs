@@ -69,10 +69,18 @@ struct TickFrame<'a> {
     timestamp: Time,
     tick_type: &'static str,
     seq: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    feed: &'static str,
 }
 
-/// Appends the payload of a tick.
+/// Appends the payload of a tick that has just been accepted.
 pub fn tick(tick: &LiveTick, spec: &SymbolSpec, out: &mut Vec<u8>) {
+    last_tick(tick, spec, "", out);
+}
+
+/// Appends the payload of a symbol's last tick, with the state of its feed: that a client hears of a tick now does not
+/// mean that it is new. An unknown state is empty, and left out.
+pub fn last_tick(tick: &LiveTick, spec: &SymbolSpec, feed: &'static str, out: &mut Vec<u8>) {
     let frame = TickFrame {
         r#type: "tick",
         symbol: &spec.name,
@@ -81,6 +89,7 @@ pub fn tick(tick: &LiveTick, spec: &SymbolSpec, out: &mut Vec<u8>) {
         timestamp: Time(tick.ts),
         tick_type: "trade",
         seq: tick.seq,
+        feed,
     };
     append_json(&frame, out);
 }

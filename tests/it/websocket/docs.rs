@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use tickwire::config::Limits;
 use tickwire::models::effect::Effect;
+use tickwire::models::time::SECOND;
 use tickwire::models::view::SymbolView;
 use tickwire::web::ws::{Ending, ErrorCode};
 
@@ -55,10 +56,19 @@ fn frames() -> BTreeMap<String, String> {
         if kind == "snapshot" && !is_said {
             is_said = true;
             world.say(closed(world.aapl, 6), vec![tick(world.aapl, 42), tick(world.aapl, 44)]);
+            // Nothing trades any more.
+            world.clock.advance(15 * SECOND);
         }
         frames.insert(kind, text);
     }
     frames
+}
+
+/// The text of the first tick of a snapshot.
+fn last_tick(snapshot: &str) -> &str {
+    let from = snapshot.find("{\"type\":\"tick\"").expect("the snapshot has a tick");
+    let len = snapshot[from..].find('}').expect("it ends");
+    &snapshot[from..=from + len]
 }
 
 #[test]
@@ -74,9 +84,11 @@ fn every_frame_in_it_has_the_shape_of_a_real_one() {
     }
     let real = frames();
     assert_eq!(documented.keys().collect::<Vec<_>>(), real.keys().collect::<Vec<_>>());
+    let snapshot = documented["snapshot"];
     for (kind, line) in documented {
         assert_eq!(shape(line), shape(&real[&kind]), "{kind}: {}", real[&kind]);
     }
+    assert_eq!(shape(last_tick(snapshot)), shape(last_tick(&real["snapshot"])));
 }
 
 #[test]
