@@ -165,6 +165,10 @@ pub struct Metrics {
     pub log_size_bytes: IntGauge,
     /// The last position that the log holds durably.
     pub log_position: IntGauge,
+    /// Symbols whose past is made up by this process, and those of them that have it by now.
+    pub past_symbols: IntGauge,
+    /// See `past_symbols`.
+    pub past_symbols_made: IntGauge,
 }
 
 /// Makes a metric and registers it.
@@ -246,6 +250,8 @@ impl Metrics {
             poison_entries: counter("tickwire_poison_entries_total", "Entries set aside after two panics"),
             log_size_bytes: gauge("tickwire_log_size_bytes", "Bytes the log takes on disk"),
             log_position: gauge("tickwire_log_position", "Last position the log holds durably"),
+            past_symbols: gauge("tickwire_past_symbols", "Symbols whose past is made up"),
+            past_symbols_made: gauge("tickwire_past_symbols_made", "Those of them that have it by now"),
             registry,
         };
         metrics.symbol(OTHER);

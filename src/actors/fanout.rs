@@ -7,7 +7,7 @@
 
 use super::guard::{self, ActorKind};
 use super::messages::{Drain, EffectBatch, LiveBatch};
-use super::shard::Shard;
+use super::shard::{Outgoing, Shard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::entry::Position;
 use actix::dev::SendError;
@@ -67,12 +67,12 @@ impl FanOutActor {
         if self.sending.is_some() {
             return;
         }
-        let (effects, received, through) = self.shard.take_effects();
+        let Outgoing { effects, past, received, through } = self.shard.take_effects();
         let effects = Arc::new(effects);
         let ticks = self.shard.take_ticks();
         if !(effects.is_empty() && ticks.is_empty()) {
             let effects = Arc::clone(&effects);
-            self.live = Some(LiveBatch { shard: self.shard.index, effects, received, ticks });
+            self.live = Some(LiveBatch { shard: self.shard.index, effects, past, received, ticks });
         }
         if effects.is_empty() && !(progress_alone && through > self.told_through) {
             return;

@@ -9,6 +9,7 @@ use crate::models::time::Nanos;
 use crate::stores::{DeadLetterRecord, PointSet, Progress};
 use actix::Message;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a provider hands to the log: entries without positions, in the order received. The answer comes when the next
@@ -22,7 +23,8 @@ pub struct Ingest {
     pub dead_letters: Vec<DeadLetterRecord>,
     /// Progress of a bounded input.
     pub progress: Option<Progress>,
-    /// When the oldest of them was received; [`Nanos::MIN`] for files.
+    /// When the oldest of them was received; [`Nanos::MIN`] for files and for what tells of the past, which live clients
+    /// do not hear one by one.
     pub received: Nanos,
 }
 
@@ -100,6 +102,8 @@ pub struct LiveBatch {
     pub shard: usize,
     /// What followed from its entries.
     pub effects: Arc<Vec<Effect>>,
+    /// Which of them tell of the past, ascending: clients are shown what came of these, not each.
+    pub past: Vec<Range<usize>>,
     /// When the oldest entry that they may follow from was received; [`Nanos::MIN`] where nobody knows.
     pub received: Nanos,
     /// Trades that were accepted, as far as somebody wants them.

@@ -16,6 +16,7 @@ use crate::stores::{NUM_SLICES, TickLog};
 use actix::Addr;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -107,6 +108,12 @@ impl Ticket {
         self.outstanding.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// True when nobody received its entries as they happened: they tell of the past, or are read back.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        self.received == Nanos::MIN
+    }
+
     /// Counts one symbol as done. Returns true for the last one.
     pub fn finish(&self) -> bool {
         self.outstanding.fetch_sub(1, Ordering::Relaxed) == 1
@@ -130,11 +137,25 @@ pub struct SymbolCell {
 #[derive(Default)]
 struct Outbox {
     effects: Vec<Effect>,
+    /// Which of them tell of the past, ascending.
+    past: Vec<Range<usize>>,
     /// When the oldest entry that they may follow from was received.
     received: Option<Nanos>,
     ticks: Vec<LiveTick>,
     tickets: VecDeque<Arc<Ticket>>,
     through: Position,
+}
+
+/// What the fan-out takes out of a shard.
+pub struct Outgoing {
+    /// Effects, in order.
+    pub effects: Vec<Effect>,
+    /// Which of them tell of the past, ascending.
+    pub past: Vec<Range<usize>>,
+    /// When the oldest entry that they may follow from was received; [`Nanos::MIN`] where nobody knows.
+    pub received: Nanos,
+    /// The position up to which they are all there.
+    pub through: Position,
 }
 
 /// One shard.
@@ -221,15 +242,22 @@ impl Shard {
         }
     }
 
-    /// Puts effects on their way.
-    pub fn emit(&self, effects: &mut Vec<Effect>) {
+    /// Puts effects on their way; those of the past are for the history, and live clients do not hear them one by one.
+    pub fn emit(&self, effects: &mut Vec<Effect>, is_past: bool) {
         if !effects.is_empty() {
             let mut outbox = self.outbox.borrow_mut();
             if outbox.effects.is_empty() {
                 outbox.received = outbox.tickets.front().map(|ticket| ticket.received);
             }
-            let was_large = outbox.effects.len() >= OUTBOX_LARGE;
+            let (was_large, before) = (outbox.effects.len() >= OUTBOX_LARGE, outbox.effects.len());
             outbox.effects.append(effects);
+            if is_past {
+                let end = outbox.effects.len();
+                match outbox.past.last_mut().filter(|range| range.end == before) {
+                    Some(range) => range.end = end,
+                    None => outbox.past.push(before..end),
+                }
+            }
             let is_large = outbox.effects.len() >= OUTBOX_LARGE;
             drop(outbox);
             if is_large && !was_large {
@@ -256,8 +284,8 @@ impl Shard {
         std::mem::take(&mut self.outbox.borrow_mut().ticks)
     }
 
-    /// Takes the effects that wait, since when at the most, and the position up to which they are all there.
-    pub fn take_effects(&self) -> (Vec<Effect>, Nanos, Position) {
+    /// Takes the effects that wait.
+    pub fn take_effects(&self) -> Outgoing {
         let mut outbox = self.outbox.borrow_mut();
         while let Some(ticket) = outbox.tickets.front()
             && ticket.outstanding.load(Ordering::Relaxed) == 0
@@ -267,7 +295,8 @@ impl Shard {
         }
         self.room.notify_waiters();
         let received = outbox.received.take().unwrap_or(Nanos::MIN);
-        (std::mem::take(&mut outbox.effects), received, outbox.through)
+        let (effects, past) = (std::mem::take(&mut outbox.effects), std::mem::take(&mut outbox.past));
+        Outgoing { effects, past, received, through: outbox.through }
     }
 
     /// Waits until the outbox has room.

@@ -79,6 +79,10 @@ impl SymbolActor {
         cell.due.set(state.next_due());
         cell.applied.set(state.pos());
         let num_accepted = state.num_accepted();
+        if let Some(view) = view.as_ref().filter(|_| state.pos() > 0) {
+            // A symbol that is quiet after a start is to be seen as well.
+            view.store(Some(Arc::new(state.view_with(false))));
+        }
         SymbolActor {
             state,
             shard,
@@ -157,7 +161,11 @@ impl SymbolActor {
                 self.condemn(self.applying.max(self.state.pos()));
             }
         }
-        self.shard.emit(&mut self.scratch);
+        let is_past = batch.ticket.is_past();
+        self.shard.emit(&mut self.scratch, is_past);
+        if is_past {
+            self.ticks.clear();
+        }
         self.shard.emit_ticks(&mut self.ticks);
     }
 
@@ -315,7 +323,7 @@ impl Handler<FinishSymbol> for SymbolActor {
     fn handle(&mut self, _: FinishSymbol, _ctx: &mut Self::Context) -> Self::Result {
         self.scratch.clear();
         self.state.finish(&mut self.scratch);
-        self.shard.emit(&mut self.scratch);
+        self.shard.emit(&mut self.scratch, false);
         MessageResult(self.state.ledger())
     }
 }

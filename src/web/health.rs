@@ -3,6 +3,7 @@
 use super::openapi::{Failures, Unchanged};
 use super::reply::Reply;
 use super::state::AppState;
+use crate::actors::hub::frame::PastObject;
 use crate::actors::views::Health;
 use crate::models::provenance::DataKind;
 use crate::models::time::SECOND;
@@ -67,6 +68,9 @@ pub struct HealthDetails {
     /// Symbols seen.
     #[schema(example = 12)]
     pub symbols: usize,
+    /// How far the made-up past of a first start has come; only while it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub past: Option<PastObject>,
     /// What components say about themselves, by name.
     pub messages: BTreeMap<String, String>,
 }
@@ -117,6 +121,7 @@ pub async fn health(request: HttpRequest, state: Data<AppState>) -> HttpResponse
             version: state.version,
             uptime_seconds: now.since(state.started).max(0) / SECOND,
             symbols: state.symbols.len(),
+            past: PastObject::of(&state.metrics),
             messages: components
                 .into_iter()
                 .filter(|(_, health)| !health.detail.is_empty())

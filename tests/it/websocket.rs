@@ -2,6 +2,7 @@
 
 mod docs;
 mod feeds;
+mod past;
 mod restart;
 mod world;
 

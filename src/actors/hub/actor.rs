@@ -2,7 +2,7 @@
 
 use super::answer::append_effect;
 use super::board::Board;
-use super::frame::{self, FeedFrame, MetricsFrame, SkippedFrame};
+use super::frame::{self, FeedFrame, MetricsFrame, PastObject, SkippedFrame, Snapshot};
 use super::interest::Interest;
 use super::messages::{
     AttachWorker, BeginServing, Deliver, ReleaseTopics, StopServing, SubscribeTopics, WorkerId,
@@ -11,7 +11,7 @@ use super::pace::{GATHER_MAX, GATHER_MIN, Pace};
 use super::pending::Pending;
 use super::topic::{Channel, Topic};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{LiveBatch, LogDurable};
+use crate::actors::messages::{LiveBatch, LiveTick, LogDurable};
 use crate::actors::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::effect::Effect;
@@ -27,6 +27,7 @@ use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, Handler, Recipient};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -86,6 +87,15 @@ struct Held {
     /// When the oldest entry that they follow from was received.
     received: Nanos,
     effects: Arc<Vec<Effect>>,
+    /// Which of them tell of the past.
+    past: Vec<Range<usize>>,
+}
+
+impl Held {
+    /// True when something in it is not of the past.
+    fn is_live(&self) -> bool {
+        self.past.iter().map(Range::len).sum::<usize>() < self.effects.len()
+    }
 }
 
 /// Serves live clients.
@@ -156,11 +166,12 @@ impl HubActor {
             }
         }
         if let Some(through) = batch.effects.iter().map(Effect::log_pos).max() {
-            let LiveBatch { shard, effects, received, .. } = batch;
-            self.held.push_back(Held { shard, through, received, effects });
+            let LiveBatch { shard, effects, past, received, .. } = batch;
+            self.held.push_back(Held { shard, through, received, effects, past });
         }
         self.release();
-        if !self.held.is_empty() && self.num_settled_followers > 0 {
+        // Nobody waits for the past.
+        if self.num_settled_followers > 0 && self.held.iter().any(Held::is_live) {
             self.settings.interest.commit.notify_one();
         }
     }
@@ -182,11 +193,68 @@ impl HubActor {
                 waiting.push_back(held);
                 continue;
             }
-            for effect in held.effects.iter() {
-                self.tell(effect, held.received);
+            let mut told = 0;
+            // Before it serves, what is read back is kept for clients that come back: they heard what came before.
+            let past = if self.early.is_none() { held.past.as_slice() } else { &[] };
+            for past in past {
+                held.effects[told..past.start].iter().for_each(|effect| self.tell(effect, held.received));
+                self.note_past(&held.effects[past.clone()]);
+                told = past.end;
             }
+            held.effects[told..].iter().for_each(|effect| self.tell(effect, held.received));
         }
         self.held = waiting;
+    }
+
+    /// Takes over what came of the past. Its bars are many and old: clients are shown the newest ones, as if they had
+    /// subscribed now, and read the rest over REST.
+    fn note_past(&mut self, effects: &[Effect]) {
+        let mut changed: Vec<(SymbolId, usize)> = Vec::new();
+        for effect in effects {
+            if let Some(place) = self.board.settle_past(effect)
+                && changed.last() != Some(&place)
+            {
+                changed.push(place);
+            }
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        for (symbol, window) in &changed {
+            for channel in [Channel::Bars, Channel::Indicators] {
+                self.show_anew(Topic { channel, symbol: *symbol, window: *window as u8 });
+            }
+        }
+        changed.dedup_by_key(|(symbol, _)| *symbol);
+        for (symbol, _) in changed {
+            self.show_first_tick(symbol);
+        }
+    }
+
+    /// Sends whoever follows the topic a snapshot of it.
+    fn show_anew(&mut self, topic: Topic) {
+        if !self.is_wanted(topic) {
+            return;
+        }
+        let Some(board) = self.board.get(topic.symbol) else { return };
+        let mut snapshot = Snapshot::default();
+        self.show(topic, board, &[], &mut snapshot);
+        let frames = snapshot.finish(&self.settings.epoch);
+        self.pending.add_framed(topic, frames);
+    }
+
+    /// Sends the last tick of a symbol of which no tick was told yet.
+    fn show_first_tick(&mut self, symbol: SymbolId) {
+        let topic = Topic::plain(Channel::Ticks, symbol);
+        let is_told = self.board.get(symbol).is_some_and(|board| board.tick.is_some());
+        let Some(view) = self.settings.views.get(symbol).filter(|_| !is_told && self.is_wanted(topic)) else {
+            return;
+        };
+        self.board.refresh_tick(&view);
+        let Some(board) = self.board.get(symbol) else { return };
+        if let Some(tick) = &board.tick {
+            // Nobody received it when it happened: latencies are not measured by it.
+            self.pending.add_tick(&LiveTick { received: Nanos::MIN, ..*tick }, &board.spec);
+        }
     }
 
     fn tell(&mut self, effect: &Effect, received: Nanos) {
@@ -303,6 +371,7 @@ impl HubActor {
             latency_p50_ms: newest(&latencies, "received_to_bar_p50_ms"),
             latency_p99_ms: newest(&latencies, "received_to_bar_p99_ms"),
             residue: self.settings.views.all().iter().map(|view| view.ledger.residue()).sum(),
+            past: PastObject::of(&self.settings.metrics),
         };
         self.pending.add(topic, |out| append_json(&frame, out));
     }

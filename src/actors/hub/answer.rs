@@ -195,7 +195,7 @@ impl HubActor {
         snapshot.finish(epoch)
     }
 
-    fn show(&self, topic: Topic, board: &SymbolBoard, whole: &[Topic], snapshot: &mut Snapshot) {
+    pub(super) fn show(&self, topic: Topic, board: &SymbolBoard, whole: &[Topic], snapshot: &mut Snapshot) {
         let epoch = &self.settings.epoch;
         let (spec, at) = (&board.spec, usize::from(topic.window));
         let Some(window) = board.windows.get(at) else { return };

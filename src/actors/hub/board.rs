@@ -237,6 +237,31 @@ impl Board {
         Some((at, seq))
     }
 
+    /// Notes a bar or indicators of the past: what is now, and that what led to it is in the history only. Returns the
+    /// symbol and the window's place; `None` for what is not told, or was already.
+    pub fn settle_past(&mut self, effect: &Effect) -> Option<(SymbolId, usize)> {
+        let (symbol, width) = match effect {
+            Effect::Bar(bar) => (bar.symbol, bar.width),
+            Effect::Indicators(point) => (point.symbol, point.width),
+            Effect::DeadLetter(_) => return None,
+        };
+        let at = self.widths.iter().position(|known| *known == width)?;
+        let window = &mut self.entry(symbol).windows[at];
+        match effect {
+            Effect::Bar(bar) if !window.is_known || bar.seq > window.seq => {
+                window.is_known = true;
+                window.seq = bar.seq;
+                window.floor = bar.seq;
+                window.note_bar(bar);
+            }
+            Effect::Indicators(point) if window.closed.is_some_and(|bar| bar.start == point.start) => {
+                window.indicators = Some(*point);
+            }
+            _ => return None,
+        }
+        Some((symbol, at))
+    }
+
     fn forget_oldest(&mut self) {
         let Some((symbol, at)) = self.order.pop_front() else { return };
         let window = &mut self.entry(symbol).windows[usize::from(at)];

@@ -4,6 +4,7 @@
 //! their order are the contract's.
 
 use crate::actors::messages::LiveTick;
+use crate::metrics::Metrics;
 use crate::models::bar::Bar;
 use crate::models::effect::IndicatorPoint;
 use crate::models::provenance::{DataKind, Provenance};
@@ -12,6 +13,7 @@ use crate::models::time::Nanos;
 use crate::models::wire::{BarObject, IndicatorsObject, Time, append_json, nearest};
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// First byte of an unfragmented text frame.
 const TEXT: u8 = 0x81;
@@ -173,6 +175,29 @@ pub struct MetricsFrame {
     pub latency_p99_ms: Option<f64>,
     /// Reports that no fate explains.
     pub residue: i64,
+    /// How far the made-up past has come; only while it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub past: Option<PastObject>,
+}
+
+/// How far a made-up past has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PastObject {
+    /// Symbols that have their past.
+    #[schema(example = 340)]
+    pub done: i64,
+    /// Symbols whose past is made up.
+    #[schema(example = 1000)]
+    pub total: i64,
+}
+
+impl PastObject {
+    /// Returns how far it has come; `None` when none is being made.
+    #[must_use]
+    pub fn of(metrics: &Metrics) -> Option<PastObject> {
+        let (done, total) = (metrics.past_symbols_made.get(), metrics.past_symbols.get());
+        (done < total).then_some(PastObject { done, total })
+    }
 }
 
 /// What a client hears first.

@@ -79,6 +79,11 @@ impl Pending {
         self.payload.clear();
         append(&mut self.payload);
         let frame = frame::framed(&self.payload);
+        self.add_framed(topic, frame);
+    }
+
+    /// Adds what is framed already.
+    pub fn add_framed(&mut self, topic: Topic, frame: Bytes) {
         self.num_frame_bytes += frame.len();
         self.frames.push((topic, frame));
     }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -132,7 +133,16 @@ impl World {
 
     /// Hands the hub what a shard would say.
     pub fn say(&self, effects: Vec<Effect>, ticks: Vec<LiveTick>) {
-        let mut batch = LiveBatch { shard: 0, effects: Arc::new(effects), received: NOW, ticks };
+        self.hand(LiveBatch { shard: 0, effects: Arc::new(effects), past: Vec::new(), received: NOW, ticks });
+    }
+
+    /// Hands the hub effects of which some tell of the past.
+    pub fn say_past(&self, effects: Vec<Effect>, past: Range<usize>) {
+        let (effects, past) = (Arc::new(effects), vec![past]);
+        self.hand(LiveBatch { shard: 0, effects, past, received: NOW, ticks: Vec::new() });
+    }
+
+    fn hand(&self, mut batch: LiveBatch) {
         while let Err(actix::dev::SendError::Full(back)) = self.hub.try_send(batch) {
             batch = back;
             std::thread::yield_now();
