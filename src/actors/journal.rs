@@ -82,6 +82,11 @@ impl Journal {
         self.trim(good_to);
     }
 
+    /// Lets go of entries that the log holds by now.
+    pub fn let_go(&mut self, durable: Position) {
+        self.trim(durable);
+    }
+
     /// Keeps a point in memory, in place of the entries up to it.
     pub fn keep_point(&mut self, pos: Position, bytes: Vec<u8>) {
         self.point = Some(bytes);

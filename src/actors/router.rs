@@ -21,6 +21,7 @@ use crate::stores::{PointSet, SymbolPoint};
 use actix::dev::SendError;
 use actix::{Actor, Addr, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture};
 use futures_util::future::join_all;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -74,6 +75,9 @@ pub struct RouterActor {
     spare_entries: usize,
     /// The last entry routed.
     routed: Position,
+    /// Slots whose first entries the log may not hold yet, and the last of these entries: a whole past is much to keep
+    /// until the symbol's next entry.
+    fresh: VecDeque<(usize, Position)>,
 }
 
 impl RouterActor {
@@ -89,6 +93,7 @@ impl RouterActor {
             spare: Vec::new(),
             spare_entries: 0,
             routed: 0,
+            fresh: VecDeque::new(),
         };
         for state in states {
             let symbol = state.symbol();
@@ -209,6 +214,9 @@ impl RouterActor {
                 self.spare_entries += room.capacity();
                 self.spare.push(room);
             }
+            if slot.sent == 0 && self.shard.durable.is_some() {
+                self.fresh.push_back((at, slot.given));
+            }
             slot.sent = slot.given;
             slot.cell.journal.borrow_mut().record(&entries, readable, slot.is_new);
             slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);
@@ -220,6 +228,14 @@ impl RouterActor {
             }
         }
         full
+    }
+
+    /// Lets go of first entries that the log holds by now.
+    fn trim_fresh(&mut self) {
+        let readable = self.shard.readable();
+        while let Some((at, _)) = self.fresh.pop_front_if(|(_, last)| *last <= readable) {
+            self.slots[at].cell.journal.borrow_mut().let_go(readable);
+        }
     }
 
     /// Sorts a batch, whatever happens.
@@ -269,6 +285,7 @@ impl Handler<LogBatch> for RouterActor {
         self.sort(&batch);
         self.routed = self.routed.max(batch.through);
         let full = self.send(&batch, &ticket);
+        self.trim_fresh();
         self.shard.finish(&ticket);
         let shard = Rc::clone(&self.shard);
         let wait = async move {
@@ -371,6 +388,8 @@ mod tests {
     use crate::actors::shard::Environment;
     use crate::models::entry::Trade;
     use crate::models::symbol::SymbolSpec;
+    use crate::stores::memory::MemoryLog;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     fn shard() -> Rc<Shard> {
         let env = Environment::for_test();
@@ -399,6 +418,26 @@ mod tests {
         assert_eq!(router.slots[0].pending, [mark(2), trade(3)]);
         let context = postcard::to_stdvec(&router.marks).expect("plain data");
         assert_eq!(marks_of(&context), [mark(2)]);
+    }
+
+    #[actix::test]
+    async fn what_a_symbol_begins_with_is_let_go_once_the_log_holds_it() {
+        let mut env = Environment::for_test();
+        env.log = Some(Arc::new(MemoryLog::new()));
+        env.symbols.intern(SymbolSpec::named("A"));
+        let durable = Arc::new(AtomicU64::new(0));
+        let shard = Shard::new(0, 1, env, Some(Arc::clone(&durable)), &[]);
+        let mut router = RouterActor::new(Rc::clone(&shard), Vec::new(), Vec::new());
+        let entries = Arc::new((1..=500).map(trade).collect());
+        let batch = LogBatch { entries, through: 500, muted_through: 0, received: Nanos::MIN };
+        router.sort(&batch);
+        let ticket = shard.begin(500, Nanos::MIN);
+        assert_eq!(router.send(&batch, &ticket).len(), 0);
+        for (held, kept) in [(499, 500), (500, 0)] {
+            durable.store(held, Ordering::Release);
+            router.trim_fresh();
+            assert_eq!(router.slots[0].cell.journal.borrow().len(), kept, "the log holds {held}");
+        }
     }
 
     #[actix::test]
