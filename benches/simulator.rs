@@ -53,19 +53,17 @@ fn simulator(criterion: &mut Criterion) {
     group.sample_size(10);
     for num_symbols in [5, 1_000] {
         let market = settings(num_symbols);
-        let past = HistorySettings::warm_up(market.start, &CoreSettings::default().widths, 100_000);
+        let past = HistorySettings::warm_up(&CoreSettings::default().widths, 100_000);
         group.bench_function(format!("warm-up of {num_symbols}"), |bencher| {
             bencher.iter(|| {
-                let mut history = History::new(&market, &past);
-                let mut num_trades = 0;
-                loop {
+                let history = History::new(&market, &past);
+                let mut num_entries = 0;
+                for (place, symbol) in market.symbols.iter().enumerate() {
                     entries.clear();
-                    let more = history.fill(BATCH, &mut entries);
-                    num_trades += entries.len();
-                    if !more {
-                        break black_box(num_trades);
-                    }
+                    history.append(place, symbol.initial_price, market.start, &mut entries);
+                    num_entries += entries.len();
                 }
+                black_box(num_entries)
             });
         });
     }

@@ -31,9 +31,6 @@ cat >"$work/tests.toml" <<'CONFIG'
 symbols = ["AAPL", "AMZN", "GOOGL", "JPM", "META", "MSFT", "NFLX", "NVDA", "ORCL", "SPY", "TSLA", "XOM"]
 rate = 200.0
 
-[provider.simulated]
-warm_up_trades_max = 600000
-
 [provider.simulated.misbehaviour]
 delay = { probability = 0.012, max = "8s" }
 cancel = { probability = 0.008, max = "8s" }

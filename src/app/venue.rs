@@ -1,7 +1,9 @@
 //! Starts the provider that the configuration names.
 
 use crate::actors::pipeline::Pipeline;
-use crate::actors::providers::simulated::{HistorySettings, SimulatedActor, SimulatedFeed, symbol_names};
+use crate::actors::providers::simulated::{
+    HistorySettings, PastSettings, SimulatedActor, SimulatedFeed, symbol_names,
+};
 use crate::config::Config;
 use crate::models::symbol::{AssetClass, SymbolId, SymbolSpec};
 use crate::models::time::Nanos;
@@ -32,22 +34,24 @@ pub async fn open(config: &Config, node: &Node, pipeline: &Pipeline) -> anyhow::
     let down_since = node.log.tail().await?.newest;
     let now: Nanos = (node.env.now)();
     let mut market = provider.simulated.market(&symbols, source, now, provider.rate, provider.seed);
-    for symbol in &mut market.symbols {
-        // After a restart prices go on where they were.
-        if let Some(last) = last_price(node, symbol.id) {
-            symbol.initial_price = last;
+    let mut lacking = Vec::new();
+    for (place, symbol) in market.symbols.iter_mut().enumerate() {
+        match node.env.views.as_ref().and_then(|views| views.get(symbol.id)) {
+            // After a restart prices go on where they were.
+            Some(view) => symbol.initial_price = view.last.map_or(symbol.initial_price, |last| last.price),
+            // Nothing is known of it: it is new, or its past was not made before the last end.
+            None => lacking.push(place),
         }
     }
-    let wants_past = down_since.is_none() && !provider.warm_up.is_zero();
-    let history = wants_past.then(|| {
+    let past = (!provider.warm_up.is_zero()).then(|| {
         let most = provider.simulated.warm_up_trades_max;
-        let warm = HistorySettings::warm_up(now, &node.env.settings.widths, most);
-        let from = now.plus(-i64::try_from(provider.warm_up.as_nanos()).unwrap_or(i64::MAX));
-        HistorySettings { from: from.min(warm.from), ..warm }
+        let warm = HistorySettings::warm_up(&node.env.settings.widths, most);
+        let span = i64::try_from(provider.warm_up.as_nanos()).unwrap_or(i64::MAX);
+        PastSettings { history: HistorySettings { span: span.max(warm.span), ..warm }, lacking }
     });
     let feed = SimulatedFeed {
         market,
-        history,
+        past,
         misbehaviour: provider.simulated.misbehaviour.clone(),
         down_since,
         rate_max: provider.max_messages_per_second.map(std::num::NonZeroU32::get),
@@ -55,11 +59,6 @@ pub async fn open(config: &Config, node: &Node, pipeline: &Pipeline) -> anyhow::
     let (log, env, health) = (pipeline.log().clone(), node.env.clone(), node.health.clone());
     let arbiter = Arbiter::new();
     Ok(SimulatedActor::start_in_arbiter(&arbiter.handle(), move |_| {
-        SimulatedActor::new(feed, log, env, &health)
+        SimulatedActor::new(feed, log, env, health)
     }))
-}
-
-fn last_price(node: &Node, symbol: SymbolId) -> Option<crate::models::num::Price> {
-    let view = node.env.views.as_ref()?.get(symbol)?;
-    view.last.map(|last| last.price)
 }

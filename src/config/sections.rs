@@ -110,8 +110,8 @@ pub struct Provider {
     pub rate: f64,
     /// Seed of the simulated venue: the same seed gives the same ticks.
     pub seed: u64,
-    /// How much simulated past a start with an empty data directory makes. What the indicators need is made
-    /// in any case, but for `0s`, which makes none.
+    /// How much simulated past is made of symbols that have none: of all of them on a first start. What the indicators
+    /// need is made in any case, but for `0s`, which makes none.
     #[serde(with = "span")]
     pub warm_up: Duration,
     /// Messages a second that are taken from the venue; more push back to it, none is dropped. Not set: no limit.

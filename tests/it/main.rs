@@ -7,6 +7,7 @@ mod clients;
 mod config;
 mod disk;
 mod files;
+mod first_start;
 mod indicators;
 mod kill;
 mod oracle;

@@ -259,8 +259,9 @@ fn a_venue_that_panics_tells_the_gap_and_goes_on() {
             ..MarketSettings::new(symbols.collect(), source, now)
         };
         let misbehaviour = Misbehaviour::default();
-        let feed = SimulatedFeed { market, history: None, misbehaviour, down_since: None, rate_max: None };
-        let provider = SimulatedActor::new(feed, pipeline.log().clone(), env.clone(), &node.health).start();
+        let feed = SimulatedFeed { market, past: None, misbehaviour, down_since: None, rate_max: None };
+        let provider =
+            SimulatedActor::new(feed, pipeline.log().clone(), env.clone(), Arc::clone(&node.health)).start();
         let metrics = Arc::clone(&env.metrics);
         let num_ticks = || node.log.tail();
         for num_panics in 1..=3 {

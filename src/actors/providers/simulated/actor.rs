@@ -1,10 +1,14 @@
-//! The simulated venue at work: makes up a past on a first start, then trades as time goes by.
+//! The simulated venue at work: trades as time goes by, and makes up the past of the symbols that have none.
 //!
 //! Promises: few messages are under way at a time, so a full pipeline holds the venue up. A venue does not wait: what it
 //! traded while held up for long is gone, which the log learns as a gap. So is the time the process was down.
-//! On failure: a panic loses the batch being made, nothing that was handed in; the gap is told as well.
+//! Live trades go first: pasts are made one by one behind them (`past.rs`), and a symbol's market opens with its past, so
+//! each symbol's entries come in order of time.
+//! On failure: a panic loses the batch being made, nothing that was handed in; the gap is told as well. A past that was
+//! being made is made again.
 
-use super::{History, HistorySettings, Market, MarketSettings, Misbehaver, Misbehaviour};
+use super::past::{Past, PastSettings};
+use super::{Market, MarketSettings, Misbehaver, Misbehaviour};
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::log::LogActor;
 use crate::actors::messages::{Drain, Ingest};
@@ -28,6 +32,9 @@ const UNDER_WAY_MAX: usize = 4;
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
+/// The longest pause while pasts are made: the next one is due when the pipeline is done with the one before.
+const PAST_PAUSE: Duration = Duration::from_millis(2);
+
 /// Time between two clock marks of a quiet venue.
 const MARK_INTERVAL: i64 = SECOND / 10;
 
@@ -38,8 +45,8 @@ const HELD_UP_MAX: i64 = 2 * SECOND;
 pub struct SimulatedFeed {
     /// The market; it starts where the past ends.
     pub market: MarketSettings,
-    /// The past to make up first.
-    pub history: Option<HistorySettings>,
+    /// The past to make up, where symbols lack one.
+    pub past: Option<PastSettings>,
     /// How the feed misbehaves.
     pub misbehaviour: Misbehaviour,
     /// Where the log ended, if this is no first start: the time since is a gap.
@@ -51,7 +58,8 @@ pub struct SimulatedFeed {
 /// Trades as time goes by.
 pub struct SimulatedActor {
     market: Market,
-    history: Option<History>,
+    /// Pasts that are yet to be made.
+    past: Option<Past>,
     misbehaver: Option<Misbehaver>,
     source: SourceId,
     /// The last moment up to which the market was asked.
@@ -76,10 +84,10 @@ impl SimulatedActor {
         feed: SimulatedFeed,
         log: Addr<LogActor>,
         env: Environment,
-        health: &HealthBoard,
+        health: Arc<HealthBoard>,
     ) -> SimulatedActor {
         health.set("provider", Health::Healthy, "simulated");
-        let SimulatedFeed { market, history, misbehaviour, down_since, rate_max } = feed;
+        let SimulatedFeed { market, past, misbehaviour, down_since, rate_max } = feed;
         let gap = |from| Gap { source: market.source, from, to: market.start, filled: false };
         let misbehaver = (!misbehaviour.is_off())
             .then(|| Misbehaver::new(&misbehaviour, market.source, market.symbols.len(), market.seed));
@@ -87,7 +95,7 @@ impl SimulatedActor {
         let pause = Duration::from_secs_f64(1.0 / market.rate_per_second).clamp(PAUSE_MIN, PAUSE_MAX);
         let allowed = rate_max.map(|rate| (f64::from(rate) * pause.as_secs_f64()).max(1.0) as usize);
         SimulatedActor {
-            history: history.map(|settings| History::new(&market, &settings)),
+            past: past.and_then(|settings| Past::new(&market, settings, env.clone(), health)),
             misbehaver,
             source: market.source,
             reached: market.start,
@@ -112,34 +120,56 @@ impl SimulatedActor {
                 self.held_up = true;
                 return;
             }
-            let is_behind = self.send_next(ctx);
+            let is_behind = self.send_live(ctx);
             if !is_behind {
-                ctx.run_later(self.pause, SimulatedActor::turn);
+                self.send_past(ctx);
+                let pause = if self.past.is_some() { self.pause.min(PAST_PAUSE) } else { self.pause };
+                ctx.run_later(pause, SimulatedActor::turn);
                 return;
             }
         }
     }
 
-    /// Makes the next message and sends it. Returns whether there is more to send at once.
-    fn send_next(&mut self, ctx: &mut Context<Self>) -> bool {
+    /// Makes the next message of live trades and sends it. Returns whether there is more to send at once.
+    fn send_live(&mut self, ctx: &mut Context<Self>) -> bool {
         let metrics = Arc::clone(&self.env.metrics);
         let now = (self.env.now)();
-        let is_past = self.history.is_some();
-        let entries = guard::run(ActorKind::Provider, &metrics, || {
+        let made = guard::run(ActorKind::Provider, &metrics, || {
             self.env.faults.actor(ActorKind::Provider);
-            self.next_entries(now)
+            self.live_entries(now)
         });
-        let entries = entries.unwrap_or_else(|| {
+        let (entries, is_behind) = made.unwrap_or_else(|| {
             self.misbehaver = None;
             self.note_gap(self.reached, now);
-            Vec::new()
+            (Vec::new(), false)
         });
-        if entries.is_empty() {
-            return is_past;
+        if !entries.is_empty() {
+            self.send(entries, now, ctx);
         }
-        metrics.stage(Stage::Provider).received.inc_by(entries.len() as u64);
-        let is_behind = is_past || (entries.len() >= self.batch_max && self.batch_max == BATCH_MAX);
-        let received = if is_past { Nanos::MIN } else { now };
+        is_behind
+    }
+
+    /// Makes the past of the next symbol and sends it, if the pipeline has room for more than what is live.
+    fn send_past(&mut self, ctx: &mut Context<Self>) {
+        // One place is left for live trades.
+        if self.stopped || self.under_way + 1 >= UNDER_WAY_MAX {
+            return;
+        }
+        let Some(past) = &mut self.past else { return };
+        let now = (self.env.now)();
+        let (metrics, market) = (Arc::clone(&self.env.metrics), &self.market);
+        let made = guard::run(ActorKind::Provider, &metrics, || past.next(now, |place| market.price(place)));
+        if past.is_done() {
+            self.past = None;
+        }
+        if let Some(entries) = made.flatten() {
+            // Nobody receives a past when it happens: latencies are not measured by it, and live clients not told of it.
+            self.send(entries, Nanos::MIN, ctx);
+        }
+    }
+
+    fn send(&mut self, entries: Vec<Entry>, received: Nanos, ctx: &mut Context<Self>) {
+        self.env.metrics.stage(Stage::Provider).received.inc_by(entries.len() as u64);
         let sent = self.log.send(Ingest { entries, dead_letters: Vec::new(), progress: None, received });
         self.under_way += 1;
         ctx.spawn(sent.into_actor(self).map(|taken, actor, ctx| {
@@ -149,26 +179,25 @@ impl SimulatedActor {
                 actor.turn(ctx);
             }
         }));
-        is_behind
     }
 
-    fn next_entries(&mut self, now: Nanos) -> Vec<Entry> {
+    /// Returns what is to be told now, and whether the market has not come to now with it.
+    fn live_entries(&mut self, now: Nanos) -> (Vec<Entry>, bool) {
         let mut entries = Vec::new();
-        if let Some(history) = &mut self.history {
-            if !history.fill(BATCH_MAX, &mut entries) {
-                self.history = None;
-                tracing::info!("the past is made up; the market is open");
-            }
-            return entries;
-        }
         self.catch_up(now);
         if let Some(gap) = self.gap.take() {
             entries.push(Entry { pos: 0, symbol: SymbolId::NONE, body: Body::Gap(gap) });
         }
+        self.clean.clear();
+        let num_trades = self.market.fill(now, self.batch_max, &mut self.clean);
+        let through = self.clean.last().map_or(now, |entry| entry.body.time());
+        if let Some(past) = &self.past {
+            self.clean.retain(|entry| past.is_open(entry.symbol));
+        }
         match &mut self.misbehaver {
             None => {
-                self.market.fill(now, self.batch_max, &mut entries);
-                self.reached = entries.last().map_or(now, |entry| entry.body.time());
+                self.reached = through;
+                entries.append(&mut self.clean);
                 for entry in &mut entries {
                     stamp(entry, now);
                 }
@@ -179,15 +208,13 @@ impl SimulatedActor {
                 }
             }
             Some(misbehaver) => {
-                self.clean.clear();
-                self.market.fill(now, self.batch_max, &mut self.clean);
                 self.clean.iter().for_each(|entry| misbehaver.send(entry));
-                let through = self.clean.last().map_or(now, |entry| entry.body.time());
-                self.reached = if self.clean.len() < self.batch_max { now } else { through };
+                self.reached = if num_trades < self.batch_max { now } else { through };
                 misbehaver.deliver(self.reached, &mut entries);
             }
         }
-        entries
+        let is_behind = num_trades >= self.batch_max && self.batch_max == BATCH_MAX;
+        (entries, is_behind)
     }
 
     /// Lets go of what was traded while the venue was held up for long.

@@ -21,7 +21,8 @@ pub struct SimulatedConfig {
     pub swing: f64,
     /// Yearly volatility of prices: 0.3 is 30 %.
     pub volatility: f64,
-    /// How many trades the simulated past has at most, all symbols together, unless warming up takes more.
+    /// How many bars of the smallest window the simulated past has at most, all symbols together: with more symbols it
+    /// gets shorter, down to what the indicators need of each window.
     pub warm_up_trades_max: usize,
     /// How the venue misbehaves; not at all by default.
     pub misbehaviour: Misbehaviour,

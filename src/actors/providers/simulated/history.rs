@@ -1,158 +1,251 @@
-//! What came before the live market: coarse trades, quickly made, that warm up indicators and fill charts.
+//! What came before the live market: the bars that a venue would give for the time before a symbol was followed. They
+//! warm up indicators and fill charts.
 //!
-//! Promises: each symbol's walk ends at exactly the price at which its live market starts, and its volume per minute is
-//! about the live one, so nothing jumps where the two meet. The number of trades stays near the limit however many
-//! symbols there are: what is older gets coarser, but never so coarse that a window would have too few bars.
-//! Entries come in order of event time, one slot of time after the other, so memory stays bounded.
+//! Promises: a symbol's past depends on the seed, the symbol, its last price and the time at which it ends, not on when
+//! or in which order pasts are made. It ends at exactly the price given, and its volume per minute is about the live
+//! one, so nothing jumps where the two meet. The number of entries stays near the limit however many symbols there are:
+//! what is older gets coarser, but never so coarse that a window would have too few bars.
+//! Entries of a symbol come in order of event time. Most are ready-made bars; trades stand where something only follows
+//! from trades: at the end, so that there is a last trade, and at the ends of days, which later changes are counted from.
 
 use super::draws::{Dice, first_id, seconds, tables};
 use super::market::{MarketSettings, STRAY, TICK, UNIT};
-use crate::models::entry::{Body, Entry, SourceId, Trade, TradeId, Updates};
+use crate::models::entry::{Body, Entry, SourceId, Trade, TradeId, Updates, VenueBar};
 use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
-use crate::models::time::{Nanos, Width};
+use crate::models::time::{DAY, Nanos, Width};
 
 /// Closed bars that each window shall have: what the slowest indicator needs, and some for the edges.
 const BARS_NEEDED: i64 = 205;
-/// Trades in a window of the smallest width when there is room, and the steps on the way down. Each divides a minute
-/// into whole nanoseconds.
-const DENSITIES: [i64; 5] = [6, 4, 3, 2, 1];
+/// Bars of one symbol at the most, unless warming up takes more: its past is one message, which shall not hold up
+/// others for long.
+const SYMBOL_BARS_MAX: usize = 20_000;
+/// Moves of the price within one slot of time, so that a bar has a body and shadows.
+const NUM_MOVES: usize = 4;
 
 /// What a history needs to know beyond the market it leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistorySettings {
-    /// Event time at which it begins; it ends where the market starts.
-    pub from: Nanos,
+    /// How long it is at least, in nanoseconds.
+    pub span: i64,
     /// Widths of the windows to warm up, ascending; at least one.
     pub widths: Vec<Width>,
-    /// At most about this many trades, all symbols together, unless warming up takes more.
-    pub num_trades_max: usize,
+    /// At most about this many bars, all symbols together, unless warming up takes more.
+    pub num_bars_max: usize,
 }
 
 impl HistorySettings {
-    /// Returns the history that warms up every window before `to`: 50 hours and a little for windows of up to 15 minutes.
+    /// Returns the history that warms up every window: 51 hours and a little for windows of up to 15 minutes.
     ///
     /// # Panics
     /// Without a width: the core's settings are validated to have one.
     #[must_use]
-    pub fn warm_up(to: Nanos, widths: &[Width], num_trades_max: usize) -> HistorySettings {
+    pub fn warm_up(widths: &[Width], num_bars_max: usize) -> HistorySettings {
         let widest = widths.last().expect("validated: at least one width");
-        let from = widest.start_of(to.plus(-BARS_NEEDED * widest.nanos()));
-        HistorySettings { from, widths: widths.to_vec(), num_trades_max }
+        HistorySettings { span: BARS_NEEDED * widest.nanos(), widths: widths.to_vec(), num_bars_max }
     }
 }
 
-/// One symbol on its way to where the live market starts.
-#[derive(Clone, Debug)]
-struct Walk {
-    id: SymbolId,
-    /// Logarithm of the price now, and at the end.
-    now: f64,
-    end: f64,
-    end_price: Price,
-    /// Units traded per second.
-    flow: f64,
-    next_id: u64,
-}
-
-/// A history on its way.
+/// Makes the pasts of a market's symbols, one by one.
 #[derive(Clone, Debug)]
 pub struct History {
-    walks: Vec<Walk>,
-    dice: Dice,
+    /// The symbols, and how many units and trades of each there are in a second.
+    symbols: Vec<(SymbolId, f64, f64)>,
+    seed: u64,
     source: SourceId,
     volatility: f64,
-    at: Nanos,
-    to: Nanos,
-    /// How far apart trades are: (distance to the end up to which this holds, spacing), nearest first.
+    span: i64,
+    base: Width,
+    widest: Width,
+    /// How far apart bars are: (distance to the end up to which this holds, spacing), nearest first.
     tiers: Vec<(i64, i64)>,
+    is_shortened: bool,
+}
+
+/// One slot of time.
+struct Slot {
+    start: Nanos,
+    end: Nanos,
+    /// The price before, then after each move.
+    prices: [Price; NUM_MOVES + 1],
+    /// Units traded.
+    units: i64,
+    num_trades: u32,
 }
 
 impl History {
-    /// Prepares the history of a market.
+    /// Prepares the histories of a market.
     #[must_use]
     pub fn new(market: &MarketSettings, settings: &HistorySettings) -> History {
-        let span = market.start.since(settings.from).max(0);
-        let volatility = market.volatility_per_second();
-        let tables = tables();
-        let mut dice = Dice::new(market.seed, 3);
-        let strayed = (volatility * seconds(span).sqrt()).min(STRAY);
-        let next_id = first_id(settings.from);
-        let walks = market.symbols.iter().zip(market.shares()).map(|(symbol, share)| {
-            let end_price = Price((symbol.initial_price.0 / TICK).max(1) * TICK);
-            let end = (end_price.0 as f64).ln();
-            let now = end + strayed * tables.normal.draw(dice.bits());
-            let flow = market.rate_per_second * share * tables.mean_size;
-            Walk { id: symbol.id, now, end, end_price, flow, next_id }
+        let mean_size = tables().mean_size;
+        let symbols = market.symbols.iter().zip(market.shares()).map(|(symbol, share)| {
+            let trades = market.rate_per_second * share;
+            (symbol.id, trades * mean_size, trades)
         });
-        let walks: Vec<Walk> = walks.collect();
-        let tiers = tiers(settings, span, walks.len());
-        History { walks, dice, source: market.source, volatility, at: settings.from, to: market.start, tiers }
-    }
-
-    /// Appends whole slots of time until there are `max` entries more, and returns whether any history is left. A slot
-    /// holds one trade of each symbol.
-    pub fn fill(&mut self, max: usize, out: &mut Vec<Entry>) -> bool {
-        let wanted = out.len() + max;
-        while out.len() < wanted && self.at < self.to {
-            self.fill_slot(out);
+        let symbols: Vec<_> = symbols.collect();
+        let first = settings.widths.first().expect("validated: at least one width");
+        let last = settings.widths.last().expect("validated: at least one width");
+        let (tiers, span) = tiers(settings, symbols.len());
+        History {
+            is_shortened: tiers.len() > 1 || span < settings.span,
+            tiers,
+            symbols,
+            seed: market.seed,
+            source: market.source,
+            volatility: market.volatility_per_second(),
+            span,
+            base: *first,
+            widest: *last,
         }
-        self.at < self.to
     }
 
-    fn fill_slot(&mut self, out: &mut Vec<Entry>) {
+    /// True when there are too many symbols for a bar of each smallest window: what is older is coarser, or left out.
+    #[must_use]
+    pub const fn is_shortened(&self) -> bool {
+        self.is_shortened
+    }
+
+    /// Appends the whole past of the symbol at a place of the market, up to `to`, where its price is `price`.
+    pub fn append(&self, place: usize, price: Price, to: Nanos, out: &mut Vec<Entry>) {
+        let (symbol, flow, trades) = self.symbols[place];
         let tables = tables();
-        let left = self.to.since(self.at);
-        let tier = self.tiers.iter().find(|(reach, _)| left <= *reach).or(self.tiers.last());
-        let spacing = tier.expect("there is a tier for each width").1;
-        let start = self.at;
-        let end = Nanos(start.0 - start.0.rem_euclid(spacing)).plus(spacing).min(self.to);
-        let length = end.since(start);
-        // A bridge: the pull to the end grows as the time that is left shrinks, and the last step arrives.
-        let part = length as f64 / left as f64;
-        let spread = self.volatility * (seconds(length) * (1.0 - part)).sqrt();
-        let first = out.len();
-        for walk in &mut self.walks {
-            let (bits, place) = (self.dice.bits(), self.dice.unit());
-            walk.now += (walk.end - walk.now) * part + spread * tables.normal.draw(bits);
-            let ts = start.plus((place * length as f64) as i64);
+        let mut dice = Dice::new(self.seed, (3 << 32) + u64::from(symbol.0));
+        let from = self.widest.start_of(to.plus(-self.span));
+        let mut next_id = first_id(from);
+        let end_price = Price((price.0 / TICK).max(1) * TICK);
+        let goal = (end_price.0 / TICK) as f64;
+        let strayed = (self.volatility * seconds(to.since(from)).sqrt()).min(STRAY);
+        let mut fair = goal * (1.0 + strayed * tables.normal.draw(dice.bits()));
+        let on_grid = |fair: f64| Price(((fair + 0.5) as i64).max(1) * TICK);
+        let mut at = from;
+        while at < to {
+            let end = self.slot_end(at, to);
+            let length = seconds(end.since(at));
+            let step = length / NUM_MOVES as f64;
+            let mut left = seconds(to.since(at));
+            // Enough for all draws of a slot: each takes 11 bits.
+            let mut bits = dice.bits();
+            let mut prices = [on_grid(fair); NUM_MOVES + 1];
+            for moved in &mut prices[1..] {
+                // A bridge: the pull to the end grows as the time that is left shrinks, and the last step arrives.
+                let part = (step / left).min(1.0);
+                let spread = self.volatility * (step * (1.0 - part)).sqrt();
+                fair += (goal - fair) * part + fair * spread * tables.normal.draw(bits);
+                fair = fair.max(1.0);
+                *moved = on_grid(fair);
+                (bits, left) = (bits >> 11, left - step);
+            }
+            if end == to {
+                prices[NUM_MOVES] = end_price;
+            }
             // Uneven, but hardly ever three times the mean: that would be a volume spike in a calm past.
-            let unevenness = 0.6 + 0.4 * tables.exponential.draw(bits >> 11);
-            let lots = walk.flow * seconds(length) * unevenness / 100.0;
-            let price = match end == self.to {
-                true => walk.end_price,
-                false => Price(((walk.now.exp() / TICK as f64).round() as i64).max(1) * TICK),
+            let unevenness = 0.6 + 0.4 * tables.exponential.draw(bits);
+            let units = flow * length * unevenness;
+            let whole = if units < 100.0 { units.round() } else { (units / 100.0).round() * 100.0 };
+            let slot = Slot {
+                start: at,
+                end,
+                prices,
+                units: (whole as i64).max(NUM_MOVES as i64),
+                num_trades: ((trades * length * unevenness).round() as u32).max(NUM_MOVES as u32),
             };
-            let trade = Trade {
+            let is_last = end > self.base.start_of(to).plus(-self.base.nanos());
+            let ends_day = end.0.rem_euclid(DAY) == 0 && end < to;
+            match self.bar_of(&slot) {
+                Some(bar) if !is_last && !ends_day => {
+                    out.push(Entry { pos: 0, symbol, body: Body::VenueBar(bar) });
+                }
+                _ => {
+                    let trades = self.trades_of(&slot, next_id, &mut dice);
+                    out.extend(trades.map(|trade| Entry { pos: 0, symbol, body: Body::Trade(trade) }));
+                    next_id += NUM_MOVES as u64;
+                }
+            }
+            at = end;
+        }
+    }
+
+    /// Returns the end of the slot that begins at a time: none reaches into the stretch where bars are closer together.
+    fn slot_end(&self, at: Nanos, to: Nanos) -> Nanos {
+        let mut end = to;
+        for (reach, spacing) in &self.tiers {
+            let aligned = |time: Nanos| Nanos(time.0 - time.0.rem_euclid(*spacing));
+            let begins = aligned(to.plus(-*reach));
+            if at >= begins {
+                return end.min(aligned(at).plus(*spacing));
+            }
+            end = begins;
+        }
+        end
+    }
+
+    /// Returns the bar of a slot, in the first smallest window of it; `None` where no bar can be so narrow.
+    fn bar_of(&self, slot: &Slot) -> Option<VenueBar> {
+        let width_ms = u32::try_from(self.base.nanos() / 1_000_000).ok()?;
+        let sum: i128 = slot.prices[1..].iter().map(|price| i128::from(price.0)).sum();
+        let [open, .., close] = slot.prices;
+        let bar = VenueBar {
+            start: slot.start,
+            received: slot.start.plus(self.base.nanos()),
+            open,
+            high: slot.prices.into_iter().fold(open, Price::max),
+            low: slot.prices.into_iter().fold(open, Price::min),
+            close,
+            volume: Size(slot.units * UNIT),
+            vwap: Price((sum / NUM_MOVES as i128) as i64),
+            trade_count: slot.num_trades,
+            width_ms,
+            source: self.source,
+        };
+        (bar.width() == Some(self.base)).then_some(bar)
+    }
+
+    /// Returns the moves of a slot as trades, all in the first smallest window of it.
+    fn trades_of<'a>(
+        &'a self,
+        slot: &'a Slot,
+        first_id: u64,
+        dice: &'a mut Dice,
+    ) -> impl Iterator<Item = Trade> + 'a {
+        let length = slot.end.since(slot.start).min(self.base.nanos()) as f64 / NUM_MOVES as f64;
+        let each = slot.units / NUM_MOVES as i64;
+        let rest = slot.units - each * NUM_MOVES as i64;
+        (0_u32..).zip(&slot.prices[1..]).map(move |(at, price)| {
+            let ts = slot.start.plus(((f64::from(at) + dice.unit()) * length) as i64);
+            Trade {
                 ts,
                 received: ts,
-                price,
-                size: Size((lots.round() as i64).max(1) * 100 * UNIT),
+                price: *price,
+                size: Size((each + if at == 0 { rest } else { 0 }) * UNIT),
                 seq: 0,
-                id: TradeId::number(walk.next_id),
+                id: TradeId::number(first_id + u64::from(at)),
                 source: self.source,
                 updates: Updates::ALL,
-            };
-            walk.next_id += 1;
-            out.push(Entry { pos: 0, symbol: walk.id, body: Body::Trade(trade) });
-        }
-        out[first..].sort_by_key(|entry| entry.body.time());
-        self.at = end;
+            }
+        })
     }
 }
 
-/// Chooses how dense the history is: evenly, as far as the number of trades allows; else only as dense as the
-/// windows need it, each by its own width for as long as it needs bars.
-fn tiers(settings: &HistorySettings, span: i64, num_symbols: usize) -> Vec<(i64, i64)> {
-    let base = settings.widths.first().expect("validated: at least one width").nanos();
-    let budget = settings.num_trades_max / num_symbols.max(1);
-    let fits = |density: &&i64| {
-        base % **density == 0 && usize::try_from(span / base * **density).is_ok_and(|needed| needed <= budget)
-    };
-    match DENSITIES.iter().find(fits) {
-        Some(density) => vec![(i64::MAX, base / density)],
-        None => settings.widths.iter().map(|width| (BARS_NEEDED * width.nanos(), width.nanos())).collect(),
-    }
+/// Chooses how dense the history is: a bar of each smallest window, as far as their number allows; else each window gets
+/// the bars it needs, by its own width, and what is older than these comes by the smallest width that the number allows, as far back as it does. Returns the tiers
+/// and how long the history is.
+fn tiers(settings: &HistorySettings, num_symbols: usize) -> (Vec<(i64, i64)>, i64) {
+    let most = (settings.num_bars_max / num_symbols.max(1)).min(SYMBOL_BARS_MAX);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let (widths, mut tiers) = (&settings.widths, Vec::new());
+    let num_fine = widths
+        .iter()
+        .zip(0_i64..)
+        .position(|(width, num_finer)| BARS_NEEDED * num_finer + settings.span / width.nanos() < most);
+    let num_fine = num_fine.unwrap_or(widths.len() - 1);
+    let width = widths[num_fine].nanos();
+    let room = (most - BARS_NEEDED * num_fine as i64).max(BARS_NEEDED);
+    let needed = BARS_NEEDED * widths.last().map_or(width, |widest| widest.nanos());
+    let span = settings.span.min(needed.max(room.saturating_mul(width)));
+    tiers.extend(widths[..num_fine].iter().map(|width| (BARS_NEEDED * width.nanos(), width.nanos())));
+    // It begins at a window of the widest width, so a little before.
+    tiers.push((span.saturating_add(needed), width));
+    (tiers, span)
 }
 
 #[cfg(test)]
@@ -160,9 +253,13 @@ mod tests {
     use super::super::market::{Market, SimulatedSymbol};
     use super::super::symbols::{initial_price, symbol_names};
     use super::*;
+    use crate::models::bar::Bar;
+    use crate::models::effect::Effect;
     use crate::models::settings::CoreSettings;
+    use crate::models::state::SymbolState;
+    use crate::models::symbol::SymbolSpec;
     use crate::models::time::{MINUTE, SECOND};
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
 
     /// In the middle of a minute, so that the last slot is a part of one.
     const START: Nanos = Nanos(1_790_000_000 * SECOND + 123_456_789);
@@ -175,66 +272,121 @@ mod tests {
         MarketSettings::new(symbols, SourceId(0), START)
     }
 
-    fn history(market: &MarketSettings, num_trades_max: usize, max: usize) -> Vec<(SymbolId, Trade)> {
-        let settings = HistorySettings::warm_up(START, &CoreSettings::default().widths, num_trades_max);
-        let mut history = History::new(market, &settings);
+    fn history(market: &MarketSettings, num_bars_max: usize) -> History {
+        History::new(market, &HistorySettings::warm_up(&CoreSettings::default().widths, num_bars_max))
+    }
+
+    fn past(market: &MarketSettings, num_bars_max: usize, place: usize) -> Vec<Entry> {
         let mut entries = Vec::new();
-        while history.fill(max, &mut entries) {}
-        let trades = entries.iter().filter_map(|entry| match entry.body {
-            Body::Trade(trade) => Some((entry.symbol, trade)),
-            _ => None,
+        let price = market.symbols[place].initial_price;
+        history(market, num_bars_max).append(place, price, START, &mut entries);
+        entries
+    }
+
+    /// Returns what the core makes of a past, and its state.
+    fn bars(entries: &[Entry]) -> (Vec<Bar>, SymbolState) {
+        let settings = Arc::new(CoreSettings::default());
+        let mut state = SymbolState::new(entries[0].symbol, &SymbolSpec::named("A"), settings);
+        let numbered: Vec<Entry> = (1..).zip(entries).map(|(pos, entry)| Entry { pos, ..*entry }).collect();
+        let mut effects = Vec::new();
+        state.apply(&numbered, &mut effects);
+        let bars = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Bar(bar) => Some(bar),
+            Effect::DeadLetter(letter) => panic!("{letter:?}"),
+            Effect::Indicators(_) => None,
         });
-        trades.collect()
+        (bars.collect(), state)
     }
 
     #[test]
-    fn every_window_of_every_symbol_is_warm() {
-        for (num_symbols, num_trades_max) in [(5, 100_000), (200, 100_000)] {
-            let trades = history(&market(num_symbols), num_trades_max, 1_000);
-            for width in CoreSettings::default().widths {
-                let mut bars: BTreeMap<SymbolId, BTreeSet<Nanos>> = BTreeMap::new();
-                for (symbol, trade) in &trades {
-                    bars.entry(*symbol).or_default().insert(width.start_of(trade.ts));
+    fn every_window_is_warm_and_has_whole_bars_however_many_symbols_there_are() {
+        for num_symbols in [5, 1_000] {
+            let market = market(num_symbols);
+            for place in [0, num_symbols as usize - 1] {
+                let (bars, state) = bars(&past(&market, 100_000, place));
+                assert_eq!(state.ledger().residue(), 0);
+                for width in CoreSettings::default().widths {
+                    let mut newest: Vec<&Bar> = bars.iter().filter(|bar| bar.width == width).collect();
+                    assert!(newest.len() >= 200, "{} bars of {width} at {num_symbols}", newest.len());
+                    newest.drain(..newest.len() - 200);
+                    let starts: Vec<i64> = newest.iter().map(|bar| bar.start.0).collect();
+                    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == width.nanos()), "holes");
+                    for bar in newest {
+                        assert!(bar.trade_count >= 4 && bar.revision == 0 && bar.coverage == 1.0, "{bar:?}");
+                        assert!(bar.low <= bar.open.min(bar.close) && bar.high >= bar.open.max(bar.close));
+                    }
                 }
-                assert_eq!(bars.len(), num_symbols as usize);
-                for starts in bars.values() {
-                    let closed = starts.iter().filter(|start| start.plus(width.nanos()) <= START).count();
-                    assert!(closed >= 200, "{closed} bars of {width} with {num_symbols} symbols");
-                }
+                let moved = bars.iter().filter(|bar| bar.low < bar.high).count();
+                assert!(moved * 10 > bars.len() * 9, "{moved} of {} have a body", bars.len());
+                // What has no last trade has no price in lists, and without one of the day before no change.
+                let view = state.view_with(false);
+                assert_eq!(view.last.map(|last| last.price), Some(market.symbols[place].initial_price));
+                let day = |ts: Nanos| ts.0.div_euclid(DAY);
+                let before =
+                    bars.iter().filter(|bar| day(bar.start) < day(START)).max_by_key(|bar| bar.start);
+                assert_eq!(view.reference, before.map(|bar| bar.close));
             }
         }
     }
 
     #[test]
-    fn it_comes_in_order_and_does_not_depend_on_the_cuts() {
+    fn it_comes_in_order_and_depends_on_nothing_but_the_symbol() {
         let market = market(5);
-        let trades = history(&market, 100_000, 1_000);
-        assert!(trades.windows(2).all(|pair| pair[0].1.ts <= pair[1].1.ts));
-        assert!(
-            trades
-                .iter()
-                .all(|(_, trade)| trade.ts < START && trade.price.0 > 0 && trade.price.0 % TICK == 0)
-        );
-        assert_eq!(trades, history(&market, 100_000, 7));
+        let entries = past(&market, 100_000, 3);
+        assert!(entries.windows(2).all(|pair| pair[0].body.time() <= pair[1].body.time()));
+        assert!(entries.iter().all(|entry| entry.body.time() < START && entry.symbol == SymbolId(3)));
+        let history = history(&market, 100_000);
+        let mut both = Vec::new();
+        history.append(1, market.symbols[1].initial_price, START, &mut both);
+        let first = both.len();
+        history.append(3, market.symbols[3].initial_price, START, &mut both);
+        assert_eq!(both[first..], entries);
+        assert_ne!(both[0], entries[0]);
     }
 
     #[test]
-    fn the_number_of_trades_is_bounded_unless_warming_up_takes_more() {
-        let few = history(&market(5), 100_000, 10_000).len();
-        assert!((50_000..=100_000).contains(&few), "{few}");
-        let many = history(&market(200), 100_000, 10_000).len();
-        assert!(many <= 200 * 650, "{many}: some 500 each are needed");
+    fn the_number_of_entries_is_bounded_unless_warming_up_takes_more() {
+        assert!(
+            !history(&market(32), 100_000).is_shortened() && history(&market(33), 100_000).is_shortened()
+        );
+        let few = past(&market(5), 100_000, 0).len();
+        assert!((3_075..3_200).contains(&few), "{few}: a bar a minute");
+        let some = past(&market(100), 100_000, 0).len();
+        assert!(
+            (760..850).contains(&some),
+            "{some}: a bar each five minutes, and the newest ones by the minute"
+        );
+        let many = past(&market(10_000), 100_000, 9_999).len();
+        assert!(many <= 560, "{many}: some 500 are needed");
+        let wishes = HistorySettings {
+            span: 3_650 * DAY,
+            ..HistorySettings::warm_up(&CoreSettings::default().widths, usize::MAX)
+        };
+        let mut long = Vec::new();
+        History::new(&market(1), &wishes).append(0, Price(TICK), START, &mut long);
+        // A day has its last bar as trades.
+        assert!((19_000..=SYMBOL_BARS_MAX + 3 * 210).contains(&long.len()), "{} of ten years", long.len());
+    }
+
+    #[test]
+    fn windows_that_no_bar_of_a_venue_can_have_are_filled_by_trades() {
+        let widths = [100_000, SECOND].map(|nanos| Width::new(nanos).expect("divides a day"));
+        let history = History::new(&market(1), &HistorySettings::warm_up(&widths, 1_000));
+        let mut entries = Vec::new();
+        history.append(0, Price(TICK * 100), START, &mut entries);
+        assert!(entries.iter().all(|entry| matches!(entry.body, Body::Trade(_))) && entries.len() > 1_600);
     }
 
     #[test]
     fn it_joins_the_live_market_without_a_jump() {
         let settings = MarketSettings { rate_per_second: 200.0, ..market(5) };
-        let past = history(&settings, 100_000, 10_000);
         let mut live = Vec::new();
         Market::new(&settings).fill(START.plus(10 * MINUTE), usize::MAX, &mut live);
-        for symbol in &settings.symbols {
-            let of_symbol = |(id, _): &&(SymbolId, Trade)| *id == symbol.id;
-            let (_, last) = past.iter().rev().find(of_symbol).expect("has a past");
+        for (place, symbol) in settings.symbols.iter().enumerate() {
+            let past = past(&settings, 100_000, place);
+            let Some(Entry { body: Body::Trade(last), .. }) = past.last() else {
+                panic!("ends with a trade")
+            };
             assert_eq!(last.price, symbol.initial_price);
             let trades = || {
                 live.iter().filter(|entry| entry.symbol == symbol.id).filter_map(|entry| match entry.body {
@@ -246,9 +398,13 @@ mod tests {
             assert!((first.price.0 - last.price.0).abs() <= 5 * TICK, "{last:?} {first:?}");
             assert!(first.id > last.id, "ids go on, too");
             let live_volume: i64 = trades().map(|trade| trade.size.0 / UNIT).sum();
-            let hour =
-                past.iter().filter(of_symbol).filter(|(_, trade)| trade.ts >= START.plus(-60 * MINUTE));
-            let past_volume: i64 = hour.map(|(_, trade)| trade.size.0 / UNIT).sum::<i64>() / 6;
+            let hour = past.iter().filter(|entry| entry.body.time() >= START.plus(-60 * MINUTE));
+            let volumes = hour.map(|entry| match entry.body {
+                Body::Trade(trade) => trade.size.0 / UNIT,
+                Body::VenueBar(bar) => bar.volume.0 / UNIT,
+                _ => 0,
+            });
+            let past_volume: i64 = volumes.sum::<i64>() / 6;
             let ratio = past_volume as f64 / live_volume as f64;
             assert!((0.7..1.4).contains(&ratio), "{past_volume} beside {live_volume}");
         }

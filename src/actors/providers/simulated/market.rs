@@ -208,6 +208,12 @@ impl Market {
         self.next
     }
 
+    /// Returns the price now of the symbol at a place.
+    #[must_use]
+    pub fn price(&self, place: usize) -> Price {
+        Price(((self.books[place].1.price + 0.5) as i64).max(1) * TICK)
+    }
+
     /// Appends at most `max` trades with event times up to and including `until`, and returns how many. Fewer than
     /// `max` means that the market has come to `until`. Quotes come on top.
     pub fn fill(&mut self, until: Nanos, max: usize, out: &mut Vec<Entry>) -> usize {

@@ -1,0 +1,168 @@
+//! Whose past is yet to be made, and when the next one's turn is.
+//!
+//! Promises: a symbol's past is one message, so the log holds all of it or nothing, no clock mark comes in between, and a
+//! start can tell by the symbol alone whether it has one: what a kill cut short, the next start makes. Until its past is
+//! on its way a symbol does not trade. The most popular symbols come first.
+//! Pace: the next past waits until the last one is applied and the history has nearly caught up, so that live trades wait
+//! for the work of one past at the most, and memory holds little more than without.
+
+use super::history::{History, HistorySettings};
+use super::market::MarketSettings;
+use crate::actors::shard::Environment;
+use crate::actors::views::{Health, HealthBoard};
+use crate::metrics::Stage;
+use crate::models::entry::Entry;
+use crate::models::num::Price;
+use crate::models::symbol::SymbolId;
+use crate::models::time::Nanos;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Effects that may wait for the history while another past is made: two of its transactions, 16 MB.
+const BACKLOG_MAX: u64 = 40_000;
+
+/// How often the log says how far it has come.
+const TELL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What is to be made.
+pub struct PastSettings {
+    /// What each past is like.
+    pub history: HistorySettings,
+    /// Places of the symbols that have none, ascending.
+    pub lacking: Vec<usize>,
+}
+
+/// Pasts that are yet to be made.
+pub struct Past {
+    history: History,
+    /// The symbols of the market by place, and whether each may trade by id.
+    symbols: Vec<SymbolId>,
+    is_open: Vec<bool>,
+    /// Places of those that lack theirs, the next one last.
+    lacking: Vec<usize>,
+    total: usize,
+    /// The one that was made last.
+    last: Option<SymbolId>,
+    is_done: bool,
+    begun: Instant,
+    told: Instant,
+    env: Environment,
+    health: Arc<HealthBoard>,
+}
+
+impl Past {
+    /// Prepares them; `None` when no symbol lacks its past.
+    #[must_use]
+    pub fn new(
+        market: &MarketSettings,
+        settings: PastSettings,
+        env: Environment,
+        health: Arc<HealthBoard>,
+    ) -> Option<Past> {
+        let PastSettings { history, mut lacking } = settings;
+        lacking.reverse();
+        let symbols: Vec<SymbolId> = market.symbols.iter().map(|symbol| symbol.id).collect();
+        let len = symbols.iter().map(|symbol| symbol.index() + 1).max().unwrap_or(0);
+        let mut is_open = vec![true; len];
+        for place in &lacking {
+            is_open[symbols[*place].index()] = false;
+        }
+        let history = History::new(market, &history);
+        let (now, last, is_done) = (Instant::now(), None, false);
+        let total = lacking.len();
+        let past = Past {
+            history,
+            symbols,
+            is_open,
+            lacking,
+            total,
+            last,
+            is_done,
+            begun: now,
+            told: now,
+            env,
+            health,
+        };
+        if total == 0 {
+            return None;
+        }
+        if past.history.is_shortened() {
+            tracing::info!(
+                symbols = past.symbols.len(),
+                "so many symbols get a shorter past: bars of each window as the indicators need them, older ones coarser"
+            );
+        }
+        past.tell();
+        Some(past)
+    }
+
+    /// True when the symbol trades: it has its past, or needs none.
+    #[must_use]
+    pub fn is_open(&self, symbol: SymbolId) -> bool {
+        self.is_open.get(symbol.index()).copied().unwrap_or(true)
+    }
+
+    /// True when the last past is made and applied.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Returns the whole past up to now of the next symbol, whose market is open from here on; `None` while the pipeline
+    /// has enough to do. `price` tells where the market of a place stands.
+    pub fn next(&mut self, now: Nanos, price: impl Fn(usize) -> Price) -> Option<Vec<Entry>> {
+        if !self.is_applied() || self.backlog() > BACKLOG_MAX {
+            return None;
+        }
+        let Some(&place) = self.lacking.last() else {
+            self.is_done = true;
+            let seconds = self.begun.elapsed().as_secs_f64();
+            self.tell();
+            tracing::info!(symbols = self.total, seconds, "the past is made up; every market is open");
+            return None;
+        };
+        let mut entries = Vec::new();
+        self.history.append(place, price(place), now, &mut entries);
+        let symbol = self.symbols[place];
+        self.lacking.pop();
+        self.is_open[symbol.index()] = true;
+        self.last = Some(symbol);
+        self.tell();
+        if self.told.elapsed() >= TELL_INTERVAL {
+            self.told = Instant::now();
+            tracing::info!(symbols = self.num_made(), of = self.total, "making up the past");
+        }
+        Some(entries)
+    }
+
+    /// True when the last past is applied: then its symbol can be seen. Where nobody looks, nobody waits.
+    fn is_applied(&self) -> bool {
+        match (&self.env.views, self.last) {
+            (Some(views), Some(symbol)) => views.get(symbol).is_some(),
+            _ => true,
+        }
+    }
+
+    /// Returns how many effects wait for the history.
+    fn backlog(&self) -> u64 {
+        let history = self.env.metrics.stage(Stage::History);
+        history.received.get().saturating_sub(history.sent.get())
+    }
+
+    fn num_made(&self) -> usize {
+        self.total - self.lacking.len()
+    }
+
+    /// Shows how far it has come.
+    fn tell(&self) {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.env.metrics.past_symbols.set(count(self.total));
+        self.env.metrics.past_symbols_made.set(count(self.num_made()));
+        let detail = if self.lacking.is_empty() {
+            "simulated".to_owned()
+        } else {
+            format!("simulated; making up the past: {} of {} symbols", self.num_made(), self.total)
+        };
+        self.health.set("provider", Health::Healthy, detail);
+    }
+}
