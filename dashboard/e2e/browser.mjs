@@ -62,8 +62,24 @@ export function look(page) {
   return page.evaluate(() => window.__tickwire());
 }
 
-/** Waits until what the page shows fulfils a condition, and returns it. The condition runs in the page. */
+/**
+ * Waits until what the page shows fulfils a condition, and returns it. The condition runs in the page, and is handed over
+ * once: the page's Content-Security-Policy lets nothing be evaluated later, which is how Playwright waits for a function.
+ */
 export async function until(page, condition, argument = null, timeout = 15_000) {
-  await page.waitForFunction(`window.__tickwire && (${condition})(window.__tickwire(), ${JSON.stringify(argument)})`, null, { timeout, polling: 50 });
+  const seen = await page.evaluate(`(async () => {
+    const condition = ${condition};
+    const end = performance.now() + ${timeout};
+    while (!(window.__tickwire && condition(window.__tickwire(), ${JSON.stringify(argument)}))) {
+      if (performance.now() > end) return window.__tickwire ? { never: window.__tickwire() } : { never: {} };
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return {};
+  })()`);
+  if (seen.never !== undefined) {
+    const { selection, connection, history, legend, strip, bars, stretches } = seen.never;
+    const shown = JSON.stringify({ selection, connection, history, legend, strip, bars: bars?.length, newest: bars?.at(-1), stretches: stretches?.slice(-3) });
+    throw new Error(`not within ${timeout} ms: ${condition} with ${JSON.stringify(argument)}; the page shows ${shown}`);
+  }
   return look(page);
 }

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { launch, look, open, show, until } from './browser.mjs';
-import { FakeServer, SYMBOLS, trade } from './fake-server.mjs';
+import { FakeServer, PAUSES, SYMBOLS, trade } from './fake-server.mjs';
 import { Market } from './market.mjs';
 
 const real = process.env.TICKWIRE_URL;
@@ -31,7 +31,7 @@ let market, server, browser, page, faults, url, stopTrading;
 before(async () => {
   await mkdir(screenshots, { recursive: true });
   if (real === undefined) {
-    market = new Market({ symbols: SYMBOLS });
+    market = new Market({ symbols: SYMBOLS, pauses: PAUSES });
     server = await new FakeServer(market).listen();
     stopTrading = trade(market, 100);
   }
@@ -106,6 +106,18 @@ async function assertLegendEqualsRest() {
   return bar;
 }
 
+/** Puts the crosshair on a bar near the middle of the chart by mouse; where a place is empty, on one left of it. */
+async function pointAtMiddle() {
+  const box = await page.locator('#chart').boundingBox();
+  const newest = instant((await look(page)).bars.at(-1).start);
+  for (let x = box.x + box.width / 2; x > box.x; x -= 20) {
+    await page.mouse.move(x, box.y + box.height / 2);
+    const { legend } = await until(page, (seen, time) => seen.legend.time !== time, newest);
+    if (/\d/.test(legend.close)) return;
+  }
+  assert.fail('no bar left of the middle');
+}
+
 /** Puts the crosshair on a bar by keyboard. */
 async function pointAt(start) {
   await page.locator('#chart').focus();
@@ -173,11 +185,8 @@ test('values on the page equal REST, for several symbols and windows', shared, a
   for (const [symbol, window] of choices) {
     await show(page, symbol, window);
     await assertEqualsRest();
-    const box = await page.locator('#chart').boundingBox();
-    await page.mouse.move(box.x + box.width / 2 + 1, box.y + box.height / 2);
-    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-    const { bars } = await look(page);
-    await until(page, (seen, newest) => seen.legend.time !== newest && seen.legend.sma_20 !== '–', instant(bars.at(-1).start));
+    await pointAtMiddle();
+    await until(page, (seen) => seen.legend.sma_20 !== '–');
     await agreeing(assertLegendEqualsRest);
   }
 });
@@ -240,7 +249,7 @@ test('scrolling back loads history without a hole', shared, async () => {
   const count = await assertEqualsRest();
   assert.ok(count >= before - 1);
   const live = page.getByRole('button', { name: 'Back to now' });
-  if (seen.range.to < seen.bars.length - 1) {
+  if (await live.isVisible()) {
     await live.click();
     await live.waitFor({ state: 'hidden' });
   }
@@ -261,8 +270,7 @@ test('what is looked at stays where it is when older bars come in', faked, async
       before = await look(page);
     } while (before.range.from > 100);
     const seen = await until(page, (now, count) => now.candles.length > count + 100, before.candles.length);
-    const left = ({ candles, range }) => candles[Math.round(range.from)].time;
-    assert.equal(left(seen), left(before));
+    assert.equal(seen.left, before.left);
   } finally {
     server.delay = 0;
   }
@@ -272,9 +280,12 @@ test('an amended bar is drawn again and marked; coverage and a void bar are seen
   const { selection, bars } = await look(page);
   const amended = market.amend(selection.symbol, selection.window, 3);
   const partial = market.uncover(selection.symbol, selection.window, 5, 0.4);
-  const seen = await until(page, (now, high) => now.candles.some((candle) => candle.high === high) && now.markers.length >= 2, amended.high);
-  assert.ok(seen.markers.some(({ id, time }) => id === 'amended' && time === seconds(amended.window_start)));
-  assert.ok(seen.markers.some(({ id, time }) => id === 'partial' && time === seconds(partial.window_start)));
+  const marks = [['amended', seconds(amended.window_start)], ['partial', seconds(partial.window_start)]];
+  const seen = await until(
+    page,
+    (now, [high, wanted]) => now.candles.some((candle) => candle.high === high) && wanted.every(([id, time]) => now.markers.some((marker) => marker.id === id && marker.time === time)),
+    [amended.high, marks],
+  );
   await page.locator('#chart').focus();
   const steps = settled(seen.bars).length === seen.bars.length ? 3 : 4;
   for (let step = 0; step < steps; step += 1) await page.keyboard.press('ArrowLeft');

@@ -13,6 +13,8 @@ import { Market, WINDOWS } from './market.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+/** As strict as the page can bear: no inline script or style, nothing from elsewhere. */
+const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /** Frames kept a topic for those who resume. */
 const HISTORY = 200;
 
@@ -24,6 +26,10 @@ export class FakeServer {
     this.subscriptions = [];
     this.resumed = [];
     this.mute = false;
+    /** Where the data come from; an older server says nothing. */
+    this.origin = { data: 'simulated', provider: 'simulated' };
+    /** How far the made-up past is; nothing when it is whole. */
+    this.past = undefined;
     /** Milliseconds that a page of older bars takes. */
     this.delay = 0;
     this.sessions = new Set();
@@ -47,7 +53,7 @@ export class FakeServer {
     this.timer = setInterval(() => {
       const rate = this.market.received - before;
       before = this.market.received;
-      this.#publish('metrics:*', { type: 'metrics', ticks_per_second: rate, latency_p50_ms: 0.42, latency_p99_ms: 1.7, residue: 0 });
+      this.#publish('metrics:*', { type: 'metrics', timestamp: new Date(this.market.now()).toISOString(), ticks_per_second: rate, latency_p50_ms: 0.42, latency_p99_ms: 1.7, residue: 0 });
     }, 1000);
     return this;
   }
@@ -95,7 +101,7 @@ export class FakeServer {
       this.sessions.delete(session);
     });
     socket.on('message', (data) => this.#request(session, JSON.parse(String(data))));
-    this.#send(session, { type: 'connection', status: 'connected', timestamp: new Date().toISOString(), message: 'connected' });
+    this.#send(session, { type: 'connection', status: 'connected', timestamp: new Date(this.market.now()).toISOString(), message: 'connected', ...this.origin });
   }
 
   #send(session, frame) {
@@ -103,7 +109,7 @@ export class FakeServer {
   }
 
   #request(session, request) {
-    if (request.type === 'ping') return this.#send(session, { type: 'pong', timestamp: new Date().toISOString() });
+    if (request.type === 'ping') return this.#send(session, { type: 'pong', timestamp: new Date(this.market.now()).toISOString() });
     const { market } = this;
     const unknown = request.symbols.filter((symbol) => symbol !== '*' && !market.state.has(symbol));
     const symbols = request.symbols.filter((symbol) => !unknown.includes(symbol));
@@ -154,7 +160,7 @@ export class FakeServer {
       const [channel, name, window] = topic.split(':');
       for (const symbol of name === '*' ? market.symbols : [name]) {
         const state = market.state.get(symbol);
-        if (channel === 'ticks' && market.trades(symbol)) snapshot.ticks.push({ ...market.tickFrame(symbol) });
+        if (channel === 'ticks' && market.trades(symbol)) snapshot.ticks.push({ ...market.tickFrame(symbol), feed: state.feed });
         if (channel === 'bars') {
           const { seq } = state.windows[window];
           snapshot.bars.push(...market.list(symbol, window, true).slice(0, 2).map((bar) => ({ ...bar, seq })));
@@ -167,6 +173,7 @@ export class FakeServer {
   async #serve(request, response) {
     const url = new URL(request.url, this.url);
     const [, api, version, endpoint, name] = url.pathname.split('/').map(decodeURIComponent);
+    if (url.pathname === '/health') return this.#json(response, { status: 'healthy', ...this.origin, components: {}, details: { past: this.past } });
     if (api !== 'api') return this.#file(url.pathname, response);
     this.requests.push(`${url.pathname}${url.search}`);
     if (version !== 'v1') return this.#problem(response, 404, 'not_found');
@@ -204,7 +211,7 @@ export class FakeServer {
     const name = path === '/' ? 'index.html' : normalize(path).replace(/^(\.\.[/\\])+/, '');
     try {
       const body = await readFile(join(DIST, name));
-      response.writeHead(200, { 'content-type': TYPES[extname(name)] ?? 'application/octet-stream' }).end(body);
+      response.writeHead(200, { 'content-type': TYPES[extname(name)] ?? 'application/octet-stream', 'content-security-policy': POLICY }).end(body);
     } catch {
       response.writeHead(404).end();
     }
@@ -218,6 +225,9 @@ export class FakeServer {
     response.writeHead(status, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ code, detail: `\`${code}\``, status }));
   }
 }
+
+/** An outage, a calm half hour and a night, in minutes before now. */
+export const PAUSES = [{ from: 58, to: 40, down: true }, { from: 110, to: 85 }, { from: 1600, to: 700 }];
 
 export const SYMBOLS = ['AAPL', 'AMZN', 'BRK.B', 'BTC-USD', 'ESH4', 'ETH-USD', 'EUR-USD', 'GOOG', 'IBM', 'META', 'MSFT', 'NVDA', 'SPY', 'TSLA'];
 
@@ -243,7 +253,7 @@ export function trade(market, rate) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const count = Number(process.argv[3] ?? 0);
   const symbols = count > 0 ? Array.from({ length: count }, (_, index) => `S${String(index).padStart(4, '0')}`) : SYMBOLS;
-  const market = new Market({ symbols, minutes: count > 100 ? 200 : 3000 });
+  const market = new Market({ symbols, minutes: count > 100 ? 200 : 3000, pauses: PAUSES });
   trade(market, 200);
   const server = await new FakeServer(market).listen(Number(process.argv[2] ?? 8050));
   console.log(`listening on ${server.url}`);

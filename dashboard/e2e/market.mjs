@@ -20,10 +20,12 @@ const round = (value, digits) => Number(value.toFixed(digits));
 
 export class Market {
   /**
-   * @param {{symbols: string[], minutes?: number, seed?: number, now?: () => number, starts?: Record<string, {price: number, digits: number} | null>}} options
-   * `minutes` of history each; `starts` says where prices begin and how fine they are, or that a symbol has not traded (`null`)
+   * @param {{symbols: string[], minutes?: number, seed?: number, now?: () => number, starts?: Record<string, {price: number, digits: number} | null>, pauses?: {from: number, to: number, down?: boolean}[]}} options
+   * `minutes` of history each; `starts` says where prices begin and how fine they are, or that a symbol has not traded (`null`);
+   * `pauses` are the minutes before now in which nothing was traded, or nothing was heard (`down`)
    */
-  constructor({ symbols, minutes = 3000, seed = 7, now = () => Date.now(), starts = {} }) {
+  constructor({ symbols, minutes = 3000, seed = 7, now = () => Date.now(), starts = {}, pauses = [] }) {
+    this.pauses = pauses;
     this.starts = starts;
     this.symbols = symbols;
     this.now = now;
@@ -58,7 +60,7 @@ export class Market {
       const start = end - minute * 60;
       if (minute === Math.min(minutes, 600)) state.reference = state.price;
       // A calm quarter of an hour now and then, so that a chart has windows without a bar.
-      if (draw() < 0.002) continue;
+      if (draw() < 0.002 || this.pauses.some(({ from, to }) => minute <= from && minute > to)) continue;
       const busy = 0.5 + Math.abs(Math.sin(minute / 190)) * 1.5;
       for (let trade = 0; trade < 4; trade += 1) {
         drift = drift * 0.9 + (draw() - 0.5) * 0.00004 * busy;
@@ -68,10 +70,20 @@ export class Market {
     }
     for (const held of Object.values(state.windows)) {
       if (held.forming !== null && held.forming.end <= end) this.#close(state, held);
+      for (const bar of held.bars.values()) bar.coverage = this.#coverage(bar, end);
       held.seq = held.bars.size;
     }
     state.lastTick = { time: end - 1, volume: 100 };
     return state;
+  }
+
+  /** Share of a bar in which the source was heard: it went down, and came back, in the middle of a minute. */
+  #coverage(bar, end) {
+    let missing = 0;
+    for (const { from, to, down } of this.pauses) {
+      if (down) missing += Math.max(0, Math.min(bar.end, end - to * 60 + 30) - Math.max(bar.start, end - from * 60 - 30));
+    }
+    return 1 - missing / (bar.end - bar.start);
   }
 
   #price(state, draw, drift) {
@@ -155,9 +167,9 @@ export class Market {
     state.price = round(price + (state.price - price) / 4, state.digits);
     state.tickSeq += 1;
     state.lastTick = { time: millis / 1000, volume: round(1 + state.draw() * 24, 0) };
-    state.feed = 'live';
     this.received += 1;
     this.#emit(`ticks:${symbol}`, this.tickFrame(symbol));
+    if (state.feed !== 'live') this.setFeed(symbol, 'live');
     this.#trade(state, millis / 1000, state.lastTick.volume);
   }
 

@@ -8,6 +8,7 @@ import { Rest, RestError } from './api/rest';
 import { Socket } from './api/socket';
 import { Backoff } from './helpers/backoff';
 import type { EpochMillis } from './helpers/nominal';
+import { ServerClock } from './helpers/server-clock';
 import { Store } from './model/store';
 import { DEFAULT_WINDOWS } from './model/windows';
 import { Page, readAddress } from './ui/page';
@@ -21,8 +22,10 @@ declare global {
 
 const RETRY_FIRST_MS = 500;
 const RETRY_CAP_MS = 15_000;
+/** How often the server is asked how far the made-up past is, while there is something left to make up. */
+const PAST_INTERVAL_MS = 1_000;
 
-const now = (): EpochMillis => Date.now() as EpochMillis;
+const clock = new ServerClock(() => Date.now() as EpochMillis);
 const base = new URL(document.baseURI);
 const line = new URL('ws', base);
 line.protocol = base.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -30,17 +33,25 @@ line.hash = '';
 
 const store = new Store();
 const rest = new Rest(base, (input, init) => fetch(input, init));
-const feed = new Feed(store, rest, (text) => {
-  page.say(text);
-});
-const page = new Page(store, feed, now);
+const feed = new Feed(
+  store,
+  rest,
+  (text) => {
+    page.say(text);
+  },
+  (time) => {
+    clock.hear(time);
+  },
+);
+const page = new Page(store, feed, clock);
 const socket = new Socket(
   line.href,
   new Backoff(RETRY_FIRST_MS, RETRY_CAP_MS, Math.random),
-  { connect: (address) => new WebSocket(address), now },
+  { connect: (address) => new WebSocket(address), now: clock.local },
   {
     opened: () => {
       feed.opened();
+      void loadHealth();
     },
     received: (text) => {
       feed.received(text);
@@ -76,11 +87,36 @@ async function loadSymbols(): Promise<void> {
   }
 }
 
+let healthLoads = 0;
+
+/** Asks where the data come from, and how far the made-up past is until it is whole; the newest call is the one that goes on. */
+async function loadHealth(): Promise<void> {
+  healthLoads += 1;
+  const load = healthLoads;
+  while (load === healthLoads) {
+    try {
+      const { origin, past } = await rest.health();
+      if (load !== healthLoads) return;
+      store.setOrigin(origin);
+      store.setPast(past);
+      if (past === null) return;
+    } catch (error) {
+      if (!(error instanceof RestError)) throw error;
+      // The next connection asks again.
+      return;
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, PAST_INTERVAL_MS);
+    });
+  }
+}
+
 const address = readAddress(location.hash);
 page.setWindows(DEFAULT_WINDOWS);
 page.show(address.symbol, address.window ?? DEFAULT_WINDOWS[0]);
 socket.start();
 void feed.refreshLatest();
+void loadHealth();
 void loadSymbols();
 
 window.addEventListener('online', () => {

@@ -42,6 +42,7 @@ describe('frames', () => {
   test('a snapshot holds frames, with or without their type', () => {
     const [snapshot] = decodeFrame(read('snapshot'));
     expect(snapshot?.kind === 'snapshot' && snapshot.messages.map((inner) => inner.kind)).toEqual(['tick', 'bar']);
+    expect(snapshot?.kind === 'snapshot' && snapshot.messages[0]).toMatchObject({ feed: 'dead' });
   });
 
   test('a resync carries its snapshot', () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { EpochMillis, Price } from '../src/helpers/nominal';
-import type { Latest, Tick } from '../src/model/message';
+import type { FeedState, Latest, Tick } from '../src/model/message';
 import type { Indicators } from '../src/model/indicators';
 import { BARS_MAX, Store } from '../src/model/store';
-import { changeOf, emptyRow, SPARK_POINTS, withHistory, withLatest, withTick } from '../src/model/watchlist';
+import { changeOf, emptyRow, shownFeed, SPARK_POINTS, withHistory, withLatest, withTick } from '../src/model/watchlist';
 import { bar } from './support';
 
 const NOON = 1_795_435_200_000;
@@ -126,11 +126,31 @@ describe('rows', () => {
     expect(row.reference).toBe(110);
   });
 
-  test('a tick brings a dead feed back to life; a feed state alone moves no price', () => {
+  test('a tick says nothing of its source unless the server does; a feed state alone moves no price', () => {
     let row = withTick(emptyRow('AAPL'), tick(10, 0));
+    expect(row.feed).toBeNull();
     row = withLatest(row, { kind: 'latest', symbol: 'AAPL', price: null, time: null, feed: 'dead' });
     expect([row.feed, row.last]).toEqual(['dead', 10]);
-    expect(withTick(row, tick(10, 5)).feed).toBe('live');
+    expect(withTick(row, tick(11, 5)).feed).toBe('dead');
+    expect(withTick(row, { ...tick(11, 5), feed: 'live' }).feed).toBe('live');
+  });
+
+  test('a snapshot of a dead symbol shows it dead, also where its tick is known', () => {
+    const store = shown();
+    const old = { ...tick(10, 0, 5), feed: 'dead' as const };
+    for (let time = 0; time < 2; time += 1) {
+      store.apply({ kind: 'snapshot', epoch: null, messages: [old] });
+      expect(store.rows.get('AAPL')).toMatchObject({ last: 10, feed: 'dead' });
+    }
+  });
+
+  test('what is shown of a source follows the server’s word and the age of the last tick', () => {
+    const row = withTick(emptyRow('AAPL'), tick(10, 0));
+    const shownAfter = (feed: FeedState | null, seconds: number): string => shownFeed({ ...row, feed }, (NOON + seconds * 1000) as EpochMillis);
+    expect(shownFeed(emptyRow('AAPL'), NOON as EpochMillis)).toBe('unknown');
+    expect([shownAfter(null, 9), shownAfter(null, 11)]).toEqual(['live', 'silent']);
+    expect([shownAfter('live', 12), shownAfter('live', 16), shownAfter('live', 2601 * 86_400)]).toEqual(['live', 'silent', 'silent']);
+    for (const feed of ['quiet', 'stale', 'dead'] as const) expect(shownAfter(feed, 2601 * 86_400)).toBe(feed);
   });
 
   test('a sparkline has a point a minute, moves with the price, and is bounded', () => {

@@ -8,6 +8,7 @@ import { parseTime, toSeconds } from '../helpers/time';
 import type { Bar, BarState } from '../model/bar';
 import { INDICATOR_NAMES, type IndicatorName, type Indicators } from '../model/indicators';
 import type { BarMessage, FeedState, Latest, Message } from '../model/message';
+import { LIVE, type Origin, type Past } from '../model/origin';
 import type { WireBar, WireIndicators, WireLatest, WireTick } from './wire';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -88,13 +89,12 @@ export function decodeLatest(wire: WireLatest | Fields): Latest | undefined {
   const fields = wire as Fields;
   const symbol = fields['symbol'];
   if (typeof symbol !== 'string') return;
-  const feed = textOr(fields['feed'], 'live');
   return {
     kind: 'latest',
     symbol,
     price: numberOr(fields['price'], null) as Price | null,
     time: millis(fields['timestamp']) ?? null,
-    feed: (FEED_STATES.includes(feed) ? feed : 'live') as FeedState,
+    feed: feedState(fields) ?? 'live',
     ...(fields['change'] === undefined ? {} : { change: numberOr(fields['change'], null) }),
   };
 }
@@ -105,7 +105,33 @@ function decodeTick(fields: Fields): Message | undefined {
   // Quotes have no last price: only trades move a row.
   if (textOr(fields['tick_type'], 'trade') !== 'trade') return;
   if (typeof symbol !== 'string' || !isNumber(price) || time === undefined) return;
-  return { kind: 'tick', symbol, price: price as Price, volume: numberOr(volume, 0), time, seq: numberOr(fields['seq'], null) };
+  const feed = feedState(fields);
+  return {
+    kind: 'tick',
+    symbol,
+    price: price as Price,
+    volume: numberOr(volume, 0),
+    time,
+    seq: numberOr(fields['seq'], null),
+    ...(feed === undefined ? {} : { feed }),
+  };
+}
+
+function feedState(fields: Fields): FeedState | undefined {
+  const feed = fields['feed'];
+  return typeof feed === 'string' && FEED_STATES.includes(feed) ? (feed as FeedState) : undefined;
+}
+
+/** Reads where a server's data come from: the same two fields in the first frame and in `health`. */
+export function decodeOrigin(fields: Fields): Origin {
+  return { data: textOr(fields['data'], LIVE.data), provider: textOr(fields['provider'], LIVE.provider) };
+}
+
+/** Reads how far the made-up past is; `null` where there is none, or it is whole. */
+export function decodePast(value: unknown): Past | null {
+  if (!isFields(value)) return null;
+  const { done, total } = value;
+  return isNumber(done) && isNumber(total) && done < total ? { done, total } : null;
 }
 
 function decodeSnapshot(fields: Fields): Message {
@@ -139,13 +165,14 @@ function decodeFields(fields: Fields): Message | undefined {
     case 'metrics':
       return {
         kind: 'metrics',
+        time: millis(fields['timestamp']) ?? null,
         ticksPerSecond: numberOr(fields['ticks_per_second'], null),
         latencyP50: numberOr(fields['latency_p50_ms'], null),
         latencyP99: numberOr(fields['latency_p99_ms'], null),
         residue: numberOr(fields['residue'], null),
       };
     case 'connection':
-      return { kind: 'connection', epoch };
+      return { kind: 'connection', epoch, time: millis(fields['timestamp']) ?? null, origin: decodeOrigin(fields) };
     case 'subscription': {
       const unknown = Array.isArray(fields['unknown']) ? (fields['unknown'] as unknown[]) : [];
       return { kind: 'subscription', epoch, unknown: unknown.filter((symbol) => typeof symbol === 'string') };
@@ -164,7 +191,7 @@ function decodeFields(fields: Fields): Message | undefined {
     case 'error':
       return { kind: 'error', code: textOr(fields['code'], 'unknown'), detail: textOr(fields['detail'], '') };
     case 'pong':
-      return { kind: 'pong' };
+      return { kind: 'pong', time: millis(fields['timestamp']) ?? null };
     default:
       return undefined;
   }

@@ -11,7 +11,7 @@
  */
 
 import { Backoff } from '../helpers/backoff';
-import { type EpochSeconds } from '../helpers/nominal';
+import type { EpochMillis, EpochSeconds } from '../helpers/nominal';
 import type { Bar } from '../model/bar';
 import { UNBROKEN } from '../model/bar-series';
 import type { Message } from '../model/message';
@@ -59,6 +59,8 @@ export class Feed {
     private readonly rest: Rest,
     /** Told what a person should know: refusals and errors. */
     private readonly report: (text: string) => void,
+    /** Told the server's time, from frames that carry it. */
+    private readonly heard: (time: EpochMillis) => void = () => undefined,
   ) {}
 
   /** Takes the socket to talk through; its listener calls [opened] and [received]. */
@@ -141,6 +143,7 @@ export class Feed {
   }
 
   #take(message: Message): void {
+    if ((message.kind === 'connection' || message.kind === 'metrics' || message.kind === 'pong') && message.time !== null) this.heard(message.time);
     const { newEpoch, letGo } = this.store.apply(message);
     const { selection, series } = this.store;
     if (letGo && selection !== null && series.oldest !== undefined) {

@@ -8,8 +8,9 @@ import { toRfc3339 } from '../helpers/time';
 import type { Bar } from '../model/bar';
 import type { Indicators } from '../model/indicators';
 import type { Latest } from '../model/message';
-import { decodeBar, decodeIndicators, decodeLatest } from './decode';
-import type { WireBar, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
+import type { Origin, Past } from '../model/origin';
+import { decodeBar, decodeIndicators, decodeLatest, decodeOrigin, decodePast } from './decode';
+import type { WireBar, WireHealth, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
 
 /** A page of history, newest first as the server gives it. */
 export interface Page {
@@ -65,6 +66,13 @@ export class Rest {
       symbols: Array.isArray(wire.symbols) ? wire.symbols : [],
       ...(Array.isArray(wire.windows) ? { windows: wire.windows } : {}),
     };
+  }
+
+  /** Where the data come from, and how far the made-up past is. */
+  async health(signal?: AbortSignal): Promise<{ readonly origin: Origin; readonly past: Past | null }> {
+    const [body] = await this.#get('health', {}, signal);
+    const wire = (body ?? {}) as WireHealth;
+    return { origin: decodeOrigin({ ...wire }), past: decodePast(wire.details?.past) };
   }
 
   async latest(symbols: readonly string[], signal?: AbortSignal): Promise<Latest[]> {

@@ -34,6 +34,8 @@ export interface WireTick {
   readonly timestamp: string;
   readonly tick_type?: string;
   readonly seq?: number;
+  /** In a snapshot only. */
+  readonly feed?: string;
 }
 
 /** An answer of `/latest`, or a `feed` frame (which may carry the state alone). */
@@ -58,6 +60,13 @@ export interface WireIndicators {
 export interface WireSymbols {
   readonly symbols: readonly string[];
   readonly windows?: readonly string[];
+}
+
+/** An answer of `/health`, as far as it is read. */
+export interface WireHealth {
+  readonly data?: string;
+  readonly provider?: string;
+  readonly details?: { readonly past?: { readonly done: number; readonly total: number } };
 }
 
 /** A problem document. */

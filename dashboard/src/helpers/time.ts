@@ -43,6 +43,21 @@ export function utcDay(millis: EpochMillis): number {
   return Math.floor(millis / 86_400_000);
 }
 
+/** A span in its two coarsest units: `45 s`, `18 min`, `17 h 30 min`, `2 d 14 h`. */
+export function spanText(seconds: number): string {
+  const parts: readonly (readonly [length: number, unit: string])[] = [[86_400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
+  const first = parts.findIndex(([length]) => seconds >= length);
+  if (first < 0) return '0 s';
+  let left = Math.floor(seconds);
+  const texts: string[] = [];
+  for (const [length, unit] of parts.slice(first, first + 2)) {
+    const count = Math.floor(left / length);
+    left -= count * length;
+    if (count > 0) texts.push(`${count} ${unit}`);
+  }
+  return texts.join(' ');
+}
+
 /** How long ago, in the coarsest unit that still says something: `now`, `12 s`, `4 min`, `3 h`, `2 d`. */
 export function ageText(millis: number): string {
   const seconds = Math.max(0, Math.floor(millis / 1000));

@@ -3,6 +3,7 @@
 import type { EpochMillis, Price } from '../helpers/nominal';
 import type { Bar } from './bar';
 import type { Indicators } from './indicators';
+import type { Origin } from './origin';
 
 /** What the server says about the source of a symbol. */
 export type FeedState = 'live' | 'quiet' | 'stale' | 'dead';
@@ -14,6 +15,8 @@ export interface Tick {
   readonly volume: number;
   readonly time: EpochMillis;
   readonly seq: number | null;
+  /** In a snapshot, where the tick may be an old one: what is so of its source now. */
+  readonly feed?: FeedState;
 }
 
 export interface BarMessage {
@@ -46,6 +49,8 @@ export interface Latest {
 /** The server's own figures, once a second. */
 export interface Metrics {
   readonly kind: 'metrics';
+  /** The server's time. */
+  readonly time: EpochMillis | null;
   readonly ticksPerSecond: number | null;
   readonly latencyP50: number | null;
   readonly latencyP99: number | null;
@@ -58,10 +63,10 @@ export type Message =
   | IndicatorsMessage
   | Latest
   | Metrics
-  | { readonly kind: 'connection'; readonly epoch: string | null }
+  | { readonly kind: 'connection'; readonly epoch: string | null; readonly time: EpochMillis | null; readonly origin: Origin }
   | { readonly kind: 'subscription'; readonly epoch: string | null; readonly unknown: readonly string[] }
   | { readonly kind: 'snapshot'; readonly epoch: string | null; readonly messages: readonly Message[] }
   | { readonly kind: 'resync'; readonly epoch: string | null }
   | { readonly kind: 'skipped'; readonly channel: string; readonly symbol: string; readonly count: number }
   | { readonly kind: 'error'; readonly code: string; readonly detail: string }
-  | { readonly kind: 'pong' };
+  | { readonly kind: 'pong'; readonly time: EpochMillis | null };

@@ -11,6 +11,7 @@ import { BarSeries, type SeriesChange, UNBROKEN } from './bar-series';
 import { type Connection, DISCONNECTED } from './connection';
 import type { Indicators } from './indicators';
 import type { Message, Metrics } from './message';
+import { LIVE, type Origin, type Past, sameOrigin } from './origin';
 import { emptyRow, type Row, withDecimals, withHistory, withLatest, withTick } from './watchlist';
 
 /** How the history of the chart is doing. */
@@ -42,6 +43,8 @@ export interface Changes {
   metrics: boolean;
   connection: boolean;
   history: boolean;
+  origin: boolean;
+  past: boolean;
 }
 
 function noChanges(): Changes {
@@ -54,6 +57,8 @@ function noChanges(): Changes {
     metrics: false,
     connection: false,
     history: false,
+    origin: false,
+    past: false,
   };
 }
 
@@ -90,6 +95,8 @@ export class Store {
   #historyError = '';
   #reachedStart = false;
   #skipped = 0;
+  #origin: Origin = LIVE;
+  #past: Past | null = null;
   #changes = noChanges();
   #wake: () => void = () => undefined;
 
@@ -135,6 +142,15 @@ export class Store {
     return this.#skipped;
   }
 
+  /** Where the data come from. */
+  get origin(): Origin {
+    return this.#origin;
+  }
+  /** How far the made-up past is; `null` when nothing is being made up. */
+  get past(): Past | null {
+    return this.#past;
+  }
+
   /** Takes one message. */
   apply(message: Message): Applied {
     let letGo = false;
@@ -164,6 +180,8 @@ export class Store {
         this.#changes.metrics = true;
         break;
       case 'connection':
+        this.setOrigin(message.origin);
+        return { newEpoch: this.#enter(message.epoch), letGo };
       case 'subscription':
       case 'resync':
         return { newEpoch: this.#enter(message.epoch), letGo };
@@ -259,6 +277,19 @@ export class Store {
   setConnection(connection: Connection): void {
     this.#connection = connection;
     this.#changes.connection = true;
+    this.#wake();
+  }
+
+  setOrigin(origin: Origin): void {
+    if (sameOrigin(origin, this.#origin)) return;
+    this.#origin = origin;
+    this.#changes.origin = true;
+    this.#wake();
+  }
+
+  setPast(past: Past | null): void {
+    this.#past = past;
+    this.#changes.past = true;
     this.#wake();
   }
 

@@ -68,10 +68,28 @@ function withPrice(row: Row, price: Price, time: EpochMillis): Row {
   };
 }
 
-/** A tick proves that its source is alive. */
+/**
+ * That a tick is heard of now does not make its source alive: the one in a snapshot may be years old. What is so of the
+ * source is the server's to say, in the snapshot and each time it changes.
+ */
 export function withTick(row: Row, tick: Tick): Row {
   const next = withPrice(row, tick.price, tick.time);
-  return next.feed === 'live' ? next : { ...next, feed: 'live' };
+  return tick.feed === undefined || next.feed === tick.feed ? next : { ...next, feed: tick.feed };
+}
+
+/** What a row shows of its source: the server's word, or that ticks stopped and the server has not said why. */
+export type ShownFeed = FeedState | 'silent' | 'unknown';
+
+/** A symbol that traded within this is live, by the server's rule. */
+const LIVE_AGE_MS = 10_000;
+/** The server says within a second that a symbol is no longer live; later than that its word counts as old. */
+const WORD_AGE_MS = 15_000;
+
+/** What to show of a row's source at a time of the server's clock. */
+export function shownFeed(row: Row, now: EpochMillis): ShownFeed {
+  const age = row.time === null ? Infinity : now - row.time;
+  if (row.feed === null) return row.time === null ? 'unknown' : age <= LIVE_AGE_MS ? 'live' : 'silent';
+  return row.feed === 'live' && age > WORD_AGE_MS ? 'silent' : row.feed;
 }
 
 export function withLatest(row: Row, latest: Latest): Row {

@@ -1,5 +1,6 @@
 /**
- * The chart: candles, VWAP, volume, marks. Promises: after a change of one bar only that bar is drawn again; what is
+ * The chart: candles, VWAP, volume, marks, and the empty stretches between bars. Promises: time is drawn to scale but for
+ * stretches that are marked as cut (see `model/stretches.ts`); after a change of one bar only that bar is drawn again; what is
  * older than the screen's edge is asked for before it is reached; the place somebody looks at stays when history comes in.
  *
  * Colours carry meaning twice: an amended bar has a dot above it, a bar that is not whole is hollow and has a square
@@ -33,6 +34,8 @@ import { instantText } from '../helpers/time';
 import { type Bar, isAmended, isPartial } from '../model/bar';
 import type { Indicators, IndicatorName } from '../model/indicators';
 import type { Store } from '../model/store';
+import { CUT_PLACES, lastPlace, type Now, placesMax, placesOf, scaleLimit, type Stretch, stretchAt, stretchBetween, stretchesOf, stretchUntil } from '../model/stretches';
+import { StretchMarks } from './stretch-marks';
 import type { Palette } from './theme';
 
 /** Bars left of the screen at which older ones are asked for: about a screen, so that a steady scroll meets no edge. */
@@ -40,6 +43,9 @@ const LOAD_AHEAD_BARS = 120;
 
 /** Free space right of the newest bar. */
 const RIGHT_OFFSET_BARS = 8;
+
+/** Times the allowed empty places at which all is drawn anew, with a lower limit for what is drawn to scale. */
+const CROWD_FACTOR = 3;
 
 /** Lines that the legend's buttons switch on, and their colours. */
 export const OVERLAYS: Readonly<Partial<Record<IndicatorName, string>>> = {
@@ -56,8 +62,8 @@ export const OVERLAYS: Readonly<Partial<Record<IndicatorName, string>>> = {
 export interface ChartListener {
   /** The left edge is near. */
   nearStart(): void;
-  /** The crosshair stands on a bar, or on none. */
-  pointed(start: EpochSeconds | null): void;
+  /** The crosshair stands on a bar, in an empty stretch, or nowhere. */
+  pointed(time: EpochSeconds | null, stretch: Stretch | null): void;
   /** The newest bar came into view, or left it. */
   followed(atNow: boolean): void;
 }
@@ -67,12 +73,23 @@ export class BarChart {
   readonly #candles: ISeriesApi<'Candlestick'>;
   readonly #volume: ISeriesApi<'Histogram'>;
   readonly #vwap: ISeriesApi<'Line'>;
+  /** Holds the places of empty windows on the time scale; it is never seen. */
+  readonly #spacer: ISeriesApi<'Line'>;
+  readonly #stretchMarks: StretchMarks;
   readonly #markers: ISeriesMarkersPluginApi<Time>;
   readonly #overlays = new Map<IndicatorName, ISeriesApi<'Line'>>();
   #palette: Palette;
   #decimals = 2;
   /** Kept here, since the library copies all its data when asked for the last of it. */
   #newestDrawn = 0;
+  #stretches: Stretch[] = [];
+  /** Windows of the longest stretch drawn to scale; 0 before there are bars to tell. */
+  #limit = 0;
+  /** Places of the spacer, and the last of them. */
+  #numPlaces = 0;
+  #lastPlace = 0;
+  /** True when the spacer has places that no stretch has any more. */
+  #isCrowded = false;
   #pointed: EpochSeconds | null = null;
   /** The bar that the keyboard chose; it keeps the crosshair while new bars push it to the left. */
   #held: EpochSeconds | null = null;
@@ -87,9 +104,12 @@ export class BarChart {
     private readonly listener: ChartListener,
   ) {
     this.#palette = palette;
+    const { fontFamily } = getComputedStyle(document.body);
     this.#chart = createChart(container, {
       autoSize: true,
-      layout: { fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, attributionLogo: true },
+      // The library's own logo comes with a style element, which a strict Content-Security-Policy forbids; the page has a
+      // link in its place.
+      layout: { fontFamily, fontSize: 11, attributionLogo: false },
       crosshair: { mode: CrosshairMode.Normal },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.16, bottom: 0.24 } },
       timeScale: { borderVisible: false, timeVisible: true, rightOffset: RIGHT_OFFSET_BARS, barSpacing: 8, minBarSpacing: 0.8 },
@@ -109,36 +129,54 @@ export class BarChart {
       priceLineVisible: false,
       crosshairMarkerVisible: false,
     });
+    // A value and not whitespace, so that the end of the time scale is now, and not the newest bar.
+    this.#spacer = this.#chart.addSeries(LineSeries, { visible: false, priceScaleId: 'spacer', lastValueVisible: false, priceLineVisible: false });
     this.#markers = createSeriesMarkers(this.#candles, []);
-    this.setPalette(palette);
+    this.#stretchMarks = new StretchMarks(fontFamily, palette);
+    this.#candles.attachPrimitive(this.#stretchMarks);
+    this.setPalette(palette, null);
 
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range === null) return;
       if (range.from < LOAD_AHEAD_BARS) listener.nearStart();
-      listener.followed(range.to >= this.store.series.length - 1);
+      listener.followed(range.to >= this.#newestIndex());
     });
     this.#chart.subscribeCrosshairMove((event) => {
       // Not the pointer, but the chart moved under a bar that was chosen by keyboard: that bar stays chosen.
       if (event.sourceEvent === undefined && this.#held !== null) return;
       this.#held = null;
       this.#pointed = event.time === undefined ? null : (event.time as unknown as EpochSeconds);
-      listener.pointed(this.#pointed);
+      listener.pointed(this.#pointed, this.#pointed === null ? null : (stretchAt(this.#stretches, this.#pointed) ?? null));
     });
   }
 
   /** What is drawn, for tests. */
-  get drawn(): { readonly candles: readonly unknown[]; readonly volume: readonly unknown[]; readonly vwap: readonly unknown[]; readonly markers: readonly SeriesMarker<Time>[]; readonly range: unknown } {
+  get drawn(): { readonly candles: readonly unknown[]; readonly volume: readonly unknown[]; readonly vwap: readonly unknown[]; readonly markers: readonly SeriesMarker<Time>[]; readonly range: unknown; readonly left: unknown; readonly stretches: readonly Stretch[] } {
     return {
       candles: this.#candles.data(),
       volume: this.#volume.data(),
       vwap: this.#vwap.data(),
       markers: this.#marked,
       range: this.#chart.timeScale().getVisibleLogicalRange(),
+      left: this.#chart.timeScale().getVisibleRange()?.from ?? null,
+      stretches: this.#stretches,
     };
   }
 
-  setPalette(palette: Palette): void {
+  /** The empty stretch before the bar that the keyboard chose. */
+  get emptyBefore(): Stretch | undefined {
+    const bar = this.#held === null ? undefined : this.store.series.at(this.#held);
+    return bar === undefined ? undefined : this.#emptyBefore(bar);
+  }
+
+  /** Says across the chart what its data are; empty for nothing. */
+  setWatermark(text: string): void {
+    this.#stretchMarks.setWatermark(text);
+  }
+
+  setPalette(palette: Palette, now: Now | null): void {
     this.#palette = palette;
+    this.#stretchMarks.setPalette(palette);
     this.#chart.applyOptions({
       layout: { background: { color: palette.ground }, textColor: palette.text, panes: { separatorColor: palette.line } },
       grid: { vertLines: { color: palette.line }, horzLines: { color: palette.line } },
@@ -156,41 +194,77 @@ export class BarChart {
       wickDownColor: palette.down,
     });
     this.#vwap.applyOptions({ color: palette.vwap });
-    this.drawAll();
+    this.drawAll(now);
   }
 
-  /** Draws every bar anew. */
-  drawAll(): void {
+  /** Draws every bar anew, and the stretches between them. */
+  drawAll(now: Now | null): void {
     const { bars } = this.store.series;
+    const limit = scaleLimit(bars);
+    const isRescaled = this.#limit !== 0 && limit !== this.#limit;
+    const place = isRescaled ? this.#place() : null;
+    this.#limit = bars.length === 0 ? 0 : limit;
+    this.#stretches = stretchesOf(bars, now, limit);
+    const places = this.#stretches.flatMap(placesOf);
+    this.#numPlaces = places.length;
+    this.#isCrowded = false;
+    this.#lastPlace = places.at(-1) ?? 0;
+    this.#spacer.setData(places.map(placePoint));
+    this.#stretchMarks.setStretches(this.#stretches);
     this.#candles.setData(bars.map((bar) => this.#candle(bar)));
     this.#volume.setData(bars.map((bar) => this.#volumeBar(bar)));
-    this.#vwap.setData(bars.map(vwapPoint));
+    this.#vwap.setData(bars.map((bar) => this.#broken(bar, vwapPoint(bar))));
     this.#newestDrawn = bars.at(-1)?.start ?? 0;
     this.#mark();
+    if (place !== null) this.#goTo(place);
     this.#hold();
   }
 
-  /** Draws the bars that begin at these times, and nothing else. */
-  drawBars(starts: Iterable<EpochSeconds>): void {
+  /** Draws the bars that begin at these times, the stretches before and behind them, and nothing else. */
+  drawBars(starts: Iterable<EpochSeconds>, now: Now): void {
     let marks = false;
+    let causes = false;
     for (const start of [...starts].sort((a, b) => a - b)) {
       const bar = this.store.series.at(start);
       if (bar === undefined) continue;
       const earlier = start < this.#newestDrawn;
+      if (start > this.#newestDrawn) this.#endStretch(bar);
       if (!earlier) this.#newestDrawn = start;
       this.#candles.update(this.#candle(bar), earlier);
       this.#volume.update(this.#volumeBar(bar), earlier);
-      this.#vwap.update(vwapPoint(bar), earlier);
-      marks ||= marksOf(bar) !== (this.#marksAt.get(start) ?? '');
+      this.#vwap.update(this.#broken(bar, vwapPoint(bar)), earlier);
+      const held = this.#marksAt.get(start) ?? '';
+      marks ||= marksOf(bar) !== held;
+      causes ||= isPartial(bar) !== held.includes(PARTIAL) && this.#isBesideStretch(bar);
+    }
+    // A bar that is not whole after all is the cause of what is empty beside it.
+    if (causes) {
+      this.drawAll(now);
+      return;
     }
     if (marks) this.#mark();
+    this.drawOpenStretch(now);
     this.#hold();
+  }
+
+  /** Draws what is empty between the newest bar and now: time goes on without bars. */
+  drawOpenStretch(now: Now): void {
+    const { newest } = this.store.series;
+    if (newest?.start !== this.#newestDrawn) return;
+    const held = this.#takeOpen();
+    const open = stretchUntil(newest, now, this.#limit);
+    if (open !== undefined) this.#stretches.push(open);
+    if (held?.to !== open?.to || held?.cause !== open?.cause) {
+      if (open !== undefined) this.#takePlaces(open);
+      this.#stretchMarks.setStretches(this.#stretches);
+    }
+    if (this.#isCrowded || this.#numPlaces > CROWD_FACTOR * placesMax(this.store.series.length)) this.drawAll(now);
   }
 
   /** Draws the lines that are switched on. */
   drawOverlays(): void {
     for (const [name, series] of this.#overlays) {
-      series.setData(this.store.series.bars.map((bar) => overlayPoint(bar, this.store.indicators.get(bar.end), name)));
+      series.setData(this.store.series.bars.map((bar) => this.#broken(bar, overlayPoint(bar, this.store.indicators.get(bar.end), name))));
     }
   }
 
@@ -204,7 +278,7 @@ export class BarChart {
       const bar = this.store.series.at((end - length) as EpochSeconds);
       if (bar === undefined) continue;
       for (const [name, series] of this.#overlays) {
-        series.update(overlayPoint(bar, this.store.indicators.get(end), name), bar.start < newest.start);
+        series.update(this.#broken(bar, overlayPoint(bar, this.store.indicators.get(end), name)), bar.start < newest.start);
       }
     }
   }
@@ -240,6 +314,7 @@ export class BarChart {
 
   /** Says in the time scale whether seconds matter. */
   setWindow(seconds: number): void {
+    this.#limit = 0;
     this.#chart.timeScale().applyOptions({ secondsVisible: seconds < 60 });
     this.#chart.timeScale().resetTimeScale();
     this.#chart.priceScale('right').applyOptions({ autoScale: true });
@@ -253,27 +328,27 @@ export class BarChart {
   /** Moves the crosshair by whole bars; from the newest one when it stands nowhere. */
   step(bars: number): void {
     const list = this.store.series.bars;
-    const from = this.#pointed === null ? list.length : list.findIndex((bar) => bar.start === this.#pointed);
-    const index = Math.min(list.length - 1, Math.max(0, from + bars));
+    const index = Math.min(list.length - 1, Math.max(0, this.#pointedIndex(bars) + bars));
     const bar = list[index];
     if (bar === undefined) return;
     const range = this.#chart.timeScale().getVisibleLogicalRange();
-    if (range !== null && (index < range.from || index > range.to)) {
-      const shift = index < range.from ? index - range.from - 5 : index - range.to + 5;
+    const place = this.#chart.timeScale().timeToIndex(bar.start as unknown as UTCTimestamp, true);
+    if (range !== null && place !== null && (place < range.from || place > range.to)) {
+      const shift = place < range.from ? place - range.from - 5 : place - range.to + 5;
       this.#chart.timeScale().setVisibleLogicalRange({ from: range.from + shift, to: range.to + shift });
     }
     this.#held = bar.start;
     this.#hold();
     // The library tells of the pointer's moves only.
     this.#pointed = bar.start;
-    this.listener.pointed(bar.start);
+    this.listener.pointed(bar.start, null);
   }
 
   leave(): void {
     this.#held = null;
     this.#chart.clearCrosshairPosition();
     this.#pointed = null;
-    this.listener.pointed(null);
+    this.listener.pointed(null, null);
   }
 
   /** Makes bars wider (above 1) or narrower. */
@@ -285,6 +360,74 @@ export class BarChart {
   destroy(): void {
     this.#chart.remove();
     this.container.replaceChildren();
+  }
+
+  /** Index from which the keyboard steps: that of the bar pointed at, or of the one beyond an empty place pointed at. */
+  #pointedIndex(bars: number): number {
+    const { bars: list } = this.store.series;
+    if (this.#pointed === null) return list.length;
+    const pointed = this.#pointed;
+    const next = list.findIndex((bar) => bar.start >= pointed);
+    if (next < 0) return list.length;
+    return list[next]?.start === pointed || bars < 0 ? next : next - 1;
+  }
+
+  /** Index on the time scale of its last place: the newest bar, or what is empty behind it. */
+  #newestIndex(): number {
+    const time = Math.max(this.#newestDrawn, this.#lastPlace) as UTCTimestamp;
+    return this.#chart.timeScale().timeToIndex(time, true) ?? 0;
+  }
+
+  /** Takes the open stretch out of the list, if there is one. */
+  #takeOpen(): Stretch | undefined {
+    return this.#stretches.at(-1)?.isOpen === true ? this.#stretches.pop() : undefined;
+  }
+
+  /** A bar is new at the end: what was open before it is a stretch between two bars now. */
+  #endStretch(bar: Bar): void {
+    this.#takeOpen();
+    const before = this.store.series.before(bar.start);
+    const between = before === undefined ? undefined : stretchBetween(before, bar, this.#limit);
+    if (before !== undefined && between !== undefined) {
+      this.#stretches.push(between);
+      this.#takePlaces(between);
+      this.#vwap.update(this.#broken(before, vwapPoint(before)));
+      for (const [name, series] of this.#overlays) {
+        series.update(this.#broken(before, overlayPoint(before, this.store.indicators.get(before.end), name)));
+      }
+    }
+    this.#stretchMarks.setStretches(this.#stretches);
+  }
+
+  /** Adds to the time scale the places of a stretch that are not there yet. */
+  #takePlaces(stretch: Stretch): void {
+    for (const place of placesOf(stretch)) {
+      if (place <= this.#lastPlace) continue;
+      this.#spacer.update(placePoint(place));
+      this.#lastPlace = place;
+      this.#numPlaces += 1;
+    }
+    // It had more while it was short enough for that.
+    const isShortened = this.#lastPlace > lastPlace(stretch) && this.#lastPlace < stretch.to;
+    this.#isCrowded ||= isShortened;
+  }
+
+  /** What somebody looks at who has scrolled back: the time at the left edge, and how far it is scrolled. */
+  #place(): { readonly time: Time; readonly offset: number } | null {
+    const scale = this.#chart.timeScale();
+    const range = scale.getVisibleLogicalRange();
+    const time = scale.getVisibleRange()?.from;
+    if (range === null || time === undefined || range.to >= this.#newestIndex()) return null;
+    const index = scale.timeToIndex(time, true);
+    return index === null ? null : { time, offset: range.from - index };
+  }
+
+  #goTo({ time, offset }: { readonly time: Time; readonly offset: number }): void {
+    const scale = this.#chart.timeScale();
+    const range = scale.getVisibleLogicalRange();
+    const index = scale.timeToIndex(time, true);
+    if (range === null || index === null) return;
+    scale.setVisibleLogicalRange({ from: index + offset, to: index + offset + range.to - range.from });
   }
 
   #hold(): void {
@@ -304,6 +447,21 @@ export class BarChart {
     return { ...candle, color: this.#palette.ground };
   }
 
+  #isBesideStretch(bar: Bar): boolean {
+    return stretchAt(this.#stretches, bar.end) !== undefined || this.#emptyBefore(bar) !== undefined;
+  }
+
+  /** The stretch that ends where a bar begins. */
+  #emptyBefore(bar: Bar): Stretch | undefined {
+    return stretchAt(this.#stretches, (bar.start - 1) as EpochSeconds);
+  }
+
+  /** A line does not cross what nobody knows, nor what is long: the piece that begins at the bar before that has no colour. */
+  #broken(bar: Bar, point: LineData | WhitespaceData): LineData | WhitespaceData {
+    const behind = stretchAt(this.#stretches, bar.end);
+    return behind !== undefined && (behind.cause === 'down' || behind.places >= CUT_PLACES) ? { ...point, color: 'transparent' } : point;
+  }
+
   #volumeBar(bar: Bar): HistogramData {
     const color = bar.close >= bar.open ? this.#palette.upFaint : this.#palette.downFaint;
     return { time: bar.start as unknown as UTCTimestamp, value: bar.volume, color };
@@ -321,7 +479,7 @@ export class BarChart {
         markers.push({ time, position: 'aboveBar', shape: 'circle', color: this.#palette.amended, size: 0.5, id: 'amended' });
       }
       if (isPartial(bar)) {
-        markers.push({ time, position: 'belowBar', shape: 'square', color: this.#palette.partial, size: 0.5, id: 'partial' });
+        markers.push({ time, position: 'belowBar', shape: 'square', color: this.#palette.partial, size: 0.5, id: PARTIAL });
       }
     }
     this.#marked = markers;
@@ -329,9 +487,15 @@ export class BarChart {
   }
 }
 
+function placePoint(time: EpochSeconds): LineData {
+  return { time: time as unknown as UTCTimestamp, value: 0 };
+}
+
+const PARTIAL = 'partial';
+
 /** The names of a bar's marks. */
 function marksOf(bar: Bar): string {
-  return `${isAmended(bar) ? 'amended ' : ''}${isPartial(bar) ? 'partial' : ''}`;
+  return `${isAmended(bar) ? 'amended ' : ''}${isPartial(bar) ? PARTIAL : ''}`;
 }
 
 function vwapPoint(bar: Bar): LineData | WhitespaceData {

@@ -5,13 +5,15 @@
 
 import { compact, counted, fixed, NONE, percent, share, signed } from '../helpers/format';
 import type { EpochSeconds } from '../helpers/nominal';
-import { instantText } from '../helpers/time';
+import { instantText, spanText } from '../helpers/time';
 import { type Bar, isAmended, isPartial } from '../model/bar';
 import type { IndicatorName } from '../model/indicators';
 import type { Store } from '../model/store';
+import type { Stretch } from '../model/stretches';
 import { changeOf } from '../model/watchlist';
 import { OVERLAYS } from './chart';
 import { element, setText } from './dom';
+import { CAUSE_TEXTS } from './stretch-marks';
 
 const FIELDS = ['open', 'high', 'low', 'close', 'change', 'volume', 'vwap', 'trades'] as const;
 type Field = (typeof FIELDS)[number];
@@ -49,6 +51,7 @@ export class Legend {
   readonly #fields = new Map<Field, HTMLElement>();
   readonly #indicators = new Map<IndicatorName, HTMLElement>();
   #pointed: EpochSeconds | null = null;
+  #stretch: Stretch | null = null;
 
   constructor(
     root: HTMLElement,
@@ -90,16 +93,18 @@ export class Legend {
     );
   }
 
-  /** Follows the crosshair; `null` follows the newest bar. */
-  point(start: EpochSeconds | null): void {
-    this.#pointed = start;
+  /** Follows the crosshair, to a bar or into an empty stretch; `null` follows the newest bar. */
+  point(time: EpochSeconds | null, stretch: Stretch | null): void {
+    this.#pointed = time;
+    this.#stretch = stretch;
     this.draw();
   }
 
-  /** The bar whose values are shown. */
+  /** The bar whose values are shown; none where the crosshair is in an empty stretch. */
   get bar(): Bar | undefined {
     const { series } = this.store;
-    return (this.#pointed === null ? undefined : series.at(this.#pointed)) ?? series.newest;
+    if (this.#pointed === null) return series.newest;
+    return series.at(this.#pointed) ?? (this.#stretch === null ? series.newest : undefined);
   }
 
   /** What is shown, for tests and for the spoken line. */
@@ -128,7 +133,8 @@ export class Legend {
     this.#change.dataset['trend'] = change === null ? 'flat' : shownTrend(signed(change.amount, decimals));
 
     const bar = this.bar;
-    setText(this.#time, bar === undefined ? '' : instantText(bar.start));
+    const empty = bar === undefined ? this.#stretch : null;
+    setText(this.#time, instantOf(bar?.start ?? (empty === null ? null : this.#pointed)));
     const before = bar === undefined ? undefined : series.before(bar.start);
     const step = bar !== undefined && before !== undefined ? bar.close - before.close : null;
     const texts: Readonly<Record<Field, string>> = {
@@ -147,13 +153,22 @@ export class Legend {
       if (field === 'change') value.dataset['trend'] = shownTrend(texts.change);
       else if (field !== 'volume' && field !== 'vwap' && field !== 'trades') value.dataset['trend'] = trend(direction);
     }
-    setText(this.#state, bar === undefined ? '' : stateText(bar));
-    this.#state.dataset['state'] = bar === undefined ? '' : isPartial(bar) ? 'partial' : isAmended(bar) ? 'amended' : bar.state;
+    setText(this.#state, bar !== undefined ? stateText(bar) : empty !== null ? stretchText(empty) : '');
+    this.#state.dataset['state'] = bar === undefined ? (empty?.cause === 'down' ? 'partial' : '') : isPartial(bar) ? 'partial' : isAmended(bar) ? 'amended' : bar.state;
 
     // A forming bar has no indicators yet: those of the bar before it are the ones that hold.
     const point = bar === undefined ? undefined : (indicators.get(bar.end) ?? (bar.state === 'forming' && before !== undefined ? indicators.get(before.end) : undefined));
     for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : name.startsWith('macd') ? differenceDecimals(decimals, bar) : decimals));
   }
+}
+
+function instantOf(time: EpochSeconds | null): string {
+  return time === null ? '' : instantText(time);
+}
+
+/** Why there is no bar, and for how long. */
+function stretchText({ cause, from, to, isOpen }: Stretch): string {
+  return `${CAUSE_TEXTS[cause]} · ${spanText(to - from)} · ${instantText(from)} to ${isOpen ? 'now' : instantText(to)}`;
 }
 
 function trend(value: number): string {

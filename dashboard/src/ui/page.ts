@@ -5,10 +5,14 @@
 
 import type { Feed } from '../api/feed';
 import { fixed } from '../helpers/format';
-import type { EpochMillis } from '../helpers/nominal';
+import type { ServerClock } from '../helpers/server-clock';
+import { spanText, toSeconds } from '../helpers/time';
+import { badgeOf } from '../model/origin';
 import type { Store } from '../model/store';
+import type { Now } from '../model/stretches';
 import { windowSeconds } from '../model/windows';
 import { BarChart } from './chart';
+import { CAUSE_TEXTS } from './stretch-marks';
 import { byId, Pace, setText } from './dom';
 import { Legend } from './legend';
 import { Notices } from './notices';
@@ -27,7 +31,7 @@ export function readAddress(hash: string): { readonly symbol: string | undefined
 
 /** Ten times a second: a price that moves faster is not read. */
 const DRAW_INTERVAL_MS = 100;
-const TITLE_INTERVAL_MS = 1000;
+const SECOND_MS = 1000;
 
 export class Page {
   readonly #theme: ThemeSwitch;
@@ -42,11 +46,12 @@ export class Page {
   });
   readonly #cover = byId('cover');
   readonly #spoken = byId('spoken');
+  readonly #origin = byId('origin');
 
   constructor(
     private readonly store: Store,
     private readonly feed: Feed,
-    now: () => EpochMillis,
+    private readonly clock: ServerClock,
   ) {
     this.#notices = new Notices(byId('notices'));
     this.#theme = new ThemeSwitch(() => {
@@ -56,8 +61,8 @@ export class Page {
     const toLive = byId('to-live');
     this.#chart = new BarChart(byId('chart'), store, palette, {
       nearStart: () => void feed.loadOlder(),
-      pointed: (start) => {
-        this.#legend.point(start);
+      pointed: (time, stretch) => {
+        this.#legend.point(time, stretch);
       },
       followed: (atNow) => {
         toLive.hidden = atNow || store.series.length === 0;
@@ -68,6 +73,7 @@ export class Page {
       byId('watch'),
       store,
       palette,
+      clock,
       (symbol) => {
         this.show(symbol, store.selection?.window);
       },
@@ -86,7 +92,7 @@ export class Page {
     this.#windows = new WindowSelector(byId('windows'), (window) => {
       this.show(store.selection?.symbol, window);
     });
-    this.#strip = new Strip(byId('strip'), store, now);
+    this.#strip = new Strip(byId('strip'), store, clock);
     const shortcuts = new Shortcuts([
       { keys: ['/'], shown: '/', text: 'Search a symbol', run: () => { search.focus(); } },
       { keys: ['w'], shown: 'w', text: 'Go to the watchlist', run: () => { this.#watchlist.focus(); } },
@@ -114,10 +120,12 @@ export class Page {
       const address = readAddress(location.hash);
       this.show(address.symbol, address.window ?? store.selection?.window);
     });
-    // The one thing seen of a page in the background.
     setInterval(() => {
+      // The one thing seen of a page in the background.
       if (document.hidden) this.#drawTitle();
-    }, TITLE_INTERVAL_MS);
+      // Time goes on without bars as well.
+      else this.#chart.drawOpenStretch(this.#now());
+    }, SECOND_MS);
     store.onChange(() => {
       this.#pace.request();
     });
@@ -147,7 +155,7 @@ export class Page {
   /** What is on the screen, for browser tests; the README documents it. */
   snapshot(): Record<string, unknown> {
     const { store } = this;
-    const { candles, volume, vwap, markers, range } = this.#chart.drawn;
+    const { candles, volume, vwap, markers, range, left, stretches } = this.#chart.drawn;
     return {
       selection: store.selection,
       connection: store.connection,
@@ -158,6 +166,9 @@ export class Page {
       vwap,
       markers,
       range,
+      left,
+      stretches,
+      origin: this.#origin.hidden ? '' : this.#origin.textContent,
       bars: store.series.bars,
       legend: this.#legend.texts(),
       watchlist: this.#watchlist.texts(),
@@ -177,8 +188,9 @@ export class Page {
     }
     const row = store.selection === null ? undefined : store.rows.get(store.selection.symbol);
     if (row !== undefined) this.#chart.setDecimals(row.decimals);
-    if (changes.bars === 'all') this.#chart.drawAll();
-    else if (changes.bars.size > 0) this.#chart.drawBars(changes.bars);
+    if (changes.bars === 'all') this.#chart.drawAll(this.#now());
+    else if (changes.bars.size > 0) this.#chart.drawBars(changes.bars, this.#now());
+    else if (row !== undefined && changes.rows !== 'all' && changes.rows.has(row.symbol)) this.#chart.drawOpenStretch(this.#now());
     const barsChanged = changes.bars === 'all' || changes.bars.size > 0;
     const indicatorsChanged = changes.indicators === 'all' || changes.indicators.size > 0;
     if (changes.indicators === 'all' || changes.bars === 'all') this.#chart.drawOverlays();
@@ -187,14 +199,34 @@ export class Page {
     else if (changes.rows.size > 0) this.#watchlist.draw(changes.rows);
     const selectedMoved = changes.rows === 'all' || (row !== undefined && changes.rows.has(row.symbol));
     if (barsChanged || indicatorsChanged || changes.selection || selectedMoved) this.#legend.draw();
-    if (selectedMoved) this.#drawTitle();
-    if (changes.metrics || changes.connection || changes.selection) this.#strip.draw();
+    if (changes.origin) this.#drawOrigin();
+    if (selectedMoved || changes.origin) this.#drawTitle();
+    if (changes.metrics || changes.connection || changes.selection || changes.past) this.#strip.draw();
     if (changes.history || changes.connection || barsChanged) this.#drawCover();
   }
 
   #drawTitle(): void {
     const row = this.store.selection === null ? undefined : this.store.rows.get(this.store.selection.symbol);
-    if (row !== undefined) document.title = `${fixed(row.last, row.decimals)} ${row.symbol} · Tickwire`;
+    const badge = badgeOf(this.store.origin);
+    const parts = [badge, row === undefined ? '' : `${fixed(row.last, row.decimals)} ${row.symbol}`, 'Tickwire'];
+    document.title = parts.filter((part) => part !== '').join(' · ');
+  }
+
+  /** Says what must never be taken for a market. */
+  #drawOrigin(): void {
+    const { origin } = this.store;
+    const badge = badgeOf(origin);
+    const name = origin.provider ?? '';
+    setText(byId('origin-badge'), badge);
+    // A provider that is called what the badge says already is not said twice.
+    setText(byId('origin-provider'), name.toUpperCase() === badge ? '' : name);
+    this.#origin.hidden = badge === '';
+    this.#chart.setWatermark(badge);
+  }
+
+  #now(): Now {
+    const { selection, rows } = this.store;
+    return { time: toSeconds(this.clock.now()), feed: (selection === null ? undefined : rows.get(selection.symbol))?.feed ?? null };
   }
 
   /** Says over an empty chart why it is empty; over bars, whether they still move. */
@@ -216,7 +248,7 @@ export class Page {
     // The switch reports once while the page is still being put together.
     if ((this.#strip as Strip | undefined) === undefined) return;
     const palette = this.#theme.palette();
-    this.#chart.setPalette(palette);
+    this.#chart.setPalette(palette, this.#now());
     this.#watchlist.setPalette(palette);
   }
 
@@ -232,6 +264,8 @@ export class Page {
     event.preventDefault();
     if (!event.key.startsWith('Arrow')) return;
     const { time, open, high, low, close, volume, state } = this.#legend.texts();
-    setText(this.#spoken, `${time ?? ''}: open ${open ?? ''}, high ${high ?? ''}, low ${low ?? ''}, close ${close ?? ''}, volume ${volume ?? ''}, ${state ?? ''}`);
+    const before = this.#chart.emptyBefore;
+    const gap = before === undefined ? '' : `after ${spanText(before.to - before.from)}, ${CAUSE_TEXTS[before.cause]}: `;
+    setText(this.#spoken, `${gap}${time ?? ''}: open ${open ?? ''}, high ${high ?? ''}, low ${low ?? ''}, close ${close ?? ''}, volume ${volume ?? ''}, ${state ?? ''}`);
   }
 }

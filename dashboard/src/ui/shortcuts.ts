@@ -47,7 +47,7 @@ export class Shortcuts {
         element('span', { class: 'mark mark-amended', 'aria-hidden': 'true' }),
         'A dot above a bar: it was amended after it closed. ',
         element('span', { class: 'mark mark-partial', 'aria-hidden': 'true' }),
-        'A hollow bar with a square below: its source was not heard through the whole window. Times are UTC.',
+        'A hollow bar with a square below: its source was not heard through the whole window. Hatched: it was not heard at all. Dashed edges: an empty stretch, drawn shorter. Times are UTC.',
       ),
     );
     document.body.append(this.#dialog);

@@ -3,11 +3,12 @@
  * have its place. Figures that the server no longer confirms are dimmed rather than left to look current.
  */
 
-import { fixed, latency, NONE, rate } from '../helpers/format';
-import type { EpochMillis } from '../helpers/nominal';
+import { counted, fixed, latency, NONE, rate } from '../helpers/format';
+import type { ServerClock } from '../helpers/server-clock';
 import { ageText, clockText } from '../helpers/time';
 import type { ConnectionPhase } from '../model/connection';
 import type { Store } from '../model/store';
+import { shownFeed } from '../model/watchlist';
 import { element, setText } from './dom';
 
 /** How long what was skipped is news; after that the count stands there quietly. */
@@ -29,7 +30,8 @@ export class Strip {
   readonly #lineText = element('span');
   readonly #retry = element('span', { 'aria-hidden': 'true' });
   readonly #age = element('span', { class: 'age', title: 'Time since the newest tick of this symbol' });
-  readonly #clock = element('time', { class: 'clock', title: 'Time now, UTC' });
+  readonly #past = element('span', { class: 'past', title: 'The simulated venue makes up bars of before its start; they come in as they are made' });
+  readonly #time = element('time', { class: 'clock', title: 'Time now, UTC' });
   readonly #figures = element('span', { class: 'figures' });
   readonly #values = new Map<Item, HTMLElement>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -39,7 +41,7 @@ export class Strip {
   constructor(
     private readonly root: HTMLElement,
     private readonly store: Store,
-    private readonly now: () => EpochMillis,
+    private readonly clock: ServerClock,
   ) {
     this.#line.append(element('span', { class: 'dot' }), this.#lineText, this.#retry);
     for (const item of ITEMS) {
@@ -48,7 +50,7 @@ export class Strip {
       this.#values.set(item, value);
       this.#figures.append(element('span', { class: 'pair', 'data-item': item, title }, element('span', { class: 'label' }, label), value));
     }
-    root.append(this.#line, this.#age, this.#figures, this.#clock);
+    root.append(this.#line, this.#age, this.#past, this.#figures, this.#time);
     // Ages grow by themselves; nothing is asked of the server here.
     this.#timer = setInterval(() => {
       this.draw();
@@ -58,7 +60,7 @@ export class Strip {
 
   /** What is shown, for tests. */
   texts(): Record<string, string> {
-    const texts: Record<string, string> = { line: this.#lineText.textContent, age: this.#age.textContent };
+    const texts: Record<string, string> = { line: this.#lineText.textContent, age: this.#age.textContent, past: this.#past.textContent };
     for (const [item, value] of this.#values) texts[item] = value.textContent;
     return texts;
   }
@@ -69,18 +71,19 @@ export class Strip {
   }
 
   draw(): void {
-    const { connection, metrics, selection, rows, skipped } = this.store;
-    const now = this.now();
+    const { connection, metrics, selection, rows, skipped, past } = this.store;
+    const now = this.clock.now();
     this.root.dataset['phase'] = connection.phase;
     setText(this.#lineText, lineText(connection.phase, connection.reason));
     // Apart from the text that is read aloud, or a screen reader would count the seconds.
-    const wait = connection.retryAt === null ? 0 : Math.ceil((connection.retryAt - now) / 1000);
+    const wait = connection.retryAt === null ? 0 : Math.ceil((connection.retryAt - this.clock.local()) / 1000);
     setText(this.#retry, wait > 0 ? `, next try in ${wait} s` : '');
 
     const row = selection === null ? undefined : rows.get(selection.symbol);
-    const age = row?.time === null || row?.time === undefined ? undefined : ageText(now - row.time);
-    setText(this.#age, age === undefined ? '' : `last tick ${age === 'now' ? 'now' : `${age} ago`}`);
-    this.#age.dataset['feed'] = row?.feed ?? '';
+    setText(this.#age, row?.time === null || row?.time === undefined ? '' : tickText(now - row.time));
+    this.#age.dataset['feed'] = row === undefined ? '' : shownFeed(row, now);
+    setText(this.#past, past === null ? '' : `making up the past: ${fixed(past.done, 0)} of ${counted(past.total, 'symbol')}`);
+    this.#past.hidden = past === null;
 
     this.#set('rate', rate(metrics?.ticksPerSecond));
     this.#set('p50', latency(metrics?.latencyP50));
@@ -93,7 +96,7 @@ export class Strip {
     this.#skippedSeen = skipped;
     this.#item('skipped').hidden = skipped === 0;
     this.#item('skipped').dataset['level'] = now - this.#skippedAt < NEWS_MS ? 'news' : 'past';
-    setText(this.#clock, `${clockText(now)} UTC`);
+    setText(this.#time, `${clockText(now)} UTC`);
   }
 
   #set(item: Item, text: string): void {
@@ -104,6 +107,15 @@ export class Strip {
   #item(item: Item): HTMLElement {
     return this.#values.get(item)?.parentElement ?? this.#figures;
   }
+}
+
+/** Clocks of venue and server differ by some tenths of a second; a time further ahead is wrong, and said to be. */
+const AHEAD_MS = 5_000;
+
+function tickText(age: number): string {
+  if (age < -AHEAD_MS) return `last tick ${ageText(-age)} ahead of the clock`;
+  const text = ageText(age);
+  return `last tick ${text === 'now' ? 'now' : `${text} ago`}`;
 }
 
 function lineText(phase: ConnectionPhase, reason: string): string {

@@ -21,6 +21,7 @@ export interface Palette {
   readonly partial: string;
   readonly crosshair: string;
   readonly label: string;
+  readonly watermark: string;
 }
 
 export class ThemeSwitch {
@@ -67,6 +68,7 @@ export class ThemeSwitch {
       partial: read('partial'),
       crosshair: read('crosshair'),
       label: read('label'),
+      watermark: read('watermark'),
     };
   }
 

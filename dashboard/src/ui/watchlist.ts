@@ -4,9 +4,9 @@
  */
 
 import { fixed, percent } from '../helpers/format';
-import type { FeedState } from '../model/message';
+import type { ServerClock } from '../helpers/server-clock';
 import type { Store } from '../model/store';
-import { changeOf, emptyRow, type Row } from '../model/watchlist';
+import { changeOf, emptyRow, type Row, type ShownFeed, shownFeed } from '../model/watchlist';
 import { element, oncePerFrame, setText } from './dom';
 import { drawSparkline } from './sparkline';
 import type { Palette } from './theme';
@@ -19,13 +19,7 @@ const SETTLE_MS = 150;
 /** How long a price that moved keeps its colour. */
 const FLASH_MS = 300;
 
-/** Without a tick for this long a row no longer claims to be live; the same span the server uses. */
-const SILENT_AFTER_MS = 10_000;
-
-/** What a row says of its source: the server's word, or that nothing was heard and the server has not said why yet. */
-type Shown = FeedState | 'silent' | 'unknown';
-
-const FEED_TEXTS: Readonly<Record<Shown, string>> = {
+const FEED_TEXTS: Readonly<Record<ShownFeed, string>> = {
   live: 'live',
   quiet: 'quiet: the source is well, nothing trades',
   stale: 'stale: the source has not been heard for a while',
@@ -44,8 +38,6 @@ interface Slot {
   index: number;
   drawn: Row | undefined;
   titled: string;
-  /** When its row last moved, by the page's own clock: event times may be those of a replay. */
-  heardAt: number;
   flashedAt: number;
   isSparkDue: boolean;
 }
@@ -72,6 +64,7 @@ export class Watchlist {
     root: HTMLElement,
     private readonly store: Store,
     private palette: Palette,
+    private readonly clock: ServerClock,
     private readonly select: (symbol: string) => void,
     private readonly watched: (symbols: readonly string[]) => void,
   ) {
@@ -181,7 +174,9 @@ export class Watchlist {
         slot.root.dataset['index'] = String(index);
         slot.root.setAttribute('aria-posinset', String(index + 1));
       }
-      put(slot.root, 'style', `transform: translateY(${index * this.#rowHeight}px)`);
+      // Set as a property: a style attribute is what a strict Content-Security-Policy forbids.
+      const transform = `translateY(${index * this.#rowHeight}px)`;
+      if (slot.root.style.transform !== transform) slot.root.style.transform = transform;
       put(slot.root, 'aria-setsize', String(symbols.length));
       put(slot.root, 'aria-selected', String(symbols[index] === selection?.symbol));
     }
@@ -208,7 +203,7 @@ export class Watchlist {
     const change = element('span', { class: 'watch-change' });
     const root = element('div', { class: 'watch-row', role: 'option' }, dot, symbol, spark, last, change);
     this.#space.append(root);
-    return { root, dot, symbol, spark, last, change, index: -1, drawn: undefined, titled: '', heardAt: 0, flashedAt: 0, isSparkDue: false };
+    return { root, dot, symbol, spark, last, change, index: -1, drawn: undefined, titled: '', flashedAt: 0, isSparkDue: false };
   }
 
   #fill(slot: Slot, row: Row): void {
@@ -221,7 +216,6 @@ export class Watchlist {
     setText(slot.last, fixed(row.last, row.decimals));
     setText(slot.change, percent(change?.percent));
     slot.change.dataset['trend'] = trend;
-    if (before?.time !== row.time || before.feed !== row.feed) slot.heardAt = performance.now();
     this.#showFeed(slot, row);
     if (before?.spark !== row.spark) {
       // Its newest point follows the price, which a second's rest does not hide; history does not wait.
@@ -239,8 +233,7 @@ export class Watchlist {
   }
 
   #showFeed(slot: Slot, row: Row): void {
-    const silent = row.feed === 'live' && performance.now() - slot.heardAt > SILENT_AFTER_MS;
-    const feed: Shown = silent ? 'silent' : (row.feed ?? 'unknown');
+    const feed = shownFeed(row, this.clock.now());
     // A slot goes from row to row: its title names the one it shows.
     if (slot.dot.dataset['feed'] === feed && slot.titled === row.symbol) return;
     slot.titled = row.symbol;

@@ -1,0 +1,199 @@
+/** What must not be taken for something else: a dead symbol for a live one, an outage for none, a made-up market for a real one. */
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, look, open, show, until } from './browser.mjs';
+import { FakeServer, PAUSES, trade } from './fake-server.mjs';
+import { Market } from './market.mjs';
+
+const skip = process.env.TICKWIRE_URL === undefined ? {} : { skip: 'needs the fake server' };
+const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
+const [OUTAGE, CALM, NIGHT] = PAUSES;
+/** One symbol trades; the others do not, and say so when they are made to. */
+const TRADING = 'AAPL';
+const DEAD = 'DEAD';
+/** Milliseconds that the server's clock has been put forward. */
+let ahead = 0;
+let market, server, browser, page, faults, stopTrading;
+
+before(async () => {
+  if (skip.skip) return;
+  await mkdir(screenshots, { recursive: true });
+  market = new Market({ symbols: [TRADING, DEAD], pauses: PAUSES, now: () => Date.now() + ahead });
+  server = await new FakeServer(market).listen();
+  stopTrading = trade({ symbols: [TRADING], trades: () => true, tick: (symbol) => market.tick(symbol) }, 20);
+  browser = await launch();
+});
+
+after(async () => {
+  stopTrading?.();
+  await browser?.close();
+  await server?.close();
+});
+
+beforeEach(async () => {
+  if (skip.skip) return;
+  await page?.close();
+  ({ page, faults } = await open(browser.context, server.url));
+});
+
+const rowOf = (seen, symbol) => seen.watchlist.find((row) => row.symbol === symbol);
+const minutes = ({ from, to }) => (to - from) / 60;
+const shape = (stretch) => [minutes(stretch), stretch.cause, stretch.isCut];
+
+test('an outage is as long as it was, a calm hour too, a night is cut; each has its cause', skip, async () => {
+  const box = await page.locator('#chart').boundingBox();
+  const { stretches } = await until(page, (seen) => seen.stretches.some(({ cause }) => cause === 'down'));
+  const long = stretches.filter((stretch) => minutes(stretch) > 3 && !stretch.isCut).map(shape);
+  assert.deepEqual(long, [[CALM.from - CALM.to, 'untraded', false], [OUTAGE.from - OUTAGE.to, 'down', false]]);
+  // Both bars beside the outage are on the screen, with its eighteen places between them.
+  const down = stretches.find(({ cause }) => cause === 'down');
+  assert.equal(down.places, 18);
+  await page.screenshot({ path: join(screenshots, 'outage.png') });
+
+  // The pointer finds the cause: from the right edge to the left, until it is in the outage.
+  let text = '';
+  for (let x = box.width - 80; x > 0 && !text.startsWith('no data'); x -= 20) {
+    await page.mouse.move(box.x + x, box.y + box.height / 2);
+    ({ state: text } = (await look(page)).legend);
+  }
+  assert.match(text, /^no data: the source was not heard · 18 min · /);
+  assert.equal((await look(page)).legend.close, '–', 'the legend shows no bar where none is');
+  await page.mouse.move(5, 5);
+
+  // Whoever reads by keyboard hears of it.
+  await page.locator('#chart').focus();
+  const spoken = () => page.locator('#spoken').textContent();
+  for (let step = 0; step < 80 && !/^after 18 min, no data: the source was not heard/.test((await spoken()) ?? ''); step += 1) await page.keyboard.press('ArrowLeft');
+  assert.match(await spoken(), /^after 18 min, no data/);
+
+  // Scrolling back brings the night.
+  for (let drag = 0; drag < 40 && !(await look(page)).stretches.some(({ isCut }) => isCut); drag += 1) {
+    await page.mouse.move(box.x + 200, box.y + 200);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width - 120, box.y + 200, { steps: 4 });
+    await page.mouse.up();
+  }
+  const night = (await look(page)).stretches.find(({ isCut }) => isCut);
+  assert.deepEqual([minutes(night), night.cause, night.places], [NIGHT.from - NIGHT.to, 'untraded', 3]);
+  for (let drag = 0; drag < 40 && (await look(page)).left > night.from; drag += 1) {
+    await page.mouse.move(box.x + 200, box.y + 200);
+    await page.mouse.down();
+    await page.mouse.move(box.x + 500, box.y + 200, { steps: 4 });
+    await page.mouse.up();
+  }
+  assert.ok((await look(page)).left <= night.from, 'the night is on the screen');
+  await page.mouse.move(5, 5);
+  await page.screenshot({ path: join(screenshots, 'night.png') });
+  assert.deepEqual(faults, []);
+});
+
+test('a symbol whose source died long ago looks dead from the first moment on, whatever ticks a snapshot brings', skip, async () => {
+  market.setFeed(DEAD, 'dead');
+  market.state.get(DEAD).lastTick.time -= 2601 * 86_400;
+  await page.close();
+  ({ page, faults } = await open(browser.context, `${server.url}#/${DEAD}/1min`));
+  const seen = await until(page, (now, symbol) => now.watchlist.find((row) => row.symbol === symbol)?.feed === 'dead' && now.strip.age !== '', DEAD);
+  assert.equal(seen.strip.age, 'last tick 2601 d ago');
+  // Snapshots that come later (another window is chosen, the line is opened anew) change nothing.
+  await page.evaluate(() => {
+    window.feedsSeen = new Set();
+    setInterval(() => window.feedsSeen.add(window.__tickwire().watchlist.find((row) => row.symbol === 'DEAD').feed), 5);
+  });
+  await show(page, DEAD, '5min');
+  await server.close();
+  await until(page, (now) => now.connection.phase === 'waiting');
+  server = await new FakeServer(market).listen(server.port);
+  await until(page, (now) => now.connection.phase === 'live' && now.connection.reconnects === 1, null, 30_000);
+  await until(page, (now, symbol) => now.watchlist.find((row) => row.symbol === symbol).feed === 'live', TRADING);
+  assert.deepEqual(await page.evaluate(() => [...window.feedsSeen]), ['dead']);
+  assert.deepEqual(faults, []);
+});
+
+test('what is silent now is empty up to now, and says why', skip, async () => {
+  market.setFeed(DEAD, 'stale');
+  // Some minutes pass in which nothing comes.
+  ahead += 7 * 60_000;
+  await show(page, DEAD, '1min');
+  const { bars, stretches } = await until(page, (seen) => seen.stretches.at(-1)?.isOpen && seen.stretches.at(-1).places >= 6);
+  const open = stretches.at(-1);
+  assert.deepEqual([open.from, open.cause, open.isCut], [bars.at(-1).end, 'down', false]);
+  assert.equal(await page.getByRole('button', { name: 'Back to now' }).isVisible(), false, 'now is on the screen');
+  await page.screenshot({ path: join(screenshots, 'silent.png') });
+  // The server says that the source is well: there were no trades.
+  market.setFeed(DEAD, 'quiet');
+  await until(page, (seen) => seen.stretches.at(-1).cause === 'untraded' && seen.stretches.at(-1).isOpen);
+  // The next bar ends it, where it stands.
+  market.tick(DEAD);
+  const after = await until(page, (seen, count) => seen.candles.length > count, bars.length);
+  const closed = after.stretches.at(-1);
+  assert.deepEqual([closed.from, closed.to, closed.isOpen], [open.from, after.bars.at(-1).start, false]);
+  assert.deepEqual(faults, []);
+});
+
+test('an outage while somebody watches is drawn as it ends', skip, async () => {
+  const { bars } = await until(page, (seen) => seen.bars.at(-1).state === 'forming');
+  // From one trade to the next some minutes pass.
+  ahead += 6 * 60_000;
+  const newest = bars.at(-1).start;
+  const seen = await until(page, (now, start) => now.candles.some(({ time }) => time > start + 300) && !now.stretches.at(-1).isOpen, newest);
+  const last = seen.stretches.at(-1);
+  assert.ok(last.from > newest && last.places >= 4 && last.places <= 6, JSON.stringify(last));
+  assert.equal(last.to, seen.candles.find(({ time }) => time > last.from).time);
+  const drawn = seen.candles.map(({ time }) => time);
+  assert.ok(drawn.every((time, index) => index === 0 || time > drawn[index - 1]));
+  assert.deepEqual(faults, []);
+});
+
+test('a machine whose clock is wrong shows ages by the server’s clock', skip, async () => {
+  await page.close();
+  const context = browser.context;
+  page = await context.newPage();
+  await page.clock.install({ time: Date.now() - 3 * 3_600_000 });
+  await page.clock.resume();
+  await page.goto(server.url);
+  const seen = await until(page, (now) => now.strip.rate !== '–' && now.candles.length > 0);
+  assert.match(seen.strip.age, /^last tick (now|\d s ago)$/);
+  assert.equal(rowOf(seen, TRADING).feed, 'live');
+});
+
+for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone', { width: 390, height: 844 }], ['flat', { width: 844, height: 390 }]]) {
+  test(`a replay says so on a ${name} screen, with its provider`, skip, async () => {
+    server.origin = { data: 'replay', provider: 'polygon' };
+    await page.setViewportSize(size);
+    await page.reload();
+    await until(page, (seen) => /REPLAY\s+polygon/.test(seen.origin));
+    await until(page, (seen) => /\d/.test(seen.legend.last));
+    assert.match(await page.title(), /^REPLAY · .* · Tickwire$/);
+    const badge = await page.locator('#origin').boundingBox();
+    assert.ok(badge.x >= 0 && badge.y >= 0 && badge.x + badge.width <= size.width && badge.y + badge.height <= 100, JSON.stringify(badge));
+    const top = await page.evaluate(([x, y]) => document.elementFromPoint(x, y)?.closest('#origin') !== null, [badge.x + badge.width / 2, badge.y + badge.height / 2]);
+    assert.ok(top, 'nothing covers it');
+    await page.screenshot({ path: join(screenshots, `replay-${name}.png`) });
+  });
+}
+
+test('live data has no badge, nor have those of an older server', skip, async () => {
+  for (const origin of [{ data: 'live', provider: 'polygon' }, {}]) {
+    server.origin = origin;
+    await page.reload();
+    const seen = await until(page, (now) => now.connection.phase === 'live' && now.candles.length > 0 && now.strip.rate !== '–');
+    assert.equal(seen.origin, '');
+    assert.doesNotMatch(await page.title(), /REPLAY|SIMULATED/);
+  }
+});
+
+test('while the past is being made up the page says how far it is, and no longer', skip, async () => {
+  server.past = { done: 340, total: 1000 };
+  await page.reload();
+  const seen = await until(page, (now) => now.strip.past !== '');
+  assert.equal(seen.strip.past, 'making up the past: 340 of 1,000 symbols');
+  server.past = { done: 999, total: 1000 };
+  await until(page, (now) => now.strip.past === 'making up the past: 999 of 1,000 symbols');
+  server.past = { done: 1000, total: 1000 };
+  await until(page, (now) => now.strip.past === '');
+  assert.deepEqual(faults, []);
+});
