@@ -56,7 +56,7 @@ env -i PATH="\$PATH" TICKWIRE__SERVER__REST=127.0.0.1:0 TICKWIRE__SERVER__WEBSOC
     TICKWIRE__SERVER__METRICS=127.0.0.1:0 TICKWIRE__SERVER__DASHBOARD=127.0.0.1:\$port \
     "$program" run --config "\$name.toml" --data-dir "\$name" >log 2>&1 </dev/null &
 echo \$! >pid
-for _ in \$(seq 300); do
+for _ in \$(seq 1200); do
     if grep -q 'ready\$' log; then
         sed -n 's|.*dashboard listens on http://[^:]*:||p' log | head -n 1 >port
         exit 0
