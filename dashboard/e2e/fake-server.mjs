@@ -53,7 +53,7 @@ export class FakeServer {
     this.timer = setInterval(() => {
       const rate = this.market.received - before;
       before = this.market.received;
-      this.#publish('metrics:*', { type: 'metrics', timestamp: new Date(this.market.now()).toISOString(), ticks_per_second: rate, latency_p50_ms: 0.42, latency_p99_ms: 1.7, residue: 0 });
+      this.#publish('metrics:*', { type: 'metrics', timestamp: new Date(this.market.now()).toISOString(), ticks_per_second: rate, latency_p50_ms: 0.42, latency_p99_ms: 1.7, residue: 0, past: this.past });
     }, 1000);
     return this;
   }

@@ -22,8 +22,6 @@ declare global {
 
 const RETRY_FIRST_MS = 500;
 const RETRY_CAP_MS = 15_000;
-/** How often the server is asked how far the made-up past is, while there is something left to make up. */
-const PAST_INTERVAL_MS = 1_000;
 
 const clock = new ServerClock(() => Date.now() as EpochMillis);
 const base = new URL(document.baseURI);
@@ -87,27 +85,15 @@ async function loadSymbols(): Promise<void> {
   }
 }
 
-let healthLoads = 0;
-
-/** Asks where the data come from, and how far the made-up past is until it is whole; the newest call is the one that goes on. */
+/** Asks where the data come from, which frames tell as well, but not where there is no line. */
 async function loadHealth(): Promise<void> {
-  healthLoads += 1;
-  const load = healthLoads;
-  while (load === healthLoads) {
-    try {
-      const { origin, past } = await rest.health();
-      if (load !== healthLoads) return;
-      store.setOrigin(origin);
-      store.setPast(past);
-      if (past === null) return;
-    } catch (error) {
-      if (!(error instanceof RestError)) throw error;
-      // The next connection asks again.
-      return;
-    }
-    await new Promise((resolve) => {
-      setTimeout(resolve, PAST_INTERVAL_MS);
-    });
+  try {
+    const { origin, past } = await rest.health();
+    store.setOrigin(origin);
+    store.setPast(past);
+  } catch (error) {
+    // The next connection asks again.
+    if (!(error instanceof RestError)) throw error;
   }
 }
 

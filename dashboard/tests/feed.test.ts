@@ -301,3 +301,65 @@ describe('subscriptions', () => {
     await ready();
   });
 });
+
+describe('a past that is made up behind live bars', () => {
+  test('is loaded as it comes, though the chart had its beginning already', async () => {
+    for (const minute of range(1990, 2000)) history.put(minute);
+    feed.select('AAPL', '1min');
+    await ready();
+    expect([minutes(), store.reachedStart]).toEqual([range(1990, 2000), true]);
+    for (const minute of range(1000, 1990)) history.put(minute);
+    receive({ type: 'metrics', past: { done: 1, total: 2 } });
+    await vi.waitFor(() => { expect(minutes()).toEqual(range(1500, 2000)); });
+    expect(store.reachedStart).toBe(false);
+    await feed.loadOlder();
+    expect(minutes()).toEqual(range(1000, 2000));
+    // It reaches its beginning once more, and the rest comes at the end.
+    expect(store.reachedStart).toBe(true);
+    for (const minute of range(900, 1000)) history.put(minute);
+    receive({ type: 'metrics' });
+    await vi.waitFor(() => { expect(store.reachedStart).toBe(false); });
+    while (!store.reachedStart) await feed.loadOlder();
+    expect(minutes()).toEqual(range(900, 2000));
+  });
+
+  test('is looked for once more when all of it is in the history', async () => {
+    vi.useFakeTimers();
+    try {
+      history.put(1999);
+      feed.select('AAPL', '1min');
+      await ready();
+      receive({ type: 'metrics', past: { done: 1, total: 2 } });
+      receive({ type: 'metrics' });
+      await vi.advanceTimersByTimeAsync(1_000);
+      for (const minute of range(1900, 1999)) history.put(minute);
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(minutes()).toEqual(range(1900, 2000));
+      const asked = history.asked.length;
+      receive({ type: 'metrics' });
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(history.asked.length).toBe(asked);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('costs nothing where the beginning was not reached', async () => {
+    for (const minute of range(0, 700)) history.put(minute);
+    feed.select('AAPL', '1min');
+    await ready();
+    const asked = history.asked.length;
+    receive({ type: 'metrics', past: { done: 1, total: 2 } });
+    receive({ type: 'metrics', past: { done: 1, total: 2 } });
+    expect(store.past).toEqual({ done: 1, total: 2 });
+    expect(history.asked.length).toBe(asked);
+  });
+});
+
+test('the server’s time is told, from every frame that carries it', () => {
+  const heard: number[] = [];
+  const told = new Feed(store, new Rest(new URL('http://host/'), history.fetch), () => undefined, (time) => heard.push(time));
+  for (const type of ['connection', 'metrics', 'pong', 'tick']) told.received(JSON.stringify({ type, symbol: 'AAPL', price: 1, timestamp: '2026-11-23T13:00:01Z' }));
+  told.received('{"type":"pong"}');
+  expect(heard).toEqual([1_795_438_801_000, 1_795_438_801_000, 1_795_438_801_000]);
+});

@@ -170,6 +170,7 @@ function decodeFields(fields: Fields): Message | undefined {
         latencyP50: numberOr(fields['latency_p50_ms'], null),
         latencyP99: numberOr(fields['latency_p99_ms'], null),
         residue: numberOr(fields['residue'], null),
+        past: decodePast(fields['past']),
       };
     case 'connection':
       return { kind: 'connection', epoch, time: millis(fields['timestamp']) ?? null, origin: decodeOrigin(fields) };

@@ -31,6 +31,8 @@ const CATCH_UP_PAGES = 20;
 const ALL_SYMBOLS_MAX = 64;
 /** Sparklines asked for at a time, so that they never stand in the way of the chart. */
 const SPARKS_AT_ONCE = 3;
+/** How long after the last of a made-up past all of it is in the history. */
+const PAST_SETTLES_MS = 3_000;
 const SPARK_WINDOW = '1min';
 const SPARK_BARS = 60;
 
@@ -53,6 +55,7 @@ export class Feed {
   /** Reasons to catch up so far; one that comes while a catch-up runs makes it run again. */
   #reasons = 0;
   #sparksRunning = 0;
+  #settled: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly store: Store,
@@ -144,7 +147,9 @@ export class Feed {
 
   #take(message: Message): void {
     if ((message.kind === 'connection' || message.kind === 'metrics' || message.kind === 'pong') && message.time !== null) this.heard(message.time);
+    const known = this.store.past;
     const { newEpoch, letGo } = this.store.apply(message);
+    if (message.kind === 'metrics' && message.past?.done !== known?.done) this.#pastGrew();
     const { selection, series } = this.store;
     if (letGo && selection !== null && series.oldest !== undefined) {
       this.#older = this.rest.before(selection.symbol, selection.window, series.oldest.start, PAGE_BARS);
@@ -183,6 +188,30 @@ export class Feed {
       void this.#catchUp();
       void this.refreshLatest();
     }
+  }
+
+  /**
+   * The server has made up more of a past, or all of it: where bars seemed to begin there may be older ones by now. It does
+   * not tell of them one by one, and the history, which is written in batches, may get the last of them a moment later.
+   */
+  #pastGrew(): void {
+    this.#lookBehindStart();
+    if (this.store.past !== null) return;
+    clearTimeout(this.#settled);
+    this.#settled = setTimeout(() => {
+      this.#lookBehindStart();
+      for (const symbol of this.#sparked) if ((this.store.rows.get(symbol)?.spark.length ?? 0) < SPARK_BARS) this.#sparked.delete(symbol);
+      this.#fillSparks();
+      void this.refreshLatest();
+    }, PAST_SETTLES_MS);
+  }
+
+  /** Reads history again where the chart had reached its beginning. */
+  #lookBehindStart(): void {
+    if (!this.store.reachedStart) return;
+    this.#older = null;
+    this.store.forgetStart();
+    void this.#catchUp();
   }
 
   /** Remembers where frames began to be missing; until that is mended, a later loss lies behind it. */

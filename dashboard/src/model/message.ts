@@ -3,7 +3,7 @@
 import type { EpochMillis, Price } from '../helpers/nominal';
 import type { Bar } from './bar';
 import type { Indicators } from './indicators';
-import type { Origin } from './origin';
+import type { Origin, Past } from './origin';
 
 /** What the server says about the source of a symbol. */
 export type FeedState = 'live' | 'quiet' | 'stale' | 'dead';
@@ -55,6 +55,7 @@ export interface Metrics {
   readonly latencyP50: number | null;
   readonly latencyP99: number | null;
   readonly residue: number | null;
+  readonly past: Past | null;
 }
 
 export type Message =

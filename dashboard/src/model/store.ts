@@ -178,6 +178,7 @@ export class Store {
       case 'metrics':
         this.#metrics = message;
         this.#changes.metrics = true;
+        this.setPast(message.past);
         break;
       case 'connection':
         this.setOrigin(message.origin);
@@ -270,6 +271,13 @@ export class Store {
 
   setReachedStart(): void {
     this.#reachedStart = true;
+    this.#changes.history = true;
+    this.#wake();
+  }
+
+  /** There may be something older than the oldest bar after all. */
+  forgetStart(): void {
+    this.#reachedStart = false;
     this.#changes.history = true;
     this.#wake();
   }

@@ -6,7 +6,7 @@
  * plain; one that is cut short has dashed edges. Each has its cause and length in words where there is room.
  */
 
-import type { IChartApiBase, IPrimitivePaneView, ISeriesPrimitive, SeriesAttachedParameter, UTCTimestamp } from 'lightweight-charts';
+import type { IChartApiBase, IPrimitivePaneView, ISeriesPrimitive, PrimitivePaneViewZOrder, SeriesAttachedParameter, UTCTimestamp } from 'lightweight-charts';
 import type { EpochSeconds } from '../helpers/nominal';
 import { spanText } from '../helpers/time';
 import { firstAfter, lastPlace, type Stretch, type StretchCause } from '../model/stretches';
@@ -40,18 +40,36 @@ interface Size {
   readonly height: number;
 }
 
+function paneView(zOrder: PrimitivePaneViewZOrder, draw: (context: CanvasRenderingContext2D, size: Size) => void): IPrimitivePaneView {
+  return {
+    zOrder: () => zOrder,
+    renderer: () => ({
+      draw: (target) => {
+        target.useMediaCoordinateSpace(({ context, mediaSize }) => {
+          draw(context, mediaSize);
+        });
+      },
+    }),
+  };
+}
+
 export class StretchMarks implements ISeriesPrimitive {
   readonly #views: readonly IPrimitivePaneView[] = [
-    {
-      zOrder: () => 'bottom',
-      renderer: () => ({
-        draw: (target) => {
-          target.useMediaCoordinateSpace(({ context, mediaSize }) => {
-            this.#draw(context, mediaSize);
-          });
-        },
-      }),
-    },
+    paneView('bottom', (context, size) => {
+      this.#drawWatermark(context, size);
+      this.#eachSeen((stretch, left, right) => {
+        this.#drawStretch(context, stretch, left, right, size);
+      });
+    }),
+    // Words stand above the grid, which would strike them through.
+    paneView('normal', (context, { width }) => {
+      context.font = `${FONT_SIZE}px ${this.font}`;
+      context.textAlign = 'center';
+      context.textBaseline = 'middle';
+      this.#eachSeen((stretch, left, right) => {
+        this.#drawLabel(context, stretch, left, right, width);
+      });
+    }),
   ];
   #chart: IChartApiBase | undefined;
   #requestUpdate: () => void = () => undefined;
@@ -88,22 +106,19 @@ export class StretchMarks implements ISeriesPrimitive {
     this.#requestUpdate();
   }
 
-  #draw(context: CanvasRenderingContext2D, size: Size): void {
-    this.#drawWatermark(context, size);
+  /** Calls `draw` with each stretch on the screen and its edges. */
+  #eachSeen(draw: (stretch: Stretch, left: number, right: number) => void): void {
     const scale = this.#chart?.timeScale();
     const visible = scale?.getVisibleRange() ?? null;
     if (scale === undefined || visible === null) return;
     const [from, to] = [Number(visible.from) as EpochSeconds, Number(visible.to) as EpochSeconds];
     const half = scale.options().barSpacing / 2;
     const x = (time: EpochSeconds): number | null => scale.timeToCoordinate(time as unknown as UTCTimestamp);
-    context.font = `${FONT_SIZE}px ${this.font}`;
-    context.textAlign = 'center';
-    context.textBaseline = 'middle';
     for (let index = firstAfter(this.#stretches, from); index < this.#stretches.length; index += 1) {
       const stretch = this.#stretches[index];
       if (stretch === undefined || stretch.from > to) break;
       const [left, right] = [x(stretch.from), x(lastPlace(stretch))];
-      if (left !== null && right !== null) this.#drawStretch(context, stretch, left - half, right + half, size);
+      if (left !== null && right !== null) draw(stretch, left - half, right + half);
     }
   }
 
@@ -142,7 +157,6 @@ export class StretchMarks implements ISeriesPrimitive {
       context.stroke();
       context.restore();
     }
-    this.#drawLabel(context, stretch, left, right, width);
   }
 
   #drawLabel(context: CanvasRenderingContext2D, stretch: Stretch, left: number, right: number, width: number): void {
