@@ -42,6 +42,8 @@ beforeEach(async () => {
 
 const rowOf = (seen, symbol) => seen.watchlist.find((row) => row.symbol === symbol);
 const minutes = ({ from, to }) => (to - from) / 60;
+/** The time scale has the places that each stretch is to have. */
+const assertDrawn = (stretches) => assert.deepEqual(stretches.map(({ drawn }) => drawn), stretches.map(({ places }) => places));
 const shape = (stretch) => [minutes(stretch), stretch.cause, stretch.isCut];
 
 test('an outage is as long as it was, a calm hour too, a night is cut; each has its cause', skip, async () => {
@@ -51,7 +53,8 @@ test('an outage is as long as it was, a calm hour too, a night is cut; each has 
   assert.deepEqual(long, [[CALM.from - CALM.to, 'untraded', false], [OUTAGE.from - OUTAGE.to, 'down', false]]);
   // Both bars beside the outage are on the screen, with its eighteen places between them.
   const down = stretches.find(({ cause }) => cause === 'down');
-  assert.equal(down.places, 18);
+  assert.equal(down.drawn, 18);
+  assertDrawn(stretches);
   await page.screenshot({ path: join(screenshots, 'outage.png') });
 
   // The pointer finds the cause: from the right edge to the left, until it is in the outage.
@@ -78,7 +81,8 @@ test('an outage is as long as it was, a calm hour too, a night is cut; each has 
     await page.mouse.up();
   }
   const night = (await look(page)).stretches.find(({ isCut }) => isCut);
-  assert.deepEqual([minutes(night), night.cause, night.places], [NIGHT.from - NIGHT.to, 'untraded', 3]);
+  assert.deepEqual([minutes(night), night.cause, night.drawn], [NIGHT.from - NIGHT.to, 'untraded', 3]);
+  assertDrawn((await look(page)).stretches);
   for (let drag = 0; drag < 40 && (await look(page)).left > night.from; drag += 1) {
     await page.mouse.move(box.x + 200, box.y + 200);
     await page.mouse.down();
@@ -121,6 +125,7 @@ test('what is silent now is empty up to now, and says why', skip, async () => {
   const { bars, stretches } = await until(page, (seen) => seen.stretches.at(-1)?.isOpen && seen.stretches.at(-1).places >= 6);
   const open = stretches.at(-1);
   assert.deepEqual([open.from, open.cause, open.isCut], [bars.at(-1).end, 'down', false]);
+  assertDrawn(stretches);
   assert.equal(await page.getByRole('button', { name: 'Back to now' }).isVisible(), false, 'now is on the screen');
   await page.screenshot({ path: join(screenshots, 'silent.png') });
   // The server says that the source is well: there were no trades.
@@ -131,6 +136,7 @@ test('what is silent now is empty up to now, and says why', skip, async () => {
   const after = await until(page, (seen, count) => seen.candles.length > count, bars.length);
   const closed = after.stretches.at(-1);
   assert.deepEqual([closed.from, closed.to, closed.isOpen], [open.from, after.bars.at(-1).start, false]);
+  assertDrawn(after.stretches);
   assert.deepEqual(faults, []);
 });
 
@@ -143,6 +149,7 @@ test('an outage while somebody watches is drawn as it ends', skip, async () => {
   const last = seen.stretches.at(-1);
   assert.ok(last.from > newest && last.places >= 4 && last.places <= 6, JSON.stringify(last));
   assert.equal(last.to, seen.candles.find(({ time }) => time > last.from).time);
+  assertDrawn(seen.stretches);
   const drawn = seen.candles.map(({ time }) => time);
   assert.ok(drawn.every((time, index) => index === 0 || time > drawn[index - 1]));
   assert.deepEqual(faults, []);

@@ -151,7 +151,7 @@ export class BarChart {
   }
 
   /** What is drawn, for tests. */
-  get drawn(): { readonly candles: readonly unknown[]; readonly volume: readonly unknown[]; readonly vwap: readonly unknown[]; readonly markers: readonly SeriesMarker<Time>[]; readonly range: unknown; readonly left: unknown; readonly stretches: readonly Stretch[] } {
+  get drawn(): { readonly candles: readonly unknown[]; readonly volume: readonly unknown[]; readonly vwap: readonly unknown[]; readonly markers: readonly SeriesMarker<Time>[]; readonly range: unknown; readonly left: unknown; readonly stretches: readonly unknown[] } {
     return {
       candles: this.#candles.data(),
       volume: this.#volume.data(),
@@ -159,7 +159,7 @@ export class BarChart {
       markers: this.#marked,
       range: this.#chart.timeScale().getVisibleLogicalRange(),
       left: this.#chart.timeScale().getVisibleRange()?.from ?? null,
-      stretches: this.#stretches,
+      stretches: this.#stretches.map((stretch) => ({ ...stretch, drawn: this.#drawnPlaces(stretch) })),
     };
   }
 
@@ -376,6 +376,14 @@ export class BarChart {
   #newestIndex(): number {
     const time = Math.max(this.#newestDrawn, this.#lastPlace) as UTCTimestamp;
     return this.#chart.timeScale().timeToIndex(time, true) ?? 0;
+  }
+
+  /** Places that the time scale has for a stretch, counted between the bars beside it. */
+  #drawnPlaces(stretch: Stretch): number | null {
+    const scale = this.#chart.timeScale();
+    const before = scale.timeToIndex((stretch.from - stretch.step) as UTCTimestamp);
+    const end = scale.timeToIndex((stretch.isOpen ? lastPlace(stretch) : stretch.to) as unknown as UTCTimestamp);
+    return before === null || end === null ? null : end - before - Number(!stretch.isOpen);
   }
 
   /** Takes the open stretch out of the list, if there is one. */
