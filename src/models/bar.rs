@@ -152,12 +152,21 @@ impl BarSum {
         // notional / volume is in the price scale; bring it to 9 decimals before the one rounding.
         let (decimals, wanted) = (price_scale.decimals(), Scale::VWAP.decimals());
         let ten = |n: u8| 10_i128.pow(u32::from(n));
-        let (numerator, divisor) = if wanted >= decimals {
-            (self.notional * ten(wanted - decimals), self.volume)
+        let mean = if wanted >= decimals {
+            let factor = ten(wanted - decimals);
+            match self.notional.checked_mul(factor) {
+                Some(numerator) => div_half_even(numerator, self.volume),
+                // The factor is even here, so the whole part does not change to which side a tie rounds.
+                None => {
+                    let (whole, rest) = (self.notional / self.volume, self.notional % self.volume);
+                    let rest = div_half_even(rest.checked_mul(factor)?, self.volume);
+                    whole.checked_mul(factor)?.checked_add(rest)?
+                }
+            }
         } else {
-            (self.notional, self.volume * ten(decimals - wanted))
+            div_half_even(self.notional, self.volume.checked_mul(ten(decimals - wanted))?)
         };
-        i64::try_from(div_half_even(numerator, divisor)).ok()
+        i64::try_from(mean).ok()
     }
 }
 
@@ -277,6 +286,28 @@ mod tests {
         assert_eq!(sum.ohlc(), Some([Price(10), Price(30), Price(10), Price(30)]));
         assert_eq!((sum.volume, sum.trade_count), (4, 3));
         assert_eq!(sum.vwap(Scale::VWAP), Some(18), "70 / 4 = 17.5 rounds to even");
+    }
+
+    #[test]
+    fn a_mean_price_is_exact_at_every_scale_and_size() {
+        let scale = |decimals| Scale::new(decimals).expect("at most 12");
+        let sum = |trades: &[(i64, i64)]| {
+            let mut sum = BarSum::EMPTY;
+            for (at, (price, size)) in (0..).zip(trades) {
+                sum.add(order(at, 1), Price(*price), Size(*size), Updates::ALL);
+            }
+            sum
+        };
+        let small = sum(&[(10, 1), (11, 2)]);
+        assert_eq!(small.vwap(scale(0)), Some(10_666_666_667), "32 / 3");
+        assert_eq!(small.vwap(scale(12)), Some(0), "0.010666… of the last decimal");
+        // The largest notional that a trade may have, a thousand times: times 10^9 it does not fit 128 bits.
+        let size = (1_i64 << 62) - 1;
+        let large = vec![(1_i64 << 33, size); 1_000];
+        assert_eq!(sum(&large).vwap(scale(0)), Some((1_i64 << 33) * 1_000_000_000));
+        let uneven: Vec<(i64, i64)> = (0..1_000).map(|n| ((1_i64 << 33) - n % 2, size)).collect();
+        assert_eq!(sum(&uneven).vwap(scale(0)), Some((1_i64 << 33) * 1_000_000_000 - 500_000_000));
+        assert_eq!(sum(&[(1_i64 << 58, size); 40]).vwap(scale(0)), None, "no such price has 9 decimals");
     }
 
     #[test]

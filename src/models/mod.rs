@@ -6,6 +6,7 @@ pub mod effect;
 pub mod entry;
 pub mod feed;
 pub mod indicators;
+pub mod leap;
 pub mod ledger;
 pub mod num;
 pub mod provenance;

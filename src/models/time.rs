@@ -142,10 +142,17 @@ impl Width {
         self.0
     }
 
-    /// Returns the start of the window that holds `time`, aligned to the UTC epoch.
+    /// Returns the start of the window that holds `time`, aligned to the UTC epoch; [`Nanos::MIN`] for the one that
+    /// would begin before the range.
     #[must_use]
     pub const fn start_of(self, time: Nanos) -> Nanos {
-        Nanos(time.0 - time.0.rem_euclid(self.0))
+        Nanos(time.0.saturating_sub(time.0.rem_euclid(self.0)))
+    }
+
+    /// Returns the end of the window that holds `time`, exclusive.
+    #[must_use]
+    pub const fn end_of(self, time: Nanos) -> Nanos {
+        self.start_of(time).plus(self.0)
     }
 }
 
@@ -225,5 +232,14 @@ mod tests {
         let minute = Width::parse("1min").expect("valid");
         assert_eq!(minute.start_of(Nanos(-1)), Nanos(-MINUTE));
         assert_eq!(minute.start_of(Nanos(MINUTE)), Nanos(MINUTE));
+    }
+
+    #[test]
+    fn windows_at_the_ends_of_time_stop_there() {
+        let day = Width::parse("1d").expect("valid");
+        assert_eq!(day.start_of(Nanos::MIN), Nanos::MIN);
+        assert_eq!(day.start_of(Nanos(i64::MIN + 1)), Nanos::MIN);
+        let last = day.start_of(Nanos::MAX);
+        assert!(last.0 % DAY == 0 && last < Nanos::MAX && last.plus(DAY) == Nanos::MAX);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::fates::{Orphans, settle};
 use super::window::{self, BaseWindow, Frame, LargerWindow, Life, Tally};
-use super::{SymbolState, Waiting};
+use super::SymbolState;
+use super::waiting::Waiting;
 use crate::models::bar::{BarState, BarSum, Figures};
 use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use crate::models::entry::{Body, Cancel};
@@ -202,11 +203,7 @@ impl SymbolState {
             track.indicators.seal(track.width.start_of(frontier));
         }
         self.settle_orphans();
-        let kept = &self.kept;
-        self.corrections.retain(|&(local, _), ids| {
-            ids.retain(|&id| kept.find(local, id).is_some());
-            !ids.is_empty()
-        });
+        self.corrections.seal(frontier, base, &self.kept);
         let oldest = self.tracks.iter().map(|track| track.width.start_of(frontier)).min();
         let oldest = oldest.unwrap_or(frontier);
         self.charge.prune(oldest);
@@ -233,14 +230,10 @@ impl SymbolState {
             return;
         }
         self.seal();
-        let base = self.settings.base();
-        let frontier = self.sealed_until;
-        let gone: Vec<_> = self
-            .waiting
-            .extract_if(.., |_, waiting| base.start_of(waiting.ts).plus(base.nanos()) <= frontier)
-            .collect();
+        let far = self.clock.now().plus(self.settings.horizon);
+        let gone = self.waiting.expire(self.sealed_until, far, self.settings.base());
         for ((local, target), waiting) in gone {
-            let Waiting { ts, pos, received } = waiting;
+            let Waiting { ts, pos, received, .. } = waiting;
             let source = self.kept.sources()[usize::from(local)];
             let body = Body::Cancel(Cancel { ts, received, target, source });
             let reason = DeadReason::Rejected(RejectReason::NoTrade);
@@ -262,7 +255,7 @@ impl SymbolState {
             let open = track.larger.partition_point(|window| end(window) <= watermark);
             ends.extend([track.larger.front(), track.larger.get(open)].into_iter().flatten().map(end));
         }
-        ends.extend(self.waiting.values().map(|waiting| self.base_end(waiting.ts)));
+        ends.extend(self.waiting.next_end());
         let hold = self.gaps.hold(&self.charge, self.sealed_until, watermark, self.settings.gap_hold);
         let due_of = |end: Nanos| match hold {
             _ if end > watermark => end,
@@ -319,7 +312,7 @@ impl SymbolState {
     }
 
     /// Returns the place of the unsealed window of the smallest width with this start.
-    fn window_at(&self, start: Nanos) -> Option<usize> {
+    pub(super) fn window_at(&self, start: Nanos) -> Option<usize> {
         self.base.binary_search_by_key(&start, |window| window.start).ok()
     }
 

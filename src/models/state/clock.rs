@@ -1,7 +1,8 @@
 //! The watermark of a symbol: up to which event time everything is known, but for late entries.
 //!
-//! Promises: it never goes back, and one wrong timestamp never seals the future.
+//! Promises: it never goes back, and one wrong timestamp never seals the future, the first one included.
 
+use crate::models::leap::Leap;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
 use serde::{Deserialize, Serialize};
@@ -13,13 +14,13 @@ pub struct EventClock {
     newest: Nanos,
     /// The source's last clock mark.
     mark: Nanos,
-    /// A time too far ahead to believe until a second one is.
-    candidate: Option<Nanos>,
+    /// Times too far ahead to believe at once.
+    pub(super) leap: Leap,
 }
 
 impl EventClock {
     /// A clock that has heard nothing.
-    pub const NEW: EventClock = EventClock { newest: Nanos::MIN, mark: Nanos::MIN, candidate: None };
+    pub const NEW: EventClock = EventClock { newest: Nanos::MIN, mark: Nanos::MIN, leap: Leap::NONE };
 
     /// Returns the newest event time known; [`Nanos::MIN`] when there is none.
     #[must_use]
@@ -28,24 +29,22 @@ impl EventClock {
     }
 
     /// Hears an event time. With a received time it counts up to that plus a tolerance. Without one (files), a time
-    /// more than a horizon ahead only counts when a second one is too: then the smaller of the two does.
+    /// more than a horizon ahead, and so the first, only counts once others confirm it.
     #[inline]
     pub fn observe(&mut self, ts: Nanos, received: Nanos, settings: &CoreSettings) {
-        if ts <= self.newest {
-            return;
-        }
         if received != Nanos::MIN {
             self.newest = self.newest.max(ts.min(received.plus(settings.future_tolerance)));
-            return;
-        }
-        let now = self.now();
-        if now == Nanos::MIN || ts <= now.plus(settings.horizon) {
+        } else if ts > self.newest {
+            let now = self.now();
+            if now == Nanos::MIN || ts > now.plus(settings.horizon) {
+                if let Some(confirmed) = self.leap.hear(ts, settings.horizon) {
+                    self.newest = self.newest.max(confirmed);
+                }
+                return;
+            }
             self.newest = ts;
-        } else if let Some(candidate) = self.candidate.take() {
-            self.newest = self.newest.max(ts.min(candidate));
-        } else {
-            self.candidate = Some(ts);
         }
+        self.leap.forget();
     }
 
     /// Hears a clock mark.
@@ -80,13 +79,19 @@ mod tests {
     fn without_received_times_a_leap_needs_a_second_witness() {
         let settings = CoreSettings::default();
         let mut clock = EventClock::NEW;
-        clock.observe(T, Nanos::MIN, &settings);
-        clock.observe(T.plus(SECOND * 1_000_000), Nanos::MIN, &settings);
-        assert_eq!(clock.now(), T, "one is not believed");
-        clock.observe(T.plus(SECOND), Nanos::MIN, &settings);
-        assert_eq!(clock.now(), T.plus(SECOND), "an ordinary one is, and confirms nothing");
-        clock.observe(T.plus(SECOND * 40_000), Nanos::MIN, &settings);
-        assert_eq!(clock.now(), T.plus(SECOND * 40_000), "the second leap confirms the smaller");
+        let mut now_after = |seconds: i64| {
+            clock.observe(T.plus(SECOND * seconds), Nanos::MIN, &settings);
+            clock.now()
+        };
+        assert_eq!(now_after(86_400), Nanos::MIN, "the first is not believed");
+        assert_eq!(now_after(0), Nanos::MIN, "nor one that says otherwise");
+        assert_eq!(now_after(1), T, "two that agree are");
+        assert_eq!(now_after(86_400), T, "a leap is not believed");
+        assert_eq!(now_after(2), T.plus(SECOND * 2), "an ordinary time is, and contradicts it");
+        assert_eq!(now_after(86_401), T.plus(SECOND * 2), "so that another leap is alone again");
+        assert_eq!(now_after(1), T.plus(SECOND * 2), "a time that is not new contradicts it too");
+        assert_eq!(now_after(40_001), T.plus(SECOND * 2));
+        assert_eq!(now_after(40_000), T.plus(SECOND * 40_000), "the earlier of two that agree counts");
         clock.mark(T);
         assert_eq!(clock.now(), T.plus(SECOND * 40_000), "it never goes back");
     }

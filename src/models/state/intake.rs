@@ -3,15 +3,15 @@
 use super::kept::{Kept, LocalSource, Marks};
 use super::trades::Place;
 use super::window::{self, BaseWindow, LargerWindow, Life, Tally};
-use super::{Newest, SymbolState, Touched, Waiting};
+use super::waiting::Waiting;
+use super::{Newest, SymbolState, Touched};
 use crate::models::bar::BarSum;
 use crate::models::effect::{DeadLetter, DeadReason, Effect};
-use crate::models::entry::{Body, Cancel, Correction, SourceId, Trade, TradeId, VenueBar};
+use crate::models::entry::{Body, Cancel, Correction, Quote, SourceId, Trade, TradeId, VenueBar};
 use crate::models::ledger::RejectReason;
 use crate::models::num::{NOTIONAL_LIMIT, Price};
 use crate::models::time::{DAY, Nanos};
 use crate::models::view::LastTrade;
-use std::collections::btree_map;
 
 /// Event times stay below this (the year 2116), so that no window's end and no horizon overflows.
 const TIME_LIMIT: Nanos = Nanos(1 << 62);
@@ -23,9 +23,24 @@ impl SymbolState {
         let Some(at) = self.window_for(trade.ts, body, Some(local), effects) else { return };
         let touched = match self.kept.find(local, trade.id) {
             Some(place) => self.repeat(place, at, trade, local),
+            None if self.is_full(at) => return self.set_aside_overflow(local, body(), effects),
             None => self.insert(at, trade, local, Marks::NONE),
         };
         self.amend(&touched, effects);
+    }
+
+    /// True when a window keeps as many trades as its rows can count.
+    #[inline]
+    fn is_full(&self, at: usize) -> bool {
+        self.kept.is_full(self.base[at].slot)
+    }
+
+    /// Sets a report aside that its window has no room for.
+    #[cold]
+    fn set_aside_overflow(&mut self, local: LocalSource, body: Body, effects: &mut Vec<Effect>) {
+        let reason = RejectReason::BadTime;
+        self.fates.of(local).reject(reason);
+        self.set_aside(DeadReason::Rejected(reason), body, effects);
     }
 
     /// Counts a report and checks its values. Returns the source's place, unless the report was set aside.
@@ -210,13 +225,13 @@ impl SymbolState {
     #[inline]
     fn awaited(&mut self, local: LocalSource, id: TradeId) -> Marks {
         let mut marks = Marks::NONE;
-        if !self.waiting.is_empty() && self.waiting.remove(&(local, id)).is_some() {
+        if !self.waiting.is_empty() && self.waiting.remove((local, id)).is_some() {
             let ledger = self.fates.of(local);
             ledger.rejected[RejectReason::NoTrade as usize] -= 1;
             ledger.cancelled += 1;
             marks = Marks::CANCELLED;
         }
-        if self.corrections.contains_key(&(local, id)) { marks.with(Marks::REPLACED) } else { marks }
+        if self.corrections.contains((local, id)) { marks.with(Marks::REPLACED) } else { marks }
     }
 
     /// Takes in another report of a trade that is known.
@@ -229,10 +244,11 @@ impl SymbolState {
         let home = self.window_of(place);
         self.base[home].tally.duplicates += 1;
         let mut touched = Touched::new();
-        if conflict && before.loses_to(trade) {
+        if conflict && before.loses_to(trade) && !self.is_full(at) {
             self.kept.mark(place, Marks::GONE);
             let kept = Kept { marks: before.marks, ..Kept::of(trade, local) };
             self.kept.insert(self.base[at].slot, &kept);
+            self.corrections.moved((local, trade.id), self.base[at].start);
             self.recount(home, &mut touched);
             self.recount(at, &mut touched);
             self.forget_newest(&before);
@@ -257,7 +273,7 @@ impl SymbolState {
         let local = self.kept.local(cancel.source);
         let ledger = self.fates.of(local.unwrap_or(0));
         ledger.received += 1;
-        let (Some(local), true) = (local, is_time(cancel.ts)) else {
+        let (Some(local), true) = (local, is_time(cancel.ts) && is_received(cancel.received)) else {
             let reason = if local.is_none() { RejectReason::Malformed } else { RejectReason::BadTime };
             ledger.reject(reason);
             self.set_aside(DeadReason::Rejected(reason), Body::Cancel(*cancel), effects);
@@ -284,7 +300,7 @@ impl SymbolState {
     fn cancel_corrections(&mut self, local: LocalSource, target: TradeId, touched: &mut Touched) {
         let mut targets = vec![target];
         while let Some(target) = targets.pop() {
-            for id in self.corrections.get(&(local, target)).cloned().unwrap_or_default() {
+            for id in self.corrections.of((local, target)).to_vec() {
                 let Some(place) = self.kept.find(local, id) else { continue };
                 if !self.kept.get(place).marks.has(Marks::CANCELLED) {
                     self.take_out(place, Marks::CANCELLED, touched);
@@ -294,25 +310,25 @@ impl SymbolState {
         }
     }
 
-    /// Lets a cancel wait for its trade. Returns false when it does not: a repeat, or too late.
+    /// Lets a cancel wait for its trade. Returns false when it does not: a repeat, too late, or one too many.
     fn await_trade(&mut self, local: LocalSource, cancel: &Cancel, effects: &mut Vec<Effect>) -> bool {
-        let sealed = self.is_sealed(self.base_end(cancel.ts));
-        match self.waiting.entry((local, cancel.target)) {
-            btree_map::Entry::Occupied(_) => {
-                self.fates.of(local).duplicate += 1;
-                return false;
-            }
-            btree_map::Entry::Vacant(_) if sealed => {
-                self.fates.of(local).reject(RejectReason::NoTrade);
-                let reason = DeadReason::Rejected(RejectReason::NoTrade);
-                self.set_aside(reason, Body::Cancel(*cancel), effects);
-                return false;
-            }
-            btree_map::Entry::Vacant(free) => {
-                free.insert(Waiting { ts: cancel.ts, pos: self.pos, received: cancel.received });
-            }
+        let trade = (local, cancel.target);
+        if self.waiting.contains(trade) {
+            self.fates.of(local).duplicate += 1;
+            return false;
         }
         self.fates.of(local).reject(RejectReason::NoTrade);
+        let end = self.settings.base().end_of(cancel.ts);
+        if self.is_sealed(end) || self.waiting.is_full() {
+            let reason = DeadReason::Rejected(RejectReason::NoTrade);
+            self.set_aside(reason, Body::Cancel(*cancel), effects);
+            return false;
+        }
+        // One that is dated far ahead is judged when the time at which it came is sealed.
+        let far = self.clock.now().plus(self.settings.horizon);
+        let until = if cancel.ts > far { self.settings.base().end_of(far) } else { end };
+        let waiting = Waiting { ts: cancel.ts, pos: self.pos, received: cancel.received, until };
+        self.waiting.insert(trade, waiting);
         self.schedule();
         true
     }
@@ -326,14 +342,19 @@ impl SymbolState {
         let body = || Body::Correction(*correction);
         let Some(local) = self.admit(&trade, body, effects) else { return };
         let Some(at) = self.window_for(trade.ts, body, Some(local), effects) else { return };
+        if self.is_full(at) && self.kept.find(local, trade.id).is_none() {
+            return self.set_aside_overflow(local, body(), effects);
+        }
         // Also a repeat replaces its target: whether the trade was known by itself is a matter of order.
         let mut touched = Touched::new();
-        let cancelled = self.replace(local, target, trade.id, &mut touched);
+        let cancelled = self.replace(local, target, &mut touched);
         let changed = match self.kept.find(local, trade.id) {
             Some(place) => self.repeat(place, at, &trade, local),
             None => self.insert(at, &trade, local, if cancelled { Marks::CANCELLED } else { Marks::NONE }),
         };
         touched.extend(changed);
+        let stands_at = self.kept.find(local, trade.id).map(|place| self.kept.start_of(place.slot));
+        self.corrections.insert((local, target), trade.id, stands_at.unwrap_or(self.base[at].start));
         if cancelled {
             self.cancel_corrections(local, target, &mut touched);
         }
@@ -347,45 +368,54 @@ impl SymbolState {
         self.amend(&touched, effects);
     }
 
-    /// Puts one trade in the place of another, which may come later. Returns true when that one is cancelled.
-    fn replace(&mut self, local: LocalSource, target: TradeId, by: TradeId, touched: &mut Touched) -> bool {
-        let standing = self.corrections.entry((local, target)).or_default();
-        if !standing.contains(&by) {
-            standing.push(by);
-        }
+    /// Takes out the trade that another one stands for; it may come later. Returns true when it is cancelled.
+    fn replace(&mut self, local: LocalSource, target: TradeId, touched: &mut Touched) -> bool {
         match self.kept.find(local, target) {
             Some(place) => {
                 self.take_out(place, Marks::REPLACED, touched);
                 self.kept.get(place).marks.has(Marks::CANCELLED)
             }
-            None => self.waiting.contains_key(&(local, target)),
+            None => self.waiting.contains((local, target)),
+        }
+    }
+
+    /// Lets a quote of the source in charge move the clock: bars do not come of quotes.
+    pub(super) fn quote(&mut self, quote: &Quote, effects: &mut Vec<Effect>) {
+        if let Some(reason) = quote_fault(quote) {
+            self.set_aside(DeadReason::Rejected(reason), Body::Quote(*quote), effects);
+        } else if self.charge.counts(quote.source, quote.ts) {
+            self.clock.observe(quote.ts, quote.received, &self.settings);
         }
     }
 
     pub(super) fn venue_bar(&mut self, bar: &VenueBar, effects: &mut Vec<Effect>) {
         let body = || Body::VenueBar(*bar);
         let prices = [bar.open, bar.high, bar.low, bar.close];
+        let is_within = |price: Price| bar.low <= price && price <= bar.high;
         let fault = if bar.width() != Some(self.settings.base())
             || self.settings.base().start_of(bar.start) != bar.start
         {
             Some(RejectReason::UnknownWidth)
-        } else if prices.iter().any(|&price| !is_price(price)) {
+        } else if !prices.into_iter().all(|price| is_price(price) && is_within(price))
+            || !(bar.vwap.0 == 0 || is_price(bar.vwap))
+        {
             Some(RejectReason::BadPrice)
         } else if bar.volume.0 < 0
             || i128::from(bar.vwap.0.max(bar.high.0)) * i128::from(bar.volume.0) >= NOTIONAL_LIMIT
         {
             Some(RejectReason::BadSize)
         } else {
-            (!is_time(bar.start)).then_some(RejectReason::BadTime)
+            (!is_time(bar.start) || !is_received(bar.received)).then_some(RejectReason::BadTime)
         };
         if let Some(reason) = fault {
             self.set_aside(DeadReason::Rejected(reason), body(), effects);
             return;
         }
         let Some(at) = self.window_for(bar.start, body, None, effects) else { return };
-        self.base[at].venue = Some(Box::new(*bar));
+        // The same bar again is no second witness of its time.
+        let is_first = self.base[at].venue.replace(Box::new(*bar)).is_none();
         self.amend(&[bar.start], effects);
-        if self.charge.counts(bar.source, bar.start) {
+        if is_first && self.charge.counts(bar.source, bar.start) {
             self.clock.observe(bar.start, bar.received, &self.settings);
         }
     }
@@ -409,13 +439,7 @@ impl SymbolState {
 
     /// Returns the place of the window in which a kept trade stands.
     fn window_of(&self, place: Place) -> usize {
-        self.base.iter().position(|window| window.slot == place.slot).expect("kept trades have their window")
-    }
-
-    /// Returns the end of the smallest window that holds a time.
-    pub(super) fn base_end(&self, ts: Nanos) -> Nanos {
-        let width = self.settings.base();
-        width.start_of(ts).plus(width.nanos())
+        self.window_at(self.kept.start_of(place.slot)).expect("kept trades have their window")
     }
 
     /// Adds up a window anew, and notes that it was touched.
@@ -445,6 +469,23 @@ fn is_time(ts: Nanos) -> bool {
     (Nanos(0)..TIME_LIMIT).contains(&ts)
 }
 
+/// True for a received time that can be, and for that of an entry of which nobody knows it.
+fn is_received(received: Nanos) -> bool {
+    received == Nanos::MIN || is_time(received)
+}
+
+/// Returns what is wrong with a quote's values. A side without a price has 0.
+fn quote_fault(quote: &Quote) -> Option<RejectReason> {
+    let is_side = |price: Price| price.0 == 0 || is_price(price);
+    if !is_side(quote.bid) || !is_side(quote.ask) {
+        Some(RejectReason::BadPrice)
+    } else if quote.bid_size.0 < 0 || quote.ask_size.0 < 0 {
+        Some(RejectReason::BadSize)
+    } else {
+        (!is_time(quote.ts) || !is_received(quote.received)).then_some(RejectReason::BadTime)
+    }
+}
+
 /// Returns what is wrong with a trade's values.
 #[inline]
 fn value_fault(trade: &Trade) -> Option<RejectReason> {
@@ -452,7 +493,7 @@ fn value_fault(trade: &Trade) -> Option<RejectReason> {
         Some(RejectReason::BadPrice)
     } else if trade.size.0 <= 0 || i128::from(trade.price.0) * i128::from(trade.size.0) >= NOTIONAL_LIMIT {
         Some(RejectReason::BadSize)
-    } else if !is_time(trade.ts) {
+    } else if !is_time(trade.ts) || !is_received(trade.received) {
         Some(RejectReason::BadTime)
     } else {
         None

@@ -9,6 +9,7 @@
 
 mod bars;
 mod clock;
+mod corrections;
 mod fates;
 mod health;
 mod intake;
@@ -20,6 +21,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod trades;
+mod waiting;
 mod window;
 
 use super::bar::{Bar, TradeOrder};
@@ -33,14 +35,16 @@ use super::symbol::{SymbolId, SymbolSpec};
 use super::time::{Nanos, Width};
 use super::view::LastTrade;
 use clock::EventClock;
+use corrections::Corrections;
 use fates::Fates;
 use health::{Charge, Gaps};
 use kept::LocalSource;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use trades::KeptTrades;
+use waiting::WaitingCancels;
 use window::{BaseWindow, LargerWindow};
 
 pub use fates::SourceLedger;
@@ -57,15 +61,6 @@ struct Track {
     seq: u64,
     /// The newest bar that is not void.
     newest: Option<Bar>,
-}
-
-/// A cancel that came before its trade: all that is needed of it for the dead letter it may become.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Waiting {
-    /// Its event time: it waits until the window that holds this is sealed.
-    ts: Nanos,
-    pos: Position,
-    received: Nanos,
 }
 
 /// The newest trade that may set a price, and where it stands.
@@ -98,9 +93,8 @@ pub struct SymbolState {
     base: VecDeque<BaseWindow>,
     /// One a width, ascending.
     tracks: Vec<Track>,
-    waiting: BTreeMap<Identity, Waiting>,
-    /// Corrected trade, known or not, to the known trades that stand for it.
-    corrections: BTreeMap<Identity, Vec<TradeId>>,
+    waiting: WaitingCancels,
+    corrections: Corrections,
     fates: Fates,
     accepted: u64,
     newest: Option<Newest>,
@@ -131,8 +125,8 @@ impl SymbolState {
             kept: KeptTrades::default(),
             base: VecDeque::new(),
             tracks: settings.widths.iter().map(track).collect(),
-            waiting: BTreeMap::new(),
-            corrections: BTreeMap::new(),
+            waiting: WaitingCancels::default(),
+            corrections: Corrections::default(),
             fates: Fates::default(),
             accepted: 0,
             newest: None,
@@ -166,7 +160,7 @@ impl SymbolState {
             Body::Trade(trade) => self.trade(trade, effects),
             Body::Cancel(cancel) => self.cancel(cancel, effects),
             Body::Correction(correction) => self.correction(correction, effects),
-            Body::Quote(quote) => self.clock.observe(quote.ts, quote.received, &self.settings),
+            Body::Quote(quote) => self.quote(quote, effects),
             Body::VenueBar(bar) => self.venue_bar(bar, effects),
             Body::Gap(gap) => {
                 self.gaps.apply(gap);

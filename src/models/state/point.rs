@@ -1,15 +1,19 @@
 //! Recovery points: the state as bytes, with everything needed to refuse what is damaged or foreign.
 //!
 //! Layout: magic `TWSP`, version (u16), fingerprint of the settings (u64), CRC-32 of the body (u32), all little-endian,
-//! then the body in postcard.
+//! then the body in postcard: the state, and since version 3 what it knows more than in version 2.
 
-use super::SymbolState;
+use super::{Identity, SymbolState};
 use crate::models::settings::CoreSettings;
+use crate::models::time::Nanos;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"TWSP";
 /// Grows whenever the body's form changes.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
+/// Is read too: its body is that of version 3 without the supplement.
+const VERSION_BEFORE: u16 = 2;
 const HEADER: usize = 4 + 2 + 8 + 4;
 
 /// Why bytes are no recovery point of this process.
@@ -29,6 +33,15 @@ pub enum PointError {
     Damaged,
 }
 
+/// What stands behind the state.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Supplement {
+    /// The second time that waits to be confirmed.
+    leap_second: Option<Nanos>,
+    /// Cancels that are judged before their own time is sealed.
+    judged: Vec<(Identity, Nanos)>,
+}
+
 impl SymbolState {
     /// Encodes the state.
     #[must_use]
@@ -39,7 +52,12 @@ impl SymbolState {
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&self.settings.fingerprint().to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
-        let mut bytes = postcard::to_extend(self, bytes).expect("the state is plain data");
+        let supplement = Supplement {
+            leap_second: self.clock.leap.second(),
+            judged: self.waiting.judged(self.settings.base()),
+        };
+        let bytes = postcard::to_extend(self, bytes).expect("the state is plain data");
+        let mut bytes = postcard::to_extend(&supplement, bytes).expect("plain data");
         let checksum = crc32fast::hash(&bytes[HEADER..]);
         bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -56,7 +74,7 @@ impl SymbolState {
             return Err(PointError::Malformed);
         }
         let version = u16::from_le_bytes(first(field(4)?)?);
-        if version != VERSION {
+        if version != VERSION && version != VERSION_BEFORE {
             return Err(PointError::Version(version));
         }
         if u64::from_le_bytes(first(field(6)?)?) != settings.fingerprint() {
@@ -65,9 +83,18 @@ impl SymbolState {
         if u32::from_le_bytes(first(field(14)?)?) != crc32fast::hash(body) {
             return Err(PointError::Damaged);
         }
-        let mut state: SymbolState = postcard::from_bytes(body).map_err(|_| PointError::Damaged)?;
+        let (mut state, rest): (SymbolState, _) =
+            postcard::take_from_bytes(body).map_err(|_| PointError::Damaged)?;
+        let supplement = if version == VERSION_BEFORE {
+            Supplement::default()
+        } else {
+            postcard::from_bytes(rest).map_err(|_| PointError::Damaged)?
+        };
+        state.clock.leap.restore_second(supplement.leap_second);
+        state.waiting.restore(&supplement.judged, settings.base());
         state.settings = settings;
         state.kept.reindex();
+        state.corrections.restore(&state.kept);
         Ok(state)
     }
 }

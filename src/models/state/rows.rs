@@ -12,6 +12,9 @@ use crate::models::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
+/// At most so many trades of one window: the bits that the index has for rows.
+pub const NUM_ROWS_MAX: usize = 1 << 26;
+
 /// Fewer trades than this take more room packed.
 const PACKED_MIN: usize = 4;
 
@@ -62,6 +65,12 @@ impl Rows {
     pub fn new(start: Nanos) -> Rows {
         let (rows, id_hi, seq) = (Vec::new(), Vec::new(), Vec::new());
         Rows { start, packed: Packed::default(), rows, id_hi, seq }
+    }
+
+    /// Returns the start of the window.
+    #[must_use]
+    pub const fn start(&self) -> Nanos {
+        self.start
     }
 
     /// Returns the number of rows.

@@ -5,7 +5,7 @@
 //! finding one touches its row only when hashes agree; nothing here depends on the order of a hash table.
 
 use super::kept::{Kept, LocalSource, Marks, NUM_SOURCES_MAX};
-use super::rows::{RowIdentity, Rows};
+use super::rows::{NUM_ROWS_MAX, RowIdentity, Rows};
 use crate::models::entry::{SourceId, TradeId};
 use crate::models::time::Nanos;
 use hashbrown::HashTable;
@@ -65,7 +65,7 @@ struct Span {
 }
 
 /// All trades of a symbol's unsealed windows.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeptTrades {
     windows: Vec<Option<Rows>>,
     sources: Vec<SourceId>,
@@ -75,6 +75,29 @@ pub struct KeptTrades {
     /// By source and id; no two overlap, so that an id is searched for in one of them at the most.
     #[serde(skip)]
     spans: Vec<Span>,
+    /// No slot below this is free.
+    #[serde(skip)]
+    lowest_free: usize,
+    /// Trades that one window may keep: less than [`NUM_ROWS_MAX`] only where a test cannot make so many.
+    #[serde(skip, default = "most_rows")]
+    rows_max: usize,
+}
+
+const fn most_rows() -> usize {
+    NUM_ROWS_MAX
+}
+
+impl Default for KeptTrades {
+    fn default() -> KeptTrades {
+        KeptTrades {
+            windows: Vec::new(),
+            sources: Vec::new(),
+            index: HashTable::new(),
+            spans: Vec::new(),
+            lowest_free: 0,
+            rows_max: NUM_ROWS_MAX,
+        }
+    }
 }
 
 impl KeptTrades {
@@ -150,7 +173,8 @@ impl KeptTrades {
 
     /// Makes room for a window and returns its slot, or `None` when too many are unsealed.
     pub fn open(&mut self, start: Nanos) -> Option<u16> {
-        let at = match self.windows.iter().position(Option::is_none) {
+        let free = self.windows.iter().skip(self.lowest_free).position(Option::is_none);
+        let at = match free.map(|at| self.lowest_free + at) {
             Some(at) => at,
             None if self.windows.len() < NUM_WINDOWS_MAX => {
                 self.windows.push(None);
@@ -159,7 +183,27 @@ impl KeptTrades {
             None => return None,
         };
         self.windows[at] = Some(Rows::new(start));
+        self.lowest_free = at + 1;
         u16::try_from(at).ok()
+    }
+
+    /// Returns the start of the window that has the slot.
+    #[must_use]
+    pub fn start_of(&self, slot: u16) -> Nanos {
+        self.rows(slot).start()
+    }
+
+    /// True when the window of the slot has no room for another trade.
+    #[must_use]
+    #[inline]
+    pub fn is_full(&self, slot: u16) -> bool {
+        self.rows(slot).len() >= self.rows_max
+    }
+
+    /// Lets windows keep fewer trades than they can.
+    #[cfg(test)]
+    pub const fn limit_rows(&mut self, rows_max: usize) {
+        self.rows_max = rows_max;
     }
 
     /// Finds a trade by its identity.
@@ -192,7 +236,7 @@ impl KeptTrades {
         Some(Place { slot: span.slot, row })
     }
 
-    /// Keeps a trade in the window of the slot.
+    /// Keeps a trade in the window of the slot, which must not be full.
     #[inline]
     pub fn insert(&mut self, slot: u16, kept: &Kept) -> Place {
         let row = self.rows_mut(slot).push(kept);
@@ -242,6 +286,7 @@ impl KeptTrades {
     /// Lets go of a window and all its trades.
     pub fn release(&mut self, slot: u16) {
         let Some(rows) = self.windows.get_mut(usize::from(slot)).and_then(Option::take) else { return };
+        self.lowest_free = self.lowest_free.min(usize::from(slot));
         let first = if self.remove_span(slot) { rows.num_packed() } else { 0 };
         let num_indexed = rows.len() - first;
         // Walking the whole index in memory order is cheaper than looking up more than a few rows.

@@ -8,6 +8,8 @@ use tickwire::models::time::{Nanos, Width};
 /// Time after the last entry of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
+    /// The newest time that counts; [`Nanos::MIN`] while none does.
+    pub now: Nanos,
     pub watermark: Nanos,
     /// Base windows that end at or before it are sealed.
     pub frontier: Nanos,
@@ -20,24 +22,28 @@ pub type Heard = (Nanos, Nanos);
 /// set aside, or whose source is not in charge, tell nothing.
 pub fn after(entries: &[Entry], heard: &[Option<Heard>], settings: &CoreSettings) -> Clock {
     let mut newest: Option<Nanos> = None;
-    let mut candidate: Option<Nanos> = None;
+    // Times far ahead, since the last that was not.
+    let mut unconfirmed: Vec<Nanos> = Vec::new();
     let mut marked: Option<Nanos> = None;
-    let mut clock = Clock { watermark: Nanos::MIN, frontier: Nanos::MIN };
+    let mut clock = Clock { now: Nanos::MIN, watermark: Nanos::MIN, frontier: Nanos::MIN };
     for (at, entry) in entries.iter().enumerate() {
         let home = home(&entries[..=at]);
         if let Some((ts, received)) = heard[at] {
             let known = newest.max(marked);
-            let far = |known: Nanos| ts > known.plus(settings.horizon);
+            let is_far = known.is_none_or(|known| ts > known.plus(settings.horizon));
             let believed = if received != Nanos::MIN {
+                unconfirmed.clear();
                 Some(ts.min(received.plus(settings.future_tolerance)))
-            } else if !known.is_some_and(far) {
-                Some(ts)
-            } else if let Some(first) = candidate.take() {
-                Some(first.min(ts))
+            } else if is_far {
+                unconfirmed.push(ts);
+                confirmed(&unconfirmed, settings.horizon)
             } else {
-                candidate = Some(ts);
-                None
+                unconfirmed.clear();
+                Some(ts)
             };
+            if is_far && believed.is_some() {
+                unconfirmed.clear();
+            }
             newest = newest.max(believed);
         }
         if let Body::ClockMark { source, time } = entry.body
@@ -46,11 +52,23 @@ pub fn after(entries: &[Entry], heard: &[Option<Heard>], settings: &CoreSettings
             marked = marked.max(Some(time));
         }
         if let Some(known) = newest.max(marked) {
+            clock.now = known;
             clock.watermark = clock.watermark.max(known.plus(-settings.lateness));
         }
         clock.frontier = clock.frontier.max(frontier(&entries[..=at], clock, settings));
     }
     clock
+}
+
+/// Returns the earliest of the times that confirm each other: the last one and those within a horizon of it, or any three.
+fn confirmed(times: &[Nanos], horizon: i64) -> Option<Nanos> {
+    let (last, before) = times.split_last()?;
+    let near = before.iter().filter(|time| (time.0 - last.0).abs() <= horizon).min();
+    match near {
+        Some(near) => Some(*near.min(last)),
+        None if times.len() >= 3 => times.iter().min().copied(),
+        None => None,
+    }
 }
 
 /// Returns whose clock counts: that of the source in charge last, else of the first that spoke of the symbol.

@@ -57,13 +57,16 @@ pub struct Step {
     pub seq: u64,
     pub updates: Updates,
     pub stamped: bool,
+    /// How far the received time, where there is one, lies from the clock of the history, in nanoseconds.
+    pub drift: i64,
 }
 
 impl fmt::Debug for Step {
     /// Prints one line: a history is read from top to bottom.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped } = *self;
-        let (updates, received) = (updates.as_str(), if stamped { "received" } else { "unstamped" });
+        let Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped, drift } = *self;
+        let received = if stamped { format!("received {drift:+}") } else { "unstamped".to_owned() };
+        let updates = updates.as_str();
         write!(f, "+{pace} at {offset} {kind:?} source {source} id {id} target {target} ")?;
         write!(f, "{size} @ {price} seq {seq} {updates} {received}")
     }
@@ -94,9 +97,20 @@ fn kind() -> impl Strategy<Value = Kind> {
     ]
 }
 
-/// Mostly near the clock, sometimes late, seldom very late or far ahead.
+/// Mostly near the clock, sometimes late, seldom very late, far ahead or out of range.
 fn offset() -> impl Strategy<Value = i64> {
-    prop_oneof![20 => -8..=3_i64, 6 => -60..=0_i64, 1 => -400..=0_i64, 1 => 10..=2_000_i64]
+    prop_oneof![
+        80 => -8..=3_i64,
+        24 => -60..=0_i64,
+        4 => -400..=0_i64,
+        4 => 10..=2_000_i64,
+        1 => select(vec![i64::MIN, i64::MAX]),
+    ]
+}
+
+/// A received time is seldom wrong.
+fn drift() -> impl Strategy<Value = i64> {
+    prop_oneof![60 => Just(0), 1 => select(vec![i64::MIN, i64::MAX, -40 * SECOND, 40 * SECOND])]
 }
 
 fn updates() -> impl Strategy<Value = Updates> {
@@ -125,8 +139,9 @@ prop_compose! {
         seq in prop_oneof![4 => Just(0_u64), 1 => 1..=2_u64],
         updates in updates(),
         stamped in any::<bool>(),
+        drift in drift(),
     ) -> Step {
-        Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped }
+        Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped, drift }
     }
 }
 
@@ -135,9 +150,28 @@ fn calm_step() -> impl Strategy<Value = Step> {
     (step(10_000), 4..14_i64).prop_map(|(step, pace)| Step { pace, price: step.price.clamp(1, 9), ..step })
 }
 
+/// A step of a file whose time is wrong by much, or not at all.
+fn wrong_step() -> impl Strategy<Value = Step> {
+    let offset = prop_oneof![2 => 10..=2_000_i64, 2 => 1_990..=2_000_i64, 1 => -400..=0_i64, 3 => Just(0)];
+    (step(60), offset).prop_map(|(step, offset)| Step { offset, stamped: false, price: step.price.clamp(1, 9), ..step })
+}
+
+/// A history that begins with wrong times, and in which they come again.
+fn wrong_steps() -> impl Strategy<Value = Vec<Step>> {
+    let unstamped = |step: Step| Step { stamped: false, ..step };
+    let later = prop_oneof![4 => step(60).prop_map(unstamped), 1 => wrong_step()];
+    (vec(wrong_step(), 1..4), vec(later, 1..50)).prop_map(|(first, later)| [first, later].concat())
+}
+
 /// A history: its steps, in order of arrival.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop_oneof![vec(step(4), 1..25), vec(step(12), 1..60), vec(step(60), 1..90), vec(calm_step(), 1..50)]
+    prop_oneof![
+        vec(step(4), 1..25),
+        vec(step(12), 1..60),
+        vec(step(60), 1..90),
+        vec(calm_step(), 1..50),
+        wrong_steps(),
+    ]
 }
 
 /// A history of many bars and few surprises, long enough to warm every indicator but the longest average.
@@ -164,8 +198,8 @@ fn price(step: &Step) -> Price {
 }
 
 fn body(step: &Step, now: Nanos, unit: i64, settings: &CoreSettings) -> Body {
-    let ts = now.plus(step.offset * unit);
-    let received = if step.stamped { now } else { Nanos::MIN };
+    let ts = now.plus(step.offset.saturating_mul(unit));
+    let received = if step.stamped { now.plus(step.drift) } else { Nanos::MIN };
     let source = SourceId(step.source);
     let trade = Trade {
         ts,
@@ -204,11 +238,16 @@ fn venue_bar(step: &Step, ts: Nanos, received: Nanos, settings: &CoreSettings) -
         start: width.start_of(ts),
         received,
         open: price(step),
-        high: price(step),
+        // Seldom one whose prices contradict each other, or whose mean price is negative.
+        high: Price(price(step).0 - i64::from(step.target.is_multiple_of(11))),
         low: price(step),
         close: price(step),
         volume: Size(step.size.clamp(0, 9)),
-        vwap: if step.stamped { price(step) } else { Price(0) },
+        vwap: match step.target % 13 {
+            0 => Price(-price(step).0),
+            _ if step.stamped => price(step),
+            _ => Price(0),
+        },
         trade_count: 1,
         width_ms: u32::try_from(width.nanos() / 1_000_000).expect("less than 49 days"),
         source: SourceId(step.source),

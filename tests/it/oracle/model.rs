@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use tickwire::models::bar::BarState;
 use tickwire::models::effect::DeadReason;
 use tickwire::models::entry::{
-    Body, Cancel, Correction, Entry, Position, SourceId, Trade, TradeId, VenueBar,
+    Body, Cancel, Correction, Entry, Position, Quote, SourceId, Trade, TradeId, VenueBar,
 };
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::{Ledger, RejectReason};
@@ -46,6 +46,8 @@ struct Report {
     target: Option<Identity>,
     /// The time that says when it is sealed.
     ts: Nanos,
+    /// A cancel that came dated far ahead is judged once this is sealed.
+    judged_at: Option<Nanos>,
     /// An explicit cancel took it out.
     cancelled: bool,
     /// A correction took its place.
@@ -88,6 +90,8 @@ pub struct Model {
     /// What was corrected, and what stands for it.
     corrections: Vec<(Identity, Identity)>,
     venue_bars: BTreeMap<Nanos, VenueBar>,
+    /// The entry that brought the first bar of each window.
+    venue_bars_at: BTreeMap<Nanos, Position>,
     pub published: BTreeMap<Window, Published>,
     /// Position and reason of everything set aside, in the order it was.
     pub dead_letters: Vec<(Position, DeadReason)>,
@@ -103,7 +107,13 @@ fn fault(trade: &Trade) -> Option<RejectReason> {
     if trade.size.0 <= 0 || notional >= NOTIONAL_LIMIT {
         return Some(RejectReason::BadSize);
     }
-    (trade.ts.0 < 0).then_some(RejectReason::BadTime)
+    (!is_time(trade.ts, trade.received)).then_some(RejectReason::BadTime)
+}
+
+/// True for times that an entry can have: after the epoch, before 2116, and received then or nobody knows when.
+fn is_time(ts: Nanos, received: Nanos) -> bool {
+    let can_be = |time: Nanos| (0..1 << 62).contains(&time.0);
+    can_be(ts) && (received == Nanos::MIN || can_be(received))
 }
 
 impl Model {
@@ -116,6 +126,7 @@ impl Model {
             reports: Vec::new(),
             corrections: Vec::new(),
             venue_bars: BTreeMap::new(),
+            venue_bars_at: BTreeMap::new(),
             published: BTreeMap::new(),
             dead_letters: Vec::new(),
             num_conflicts: 0,
@@ -130,7 +141,8 @@ impl Model {
             Body::Correction(correction) => self.correction(entry.pos, correction),
             Body::Cancel(cancel) => self.cancel(entry.pos, cancel),
             Body::VenueBar(bar) => self.venue_bar(entry.pos, bar),
-            Body::Quote(_) | Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => {}
+            Body::Quote(quote) => self.quote(entry.pos, quote),
+            Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => {}
         }
         self.entries.push(entry);
         self.charge();
@@ -159,10 +171,14 @@ impl Model {
                 counts.then_some((trade.ts, trade.received))
             }
             Body::VenueBar(bar) => {
-                let kept = !self.dead_letters.iter().any(|(pos, _)| *pos == entry.pos);
-                (kept && in_charge(bar.source, bar.start)).then_some((bar.start, bar.received))
+                // A repeat of a bar is no second witness of its time.
+                let first = self.venue_bars_at.get(&bar.start) == Some(&entry.pos);
+                (first && in_charge(bar.source, bar.start)).then_some((bar.start, bar.received))
             }
-            Body::Quote(quote) => Some((quote.ts, quote.received)),
+            Body::Quote(quote) => {
+                let kept = !self.dead_letters.iter().any(|(pos, _)| *pos == entry.pos);
+                (kept && in_charge(quote.source, quote.ts)).then_some((quote.ts, quote.received))
+            }
             Body::Cancel(_) | Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
         }
     }
@@ -184,6 +200,7 @@ impl Model {
             trade: None,
             target: None,
             ts,
+            judged_at: None,
             cancelled: false,
             replaced: false,
             in_charge: true,
@@ -252,6 +269,10 @@ impl Model {
     }
 
     fn cancel(&mut self, pos: Position, cancel: Cancel) {
+        if !is_time(cancel.ts, cancel.received) {
+            self.report(pos, cancel.ts, Fate::Rejected(RejectReason::BadTime));
+            return;
+        }
         let target = (cancel.source, cancel.target);
         let waits =
             |other: &Report| other.fate == Fate::NoTrade && !other.sealed && other.target == Some(target);
@@ -262,7 +283,10 @@ impl Model {
             // Until what it names is found, which may be at once.
             _ => Fate::NoTrade,
         };
-        self.report(pos, cancel.ts, fate).target = Some(target);
+        let far = self.clock.now.plus(self.settings.horizon);
+        let report = self.report(pos, cancel.ts, fate);
+        report.target = Some(target);
+        report.judged_at = (cancel.ts > far).then_some(far);
         self.link();
     }
 
@@ -309,16 +333,36 @@ impl Model {
         }
     }
 
+    fn quote(&mut self, pos: Position, quote: Quote) {
+        let sides = [(quote.bid, quote.bid_size), (quote.ask, quote.ask_size)];
+        let reason = if sides.iter().any(|(price, _)| !(0..Price::LIMIT).contains(&price.0)) {
+            RejectReason::BadPrice
+        } else if sides.iter().any(|(_, size)| size.0 < 0) {
+            RejectReason::BadSize
+        } else if !is_time(quote.ts, quote.received) {
+            RejectReason::BadTime
+        } else {
+            return;
+        };
+        self.dead_letters.push((pos, DeadReason::Rejected(reason)));
+    }
+
     fn venue_bar(&mut self, pos: Position, bar: VenueBar) {
         let rejected = |reason| Some(DeadReason::Rejected(reason));
         let prices = [bar.open, bar.high, bar.low, bar.close];
         let notional = i128::from(bar.high.0) * i128::from(bar.volume.0);
         let reason = if bar.width() != Some(self.settings.base()) {
             rejected(RejectReason::UnknownWidth)
-        } else if prices.iter().any(|price| price.0 <= 0 || price.0 >= Price::LIMIT) {
+        } else if prices.iter().any(|price| price.0 <= 0 || price.0 >= Price::LIMIT)
+            || prices.iter().max() != Some(&bar.high)
+            || prices.iter().min() != Some(&bar.low)
+            || !(0..Price::LIMIT).contains(&bar.vwap.0)
+        {
             rejected(RejectReason::BadPrice)
         } else if bar.volume.0 < 0 || notional >= NOTIONAL_LIMIT {
             rejected(RejectReason::BadSize)
+        } else if !is_time(bar.start, bar.received) {
+            rejected(RejectReason::BadTime)
         } else if self.is_sealed(bar.start) {
             Some(DeadReason::Late)
         } else {
@@ -327,6 +371,7 @@ impl Model {
         match reason {
             Some(reason) => self.dead_letters.push((pos, reason)),
             None => {
+                self.venue_bars_at.entry(bar.start).or_insert(pos);
                 self.venue_bars.insert(bar.start, bar);
             }
         }
@@ -407,7 +452,13 @@ impl Model {
     fn seal(&mut self) {
         for at in 0..self.reports.len() {
             let report = self.reports[at];
-            if report.sealed || !self.is_sealed(report.ts) {
+            let is_judged = report.judged_at.is_some_and(|judged_at| self.is_sealed(judged_at));
+            if is_judged {
+                self.reports[at].judged_at = None;
+            }
+            let far = self.clock.now.plus(self.settings.horizon);
+            let is_given_up = is_judged && report.fate == Fate::NoTrade && report.ts > far;
+            if report.sealed || !(is_given_up || self.is_sealed(report.ts)) {
                 continue;
             }
             self.reports[at].sealed = true;

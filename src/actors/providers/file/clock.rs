@@ -1,10 +1,10 @@
 //! The clock of recorded data: how far event time has come, and when a clock mark is due.
 //!
 //! Event time is the newest time that is confirmed. A time more than a horizon ahead of it (and so the very first one)
-//! is only remembered; it counts when the next entry is more than a horizon ahead as well, and then the earlier of the
-//! two counts. An entry that is not so far ahead withdraws it. So a single wrong time never moves the clock, and after
-//! a quiet night the second entry does.
+//! is only remembered until others confirm it, by the rule that symbols follow too ([`Leap`]). So a single wrong time
+//! never moves the clock, and after a quiet night the second entry does.
 
+use crate::models::leap::Leap;
 use crate::models::time::{Nanos, SECOND};
 
 /// Follows the event times of entries in the order of the log.
@@ -14,12 +14,12 @@ pub(super) struct Clock {
     newest: Nanos,
     /// End of the second that the last mark (or the first time) lies in: a newest time from here on makes a mark due.
     next_mark: Nanos,
-    candidate: Option<Nanos>,
+    leap: Leap,
 }
 
 impl Clock {
     pub(super) fn new(horizon: i64) -> Clock {
-        Clock { horizon, newest: Nanos::MIN, next_mark: Nanos::MIN, candidate: None }
+        Clock { horizon, newest: Nanos::MIN, next_mark: Nanos::MIN, leap: Leap::NONE }
     }
 
     /// Returns the newest confirmed event time; [`Nanos::MIN`] before there is one.
@@ -38,13 +38,9 @@ impl Clock {
     #[inline]
     pub(super) fn observe(&mut self, time: Nanos) -> Option<Nanos> {
         if self.is_far_ahead(time) {
-            let Some(candidate) = self.candidate.take() else {
-                self.candidate = Some(time);
-                return None;
-            };
-            self.newest = candidate.min(time);
+            self.newest = self.newest.max(self.leap.hear(time, self.horizon)?);
         } else {
-            self.candidate = None;
+            self.leap.forget();
             self.newest = self.newest.max(time);
         }
         if self.newest < self.next_mark {
@@ -83,8 +79,13 @@ mod tests {
         );
         assert_eq!(
             marks(&[far, 10_000, 10_001, 11_000]),
-            [None, Some(10), None, Some(11)],
+            [None, None, Some(10), Some(11)],
             "not even the first"
+        );
+        assert_eq!(
+            marks(&[10_000, 10_001, far, 2 * far, 11_000]),
+            [None, Some(10), None, None, Some(11)],
+            "nor do two that are far apart"
         );
     }
 
