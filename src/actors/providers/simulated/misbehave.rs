@@ -20,7 +20,8 @@ use std::collections::BinaryHeap;
 const MARK_INTERVAL: i64 = SECOND;
 /// A wrong event time is wrong by at least this much: nobody could take it for a delay.
 const WRONG_TIME_MIN: i64 = HOUR;
-/// Ids of corrections that have their own: no market's ids get there.
+/// A correction that has an id of its own has that of its trade, with this added: no market's ids get there, and no two
+/// trades share one, be they of different runs.
 const CORRECTION_IDS: u64 = 1 << 60;
 
 /// How often each thing was done.
@@ -214,7 +215,7 @@ impl Misbehaver {
         } else if self.dice.chance(self.settings.correct_new_id.probability) {
             self.mishaps.corrected_new_id += 1;
             let later = now.plus(self.dice.within(self.settings.correct_new_id.max));
-            let id = TradeId::number(CORRECTION_IDS + self.mishaps.corrected_new_id);
+            let id = TradeId::number(CORRECTION_IDS + trade.id.words().1);
             self.send_correction(symbol, &trade, id, later);
         } else if self.dice.chance(self.settings.conflict.probability) {
             self.mishaps.conflicts += 1;
@@ -443,10 +444,14 @@ mod tests {
 
     /// Runs a market of 100 trades a second through a feed, and returns what was sent, what arrived, and the counts.
     fn run(misbehaviour: &Misbehaviour, chunk: usize) -> (Vec<Entry>, Vec<Entry>, Mishaps) {
+        run_from(START, misbehaviour, chunk)
+    }
+
+    fn run_from(start: Nanos, misbehaviour: &Misbehaviour, chunk: usize) -> (Vec<Entry>, Vec<Entry>, Mishaps) {
         let symbols = (0..5)
             .map(|id| SimulatedSymbol { id: SymbolId(id), initial_price: Price(10_000 * TICK) })
             .collect();
-        let settings = MarketSettings::new(symbols, SourceId(2), START);
+        let settings = MarketSettings::new(symbols, SourceId(2), start);
         let mut market = Market::new(&settings);
         let mut misbehaver = Misbehaver::new(misbehaviour, SourceId(2), 5, 9);
         let (mut sent, mut arrived) = (Vec::new(), Vec::new());
@@ -612,6 +617,22 @@ mod tests {
             [mishaps.cancelled_early, mishaps.cancelled, mishaps.corrected, mishaps.corrected_new_id]
         );
         assert!(early > 1_500 && later > 1_500 && same_id > 1_200 && new_id > 1_200, "{mishaps:?}");
+    }
+
+    #[test]
+    fn ids_of_corrections_never_name_two_trades_not_even_after_a_restart() {
+        let misbehaviour = Misbehaviour { correct_new_id: shift(20), ..Misbehaviour::default() };
+        let mut named: HashMap<(SymbolId, TradeId), TradeId> = HashMap::new();
+        for start in [START, START.plus(HOUR)] {
+            let (_, arrived, mishaps) = run_from(start, &misbehaviour, 512);
+            assert!(mishaps.corrected_new_id > 1_000, "{mishaps:?}");
+            for entry in &arrived {
+                if let Body::Correction(correction) = entry.body {
+                    let target = named.entry((entry.symbol, correction.trade.id)).or_insert(correction.target);
+                    assert_eq!(*target, correction.target, "{:?}", correction.trade.id);
+                }
+            }
+        }
     }
 
     #[test]
