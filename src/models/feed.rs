@@ -9,6 +9,10 @@
 //! | `stale` | it is more than 30 s old |
 //! | `live` | the symbol traded within 10 s |
 //! | `quiet` | it did not, but the source's clock runs on |
+//!
+//! Where the source's clock is more than 30 s ahead, ours was set back: event times say nothing about age then, and only
+//! a trade that was received within 10 s shows that the feed is `live`; else it is `stale`. A trade alone that is so far
+//! ahead has a wrong time, and counts from when it was received.
 
 use super::time::{MINUTE, Nanos, SECOND};
 
@@ -16,9 +20,16 @@ const LIVE_AGE_MAX: i64 = 10 * SECOND;
 const CLOCK_AGE_STALE: i64 = 30 * SECOND;
 const CLOCK_AGE_DEAD: i64 = 5 * MINUTE;
 
-/// Returns the word for a symbol that last traded at `traded` and whose source's clock shows `clock`.
+/// Returns the word for a symbol whose last trade is of the time `traded` and was received at `received`
+/// ([`Nanos::MIN`] where nobody knows), and whose source's clock shows `clock`.
 #[must_use]
-pub fn state(now: Nanos, traded: Nanos, clock: Nanos) -> &'static str {
+pub fn state(now: Nanos, traded: Nanos, received: Nanos, clock: Nanos) -> &'static str {
+    let latest_credible = now.plus(CLOCK_AGE_STALE);
+    if clock > latest_credible {
+        let was_just_received = (0..=LIVE_AGE_MAX).contains(&now.since(received));
+        return if was_just_received { "live" } else { "stale" };
+    }
+    let traded = if traded > latest_credible { received.min(now) } else { traded };
     match now.since(clock.max(traded)) {
         age if age > CLOCK_AGE_DEAD => "dead",
         age if age > CLOCK_AGE_STALE => "stale",
@@ -49,8 +60,29 @@ mod tests {
             (-5, -5, "live"),
         ];
         for (traded, clock, word) in table {
-            assert_eq!(state(now, before(traded), before(clock)), word, "{traded} s, {clock} s");
+            let received = before(traded);
+            assert_eq!(state(now, before(traded), received, before(clock)), word, "{traded} s, {clock} s");
         }
-        assert_eq!(state(now, before(900), Nanos::MIN), "dead");
+        assert_eq!(state(now, before(900), Nanos::MIN, Nanos::MIN), "dead");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nothing_live() {
+        let now = Nanos(100_000 * SECOND);
+        let after = |seconds: i64| now.plus(seconds * SECOND);
+        let set_back = 3 * 3_600;
+        let table = [
+            (set_back, set_back, set_back, "stale"),
+            (set_back, -1, set_back, "live"),
+            (set_back, -11, set_back, "stale"),
+            (set_back, -5, 0, "live"),
+            (set_back, -900, -1, "quiet"),
+            (set_back, -900, -31, "stale"),
+            (29, 29, 29, "live"),
+        ];
+        for (traded, received, clock, word) in table {
+            let state = state(now, after(traded), after(received), after(clock));
+            assert_eq!(state, word, "{traded} s, {received} s, {clock} s");
+        }
     }
 }

@@ -93,7 +93,7 @@ pub struct LatestObject<'a> {
     /// Always `trade`.
     #[schema(example = "trade")]
     pub tick_type: &'a str,
-    /// Milliseconds since the event time.
+    /// Milliseconds since the event time; negative where that is ahead of the server's clock.
     #[schema(example = 42)]
     pub age_ms: i64,
     /// `live`, `quiet`, `stale` or `dead`.

@@ -26,14 +26,16 @@ fn object<'a>(
 ) -> Option<LatestObject<'a>> {
     let last = view.last.as_ref()?;
     let clock = state.clocks.get(view.source).max(view.watermark.plus(state.core.lateness));
-    let feed = feed::state(now, last.ts, clock);
-    Some(LatestObject::new(spec, last, view.reference, now.since(last.ts).max(0) / 1_000_000, feed))
+    let feed = feed::state(now, last.ts, last.received, clock);
+    // A negative age says that a clock is wrong: ours was set back, or the venue's is ahead.
+    Some(LatestObject::new(spec, last, view.reference, now.since(last.ts).div_euclid(1_000_000), feed))
 }
 
 /// Newest trade of one symbol.
 ///
 /// `feed` tells a quiet market from a dead feed: `live` traded within 10 s; `quiet` did not, but its source's clock
-/// runs on; `stale` the source's clock is more than 30 s old; `dead` more than 5 minutes.
+/// runs on; `stale` the source's clock is more than 30 s old, or so far ahead that the server's must have been set back;
+/// `dead` more than 5 minutes old. `age_ms` is negative where the trade's time is ahead of the server's clock.
 #[utoipa::path(
     get,
     path = "/api/v1/latest/{symbol}",

@@ -533,6 +533,16 @@ fn the_feed_tells_a_quiet_market_from_a_dead_one() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_is_not_hidden() {
+    let world = World::filled();
+    world.state.clocks.advance(SourceId(0), NOW);
+    let three_hours = 3 * 3_600 * SECOND;
+    world.now.store(NOW.plus(-three_hours).0, Ordering::SeqCst);
+    let latest = world.get("/api/v1/latest/BTC-USD").json();
+    assert_eq!((latest["age_ms"].as_i64(), latest["feed"].as_str()), (Some(42 - 10_800_000), Some("stale")));
+}
+
+#[test]
 fn health_says_how_each_component_is() {
     let world = World::start();
     let status = |path: &str| world.get(path).status;

@@ -340,7 +340,7 @@ impl HubActor {
             let Some(last) = &view.last else { continue };
             let clock = self.settings.clocks.get(view.source);
             let clock = clock.max(view.watermark.plus(self.settings.core.lateness));
-            let state = feed::state(now, last.ts, clock);
+            let state = feed::state(now, last.ts, last.received, clock);
             let board = self.board.entry(symbol);
             if std::mem::replace(&mut board.feed, state) == state {
                 continue;
