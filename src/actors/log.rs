@@ -106,13 +106,9 @@ impl Handler<Ingest> for LogActor {
         let Ingest { entries, dead_letters, progress, received } = ingest;
         let deliver_all = async move {
             if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {
-                let written = letters.send(StrayLetters(dead_letters));
-                if progress.is_some() {
-                    // Once the progress is committed nobody reads these rows again.
-                    written.await.ok();
-                } else {
-                    actix::spawn(written);
-                }
+                // Once the progress is committed nobody reads these rows again; and without a wait here they would pile
+                // up where the disk is slower than what brings them. A receiver that is gone stopped with the process.
+                letters.send(StrayLetters(dead_letters)).await.ok();
             }
             let entries = Arc::new(entries);
             let batch = LogBatch { entries, through, muted_through: 0, received };
@@ -135,4 +131,80 @@ impl Handler<Drain> for LogActor {
 
     /// Answers once everything before it has been handed on.
     fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::DeadLetterRecord;
+    use actix::ResponseFuture;
+    use futures_util::future::join_all;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Notify;
+
+    /// A history that writes nothing until it is told to.
+    #[derive(Clone, Default)]
+    struct SlowDisk {
+        waiting: Arc<AtomicUsize>,
+        most_waiting: Arc<AtomicUsize>,
+        came: Arc<Notify>,
+        may_write: Arc<Notify>,
+    }
+
+    impl Actor for SlowDisk {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<StrayLetters> for SlowDisk {
+        type Result = ResponseFuture<()>;
+
+        fn handle(&mut self, StrayLetters(letters): StrayLetters, _ctx: &mut Self::Context) -> Self::Result {
+            let waiting = self.waiting.fetch_add(letters.len(), Ordering::SeqCst) + letters.len();
+            self.most_waiting.fetch_max(waiting, Ordering::SeqCst);
+            self.came.notify_one();
+            let disk = self.clone();
+            Box::pin(async move {
+                disk.may_write.notified().await;
+                disk.waiting.fetch_sub(letters.len(), Ordering::SeqCst);
+            })
+        }
+    }
+
+    fn letter() -> DeadLetterRecord {
+        DeadLetterRecord {
+            reason: "malformed".to_owned(),
+            symbol: None,
+            provider: "file".to_owned(),
+            received_at: Nanos(0),
+            payload: "garbage".to_owned(),
+            pos: None,
+            origin: "-:1".to_owned(),
+            id: 0,
+        }
+    }
+
+    #[actix::test]
+    async fn dead_letters_never_pile_up_behind_a_slow_disk() {
+        let disk = SlowDisk::default();
+        let letters = Some(disk.clone().start().recipient());
+        let outputs = LogOutputs { routers: Vec::new(), writer: None, letters };
+        let log = LogActor::new(0, None, outputs, Environment::for_test()).start();
+        let stretch = || Ingest {
+            entries: Vec::new(),
+            dead_letters: vec![letter(); 10],
+            progress: None,
+            received: Nanos::MIN,
+        };
+        let sent = join_all((0..3).map(|_| log.send(stretch())));
+        let written = async {
+            for _ in 0..3 {
+                disk.came.notified().await;
+                disk.may_write.notify_one();
+            }
+        };
+        let (taken, ()) = futures_util::future::join(sent, written).await;
+        assert!(taken.iter().all(Result::is_ok));
+        let left = disk.waiting.load(Ordering::SeqCst);
+        assert_eq!((disk.most_waiting.load(Ordering::SeqCst), left), (10, 0), "those of one message");
+    }
 }
