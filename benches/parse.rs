@@ -44,7 +44,7 @@ fn write_rows(path: &Path, form: Form) {
 }
 
 fn open(path: &Path) -> FileInput {
-    let options = FileOptions { symbols: None, horizon: 5 * MINUTE, epoch: 0 };
+    let options = FileOptions { symbols: None, symbols_max: 100, horizon: 5 * MINUTE, epoch: 0 };
     FileInput::open(&[PathBuf::from(path)], options, Default::default(), Default::default())
         .expect("readable")
 }

@@ -14,4 +14,5 @@ pub mod output;
 pub mod replay;
 pub mod stores;
 pub mod telemetry;
+pub mod visible;
 pub mod web;

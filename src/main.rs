@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use tickwire::cli::{Cli, Command};
 use tickwire::config::Config;
+use tickwire::visible::visible_lines;
 use tickwire::{app, replay, telemetry};
 
 /// Thread-local arenas: entries cross threads by the thousand, and states of thousands of symbols grow bit by bit.
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     let config = match Config::load(&cli.sources()) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", visible_lines(&error.to_string()));
             return ExitCode::from(WRONG_USE);
         }
     };
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     match dispatch(cli.command, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", visible_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -54,7 +55,7 @@ fn verdict(config: &Config) -> String {
 
 /// Writes to standard output; a reader that has had enough, such as `head`, is no failure.
 fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(visible_lines(text).as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

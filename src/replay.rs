@@ -24,6 +24,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use reader::{Reader, Stretch};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 use summary::Summary;
 use tokio::signal::unix::{SignalKind, signal};
@@ -80,7 +81,7 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     storage.high_water = storage.high_water.map(HighWater::held);
     let pipeline =
         Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone()).await?;
-    let mut job = Job::open(&options, &node).await?;
+    let mut job = Job::open(&options, &node, config.core.max_symbols).await?;
     let ended = job.feed(&pipeline, options.speed).await;
     if !matches!(ended, Ok(true)) {
         pipeline.stop().await?;
@@ -108,10 +109,12 @@ struct Job {
 }
 
 impl Job {
-    async fn open(options: &ReplayOptions, node: &Node) -> anyhow::Result<Job> {
+    async fn open(options: &ReplayOptions, node: &Node, symbols_max: NonZeroUsize) -> anyhow::Result<Job> {
         let settings = &node.env.settings;
         let rows_max = if options.speed == Speed::Max { ROWS_MAX } else { ROWS_PACED };
-        let (mut input, name) = reader::open(options, settings.horizon, &node.symbols, &node.sources)?;
+        let symbols_max = symbols_max.get();
+        let (mut input, name) =
+            reader::open(options, settings.horizon, symbols_max, &node.symbols, &node.sources)?;
         let filter = options.symbols.as_ref().map(|symbols| symbols.join(",")).unwrap_or_default();
         let key = name.filter(|_| node.is_durable());
         let key = key.map(|name| format!("replay:{name}:{filter}:{:016x}", settings.fingerprint()));

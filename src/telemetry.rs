@@ -1,15 +1,22 @@
 //! Log setup, and the throttle that keeps one repeated warning from drowning the others.
 //!
-//! Logs go to standard error, so that standard output belongs to results. `RUST_LOG` chooses what is shown.
+//! Logs go to standard error, so that standard output belongs to results. `RUST_LOG` chooses what is shown. What a line
+//! quotes of the outside cannot act on the terminal that shows it.
 
 use crate::config::LogFormat;
 use crate::models::time::{MINUTE, Nanos};
+use crate::visible::Visible;
 use std::collections::HashMap;
+use std::fmt::{Debug, Write};
 use std::hash::Hash;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// Why logging was not set up.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +43,28 @@ pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
     }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Human => builder.with_ansi(wants_colours()).try_init(),
+        LogFormat::Human => builder.with_ansi(wants_colours()).fmt_fields(fields()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(TelemetryError::Subscriber)
+}
+
+/// Writes the message and the fields of a line for people, escaped: a row, a name or an error may hold anything.
+fn fields() -> impl for<'w> FormatFields<'w> + 'static {
+    let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| match field.name() {
+        "message" => write!(Visible(writer), "{value:?}"),
+        // Where a line of a library that logs in another way was written.
+        name if name.starts_with("log.") => Ok(()),
+        name if writer.has_ansi_escapes() => {
+            write!(writer, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m")?;
+            write!(Visible(writer), "{value:?}")
+        }
+        name => {
+            write!(writer, "{name}=")?;
+            write!(Visible(writer), "{value:?}")
+        }
+    };
+    debug_fn(field).delimited(" ")
 }
 
 /// True on a terminal whose owner has not asked for plain text, as <https://no-color.org> says.
@@ -92,6 +117,41 @@ impl<K: Eq + Hash> Throttle<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Takes lines, as standard error would.
+    #[derive(Clone, Default)]
+    struct Lines(std::sync::Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_for_people_holds_no_control_characters_of_others() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .fmt_fields(fields())
+            .with_writer(move || writer.clone())
+            .finish();
+        let foreign = "a\n\u{1b}[2Jb\u{202e}";
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(at = foreign, error = %foreign, count = 3, "row `{foreign}` became no tick");
+        });
+        let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let escaped = "a\\n\\u{1b}[2Jb\\u{202e}";
+        let expected = format!("row `{escaped}` became no tick at=\"{escaped}\" error={escaped} count=3\n");
+        assert!(written.ends_with(&expected), "{written:?}");
+        assert_eq!(written.chars().filter(|c| c.is_control()).count(), 1, "the end of the line: {written:?}");
+    }
 
     #[test]
     fn each_key_is_let_through_so_often_a_minute_and_the_rest_is_counted() {

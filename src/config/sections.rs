@@ -5,7 +5,7 @@ use crate::actors::providers::simulated::SimulatedConfig;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Width;
 use serde::{Deserialize, Serialize};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 /// Form of the log lines.
@@ -157,6 +157,8 @@ pub struct Core {
     pub future_tolerance: i64,
     /// Pipelines that share the symbols out among them; 0 is one for each processor core but one, which reads the feed.
     pub shards: usize,
+    /// Symbols that a process may know; rows of files that name a further one are dead letters, `too_many_symbols`.
+    pub max_symbols: NonZeroUsize,
 }
 
 impl Default for Core {
@@ -169,6 +171,7 @@ impl Default for Core {
             gap_hold: settings.gap_hold,
             future_tolerance: settings.future_tolerance,
             shards: 0,
+            max_symbols: NonZeroUsize::new(20_000).expect("not 0"),
         }
     }
 }

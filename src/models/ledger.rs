@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The reason in dead letters of rows that name one symbol too many. They count as [`RejectReason::Malformed`].
+pub const TOO_MANY_SYMBOLS: &str = "too_many_symbols";
+
 /// Why a report was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -45,12 +45,13 @@ impl Stretch {
 pub fn open(
     options: &ReplayOptions,
     horizon: i64,
+    symbols_max: usize,
     symbols: &Arc<SymbolTable>,
     sources: &Arc<SourceTable>,
 ) -> anyhow::Result<(FileInput, Option<String>)> {
     let name = fingerprint(&options.files)?;
     let symbol_filter = options.symbols.clone();
-    let file_options = FileOptions { symbols: symbol_filter, horizon, epoch: name.epoch };
+    let file_options = FileOptions { symbols: symbol_filter, symbols_max, horizon, epoch: name.epoch };
     let input = FileInput::open(&options.files, file_options, Arc::clone(symbols), Arc::clone(sources))?;
     Ok((input, name.is_repeatable.then_some(name.key)))
 }

@@ -3,7 +3,7 @@
 //! They are read by [`super::params`], which takes some more forms than are listed here.
 
 use crate::models::effect::DeadReason;
-use crate::models::ledger::RejectReason;
+use crate::models::ledger::{RejectReason, TOO_MANY_SYMBOLS};
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -83,7 +83,7 @@ impl ToSchema for ReasonName {}
 #[must_use]
 pub fn reasons() -> Vec<&'static str> {
     let rejected = RejectReason::ALL.map(RejectReason::as_str);
-    std::iter::once(DeadReason::Late.as_str()).chain(rejected).collect()
+    std::iter::once(DeadReason::Late.as_str()).chain(rejected).chain([TOO_MANY_SYMBOLS]).collect()
 }
 
 /// How anything that is a table is answered.

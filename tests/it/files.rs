@@ -15,7 +15,7 @@ use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::{AssetClass, SymbolSpec, SymbolTable};
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
 
-const OPTIONS: FileOptions = FileOptions { symbols: None, horizon: 5 * MINUTE, epoch: 7 };
+const OPTIONS: FileOptions = FileOptions { symbols: None, symbols_max: 100, horizon: 5 * MINUTE, epoch: 7 };
 
 /// What came of an input.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ mod config;
 mod disk;
 mod files;
 mod first_start;
+mod garbage;
 mod indicators;
 mod kill;
 mod oracle;

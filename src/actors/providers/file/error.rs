@@ -1,8 +1,10 @@
 //! What can be wrong with a file as a whole, and with one of its rows.
 
-use crate::models::ledger::RejectReason;
+use crate::models::ledger::{RejectReason, TOO_MANY_SYMBOLS};
 use crate::models::num::NumError;
+use crate::visible::visible;
 use std::io;
+use std::path::Path;
 
 /// Why an input cannot be read, or not to its end. Names the file, the row and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,14 @@ pub enum RowFault {
         /// Columns of the row.
         found: usize,
     },
+    /// The row names a new symbol although there are as many as may be.
+    #[error("`{symbol}` is one symbol too many; {max} are known, `core.max_symbols` sets the limit")]
+    TooManySymbols {
+        /// The symbol.
+        symbol: String,
+        /// The limit.
+        max: usize,
+    },
     /// A field that must be there is not, or is empty.
     #[error("`{field}` is missing")]
     Missing {
@@ -134,12 +144,27 @@ impl RowFault {
             _ => RejectReason::Malformed,
         }
     }
+
+    /// Returns the word for it in dead letters.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            RowFault::TooManySymbols { .. } => TOO_MANY_SYMBOLS,
+            _ => self.reason().as_str(),
+        }
+    }
+}
+
+/// Returns a path as it may stand in a message.
+pub(super) fn shown(path: &Path) -> String {
+    visible(&path.display().to_string()).into_owned()
 }
 
 /// Returns the beginning of a value as it may stand in a message.
 pub(super) fn excerpt(text: &[u8]) -> String {
     const EXCERPT_LEN_MAX: usize = 80;
-    let mut shown = String::from_utf8_lossy(&text[..text.len().min(EXCERPT_LEN_MAX)]).into_owned();
+    let shown = String::from_utf8_lossy(&text[..text.len().min(EXCERPT_LEN_MAX)]);
+    let mut shown = visible(&shown).into_owned();
     if text.len() > EXCERPT_LEN_MAX {
         shown.push('…');
     }

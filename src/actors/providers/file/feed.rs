@@ -1,7 +1,7 @@
 //! One file of rows: opened by what it holds, read row by row.
 
 use super::csv::Columns;
-use super::error::{FileError, RowFault, excerpt};
+use super::error::{FileError, RowFault, excerpt, shown};
 use super::input::BadRow;
 use super::json::{self, Record};
 use super::lines::{EXCERPT_LEN, LINE_LEN_MAX, Line, LineReader};
@@ -66,7 +66,7 @@ impl Feed {
             let path = "-".to_owned();
             return Ok(Feed { path, index, lines, format: Format::Json, is_gzip: false, row: 0, epoch });
         }
-        let shown = path.display().to_string();
+        let shown = shown(path);
         let failed = |cause| FileError::Open { path: shown.clone(), cause };
         let mut file = File::open(path).map_err(failed)?;
         let mut magic = Vec::new();
@@ -166,7 +166,7 @@ fn bad_row(path: &str, row: u64, format: &Format, text: &[u8], fault: RowFault, 
     };
     let payload = String::from_utf8_lossy(&text[..text.len().min(EXCERPT_LEN)]).into_owned();
     let record = DeadLetterRecord {
-        reason: fault.reason().as_str().to_owned(),
+        reason: fault.word().to_owned(),
         symbol,
         provider: provider.unwrap_or_else(|| FILE_SOURCE.to_owned()),
         received_at: if now == Nanos::MIN { Nanos(0) } else { now },

@@ -1,6 +1,6 @@
 //! Names an input, so that an interrupted replay of it is recognised.
 
-use super::error::FileError;
+use super::error::{FileError, shown};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ pub fn fingerprint(paths: &[PathBuf]) -> Result<Fingerprint, FileError> {
             Ok((len, head))
         };
         let (len, head) =
-            head().map_err(|cause| FileError::Open { path: path.display().to_string(), cause })?;
+            head().map_err(|cause| FileError::Open { path: shown(path), cause })?;
         for part in [name, &len.to_le_bytes(), &head] {
             // The length before each part keeps (`ab`, `c`) and (`a`, `bc`) apart.
             hasher.update(&(part.len() as u64).to_le_bytes());

@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct FileOptions {
     /// Only these symbols, aliases included; `None` for all.
     pub symbols: Option<Vec<String>>,
+    /// New symbols are refused when the process knows so many.
+    pub symbols_max: usize,
     /// Nanoseconds beyond which a time ahead of the newest one needs another to confirm it: the core's horizon.
     pub horizon: i64,
     /// Epoch of the ids that trades without one are given, as in [`super::Fingerprint::epoch`].
@@ -94,7 +96,7 @@ impl FileInput {
             .map(|path| path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len()));
         Ok(FileInput {
             merge: Merge::new(feeds, options.horizon),
-            names: Names::new(symbols, sources, options.symbols),
+            names: Names::new(symbols, sources, options.symbols, options.symbols_max),
             clock: Clock::new(options.horizon),
             rows: 0,
             skipped: 0,

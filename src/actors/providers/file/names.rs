@@ -1,6 +1,8 @@
 //! The names of a file's symbols and providers, looked up without a lock or a copy.
 //!
-//! A file's spelling becomes ours here: `btc/usd` is `BTC-USD`. The shared tables are asked once per spelling.
+//! A file's spelling becomes ours here: `btc/usd` is `BTC-USD`. The shared tables are asked once per spelling, as far as
+//! spellings are remembered. Symbols and providers are limited, since whatever stands in the field may be no name at all:
+//! beyond the limit a row is refused.
 
 use super::error::{RowFault, excerpt};
 use crate::models::entry::SourceId;
@@ -31,6 +33,8 @@ pub(super) struct Names {
     symbols: Arc<SymbolTable>,
     sources: Arc<SourceTable>,
     wanted: Option<Vec<String>>,
+    /// Symbols that the process may know, and spellings that are remembered.
+    symbols_max: usize,
     known: HashMap<Box<[u8]>, KnownSymbol>,
     providers: Vec<(Box<[u8]>, SourceId)>,
     file: SourceId,
@@ -41,9 +45,10 @@ impl Names {
         symbols: Arc<SymbolTable>,
         sources: Arc<SourceTable>,
         wanted: Option<Vec<String>>,
+        symbols_max: usize,
     ) -> Names {
         let file = sources.intern(FILE_SOURCE);
-        Names { symbols, sources, wanted, known: HashMap::new(), providers: Vec::new(), file }
+        Names { symbols, sources, wanted, symbols_max, known: HashMap::new(), providers: Vec::new(), file }
     }
 
     /// Returns the symbol that the text names; `None` when it was not asked for.
@@ -66,13 +71,19 @@ impl Names {
                 || RowFault::Invalid { field: "symbol", problem: "no symbol", found: excerpt(text) },
             )?;
         let known = if self.is_wanted(&name) {
+            let is_known = self.symbols.get(&name).is_some();
+            if !is_known && self.symbols.len() >= self.symbols_max {
+                return Err(RowFault::TooManySymbols { symbol: name, max: self.symbols_max });
+            }
             let id = self.symbols.intern(SymbolSpec::named(&name));
             let spec = self.symbols.spec(id);
             KnownSymbol { id, price_scale: spec.price_scale, size_scale: spec.size_scale }
         } else {
             KnownSymbol { id: SymbolId::NONE, price_scale: Scale::PRICE, size_scale: Scale::SIZE }
         };
-        self.known.insert(text.into(), known);
+        if self.known.len() < self.symbols_max {
+            self.known.insert(text.into(), known);
+        }
         Ok(known)
     }
 
@@ -106,7 +117,7 @@ impl Names {
         if self.providers.len() >= NUM_PROVIDERS_MAX {
             return Err(invalid("one of too many providers"));
         }
-        let id = self.sources.intern(name);
+        let id = self.sources.intern_foreign(name).ok_or_else(|| invalid("one of too many providers"))?;
         self.providers.push((text.into(), id));
         Ok(id)
     }
@@ -125,7 +136,7 @@ mod tests {
 
     fn names(wanted: Option<&[&str]>) -> Names {
         let wanted = wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-        Names::new(Arc::default(), Arc::default(), wanted)
+        Names::new(Arc::default(), Arc::default(), wanted, 100)
     }
 
     #[test]
@@ -146,6 +157,32 @@ mod tests {
             assert_eq!(names.symbol(text.as_bytes()).expect("valid").is_some(), wanted, "{text}");
         }
         assert_eq!(names.symbols.len(), 2);
+    }
+
+    #[test]
+    fn new_symbols_are_refused_beyond_the_limit_and_known_ones_are_not() {
+        let mut names = names(None);
+        for n in 0..100 {
+            assert!(names.symbol(format!("S{n}").as_bytes()).is_ok());
+        }
+        for text in ["T", "T", "t"] {
+            let refused = names.symbol(text.as_bytes()).expect_err("one too many");
+            assert_eq!(refused, RowFault::TooManySymbols { symbol: "T".to_owned(), max: 100 });
+            assert_eq!(refused.word(), "too_many_symbols");
+        }
+        for text in ["S7", "s7", "S99"] {
+            assert!(names.symbol(text.as_bytes()).is_ok(), "{text} is known");
+        }
+        assert_eq!((names.symbols.len(), names.known.len()), (100, 100));
+    }
+
+    #[test]
+    fn spellings_of_unwanted_symbols_are_not_all_remembered() {
+        let mut names = names(Some(&["IBM"]));
+        for n in 0..500 {
+            assert_eq!(names.symbol(format!("S{n}").as_bytes()).expect("valid").map(|known| known.id), None);
+        }
+        assert_eq!((names.symbols.len(), names.known.len()), (0, 100));
     }
 
     #[test]
