@@ -1,9 +1,9 @@
 //! Windows close, are amended and sealed as the watermark moves.
 
-use super::fates::{Orphans, settle};
-use super::window::{self, BaseWindow, Frame, LargerWindow, Life, Tally};
 use super::SymbolState;
+use super::fates::{Orphans, settle};
 use super::waiting::Waiting;
+use super::window::{self, BaseWindow, Frame, LargerWindow, Life, Tally};
 use crate::models::bar::{BarState, BarSum, Figures};
 use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use crate::models::entry::{Body, Cancel};

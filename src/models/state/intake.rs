@@ -2,8 +2,8 @@
 
 use super::kept::{Kept, LocalSource, Marks};
 use super::trades::Place;
-use super::window::{self, BaseWindow, LargerWindow, Life, Tally};
 use super::waiting::Waiting;
+use super::window::{self, BaseWindow, LargerWindow, Life, Tally};
 use super::{Newest, SymbolState, Touched};
 use crate::models::bar::BarSum;
 use crate::models::effect::{DeadLetter, DeadReason, Effect};
@@ -23,14 +23,15 @@ impl SymbolState {
         let Some(at) = self.window_for(trade.ts, body, Some(local), effects) else { return };
         let touched = match self.kept.find(local, trade.id) {
             Some(place) => self.repeat(place, at, trade, local),
-            None if self.is_full(at) => return self.set_aside_overflow(local, body(), effects),
+            None if self.kept.may_be_full() && self.is_full(at) => {
+                return self.set_aside_overflow(local, body(), effects);
+            }
             None => self.insert(at, trade, local, Marks::NONE),
         };
         self.amend(&touched, effects);
     }
 
     /// True when a window keeps as many trades as its rows can count.
-    #[inline]
     fn is_full(&self, at: usize) -> bool {
         self.kept.is_full(self.base[at].slot)
     }
@@ -134,7 +135,7 @@ impl SymbolState {
         self.schedule();
     }
 
-    /// Takes in a trade that nobody reported before.
+    /// Takes in a trade that nobody reported before, into a window that is not full.
     #[inline]
     fn insert(&mut self, at: usize, trade: &Trade, local: LocalSource, marks: Marks) -> Touched {
         let marks = marks.with(self.awaited(local, trade.id));

@@ -79,7 +79,7 @@ impl Rows {
         self.packed.len() + self.rows.len()
     }
 
-    /// Appends a trade and returns its row.
+    /// Appends a trade to fewer than [`NUM_ROWS_MAX`] and returns its row.
     #[inline]
     pub fn push(&mut self, kept: &Kept) -> u32 {
         let at = self.rows.len();

@@ -81,6 +81,9 @@ pub struct KeptTrades {
     /// Trades that one window may keep: less than [`NUM_ROWS_MAX`] only where a test cannot make so many.
     #[serde(skip, default = "most_rows")]
     rows_max: usize,
+    /// Rows that were ever made: no window has more.
+    #[serde(skip)]
+    num_rows: usize,
 }
 
 const fn most_rows() -> usize {
@@ -96,6 +99,7 @@ impl Default for KeptTrades {
             spans: Vec::new(),
             lowest_free: 0,
             rows_max: NUM_ROWS_MAX,
+            num_rows: 0,
         }
     }
 }
@@ -105,6 +109,7 @@ impl KeptTrades {
     pub fn reindex(&mut self) {
         self.index.clear();
         self.spans.clear();
+        self.num_rows = self.windows.iter().flatten().map(Rows::len).sum();
         for slot in 0..u16::try_from(self.windows.len()).expect("slots have 14 bits") {
             let Some(rows) = &self.windows[usize::from(slot)] else { continue };
             let (num_packed, num_rows) = (rows.num_packed(), rows.len());
@@ -193,9 +198,15 @@ impl KeptTrades {
         self.rows(slot).start()
     }
 
-    /// True when the window of the slot has no room for another trade.
+    /// False while no window can be full: as good as always, and cheaper to ask for than a window.
     #[must_use]
     #[inline]
+    pub const fn may_be_full(&self) -> bool {
+        self.num_rows >= self.rows_max
+    }
+
+    /// True when the window of the slot has no room for another trade.
+    #[must_use]
     pub fn is_full(&self, slot: u16) -> bool {
         self.rows(slot).len() >= self.rows_max
     }
@@ -239,6 +250,7 @@ impl KeptTrades {
     /// Keeps a trade in the window of the slot, which must not be full.
     #[inline]
     pub fn insert(&mut self, slot: u16, kept: &Kept) -> Place {
+        self.num_rows += 1;
         let row = self.rows_mut(slot).push(kept);
         let hash = hash(kept.local, kept.order.id);
         let place = Place { slot, row };

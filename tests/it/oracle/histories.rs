@@ -64,7 +64,8 @@ pub struct Step {
 impl fmt::Debug for Step {
     /// Prints one line: a history is read from top to bottom.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped, drift } = *self;
+        let Step { pace, offset, kind, source, id, target, price, size, seq, updates, stamped, drift } =
+            *self;
         let received = if stamped { format!("received {drift:+}") } else { "unstamped".to_owned() };
         let updates = updates.as_str();
         write!(f, "+{pace} at {offset} {kind:?} source {source} id {id} target {target} ")?;
@@ -153,7 +154,12 @@ fn calm_step() -> impl Strategy<Value = Step> {
 /// A step of a file whose time is wrong by much, or not at all.
 fn wrong_step() -> impl Strategy<Value = Step> {
     let offset = prop_oneof![2 => 10..=2_000_i64, 2 => 1_990..=2_000_i64, 1 => -400..=0_i64, 3 => Just(0)];
-    (step(60), offset).prop_map(|(step, offset)| Step { offset, stamped: false, price: step.price.clamp(1, 9), ..step })
+    (step(60), offset).prop_map(|(step, offset)| Step {
+        offset,
+        stamped: false,
+        price: step.price.clamp(1, 9),
+        ..step
+    })
 }
 
 /// A history that begins with wrong times, and in which they come again.

@@ -39,8 +39,7 @@ pub fn fingerprint(paths: &[PathBuf]) -> Result<Fingerprint, FileError> {
             file.take(HEAD_LEN).read_to_end(&mut head)?;
             Ok((len, head))
         };
-        let (len, head) =
-            head().map_err(|cause| FileError::Open { path: shown(path), cause })?;
+        let (len, head) = head().map_err(|cause| FileError::Open { path: shown(path), cause })?;
         for part in [name, &len.to_le_bytes(), &head] {
             // The length before each part keeps (`ab`, `c`) and (`a`, `bc`) apart.
             hasher.update(&(part.len() as u64).to_le_bytes());

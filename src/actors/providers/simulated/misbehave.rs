@@ -447,7 +447,11 @@ mod tests {
         run_from(START, misbehaviour, chunk)
     }
 
-    fn run_from(start: Nanos, misbehaviour: &Misbehaviour, chunk: usize) -> (Vec<Entry>, Vec<Entry>, Mishaps) {
+    fn run_from(
+        start: Nanos,
+        misbehaviour: &Misbehaviour,
+        chunk: usize,
+    ) -> (Vec<Entry>, Vec<Entry>, Mishaps) {
         let symbols = (0..5)
             .map(|id| SimulatedSymbol { id: SymbolId(id), initial_price: Price(10_000 * TICK) })
             .collect();
@@ -628,7 +632,8 @@ mod tests {
             assert!(mishaps.corrected_new_id > 1_000, "{mishaps:?}");
             for entry in &arrived {
                 if let Body::Correction(correction) = entry.body {
-                    let target = named.entry((entry.symbol, correction.trade.id)).or_insert(correction.target);
+                    let target =
+                        named.entry((entry.symbol, correction.trade.id)).or_insert(correction.target);
                     assert_eq!(*target, correction.target, "{:?}", correction.trade.id);
                 }
             }

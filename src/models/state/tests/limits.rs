@@ -77,7 +77,8 @@ fn a_bar_whose_prices_contradict_each_other_is_rejected() {
         width_ms: 60_000,
         source: SourceId(0),
     };
-    let contradictions = [[50, 40, 60, 50, 50], [70, 60, 40, 50, 50], [50, 60, 40, 30, 50], [50, 60, 40, 55, -50]];
+    let contradictions =
+        [[50, 40, 60, 50, 50], [70, 60, 40, 50, 50], [50, 60, 40, 30, 50], [50, 60, 40, 55, -50]];
     for prices in contradictions {
         let mut bench = Bench::new();
         assert!(rejected(&bench.apply(Body::VenueBar(bar(prices))), RejectReason::BadPrice), "{prices:?}");
@@ -100,7 +101,10 @@ fn cancels_of_unknown_trades_wait_only_so_many_and_the_rest_is_told_at_once() {
     bench.trade(5, 10, 50);
     assert_eq!(bench.apply(cancel(u64::MAX, 10)), [], "one that found its trade makes room");
     let letters = bench.mark(60 + 300 + 2);
-    assert_eq!(letters.iter().filter(|effect| matches!(effect, Effect::DeadLetter(_))).count(), NUM_WAITING_MAX);
+    assert_eq!(
+        letters.iter().filter(|effect| matches!(effect, Effect::DeadLetter(_))).count(),
+        NUM_WAITING_MAX
+    );
     let ledger = bench.state.ledger();
     assert_eq!((ledger.num_rejected(), ledger.cancelled), (NUM_WAITING_MAX as u64 + 1, 2));
 }
@@ -151,7 +155,8 @@ fn corrections_go_with_the_window_of_their_trade() {
     // Another version of the third trade moves it to a later window.
     bench.apply(correct(3, 13, 10, 50));
     bench.apply(correct(3, 13, 130, 60));
-    let known = |bench: &Bench| [1, 2, 3].map(|id| bench.state.corrections.contains((0, TradeId::number(id))));
+    let known =
+        |bench: &Bench| [1, 2, 3].map(|id| bench.state.corrections.contains((0, TradeId::number(id))));
     assert_eq!(known(&bench), [true; 3]);
     for (seconds, left) in [(60, [false, true, true]), (120, [false, false, true]), (180, [false; 3])] {
         bench.mark(seconds + 300 + 2);
