@@ -18,8 +18,9 @@ use crate::models::time::Nanos;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Effects that may wait for the history while another past is made: two of its transactions, 16 MB.
-const BACKLOG_MAX: u64 = 40_000;
+/// Effects that may wait for the history while another past is made: what it writes at once, and some 10 MB with what
+/// they are copied for.
+const BACKLOG_MAX: u64 = 15_000;
 
 /// How often the log says how far it has come.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
