@@ -396,13 +396,15 @@ fn read_without_an_answer(mut stream: &TcpStream) -> Option<Closed> {
 fn a_client_that_answers_pings_stays_and_one_that_does_not_is_closed_as_idle() {
     let limits = Limits {
         ping_interval: Duration::from_millis(50),
-        idle_timeout: Duration::from_millis(400),
+        // Longer than a busy machine keeps a thread waiting.
+        idle_timeout: Duration::from_secs(2),
         ..Limits::default()
     };
     let world = World::start(limits, false);
     world.begin();
     let mut client = world.connect();
-    for _ in 0..20 {
+    // For longer than who is idle may stay.
+    for _ in 0..60 {
         // Reading a ping queues the answer, the next read sends it.
         while !matches!(client.socket.read().unwrap(), Message::Ping(_)) {}
     }
