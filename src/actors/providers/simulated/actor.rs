@@ -197,7 +197,11 @@ impl SimulatedActor {
         match &mut self.misbehaver {
             None => {
                 self.reached = through;
-                entries.append(&mut self.clean);
+                if entries.is_empty() {
+                    entries = std::mem::take(&mut self.clean);
+                } else {
+                    entries.append(&mut self.clean);
+                }
                 for entry in &mut entries {
                     stamp(entry, now);
                 }

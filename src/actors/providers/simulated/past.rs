@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// Effects that may wait for the history while another past is made: what it writes at once, and some 10 MB with what
 /// they are copied for.
-const BACKLOG_MAX: u64 = 15_000;
+const BACKLOG_MAX: u64 = 12_000;
 
 /// How often the log says how far it has come.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
