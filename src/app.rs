@@ -19,6 +19,7 @@ use crate::web::recent::RecentBars;
 use crate::web::routes;
 use crate::web::server::{Endpoint, Server};
 use crate::web::state::AppState;
+use crate::web::visitors::Visitors;
 use crate::web::ws::Live;
 use actix::{Actor, Arbiter};
 use anyhow::Context;
@@ -59,7 +60,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         provider = provenance.provider,
         "SIMULATED data: the provider makes every tick up; nothing of it happened on a market"
     );
-    let state = app_state(&mut node, &live, provenance);
+    let state = app_state(&config, &mut node, &live, provenance);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let outputs =
@@ -123,7 +124,12 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
     Arc::new(Live::new(hub, epoch, server.websocket_broadcast, server.limits.clone()))
 }
 
-fn app_state(node: &mut Node, live: &Arc<Live>, provenance: Provenance) -> Arc<AppState> {
+fn app_state(
+    config: &Config,
+    node: &mut Node,
+    live: &Arc<Live>,
+    provenance: Provenance,
+) -> Arc<AppState> {
     let views = node.publish_views();
     let env = &node.env;
     for name in ["kafka", "postgres", "influxdb", "redis"] {
@@ -132,6 +138,14 @@ fn app_state(node: &mut Node, live: &Arc<Live>, provenance: Provenance) -> Arc<A
     Arc::new(AppState {
         symbols: Arc::clone(&node.symbols),
         sources: Arc::clone(&node.sources),
+    let server = &config.server;
+    let listeners = [&server.rest, &server.websocket, &server.dashboard, &server.metrics];
+    let visitors = Visitors::new(&server.cors_origins, listeners.map(|address| address.host.as_str()));
+    if visitors.is_open() {
+        tracing::warn!(
+            "`server.cors_origins` has `*`: every web page that somebody opens may use this server"
+        );
+    }
         views,
         clocks: Arc::clone(&env.clocks),
         log: Arc::clone(&node.log),
@@ -147,6 +161,7 @@ fn app_state(node: &mut Node, live: &Arc<Live>, provenance: Provenance) -> Arc<A
         live: Some(Arc::clone(live)),
     })
 }
+        visitors,
 
 /// The ports, taken before anything is started, so that a port in use is found at once.
 struct Listeners {

@@ -8,6 +8,7 @@ mod environment;
 mod fault;
 mod layers;
 mod mapping;
+mod origin;
 mod print;
 mod secret;
 mod sections;
@@ -16,6 +17,7 @@ mod validate;
 
 pub use fault::{ConfigError, Fault};
 pub use layers::{Origin, Override, Sources};
+pub use origin::{OriginError, OriginPattern, WebOrigin, split_authority};
 pub use secret::Secret;
 pub use sections::{
     Core, Durability, History, Limits, Log, LogFormat, LogKind, Metrics, Provider, Recovery, Server,

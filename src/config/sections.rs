@@ -1,5 +1,6 @@
 //! The sections of the configuration with their defaults. A span reads `10ms`, `5min`, `7d`; a size `20GB`, `64KiB`.
 
+use super::origin::OriginPattern;
 use super::text::{ByteSize, ListenAddress, nanos, span, symbols, widths};
 use crate::actors::providers::simulated::SimulatedConfig;
 use crate::models::settings::CoreSettings;
@@ -33,6 +34,9 @@ pub struct Server {
     pub metrics: ListenAddress,
     /// Whether a WebSocket client that has not subscribed to anything yet gets every tick.
     pub websocket_broadcast: bool,
+    /// Web pages that may use the server, besides its own: `https://desk.example`, `http://localhost:*` for any port, `*`
+    /// for every page. A host that is named here is also a name of the server, as behind a proxy.
+    pub cors_origins: Vec<OriginPattern>,
     /// Number of threads that serve requests, a port. Where there are no more cores, each keeps to a core of its own.
     pub workers: usize,
     /// How long a stop may take before what is left is cut off.
@@ -50,6 +54,7 @@ impl Default for Server {
             dashboard: ListenAddress::loopback(8050),
             metrics: ListenAddress::loopback(9100),
             websocket_broadcast: true,
+            cors_origins: OriginPattern::of_this_machine(),
             workers: 2,
             stop_timeout: Duration::from_secs(4),
             limits: Limits::default(),

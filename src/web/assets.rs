@@ -31,6 +31,8 @@ pub struct Asset {
     pub hash: u64,
     /// `Cache-Control`.
     pub caching: &'static str,
+    /// What it may load, where it is a page: `Content-Security-Policy`.
+    policy: Option<String>,
 }
 
 impl Asset {
@@ -41,7 +43,14 @@ impl Asset {
             Cow::Borrowed(body) => Bytes::from_static(body),
             Cow::Owned(body) => Bytes::from(body),
         };
-        Asset { content_type: content_type(name), body, hash, caching }
+        Asset { content_type: content_type(name), body, hash, caching, policy: None }
+    }
+
+    /// Says what it may load, if it is a page.
+    #[must_use]
+    pub fn with_policy(self, policy: String) -> Asset {
+        let is_page = self.content_type.starts_with("text/html");
+        Asset { policy: Some(policy).filter(|_| is_page), ..self }
     }
 
     /// Sends the file: compressed to those who take it, 304 to those who have it.
@@ -59,6 +68,9 @@ impl Asset {
             .insert_header((header::ETAG, etag))
             .insert_header((header::VARY, "Accept-Encoding"))
             .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        if let Some(policy) = &self.policy {
+            response.insert_header((header::CONTENT_SECURITY_POLICY, policy.as_str()));
+        }
         if is_known {
             return response.finish();
         }

@@ -6,7 +6,8 @@
 use super::assets::{ASK_AGAIN, Asset, FOR_EVER};
 use super::error::ApiError;
 use super::reply::hash;
-use actix_web::http::Method;
+use crate::config::split_authority;
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
 use std::borrow::Cow;
@@ -18,8 +19,11 @@ struct Dist;
 /// Files below this carry a hash of their content in their names.
 const HASHED: &str = "assets/";
 
+/// Hash of the one style that the chart library puts into the page itself: that of its attribution.
+const CHART_STYLE: &str = "sha256-3pRED1tOXas1FXFoPb9TGCjmYe9XQsmO9OV23khV2nY=";
+
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tickwire</title>\
-<body style=\"font:16px/1.6 system-ui;max-width:40em;margin:4em auto;padding:0 1em\"><h1>Tickwire runs</h1>\
+<body><h1>Tickwire runs</h1>\
 <p>This build has no dashboard: Node.js was missing when it was made. Install Node.js 20 or newer, then \
 <code>make build</code> builds it in.</p><p>The <a href=\"/docs/\">REST interface</a> and the live feed at \
 <code>/ws</code> on this port work without it.</p></body></html>";
@@ -42,5 +46,18 @@ pub async fn file(request: HttpRequest) -> Result<HttpResponse, ApiError> {
         None => return Err(ApiError::not_found(request.path())),
     };
     let caching = if path.starts_with(HASHED) { FOR_EVER } else { ASK_AGAIN };
-    Ok(Asset::new(path, body, hash, caching).send(&request))
+    Ok(Asset::new(path, body, hash, caching).with_policy(policy(&request)).send(&request))
+}
+
+/// Returns what the page may load: its own files, and what this port serves. Not every browser takes the live feed for
+/// the page's own origin, so it is named.
+fn policy(request: &HttpRequest) -> String {
+    // The name was checked, and what is no name is not repeated.
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.filter(|host| split_authority(host).is_some()).unwrap_or_default();
+    let feed = if host.is_empty() { String::new() } else { format!(" ws://{host} wss://{host}") };
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' '{CHART_STYLE}'; img-src 'self' data:; \
+         connect-src 'self'{feed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 }

@@ -52,6 +52,12 @@ pub enum ApiError {
     /// Every place for a client is taken.
     #[error("too many clients are connected")]
     TooManyConnections,
+    /// The request calls the server by a name that is none of its own.
+    #[error("`{0}` is no name of this server; `server.cors_origins` adds names")]
+    HostNotAllowed(String),
+    /// The page that asks is none of those that may.
+    #[error("pages of `{0}` may not use this server; `server.cors_origins` lists those that may")]
+    OriginNotAllowed(String),
     /// A store did not answer.
     #[error("the store cannot answer now")]
     Store(#[from] StoreError),
@@ -111,6 +117,8 @@ impl ApiError {
             ApiError::QueryTooLong => "query_too_long",
             ApiError::BodyTooLong => "body_too_long",
             ApiError::TooManyConnections => "too_many_connections",
+            ApiError::HostNotAllowed(_) => "host_not_allowed",
+            ApiError::OriginNotAllowed(_) => "origin_not_allowed",
             ApiError::Store(StoreError::Transient { .. }) => "unavailable",
             ApiError::Store(StoreError::Permanent { .. }) => "internal",
         }
@@ -155,6 +163,7 @@ impl ResponseError for ApiError {
             ApiError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             ApiError::QueryTooLong => StatusCode::URI_TOO_LONG,
             ApiError::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::HostNotAllowed(_) | ApiError::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
             ApiError::TooManyConnections | ApiError::Store(StoreError::Transient { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -17,6 +17,7 @@ pub mod reply;
 pub mod routes;
 pub mod server;
 pub mod state;
+pub mod visitors;
 pub mod ws;
 
 mod bars;

@@ -18,6 +18,10 @@ use utoipa::{IntoResponses, OpenApi};
 /// How requests fail.
 #[derive(IntoResponses)]
 pub enum Failures {
+    /// The page that asks may not (`origin_not_allowed`), or the server is called by a name that is none of its own
+    /// (`host_not_allowed`).
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
     /// The symbol is unknown (`unknown_symbol`), nothing is in the range (`no_data`), or nothing is served here
     /// (`not_found`).
     #[response(status = 404, content_type = "application/problem+json")]
@@ -145,6 +149,10 @@ pub async fn openapi(request: HttpRequest, state: Data<AppState>) -> HttpRespons
     Reply::json_bytes(json.into()).send(&request)
 }
 
+/// What the page that shows the description may load: its own files. It draws with styles of its own making.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// Serves the page that shows the description, and its files.
 ///
 /// # Errors
@@ -158,5 +166,5 @@ pub async fn docs(request: HttpRequest, file: Path<String>) -> Result<HttpRespon
     let found = utoipa_swagger_ui::serve(name, config).ok().flatten();
     let found = found.ok_or_else(|| ApiError::not_found(request.path()))?;
     let hash = hash(&found.bytes);
-    Ok(Asset::new(name, found.bytes, hash, ASK_AGAIN).send(&request))
+    Ok(Asset::new(name, found.bytes, hash, ASK_AGAIN).with_policy(POLICY.to_owned()).send(&request))
 }

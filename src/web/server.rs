@@ -6,9 +6,11 @@
 use super::connections::Connections;
 use super::cores::Cores;
 use super::state::AppState;
+use super::visitors;
 use actix_cors::Cors;
 use actix_web::dev::{Extensions, ServerHandle as ActixHandle};
 use actix_web::http::{Method, header};
+use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
@@ -130,14 +132,18 @@ fn server(
     // This runs once in each worker thread.
     let server = HttpServer::new(move || {
         cores.settle();
-        let cors = Cors::default()
-            .allow_any_origin()
-            .send_wildcard()
+        // Who may not ask is turned away before this; with every page let in, caches need not tell them apart.
+        let cors = if state.visitors.is_open() {
+            Cors::default().allow_any_origin().send_wildcard()
+        } else {
+            Cors::default().allowed_origin_fn(|_, _| true)
+        };
+        let cors = cors
             .allowed_methods([Method::GET, Method::HEAD])
             .allow_any_header()
             .expose_headers([header::LINK, header::ETAG])
             .max_age(3_600);
-        App::new().app_data(state.clone()).wrap(cors).configure(routes)
+        App::new().wrap(cors).wrap(from_fn(visitors::receive)).app_data(state.clone()).configure(routes)
     })
     .workers(endpoint.workers)
     .keep_alive(KEEP_ALIVE)

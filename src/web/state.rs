@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::recent::RecentBars;
+use super::visitors::Visitors;
 use super::ws::Live;
 use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use crate::metrics::Metrics;
@@ -47,6 +48,8 @@ pub struct AppState {
     pub version: &'static str,
     /// When the process started.
     pub started: Nanos,
+    /// Who may ask.
+    pub visitors: Visitors,
     /// The live feed; `None` where there is none.
     pub live: Option<Arc<Live>>,
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
+use tickwire::config::OriginPattern;
 use tickwire::metrics::Metrics;
 use tickwire::models::bar::{Bar, BarState};
 use tickwire::models::effect::IndicatorPoint;
@@ -27,6 +28,7 @@ use tickwire::web::recent::RecentBars;
 use tickwire::web::routes;
 use tickwire::web::server::{Endpoint, Server};
 use tickwire::web::state::AppState;
+use tickwire::web::visitors::Visitors;
 
 /// Midnight before [`NOW`]; windows start here.
 pub const START: Nanos = Nanos(1_693_872_000 * SECOND);
@@ -382,6 +384,7 @@ impl World {
         ];
         let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
         World { state, log, history, now, btc, server: Some(server), agent }
     }
 

@@ -12,7 +12,7 @@ use tickwire::actors::hub::{HubActor, HubSettings};
 use tickwire::actors::messages::{LiveBatch, LiveTick};
 use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use tickwire::clock::{Clock, ManualClock};
-use tickwire::config::Limits;
+use tickwire::config::{Limits, OriginPattern};
 use tickwire::metrics::Metrics;
 use tickwire::models::bar::{Bar, BarState};
 use tickwire::models::effect::{Effect, IndicatorPoint};
@@ -32,6 +32,7 @@ use tickwire::web::recent::RecentBars;
 use tickwire::web::routes;
 use tickwire::web::server::{Endpoint, Server};
 use tickwire::web::state::AppState;
+use tickwire::web::visitors::Visitors;
 use tickwire::web::ws::Live;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
@@ -120,6 +121,7 @@ impl World {
             started: NOW,
             live: Some(live),
         });
+            visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![Endpoint { listener, routes: routes::websocket, workers: 1 }];
         let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
