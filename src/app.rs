@@ -108,8 +108,11 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
     let interest = Arc::<Interest>::default();
     node.env.live = Some(Arc::clone(&interest));
     let epoch = format!("{:016x}", node.epoch);
+    // Ticks are told before the log holds them: their numbers are known to hold within one run only.
+    let run = format!("{:016x}", rand::random::<u64>());
     let settings = HubSettings {
         epoch: epoch.clone(),
+        run: run.clone(),
         symbols: Arc::clone(&node.symbols),
         views,
         clocks: Arc::clone(&node.env.clocks),
@@ -121,23 +124,15 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
     };
     let hub = HubActor::start_in_arbiter(&Arbiter::new().handle(), move |_| HubActor::new(settings));
     let server = &config.server;
-    Arc::new(Live::new(hub, epoch, server.websocket_broadcast, server.limits.clone()))
+    Arc::new(Live::new(hub, epoch, run, server.websocket_broadcast, server.limits.clone()))
 }
 
-fn app_state(
-    config: &Config,
-    node: &mut Node,
-    live: &Arc<Live>,
-    provenance: Provenance,
-) -> Arc<AppState> {
+fn app_state(config: &Config, node: &mut Node, live: &Arc<Live>, provenance: Provenance) -> Arc<AppState> {
     let views = node.publish_views();
     let env = &node.env;
     for name in ["kafka", "postgres", "influxdb", "redis"] {
         node.health.set(name, Health::Disabled, "");
     }
-    Arc::new(AppState {
-        symbols: Arc::clone(&node.symbols),
-        sources: Arc::clone(&node.sources),
     let server = &config.server;
     let listeners = [&server.rest, &server.websocket, &server.dashboard, &server.metrics];
     let visitors = Visitors::new(&server.cors_origins, listeners.map(|address| address.host.as_str()));
@@ -146,6 +141,9 @@ fn app_state(
             "`server.cors_origins` has `*`: every web page that somebody opens may use this server"
         );
     }
+    Arc::new(AppState {
+        symbols: Arc::clone(&node.symbols),
+        sources: Arc::clone(&node.sources),
         views,
         clocks: Arc::clone(&env.clocks),
         log: Arc::clone(&node.log),
@@ -158,10 +156,10 @@ fn app_state(
         provenance,
         version: env!("CARGO_PKG_VERSION"),
         started: (env.now)(),
+        visitors,
         live: Some(Arc::clone(live)),
     })
 }
-        visitors,
 
 /// The ports, taken before anything is started, so that a port in use is found at once.
 struct Listeners {

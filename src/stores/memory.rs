@@ -304,6 +304,12 @@ impl History for MemoryHistory {
         Ok(wanted.take(query.limit).copied().collect())
     }
 
+    async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError> {
+        let history = lock(&self.inner);
+        let series = history.bars.get(&(symbol, width));
+        Ok(series.into_iter().flat_map(|series| series.values().rev()).take(limit).copied().collect())
+    }
+
     async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError> {
         let history = lock(&self.inner);
         let series = history.indicators.get(&(query.symbol, query.width));

@@ -272,6 +272,9 @@ pub trait History: Send + Sync {
     /// Returns bars, newest first.
     async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError>;
 
+    /// Returns the newest revision of the newest `limit` windows of a symbol, newest first. Void bars are among them.
+    async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError>;
+
     /// Returns indicators, newest first.
     async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError>;
 

@@ -149,12 +149,12 @@ mod tests {
 
     #[test]
     fn pages_and_names_are_let_in_by_the_rules() {
+        const HOST: &str = "host_not_allowed";
+        const ORIGIN: &str = "origin_not_allowed";
         let local = Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1", "desk"]);
         let lan = Visitors::new(&origins(&["https://desk.example"]), ["0.0.0.0"]);
         let local_only = Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]);
         let open = Visitors::new(&origins(&["*"]), ["127.0.0.1"]);
-        const HOST: &str = "host_not_allowed";
-        const ORIGIN: &str = "origin_not_allowed";
         let table = [
             (&local_only, "127.0.0.1:8000", "", "ok"),
             (&local_only, "", "", "ok"),

@@ -9,11 +9,14 @@ import websockets
 NUMBER = (int, float)
 OPTIONAL = (int, float, type(None))
 
-CONNECTION = {"type": str, "status": str, "timestamp": str, "message": str, "epoch": str}
+CONNECTION = {
+    "type": str, "status": str, "timestamp": str, "message": str, "epoch": str, "run": str,
+    "data": str, "provider": str,
+}
 TICK = {
     "type": str, "symbol": str, "price": NUMBER, "volume": NUMBER, "timestamp": str, "tick_type": str, "seq": int,
 }
-SUBSCRIPTION = {"type": str, "status": str, "symbols": list, "unknown": list, "epoch": str, "action": str}
+SUBSCRIPTION = {"type": str, "status": str, "symbols": list, "unknown": list, "epoch": str, "run": str, "action": str}
 SNAPSHOT = {"type": str, "epoch": str, "ticks": list, "bars": list, "indicators": list}
 BAR = {
     "type": str, "time": str, "symbol": str, "window": str, "window_start": str, "window_end": str, "open": NUMBER,
@@ -61,7 +64,7 @@ async def main(address):
         snapshot = await frame()
         check(snapshot, SNAPSHOT)
         last = snapshot["ticks"][0]
-        check(last, TICK)
+        check(last, TICK | {"feed": str})
         for _ in range(20):
             tick = await until("tick")
             assert (tick["symbol"], tick["seq"]) == ("AAPL", last["seq"] + 1), (last, tick)

@@ -4,8 +4,10 @@ use super::answer::append_effect;
 use super::board::Board;
 use super::frame::{self, FeedFrame, MetricsFrame, PastObject, SkippedFrame, Snapshot};
 use super::interest::Interest;
+use super::job::{Jobs, Share};
 use super::messages::{
-    AttachWorker, BeginServing, Deliver, ReleaseTopics, StopServing, SubscribeTopics, WorkerId,
+    AttachWorker, BeginServing, ContinueAnswer, Deliver, ReleaseTopics, StopServing, SubscribeTopics,
+    WorkerId,
 };
 use super::pace::{GATHER_MAX, GATHER_MIN, Pace};
 use super::pending::Pending;
@@ -31,6 +33,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Batches of the shards that may wait. Each may be large, and the hub is fast: a full mailbox means that it has too
 /// much to do, and then ticks are left out.
@@ -51,10 +54,15 @@ const TICK_BYTES_MAX: usize = 4 << 20;
 /// Bytes of bars that wait here; above it the shards wait.
 const FRAME_BYTES_MAX: usize = 16 << 20;
 
+/// Requests for which the history is read at one time: after a restart all clients come at once.
+const NUM_READERS: usize = 4;
+
 /// What the hub works with.
 pub struct HubSettings {
     /// Names the log.
     pub epoch: String,
+    /// Names this run of the process.
+    pub run: String,
     /// All symbols.
     pub symbols: Arc<SymbolTable>,
     /// The newest picture of each symbol.
@@ -107,15 +115,19 @@ pub struct HubActor {
     pub(super) workers: HashMap<WorkerId, Worker>,
     /// How many sessions want each topic.
     pub(super) wanted: HashMap<Topic, u32>,
-    /// Wishes for ticks, of all sessions together.
-    num_tick_followers: u32,
-    /// Wishes for settled bars and their indicators.
-    num_settled_followers: u32,
+    /// Wishes for each channel, of all sessions together.
+    num_followers: [u32; Channel::NUM],
     pace: Pace,
     /// When what waits is looked at again.
     look_at: Option<Instant>,
-    /// Requests that came before there was an answer; `None` once there is.
-    early: Option<Vec<SubscribeTopics>>,
+    /// Requests that are being answered.
+    pub(super) jobs: Jobs,
+    /// The time that answers get.
+    pub(super) share: Share,
+    /// Places for those that read the history.
+    pub(super) readers: Arc<Semaphore>,
+    /// What recovery found out is known: there are answers from now on.
+    pub(super) is_serving: bool,
 }
 
 impl HubActor {
@@ -129,11 +141,13 @@ impl HubActor {
             held: VecDeque::new(),
             workers: HashMap::new(),
             wanted: HashMap::new(),
-            num_tick_followers: 0,
-            num_settled_followers: 0,
+            num_followers: [0; Channel::NUM],
             pace: Pace::new(Instant::now()),
             look_at: None,
-            early: Some(Vec::new()),
+            jobs: Jobs::default(),
+            share: Share::new(Instant::now()),
+            readers: Arc::new(Semaphore::new(NUM_READERS)),
+            is_serving: false,
         }
     }
 
@@ -142,12 +156,16 @@ impl HubActor {
     }
 
     fn wants_channel(&self, channel: Channel) -> bool {
-        self.wanted.keys().any(|topic| topic.channel == channel)
+        self.num_followers[channel as usize] > 0
+    }
+
+    fn wants_settled(&self) -> bool {
+        self.wants_channel(Channel::Bars) || self.wants_channel(Channel::Indicators)
     }
 
     /// Tells the data path what is wanted now.
     fn tell_interest(&self) {
-        self.settings.interest.set(self.num_tick_followers > 0, self.wants_channel(Channel::Previews));
+        self.settings.interest.set(self.wants_channel(Channel::Ticks), self.wants_channel(Channel::Previews));
     }
 
     fn take_batch(&mut self, batch: LiveBatch) {
@@ -171,7 +189,7 @@ impl HubActor {
         }
         self.release();
         // Nobody waits for the past.
-        if self.num_settled_followers > 0 && self.held.iter().any(Held::is_live) {
+        if self.wants_settled() && self.held.iter().any(Held::is_live) {
             self.settings.interest.commit.notify_one();
         }
     }
@@ -195,7 +213,7 @@ impl HubActor {
             }
             let mut told = 0;
             // Before it serves, what is read back is kept for clients that come back: they heard what came before.
-            let past = if self.early.is_none() { held.past.as_slice() } else { &[] };
+            let past = if self.is_serving { held.past.as_slice() } else { &[] };
             for past in past {
                 held.effects[told..past.start].iter().for_each(|effect| self.tell(effect, held.received));
                 self.note_past(&held.effects[past.clone()]);
@@ -382,15 +400,17 @@ impl HubActor {
             let now = Instant::now();
             let wait = self.pace.wait(now, self.num_sessions(), self.pending.is_urgent());
             if wait.is_zero() && self.has_room() {
-                return self.flush();
+                self.flush();
+            } else {
+                self.look_after(ctx, now, wait.max(GATHER_MIN));
             }
-            self.look_after(ctx, now, wait.max(GATHER_MIN));
         }
         self.bound_pending(ctx);
+        self.answer_in_time(ctx);
     }
 
     /// Looks again at what waits, unless that is to happen by then anyway.
-    fn look_after(&mut self, ctx: &mut Context<Self>, now: Instant, wait: Duration) {
+    pub(super) fn look_after(&mut self, ctx: &mut Context<Self>, now: Instant, wait: Duration) {
         let at = now + wait;
         if self.look_at.is_some_and(|due| due <= at) {
             return;
@@ -418,7 +438,7 @@ impl HubActor {
         }
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.workers.values().all(|worker| worker.backlog.len() < BACKLOG_MAX)
     }
 
@@ -445,21 +465,21 @@ impl HubActor {
         self.workers.retain(|_, worker| worker.recipient.connected());
     }
 
-    pub(super) fn guarded(&mut self, ctx: &mut Context<Self>, work: impl FnOnce(&mut Self)) {
+    fn guarded(&mut self, ctx: &mut Context<Self>, work: impl FnOnce(&mut Self)) {
         let metrics = Arc::clone(&self.settings.metrics);
         guard::run(ActorKind::Hub, &metrics, || work(self));
         self.flush_in_time(ctx);
     }
 
     pub(super) fn want(&mut self, added: &[Topic]) {
-        let had_ticks = self.num_tick_followers > 0;
+        let had_ticks = self.wants_channel(Channel::Ticks);
         for topic in added {
             *self.wanted.entry(*topic).or_default() += 1;
         }
         for topic in added {
-            self.note_follower(topic.channel, 1);
+            self.num_followers[topic.channel as usize] += 1;
         }
-        if !had_ticks && self.num_tick_followers > 0 {
+        if !had_ticks && self.wants_channel(Channel::Ticks) {
             // Nobody listened: what happened since is in the views only.
             for view in self.settings.views.all() {
                 self.board.refresh_tick(&view);
@@ -468,19 +488,10 @@ impl HubActor {
         self.tell_interest();
     }
 
-    /// Counts followers of the channels about which the data path is told.
-    const fn note_follower(&mut self, channel: Channel, change: i32) {
-        let count = match channel {
-            Channel::Ticks => &mut self.num_tick_followers,
-            Channel::Bars | Channel::Indicators => &mut self.num_settled_followers,
-            _ => return,
-        };
-        *count = count.saturating_add_signed(change);
-    }
-
     fn release_topics(&mut self, topics: &[Topic]) {
         for topic in topics {
-            self.note_follower(topic.channel, -1);
+            let followers = &mut self.num_followers[topic.channel as usize];
+            *followers = followers.saturating_sub(1);
             if let Some(count) = self.wanted.get_mut(topic) {
                 *count -= 1;
                 if *count == 0 {
@@ -561,12 +572,19 @@ impl Handler<SubscribeTopics> for HubActor {
     type Result = ();
 
     fn handle(&mut self, request: SubscribeTopics, ctx: &mut Self::Context) {
-        match &mut self.early {
-            Some(early) => early.push(request),
-            None => {
-                let metrics = Arc::clone(&self.settings.metrics);
-                guard::run(ActorKind::Hub, &metrics, || self.subscribe(request, ctx));
-            }
+        let metrics = Arc::clone(&self.settings.metrics);
+        guard::run(ActorKind::Hub, &metrics, || self.subscribe(request));
+        self.answer_in_time(ctx);
+    }
+}
+
+impl Handler<ContinueAnswer> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ContinueAnswer, ctx: &mut Self::Context) {
+        let ContinueAnswer { worker, session, request } = message;
+        if self.jobs.resume((worker, session), request).is_some() {
+            self.answer_in_time(ctx);
         }
     }
 }
@@ -574,8 +592,11 @@ impl Handler<SubscribeTopics> for HubActor {
 impl Handler<ReleaseTopics> for HubActor {
     type Result = ();
 
-    fn handle(&mut self, ReleaseTopics(topics): ReleaseTopics, _ctx: &mut Self::Context) {
-        self.release_topics(&topics);
+    fn handle(&mut self, message: ReleaseTopics, _ctx: &mut Self::Context) {
+        self.release_topics(&message.topics);
+        if message.presence.has_left() {
+            self.jobs.forget((message.worker, message.session));
+        }
     }
 }
 
@@ -587,9 +608,8 @@ impl Handler<BeginServing> for HubActor {
         for view in self.settings.views.all() {
             self.board.begin(&view);
         }
-        for request in self.early.take().unwrap_or_default() {
-            self.subscribe(request, ctx);
-        }
+        self.is_serving = true;
+        self.answer_in_time(ctx);
     }
 }
 

@@ -1,11 +1,16 @@
-//! What a session is told when it asks for topics: what it missed, and what is now.
+//! What a session is told when it asks for topics: what it missed, and what is now; in parts, see [`super::job`].
+//!
+//! Nothing that gathered before may come behind a part, so parts are made only while nothing waits to be sent: then a
+//! symbol is shown as it was told last, and its topics come to life at that very place.
 
 use super::HubActor;
 use super::board::{Resumption, Settled, SymbolBoard};
 use super::frame::{self, List, ResyncFrame, SkippedFrame, Snapshot};
-use super::messages::{Deliver, SubscribeTopics};
+use super::job::{Fetched, Job, Likeness};
+use super::messages::{Answer, Deliver, SubscribeTopics};
 use super::resume;
 use super::topic::{Channel, Topic};
+use crate::actors::guard::{self, ActorKind};
 use crate::models::effect::Effect;
 use crate::models::symbol::SymbolId;
 use actix::fut::wrap_future;
@@ -13,112 +18,212 @@ use actix::{ActorFutureExt, AsyncContext, Context};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Windows of symbols that one request may resume out of the history.
 const NUM_RESUMED_MAX: usize = 64;
 
-/// What the history gave, by symbol and window: up to which number, and the frames where it had them all.
-type Fetched = HashMap<(SymbolId, u8), (u64, Option<Vec<Settled>>)>;
+/// Bytes of a part above which the rest goes into the next one: a fraction of a millisecond's work.
+const PART_BYTES: usize = 64 << 10;
+
+/// Symbols of a part above which the rest goes into the next one: those without anything to show take time, too.
+const PART_SYMBOLS: usize = 512;
+
+/// A part of an answer before it is known whose it is.
+#[derive(Clone, Default)]
+struct Part {
+    frames: Bytes,
+    topics: Vec<Topic>,
+    more_from: Option<SymbolId>,
+}
 
 impl HubActor {
-    /// Returns the topics that a client resumes, with the number that it knows of each.
-    fn resumed(&self, request: &SubscribeTopics) -> HashMap<Topic, u64> {
-        let Some(since) = &request.since else { return HashMap::new() };
-        let asked =
-            |topic: &Topic| request.topics.contains(topic) || request.topics.contains(&topic.of_all());
-        since.seqs.iter().filter(|(topic, _)| asked(topic)).map(|(topic, seq)| (*topic, *seq)).collect()
+    /// Takes a request in.
+    pub(super) fn subscribe(&mut self, mut request: SubscribeTopics) {
+        self.want(&std::mem::take(&mut request.added));
+        self.jobs.add(Job::new(request));
     }
 
-    /// Answers a request, after a look into the history where that is needed.
-    pub(super) fn subscribe(&mut self, request: SubscribeTopics, ctx: &mut Context<Self>) {
-        self.want(&request.added);
-        let is_same_log = request.since.as_ref().is_some_and(|since| since.epoch == self.settings.epoch);
-        let resumed = if is_same_log { self.resumed(&request) } else { HashMap::new() };
-        let mut wanted: HashMap<(SymbolId, u8), (u64, u64)> = HashMap::new();
-        for (topic, known) in &resumed {
-            if !matches!(topic.channel, Channel::Bars | Channel::Indicators) {
-                continue;
+    /// Makes the parts that are due, as far as answers may have the time.
+    pub(super) fn answer_in_time(&mut self, ctx: &mut Context<Self>) {
+        if !self.is_serving {
+            return;
+        }
+        // Many clients that come at once ask the same: what was made for one serves the next.
+        let mut shared: Option<(Likeness, Part)> = None;
+        while !self.jobs.is_idle() && self.pending.is_empty() {
+            let begun = Instant::now();
+            let wait = self.share.wait(begun);
+            if !wait.is_zero() || !self.has_room() {
+                self.look_after(ctx, begun, wait.max(super::pace::GATHER_MIN));
+                return;
             }
+            let Some(mut job) = self.jobs.take_next() else { return };
+            if !job.is_planned {
+                job.is_planned = true;
+                let ranges = self.missing_ranges(&job);
+                if !ranges.is_empty() {
+                    self.read_history(&job, ranges, ctx);
+                    self.jobs.put_aside(job);
+                    continue;
+                }
+            }
+            let part = self.part_of(&mut job, &mut shared);
+            self.share.spent(Instant::now(), begun.elapsed());
+            let SubscribeTopics { worker, session, request, .. } = job.request;
+            let Part { frames, topics, more_from } = part;
+            let answer = Answer { session, request, frames, topics, more_from };
+            if let Some(worker) = self.workers.get_mut(&worker) {
+                worker.send(Deliver::Answer(answer));
+            }
+            if more_from.is_some() {
+                self.jobs.put_aside(job);
+            }
+        }
+    }
+
+    /// Makes the next part, or takes what was made for another client that asked the same.
+    fn part_of(&mut self, job: &mut Job, shared: &mut Option<(Likeness, Part)>) -> Part {
+        let likeness = job.likeness();
+        if let Some((like, part)) = shared.as_ref()
+            && likeness.as_ref() == Some(like)
+        {
+            job.advance_to(part.more_from);
+            return part.clone();
+        }
+        // The feeds of what is shown are those of now, also where nobody has followed them: a change is told to those who
+        // know the state before, and what is shown holds the one after it.
+        let feeds = job.next_feeds(PART_SYMBOLS, self.settings.symbols.len());
+        self.note_feeds(&feeds);
+        self.flush();
+        let metrics = Arc::clone(&self.settings.metrics);
+        let topics = std::mem::take(&mut job.request.topics);
+        let made = guard::run(ActorKind::Hub, &metrics, || self.make_part(job, topics.clone()));
+        // A part that cannot be made is the last one, and brings the topics to life all the same.
+        let part = made.unwrap_or_else(|| Part { topics, ..Part::default() });
+        *shared = likeness.map(|likeness| (likeness, part.clone()));
+        part
+    }
+
+    /// Returns the numbers that only the history knows, by symbol and window: those above one, up to another one.
+    fn missing_ranges(&self, job: &Job) -> HashMap<(SymbolId, u8), (u64, u64)> {
+        let mut ranges: HashMap<(SymbolId, u8), (u64, u64)> = HashMap::new();
+        if !self.is_same_log(&job.request) {
+            return ranges;
+        }
+        for (topic, known) in job.resumed.values().flatten() {
             let Some(board) = self.board.get(topic.symbol) else { continue };
-            if let Resumption::OlderUpTo(floor) = board.windows[usize::from(topic.window)].resume(*known) {
-                let range = wanted.entry((topic.symbol, topic.window)).or_insert((*known, floor));
+            let is_settled = matches!(topic.channel, Channel::Bars | Channel::Indicators);
+            let Some(window) = board.windows.get(usize::from(topic.window)).filter(|_| is_settled) else {
+                continue;
+            };
+            if let Resumption::OlderUpTo(floor) = window.resume(*known) {
+                let range = ranges.entry((topic.symbol, topic.window)).or_insert((*known, floor));
                 range.0 = range.0.min(*known);
             }
         }
-        if wanted.is_empty() || wanted.len() > NUM_RESUMED_MAX {
-            self.answer(&request, &Fetched::new());
-            return;
+        if ranges.len() > NUM_RESUMED_MAX {
+            ranges.clear();
         }
-        let history = Arc::clone(&self.settings.history);
-        let widths: Vec<_> = (0..self.board.num_windows()).map(|at| self.board.width(at)).collect();
+        ranges
+    }
+
+    /// Reads what a client missed, and gives its request another turn then.
+    fn read_history(&self, job: &Job, ranges: HashMap<(SymbolId, u8), (u64, u64)>, ctx: &mut Context<Self>) {
+        let (history, readers) = (Arc::clone(&self.settings.history), Arc::clone(&self.readers));
+        let core = Arc::clone(&self.settings.core);
+        let (key, request) = (job.key(), job.request.request);
         let read = async move {
+            // It is never closed; without a place the reading goes on all the same.
+            let _place = readers.acquire().await.ok();
             let mut fetched = Fetched::new();
-            for ((symbol, window), (known, last)) in wanted {
-                let width = widths[usize::from(window)];
-                let missed = resume::missed(history.as_ref(), symbol, width, known, last).await;
+            for ((symbol, window), (known, last)) in ranges {
+                let width = core.widths[usize::from(window)];
+                let missed = resume::missed(history.as_ref(), &core, symbol, width, known, last).await;
                 fetched.insert((symbol, window), (last, missed));
             }
             fetched
         };
         ctx.spawn(wrap_future(read).map(move |fetched, hub: &mut Self, ctx| {
-            hub.guarded(ctx, |hub| hub.answer(&request, &fetched));
+            if let Some(job) = hub.jobs.resume(key, request) {
+                job.fetched = fetched;
+            }
+            hub.answer_in_time(ctx);
         }));
     }
 
-    /// Sends what is now, behind what was missed. What gathered before goes first, so that nothing comes twice.
-    fn answer(&mut self, request: &SubscribeTopics, fetched: &Fetched) {
-        // The feeds of what is shown are those of now, also where nobody has followed them: a change is told to those
-        // who know the state before, and the snapshot holds the one after it.
-        let feeds = request.topics.iter().filter(|topic| topic.channel == Channel::Feed);
-        let feeds = self.symbols_of(feeds);
-        self.note_feeds(&feeds);
-        self.flush();
-        let epoch = self.settings.epoch.clone();
-        let is_same_log = request.since.as_ref().is_some_and(|since| since.epoch == epoch);
-        let resumed = self.resumed(request);
-        let mut anew: Vec<String> = Vec::new();
+    fn is_same_log(&self, request: &SubscribeTopics) -> bool {
+        request.since.as_ref().is_some_and(|since| since.epoch == self.settings.epoch)
+    }
+
+    /// Makes the next part: of each symbol what was missed, then what is now.
+    fn make_part(&self, job: &mut Job, topics: Vec<Topic>) -> Part {
+        let num_symbols = self.settings.symbols.len();
+        let is_same_log = self.is_same_log(&job.request);
+        let is_whole_answer_anew = job.is_first && job.request.since.is_some() && !is_same_log;
+        let mut part = Part { topics, ..Part::default() };
+        let mut anew: Vec<Topic> = Vec::new();
         let mut replay: Vec<u8> = Vec::new();
-        let mut whole: Vec<Topic> = Vec::new();
-        let mut topics: Vec<(&Topic, &u64)> = resumed.iter().collect();
-        topics.sort_unstable_by_key(|(topic, _)| (topic.symbol, topic.window, topic.channel as u8));
-        for (topic, known) in topics {
-            let missed = if is_same_log { self.missed(*topic, *known, fetched) } else { None };
-            match missed {
-                Some(frames) => {
-                    replay.extend_from_slice(&frames);
-                    whole.push(*topic);
+        let mut last_ticks: Vec<u8> = Vec::new();
+        let mut snapshot = Snapshot::default();
+        let mut num_taken = 0;
+        while replay.len() + last_ticks.len() + snapshot.num_bytes() < PART_BYTES && num_taken < PART_SYMBOLS
+        {
+            let Some((symbol, asked)) = job.take_symbol(num_symbols) else { break };
+            num_taken += 1;
+            part.topics.extend(asked.iter().filter(|topic| !job.of_all.contains(&topic.of_all())));
+            let mut whole: Vec<Topic> = Vec::new();
+            for (topic, known) in job.resumed.remove(&symbol).unwrap_or_default() {
+                let missed = if is_same_log { self.missed(topic, known, job) } else { None };
+                match missed {
+                    Some(frames) => {
+                        replay.extend_from_slice(&frames);
+                        whole.push(topic);
+                    }
+                    None => anew.push(topic),
                 }
-                None => anew.push(self.topic_name(*topic)),
+            }
+            let Some(board) = self.board.get(symbol) else { continue };
+            if job.request.is_broadcast {
+                append_last_tick(board, &mut last_ticks);
+            } else {
+                asked.into_iter().for_each(|topic| self.show(topic, board, &whole, &mut snapshot));
             }
         }
+        if job.has_more(num_symbols) {
+            part.more_from = Some(job.next_symbol());
+        } else {
+            // Symbols of which nothing is known here.
+            anew.extend(job.resumed.drain().flat_map(|(_, topics)| topics).map(|(topic, _)| topic));
+        }
         let mut frames: Vec<u8> = Vec::new();
-        if !anew.is_empty() || (request.since.is_some() && !is_same_log) {
-            frames.extend_from_slice(&frame::of(&ResyncFrame::new(&epoch, &anew)));
+        if !anew.is_empty() || is_whole_answer_anew {
+            let names: Vec<String> = anew.iter().map(|topic| self.topic_name(*topic)).collect();
+            frames.extend_from_slice(&frame::of(&ResyncFrame::new(&self.settings.epoch, &names)));
         }
         frames.extend_from_slice(&replay);
-        if request.is_broadcast {
-            self.append_last_ticks(&mut frames);
-        } else {
-            frames.extend_from_slice(&self.snapshot(request, &whole));
+        frames.extend_from_slice(&last_ticks);
+        if !job.request.is_broadcast && (job.is_first || snapshot.num_bytes() > 0) {
+            frames.extend_from_slice(&snapshot.finish(&self.settings.epoch));
         }
-        let answer = Deliver::Answer {
-            session: request.session,
-            frames: frames.into(),
-            topics: request.topics.clone(),
-            is_broadcast: request.is_broadcast,
-        };
-        if let Some(worker) = self.workers.get_mut(&request.worker) {
-            worker.send(answer);
-        }
+        job.is_first = false;
+        part.frames = frames.into();
+        part
     }
 
     /// Returns the frames of what a client missed of a topic; `None` when they cannot be had whole.
-    fn missed(&self, topic: Topic, known: u64, fetched: &Fetched) -> Option<Vec<u8>> {
+    fn missed(&self, topic: Topic, known: u64, job: &Job) -> Option<Vec<u8>> {
         let board = self.board.get(topic.symbol)?;
         let mut frames = Vec::new();
         if topic.channel == Channel::Ticks {
             let last = board.tick.map_or(0, |tick| tick.seq);
             let count = last.checked_sub(known)?;
+            // Ticks are told before the log holds them, and a crash may take some back: beyond what was there at the
+            // start, numbers mean the same only to those who heard them from this run.
+            let run = job.request.since.as_ref().and_then(|since| since.run.as_ref());
+            if known > board.tick_floor && run != Some(&self.settings.run) {
+                return None;
+            }
             if count > 1 {
                 // The last one is in the snapshot.
                 frames.extend_from_slice(&frame::of(&SkippedFrame::ticks(&board.spec.name, count - 1)));
@@ -131,7 +236,7 @@ impl HubActor {
             Resumption::Missed(settled) => settled,
             Resumption::Unknown => return None,
             Resumption::OlderUpTo(floor) => {
-                let (last, older) = fetched.get(&(topic.symbol, topic.window))?;
+                let (last, older) = job.fetched.get(&(topic.symbol, topic.window))?;
                 let Resumption::Missed(newer) = window.resume(floor) else { return None };
                 let older = older.as_ref().filter(|_| *last == floor)?;
                 older.iter().filter(|settled| settled.seq > known).copied().chain(newer).collect()
@@ -165,34 +270,6 @@ impl HubActor {
                 format!("{}:{symbol}:{window}", topic.channel.as_str())
             }
         }
-    }
-
-    fn append_last_ticks(&self, frames: &mut Vec<u8>) {
-        let mut payload = Vec::new();
-        for (_, board) in self.board.all() {
-            if let Some(tick) = &board.tick {
-                payload.clear();
-                frame::last_tick(tick, &board.spec, board.feed, &mut payload);
-                frame::append_framed(&payload, frames);
-            }
-        }
-    }
-
-    /// Frames what is now of the topics asked for; settled bars of topics that were resumed are known already.
-    fn snapshot(&self, request: &SubscribeTopics, whole: &[Topic]) -> Bytes {
-        let epoch = &self.settings.epoch;
-        let mut snapshot = Snapshot::default();
-        for topic in &request.topics {
-            let one = self.board.get(topic.symbol).map(|board| (topic.symbol, board));
-            if topic.is_of_all() {
-                for (symbol, board) in self.board.all() {
-                    self.show(Topic { symbol, ..*topic }, board, whole, &mut snapshot);
-                }
-            } else if let Some((_, board)) = one {
-                self.show(*topic, board, whole, &mut snapshot);
-            }
-        }
-        snapshot.finish(epoch)
     }
 
     pub(super) fn show(&self, topic: Topic, board: &SymbolBoard, whole: &[Topic], snapshot: &mut Snapshot) {
@@ -236,5 +313,13 @@ pub(super) fn append_effect(effect: &Effect, board: &SymbolBoard, window: &str, 
         Effect::Bar(bar) => frame::bar(bar, &board.spec, window, seq, out),
         Effect::Indicators(point) => frame::indicators(point, &board.spec, window, seq, out),
         Effect::DeadLetter(_) => {}
+    }
+}
+
+fn append_last_tick(board: &SymbolBoard, frames: &mut Vec<u8>) {
+    if let Some(tick) = &board.tick {
+        let mut payload = Vec::with_capacity(128);
+        frame::last_tick(tick, &board.spec, board.feed, &mut payload);
+        frame::append_framed(&payload, frames);
     }
 }

@@ -86,6 +86,8 @@ pub struct SymbolBoard {
     pub spec: Arc<SymbolSpec>,
     /// The last tick that was told.
     pub tick: Option<LiveTick>,
+    /// Number of the last tick that was there at the start: no crash before it took it back.
+    pub tick_floor: u64,
     /// How its feed was when that was looked at last.
     pub feed: &'static str,
     /// Its windows, in the order of the configured widths.
@@ -149,19 +151,16 @@ impl Board {
         self.symbols[at].get_or_insert_with(|| SymbolBoard {
             spec: table.spec(symbol),
             tick: None,
+            tick_floor: 0,
             feed: "",
             windows: vec![WindowBoard::default(); num_windows],
         })
     }
 
-    /// Returns all symbols about which anything is known.
-    pub fn all(&self) -> impl Iterator<Item = (SymbolId, &SymbolBoard)> {
-        (0..).zip(&self.symbols).filter_map(|(id, board)| Some((SymbolId(id), board.as_ref()?)))
-    }
-
     /// Takes over what a view shows, where nothing was told yet.
     pub fn begin(&mut self, view: &SymbolView) {
         let board = self.entry(view.symbol);
+        board.tick_floor = view.last.as_ref().map_or(0, |last| last.seq);
         for (at, window) in board.windows.iter_mut().enumerate() {
             window.begin(view, at);
         }

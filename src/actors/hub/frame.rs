@@ -208,6 +208,7 @@ pub struct ConnectionFrame<'a> {
     timestamp: Time,
     message: &'static str,
     epoch: &'a str,
+    run: &'a str,
     data: DataKind,
     provider: &'a str,
 }
@@ -215,13 +216,14 @@ pub struct ConnectionFrame<'a> {
 impl<'a> ConnectionFrame<'a> {
     /// Makes the frame.
     #[must_use]
-    pub fn new(now: Nanos, epoch: &'a str, provenance: &'a Provenance) -> ConnectionFrame<'a> {
+    pub fn new(now: Nanos, epoch: &'a str, run: &'a str, provenance: &'a Provenance) -> ConnectionFrame<'a> {
         ConnectionFrame {
             r#type: "connection",
             status: "connected",
             timestamp: Time(now),
             message: "connected to Tickwire",
             epoch,
+            run,
             data: provenance.data,
             provider: &provenance.provider,
         }
@@ -241,6 +243,8 @@ pub struct SubscriptionFrame<'a> {
     pub unknown: &'a [String],
     /// Names the log.
     pub epoch: &'a str,
+    /// Names the run of the server.
+    pub run: &'a str,
     /// `subscribe` or `unsubscribe`.
     pub action: &'static str,
 }
@@ -314,6 +318,12 @@ pub enum List {
 }
 
 impl Snapshot {
+    /// Returns the bytes of what was added.
+    #[must_use]
+    pub fn num_bytes(&self) -> usize {
+        self.lists.iter().map(Vec::len).sum::<usize>() + self.frames.len()
+    }
+
     /// Adds a member, which `append` writes.
     pub fn add(&mut self, list: List, epoch: &str, append: impl FnOnce(&mut Vec<u8>)) {
         if self.lists.iter().map(Vec::len).sum::<usize>() > SNAPSHOT_BYTES {

@@ -11,6 +11,7 @@ mod answer;
 pub mod board;
 pub mod frame;
 pub mod interest;
+mod job;
 pub mod messages;
 mod pace;
 mod pending;

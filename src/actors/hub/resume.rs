@@ -1,50 +1,174 @@
 //! What clients that come back missed, where it is in the history only: after a restart, or a long absence.
 //!
-//! The history keeps the newest version of each bar with its number. Where the numbers that a client missed are all
-//! there, each once, they are what it missed; where one is not (the bar was amended since, or is void), nobody can say
-//! what it was, and the client is told to read anew.
+//! The history keeps the newest revision of each bar with its number. A number that is not there was that of a revision
+//! which a later one replaced, so the bars told since, each as it is now and in the order of their numbers, leave the
+//! client with what everybody else has. Promises: either that is whole, or `None`: the history has not caught up, has
+//! dropped some of it, or it is more than one answer should hold.
 
 use super::board::Settled;
+use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
+use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::{History, WindowQuery};
 
-/// Bars that a client may have missed and still go on: more is a matter for REST.
-const NUM_MISSED_MAX: u64 = 500;
+/// Numbers that a client may have missed and still go on: more is a matter for REST.
+pub const NUM_MISSED_MAX: u64 = 500;
 
-/// Rows read beyond them: amended bars are not the newest by time.
-const NUM_MORE_ROWS: usize = 64;
+/// Windows that a symbol may have unsealed, whatever the settings: the core takes no more.
+const NUM_UNSEALED_MAX: i64 = 16_384;
 
 /// Reads what was told with numbers above `known` up to `last`. `None` when that cannot be had whole.
 pub async fn missed(
     history: &dyn History,
+    core: &CoreSettings,
     symbol: SymbolId,
     width: Width,
     known: u64,
     last: u64,
 ) -> Option<Vec<Settled>> {
     let num_missed = last.checked_sub(known).filter(|missed| *missed <= NUM_MISSED_MAX)?;
-    let limit = num_missed as usize + NUM_MORE_ROWS;
+    let limit = num_missed as usize + num_unsealed(core, width);
+    let bars = history.revisions(symbol, width, limit).await.ok()?;
+    let told = told_since(&bars, known, last)?;
     let query = WindowQuery { symbol, width, start: Nanos::MIN, end: Nanos::MAX, limit };
-    let mut bars = history.bars(&query).await.ok()?;
-    bars.retain(|bar| known < bar.seq && bar.seq <= last);
-    bars.sort_unstable_by_key(|bar| bar.seq);
-    if bars.len() as u64 != num_missed {
+    let points = history.indicators(&query).await.ok()?;
+    // The client knows at least what was there with the newest bar that it knows.
+    let known_pos = bars.iter().filter(|bar| bar.seq <= known).map(|bar| bar.log_pos).max().unwrap_or(0);
+    Some(with_points(&told, points, known_pos))
+}
+
+/// Returns how many windows can have changed without being among the newest: those that were not sealed.
+fn num_unsealed(core: &CoreSettings, width: Width) -> usize {
+    let span = core.horizon.saturating_add(core.gap_hold).saturating_add(core.lateness);
+    (span / width.nanos() + 2).clamp(2, NUM_UNSEALED_MAX) as usize
+}
+
+/// Returns the bars whose newest number is above `known` and at most `last`, by number. `None` when there were others.
+fn told_since(bars: &[Bar], known: u64, last: u64) -> Option<Vec<Bar>> {
+    let newest = bars.iter().map(|bar| bar.seq).max().unwrap_or(0);
+    if newest < last {
         return None;
     }
-    let mut points = history.indicators(&query).await.ok()?;
+    let mut told: Vec<Bar> = bars.iter().filter(|bar| known < bar.seq && bar.seq <= last).copied().collect();
+    told.sort_unstable_by_key(|bar| bar.seq);
+    let num_replaced = (last - known) - told.len() as u64;
+    // Each revision but the newest was replaced; what these do not explain was a bar that is not there any more.
+    let num_older: u64 = bars.iter().filter(|bar| bar.seq > known).map(|bar| u64::from(bar.revision)).sum();
+    (num_replaced <= num_older).then_some(told)
+}
+
+/// Puts indicators behind the bars that they follow from: their own, or the first one told since they changed.
+fn with_points(told: &[Bar], mut points: Vec<IndicatorPoint>, known_pos: u64) -> Vec<Settled> {
     points.sort_unstable_by_key(|point| point.start);
-    let mut settled = Vec::with_capacity(2 * bars.len());
-    for bar in &bars {
-        settled.push(Settled { seq: bar.seq, effect: Effect::Bar(*bar) });
-        let has_own_bar = |point: &IndicatorPoint| {
-            bars.iter().any(|bar| (bar.log_pos, bar.start) == (point.log_pos, point.start))
-        };
-        let followed = points.iter().filter(|point| {
-            point.log_pos == bar.log_pos && (point.start == bar.start || !has_own_bar(point))
-        });
-        settled.extend(followed.map(|point| Settled { seq: bar.seq, effect: Effect::Indicators(*point) }));
+    let place = |point: &IndicatorPoint| {
+        let is_own = |bar: &Bar| (bar.log_pos, bar.start) == (point.log_pos, point.start);
+        told.iter().position(is_own).or_else(|| told.iter().position(|bar| bar.log_pos >= point.log_pos))
+    };
+    let mut followed: Vec<Vec<IndicatorPoint>> = vec![Vec::new(); told.len()];
+    for point in points.into_iter().filter(|point| point.log_pos > known_pos) {
+        if let Some(at) = place(&point) {
+            followed[at].push(point);
+        }
     }
-    Some(settled)
+    let mut settled = Vec::with_capacity(2 * told.len());
+    for (bar, points) in told.iter().zip(followed) {
+        settled.push(Settled { seq: bar.seq, effect: Effect::Bar(*bar) });
+        let point = |point| Settled { seq: bar.seq, effect: Effect::Indicators(point) };
+        settled.extend(points.into_iter().map(point));
+    }
+    settled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::bar::BarState;
+    use crate::models::indicators::IndicatorValues;
+    use crate::models::num::Price;
+    use crate::models::time::MINUTE;
+
+    fn minute() -> Width {
+        Width::parse("1min").expect("a width")
+    }
+
+    /// The bar of the n-th minute, told last as number `seq`, for the `revision`-th time.
+    fn bar(nth: i64, revision: u32, seq: u64) -> Bar {
+        Bar {
+            symbol: SymbolId(0),
+            width: minute(),
+            start: Nanos(nth * MINUTE),
+            open: Price(1),
+            high: Price(1),
+            low: Price(1),
+            close: Price(1),
+            volume: 1,
+            vwap: None,
+            trade_count: 1,
+            state: BarState::Closed,
+            revision,
+            coverage: 1.0,
+            late: 0,
+            duplicates: 0,
+            cancelled: 0,
+            seq,
+            log_pos: 10 * seq,
+        }
+    }
+
+    fn seqs(bars: &[Bar], known: u64, last: u64) -> Option<Vec<u64>> {
+        told_since(bars, known, last).map(|told| told.iter().map(|bar| bar.seq).collect())
+    }
+
+    #[test]
+    fn revisions_that_were_replaced_are_left_out_and_holes_are_found() {
+        // 4 was the first revision of the bar that was told again as 6.
+        let amended = [bar(1, 0, 1), bar(2, 0, 2), bar(3, 0, 3), bar(5, 0, 5), bar(4, 1, 6)];
+        assert_eq!(seqs(&amended, 2, 6), Some(vec![3, 5, 6]));
+        assert_eq!(seqs(&amended, 4, 6), Some(vec![5, 6]));
+        assert_eq!(seqs(&amended, 3, 5), Some(vec![5]), "the sixth is told by those who know more");
+        assert_eq!(seqs(&amended, 3, 7), None, "the history has not caught up");
+        let with_hole = [bar(1, 0, 1), bar(2, 0, 2), bar(5, 0, 5), bar(6, 0, 6)];
+        assert_eq!(seqs(&with_hole, 2, 6), None, "retention has dropped some");
+        assert_eq!(seqs(&[], 0, 0), Some(vec![]));
+    }
+
+    #[test]
+    fn indicators_come_behind_their_own_bar_or_the_one_that_changed_them() {
+        let told = [bar(3, 0, 3), bar(5, 0, 5), bar(4, 2, 7)];
+        let point = |nth: i64, log_pos: u64| IndicatorPoint {
+            symbol: SymbolId(0),
+            width: minute(),
+            start: Nanos(nth * MINUTE),
+            close: Price(1),
+            vwap: None,
+            values: IndicatorValues::default(),
+            log_pos,
+        };
+        // Those of the fifth changed with the sixth number, a revision that the seventh replaced.
+        let points = vec![point(2, 20), point(3, 30), point(4, 70), point(5, 60), point(6, 80)];
+        let followed: Vec<(u64, Option<i64>)> = with_points(&told, points, 20)
+            .iter()
+            .map(|settled| match settled.effect {
+                Effect::Indicators(point) => (settled.seq, Some(point.start.0 / MINUTE)),
+                _ => (settled.seq, None),
+            })
+            .collect();
+        assert_eq!(followed, [(3, None), (3, Some(3)), (5, None), (7, None), (7, Some(4)), (7, Some(5))]);
+    }
+
+    #[test]
+    fn as_many_windows_are_looked_at_as_may_have_changed() {
+        let core = CoreSettings {
+            horizon: 5 * MINUTE,
+            gap_hold: 10 * MINUTE,
+            lateness: 0,
+            ..CoreSettings::default()
+        };
+        assert_eq!(num_unsealed(&core, minute()), 17);
+        assert_eq!(num_unsealed(&core, Width::parse("1s").expect("a width")), 902);
+        let endless = CoreSettings { gap_hold: i64::MAX, ..core };
+        assert_eq!(num_unsealed(&endless, minute()), 16_384);
+    }
 }

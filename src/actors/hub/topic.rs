@@ -23,6 +23,9 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// Number of channels.
+    pub const NUM: usize = Channel::Metrics as usize + 1;
+
     /// Returns the name that users know.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

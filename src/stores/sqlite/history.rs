@@ -153,6 +153,10 @@ impl History for SqliteHistory {
         windows::bars(self.database.readers(), &self.symbols(), query).await
     }
 
+    async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError> {
+        windows::revisions(self.database.readers(), &self.symbols(), symbol, width, limit).await
+    }
+
     async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError> {
         windows::indicators(self.database.readers(), &self.symbols(), query).await
     }

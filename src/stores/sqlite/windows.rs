@@ -6,6 +6,7 @@ use crate::models::bar::{Bar, BarState};
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::indicators::IndicatorValues;
 use crate::models::num::Price;
+use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::{StoreError, WindowQuery};
 use sqlx::error::BoxDynError;
@@ -179,10 +180,7 @@ fn bind_indicators(
 }
 
 /// Symbol, width and start at the beginning of a row.
-fn decode_key(
-    row: &SqliteRow,
-    symbols: &Symbols,
-) -> Result<(crate::models::symbol::SymbolId, Width, Nanos), StoreError> {
+fn decode_key(row: &SqliteRow, symbols: &Symbols) -> Result<(SymbolId, Width, Nanos), StoreError> {
     let symbol = symbols.process(row.get_unchecked(0))?;
     let width = Width::new(row.get_unchecked(1)).ok_or_else(|| corrupt("a window's width"))?;
     Ok((symbol, width, Nanos(row.get_unchecked(2))))
@@ -238,6 +236,24 @@ pub(super) async fn bars(
         BAR_COLUMNS.join(", ")
     );
     let rows = select_windows(readers, symbols, query, sql).await?;
+    rows.iter().map(|row| decode_bar(row, symbols)).collect()
+}
+
+/// Returns the newest windows of a symbol as they are now, void ones too.
+pub(super) async fn revisions(
+    readers: &SqlitePool,
+    symbols: &Symbols,
+    symbol: SymbolId,
+    width: Width,
+    limit: usize,
+) -> Result<Vec<Bar>, StoreError> {
+    let query = WindowQuery { symbol, width, start: Nanos::MIN, end: Nanos::MAX, limit };
+    let sql = format!(
+        "SELECT {KEY}, {} FROM bars WHERE symbol = ? AND width = ? AND start BETWEEN ? AND ? \
+         ORDER BY start DESC LIMIT ?",
+        BAR_COLUMNS.join(", ")
+    );
+    let rows = select_windows(readers, symbols, &query, sql).await?;
     rows.iter().map(|row| decode_bar(row, symbols)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! How often a client may speak.
+//! How often a client may speak, and how much work it may ask for.
 
 use std::time::{Duration, Instant};
 
@@ -48,9 +48,59 @@ impl MessageRate {
     }
 }
 
+/// Work that a client may have at once, in members of a snapshot: all there is of some thousand symbols.
+const WORK_MAX: u32 = 20_000;
+
+/// Work that a client is given in a second: some milliseconds of the hub's time.
+const WORK_PER_SECOND: u32 = 2_000;
+
+/// What a client may ask for: it starts with plenty and gets a little back all the time, so that whoever subscribes
+/// once never waits, and whoever subscribes on end takes no more than a small share of the server.
+pub struct Budget {
+    left: f64,
+    counted_at: Instant,
+}
+
+impl Budget {
+    /// Gives all there may be.
+    #[must_use]
+    pub fn new(now: Instant) -> Budget {
+        Budget { left: f64::from(WORK_MAX), counted_at: now }
+    }
+
+    /// Takes that much, if it is there. What is more than there may ever be is to be had for everything.
+    pub fn take(&mut self, now: Instant, work: usize) -> bool {
+        let regained = now.duration_since(self.counted_at).as_secs_f64() * f64::from(WORK_PER_SECOND);
+        self.left = (self.left + regained).min(f64::from(WORK_MAX));
+        self.counted_at = self.counted_at.max(now);
+        let work = f64::from(u32::try_from(work).map_or(WORK_MAX, |work| work.min(WORK_MAX)));
+        let has_enough = self.left >= work;
+        if has_enough {
+            self.left -= work;
+        }
+        has_enough
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_is_given_at_once_then_bit_by_bit_and_a_small_wish_need_not_wait_for_a_large_one() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        assert!(budget.take(start, usize::MAX), "for everything there is");
+        assert!(!budget.take(start, 2_000));
+        assert!(budget.take(start + Duration::from_millis(100), 10));
+        let mut taken = 0_usize;
+        for millis in 0..10_000 {
+            taken += usize::from(budget.take(start + Duration::from_millis(millis), 2_000));
+        }
+        assert_eq!(taken, 9, "one a second");
+        assert!(budget.take(start + Duration::from_secs(60), 20_000));
+        assert!(!budget.take(start + Duration::from_secs(60), 20_000), "nothing is saved beyond that");
+    }
 
     #[test]
     fn a_burst_is_refused_once_then_ignored_then_closed_and_forgotten_after_a_second() {

@@ -6,9 +6,11 @@
 //! Promises: a client that stops reading costs others nothing and holds a bounded amount of memory; it is told how many
 //! ticks it missed, and is closed with a reason when it does not even keep up with closed bars.
 
+mod gate;
 mod limits;
 mod outlet;
 mod request;
+mod requests;
 mod session;
 mod worker;
 
@@ -18,6 +20,7 @@ pub use worker::WorkerSlot;
 use crate::actors::hub::HubActor;
 use crate::config::Limits;
 use actix::Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// What all sessions of a process share.
@@ -26,11 +29,13 @@ pub struct Live {
     pub hub: Addr<HubActor>,
     /// Names the log.
     pub epoch: String,
+    /// Names this run of the process.
+    pub run: String,
     /// Whether a client that asked for nothing gets every tick.
     pub broadcast: bool,
     /// What one client, or all of them, may ask for.
     pub limits: Limits,
-    num_connections: AtomicUsize,
+    num_connections: Arc<AtomicUsize>,
     num_workers: AtomicUsize,
     /// True once the process stops: new clients are sent away.
     is_stopping: AtomicBool,
@@ -39,13 +44,14 @@ pub struct Live {
 impl Live {
     /// Makes it for a hub.
     #[must_use]
-    pub const fn new(hub: Addr<HubActor>, epoch: String, broadcast: bool, limits: Limits) -> Live {
+    pub fn new(hub: Addr<HubActor>, epoch: String, run: String, broadcast: bool, limits: Limits) -> Live {
         Live {
             hub,
             epoch,
+            run,
             broadcast,
             limits,
-            num_connections: AtomicUsize::new(0),
+            num_connections: Arc::default(),
             num_workers: AtomicUsize::new(0),
             is_stopping: AtomicBool::new(false),
         }

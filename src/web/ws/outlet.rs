@@ -9,6 +9,7 @@
 use super::Ending;
 use crate::actors::hub::frame::{self, SkippedFrame};
 use crate::actors::hub::topic::{Channel, Topic};
+use crate::models::symbol::SymbolId;
 use actix_web::web::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -23,6 +24,9 @@ const TOO_SLOW_BYTES: usize = 4 << 20;
 
 /// Bytes that wait above which small frames are copied: a piece of a shared buffer keeps the whole of it.
 const COPY_BYTES: usize = 16 << 10;
+
+/// Bytes that may wait when the next part of an answer is asked for.
+const MORE_BYTES: usize = 64 << 10;
 
 /// A piece of a flush, and a copy of it for those who may hold it long, made when the first one needs it.
 pub struct Piece {
@@ -66,6 +70,19 @@ struct Queue {
     waker: Option<Waker>,
 }
 
+/// An answer that comes in parts: topics of all symbols of which some symbols are not shown yet.
+struct CatchUp {
+    request: u64,
+    /// Those topics.
+    of_all: Vec<Topic>,
+    /// Topics of one symbol that it follows by themselves until then.
+    parts: hashbrown::HashSet<Topic>,
+    /// Symbols below this one were shown.
+    below: SymbolId,
+    /// The next part is to be asked for once this one was taken.
+    wants_more: bool,
+}
+
 /// The way to one client. Lives on the client's thread.
 pub struct Outlet {
     /// The session's number.
@@ -76,6 +93,7 @@ pub struct Outlet {
     /// How often ticks may come; not set: all of them as they come.
     interval: Cell<Option<Duration>>,
     released_at: Cell<Instant>,
+    catch_up: RefCell<Option<CatchUp>>,
 }
 
 impl Outlet {
@@ -89,7 +107,55 @@ impl Outlet {
             moved_at: Cell::new(now),
             interval: Cell::new(None),
             released_at: Cell::new(now),
+            catch_up: RefCell::new(None),
         }
+    }
+
+    /// Begins to follow topics of all symbols, some of which it has followed by themselves.
+    pub fn begin_catch_up(&self, request: u64, of_all: Vec<Topic>, parts: Vec<Topic>) {
+        let parts = parts.into_iter().collect();
+        let catch_up = CatchUp { request, of_all, parts, below: SymbolId(0), wants_more: false };
+        *self.catch_up.borrow_mut() = Some(catch_up);
+    }
+
+    /// Notes that symbols below this one were shown.
+    pub fn catch_up_to(&self, below: SymbolId) {
+        if let Some(catch_up) = &mut *self.catch_up.borrow_mut() {
+            catch_up.below = below;
+            catch_up.wants_more = true;
+        }
+    }
+
+    /// Ends it. Returns what it followed by itself.
+    pub fn end_catch_up(&self) -> Vec<Topic> {
+        self.catch_up.take().map(|catch_up| catch_up.parts.into_iter().collect()).unwrap_or_default()
+    }
+
+    /// True while some symbols are not shown yet.
+    #[must_use]
+    pub fn is_catching_up(&self) -> bool {
+        self.catch_up.borrow().is_some()
+    }
+
+    /// True when frames of a topic are for it, as one that follows all symbols.
+    #[must_use]
+    pub fn takes(&self, topic: Topic) -> bool {
+        let catch_up = self.catch_up.borrow();
+        catch_up.as_ref().is_none_or(|catch_up| {
+            !catch_up.of_all.contains(&topic.of_all())
+                || (topic.symbol < catch_up.below && !catch_up.parts.contains(&topic))
+        })
+    }
+
+    /// Returns the request of which the next part is to be asked for, once.
+    pub fn take_wish_for_more(&self) -> Option<u64> {
+        let mut catch_up = self.catch_up.borrow_mut();
+        let catch_up = catch_up.as_mut().filter(|catch_up| catch_up.wants_more)?;
+        if self.queue.borrow().num_bytes > MORE_BYTES {
+            return None;
+        }
+        catch_up.wants_more = false;
+        Some(catch_up.request)
     }
 
     /// True when not every tick is queued: the client is behind, or wants the newest at intervals.
@@ -276,7 +342,6 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::symbol::SymbolId;
 
     fn topic(symbol: u32) -> Topic {
         Topic::plain(Channel::Ticks, SymbolId(symbol))
@@ -381,6 +446,23 @@ mod tests {
             assert!(texts[2].contains(text), "{text} in {}", texts[2]);
         }
         assert!(!outlet.takes_newest(), "it has caught up");
+    }
+
+    #[test]
+    fn while_symbols_are_yet_to_be_shown_only_those_that_were_come_and_none_twice() {
+        let outlet = Outlet::new(1);
+        let bars = |symbol| Topic { channel: Channel::Bars, ..topic(symbol) };
+        outlet.begin_catch_up(7, vec![topic(0).of_all()], vec![topic(1)]);
+        assert!(!outlet.takes(topic(0)) && outlet.takes(bars(9)), "others go on");
+        outlet.catch_up_to(SymbolId(2));
+        assert!(outlet.takes(topic(0)) && !outlet.takes(topic(2)));
+        assert!(!outlet.takes(topic(1)), "it comes by itself");
+        outlet.push(Bytes::from(vec![b'x'; MORE_BYTES + 1]));
+        assert_eq!(outlet.take_wish_for_more(), None, "it has not taken what there is");
+        texts(&outlet);
+        assert_eq!((outlet.take_wish_for_more(), outlet.take_wish_for_more()), (Some(7), None));
+        assert_eq!(outlet.end_catch_up(), [topic(1)]);
+        assert!(outlet.takes(topic(9)));
     }
 
     #[test]

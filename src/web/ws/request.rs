@@ -1,4 +1,7 @@
 //! What clients send.
+//!
+//! Promises: what a message comes to is bounded by the limits of the configuration, whatever it repeats or multiplies;
+//! repeats are taken out before anything is multiplied. On failure: the message is left, with a reason.
 
 use super::ErrorCode;
 use crate::actors::hub::messages::Since;
@@ -6,12 +9,16 @@ use crate::actors::hub::topic::{Channel, Topic};
 use crate::models::symbol::{SymbolError, SymbolId};
 use crate::models::time::Width;
 use crate::web::state::AppState;
+use hashbrown::HashSet;
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Ticks come this often at least, however seldom a client wants them: what it is shown counts as current.
 const INTERVAL_MAX_MS: u32 = 10_000;
+
+/// Names that `channels` and `windows` may list: more than there are of either.
+const NUM_NAMES_MAX: usize = 64;
 
 /// A message as it is written. Fields that nobody knows are left alone, so that newer clients may add some.
 #[derive(Debug, Deserialize)]
@@ -56,6 +63,7 @@ impl Names {
 #[derive(Debug, Deserialize)]
 struct SinceWish {
     epoch: String,
+    run: Option<String>,
     #[serde(default)]
     seqs: BTreeMap<String, u64>,
 }
@@ -63,7 +71,7 @@ struct SinceWish {
 /// A wish in our own terms.
 #[derive(Debug, Default)]
 pub struct Understood {
-    /// What it follows.
+    /// What it follows, each once.
     pub topics: Vec<Topic>,
     /// Symbols in their one spelling.
     pub symbols: Vec<String>,
@@ -85,8 +93,9 @@ pub struct Refusal {
 }
 
 /// Reads a message.
-pub fn parse(text: &str) -> Result<Request, Refusal> {
+pub fn parse(text: &[u8]) -> Result<Request, Refusal> {
     let refuse = |code, detail: String| Refusal { code, detail };
+    let text = std::str::from_utf8(text).map_err(|_| refuse(ErrorCode::BadJson, "not UTF-8".to_owned()))?;
     let value: serde_json::Value = serde_json::from_str(text)
         .map_err(|error| refuse(ErrorCode::BadJson, format!("not JSON: {error}")))?;
     let kind = value.get("type").and_then(serde_json::Value::as_str);
@@ -110,80 +119,144 @@ pub fn parse(text: &str) -> Result<Request, Refusal> {
     })
 }
 
+/// Says that a client would follow too much.
+#[must_use]
+pub fn too_many_topics(max: usize) -> Refusal {
+    let detail = format!("more than {max} topics: unsubscribe from others first, or use `*`");
+    Refusal { code: ErrorCode::TooManySubscriptions, detail }
+}
+
+/// True for topics that count: others come along with them.
+#[must_use]
+pub const fn is_counted(topic: Topic) -> bool {
+    !matches!(topic.channel, Channel::Feed | Channel::Forming | Channel::Previews)
+}
+
 impl Wish {
-    /// Finds out what is meant.
-    pub fn understand(&self, state: &AppState) -> Result<Understood, Refusal> {
+    /// Finds out what is meant. No more than `max` topics, symbols and numbers to go on from may be.
+    pub fn understand(&self, state: &AppState, max: usize) -> Result<Understood, Refusal> {
         let mut understood = Understood::default();
-        let mut ids = Vec::new();
-        for text in self.symbols.as_slice() {
-            if text == "*" {
-                ids.push(SymbolId::NONE);
-                understood.symbols.push("*".to_owned());
-                continue;
-            }
-            match state.symbols.resolve(text) {
-                Ok(id) => {
-                    if !ids.contains(&id) {
-                        ids.push(id);
-                        understood.symbols.push(state.symbols.spec(id).name.clone());
-                    }
-                }
-                Err(SymbolError::Malformed(_) | SymbolError::Unknown(_) | SymbolError::Ambiguous(..)) => {
-                    understood.unknown.push(text.chars().take(64).collect());
-                }
-            }
-        }
+        let ids = self.symbols(state, max, &mut understood)?;
         let windows = self.windows(state)?;
-        let forming = self.forming.unwrap_or(true);
-        let channels = match &self.channels {
-            Some(channels) => {
-                channels.as_slice().iter().map(|name| channels_of(name)).collect::<Result<_, _>>()?
-            }
-            None => vec![channels_of("ticks")?],
-        };
-        for channel in channels.into_iter().flatten() {
+        let mut num_counted = 0;
+        for channel in self.channels()? {
             let has_windows = match channel {
-                Channel::Forming | Channel::Previews if !forming => continue,
+                Channel::Forming | Channel::Previews if !self.forming.unwrap_or(true) => continue,
                 Channel::Ticks | Channel::Feed => false,
                 Channel::Metrics => {
-                    understood.topics.push(Topic::plain(*channel, SymbolId::NONE));
+                    understood.topics.push(Topic::plain(channel, SymbolId::NONE));
                     continue;
                 }
                 _ => true,
             };
-            for &symbol in &ids {
-                if has_windows {
-                    let topic = |&window| Topic { channel: *channel, symbol, window };
-                    understood.topics.extend(windows.iter().map(topic));
-                } else {
-                    understood.topics.push(Topic::plain(*channel, symbol));
-                }
+            let windows = if has_windows { windows.as_slice() } else { &[0] };
+            if is_counted(Topic::plain(channel, SymbolId::NONE)) {
+                num_counted += ids.len() * windows.len();
             }
+            if num_counted > max {
+                return Err(too_many_topics(max));
+            }
+            let of = |&symbol| windows.iter().map(move |&window| Topic { channel, symbol, window });
+            understood.topics.extend(ids.iter().flat_map(of));
         }
         understood.interval =
             self.interval_ms.map(|millis| Duration::from_millis(millis.min(INTERVAL_MAX_MS).into()));
-        understood.since = self.since.as_ref().map(|since| {
-            let seqs = since.seqs.iter().filter_map(|(name, seq)| Some((topic_of(name, state)?, *seq)));
-            Since { epoch: since.epoch.clone(), seqs: seqs.collect::<HashMap<_, _>>() }
-        });
+        understood.since =
+            self.since.as_ref().map(|since| since.understand(state, max, &understood.topics)).transpose()?;
         Ok(understood)
     }
 
+    /// Returns the symbols, each once; their names, and texts that are none, go where they are answered from.
+    fn symbols(
+        &self,
+        state: &AppState,
+        max: usize,
+        understood: &mut Understood,
+    ) -> Result<Vec<SymbolId>, Refusal> {
+        let (mut ids, mut known, mut unknown) = (Vec::new(), HashSet::new(), HashSet::new());
+        for text in self.symbols.as_slice() {
+            let (id, name) = match text.as_str() {
+                "*" => (SymbolId::NONE, "*".to_owned()),
+                _ => match state.symbols.resolve(text) {
+                    Ok(id) => (id, state.symbols.spec(id).name.clone()),
+                    Err(SymbolError::Malformed(_) | SymbolError::Unknown(_) | SymbolError::Ambiguous(..)) => {
+                        if unknown.insert(text) {
+                            understood.unknown.push(text.chars().take(64).collect());
+                        }
+                        continue;
+                    }
+                },
+            };
+            if known.insert(id) {
+                ids.push(id);
+                understood.symbols.push(name);
+            }
+        }
+        if ids.len() + unknown.len() > max {
+            return Err(too_many_topics(max));
+        }
+        Ok(ids)
+    }
+
+    /// Returns the channels, each once.
+    fn channels(&self) -> Result<Vec<Channel>, Refusal> {
+        let Some(names) = &self.channels else { return Ok(channels_of("ticks")?.to_vec()) };
+        let mut channels: Vec<Channel> = Vec::new();
+        for name in bounded("channels", names)? {
+            for channel in channels_of(name)? {
+                if !channels.contains(channel) {
+                    channels.push(*channel);
+                }
+            }
+        }
+        Ok(channels)
+    }
+
+    /// Returns the windows, each once.
     fn windows(&self, state: &AppState) -> Result<Vec<u8>, Refusal> {
         let widths = &state.core.widths;
         let Some(names) = &self.windows else { return Ok((0..widths.len() as u8).collect()) };
-        let place = |name: &String| {
-            window_of(name, widths).ok_or_else(|| {
+        let mut windows = Vec::new();
+        for name in bounded("windows", names)? {
+            let window = window_of(name, widths).ok_or_else(|| {
                 let known: Vec<String> = widths.iter().map(|width| format!("`{width}`")).collect();
                 let name: String = name.chars().take(32).collect();
                 Refusal {
                     code: ErrorCode::UnknownWindow,
                     detail: format!("`windows` has `{name}`: there are {}", known.join(", ")),
                 }
-            })
-        };
-        names.as_slice().iter().map(place).collect()
+            })?;
+            if !windows.contains(&window) {
+                windows.push(window);
+            }
+        }
+        Ok(windows)
     }
+}
+
+impl SinceWish {
+    /// Keeps the numbers of the topics that are asked for.
+    fn understand(&self, state: &AppState, max: usize, topics: &[Topic]) -> Result<Since, Refusal> {
+        if self.seqs.len() > max {
+            let detail = format!("`since` has more than {max} numbers");
+            return Err(Refusal { code: ErrorCode::TooManySubscriptions, detail });
+        }
+        let asked: HashSet<Topic> = topics.iter().copied().collect();
+        let is_asked = |topic: &Topic| asked.contains(topic) || asked.contains(&topic.of_all());
+        let seqs = self.seqs.iter().filter_map(|(name, seq)| Some((topic_of(name, state)?, *seq)));
+        let seqs = seqs.filter(|(topic, _)| is_asked(topic)).collect();
+        Ok(Since { epoch: self.epoch.clone(), run: self.run.clone(), seqs })
+    }
+}
+
+/// Returns the names, unless they are more than anybody needs.
+fn bounded<'a>(field: &str, names: &'a Names) -> Result<&'a [String], Refusal> {
+    let names = names.as_slice();
+    if names.len() > NUM_NAMES_MAX {
+        let detail = format!("`{field}` has more than {NUM_NAMES_MAX} names");
+        return Err(Refusal { code: ErrorCode::BadRequest, detail });
+    }
+    Ok(names)
 }
 
 fn window_of(name: &str, widths: &[Width]) -> Option<u8> {

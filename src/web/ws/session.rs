@@ -1,11 +1,14 @@
 //! One client: an actor that reads what it sends and minds its heartbeat, and the stream that its connection is fed from.
 
+use super::gate::{Gate, Violation};
 use super::limits::{MessageRate, Verdict};
 use super::outlet::Outlet;
-use super::request::{self, Refusal, Request, Wish};
-use super::worker::{Subscribed, Worker, WorkerSlot};
+use super::request::Refusal;
+use super::requests::refuse;
+use super::worker::{Worker, WorkerSlot};
 use super::{Ending, ErrorCode, Live};
-use crate::actors::hub::frame::{self, ConnectionFrame, ErrorFrame, PongFrame, SubscriptionFrame};
+use crate::actors::hub::frame::{self, ConnectionFrame, ErrorFrame};
+use crate::actors::hub::messages::Presence;
 use crate::web::error::ApiError;
 use crate::web::state::AppState;
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
@@ -15,6 +18,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use actix_web_actors::ws::{self, CloseCode, Message, ProtocolError, WebsocketContext};
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +29,9 @@ use std::time::Instant;
 /// Clients are asked whether they are there at so many moments of the interval, since after a restart all of them come
 /// at once.
 const PING_PHASES: u32 = 64;
+
+/// Pings, pongs and fragments that may come for each message that may.
+const FRAMES_PER_MESSAGE: u32 = 20;
 
 /// Frames taken from the outlet in a row before the actor is looked at again: what the client sends is read even while
 /// it is sent without end.
@@ -44,8 +51,8 @@ pub async fn websocket(
     let mut response = ws::handshake(&request)?;
     let slot = request.app_data::<Rc<WorkerSlot>>().expect("every port with a WebSocket has a slot");
     let worker = slot.get(&state, &live);
-    let num_before = live.num_connections.fetch_add(1, Ordering::Relaxed);
-    let outlet = worker.join();
+    let (presence, num_before) = Presence::enter(&live.num_connections);
+    let outlet = worker.join(presence);
     let refusal = if live.is_stopping.load(Ordering::Acquire) {
         Some(Ending::Shutdown)
     } else if num_before >= live.limits.max_connections {
@@ -58,52 +65,58 @@ pub async fn websocket(
     match refusal {
         Some(ending) => outlet.end_behind(ending),
         None => {
-            outlet.push(frame::of(&ConnectionFrame::new(state.now(), &live.epoch, &state.provenance)));
+            let connected = ConnectionFrame::new(state.now(), &live.epoch, &live.run, &state.provenance);
+            outlet.push(frame::of(&connected));
             if live.broadcast {
                 worker.broadcast(outlet.id);
             }
         }
     }
-    let guard =
-        Membership { worker: Rc::clone(&worker), live: Arc::clone(&live), outlet: Rc::clone(&outlet) };
+    let guard = Membership { worker: Rc::clone(&worker), outlet: Rc::clone(&outlet) };
     let max_bytes = usize::try_from(live.limits.max_message_bytes.0).unwrap_or(usize::MAX);
-    let rate = MessageRate::new(live.limits.max_messages_per_second, Instant::now());
+    let max_messages = live.limits.max_messages_per_second;
+    let rate = MessageRate::new(max_messages, Instant::now());
+    let frame_rate = MessageRate::new(max_messages.saturating_mul(FRAMES_PER_MESSAGE), Instant::now());
+    let violation = Rc::<Cell<Option<Violation>>>::default();
     let session = Session {
-        state,
         live,
         worker,
         outlet,
         rate,
+        frame_rate,
+        violation: Rc::clone(&violation),
         heard_at: Instant::now(),
         max_bytes,
         partial: BytesMut::new(),
     };
     let codec = Codec::new().max_size(max_bytes);
-    let actor = WebsocketContext::with_codec(session, payload, codec);
+    let gate = Gate::new(payload, max_bytes as u64, violation);
+    let actor = WebsocketContext::with_codec(session, gate, codec);
     Ok(response.streaming(Feed::new(actor, guard)))
 }
 
 /// Sees to it that a session that ends, however it does, is known to have ended.
 struct Membership {
     worker: Rc<Worker>,
-    live: Arc<Live>,
     outlet: Rc<Outlet>,
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
         self.worker.leave(self.outlet.id);
-        self.live.num_connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Reads one client.
 struct Session {
-    state: Arc<AppState>,
     live: Arc<Live>,
     worker: Rc<Worker>,
     outlet: Rc<Outlet>,
     rate: MessageRate,
+    /// Of frames that are no message by themselves.
+    frame_rate: MessageRate,
+    /// What the gate before the codec did not let pass.
+    violation: Rc<Cell<Option<Violation>>>,
     heard_at: Instant,
     max_bytes: usize,
     /// A message that comes in pieces.
@@ -111,8 +124,8 @@ struct Session {
 }
 
 impl Session {
-    fn refuse(&self, code: ErrorCode, detail: &str) {
-        self.outlet.push(frame::of(&ErrorFrame::new(code.as_str(), detail)));
+    fn refuse(&self, code: ErrorCode, detail: String) {
+        refuse(&self.outlet, &Refusal { code, detail });
     }
 
     fn read(&mut self, text: &[u8]) {
@@ -121,61 +134,12 @@ impl Session {
             Verdict::Refuse => {
                 let max = self.live.limits.max_messages_per_second;
                 let detail = format!("more than {max} messages in a second: the rest of them is ignored");
-                return self.refuse(ErrorCode::TooManyMessages, &detail);
+                return self.refuse(ErrorCode::TooManyMessages, detail);
             }
             Verdict::Ignore => return,
             Verdict::Close => return self.outlet.end_behind(Ending::Limit),
         }
-        let request = std::str::from_utf8(text)
-            .map_err(|_| Refusal { code: ErrorCode::BadJson, detail: "not UTF-8".to_owned() })
-            .and_then(request::parse);
-        let done = match request {
-            Ok(Request::Ping) => {
-                self.outlet.push(frame::of(&PongFrame::new(self.state.now())));
-                Ok(())
-            }
-            Ok(Request::Subscribe(wish)) => self.subscribe(&wish),
-            Ok(Request::Unsubscribe(wish)) => self.unsubscribe(&wish),
-            Err(refusal) => Err(refusal),
-        };
-        if let Err(refusal) = done {
-            self.refuse(refusal.code, &refusal.detail);
-        }
-    }
-
-    fn subscribe(&self, wish: &Wish) -> Result<(), Refusal> {
-        let understood = wish.understand(&self.state)?;
-        if let Some(interval) = understood.interval {
-            self.worker.set_interval(&self.outlet, interval);
-        }
-        let asked = self.worker.subscribe(self.outlet.id, understood.topics, understood.since);
-        if asked == Subscribed::TooMany {
-            let max = self.live.limits.max_subscriptions;
-            let detail = format!("more than {max} topics: unsubscribe from others first, or use `*`");
-            return Err(Refusal { code: ErrorCode::TooManySubscriptions, detail });
-        }
-        // The hub's answer comes later, so this stands before it.
-        self.answer("subscribe", &understood.symbols, &understood.unknown);
-        Ok(())
-    }
-
-    fn unsubscribe(&self, wish: &Wish) -> Result<(), Refusal> {
-        let understood = wish.understand(&self.state)?;
-        self.worker.unsubscribe(self.outlet.id, &understood.topics);
-        self.answer("unsubscribe", &understood.symbols, &understood.unknown);
-        Ok(())
-    }
-
-    fn answer(&self, action: &'static str, symbols: &[String], unknown: &[String]) {
-        let frame = SubscriptionFrame {
-            r#type: "subscription",
-            status: "success",
-            symbols,
-            unknown,
-            epoch: &self.live.epoch,
-            action,
-        };
-        self.outlet.push(frame::of(&frame));
+        self.worker.hear(&self.outlet, text);
     }
 
     /// Closes the client once nothing came from it for too long.
@@ -188,9 +152,21 @@ impl Session {
         }
     }
 
+    /// Judges a frame that is no message by itself: pings and fragments may come often, but not without end.
+    fn takes_frame(&mut self) -> bool {
+        match self.frame_rate.judge(Instant::now()) {
+            Verdict::Take => true,
+            Verdict::Refuse | Verdict::Ignore => false,
+            Verdict::Close => {
+                self.outlet.end_behind(Ending::Limit);
+                false
+            }
+        }
+    }
+
     fn too_long(&self) {
         let detail = format!("messages have at most {} bytes", self.max_bytes);
-        self.refuse(ErrorCode::MessageTooLong, &detail);
+        self.refuse(ErrorCode::MessageTooLong, detail);
         self.outlet.end_behind(Ending::TooLong);
     }
 
@@ -234,14 +210,24 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
         match message {
             Ok(Message::Text(text)) => self.read(text.as_bytes()),
             Ok(Message::Binary(bytes)) => self.read(&bytes),
-            Ok(Message::Continuation(item)) => self.read_piece(item),
-            Ok(Message::Ping(payload)) => ctx.pong(&payload),
-            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Continuation(item)) => {
+                // A piece may not be left out, so that too many are not told but end the session.
+                self.takes_frame();
+                self.read_piece(item);
+            }
+            Ok(Message::Ping(payload)) => {
+                if self.takes_frame() {
+                    ctx.pong(&payload);
+                }
+            }
+            Ok(Message::Pong(_)) => _ = self.takes_frame(),
+            Ok(Message::Nop) => {}
             Ok(Message::Close(reason)) => {
                 ctx.close(reason);
                 ctx.stop();
             }
             Err(ProtocolError::Overflow) => self.too_long(),
+            Err(_) if self.violation.get() == Some(Violation::TooLong) => self.too_long(),
             Err(error) => {
                 tracing::debug!(%error, "client broke the protocol");
                 ctx.close(Some(CloseCode::Protocol.into()));
@@ -313,7 +299,9 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Feed<S> {
         }
         loop {
             let worker = &feed.guard.worker;
-            if let Some(frames) = feed.guard.outlet.take(cx.waker(), |topic| worker.symbol_name(topic)) {
+            let frames = feed.guard.outlet.take(cx.waker(), |topic| worker.symbol_name(topic));
+            worker.ask_for_more(&feed.guard.outlet);
+            if let Some(frames) = frames {
                 return Poll::Ready(Some(Ok(frames)));
             }
             if let Some(control) = feed.control.take() {

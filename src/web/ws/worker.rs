@@ -4,16 +4,18 @@
 //! one piece of it, a session that follows all gets it whole.
 
 use super::outlet::{Outlet, Piece};
+use super::request::is_counted;
+use super::requests::Requests;
 use super::{Ending, Live};
 use crate::actors::hub::messages::{
-    AttachWorker, Deliver, Flush, ReleaseTopics, Since, SubscribeTopics, WorkerId,
+    Answer, AttachWorker, ContinueAnswer, Deliver, Flush, Presence, ReleaseTopics, Since, SubscribeTopics,
+    WorkerId,
 };
 use crate::actors::hub::topic::{Channel, Topic};
 use crate::metrics::Span;
 use crate::models::time::Nanos;
 use crate::web::state::AppState;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
-use actix_web::web::Bytes;
 use hashbrown::{HashMap, HashSet};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 /// Flushes that may wait for the thread; the hub keeps what does not fit.
 const MAILBOX_CAPACITY: usize = 32;
 
-/// How often it is looked whose ticks are due that wants them at intervals.
+/// How often it is looked whose ticks are due that wants them at intervals, and whose budget allows another request.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Sessions that are woken between two looks at the clock: how long frames took is counted for so many together.
@@ -47,9 +49,18 @@ impl WorkerSlot {
 /// One session as its thread sees it.
 struct Member {
     outlet: Rc<Outlet>,
+    presence: Arc<Presence>,
     /// What it asked for; it may not have been answered yet.
     wanted: HashSet<Topic>,
-    is_broadcast: bool,
+    requests: Requests,
+    /// The request that is made for a client that has not asked for anything.
+    broadcast: Option<u64>,
+}
+
+impl Member {
+    fn waits_for(&self, request: u64) -> bool {
+        self.requests.is_in_progress(request) || self.broadcast == Some(request)
+    }
 }
 
 #[derive(Default)]
@@ -62,11 +73,13 @@ struct Members {
 /// The sessions of one thread.
 pub struct Worker {
     id: WorkerId,
-    live: Arc<Live>,
-    state: Arc<AppState>,
+    pub(super) live: Arc<Live>,
+    pub(super) state: Arc<AppState>,
     members: RefCell<Members>,
     /// Some sessions want ticks at intervals.
     has_paced: Cell<bool>,
+    /// Some sessions have requests that their budget does not allow yet.
+    pub(super) has_waiting: Cell<bool>,
 }
 
 /// What became of a wish for topics.
@@ -87,15 +100,19 @@ impl Worker {
             state: Arc::clone(state),
             members: RefCell::default(),
             has_paced: Cell::new(false),
+            has_waiting: Cell::new(false),
         });
         let recipient = WorkerActor(Rc::clone(&worker)).start().recipient();
         worker.tell(AttachWorker { worker: id, recipient });
         worker
     }
 
-    /// Tells the hub. Its mailbox is not limited for this: what a client may ask in a second is, and what it leaves it
-    /// had asked for.
-    #[expect(clippy::disallowed_methods, reason = "requests are limited by session, and must not be lost")]
+    /// Tells the hub. Its mailbox is not limited for this: a session has one request under way, and its place is not
+    /// given to another before the hub has done with it (see [`Presence`]).
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "messages are limited by the number of sessions, and must not be lost"
+    )]
     fn tell<M>(&self, message: M)
     where
         M: Message<Result = ()> + Send + 'static,
@@ -105,11 +122,17 @@ impl Worker {
     }
 
     /// Takes a session in.
-    pub fn join(&self) -> Rc<Outlet> {
+    pub fn join(&self, presence: Arc<Presence>) -> Rc<Outlet> {
         let mut members = self.members.borrow_mut();
         members.next_id += 1;
         let outlet = Rc::new(Outlet::new(members.next_id));
-        let member = Member { outlet: Rc::clone(&outlet), wanted: HashSet::new(), is_broadcast: false };
+        let member = Member {
+            outlet: Rc::clone(&outlet),
+            presence,
+            wanted: HashSet::new(),
+            requests: Requests::new(Instant::now()),
+            broadcast: None,
+        };
         members.by_id.insert(outlet.id, member);
         self.state.metrics.websocket_connections.inc();
         outlet
@@ -120,17 +143,36 @@ impl Worker {
         let mut members = self.members.borrow_mut();
         let Some(member) = members.by_id.remove(&id) else { return };
         self.state.metrics.websocket_connections.dec();
+        member.presence.leave();
         let wanted: Vec<Topic> = member.wanted.into_iter().collect();
         members.unfollow(id, &wanted);
+        members.unfollow(id, &member.outlet.end_catch_up());
         drop(members);
-        self.tell(ReleaseTopics(wanted));
+        if member.requests.has_begun() {
+            // Even with nothing to let go of: there may be an answer that nobody waits for any more.
+            let (worker, presence) = (self.id, member.presence);
+            self.tell(ReleaseTopics { worker, session: id, topics: wanted, presence });
+        }
+    }
+
+    fn release_topics(&self, session: u64, topics: Vec<Topic>, presence: Arc<Presence>) {
+        if !topics.is_empty() {
+            self.tell(ReleaseTopics { worker: self.id, session, topics, presence });
+        }
+    }
+
+    /// Works with the requests of a session, if it is there still.
+    pub(super) fn with_requests<T>(&self, id: u64, work: impl FnOnce(&mut Requests) -> T) -> Option<T> {
+        Some(work(&mut self.members.borrow_mut().by_id.get_mut(&id)?.requests))
+    }
+
+    /// Returns the way to a session.
+    pub(super) fn outlet(&self, id: u64) -> Option<Rc<Outlet>> {
+        Some(Rc::clone(&self.members.borrow().by_id.get(&id)?.outlet))
     }
 
     /// Has a session follow every tick, until it asks for something.
     pub fn broadcast(&self, id: u64) {
-        if let Some(member) = self.members.borrow_mut().by_id.get_mut(&id) {
-            member.is_broadcast = true;
-        }
         let all = |channel| Topic::plain(channel, crate::models::symbol::SymbolId::NONE);
         self.ask(id, vec![all(Channel::Ticks), all(Channel::Feed)], None, true);
     }
@@ -144,46 +186,70 @@ impl Worker {
     fn ask(&self, id: u64, topics: Vec<Topic>, since: Option<Since>, is_broadcast: bool) -> Subscribed {
         let mut members = self.members.borrow_mut();
         let Some(member) = members.by_id.get_mut(&id) else { return Subscribed::Asked };
-        let is_counted =
-            |topic: &&Topic| !matches!(topic.channel, Channel::Feed | Channel::Forming | Channel::Previews);
-        let mut added: Vec<Topic> = Vec::new();
-        for topic in &topics {
-            if !member.wanted.contains(topic) && !added.contains(topic) {
-                added.push(*topic);
-            }
-        }
-        let count = member.wanted.iter().chain(&added).filter(is_counted).count();
+        let added: Vec<Topic> =
+            topics.iter().filter(|topic| !member.wanted.contains(*topic)).copied().collect();
+        let count = member.wanted.iter().chain(&added).filter(|topic| is_counted(**topic)).count();
         if count > self.live.limits.max_subscriptions {
             return Subscribed::TooMany;
         }
         member.wanted.extend(added.iter().copied());
+        let request = member.requests.begin();
+        if is_broadcast {
+            member.broadcast = Some(request);
+        } else {
+            member.requests.wait_for(request);
+        }
+        let presence = Arc::clone(&member.presence);
         drop(members);
-        self.tell(SubscribeTopics { worker: self.id, session: id, topics, added, since, is_broadcast });
+        let worker = self.id;
+        self.tell(SubscribeTopics {
+            worker,
+            session: id,
+            request,
+            presence,
+            topics,
+            added,
+            since,
+            is_broadcast,
+        });
         Subscribed::Asked
     }
 
     fn end_broadcast(&self, id: u64) {
         let mut members = self.members.borrow_mut();
         let Some(member) = members.by_id.get_mut(&id) else { return };
-        if !std::mem::take(&mut member.is_broadcast) {
+        if member.broadcast.take().is_none() {
             return;
         }
+        member.outlet.end_catch_up();
         let topics: Vec<Topic> = member.wanted.drain().collect();
+        let presence = Arc::clone(&member.presence);
         members.unfollow(id, &topics);
         drop(members);
-        self.tell(ReleaseTopics(topics));
+        self.release_topics(id, topics, presence);
     }
 
     /// Has a session follow topics no more. `*` stands for every symbol.
-    pub fn unsubscribe(&self, id: u64, topics: &[Topic]) {
+    pub fn unsubscribe(&self, id: u64, topics: Vec<Topic>) {
+        let topics: HashSet<Topic> = topics.into_iter().collect();
         let mut members = self.members.borrow_mut();
         let Some(member) = members.by_id.get_mut(&id) else { return };
         let is_meant = |topic: &Topic| topics.contains(topic) || topics.contains(&topic.of_all());
         let gone: Vec<Topic> = member.wanted.extract_if(|topic| is_meant(topic)).collect();
-        member.is_broadcast &= !member.wanted.is_empty();
+        if member.wanted.is_empty() && member.broadcast.take().is_some() {
+            member.outlet.end_catch_up();
+        }
+        let presence = Arc::clone(&member.presence);
         members.unfollow(id, &gone);
         drop(members);
-        self.tell(ReleaseTopics(gone));
+        self.release_topics(id, gone, presence);
+    }
+
+    /// Asks for the next part of an answer, when a session has taken the one before.
+    pub fn ask_for_more(&self, outlet: &Outlet) {
+        if let Some(request) = outlet.take_wish_for_more() {
+            self.tell(ContinueAnswer { worker: self.id, session: outlet.id, request });
+        }
     }
 
     /// Returns the name of a topic's symbol.
@@ -202,12 +268,10 @@ impl Worker {
                 };
                 self.members.borrow().deliver(&flush, time_written);
             }
-            Deliver::Answer { session, frames, topics, is_broadcast } => {
-                let mut members = self.members.borrow_mut();
-                let is_asked = |member: &Member| member.is_broadcast || !is_broadcast;
-                if members.by_id.get(&session).is_some_and(is_asked) {
-                    members.answer(session, frames, &topics);
-                }
+            Deliver::Answer(answer) => {
+                let session = answer.session;
+                self.members.borrow_mut().answer(answer);
+                self.proceed(session);
             }
             Deliver::Stop => {
                 self.live.stop();
@@ -236,6 +300,22 @@ impl Worker {
             if member.outlet.release(now) {
                 member.outlet.wake();
             }
+        }
+    }
+
+    /// Goes on with requests that their session's budget did not allow.
+    fn proceed_with_all(&self) {
+        if !self.has_waiting.replace(false) {
+            return;
+        }
+        let members = self.members.borrow();
+        let waiting = members.by_id.iter().filter(|(_, member)| member.requests.waits_for_budget());
+        let waiting: Vec<(u64, Rc<Outlet>)> =
+            waiting.map(|(id, member)| (*id, Rc::clone(&member.outlet))).collect();
+        drop(members);
+        for (id, outlet) in waiting {
+            self.proceed(id);
+            outlet.wake();
         }
     }
 
@@ -280,31 +360,48 @@ impl Members {
         }
     }
 
-    /// Has a session get topics from here on, behind its answer. A topic of one symbol is left out where the session
-    /// follows all symbols, so that nothing comes twice.
-    fn answer(&mut self, session: u64, frames: Bytes, topics: &[Topic]) {
-        let Some(member) = self.by_id.get(&session) else { return };
+    /// Takes a part of an answer: behind its frames the session gets topics from here on. A topic of one symbol is left
+    /// out where the session follows all symbols, so that nothing comes twice.
+    fn answer(&mut self, answer: Answer) {
+        let Answer { session, request, frames, topics, more_from } = answer;
+        let Some(member) = self.by_id.get_mut(&session).filter(|member| member.waits_for(request)) else {
+            return;
+        };
         let outlet = Rc::clone(&member.outlet);
         outlet.push(frames);
-        let topics: Vec<Topic> =
-            topics.iter().filter(|topic| member.wanted.contains(*topic)).copied().collect();
-        for topic in topics {
-            let Some(member) = self.by_id.get(&session) else { return };
-            if topic.is_of_all() {
-                let is_part = |wanted: &&Topic| **wanted != topic && wanted.of_all() == topic;
-                let parts: Vec<Topic> = member.wanted.iter().filter(is_part).copied().collect();
-                self.unfollow(session, &parts);
-            } else if member.wanted.contains(&topic.of_all()) {
-                continue;
+        let topics: Vec<Topic> = topics.into_iter().filter(|topic| member.wanted.contains(topic)).collect();
+        let follows = |topic: &Topic| {
+            self.followers.get(topic).is_some_and(|all| all.iter().any(|it| it.id == session))
+        };
+        if !outlet.is_catching_up() {
+            // What it follows already goes on meanwhile.
+            let of_all = topics.iter().filter(|topic| topic.is_of_all() && !follows(topic));
+            let of_all: HashSet<Topic> = of_all.copied().collect();
+            let parts =
+                member.wanted.iter().filter(|topic| !topic.is_of_all() && of_all.contains(&topic.of_all()));
+            outlet.begin_catch_up(request, of_all.iter().copied().collect(), parts.copied().collect());
+        }
+        let is_part_of_all = |topic: &Topic| !topic.is_of_all() && member.wanted.contains(&topic.of_all());
+        let begun: Vec<Topic> = topics.into_iter().filter(|topic| !is_part_of_all(topic)).collect();
+        begun.into_iter().for_each(|topic| self.follow(topic, &outlet));
+        match more_from {
+            Some(symbol) => outlet.catch_up_to(symbol),
+            None => {
+                self.unfollow(session, &outlet.end_catch_up());
+                if let Some(member) =
+                    self.by_id.get_mut(&session).filter(|it| it.requests.is_in_progress(request))
+                {
+                    member.requests.finish();
+                }
             }
-            self.follow(topic, &outlet);
         }
         outlet.wake();
     }
 
     fn followers(&self, topic: Topic) -> impl Iterator<Item = &Rc<Outlet>> {
         let all = if topic.is_of_all() { None } else { self.followers.get(&topic.of_all()) };
-        self.followers.get(&topic).into_iter().chain(all).flatten()
+        let all = all.into_iter().flatten().filter(move |outlet| outlet.takes(topic));
+        self.followers.get(&topic).into_iter().flatten().chain(all)
     }
 
     /// Gives each session its part, and wakes all of them; calls `woken` behind some of them, and behind the last.
@@ -344,20 +441,21 @@ impl Members {
         let buffer_len = flush.ticks.len();
         let all = self.followers.get(&Topic::plain(Channel::Ticks, crate::models::symbol::SymbolId::NONE));
         // Those who follow all and keep up take everything in one piece.
-        let (newest, keeping_up): (Vec<&Rc<Outlet>>, Vec<&Rc<Outlet>>) =
-            all.into_iter().flatten().partition(|outlet| outlet.takes_newest());
+        let (by_symbol, keeping_up): (Vec<&Rc<Outlet>>, Vec<&Rc<Outlet>>) =
+            all.into_iter().flatten().partition(|outlet| outlet.takes_newest() || outlet.is_catching_up());
         if buffer_len > 0 {
             keeping_up.iter().for_each(|outlet| outlet.push(flush.ticks.clone()));
         }
         for part in &flush.tick_parts {
             let topic = Topic::plain(Channel::Ticks, part.symbol);
             let own = self.followers.get(&topic);
-            if own.is_none() && newest.is_empty() {
+            if own.is_none() && by_symbol.is_empty() {
                 continue;
             }
             let piece = Piece::new(flush.ticks.slice(part.range.clone()), buffer_len);
             let last = Piece::new(flush.ticks.slice(part.last..part.range.end), buffer_len);
-            for outlet in own.into_iter().flatten().chain(newest.iter().copied()) {
+            let of_all = by_symbol.iter().copied().filter(|outlet| outlet.takes(topic));
+            for outlet in own.into_iter().flatten().chain(of_all) {
                 outlet.push_newest(topic, &piece, &last, part.count);
             }
         }
@@ -372,7 +470,10 @@ impl Actor for WorkerActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
-        ctx.run_interval(RELEASE_INTERVAL, |actor, _ctx| actor.0.release());
+        ctx.run_interval(RELEASE_INTERVAL, |actor, _ctx| {
+            actor.0.release();
+            actor.0.proceed_with_all();
+        });
         ctx.run_interval(LOOK_INTERVAL, |actor, _ctx| actor.0.look());
     }
 }

@@ -133,6 +133,16 @@ impl History for ListHistory {
         Ok(self.acknowledged.load(Ordering::SeqCst))
     }
 
+    async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError> {
+        self.read()?;
+        let bars = self.bars.lock().unwrap();
+        let mut bars: Vec<Bar> =
+            bars.iter().filter(|bar| bar.symbol == symbol && bar.width == width).copied().collect();
+        bars.sort_unstable_by_key(|bar| std::cmp::Reverse(bar.start));
+        bars.truncate(limit);
+        Ok(bars)
+    }
+
     async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError> {
         self.read()?;
         let mut bars: Vec<Bar> = self
@@ -374,6 +384,7 @@ impl World {
             provenance: Provenance::simulated(),
             version: "0.1.0",
             started: START,
+            visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
             live: None,
         });
         let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
@@ -384,7 +395,6 @@ impl World {
         ];
         let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
         World { state, log, history, now, btc, server: Some(server), agent }
     }
 

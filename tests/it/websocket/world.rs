@@ -42,6 +42,7 @@ pub const NOW: Nanos = Nanos(1_693_875_600 * SECOND);
 
 /// Names the log.
 pub const EPOCH: &str = "00000000000000ff";
+pub const RUN: &str = "0000000000000001";
 
 /// Everything but the data path.
 pub struct World {
@@ -82,6 +83,7 @@ impl World {
         let (stop, stopped) = mpsc::channel::<()>();
         let settings = HubSettings {
             epoch: EPOCH.to_owned(),
+            run: RUN.to_owned(),
             symbols: Arc::clone(&symbols),
             views: Arc::clone(&views),
             clocks: Arc::default(),
@@ -103,7 +105,7 @@ impl World {
             });
         });
         let hub: actix::Addr<HubActor> = receiver.recv().unwrap();
-        let live = Arc::new(Live::new(hub.clone(), EPOCH.to_owned(), broadcast, limits));
+        let live = Arc::new(Live::new(hub.clone(), EPOCH.to_owned(), RUN.to_owned(), broadcast, limits));
         let state = Arc::new(AppState {
             symbols,
             sources,
@@ -119,9 +121,9 @@ impl World {
             provenance: Provenance::simulated(),
             version: "0.1.0",
             started: NOW,
+            visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
             live: Some(live),
         });
-            visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![Endpoint { listener, routes: routes::websocket, workers: 1 }];
         let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
@@ -155,8 +157,12 @@ impl World {
         self.hub.try_send(StopServing).unwrap();
     }
 
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.server.as_ref().unwrap().addresses()[0]
+    }
+
     pub fn connect(&self) -> Client {
-        let address = self.server.as_ref().unwrap().addresses()[0];
+        let address = self.address();
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
