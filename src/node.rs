@@ -3,6 +3,7 @@
 
 use crate::actors::faults::FaultPlan;
 use crate::actors::pipeline::{PipelineSettings, Storage};
+use crate::actors::recovery::PointPolicy;
 use crate::actors::shard::Environment;
 use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use crate::clock::{Clock, SystemClock};
@@ -136,7 +137,10 @@ pub fn pipeline_settings(config: &Config) -> PipelineSettings {
     PipelineSettings {
         num_shards: config.core.shard_count(),
         group: config.group_policy(),
-        point_age: config.recovery.max_age,
+        points: PointPolicy {
+            max_age: config.recovery.max_age,
+            replay_entries: config.recovery.replay_entries,
+        },
     }
 }
 

@@ -8,12 +8,12 @@ use super::guard::{self, ActorKind};
 use super::messages::{AppendEntries, Drain, Ingest, LogBatch, StrayLetters};
 use super::shard::Environment;
 use crate::metrics::{Span, Stage};
-use crate::models::entry::Position;
 use crate::models::time::Nanos;
 use crate::stores::high_water::HighWater;
 use actix::dev::SendError;
 use actix::{Actor, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Messages of providers that may wait. Providers send one and await the answer, so this bounds how many there are.
 const MAILBOX_CAPACITY: usize = 16;
@@ -30,7 +30,8 @@ pub struct LogOutputs {
 
 /// Gives positions.
 pub struct LogActor {
-    last: Position,
+    /// The last position given; shared with whoever counts what is not committed.
+    last: Arc<AtomicU64>,
     high_water: Option<HighWater>,
     /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
     outputs: Arc<LogOutputs>,
@@ -41,7 +42,7 @@ impl LogActor {
     /// Makes the log that goes on after `last`.
     #[must_use]
     pub fn new(
-        last: Position,
+        last: Arc<AtomicU64>,
         high_water: Option<HighWater>,
         outputs: LogOutputs,
         env: Environment,
@@ -62,12 +63,14 @@ impl LogActor {
 
     /// Gives positions.
     fn number(&mut self, ingest: &mut Ingest) {
+        let mut last = self.last.load(Ordering::Acquire);
         for entry in &mut ingest.entries {
-            self.last += 1;
-            entry.pos = self.last;
+            last += 1;
+            entry.pos = last;
         }
+        self.last.store(last, Ordering::Release);
         if let Some(high_water) = &self.high_water
-            && let Err(error) = high_water.raise(self.last)
+            && let Err(error) = high_water.raise(last)
         {
             // Only the count of what a crash would lose suffers.
             tracing::debug!(%error, "failed to note the highest position");
@@ -102,7 +105,7 @@ impl Handler<Ingest> for LogActor {
         // A panic here costs a count; giving positions cannot panic, so no entry goes without one.
         guard::run(ActorKind::Log, &metrics, || self.observe(&ingest));
         self.number(&mut ingest);
-        let (outputs, through) = (Arc::clone(&self.outputs), self.last);
+        let (outputs, through) = (Arc::clone(&self.outputs), self.last.load(Ordering::Acquire));
         let Ingest { entries, dead_letters, progress, received } = ingest;
         let deliver_all = async move {
             if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {

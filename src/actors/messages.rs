@@ -116,11 +116,13 @@ pub struct LiveBatch {
 pub struct StrayLetters(pub Vec<DeadLetterRecord>);
 
 /// Encode the states of the touched symbols of one slice.
-#[derive(Clone, Copy, Debug, Message)]
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "Option<PointSet>")]
 pub struct TakePoints {
     /// Which slice.
     pub slice: u32,
+    /// Symbols of the slice to be taken even though they are untouched.
+    pub also: Vec<SymbolId>,
 }
 
 /// The points of a slice are durable: what they make superfluous may go.

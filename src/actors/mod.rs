@@ -5,6 +5,7 @@
 //!                  └► log writer
 //! ```
 
+pub mod catch_up;
 pub mod fanout;
 pub mod faults;
 pub mod guard;
@@ -16,6 +17,7 @@ pub mod messages;
 pub mod pipeline;
 pub mod providers;
 pub mod read_back;
+pub mod recovered;
 pub mod recovery;
 pub mod router;
 pub mod shard;

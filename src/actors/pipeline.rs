@@ -1,26 +1,28 @@
 //! Puts the data path together, from its end to its start, and takes it down from its start to its end.
 //!
-//! Promises: when [`Pipeline::start`] returns, everything that the log holds has been applied; when [`Pipeline::drain`]
-//! returns, everything handed in before it has been applied and is durable.
+//! Promises: when [`Pipeline::start`] returns, everything that the log holds has been applied, and the history has what
+//! the recovery points rely on, or says what it lacks; when [`Pipeline::drain`] returns, everything handed in before it
+//! has been applied and is durable.
 
+use super::catch_up::{self, CatchUp, catch_up};
 use super::fanout::{FanOutActor, Outputs};
 use super::log::{LogActor, LogOutputs};
 use super::log_writer::{GroupPolicy, LogWriterActor};
 use super::messages::{Drain, Finish, LiveBatch, LogBatch, LogDurable};
-use super::recovery::{PointSources, Recovered, RecoveryActor, recover};
+use super::recovered::{Recovered, SavedPoints};
+use super::recovery::{PointPolicy, PointSources, Reached, RecoveryActor};
 use super::router::RouterActor;
 use super::shard::{Environment, Shard, shard_of, slice_of};
 use super::sinks::history::HistoryActor;
-use super::views::HealthBoard;
+use super::views::{Health, HealthBoard};
 use crate::models::entry::Position;
 use crate::models::ledger::Ledger;
 use crate::models::time::Nanos;
 use crate::stores::high_water::HighWater;
-use crate::stores::{History, StoreError, TickLog};
+use crate::stores::{History, LogTail, Points, StoreError, TickLog};
 use actix::{Actor, Addr, Arbiter, MailboxError, Recipient};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Entries that recovery reads at once: large enough to be fast, small enough for every queue.
@@ -50,8 +52,8 @@ pub struct PipelineSettings {
     pub num_shards: usize,
     /// When groups of entries are committed.
     pub group: GroupPolicy,
-    /// Every symbol's state is saved at least once in this time.
-    pub point_age: Duration,
+    /// When recovery points are taken.
+    pub points: PointPolicy,
 }
 
 /// Where a pipeline keeps what it is told and what it finds out.
@@ -79,14 +81,31 @@ pub struct LiveOutputs {
 /// A running data path.
 pub struct Pipeline {
     log: Addr<LogActor>,
-    routers: Vec<Addr<RouterActor>>,
-    fanouts: Vec<Addr<FanOutActor>>,
+    shards: Shards,
     writer: Option<Addr<LogWriterActor>>,
     history: Addr<HistoryActor>,
     recovery: Option<Addr<RecoveryActor>>,
-    arbiters: Vec<Arbiter>,
+    stores: Arbiter,
     /// Entries that had been received before this start and are lost.
     pub num_lost: u64,
+    /// Entries that were applied again for the states.
+    pub num_replayed: u64,
+    /// Entries that were applied again for the history, since it was behind the recovery points.
+    pub num_caught_up: u64,
+    /// The last position given, and the one before the first that this run gave.
+    given: Arc<AtomicU64>,
+    begun_after: Position,
+    durable: Arc<AtomicU64>,
+}
+
+/// What is known where a pipeline starts.
+struct Found {
+    tail: LogTail,
+    recovered: Recovered,
+    poison: Vec<Position>,
+    saved: SavedPoints,
+    acknowledged: Position,
+    num_caught_up: u64,
 }
 
 impl Pipeline {
@@ -100,23 +119,21 @@ impl Pipeline {
         storage: Storage,
         health: Arc<HealthBoard>,
     ) -> Result<Pipeline, PipelineError> {
-        let acknowledged = storage.history.acknowledged().await?;
         let durable_log = storage.log.clone().filter(|_| storage.is_durable);
-        let (tail, recovered) = match &durable_log {
-            Some(log) => (log.tail().await?, recover(log.as_ref(), &env.settings).await?),
-            None => {
-                let nothing =
-                    Recovered { states: Vec::new(), marks: Vec::new(), replay_after: 0, poison: Vec::new() };
-                (Default::default(), nothing)
-            }
-        };
+        let Found { tail, recovered, poison, saved, acknowledged, num_caught_up } =
+            find(durable_log.as_ref(), &storage.history, &env, settings.num_shards, &health).await?;
         let replay_after = recovered.replay_after;
         let stores = Arbiter::new();
         // Where nothing is kept, nobody need wait for it.
         let kept = if storage.log.is_some() { tail.last } else { Position::MAX };
         let durable = env.live.as_ref().map_or_else(Arc::default, |live| Arc::clone(&live.durable));
         durable.store(kept, Ordering::Release);
-        let acked = Arc::new(AtomicU64::new(acknowledged));
+        let reached = Reached {
+            durable: Arc::clone(&durable),
+            acknowledged: Arc::new(AtomicU64::new(acknowledged)),
+            wanted: Arc::default(),
+        };
+        let (status, detail) = catch_up::health_of(storage.history.as_ref()).await?;
 
         let watched = storage.log.is_some().then(|| Arc::clone(&durable));
         let history = HistoryActor::new(
@@ -125,20 +142,16 @@ impl Pipeline {
             Arc::clone(&health),
             settings.num_shards,
             watched,
-            Arc::clone(&acked),
-        );
+            Arc::clone(&reached.acknowledged),
+            Arc::clone(&reached.wanted),
+        )
+        .with_health(status, detail);
         let history = HistoryActor::start_in_arbiter(&stores.handle(), move |_| history);
 
         let (live, live_durable) = storage.live.map(|live| (live.batches, live.durable)).unzip();
         let outputs = Outputs { live, sinks: vec![history.clone().recipient()] };
         let readable = durable_log.is_some().then(|| Arc::clone(&durable));
-        let shards = spawn_shards(&env, settings.num_shards, readable, recovered, &outputs).await?;
-        let (mut routers, mut fanouts, mut arbiters) = (Vec::new(), Vec::new(), vec![]);
-        for (arbiter, router, fanout) in shards {
-            arbiters.push(arbiter);
-            routers.push(router);
-            fanouts.push(fanout);
-        }
+        let shards = Shards::spawn(&env, settings.num_shards, readable, recovered, &poison, &outputs).await?;
 
         let writer = storage.log.as_ref().map(|log| {
             let (log, env, health) = (Arc::clone(log), env.clone(), Arc::clone(&health));
@@ -148,26 +161,23 @@ impl Pipeline {
                 LogWriterActor::new(log, settings.group, env, health, durable, listeners)
             })
         });
+        let routers = &shards.routers;
+        let mut num_replayed = 0;
+        if let Some(log) = &durable_log {
+            let replay = Replay { after: replay_after, last: tail.last, muted_through: acknowledged };
+            num_replayed = replay.run(log.as_ref(), routers, |_| {}).await?;
+            tracing::info!(entries = num_replayed, "the log is applied up to its end");
+        }
+        // Points from the middle of the replay would know less of the clock marks than those in the store.
         let recovery = durable_log.as_ref().map(|log| {
             let sources = PointSources {
                 take: routers.iter().map(|router| router.clone().recipient()).collect(),
                 saved: routers.iter().map(|router| router.clone().recipient()).collect(),
             };
-            let actor = RecoveryActor::new(
-                Arc::clone(log),
-                env.clone(),
-                sources,
-                settings.point_age,
-                Arc::clone(&durable),
-                Arc::clone(&acked),
-            );
+            let log = Arc::clone(log);
+            let actor = RecoveryActor::new(log, env.clone(), sources, settings.points, reached, saved);
             RecoveryActor::start_in_arbiter(&stores.handle(), move |_| actor)
         });
-        arbiters.push(stores);
-
-        if let Some(log) = &durable_log {
-            replay(log.as_ref(), &routers, replay_after, tail.last, acknowledged).await?;
-        }
         let given = storage.high_water.as_ref().map_or(0, HighWater::found);
         let num_lost = storage.high_water.as_ref().map_or(0, |mark| mark.num_lost(tail.last));
         if num_lost > 0 {
@@ -185,15 +195,36 @@ impl Pipeline {
             writer: writer.clone().map(Addr::recipient),
             letters: Some(history.clone().recipient()),
         };
-        let log =
-            LogActor::new(tail.last.max(given).max(acknowledged), storage.high_water, outputs, env).start();
-        Ok(Pipeline { log, routers, fanouts, writer, history, recovery, arbiters, num_lost })
+        let last = tail.last.max(given).max(acknowledged);
+        let given = Arc::new(AtomicU64::new(last));
+        let log = LogActor::new(Arc::clone(&given), storage.high_water, outputs, env).start();
+        Ok(Pipeline {
+            log,
+            shards,
+            writer,
+            history,
+            recovery,
+            stores,
+            num_lost,
+            num_replayed,
+            num_caught_up,
+            given,
+            begun_after: last,
+            durable,
+        })
     }
 
     /// Returns who takes entries in.
     #[must_use]
     pub const fn log(&self) -> &Addr<LogActor> {
         &self.log
+    }
+
+    /// Returns how many entries were given a position since the start and are not committed.
+    #[must_use]
+    pub fn num_uncommitted(&self) -> u64 {
+        let held = self.durable.load(Ordering::Acquire).max(self.begun_after);
+        self.given.load(Ordering::Acquire).saturating_sub(held)
     }
 
     /// Waits until everything handed in so far has been applied, said and written.
@@ -205,14 +236,14 @@ impl Pipeline {
         if let Some(writer) = &self.writer {
             writer.send(Drain).await?;
         }
-        for router in &self.routers {
+        for router in &self.shards.routers {
             router.send(Drain).await?;
         }
         self.drain_effects().await
     }
 
     async fn drain_effects(&self) -> Result<(), PipelineError> {
-        for fanout in &self.fanouts {
+        for fanout in &self.shards.fanouts {
             fanout.send(Drain).await?;
         }
         self.history.send(Drain).await?;
@@ -227,7 +258,7 @@ impl Pipeline {
         self.drain().await?;
         self.save_points().await?;
         let mut sum = Ledger::default();
-        for router in &self.routers {
+        for router in &self.shards.routers {
             sum.merge(&router.send(Finish).await?);
         }
         self.drain_effects().await?;
@@ -245,7 +276,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`PipelineError::Stopped`].
-    pub async fn stop(self) -> Result<(), PipelineError> {
+    pub async fn stop(&self) -> Result<(), PipelineError> {
         self.drain().await?;
         self.save_points().await?;
         self.end();
@@ -253,66 +284,139 @@ impl Pipeline {
     }
 
     /// Ends the threads at once. For a pipeline that has finished.
-    pub fn end(self) {
+    pub fn end(&self) {
+        self.shards.end();
+        self.stores.stop();
+    }
+}
+
+/// Reads where to start, and has the history hold what the recovery points rely on.
+async fn find(
+    log: Option<&Arc<dyn TickLog>>,
+    history: &Arc<dyn History>,
+    env: &Environment,
+    num_shards: usize,
+    health: &Arc<HealthBoard>,
+) -> Result<Found, PipelineError> {
+    let Some(log) = log else {
+        let acknowledged = history.acknowledged().await?;
+        let points = Points::default();
+        let (tail, recovered, poison) = (LogTail::default(), Recovered::default(), Vec::new());
+        let saved = SavedPoints::of(&points);
+        return Ok(Found { tail, recovered, poison, saved, acknowledged, num_caught_up: 0 });
+    };
+    let (tail, points, poison) = (log.tail().await?, log.load_points().await?, log.poison().await?);
+    let job = CatchUp { log, tail, history, points: &points, poison: &poison, num_shards };
+    let (acknowledged, num_caught_up) = catch_up(job, env, health).await?;
+    let recovered = Recovered::of(&points, &env.settings, Position::MAX);
+    if recovered.replay_after < tail.dropped_through && !recovered.without_point.is_empty() {
+        let detail = format!(
+            "{} symbols have no usable recovery point, and the log begins at position {}: what came before is unknown",
+            recovered.without_point.len(),
+            tail.first
+        );
+        tracing::error!("{detail}");
+        health.set("recovery", Health::Degraded, detail);
+    }
+    let saved = SavedPoints::of(&points);
+    Ok(Found { tail, recovered, poison, saved, acknowledged, num_caught_up })
+}
+
+/// Shards, each on a thread of its own.
+pub struct Shards {
+    /// One a shard.
+    pub routers: Vec<Addr<RouterActor>>,
+    /// One a shard.
+    pub fanouts: Vec<Addr<FanOutActor>>,
+    arbiters: Vec<Arbiter>,
+}
+
+impl Shards {
+    /// Starts the shards with the states that belong to each.
+    ///
+    /// # Errors
+    /// [`PipelineError::Stopped`].
+    pub async fn spawn(
+        env: &Environment,
+        num_shards: usize,
+        readable: Option<Arc<AtomicU64>>,
+        recovered: Recovered,
+        poison: &[Position],
+        outputs: &Outputs,
+    ) -> Result<Shards, PipelineError> {
+        let mut states: Vec<Vec<_>> = (0..num_shards).map(|_| Vec::new()).collect();
+        for state in recovered.states {
+            states[shard_of(slice_of(state.symbol()), num_shards)].push(state);
+        }
+        let mut shards = Shards { routers: Vec::new(), fanouts: Vec::new(), arbiters: Vec::new() };
+        for (index, states) in states.into_iter().enumerate() {
+            let arbiter = Arbiter::new();
+            let (started, start) = oneshot::channel();
+            let (env, readable, outputs) = (env.clone(), readable.clone(), outputs.clone());
+            let (marks, poison) = (recovered.marks.clone(), poison.to_vec());
+            arbiter.spawn_fn(move || {
+                let shard = Shard::new(index, num_shards, env, readable, &poison);
+                let fanout = FanOutActor::new(std::rc::Rc::clone(&shard), outputs).start();
+                shard.set_fanout(fanout.clone());
+                let router = RouterActor::new(shard, states, marks).start();
+                started.send((router, fanout)).ok();
+            });
+            let (router, fanout) = start.await.map_err(|_| PipelineError::Stopped)?;
+            shards.arbiters.push(arbiter);
+            shards.routers.push(router);
+            shards.fanouts.push(fanout);
+        }
+        Ok(shards)
+    }
+
+    /// Ends the threads.
+    pub fn end(&self) {
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
     }
 }
 
-type ShardParts = (Arbiter, Addr<RouterActor>, Addr<FanOutActor>);
-
-/// Starts the shards, each on a thread of its own, with the states that belong to it.
-async fn spawn_shards(
-    env: &Environment,
-    num_shards: usize,
-    readable: Option<Arc<AtomicU64>>,
-    recovered: Recovered,
-    outputs: &Outputs,
-) -> Result<Vec<ShardParts>, PipelineError> {
-    let mut states: Vec<Vec<_>> = (0..num_shards).map(|_| Vec::new()).collect();
-    for state in recovered.states {
-        states[shard_of(slice_of(state.symbol()), num_shards)].push(state);
-    }
-    let mut shards = Vec::with_capacity(num_shards);
-    for (index, states) in states.into_iter().enumerate() {
-        let arbiter = Arbiter::new();
-        let (started, start) = oneshot::channel();
-        let (env, readable, outputs) = (env.clone(), readable.clone(), outputs.clone());
-        let (marks, poison) = (recovered.marks.clone(), recovered.poison.clone());
-        arbiter.spawn_fn(move || {
-            let shard = Shard::new(index, num_shards, env, readable, &poison);
-            let fanout = FanOutActor::new(std::rc::Rc::clone(&shard), outputs).start();
-            shard.set_fanout(fanout.clone());
-            let router = RouterActor::new(shard, states, marks).start();
-            started.send((router, fanout)).ok();
-        });
-        let (router, fanout) = start.await.map_err(|_| PipelineError::Stopped)?;
-        shards.push((arbiter, router, fanout));
-    }
-    Ok(shards)
+/// A stretch of the log that shards are to apply again.
+pub struct Replay {
+    /// It begins after this position.
+    pub after: Position,
+    /// The last position in it.
+    pub last: Position,
+    /// Effects of entries up to here are known outside.
+    pub muted_through: Position,
 }
 
-/// Sends the log's entries after a position to the shards again.
-async fn replay(
-    log: &dyn TickLog,
-    routers: &[Addr<RouterActor>],
-    after: Position,
-    last: Position,
-    muted_through: Position,
-) -> Result<(), PipelineError> {
-    let mut after = after;
-    while after < last {
-        let entries = log.read(after, REPLAY_BATCH).await?;
-        let Some(through) = entries.last().map(|entry| entry.pos) else { break };
-        let batch = LogBatch { entries: Arc::new(entries), through, muted_through, received: Nanos::MIN };
-        for router in routers {
-            router.send(batch.clone()).await?;
+impl Replay {
+    /// Sends the entries to the shards, and waits until they are applied. Says again and again how far it is. Returns
+    /// the number of entries.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn run(
+        self,
+        log: &dyn TickLog,
+        routers: &[Addr<RouterActor>],
+        mut reached: impl FnMut(Position),
+    ) -> Result<u64, PipelineError> {
+        let (mut after, mut num_entries) = (self.after, 0);
+        while after < self.last {
+            let mut entries = log.read(after, REPLAY_BATCH).await?;
+            entries.truncate(entries.partition_point(|entry| entry.pos <= self.last));
+            let Some(through) = entries.last().map(|entry| entry.pos) else { break };
+            num_entries += entries.len() as u64;
+            let entries = Arc::new(entries);
+            let batch =
+                LogBatch { entries, through, muted_through: self.muted_through, received: Nanos::MIN };
+            for router in routers {
+                router.send(batch.clone()).await?;
+            }
+            after = through;
+            reached(after);
         }
-        after = through;
+        for router in routers {
+            router.send(Drain).await?;
+        }
+        Ok(num_entries)
     }
-    for router in routers {
-        router.send(Drain).await?;
-    }
-    Ok(())
 }

@@ -1,29 +1,41 @@
-//! Recovery points: taken slice by slice while the pipeline runs, and found again when it starts.
+//! Recovery points: taken slice by slice while the pipeline runs, those first that a start would have to read the most
+//! of the log for.
 //!
-//! Promises: a point is saved only once the log is durable and the history has acknowledged everything up to it, so
-//! nothing that recovery leaves out is missing outside. Two sets of every slice are kept; a damaged point costs the
-//! replay from the one before.
+//! Promises: a point is saved only once the log is durable and the history has committed everything up to it, so
+//! nothing that recovery leaves out is missing outside. Two points of every symbol are kept, and the log from the older
+//! one on: a damaged point costs the replay from the one before. However often the process ends, a start finds little
+//! more than [`PointPolicy::replay_entries`] to replay, since each run goes on with the oldest points.
 //! On failure to save: said, and tried again; until then a restart reads more of the log.
 
 use super::guard::{self, ActorKind};
 use super::messages::{Drain, PointsSaved, TakePoints};
-use super::router::{Marks, marks_of};
+use super::recovered::SavedPoints;
 use super::shard::{Environment, shard_of, slice_of};
 use crate::models::entry::Position;
-use crate::models::settings::CoreSettings;
-use crate::models::state::SymbolState;
-use crate::stores::{NUM_SLICES, PointSet, SliceLine, StoreError, SymbolPoint, TickLog};
+use crate::models::symbol::SymbolId;
+use crate::stores::{NUM_SLICES, PointSet, TickLog};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Sets that may wait for log and history. When so many do, no more are taken: older ones would only grow stale.
 const WAITING_MAX: usize = 4;
 
 /// How often the log is asked to drop what is too old or too much.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether a set is due.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A turn that comes before its time waits so many times as long as the one before took, so that points cost a busy
+/// shard and the log's writer 2 % of their time at the most.
+const PAUSE_FACTOR: u32 = 50;
+
+/// A symbol whose older point is so many entries behind is saved even though it is untouched: the log must be kept from
+/// there on. Some 50 MB of it.
+const OLDER_POINT_ENTRIES: u64 = 1 << 20;
 
 /// Whom the points come from, by shard.
 #[derive(Clone)]
@@ -34,99 +46,166 @@ pub struct PointSources {
     pub saved: Vec<Recipient<PointsSaved>>,
 }
 
+/// When points are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct PointPolicy {
+    /// Every symbol's state is saved at least once in this time.
+    pub max_age: Duration,
+    /// When a start would have to read more entries than this again, points are taken sooner.
+    pub replay_entries: u64,
+}
+
+/// How far the stores are, shared with those who write them.
+#[derive(Clone, Default)]
+pub struct Reached {
+    /// The log holds everything up to here.
+    pub durable: Arc<AtomicU64>,
+    /// The history has committed everything up to here.
+    pub acknowledged: Arc<AtomicU64>,
+    /// Up to where points wait for the history.
+    pub wanted: Arc<AtomicU64>,
+}
+
+impl Reached {
+    fn by_both(&self) -> Position {
+        self.durable.load(Ordering::Acquire).min(self.acknowledged.load(Ordering::Acquire))
+    }
+}
+
 /// Writes recovery points.
 pub struct RecoveryActor {
     log: Arc<dyn TickLog>,
     env: Environment,
     sources: PointSources,
-    /// Time between two turns.
-    interval: Duration,
-    durable: Arc<AtomicU64>,
-    acknowledged: Arc<AtomicU64>,
-    next_slice: u32,
+    policy: PointPolicy,
+    reached: Reached,
     waiting: VecDeque<PointSet>,
     busy: bool,
     stopped: bool,
-    /// Per slice: where the newest saved set and the one before are good to.
-    good_to: Vec<(Position, Position)>,
+    /// When the last turn began and ended.
+    began: Instant,
+    ended: Instant,
+    saved: SavedPoints,
+    /// Per slice: where the newest set that was taken is good to.
+    taken: Vec<Position>,
 }
 
 impl RecoveryActor {
-    /// Makes the writer of points that takes every symbol's at least once in `max_age`.
+    /// Makes the writer of points that follow those in the store.
     #[must_use]
     pub fn new(
         log: Arc<dyn TickLog>,
         env: Environment,
         sources: PointSources,
-        max_age: Duration,
-        durable: Arc<AtomicU64>,
-        acknowledged: Arc<AtomicU64>,
+        policy: PointPolicy,
+        reached: Reached,
+        saved: SavedPoints,
     ) -> RecoveryActor {
+        let now = Instant::now();
         RecoveryActor {
             log,
             env,
             sources,
-            // One turn takes a slice's points, another saves them.
-            interval: max_age / NUM_SLICES / 2,
-            durable,
-            acknowledged,
-            next_slice: 0,
+            policy,
+            reached,
             waiting: VecDeque::new(),
             busy: false,
             stopped: false,
-            good_to: vec![(0, 0); NUM_SLICES as usize],
+            began: now,
+            ended: now,
+            taken: saved.lines.iter().map(|(newest, _)| *newest).collect(),
+            saved,
         }
     }
 
-    fn turn(&mut self, ctx: &mut Context<Self>) {
+    /// Time between two turns: one takes a slice's points, another saves them.
+    fn interval(&self) -> Duration {
+        self.policy.max_age / NUM_SLICES / 2
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
         self.env.faults.actor(ActorKind::Recovery);
         if self.stopped || self.busy {
             return;
         }
-        let reached = self.durable.load(Ordering::Acquire).min(self.acknowledged.load(Ordering::Acquire));
-        if self.waiting.front().is_some_and(|set| newest_of(set) <= reached) {
-            self.save(ctx);
-        } else if self.waiting.len() < WAITING_MAX {
+        let oldest = self.taken.iter().copied().min().unwrap_or(0);
+        let replay = self.reached.durable.load(Ordering::Acquire).saturating_sub(oldest);
+        let paused = self.ended.elapsed() >= self.ended.duration_since(self.began) * PAUSE_FACTOR;
+        let is_early = replay > self.policy.replay_entries && paused;
+        if is_early || self.began.elapsed() >= self.interval() {
+            self.turn(ctx);
+        }
+    }
+
+    fn turn(&mut self, ctx: &mut Context<Self>) {
+        if let Some(first) = self.waiting.front() {
+            self.reached.wanted.fetch_max(first.newest(), Ordering::AcqRel);
+            if first.newest() <= self.reached.by_both() {
+                self.save(ctx);
+                return;
+            }
+        }
+        if self.waiting.len() < WAITING_MAX {
             self.take(ctx);
         }
     }
 
-    fn take(&mut self, ctx: &mut Context<Self>) {
-        let slice = self.urgent_slice().unwrap_or_else(|| {
-            let slice = self.next_slice;
-            self.next_slice = (slice + 1) % NUM_SLICES;
-            slice
-        });
+    fn begin(&mut self) {
         self.busy = true;
+        self.began = Instant::now();
+    }
+
+    fn end(&mut self) {
+        self.busy = false;
+        self.ended = Instant::now();
+    }
+
+    fn take(&mut self, ctx: &mut Context<Self>) {
+        let slice = self.urgent_slice().unwrap_or_else(|| oldest_slice(&self.taken));
+        self.begin();
         let router = self.sources.take[shard_of(slice, self.sources.take.len())].clone();
-        let take = async move { router.send(TakePoints { slice }).await.ok().flatten() };
+        let also = self.with_old_points(slice);
+        let take = async move { router.send(TakePoints { slice, also }).await.ok().flatten() };
         ctx.spawn(take.into_actor(self).map(|set, actor, _ctx| {
-            actor.busy = false;
-            actor.waiting.extend(set);
+            actor.end();
+            if let Some(set) = set {
+                actor.taken[set.slice as usize] = set.good_to;
+                actor.reached.wanted.fetch_max(set.newest(), Ordering::AcqRel);
+                actor.waiting.push_back(set);
+            }
         }));
     }
 
     /// Takes a slice that should not wait for its turn.
     fn urgent_slice(&self) -> Option<u32> {
         // From the slice that is next in turn on, so that busy ones do not starve the others.
-        let urgent = self.env.urgent.load(Ordering::Relaxed).rotate_right(self.next_slice);
-        let slice = (urgent.trailing_zeros() + self.next_slice) % NUM_SLICES;
+        let next = oldest_slice(&self.taken);
+        let urgent = self.env.urgent.load(Ordering::Relaxed).rotate_right(next);
+        let slice = (urgent.trailing_zeros() + next) % NUM_SLICES;
         (urgent != 0).then(|| {
             self.env.urgent.fetch_and(!(1 << slice), Ordering::Relaxed);
             slice
         })
     }
 
+    /// Returns the symbols of a slice whose older point keeps more of the log than it should.
+    fn with_old_points(&self, slice: u32) -> Vec<SymbolId> {
+        let durable = self.reached.durable.load(Ordering::Acquire);
+        let is_old = |before: Position| durable.saturating_sub(before) > OLDER_POINT_ENTRIES;
+        let symbols = self.saved.symbols.iter().filter(|(symbol, _)| slice_of(**symbol) == slice);
+        symbols.filter(|(_, (_, before))| is_old(*before)).map(|(symbol, _)| *symbol).collect()
+    }
+
     fn save(&mut self, ctx: &mut Context<Self>) {
         let Some(set) = self.waiting.pop_front() else { return };
-        self.busy = true;
+        self.begin();
         let log = Arc::clone(&self.log);
         let save = async move {
             let saved = log.save_points(&set).await;
             (set, saved)
         };
         ctx.spawn(save.into_actor(self).map(|(set, saved), actor, _ctx| {
-            actor.busy = false;
+            actor.end();
             match saved {
                 Ok(()) => actor.saved(&set),
                 Err(error) => {
@@ -138,15 +217,19 @@ impl RecoveryActor {
     }
 
     fn saved(&mut self, set: &PointSet) {
-        let good_to = &mut self.good_to[set.slice as usize];
-        *good_to = (set.good_to, good_to.0);
+        let line = &mut self.saved.lines[set.slice as usize];
+        *line = (set.good_to, line.0);
+        for point in &set.points {
+            let known = self.saved.symbols.entry(point.symbol).or_default();
+            *known = (point.pos, known.0);
+        }
         let router = &self.sources.saved[shard_of(set.slice, self.sources.saved.len())];
         // One that has no room hears of the slice's next set.
         router.try_send(PointsSaved { slice: set.slice, good_to: set.good_to }).ok();
     }
 
     fn retain(&self) {
-        let needed_from = self.good_to.iter().map(|(_, before)| *before).min().unwrap_or(0);
+        let needed_from = self.saved.needed_from();
         let (log, now) = (Arc::clone(&self.log), (self.env.now)());
         actix::spawn(async move {
             match log.retain(now, needed_from).await {
@@ -160,18 +243,20 @@ impl RecoveryActor {
     }
 }
 
-/// Returns the last entry that a set knows of. A symbol that was too busy to be asked at once may be ahead of the set.
-fn newest_of(set: &PointSet) -> Position {
-    set.points.iter().map(|point| point.pos).fold(set.good_to, Position::max)
+/// Returns the slice whose newest set leaves the most of the log to a replay. In a run that lasts, this is each in turn;
+/// after a start it is where the run before did not get to.
+fn oldest_slice(taken: &[Position]) -> u32 {
+    let slices = (0..).zip(taken);
+    slices.min_by_key(|(_, good_to)| **good_to).map_or(0, |(slice, _)| slice)
 }
 
 impl Actor for RecoveryActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(self.interval, |actor, ctx| {
+        ctx.run_interval(self.interval().min(LOOK_INTERVAL), |actor, ctx| {
             let metrics = Arc::clone(&actor.env.metrics);
-            guard::run(ActorKind::Recovery, &metrics, || actor.turn(ctx));
+            guard::run(ActorKind::Recovery, &metrics, || actor.look(ctx));
         });
         ctx.run_interval(RETENTION_INTERVAL, |actor, _| actor.retain());
     }
@@ -186,11 +271,18 @@ impl Handler<Drain> for RecoveryActor {
     fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
         self.stopped = true;
         self.waiting.clear();
-        let (log, sources) = (Arc::clone(&self.log), self.sources.clone());
+        let (log, sources, reached) = (Arc::clone(&self.log), self.sources.clone(), self.reached.clone());
+        let also: Vec<_> = (0..NUM_SLICES).map(|slice| self.with_old_points(slice)).collect();
         Box::pin(async move {
-            for slice in 0..NUM_SLICES {
+            for (slice, also) in (0..NUM_SLICES).zip(also) {
                 let router = &sources.take[shard_of(slice, sources.take.len())];
-                let Some(set) = router.send(TakePoints { slice }).await.ok().flatten() else { return };
+                let Some(set) = router.send(TakePoints { slice, also }).await.ok().flatten() else { return };
+                if set.newest() > reached.by_both() {
+                    tracing::warn!(
+                        "the last recovery points are ahead of the stores; the next start replays more"
+                    );
+                    return;
+                }
                 if let Err(error) = log.save_points(&set).await {
                     tracing::warn!(%error, "failed to save the last recovery points; the next start replays more");
                     return;
@@ -200,79 +292,21 @@ impl Handler<Drain> for RecoveryActor {
     }
 }
 
-/// What a pipeline starts from.
-pub struct Recovered {
-    /// States that were found, for all shards together.
-    pub states: Vec<SymbolState>,
-    /// The clock marks heard of where the replay begins.
-    pub marks: Marks,
-    /// The log is replayed after this position.
-    pub replay_after: Position,
-    /// Positions to skip.
-    pub poison: Vec<Position>,
-}
-
-/// Finds the newest usable point of every symbol.
-///
-/// # Errors
-/// When the log cannot be read at all.
-pub async fn recover(log: &dyn TickLog, settings: &Arc<CoreSettings>) -> Result<Recovered, StoreError> {
-    let points = log.load_points().await?;
-    let poison = log.poison().await?;
-    let nothing = <[SliceLine; 2]>::default();
-    let slice = |slice: u32| points.slices.get(slice as usize).unwrap_or(&nothing);
-    let mut replay_after = (0..NUM_SLICES).map(|at| slice(at)[0].good_to).min().unwrap_or(0);
-    let mut states = Vec::new();
-    for of_symbol in &points.symbols {
-        let Some(SymbolPoint { symbol, .. }) = of_symbol.first() else { continue };
-        let found = of_symbol.iter().zip(slice(slice_of(*symbol))).find_map(|(point, line)| {
-            match SymbolState::decode(&point.bytes, Arc::clone(settings)) {
-                Ok(state) => Some((state, line.good_to)),
-                Err(error) => {
-                    tracing::warn!(symbol = symbol.0, pos = point.pos, %error, "recovery point is of no use");
-                    None
-                }
-            }
-        });
-        match found {
-            Some((state, good_to)) => {
-                replay_after = replay_after.min(good_to);
-                states.push(state);
-            }
-            None => replay_after = 0,
-        }
-    }
-    let lines = points.slices.iter().flatten().filter(|line| line.good_to <= replay_after);
-    let marks = lines.max_by_key(|line| line.good_to).map(|line| marks_of(&line.context)).unwrap_or_default();
-    Ok(Recovered { states, marks, replay_after, poison })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::entry::{Body, Entry, SourceId};
-    use crate::models::symbol::{SymbolId, SymbolSpec};
-    use crate::models::time::Nanos;
-    use crate::stores::memory::MemoryLog;
 
-    #[tokio::test]
-    async fn a_start_knows_the_marks_before_its_replay() {
-        let (log, settings) = (MemoryLog::new(), Arc::new(CoreSettings::default()));
-        let mark = |pos| Entry {
-            pos,
-            symbol: SymbolId::NONE,
-            body: Body::ClockMark { source: SourceId(0), time: Nanos(pos.cast_signed()) },
-        };
-        for slice in 0..NUM_SLICES {
-            let symbol = SymbolId(slice);
-            let state = SymbolState::new(symbol, &SymbolSpec::named("A"), Arc::clone(&settings));
-            let points = vec![SymbolPoint { symbol, pos: 5, bytes: state.encode() }];
-            let good_to = 10 + Position::from(slice);
-            let context = postcard::to_stdvec(&vec![mark(good_to - 1)]).expect("plain data");
-            log.save_points(&PointSet { slice, good_to, context, points }).await.expect("saves");
+    #[test]
+    fn the_slice_that_is_furthest_behind_comes_first() {
+        let mut taken = vec![0; NUM_SLICES as usize];
+        let mut order = Vec::new();
+        for pos in 1..=2 * Position::from(NUM_SLICES) {
+            let slice = oldest_slice(&taken);
+            taken[slice as usize] = pos;
+            order.push(slice);
         }
-        let recovered = recover(&log, &settings).await.expect("recovers");
-        assert_eq!((recovered.replay_after, recovered.states.len()), (10, NUM_SLICES as usize));
-        assert_eq!(recovered.marks, [mark(9)], "those of later sets come again with the replay");
+        assert!(order.iter().copied().eq((0..NUM_SLICES).chain(0..NUM_SLICES)), "each in turn: {order:?}");
+        taken[40] = 1;
+        assert_eq!(oldest_slice(&taken), 40, "the one that an earlier run did not get to");
     }
 }

@@ -302,17 +302,20 @@ impl Handler<LogBatch> for RouterActor {
 impl Handler<TakePoints> for RouterActor {
     type Result = ResponseFuture<Option<PointSet>>;
 
-    fn handle(&mut self, TakePoints { slice }: TakePoints, _ctx: &mut Self::Context) -> Self::Result {
-        let touched = self
-            .slots
-            .iter()
-            .filter(|slot| slice_of(slot.symbol) == slice && slot.cell.journal.borrow().is_touched());
+    fn handle(&mut self, TakePoints { slice, also }: TakePoints, _ctx: &mut Self::Context) -> Self::Result {
+        let is_wanted = |slot: &&Slot| {
+            slice_of(slot.symbol) == slice
+                && (slot.cell.journal.borrow().is_touched() || also.contains(&slot.symbol))
+        };
+        let good_to = self.routed;
+        let mut marks = self.marks.clone();
+        marks.sort_unstable_by_key(|mark| mark.pos);
+        let marks: Arc<[Entry]> = marks.into();
         let ask = |slot: &Slot| {
             slot.cell.journal.borrow_mut().taken();
-            slot.addr.send(TakePoint)
+            slot.addr.send(TakePoint { marks: Arc::clone(&marks), good_to })
         };
-        let asked: Vec<_> = touched.map(ask).collect();
-        let good_to = self.routed;
+        let asked: Vec<_> = self.slots.iter().filter(is_wanted).map(ask).collect();
         let context = postcard::to_stdvec(&self.marks).expect("marks are plain data");
         Box::pin(async move {
             let taken = join_all(asked).await;
@@ -323,10 +326,10 @@ impl Handler<TakePoints> for RouterActor {
     }
 }
 
-/// Unpacks what a set of points knows of the marks; nothing where it is damaged, as before the first mark.
+/// Unpacks what a set of points knows of the marks. `None` where it is damaged.
 #[must_use]
-pub fn marks_of(context: &[u8]) -> Marks {
-    postcard::from_bytes(context).unwrap_or_default()
+pub fn marks_of(context: &[u8]) -> Option<Marks> {
+    postcard::from_bytes(context).ok()
 }
 
 impl Handler<PointsSaved> for RouterActor {
@@ -372,10 +375,10 @@ impl Handler<Drain> for RouterActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
-        // A symbol's mailbox is in order: its answer to a point says that all before is applied. Only those with
-        // something under way are asked.
+        // A symbol's mailbox is in order: its answer says that all before is applied. Only those with something under
+        // way are asked.
         let busy = self.slots.iter().filter(|slot| slot.cell.in_flight.get() > 0);
-        let asked: Vec<_> = busy.map(|slot| slot.addr.send(TakePoint)).collect();
+        let asked: Vec<_> = busy.map(|slot| slot.addr.send(Drain)).collect();
         Box::pin(async move {
             join_all(asked).await;
         })
@@ -417,7 +420,7 @@ mod tests {
         router.place(&trade(3));
         assert_eq!(router.slots[0].pending, [mark(2), trade(3)]);
         let context = postcard::to_stdvec(&router.marks).expect("plain data");
-        assert_eq!(marks_of(&context), [mark(2)]);
+        assert_eq!(marks_of(&context), Some(vec![mark(2)]));
     }
 
     #[actix::test]

@@ -7,7 +7,7 @@
 //! aside, and skipped in every later replay.
 
 use super::guard::{self, ActorKind};
-use super::messages::LiveTick;
+use super::messages::{Drain, LiveTick};
 use super::read_back::ReadBack;
 use super::shard::{Shard, SymbolCell, Ticket, slice_of};
 use super::views::ViewSlot;
@@ -38,7 +38,13 @@ pub struct SymbolBatch {
 /// Encode the state.
 #[derive(Message)]
 #[rtype(result = "SymbolPoint")]
-pub struct TakePoint;
+pub struct TakePoint {
+    /// The newest clock mark of each source, ascending: the point holds those that were kept from the symbol since
+    /// nothing was due, and so needs nothing beside it.
+    pub marks: Arc<[Entry]>,
+    /// Everything of the symbol up to here has been sent to it.
+    pub good_to: Position,
+}
 
 /// Close every bar; answer with the fates of all reports.
 #[derive(Message)]
@@ -310,11 +316,23 @@ impl Handler<SymbolBatch> for SymbolActor {
 impl Handler<TakePoint> for SymbolActor {
     type Result = MessageResult<TakePoint>;
 
-    fn handle(&mut self, _: TakePoint, _ctx: &mut Self::Context) -> Self::Result {
-        let (symbol, pos) = (self.symbol(), self.state.pos());
+    fn handle(&mut self, TakePoint { marks, good_to }: TakePoint, _ctx: &mut Self::Context) -> Self::Result {
+        self.scratch.clear();
+        self.state.apply(&marks, &mut self.scratch);
+        self.shard.emit(&mut self.scratch, false);
+        self.cell.applied.set(self.state.pos());
+        self.cell.due.set(self.state.next_due());
         self.state.pack();
-        MessageResult(SymbolPoint { symbol, pos, bytes: self.state.encode() })
+        let pos = self.state.pos().max(good_to);
+        MessageResult(SymbolPoint { symbol: self.symbol(), pos, bytes: self.state.encode() })
     }
+}
+
+impl Handler<Drain> for SymbolActor {
+    type Result = ();
+
+    /// Answers once everything before it is applied.
+    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) {}
 }
 
 impl Handler<FinishSymbol> for SymbolActor {

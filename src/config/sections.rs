@@ -289,11 +289,13 @@ pub struct Recovery {
     pub max_age: Duration,
     /// A symbol's state is saved at the latest after this many of its entries.
     pub max_entries: u64,
+    /// States are saved sooner while a start would have to read more entries of the log again than this.
+    pub replay_entries: u64,
 }
 
 impl Default for Recovery {
     fn default() -> Self {
-        Recovery { max_age: Duration::from_mins(1), max_entries: 50_000 }
+        Recovery { max_age: Duration::from_mins(1), max_entries: 50_000, replay_entries: 250_000 }
     }
 }
 

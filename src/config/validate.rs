@@ -41,6 +41,7 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("log.retention_size", log.retention_size.0),
         ("log.spill_entries", log.spill_entries as u64),
         ("recovery.max_entries", recovery.max_entries),
+        ("recovery.replay_entries", recovery.replay_entries),
         ("metrics.max_symbols", metrics.max_symbols as u64),
     ];
     let spans = [

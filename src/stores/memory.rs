@@ -42,6 +42,7 @@ struct LogState {
     ticks: HashMap<SymbolId, VecDeque<Entry>>,
     progress: HashMap<String, Vec<u8>>,
     sets: BTreeMap<u32, [SliceLine; 2]>,
+    relied_on: Option<Position>,
     points: BTreeMap<SymbolId, BTreeMap<Position, SymbolPoint>>,
     poison: BTreeSet<Position>,
 }
@@ -77,6 +78,7 @@ impl TickLog for MemoryLog {
             log.tail.last = entry.pos;
             // Nothing can be read back: what is left begins after the end.
             log.tail.first = entry.pos + 1;
+            log.tail.dropped_through = entry.pos;
             if !matches!(entry.body, Body::Gap(_) | Body::SourceInCharge { .. }) {
                 log.tail.newest = log.tail.newest.max(Some(entry.body.time()));
             }
@@ -125,6 +127,7 @@ impl TickLog for MemoryLog {
 
     async fn save_points(&self, set: &PointSet) -> Result<(), StoreError> {
         let mut log = lock(&self.inner);
+        log.relied_on = log.relied_on.max(Some(set.newest()));
         let newest = log.sets.entry(set.slice).or_default();
         if set.good_to > newest[0].good_to {
             let line = SliceLine { good_to: set.good_to, context: set.context.clone() };
@@ -148,7 +151,7 @@ impl TickLog for MemoryLog {
         for (symbol, points) in &log.points {
             symbols[symbol.index()] = points.values().rev().cloned().collect();
         }
-        Ok(Points { slices, symbols })
+        Ok(Points { slices, symbols, relied_on: log.relied_on })
     }
 
     async fn mark_poison(&self, pos: Position) -> Result<(), StoreError> {

@@ -70,6 +70,8 @@ pub struct LogTail {
     pub last: Position,
     /// The lowest position that retention has left; 0 when the log is empty.
     pub first: Position,
+    /// Everything up to here has been dropped, or was never kept; 0 while the log is whole.
+    pub dropped_through: Position,
     /// The newest event time among the last entries; [`Nanos::MIN`] of an empty log.
     pub newest: Option<Nanos>,
     /// Names the log: made at random when it was created, the same ever after.
@@ -111,7 +113,7 @@ pub struct WindowQuery {
 pub struct SymbolPoint {
     /// Whose state.
     pub symbol: SymbolId,
-    /// The last entry it knows.
+    /// It holds everything of the symbol up to here, clock marks too: a replay that begins after this needs nothing else.
     pub pos: Position,
     /// The encoded state, with version, fingerprint and checksum inside.
     pub bytes: Vec<u8>,
@@ -128,6 +130,15 @@ pub struct PointSet {
     pub context: Vec<u8>,
     /// States of the symbols touched since the slice's last set.
     pub points: Vec<SymbolPoint>,
+}
+
+impl PointSet {
+    /// Returns the last entry that the set knows of. A symbol that was too busy to be asked at once may be ahead of the
+    /// others.
+    #[must_use]
+    pub fn newest(&self) -> Position {
+        self.points.iter().map(|point| point.pos).fold(self.good_to, Position::max)
+    }
 }
 
 /// Into how many slices the symbols are spread, so that recovery points cost a little always instead of much at once.
@@ -147,9 +158,11 @@ pub struct SliceLine {
 pub struct Points {
     /// Per slice: the newest set's line, and that of the set before; default where there is none.
     pub slices: Vec<[SliceLine; 2]>,
-    /// By symbol id: the points of the symbol, newest first, at most two. `SymbolPoint::pos` is at most the `good_to` of
-    /// its set.
+    /// By symbol id: the points of the symbol, newest first, at most two.
     pub symbols: Vec<Vec<SymbolPoint>>,
+    /// The points leave out what the history must hold therefore: everything up to here. `None` of points that were
+    /// saved before this was noted.
+    pub relied_on: Option<Position>,
 }
 
 /// The log: the truth. One writer; any number of readers.
@@ -260,14 +273,37 @@ pub struct HistoryBatch {
     pub acknowledged: Position,
 }
 
+/// What a history lacks for good, since the log did not hold it any more when it was missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// What followed from the entries after this position is not there ...
+    pub after: Position,
+    /// ... up to this one.
+    pub through: Position,
+    /// About the event time of the last of them.
+    pub until: Nanos,
+}
+
 /// The history of bars, indicators and dead letters.
 #[async_trait]
 pub trait History: Send + Sync {
     /// Commits the batch. Repeats change nothing.
     async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError>;
 
-    /// Returns the position up to which everything has reached the history.
+    /// Returns the position up to which everything has reached the history. Where this is less than what recovery points
+    /// rely on, the next start works out again from the log what is missing after it, over whatever rows there are. So
+    /// whoever removes rows sets it back to before the first of them (0 for all) in the same transaction.
     async fn acknowledged(&self) -> Result<Position, StoreError>;
+
+    /// Returns what it lacks for good, as far as that was ever noted.
+    async fn missing(&self) -> Result<Option<Missing>, StoreError> {
+        Ok(None)
+    }
+
+    /// Notes what it lacks for good; together with what was noted before, as one stretch.
+    async fn note_missing(&self, _: Missing) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Returns bars, newest first.
     async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError>;

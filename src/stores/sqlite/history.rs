@@ -14,7 +14,9 @@ use crate::models::entry::Position;
 use crate::models::source::SourceTable;
 use crate::models::symbol::{SymbolId, SymbolTable};
 use crate::models::time::{Nanos, Width};
-use crate::stores::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, StoreError, WindowQuery};
+use crate::stores::{
+    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, StoreError, WindowQuery,
+};
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;
@@ -25,6 +27,9 @@ use tokio::sync::Mutex;
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/history");
 const KIND: FileKind =
     FileKind { name: "history.db", application_id: i32::from_be_bytes(*b"TWHS"), migrator: &MIGRATOR };
+
+/// Where `meta` holds a [`Missing`], in the order of its fields.
+const MISSING_KEYS: [&str; 3] = ["missing_after", "missing_through", "missing_until"];
 
 /// The history in `history.db`.
 pub struct SqliteHistory {
@@ -149,6 +154,41 @@ impl History for SqliteHistory {
             .map_err(failed("failed to read the acknowledged position"))
     }
 
+    async fn missing(&self) -> Result<Option<Missing>, StoreError> {
+        let noted: Vec<(String, i64)> =
+            sqlx::query_as("SELECT key, value FROM meta WHERE key LIKE 'missing_%'")
+                .fetch_all(self.database.readers())
+                .await
+                .map_err(failed("failed to read what is missing"))?;
+        let value = |name: &str| noted.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
+        let [after, through, until] = MISSING_KEYS.map(value);
+        Ok(after.zip(through).zip(until).map(|((after, through), until)| Missing {
+            after: after.cast_unsigned(),
+            through: through.cast_unsigned(),
+            until: Nanos(until),
+        }))
+    }
+
+    async fn note_missing(&self, missing: Missing) -> Result<(), StoreError> {
+        let mut slot = self.writer.lock().await;
+        let mut conn = self.take_writer(&mut slot).await?;
+        let [after, through, until] = MISSING_KEYS;
+        let noted = sqlx::query(
+            "INSERT INTO meta (key, value) VALUES (?, ?), (?, ?), (?, ?) ON CONFLICT DO UPDATE SET value = \
+             CASE key WHEN 'missing_after' THEN min(value, excluded.value) ELSE max(value, excluded.value) END",
+        )
+        .bind(after)
+        .bind(missing.after.cast_signed())
+        .bind(through)
+        .bind(missing.through.cast_signed())
+        .bind(until)
+        .bind(missing.until.0)
+        .execute(&mut conn)
+        .await;
+        *slot = Some(conn);
+        noted.map(|_| ()).map_err(failed("failed to note what is missing"))
+    }
+
     async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError> {
         windows::bars(self.database.readers(), &self.symbols(), query).await
     }
@@ -194,7 +234,16 @@ impl History for SqliteHistory {
         let mut slot = self.writer.lock().await;
         let mut conn = self.take_writer(&mut slot).await?;
         let dropped = dead_letters::drop_before(&mut conn, oldest).await;
+        // What would have been dropped by now is not missed any more.
+        let forgotten = sqlx::query(
+            "DELETE FROM meta WHERE key LIKE 'missing_%' \
+             AND (SELECT value FROM meta WHERE key = 'missing_until') < ?",
+        )
+        .bind(oldest.0)
+        .execute(&mut conn)
+        .await;
         *slot = Some(conn);
+        forgotten.map_err(failed("failed to forget what is missing"))?;
         Ok(num_dropped + dropped?)
     }
 }

@@ -125,7 +125,7 @@ impl SqliteLog {
             Some(part) => part,
             None => {
                 begin(&mut conn).await?;
-                let made = parts::create(&mut conn, 1, 1, wall_clock()).await;
+                let made = parts::create(&mut conn, parts::FIRST_PART, 1, wall_clock()).await;
                 let (made, settled) = settle(conn, made).await;
                 conn = match settled {
                     Some(conn) => conn,
@@ -167,6 +167,7 @@ impl SqliteLog {
         known.tail = LogTail {
             last: after,
             first: first_position(&mut conn).await?,
+            dropped_through: parts::dropped_through(&mut conn).await?,
             newest: known.open.newest.max(known.finished.last().and_then(|block| block.newest)),
             epoch: self.epoch,
         };

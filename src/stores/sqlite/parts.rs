@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// The largest INSERT takes 2^10 rows: beyond that the rows cost no less.
 const INSERT_POWERS: u32 = 11;
 
+/// The number of a log's first part.
+pub(super) const FIRST_PART: u32 = 1;
+
 /// Rows of `runs_NNNNNN` written by one statement.
 const RUNS_A_STATEMENT: usize = 64;
 
@@ -212,6 +215,7 @@ pub(super) async fn retain(log: &SqliteLog, now: Nanos, needed_from: Position) -
         log.update(|known| {
             known.finished.retain(|block| block.part != dropped.part);
             known.tail.first = dropped.first_left;
+            known.tail.dropped_through = dropped.through;
         });
         num_dropped += dropped.entries;
     }
@@ -220,7 +224,19 @@ pub(super) async fn retain(log: &SqliteLog, now: Nanos, needed_from: Position) -
 struct Dropped {
     part: u32,
     entries: u64,
+    through: Position,
     first_left: Position,
+}
+
+/// Returns the position up to which everything has been dropped; 0 while the first part is there.
+pub(super) async fn dropped_through(conn: &mut SqliteConnection) -> Result<Position, StoreError> {
+    let oldest: Option<(u32, i64)> =
+        sqlx::query_as("SELECT number, first_pos FROM parts ORDER BY number LIMIT 1")
+            .fetch_optional(conn)
+            .await
+            .map_err(failed("failed to read the beginning of the log"))?;
+    let begins = oldest.filter(|(number, _)| *number > FIRST_PART);
+    Ok(begins.map_or(0, |(_, first)| first.cast_unsigned().saturating_sub(1)))
 }
 
 /// Drops the oldest part, if there is reason to and nobody needs it.
@@ -260,7 +276,8 @@ async fn drop_oldest(
     }
     refresh_view(conn).await?;
     let first_left = first_position(conn).await?;
-    Ok(Some(Dropped { part, entries: entries.unwrap_or(0).cast_unsigned(), first_left }))
+    let through = dropped_through(conn).await?;
+    Ok(Some(Dropped { part, entries: entries.unwrap_or(0).cast_unsigned(), through, first_left }))
 }
 
 /// Returns the bytes that hold something; the file itself does not shrink, what is free is used again.

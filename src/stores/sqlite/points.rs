@@ -51,6 +51,14 @@ pub(super) async fn save(
     .execute(&mut *conn)
     .await
     .map_err(failed(SAVING))?;
+    sqlx::query(
+        "INSERT INTO meta (key, value) VALUES ('relied_on', ?) \
+         ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+    )
+    .bind(set.newest().cast_signed())
+    .execute(&mut *conn)
+    .await
+    .map_err(failed(SAVING))?;
     Ok(())
 }
 
@@ -68,6 +76,10 @@ pub(super) async fn load(readers: &SqlitePool, symbols: &Symbols) -> Result<Poin
         let line = if newest.good_to == 0 { newest } else { before };
         *line = SliceLine { good_to: good_to.cast_unsigned(), context };
     }
+    let relied_on: Option<i64> = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'relied_on'")
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed(LOADING))?;
     let rows = sqlx::query("SELECT symbol, pos, bytes FROM points ORDER BY symbol, pos DESC")
         .fetch_all(&mut *transaction)
         .await
@@ -81,5 +93,5 @@ pub(super) async fn load(readers: &SqlitePool, symbols: &Symbols) -> Result<Poin
         }
         by_symbol[symbol.index()].push(SymbolPoint { symbol, pos, bytes: row.get_unchecked(2) });
     }
-    Ok(Points { slices, symbols: by_symbol })
+    Ok(Points { slices, symbols: by_symbol, relied_on: relied_on.map(i64::cast_unsigned) })
 }

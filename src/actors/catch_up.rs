@@ -1,0 +1,201 @@
+//! A history that is behind the recovery points is caught up from the log before anything else begins.
+//!
+//! Recovery points leave out the effects of everything they know, since the history held those when the points were
+//! saved. It may not hold them any more: an older copy of the file was put back, it was removed, a loss of power took
+//! its last commits and left the log's, or rows that were damaged were taken out. Then the entries that the history
+//! lacks are applied once more, to states of their own that begin at points older than what it lacks, or at the log's
+//! beginning, and what follows from them is written as if it were for the first time. The rows are the same to the last
+//! bit, since effects follow from entries alone.
+//!
+//! Promises: when [`catch_up`] returns, the history lacks nothing, or what it lacks is noted in it for good and told:
+//! an error in the log, and a degraded health for as long as the history would hold it.
+//! On failure: a history that cannot be written is tried again until it can; a process that ends meanwhile catches up at
+//! its next start.
+
+use super::messages::Drain;
+use super::pipeline::{PipelineError, Replay, Shards};
+use super::recovered::Recovered;
+use super::shard::Environment;
+use super::sinks::history::{HistoryActor, LeaveOut};
+use super::views::{Health, HealthBoard};
+use crate::metrics::Metrics;
+use crate::models::effect::Effect;
+use crate::models::entry::{Body, Entry, Position};
+use crate::models::state::SymbolState;
+use crate::models::symbol::SymbolId;
+use crate::models::time::Nanos;
+use crate::stores::{History, HistoryBatch, LogTail, Missing, Points, StoreError, TickLog};
+use actix::{Actor, Arbiter};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+/// How often it is said how far it is.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Entries of the log's beginning that are searched for a clock mark.
+const MARK_WITHIN: usize = 8_192;
+
+/// What is to be brought together.
+pub struct CatchUp<'a> {
+    /// The truth.
+    pub log: &'a Arc<dyn TickLog>,
+    /// Where the log begins and ends.
+    pub tail: LogTail,
+    /// What may be behind.
+    pub history: &'a Arc<dyn History>,
+    /// What it may be behind of.
+    pub points: &'a Points,
+    /// Entries to skip.
+    pub poison: &'a [Position],
+    /// Threads to use.
+    pub num_shards: usize,
+}
+
+impl CatchUp<'_> {
+    /// Returns up to where the points rely on the history. Points that were saved before this was noted may be ahead of
+    /// what it says, so of them it is only known that it held something.
+    fn relied_on(&self) -> Position {
+        let has_points = self.points.slices.iter().any(|[newest, _]| newest.good_to > 0);
+        self.points.relied_on.unwrap_or_else(|| Position::from(has_points))
+    }
+}
+
+/// Has the history hold what the points rely on. Returns up to where it has everything, and how many entries were read.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn catch_up(
+    job: CatchUp<'_>,
+    env: &Environment,
+    health: &Arc<HealthBoard>,
+) -> Result<(Position, u64), PipelineError> {
+    let acknowledged = job.history.acknowledged().await?;
+    let relied_on = job.relied_on();
+    if acknowledged >= relied_on {
+        return Ok((acknowledged, 0));
+    }
+    tracing::warn!(
+        history_through = acknowledged,
+        points_through = relied_on,
+        "the history is behind the recovery points: what it lacks is worked out again from the log"
+    );
+    let mut recovered = Recovered::of(job.points, &env.settings, acknowledged);
+    let dropped = job.tail.dropped_through;
+    let mut leaves_out = None;
+    if recovered.replay_after < dropped {
+        let whole_from = first_mark(job.log.as_ref()).await?;
+        let exact: HashSet<SymbolId> = recovered.states.iter().map(SymbolState::symbol).collect();
+        leaves_out = Some(leave_out_cut_windows(exact, whole_from));
+        let through = dropped.max(acknowledged);
+        job.history.note_missing(Missing { after: acknowledged, through, until: whole_from }).await?;
+    }
+    recovered.replay_after = recovered.replay_after.max(dropped);
+    let begun = Instant::now();
+    let num_entries = write_again(&job, recovered, acknowledged..relied_on, leaves_out, env, health).await?;
+    let done = HistoryBatch { acknowledged: relied_on, ..HistoryBatch::default() };
+    job.history.write(&done).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    tracing::info!(entries = num_entries, seconds, "the history has caught up");
+    Ok((relied_on, num_entries))
+}
+
+/// Applies the log after the recovered states up to `lacks.end`, and writes what follows from entries after `lacks.start`.
+async fn write_again(
+    job: &CatchUp<'_>,
+    recovered: Recovered,
+    lacks: std::ops::Range<Position>,
+    leaves_out: Option<LeaveOut>,
+    env: &Environment,
+    health: &Arc<HealthBoard>,
+) -> Result<u64, PipelineError> {
+    // Nobody looks at these states, and what they count was counted when it happened.
+    let env = Environment {
+        views: None,
+        live: None,
+        clocks: Arc::default(),
+        metrics: Arc::new(Metrics::new(0)),
+        log: None,
+        urgent: Arc::default(),
+        ..env.clone()
+    };
+    let acknowledged = Arc::new(AtomicU64::new(lacks.start));
+    let history = HistoryActor::new(
+        Arc::clone(job.history),
+        env.clone(),
+        Arc::clone(health),
+        job.num_shards,
+        None,
+        acknowledged,
+        Arc::default(),
+    )
+    .with_health(Health::Degraded, "it is behind the log and catches up".to_owned());
+    let history = match leaves_out {
+        Some(leaves_out) => history.leaving_out(leaves_out),
+        None => history,
+    };
+    let store = Arbiter::new();
+    let history = HistoryActor::start_in_arbiter(&store.handle(), move |_| history);
+    let outputs = super::fanout::Outputs { live: None, sinks: vec![history.clone().recipient()] };
+    let after = recovered.replay_after;
+    let shards = Shards::spawn(&env, job.num_shards, None, recovered, job.poison, &outputs).await?;
+    let mut reported = Instant::now();
+    let replay = Replay { after, last: lacks.end, muted_through: lacks.start };
+    let replayed = replay.run(job.log.as_ref(), &shards.routers, |reached| {
+        if reported.elapsed() >= REPORT_INTERVAL {
+            reported = Instant::now();
+            let (done, all) = (reached - after, lacks.end - after);
+            tracing::info!(entries = done, of = all, "the history catches up with the log");
+            health.set(
+                "history",
+                Health::Degraded,
+                format!("it catches up with the log: {done} of {all} entries"),
+            );
+        }
+    });
+    let num_entries = replayed.await?;
+    for fanout in &shards.fanouts {
+        fanout.send(Drain).await?;
+    }
+    history.send(Drain).await?;
+    shards.end();
+    store.stop();
+    Ok(num_entries)
+}
+
+/// Leaves out what follows from windows that began before the log does, but for symbols whose states are exact: of such
+/// a window only the later part is known.
+fn leave_out_cut_windows(exact: HashSet<SymbolId>, whole_from: Nanos) -> LeaveOut {
+    Box::new(move |effect: &Effect| match effect {
+        Effect::Bar(bar) => bar.start < whole_from && !exact.contains(&bar.symbol),
+        Effect::Indicators(point) => point.start < whole_from && !exact.contains(&point.symbol),
+        Effect::DeadLetter(_) => false,
+    })
+}
+
+/// Returns the event time from which on the log is whole: what its first clock mark says, or the first event.
+async fn first_mark(log: &dyn TickLog) -> Result<Nanos, StoreError> {
+    let entries = log.read(0, MARK_WITHIN).await?;
+    let is_mark = |entry: &&Entry| matches!(entry.body, Body::ClockMark { .. });
+    let first = entries.iter().find(is_mark).or(entries.first());
+    Ok(first.map_or(Nanos::MIN, |entry| entry.body.time()))
+}
+
+/// Returns how a history is that lacks something for good, as health shows it; tells it too.
+///
+/// # Errors
+/// When the history cannot be read.
+pub async fn health_of(history: &dyn History) -> Result<(Health, String), StoreError> {
+    let Some(Missing { after, through, until }) = history.missing().await? else {
+        return Ok((Health::Healthy, String::new()));
+    };
+    let positions = through - after;
+    let until = until.to_rfc3339();
+    let detail = format!(
+        "lacks what followed from {positions} entries after position {after}, and bars that began before {until} and were \
+         not written in time: the log did not hold their entries any more; indicators and `seq` begin anew there"
+    );
+    tracing::error!("the history {detail}");
+    Ok((Health::Degraded, detail))
+}
