@@ -1,9 +1,11 @@
 //! Puts the program together, serves, waits for a signal, stops.
 //!
 //! Promises: it goes up from the end of the data path to its start, and down from the start to the end; from the signal
-//! to the exit it takes less than 5 s, and what was received by then is applied and written.
+//! to the exit it takes less than 5 s, whatever it is doing, and what was received by then is applied and written. Where
+//! the disk takes nothing, what was received and never committed is counted and told, and the exit code is 1.
 
 mod housekeeping;
+pub mod signals;
 mod venue;
 
 use crate::actors::hub::interest::Interest;
@@ -13,6 +15,7 @@ use crate::actors::messages::Drain;
 use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
 use crate::actors::views::Health;
 use crate::config::{Config, ListenAddress};
+use crate::metrics::Stage;
 use crate::models::provenance::Provenance;
 use crate::node::{Node, pipeline_settings};
 use crate::web::recent::RecentBars;
@@ -23,9 +26,9 @@ use crate::web::visitors::Visitors;
 use crate::web::ws::Live;
 use actix::{Actor, Arbiter};
 use anyhow::Context;
+use signals::Signals;
 use std::net::TcpListener;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Memory for bars that are encoded already, so that the pages charts ask for are not made twice.
 const RECENT_BARS_BYTES: usize = 32 << 20;
@@ -49,10 +52,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             "environment ignored: nothing here uses these yet"
         );
     }
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let signals = Signals::arm(config.server.stop_timeout)?;
     let listeners = Listeners::bind(&config)?;
-    let mut node = Node::open(&config).await?;
+    let mut node = tokio::select! {
+        node = Node::open(&config) => node?,
+        by = signals.told() => return stopped_at_start(by),
+    };
     let live = live(&config, &mut node);
     // The one provider that there is.
     let provenance = Provenance::simulated();
@@ -66,25 +71,25 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let outputs =
         LiveOutputs { batches: live.hub.clone().recipient(), durable: live.hub.clone().recipient() };
     let storage = Storage { live: Some(outputs), ..node.storage(true) };
-    let start = Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone());
-    let pipeline = tokio::select! {
-        started = start => started?,
-        // What recovery has done so far changes nothing that the next start does not do again.
-        _ = interrupt.recv() => return Ok(()),
-        _ = terminate.recv() => return Ok(()),
+    let start = async {
+        let settings = pipeline_settings(&config);
+        let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
+        // What recovery found out has reached the hub before it answers anybody.
+        pipeline.drain().await?;
+        live.hub.send(BeginServing).await.context("the hub is gone")?;
+        let provider = venue::open(&config, &node, &pipeline).await?;
+        anyhow::Ok((pipeline, provider))
     };
-    // What recovery found out has reached the hub before it answers anybody.
-    pipeline.drain().await?;
-    live.hub.send(BeginServing).await.context("the hub is gone")?;
-    let provider = venue::open(&config, &node, &pipeline).await?;
+    let (pipeline, provider) = tokio::select! {
+        started = start => started?,
+        by = signals.told() => return stopped_at_start(by),
+    };
     housekeeping::start(&config, &node, Arc::clone(&state));
     node.health.set_ready(true);
     tracing::info!("ready");
 
-    tokio::select! {
-        _ = interrupt.recv() => tracing::info!("interrupted; stopping"),
-        _ = terminate.recv() => tracing::info!("told to stop; stopping"),
-    }
+    let by = signals.told().await;
+    tracing::info!("{by}; stopping");
     node.health.set_ready(false);
     let stop = async {
         provider.send(Drain).await.context("the provider is gone")?;
@@ -96,8 +101,26 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     match tokio::time::timeout(config.server.stop_timeout, stop).await {
         Ok(stopped) => stopped.inspect(|()| tracing::info!("stopped")),
-        Err(_) => anyhow::bail!(
-            "the stop took too long: what is not written is read from the log at the next start"
+        Err(_) => anyhow::bail!("the stop took too long: {}", what_is_lost(&pipeline, &node)),
+    }
+}
+
+/// What recovery has done so far changes nothing that the next start does not do again, and nothing was received yet.
+fn stopped_at_start(by: &str) -> anyhow::Result<()> {
+    tracing::info!("{by} before it was ready; nothing was received");
+    Ok(())
+}
+
+/// Says what a stop that did not come to its end leaves behind.
+fn what_is_lost(pipeline: &Pipeline, node: &Node) -> String {
+    // Those that wait for a position have none to be counted by.
+    let received = |stage| node.env.metrics.stage(stage).received.get();
+    let num_waiting = received(Stage::Provider).saturating_sub(received(Stage::Log));
+    match pipeline.num_uncommitted() + num_waiting {
+        0 => "everything received is in the log, and the next start goes on from there".to_owned(),
+        lost => format!(
+            "{lost} entries received were never committed and are lost; the next start notes a gap since the last one \
+             that was"
         ),
     }
 }

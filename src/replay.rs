@@ -2,14 +2,15 @@
 //!
 //! Promises: the same actors as live do the work, so the same files give the same digest whatever the number of shards
 //! and the size of batches. With a data directory an interrupted replay goes on where it stopped, and a finished one
-//! adds nothing and says the same again.
+//! adds nothing and says the same again. A signal ends it within 5 s, whatever it is doing and whatever the disk does.
 
 mod reader;
 mod summary;
 
 use crate::actors::log::LogActor;
 use crate::actors::messages::Ingest;
-use crate::actors::pipeline::Pipeline;
+use crate::actors::pipeline::{Pipeline, PipelineError};
+use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};
 use crate::models::ledger::{Ledger, RejectReason};
@@ -27,7 +28,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 use summary::Summary;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::error::Elapsed;
 
 /// Rows in a batch when time does not matter, and when it does.
 const ROWS_MAX: usize = 4_096;
@@ -70,31 +71,50 @@ pub fn run(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
 }
 
 async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
+    let signals = Signals::arm(config.server.stop_timeout)?;
     let bars = options.bars.as_deref().map(|path| BarWriter::create(path, options.force)).transpose()?;
     let indicators =
         options.indicators.as_deref().map(|path| IndicatorWriter::create(path, options.force)).transpose()?;
     let keeps = matches!(config.origin("data_dir"), Origin::Flag(_));
-    let mut node =
-        if keeps { Node::open(&config).await? } else { Node::in_memory(&config, usize::MAX).await? };
-    let started = Instant::now();
-    let mut storage = node.storage(keeps);
-    storage.high_water = storage.high_water.map(HighWater::held);
-    let pipeline =
-        Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone()).await?;
-    let mut job = Job::open(&options, &node, config.core.max_symbols).await?;
-    let ended = job.feed(&pipeline, options.speed).await;
-    if !matches!(ended, Ok(true)) {
-        pipeline.stop().await?;
-        ended?;
-        let next = if keeps { "run the same command again to go on" } else { "nothing was kept" };
-        anyhow::bail!("interrupted after {} rows: {next}", job.reached.rows);
+    let begin = async {
+        let mut node =
+            if keeps { Node::open(&config).await? } else { Node::in_memory(&config, usize::MAX).await? };
+        let started = Instant::now();
+        let mut storage = node.storage(keeps);
+        storage.high_water = storage.high_water.map(HighWater::held);
+        let settings = pipeline_settings(&config);
+        let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
+        let job = Job::open(&options, &node, config.core.max_symbols).await?;
+        anyhow::Ok((node, started, pipeline, job))
+    };
+    let (node, started, pipeline, mut job) = tokio::select! {
+        begun = begin => begun?,
+        by = signals.told() => anyhow::bail!("{by} before the first row"),
+    };
+    let fed = tokio::select! {
+        fed = job.feed(&pipeline, options.speed) => fed.map(|()| None),
+        by = signals.told() => Ok(Some(by)),
+    };
+    if !matches!(fed, Ok(None)) {
+        let stopped = tokio::time::timeout(config.server.stop_timeout, pipeline.stop()).await;
+        let by = fed?.unwrap_or_default();
+        anyhow::bail!(
+            "{by} after {} rows: {}",
+            job.reached.rows,
+            job.what_is_kept(keeps, stopped, &pipeline)?
+        );
     }
-    let mut ledger = pipeline.finish().await?;
-    ledger.merge(&job.reached.ledger());
-    pipeline.end();
-    let windows = &node.env.settings.widths;
-    let summary =
-        Summary::collect(node.history.as_ref(), &node.symbols, windows, ledger, bars, indicators).await?;
+    let finish = async {
+        let mut ledger = pipeline.finish().await?;
+        ledger.merge(&job.reached.ledger());
+        pipeline.end();
+        let windows = &node.env.settings.widths;
+        Summary::collect(node.history.as_ref(), &node.symbols, windows, ledger, bars, indicators).await
+    };
+    let summary = tokio::select! {
+        summary = finish => summary?,
+        by = signals.told() => anyhow::bail!("{by} at the end of the input, before its bars were closed"),
+    };
     job.bar.finish_and_clear();
     summary.print(started.elapsed(), options.json)
 }
@@ -130,10 +150,9 @@ impl Job {
         Ok(Job { reader: Reader::start(input, rows_max)?, reached, key, bar })
     }
 
-    /// Feeds the pipeline until the input ends (true) or somebody interrupts (false).
-    async fn feed(&mut self, pipeline: &Pipeline, speed: Speed) -> anyhow::Result<bool> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+    /// Feeds the pipeline until the input ends and all of it is applied and written. May be dropped at any await: what
+    /// was not handed in by then is not part of the progress either.
+    async fn feed(&mut self, pipeline: &Pipeline, speed: Speed) -> anyhow::Result<()> {
         let mut pace = Pace::new(speed);
         let mut under_way = VecDeque::new();
         loop {
@@ -142,18 +161,9 @@ impl Job {
             {
                 taken(oldest).await?;
             }
-            let stretch = tokio::select! {
-                stretch = self.reader.next() => stretch?,
-                _ = interrupt.recv() => return Ok(false),
-                _ = terminate.recv() => return Ok(false),
-            };
-            let Some(stretch) = stretch else { break };
+            let Some(stretch) = self.reader.next().await? else { break };
             if let Some(pause) = pace.pause_before(stretch.first_time()) {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    _ = interrupt.recv() => return Ok(false),
-                    _ = terminate.recv() => return Ok(false),
-                }
+                tokio::time::sleep(pause).await;
             }
             self.show(&stretch);
             let ingest = self.ingest(stretch)?;
@@ -162,7 +172,32 @@ impl Job {
         for rest in under_way {
             taken(rest).await?;
         }
-        Ok(true)
+        pipeline.drain().await?;
+        Ok(())
+    }
+
+    /// Says what an interrupted replay leaves behind.
+    fn what_is_kept(
+        &self,
+        keeps: bool,
+        stopped: Result<Result<(), PipelineError>, Elapsed>,
+        pipeline: &Pipeline,
+    ) -> anyhow::Result<String> {
+        if let Ok(stopped) = stopped {
+            stopped?;
+        }
+        let lost = pipeline.num_uncommitted();
+        Ok(match (keeps, &self.key) {
+            (false, _) => "nothing was kept".to_owned(),
+            (true, Some(_)) if lost == 0 => "run the same command again to go on".to_owned(),
+            (true, Some(_)) => {
+                format!(
+                    "{lost} entries could not be written; run the same command again to go on before them"
+                )
+            }
+            (true, None) if lost == 0 => "what was read is kept".to_owned(),
+            (true, None) => format!("{lost} entries that were read were never committed and are lost"),
+        })
     }
 
     fn ingest(&mut self, stretch: Stretch) -> anyhow::Result<Ingest> {

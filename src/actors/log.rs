@@ -191,7 +191,7 @@ mod tests {
         let disk = SlowDisk::default();
         let letters = Some(disk.clone().start().recipient());
         let outputs = LogOutputs { routers: Vec::new(), writer: None, letters };
-        let log = LogActor::new(0, None, outputs, Environment::for_test()).start();
+        let log = LogActor::new(Arc::default(), None, outputs, Environment::for_test()).start();
         let stretch = || Ingest {
             entries: Vec::new(),
             dead_letters: vec![letter(); 10],

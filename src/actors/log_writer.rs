@@ -80,6 +80,8 @@ pub struct LogWriterActor {
     failures: u32,
     /// A commit made room, or nothing waits any more.
     progress: Arc<Notify>,
+    /// Somebody waits for the end: the next try comes at once.
+    retry: Arc<Notify>,
 }
 
 impl LogWriterActor {
@@ -110,6 +112,7 @@ impl LogWriterActor {
             is_hurried: false,
             failures: 0,
             progress: Arc::new(Notify::new()),
+            retry: Arc::new(Notify::new()),
         }
     }
 
@@ -195,9 +198,10 @@ impl LogWriterActor {
         let delay = RETRY_DELAY.saturating_mul(1 << self.failures.min(10)).min(RETRY_DELAY_MAX);
         self.failures += 1;
         // Someone else may have committed the group before the failure was reported: the log knows.
-        let log = Arc::clone(&self.log);
+        let (log, retry) = (Arc::clone(&self.log), Arc::clone(&self.retry));
         let resume = async move {
-            tokio::time::sleep(delay).await;
+            // Only the pause is cut short: a full disk may have room again by the time of a stop.
+            let _elapsed = tokio::time::timeout(delay, retry.notified()).await;
             log.tail().await.ok()
         };
         self.writing = true;
@@ -289,6 +293,7 @@ impl Handler<Drain> for LogWriterActor {
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
         let metrics = Arc::clone(&self.env.metrics);
         guard::run(ActorKind::LogWriter, &metrics, || self.write(ctx));
+        self.retry.notify_waiters();
         // By messages, not by positions: progress without entries is to be durable too.
         let target = self.num_appended;
         let (committed, progress) = (Arc::clone(&self.num_committed), Arc::clone(&self.progress));

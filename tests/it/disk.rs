@@ -1,13 +1,13 @@
 //! A disk that is full, and files on it that are damaged or belong to others.
 
 use crate::support::process::{
-    Program, command, command_without_size_signal, replay, replay_command, run_args, wait_for,
+    Ended, Program, command, command_without_size_signal, replay, replay_command, run_args, wait_for,
 };
 use crate::support::rows::{
-    assert_same_rows, damage_points, execute, history_rows, log_entries, rows_by_log,
+    assert_same_rows, damage_points, execute, history_rows, log_end, log_entries, rows_by_log,
 };
 use crate::support::scenario::{bad_day, write_csv};
-use rustix::process::{Resource, Rlimit, prlimit};
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use std::time::{Duration, Instant};
 use tickwire::models::entry::{Body, Position};
 use tickwire::models::settings::CoreSettings;
@@ -63,6 +63,113 @@ fn a_full_disk_holds_the_feed_and_loses_nothing_that_was_taken() {
     assert_eq!(ledger.residue(), 0);
 }
 
+/// Sends a signal and waits for the end, which must come in 5 s.
+fn end_by(program: Program, signal: Signal) -> Ended {
+    let told = Instant::now();
+    program.signal(signal);
+    let ended = program.wait();
+    assert!(told.elapsed() < Duration::from_secs(5), "it took {:?}: {}", told.elapsed(), ended.stderr);
+    ended
+}
+
+#[test]
+fn a_stop_while_the_disk_is_full_says_what_is_lost() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let dir = tempfile::tempdir().unwrap();
+        let args = run_args(dir.path(), &["--rate", "4000", "--seed", "7"]);
+        let mut run = command_without_size_signal(&args);
+        run.env("TICKWIRE__PROVIDER__WARM_UP", "10min")
+            .env("TICKWIRE__PROVIDER__SIMULATED__WARM_UP_TRADES_MAX", "2000")
+            .env("TICKWIRE__LOG__SPILL_ENTRIES", "3000");
+        let program = Program::start(run);
+        program.line_with(" ready");
+        program.line_with("the past is made up");
+        wait_for("live entries", || (program.metric("tickwire_log_position ") > 4_000).then_some(()));
+        limit_files(&program, Some(0));
+        program.line_with("the feed waits");
+        let ended = end_by(program, signal);
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        let told = " entries received were never committed and are lost";
+        let line = ended.stderr.lines().find(|line| line.contains(told));
+        let line = line.unwrap_or_else(|| panic!("nothing is said of a loss: {}", ended.stderr));
+        let lost: u64 = line.split(told).next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(lost > 3_000, "{line}");
+
+        let committed = log_end(dir.path());
+        let program = Program::start(command(&args));
+        program.line_with(" ready");
+        wait_for("live entries", || {
+            (program.metric("tickwire_log_position ") > committed + lost).then_some(())
+        });
+        program.stop();
+        let next = log_entries(dir.path()).into_iter().find(|entry| entry.pos > committed).unwrap();
+        assert!(matches!(next.body, Body::Gap(_)), "the time since is a gap: {next:?}");
+        let (expected, ledger) = rows_by_log(dir.path(), CoreSettings::default(), false);
+        assert_same_rows(&expected, &history_rows(dir.path()), "after a stop with a full disk");
+        assert_eq!(ledger.residue(), 0);
+    }
+}
+
+#[test]
+fn a_start_on_a_full_disk_ends_when_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = run_args(dir.path(), &["--rate", "4000", "--seed", "9"]);
+    let start = || {
+        let mut run = command_without_size_signal(&args);
+        run.env("TICKWIRE__PROVIDER__WARM_UP", "3h")
+            .env("TICKWIRE__PROVIDER__SIMULATED__WARM_UP_TRADES_MAX", "20000");
+        Program::start(run)
+    };
+    let program = start();
+    program.line_with(" ready");
+    program.line_with("the past is made up");
+    wait_for("live entries", || (program.metric("tickwire_log_position ") > 20_000).then_some(()));
+    program.kill();
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        // All of the history is to be written again, and there is room for its tables only.
+        for name in ["history.db", "history.db-wal", "history.db-shm"] {
+            std::fs::remove_file(dir.path().join(name)).ok();
+        }
+        let program = start();
+        limit_files(&program, Some(300_000));
+        wait_for("unhealthy history", || (health_of(&program, "history") == "unhealthy").then_some(()));
+        assert_eq!(program.get("REST", "/health/ready").unwrap().status, 503);
+        let ended = end_by(program, signal);
+        assert!(ended.status.success(), "{}: {}", ended.status, ended.stderr);
+        assert!(ended.stderr.contains("nothing was received"), "{}", ended.stderr);
+    }
+    let program = start();
+    program.line_with(" ready");
+    program.stop();
+    let (expected, ledger) = rows_by_log(dir.path(), CoreSettings::default(), false);
+    assert_same_rows(&expected, &history_rows(dir.path()), "after starts on a full disk");
+    assert_eq!(ledger.residue(), 0);
+}
+
+#[test]
+fn a_replay_on_a_full_disk_ends_when_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("day.csv");
+    write_csv(&file, &bad_day(8, 10.0, 12_000, 171));
+    let file = file.to_str().unwrap();
+    let calm = dir.path().join("calm");
+    let expected = replay(&[file, "--data-dir", calm.to_str().unwrap()]).summary();
+    let data = dir.path().join("data");
+    let args = ["replay", "--json", file, "--data-dir", data.to_str().unwrap(), "--speed", "100"];
+    for signal in [Signal::INT, Signal::HUP] {
+        let mut program = Program::start(command_without_size_signal(&args));
+        assert!(program.commits(&data, 10), "it ended by itself");
+        limit_files(&program, Some(0));
+        // The log, or the history: rows that cannot be read are written before what comes after them.
+        program.line_with("failed to write the ");
+        let ended = end_by(program, signal);
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("run the same command again to go on"), "{}", ended.stderr);
+    }
+    assert_eq!(replay(&[file, "--data-dir", data.to_str().unwrap()]).summary(), expected);
+    assert_same_rows(&history_rows(&calm), &history_rows(&data), "after stops with a full disk");
+}
+
 #[test]
 fn damaged_recovery_points_cost_time_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
@@ -79,7 +186,7 @@ fn damaged_recovery_points_cost_time_and_nothing_else() {
             half.env("TICKWIRE__RECOVERY__MAX_AGE", "320ms");
             let mut program = Program::start(half);
             assert!(program.commits(&data, 40));
-            program.signal(rustix::process::Signal::INT);
+            program.signal(Signal::INT);
             assert_eq!(program.wait().status.code(), Some(1));
         }
         let (num_symbols, num_points) = damage_points(&data, only_newest);

@@ -1,0 +1,98 @@
+//! The signals that end the program, heard from its first moment to its last by a thread of their own.
+//!
+//! Promises: SIGINT, SIGTERM and SIGHUP are heard whatever the program is doing, and once one is, the process ends within
+//! a limit: by itself if it can, else at once and with exit code 1. SIGHUP stops it as the others do until it means
+//! something else; a parent that had it ignored (`nohup`) is obeyed.
+//! When the limit ends it, whatever the log holds is whole, and the next start goes on from there.
+
+use anyhow::Context;
+use std::future::pending;
+use std::process::exit;
+use std::time::Duration;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// How much longer than a stop may take the process lives at the most, should the stop itself hang.
+const LAST_RESORT: Duration = Duration::from_millis(700);
+
+/// Says when the program is told to stop.
+pub struct Signals {
+    told: watch::Receiver<Option<&'static str>>,
+}
+
+impl Signals {
+    /// Begins to listen. `stop_timeout` is how long a stop may take.
+    ///
+    /// # Errors
+    /// When the system refuses a handler or a thread.
+    pub fn arm(stop_timeout: Duration) -> anyhow::Result<Signals> {
+        const ARMING: &str = "failed to listen for signals";
+        let runtime = Builder::new_current_thread().enable_all().build().context(ARMING)?;
+        let (mut interrupt, mut terminate, mut hangup) = {
+            let _inside = runtime.enter();
+            let hangup = (!is_hangup_ignored()).then(|| signal(SignalKind::hangup())).transpose();
+            (
+                signal(SignalKind::interrupt()).context(ARMING)?,
+                signal(SignalKind::terminate()).context(ARMING)?,
+                hangup.context(ARMING)?,
+            )
+        };
+        let (teller, told) = watch::channel(None);
+        let listen = async move {
+            let by = tokio::select! {
+                _ = interrupt.recv() => "interrupted",
+                _ = terminate.recv() => "told to stop",
+                () = next(hangup.as_mut()) => "hung up",
+            };
+            teller.send_replace(Some(by));
+            tokio::time::sleep(stop_timeout + LAST_RESORT).await;
+            tracing::error!("the stop hangs; the process ends without it");
+            exit(1);
+        };
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        thread.spawn(move || runtime.block_on(listen)).context(ARMING)?;
+        Ok(Signals { told })
+    }
+
+    /// Waits for a signal and returns in a word or two what it was.
+    pub async fn told(&self) -> &'static str {
+        let mut told = self.told.clone();
+        match told.wait_for(Option::is_some).await.map(|told| *told) {
+            Ok(Some(by)) => by,
+            // The listener ends with the process only.
+            Ok(None) | Err(_) => pending().await,
+        }
+    }
+}
+
+async fn next(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => pending().await,
+    }
+}
+
+/// True when whoever started the program wants it to outlive its terminal. Where the system does not tell, nobody does.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignores_hangup(&status)
+}
+
+/// Reads the mask of ignored signals, of which SIGHUP is the lowest bit.
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hangup_that_the_parent_ignores_is_found() {
+        assert!(ignores_hangup("Name:\ttickwire\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000000\n"));
+        assert!(!ignores_hangup("Name:\ttickwire\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
+        assert!(!ignores_hangup("nothing"));
+    }
+}
