@@ -224,6 +224,16 @@ pub trait TickLog: Send + Sync {
     /// Drops finished parts that are too old or too much, but none after `needed_from` (the recovery points need those).
     /// Returns the number of entries dropped.
     async fn retain(&self, now: Nanos, needed_from: Position) -> Result<u64, StoreError>;
+
+    /// Returns the first damaged row that was met since the start, for people.
+    fn damage(&self) -> Option<String> {
+        None
+    }
+
+    /// Puts everything committed where a copy of the store's file has it. The last call; nothing may run beside it.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Something that was not accepted, as people look it up.
@@ -327,4 +337,14 @@ pub trait History: Send + Sync {
 
     /// Drops rows that are too old. Returns the number of rows dropped.
     async fn retain(&self, now: Nanos) -> Result<u64, StoreError>;
+
+    /// As [`TickLog::damage`].
+    fn damage(&self) -> Option<String> {
+        None
+    }
+
+    /// As [`TickLog::close`].
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -63,6 +63,14 @@ impl SymbolState {
         bytes
     }
 
+    /// True when the bytes are a recovery point as it was written, whatever the settings.
+    #[must_use]
+    pub fn is_whole(bytes: &[u8]) -> bool {
+        let Some((header, body)) = bytes.split_at_checked(HEADER) else { return false };
+        header.starts_with(MAGIC)
+            && header.last_chunk().is_some_and(|sum| u32::from_le_bytes(*sum) == crc32fast::hash(body))
+    }
+
     /// Decodes a state that was made under the same settings.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! collected in memory while a block of the log fills, and written once, packed, when it is full. A run is short, so
 //! that the newest ticks of a symbol can be had without reading all of its block.
 
+use super::checked::{DIFFERS, Fault, Sum};
 use crate::models::entry::{Body, Entry, Position};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
@@ -55,6 +56,45 @@ impl Run {
         self.last = pos;
         self.span = Span::including(Some(self.span), ts);
         self.count += 1;
+    }
+
+    /// Returns what stands in the file for the offsets: them, and behind them the checksum of the row.
+    pub(super) fn pack(&self, block: Position, symbol: u32) -> Vec<u8> {
+        [self.offsets.as_slice(), &self.checksum(block, symbol).to_le_bytes()].concat()
+    }
+
+    /// Takes the checksum off packed offsets and compares it. Runs without one were written before there were any.
+    pub(super) fn unpack(mut self, block: Position, symbol: u32) -> Result<Run, Fault> {
+        let ends = |(_, byte): &(usize, &u8)| **byte & 0x80 == 0;
+        let last = self.offsets.iter().enumerate().filter(ends).nth((self.count as usize).wrapping_sub(2));
+        let len = match self.count {
+            0 => return Err(Fault::new("it has no ticks")),
+            1 => 0,
+            _ => last.map_or(usize::MAX, |(at, _)| at + 1),
+        };
+        let Some((_, sum)) = self.offsets.split_at_checked(len) else {
+            return Err(Fault::new("its offsets are cut short"));
+        };
+        let sum = <[u8; 4]>::try_from(sum).ok();
+        if sum.is_none() && self.offsets.len() != len {
+            return Err(Fault::new(DIFFERS));
+        }
+        self.offsets.truncate(len);
+        match sum {
+            Some(sum) if i32::from_le_bytes(sum) != self.checksum(block, symbol) => Err(Fault::new(DIFFERS)),
+            _ => Ok(self),
+        }
+    }
+
+    fn checksum(&self, block: Position, symbol: u32) -> i32 {
+        let mut sum = Sum::default();
+        for value in [block, u64::from(symbol), self.first, u64::from(self.count)] {
+            sum.integer(value.cast_signed());
+        }
+        sum.integer(self.span.min.0);
+        sum.integer(self.span.max.0);
+        sum.bytes(false, &self.offsets);
+        sum.finish()
     }
 
     /// Returns the positions of the ticks, ascending; nothing where the offsets are damaged.

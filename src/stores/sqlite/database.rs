@@ -10,6 +10,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What tells one kind of file from others.
@@ -20,19 +21,30 @@ pub(super) struct FileKind {
     pub application_id: i32,
     /// Brings a file up to this version.
     pub migrator: &'static Migrator,
+    /// Pages that the WAL takes before they go to the file.
+    pub checkpoint_pages: u32,
+}
+
+impl FileKind {
+    /// Bytes that an idle WAL keeps: writing over it is cheaper than to let it grow anew.
+    const fn wal_bytes_kept(&self) -> u32 {
+        self.checkpoint_pages * PAGE_BYTES * 4
+    }
 }
 
 /// Pages that the WAL takes before they go to the file: larger than SQLite's 1,000, since under load every page of a
 /// checkpoint is flushed and the same pages come again.
-const CHECKPOINT_PAGES: u32 = 8_192;
+pub(super) const CHECKPOINT_PAGES: u32 = 8_192;
 
-/// Bytes that an idle WAL keeps.
-const WAL_BYTES_KEPT: u32 = 128 << 20;
+/// Bytes of a page, unless the file was made with others.
+pub(super) const PAGE_BYTES: u32 = 4_096;
 
 /// An open file.
 pub(super) struct Database {
     options: SqliteConnectOptions,
     readers: SqlitePool,
+    /// The first damage that a read met.
+    damage: OnceLock<String>,
 }
 
 impl Database {
@@ -60,8 +72,8 @@ impl Database {
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(64)
             .row_buffer_size(1_024)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
-            .pragma("journal_size_limit", WAL_BYTES_KEPT.to_string())
+            .pragma("wal_autocheckpoint", kind.checkpoint_pages.to_string())
+            .pragma("journal_size_limit", kind.wal_bytes_kept().to_string())
             .pragma("cache_size", "-8192")
             .pragma("temp_store", "memory")
             .disable_statement_logging();
@@ -80,12 +92,47 @@ impl Database {
             .connect_lazy_with(
                 options.clone().create_if_missing(false).read_only(true).pragma("cache_size", "-2048"),
             );
-        Ok(Database { options, readers })
+        Ok(Database { options, readers, damage: OnceLock::new() })
     }
 
     /// Returns the read-only connections.
     pub(super) const fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// Notes an error that speaks of damage, so that health can tell. Returns the outcome as it is.
+    pub(super) fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error @ StoreError::Permanent { .. }) = &outcome {
+            // The first one says enough; the check finds the others.
+            self.damage.get_or_init(|| error.to_string());
+        }
+        outcome
+    }
+
+    /// Returns the first damage noted.
+    pub(super) fn damage(&self) -> Option<String> {
+        self.damage.get().cloned()
+    }
+
+    /// Closes the readers, then the writer: the last connection moves what is in the WAL to the file and deletes it.
+    pub(super) async fn close(&self, writer: Option<SqliteConnection>) -> Result<(), StoreError> {
+        const CLOSING: &str = "failed to close the database";
+        self.readers.close().await;
+        let mut writer = match writer {
+            Some(writer) => writer,
+            None => self.connect().await?,
+        };
+        // Says so where it cannot; closing alone would not.
+        let (busy, ..): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut writer)
+            .await
+            .map_err(failed(CLOSING))?;
+        writer.close().await.map_err(failed(CLOSING))?;
+        if busy == 0 {
+            Ok(())
+        } else {
+            Err(StoreError::Transient { context: CLOSING, cause: "another program reads it".to_owned() })
+        }
     }
 
     /// Makes a connection that may write.
@@ -190,9 +237,4 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
             StoreError::Permanent { context, cause }
         }
     }
-}
-
-/// Says that a value in the file is none that this program writes.
-pub(super) fn corrupt(what: &str) -> StoreError {
-    StoreError::Permanent { context: "failed to read a row", cause: format!("{what} is damaged") }
 }

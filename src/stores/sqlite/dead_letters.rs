@@ -1,27 +1,46 @@
 //! Dead letters: what was not accepted, known by its place in the log or in its input.
 
+use super::checked::{Fault, checked_row, damaged, get, get_unsigned, verify};
 use super::database::failed;
 use crate::models::time::Nanos;
 use crate::stores::{DeadLetterQuery, DeadLetterRecord, StoreError};
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
+
+/// The columns that have a checksum, and it. The id is left out: the file gives it.
+pub(super) const COLUMNS: &str = "reason, symbol, provider, received_at, payload, pos, origin, checksum";
 
 /// Writes a letter; one that is there already stays as it is.
 pub(super) async fn write(conn: &mut SqliteConnection, letter: &DeadLetterRecord) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO dead_letters (reason, symbol, provider, received_at, payload, pos, origin) \
-         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    )
-    .bind(letter.reason.as_str())
-    .bind(letter.symbol.as_deref())
-    .bind(letter.provider.as_str())
-    .bind(letter.received_at.0)
-    .bind(letter.payload.as_str())
-    .bind(letter.pos.map(u64::cast_signed))
-    .bind(letter.origin.as_str())
-    .execute(conn)
-    .await
-    .map(|_| ())
-    .map_err(failed("failed to write a dead letter"))
+    const WRITING: &str = "failed to write a dead letter";
+    let arguments = checked_row(WRITING, |row| {
+        row.text(letter.reason.as_str())?;
+        row.text(letter.symbol.as_deref())?;
+        row.text(letter.provider.as_str())?;
+        row.integer(letter.received_at.0)?;
+        row.text(letter.payload.as_str())?;
+        row.unsigned(letter.pos)?;
+        row.text(letter.origin.as_str())
+    })?;
+    let sql = format!(
+        "INSERT INTO dead_letters ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    );
+    sqlx::query_with(AssertSqlSafe(sql), arguments).execute(conn).await.map(|_| ()).map_err(failed(WRITING))
+}
+
+/// Reads a row of [`COLUMNS`] and the id.
+pub(super) fn decode(row: &SqliteRow) -> Result<DeadLetterRecord, Fault> {
+    verify(row, 0..7)?;
+    Ok(DeadLetterRecord {
+        reason: get(row, 0)?,
+        symbol: get(row, 1)?,
+        provider: get(row, 2)?,
+        received_at: Nanos(get(row, 3)?),
+        payload: get(row, 4)?,
+        pos: get::<Option<i64>>(row, 5)?.map(i64::cast_unsigned),
+        origin: get(row, 6)?,
+        id: get_unsigned(row, 8)?,
+    })
 }
 
 /// Answers a query.
@@ -30,32 +49,30 @@ pub(super) async fn find(
     query: &DeadLetterQuery,
 ) -> Result<Vec<DeadLetterRecord>, StoreError> {
     let (before, id) = query.before.unwrap_or((Nanos::MAX, u64::MAX / 2));
-    let rows = sqlx::query(
-        "SELECT reason, symbol, provider, received_at, payload, pos, origin, id FROM dead_letters \
+    let sql = format!(
+        "SELECT {COLUMNS}, id FROM dead_letters \
          WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR symbol = ?2) AND received_at >= ?3 \
          AND received_at <= ?5 AND (received_at, id) < (?5, ?6) \
-         ORDER BY received_at DESC, id DESC LIMIT ?4",
-    )
-    .bind(query.reason.as_deref())
-    .bind(query.symbol.as_deref())
-    .bind(query.start.unwrap_or(Nanos::MIN).0)
-    .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
-    .bind(before.0)
-    .bind(id.cast_signed())
-    .fetch_all(readers)
-    .await
-    .map_err(failed("failed to read dead letters"))?;
-    let record = |row: &sqlx::sqlite::SqliteRow| DeadLetterRecord {
-        reason: row.get_unchecked(0),
-        symbol: row.get_unchecked(1),
-        provider: row.get_unchecked(2),
-        received_at: Nanos(row.get_unchecked(3)),
-        payload: row.get_unchecked(4),
-        pos: row.get_unchecked::<Option<i64>, _>(5).map(i64::cast_unsigned),
-        origin: row.get_unchecked(6),
-        id: row.get_unchecked::<i64, _>(7).cast_unsigned(),
+         ORDER BY received_at DESC, id DESC LIMIT ?4"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(query.reason.as_deref())
+        .bind(query.symbol.as_deref())
+        .bind(query.start.unwrap_or(Nanos::MIN).0)
+        .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
+        .bind(before.0)
+        .bind(id.cast_signed())
+        .fetch_all(readers)
+        .await
+        .map_err(failed("failed to read dead letters"))?;
+    let record = |row: &SqliteRow| {
+        decode(row).map_err(|fault| {
+            let id =
+                get_unsigned(row, 8).map_or_else(|_| "id unreadable".to_owned(), |id| format!("id {id}"));
+            damaged(super::history::FILE_NAME, "dead_letters", id, &fault)
+        })
     };
-    Ok(rows.iter().map(record).collect())
+    rows.iter().map(record).collect()
 }
 
 /// Drops what was received at or before a time. Returns the number of rows.

@@ -4,10 +4,10 @@
 //! another order end in the same rows. How far the log is done with is committed together with what it brought.
 
 use super::SqliteSettings;
-use super::database::{Database, FileKind, begin, failed, settle};
-use super::dead_letters;
+use super::database::{CHECKPOINT_PAGES, Database, FileKind, begin, failed, settle};
 use super::names::Symbols;
 use super::windows::{self, Batch};
+use super::{dead_letters, meta};
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
@@ -25,8 +25,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/history");
-const KIND: FileKind =
-    FileKind { name: "history.db", application_id: i32::from_be_bytes(*b"TWHS"), migrator: &MIGRATOR };
+/// The file's name in the data directory.
+pub(super) const FILE_NAME: &str = "history.db";
+pub(super) const KIND: FileKind = FileKind {
+    name: FILE_NAME,
+    application_id: i32::from_be_bytes(*b"TWHS"),
+    migrator: &MIGRATOR,
+    checkpoint_pages: CHECKPOINT_PAGES,
+};
+
+/// Up to where everything has reached the history.
+const ACKNOWLEDGED: &str = "acknowledged";
 
 /// Where `meta` holds a [`Missing`], in the order of its fields.
 const MISSING_KEYS: [&str; 3] = ["missing_after", "missing_through", "missing_until"];
@@ -54,28 +63,22 @@ impl SqliteHistory {
         settings: SqliteSettings,
         epoch: u64,
     ) -> Result<SqliteHistory, StoreError> {
-        const OPENING: &str = "failed to open the history";
         let database = Database::open(dir, &KIND, &settings).await?;
         let mut conn = database.connect().await?;
-        sqlx::query("INSERT OR IGNORE INTO meta (key, value) VALUES ('epoch', ?), ('acknowledged', 0)")
-            .bind(epoch.cast_signed())
-            .execute(&mut conn)
-            .await
-            .map_err(failed(OPENING))?;
-        let fed_by: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'epoch'")
-            .fetch_one(&mut conn)
-            .await
-            .map_err(failed(OPENING))?;
+        meta::put_if_missing(&mut conn, "epoch", epoch.cast_signed()).await?;
+        meta::put_if_missing(&mut conn, ACKNOWLEDGED, 0).await?;
+        let fed_by = meta::get(&mut conn, FILE_NAME, "epoch").await?;
         if fed_by.cast_unsigned() != epoch {
             return Err(StoreError::Permanent {
-                context: OPENING,
+                context: "failed to open the history",
                 cause: format!(
                     "`{}` was fed by another log than the one beside it: put that log back, or move the file away",
                     dir.join(KIND.name).display()
                 ),
             });
         }
-        let known = Symbols::load(&mut conn, &symbols).await?;
+        meta::get(&mut conn, FILE_NAME, ACKNOWLEDGED).await?;
+        let known = Symbols::load(&mut conn, FILE_NAME, &symbols).await?;
         Ok(SqliteHistory {
             database,
             settings,
@@ -84,6 +87,12 @@ impl SqliteHistory {
             symbols: RwLock::new(Arc::new(known)),
             writer: Mutex::new(Some(conn)),
         })
+    }
+
+    /// Returns the number that the file gave a symbol.
+    #[must_use]
+    pub fn number_of(&self, symbol: SymbolId) -> Option<u32> {
+        self.symbols().stored(symbol)
     }
 
     fn symbols(&self) -> Arc<Symbols> {
@@ -113,11 +122,7 @@ impl SqliteHistory {
         for letter in &batch.dead_letters {
             dead_letters::write(conn, letter).await?;
         }
-        sqlx::query("UPDATE meta SET value = max(value, ?) WHERE key = 'acknowledged'")
-            .bind(batch.acknowledged.cast_signed())
-            .execute(conn)
-            .await
-            .map_err(failed("failed to acknowledge a position"))?;
+        meta::raise(conn, ACKNOWLEDGED, batch.acknowledged.cast_signed()).await?;
         Ok(added)
     }
 
@@ -147,11 +152,9 @@ impl History for SqliteHistory {
     }
 
     async fn acknowledged(&self) -> Result<Position, StoreError> {
-        sqlx::query_scalar::<_, i64>("SELECT value FROM meta WHERE key = 'acknowledged'")
-            .fetch_one(self.database.readers())
-            .await
-            .map(i64::cast_unsigned)
-            .map_err(failed("failed to read the acknowledged position"))
+        let mut conn =
+            self.database.readers().acquire().await.map_err(failed("failed to read the history"))?;
+        meta::get(&mut conn, FILE_NAME, ACKNOWLEDGED).await.map(i64::cast_unsigned)
     }
 
     async fn missing(&self) -> Result<Option<Missing>, StoreError> {
@@ -190,7 +193,7 @@ impl History for SqliteHistory {
     }
 
     async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError> {
-        windows::bars(self.database.readers(), &self.symbols(), query).await
+        self.database.note(windows::bars(self.database.readers(), &self.symbols(), query).await)
     }
 
     async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError> {
@@ -198,7 +201,7 @@ impl History for SqliteHistory {
     }
 
     async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError> {
-        windows::indicators(self.database.readers(), &self.symbols(), query).await
+        self.database.note(windows::indicators(self.database.readers(), &self.symbols(), query).await)
     }
 
     async fn scan(
@@ -208,11 +211,11 @@ impl History for SqliteHistory {
     ) -> Result<Vec<(Bar, IndicatorPoint)>, StoreError> {
         let after = after.map(|(symbol, width, start)| (self.symbol_table.spec(symbol), width, start));
         let after = after.as_ref().map(|(spec, width, start)| (spec.name.as_str(), *width, *start));
-        windows::scan(self.database.readers(), &self.symbols(), after, limit).await
+        self.database.note(windows::scan(self.database.readers(), &self.symbols(), after, limit).await)
     }
 
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterRecord>, StoreError> {
-        dead_letters::find(self.database.readers(), query).await
+        self.database.note(dead_letters::find(self.database.readers(), query).await)
     }
 
     async fn retain(&self, now: Nanos) -> Result<u64, StoreError> {
@@ -245,5 +248,14 @@ impl History for SqliteHistory {
         *slot = Some(conn);
         forgotten.map_err(failed("failed to forget what is missing"))?;
         Ok(num_dropped + dropped?)
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.database.damage()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let writer = self.writer.lock().await.take();
+        self.database.close(writer).await
     }
 }

@@ -4,11 +4,12 @@
 //! is written aside, once per block ([`super::blocks`]).
 
 use super::SqliteSettings;
-use super::blocks::{BLOCK_ENTRIES, BlockSummary, OpenBlock, Span};
-use super::database::{Database, FileKind, begin, corrupt, failed, settle};
+use super::blocks::{BLOCK_ENTRIES, BlockSummary, OpenBlock};
+use super::checked::{Fault, checked_row, damaged, get, verify};
+use super::database::{CHECKPOINT_PAGES, Database, FileKind, begin, failed, settle};
 use super::names::{Sources, Symbols};
-use super::parts::Part;
-use super::{parts, points, rows, ticks};
+use super::parts::{Part, PartLine};
+use super::{meta, parts, points, rows, ticks};
 use crate::clock::{Clock, SystemClock};
 use crate::models::entry::{Entry, Position};
 use crate::models::source::SourceTable;
@@ -17,15 +18,21 @@ use crate::models::time::Nanos;
 use crate::stores::{LogGroup, LogTail, PointSet, Points, Progress, StoreError, TickLog, TickQuery};
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::Mutex;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/log");
-const KIND: FileKind =
-    FileKind { name: "log.db", application_id: i32::from_be_bytes(*b"TWLG"), migrator: &MIGRATOR };
+/// The file's name in the data directory.
+pub(super) const FILE_NAME: &str = "log.db";
+pub(super) const KIND: FileKind = FileKind {
+    name: FILE_NAME,
+    application_id: i32::from_be_bytes(*b"TWLG"),
+    migrator: &MIGRATOR,
+    checkpoint_pages: CHECKPOINT_PAGES,
+};
 
 /// The log in `log.db`.
 pub struct SqliteLog {
@@ -68,7 +75,8 @@ impl SqliteLog {
         sources: Arc<SourceTable>,
         settings: SqliteSettings,
     ) -> Result<SqliteLog, StoreError> {
-        let database = Database::open(dir, &KIND, &settings).await?;
+        let kind = FileKind { checkpoint_pages: settings.log_checkpoint_pages(), ..KIND };
+        let database = Database::open(dir, &kind, &settings).await?;
         let mut log = SqliteLog {
             database,
             settings,
@@ -79,11 +87,9 @@ impl SqliteLog {
             writer: Mutex::new(None),
         };
         let mut conn = log.database.connect().await?;
-        let epoch: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'epoch'")
-            .fetch_one(&mut conn)
-            .await
-            .map_err(failed("failed to read the log's epoch"))?;
-        log.epoch = epoch.cast_unsigned();
+        // The migration that makes the table gives the log its name.
+        meta::put_if_missing(&mut conn, "epoch", 0).await?;
+        log.epoch = meta::get(&mut conn, FILE_NAME, "epoch").await?.cast_unsigned();
         let writer = log.load(conn).await?;
         log.writer = Mutex::new(Some(writer));
         Ok(log)
@@ -116,9 +122,9 @@ impl SqliteLog {
     /// Reads what the file holds, and sees to it that there is a part to append to.
     async fn load(&self, mut conn: SqliteConnection) -> Result<Writer, StoreError> {
         let mut known = Known {
-            symbols: Symbols::load(&mut conn, &self.symbol_table).await?,
-            sources: Sources::load(&mut conn, &self.source_table).await?,
-            finished: load_blocks(&mut conn).await?,
+            symbols: Symbols::load(&mut conn, FILE_NAME, &self.symbol_table).await?,
+            sources: Sources::load(&mut conn, FILE_NAME, &self.source_table).await?,
+            finished: parts::blocks(&mut conn).await?,
             ..Known::default()
         };
         let mut part = match parts::newest(&mut conn).await? {
@@ -148,7 +154,7 @@ impl SqliteLog {
                 .await
                 .map_err(failed("failed to read the end of the log"))?;
             for row in &page {
-                let entry = rows::decode(row, &known.symbols, &known.sources)?;
+                let entry = rows::decode(row, part.number, &known.symbols, &known.sources)?;
                 known.open.push(&entry);
                 after = entry.pos;
             }
@@ -265,12 +271,9 @@ impl SqliteLog {
         let mut found = Vec::new();
         // One transaction sees the parts and their rows as of one moment, whatever retention drops meanwhile.
         let mut transaction = self.database.readers().begin().await.map_err(failed(READING))?;
-        let parts: Vec<(u32, i64)> = sqlx::query_as("SELECT number, first_pos FROM parts ORDER BY number")
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(failed(READING))?;
-        for (at, (part, _)) in parts.iter().enumerate() {
-            let next_first = parts.get(at + 1).map(|(_, first)| first.cast_unsigned());
+        let parts = parts::lines(&mut transaction).await?;
+        for (at, PartLine { number: part, .. }) in parts.iter().enumerate() {
+            let next_first = parts.get(at + 1).map(|next| next.first);
             if next_first.is_some_and(|first| first <= after.saturating_add(1)) || found.len() >= limit {
                 continue;
             }
@@ -287,7 +290,7 @@ impl SqliteLog {
                 .map_err(failed(READING))?;
             let known = self.known();
             for row in &page {
-                found.push(rows::decode(row, &known.symbols, &known.sources)?);
+                found.push(rows::decode(row, *part, &known.symbols, &known.sources)?);
             }
         }
         Ok(found)
@@ -341,7 +344,7 @@ impl TickLog for SqliteLog {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.read_where(None, after, limit).await
+        self.database.note(self.read_where(None, after, limit).await)
     }
 
     async fn read_of(
@@ -353,19 +356,21 @@ impl TickLog for SqliteLog {
         let stored = self.known().symbols.stored(symbol);
         // One that no entry named yet has no number: it shares the broadcasts.
         let filter = format!("head >> {} IN (0, {})", rows::SYMBOL_AT, stored.map_or(0, |stored| stored + 1));
-        self.read_where(Some(&filter), after, limit).await
+        self.database.note(self.read_where(Some(&filter), after, limit).await)
     }
 
     async fn ticks(&self, query: &TickQuery) -> Result<Vec<Entry>, StoreError> {
-        ticks::find(self, query).await
+        self.database.note(ticks::find(self, query).await)
     }
 
     async fn progress(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        sqlx::query_scalar("SELECT value FROM progress WHERE key = ?")
+        let row = sqlx::query("SELECT key, value, checksum FROM progress WHERE key = ?")
             .bind(key)
             .fetch_optional(self.database.readers())
             .await
-            .map_err(failed("failed to read progress"))
+            .map_err(failed("failed to read progress"))?;
+        let value = row.as_ref().map(decode_progress).transpose();
+        value.map_err(|fault| damaged(FILE_NAME, "progress", format_args!("key `{key}`"), &fault))
     }
 
     async fn save_points(&self, set: &PointSet) -> Result<(), StoreError> {
@@ -388,7 +393,7 @@ impl TickLog for SqliteLog {
     async fn mark_poison(&self, pos: Position) -> Result<(), StoreError> {
         let mut slot = self.writer.lock().await;
         let mut writer = self.take_writer(&mut slot).await?;
-        let marked = sqlx::query("INSERT OR IGNORE INTO poison (pos) VALUES (?)")
+        let marked = sqlx::query("INSERT OR IGNORE INTO poison (pos, checksum) VALUES (?1, ~?1)")
             .bind(pos.cast_signed())
             .execute(&mut writer.conn)
             .await;
@@ -397,67 +402,63 @@ impl TickLog for SqliteLog {
     }
 
     async fn poison(&self) -> Result<Vec<Position>, StoreError> {
-        let positions: Vec<i64> = sqlx::query_scalar("SELECT pos FROM poison ORDER BY pos")
-            .fetch_all(self.database.readers())
-            .await
-            .map_err(failed("failed to read the poisonous entries"))?;
-        Ok(positions.into_iter().map(i64::cast_unsigned).collect())
+        let positions: Vec<(i64, Option<i64>)> =
+            sqlx::query_as("SELECT pos, checksum FROM poison ORDER BY pos")
+                .fetch_all(self.database.readers())
+                .await
+                .map_err(failed("failed to read the poisonous entries"))?;
+        let whole = |(pos, complement): &(i64, Option<i64>)| complement.is_none_or(|other| other == !pos);
+        match positions.iter().find(|line| !whole(line)) {
+            Some((pos, _)) => {
+                let fault = Fault::new("its complement differs");
+                Err(damaged(FILE_NAME, "poison", format_args!("position {pos}"), &fault))
+            }
+            None => Ok(positions.into_iter().map(|(pos, _)| pos.cast_unsigned()).collect()),
+        }
     }
 
     async fn retain(&self, now: Nanos, needed_from: Position) -> Result<u64, StoreError> {
         parts::retain(self, now, needed_from).await
     }
-}
 
-async fn load_blocks(conn: &mut SqliteConnection) -> Result<Vec<BlockSummary>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT first_pos, last_pos, part, entries, ts_min, ts_max, newest FROM blocks ORDER BY first_pos",
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(failed("failed to read the blocks"))?;
-    let block = |row: &sqlx::sqlite::SqliteRow| {
-        let time = |at: usize| row.get_unchecked::<Option<i64>, _>(at).map(Nanos);
-        BlockSummary {
-            first: row.get_unchecked::<i64, _>(0).cast_unsigned(),
-            last: row.get_unchecked::<i64, _>(1).cast_unsigned(),
-            part: row.get_unchecked(2),
-            entries: row.get_unchecked::<i64, _>(3).cast_unsigned(),
-            span: time(4).zip(time(5)).map(|(min, max)| Span { min, max }),
-            newest: time(6),
-        }
-    };
-    Ok(rows.iter().map(block).collect())
+    fn damage(&self) -> Option<String> {
+        self.database.damage()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let writer = self.writer.lock().await.take();
+        self.database.close(writer.map(|writer| writer.conn)).await
+    }
 }
 
 /// Returns the lowest position of the log; 0 when it is empty.
 pub(super) async fn first_position(conn: &mut SqliteConnection) -> Result<Position, StoreError> {
     const READING: &str = "failed to read the beginning of the log";
-    let parts: Vec<u32> = sqlx::query_scalar("SELECT number FROM parts ORDER BY number")
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(failed(READING))?;
-    for part in parts {
+    for PartLine { number: part, .. } in parts::lines(conn).await? {
         let sql = AssertSqlSafe(format!("SELECT min(pos) FROM log_{part:06}"));
         let first: Option<i64> =
             sqlx::query_scalar(sql).fetch_one(&mut *conn).await.map_err(failed(READING))?;
         if let Some(first) = first {
-            return u64::try_from(first).map_err(|_| corrupt("a position"));
+            return Ok(first.cast_unsigned());
         }
     }
     Ok(0)
 }
 
 async fn write_progress(conn: &mut SqliteConnection, progress: &Progress) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO progress (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-    )
-    .bind(progress.key.as_str())
-    .bind(progress.value.as_slice())
-    .execute(conn)
-    .await
-    .map(|_| ())
-    .map_err(failed("failed to write progress"))
+    const WRITING: &str = "failed to write progress";
+    let arguments = checked_row(WRITING, |row| {
+        row.text(progress.key.as_str())?;
+        row.blob(&progress.value)
+    })?;
+    let sql = "INSERT OR REPLACE INTO progress (key, value, checksum) VALUES (?, ?, ?)";
+    sqlx::query_with(sql, arguments).execute(conn).await.map(|_| ()).map_err(failed(WRITING))
+}
+
+/// Reads key, value and checksum of a row of `progress`.
+pub(super) fn decode_progress(row: &SqliteRow) -> Result<Vec<u8>, Fault> {
+    verify(row, 0..2)?;
+    get(row, 1)
 }
 
 /// Inserts the entries by statements of a few fixed sizes, powers of two, so that each is prepared once.

@@ -5,14 +5,20 @@
 //! acknowledged survives the end of the process by whatever signal; a loss of power may take the last commits, never
 //! the consistency of the file. [`Synchronous::Full`] survives that too, at the price of one flush a commit.
 //!
+//! Rows carry checksums (see `checked`): what the disk has changed is an error that names the row, and the rest stays
+//! readable.
+//!
 //! A failure is transient where another try can help (busy, disk full, I/O) and permanent otherwise (foreign or damaged
 //! file, a schema of another version). After a failure nothing of the group or batch is in the file.
 
 mod blocks;
+mod check;
+mod checked;
 mod database;
 mod dead_letters;
 mod history;
 mod log;
+mod meta;
 mod names;
 mod parts;
 mod points;
@@ -20,6 +26,7 @@ mod rows;
 mod ticks;
 mod windows;
 
+pub use check::{Checked, Finding, WindowKey, check_history, check_log, missing_windows};
 pub use history::SqliteHistory;
 pub use log::SqliteLog;
 
@@ -46,13 +53,37 @@ pub struct SqliteSettings {
     pub retention_ticks_bytes: u64,
     /// Bars and indicators of windows older than this are dropped, dead letters too.
     pub retention_bars_age: i64,
-    /// A part of the log takes about this many entries. Appends wait while one is dropped, a tenth of a second per
+    /// A part of the log takes about this many entries, or fewer where `retention_ticks_bytes` is small. Appends wait while one is dropped, a tenth of a second per
     /// million; the view over the parts speaks of at most 500.
     pub part_entries: u64,
     /// A part of the log takes entries for at most this long.
     pub part_age: i64,
     /// Connections for readers, per file.
     pub num_readers: u32,
+}
+
+/// Into how many parts a full log is cut at least: what is dropped at once is at most so much of it.
+const PARTS_MIN: u64 = 16;
+
+/// Bytes that an entry takes with its share of the index, roughly.
+const ENTRY_BYTES: u64 = 48;
+
+/// Entries of the smallest part that is worth a table.
+const PART_ENTRIES_MIN: u64 = 5_000;
+
+impl SqliteSettings {
+    /// Returns how many entries end a part: fewer than asked for where the log may not get large.
+    const fn entries_a_part(&self) -> u64 {
+        let small = self.retention_ticks_bytes / PARTS_MIN / ENTRY_BYTES;
+        let small = if small < PART_ENTRIES_MIN { PART_ENTRIES_MIN } else { small };
+        if small < self.part_entries { small } else { self.part_entries }
+    }
+
+    /// Returns the pages that the log's WAL takes before they go to the file: few where the log may not get large.
+    fn log_checkpoint_pages(&self) -> u32 {
+        let share = self.retention_ticks_bytes / PARTS_MIN / u64::from(database::PAGE_BYTES);
+        u32::try_from(share).unwrap_or(u32::MAX).clamp(256, database::CHECKPOINT_PAGES)
+    }
 }
 
 impl Default for SqliteSettings {

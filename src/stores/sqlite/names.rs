@@ -3,16 +3,24 @@
 //! A file numbers its names in the order in which it met them. Where the process met them in the same order, as after a
 //! restart, the numbers are the same on both sides; otherwise they are translated.
 
-use super::database::{corrupt, failed};
+use super::checked::{Fault, checked_row, damaged, get, verify};
+use super::database::failed;
 use crate::models::entry::SourceId;
 use crate::models::num::Scale;
 use crate::models::source::SourceTable;
 use crate::models::symbol::{AssetClass, SymbolId, SymbolSpec, SymbolTable};
 use crate::stores::StoreError;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
 /// Stands where a side does not know the name.
 const UNKNOWN: u32 = u32::MAX;
+
+/// More names than any file has.
+const NUM_NAMES_MAX: u32 = 1 << 26;
+
+const WRITING_SYMBOL: &str = "failed to write a symbol";
+const WRITING_SOURCE: &str = "failed to write a source";
 
 /// A translation between the ids of the process and those of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,23 +63,19 @@ impl Symbols {
     /// Reads the file's symbols and adds them to the process' table, in their stored order.
     pub(super) async fn load(
         conn: &mut SqliteConnection,
+        file: &str,
         table: &SymbolTable,
     ) -> Result<Symbols, StoreError> {
-        let rows =
-            sqlx::query("SELECT id, name, price_scale, size_scale, asset_class FROM symbols ORDER BY id")
-                .fetch_all(conn)
-                .await
-                .map_err(failed("failed to read the symbols"))?;
+        let rows = sqlx::query(
+            "SELECT id, name, price_scale, size_scale, asset_class, checksum FROM symbols ORDER BY id",
+        )
+        .fetch_all(conn)
+        .await
+        .map_err(failed("failed to read the symbols"))?;
         let mut symbols = Symbols::default();
-        for row in rows {
-            let scale =
-                |at| Scale::new(row.get_unchecked::<u8, _>(at)).ok_or_else(|| corrupt("a symbol's scale"));
-            let spec = SymbolSpec {
-                name: row.get_unchecked(1),
-                price_scale: scale(2)?,
-                size_scale: scale(3)?,
-                asset_class: asset_class(&row.get_unchecked::<String, _>(4)),
-            };
+        for (at, row) in (1..).zip(rows) {
+            let (stored, spec) =
+                decode_symbol(&row).map_err(|fault| damaged(file, "symbols", nth(at), &fault))?;
             let process = table.intern(spec.clone());
             let known = table.spec(process);
             if (known.price_scale, known.size_scale) != (spec.price_scale, spec.size_scale) {
@@ -80,7 +84,7 @@ impl Symbols {
                     cause: format!("symbol `{}` is stored with other numbers of decimals", spec.name),
                 });
             }
-            symbols.0.add(process.0, row.get_unchecked(0));
+            symbols.0.add(process.0, stored);
         }
         Ok(symbols)
     }
@@ -101,17 +105,16 @@ impl Symbols {
                 continue;
             }
             let stored = u32::try_from(symbols.0.num_stored()).expect("fewer than 2^32 symbols");
-            sqlx::query(
-                "INSERT INTO symbols (id, name, price_scale, size_scale, asset_class) VALUES (?, ?, ?, ?, ?)",
-            )
-            .bind(stored)
-            .bind(spec.name.as_str())
-            .bind(spec.price_scale.decimals())
-            .bind(spec.size_scale.decimals())
-            .bind(spec.asset_class.as_str())
-            .execute(&mut *conn)
-            .await
-            .map_err(failed("failed to write a symbol"))?;
+            let arguments = checked_row(WRITING_SYMBOL, |row| {
+                row.integer(i64::from(stored))?;
+                row.text(spec.name.as_str())?;
+                row.integer(i64::from(spec.price_scale.decimals()))?;
+                row.integer(i64::from(spec.size_scale.decimals()))?;
+                row.text(spec.asset_class.as_str())
+            })?;
+            let sql = "INSERT INTO symbols (id, name, price_scale, size_scale, asset_class, checksum) \
+                       VALUES (?, ?, ?, ?, ?, ?)";
+            sqlx::query_with(sql, arguments).execute(&mut *conn).await.map_err(failed(WRITING_SYMBOL))?;
             symbols.0.add(process.0, stored);
         }
         Ok(Some(symbols))
@@ -123,8 +126,8 @@ impl Symbols {
     }
 
     /// Returns the symbol behind the file's number.
-    pub(super) fn process(&self, stored: u32) -> Result<SymbolId, StoreError> {
-        self.0.process(stored).map(SymbolId).ok_or_else(|| corrupt("a symbol's number"))
+    pub(super) fn process(&self, stored: u32) -> Result<SymbolId, Fault> {
+        self.0.process(stored).map(SymbolId).ok_or_else(|| Fault::new(format!("there is no symbol {stored}")))
     }
 }
 
@@ -136,16 +139,19 @@ impl Sources {
     /// Reads the file's sources and adds them to the process' table, in their stored order.
     pub(super) async fn load(
         conn: &mut SqliteConnection,
+        file: &str,
         table: &SourceTable,
     ) -> Result<Sources, StoreError> {
-        let rows = sqlx::query("SELECT id, name FROM sources ORDER BY id")
+        let rows = sqlx::query("SELECT id, name, checksum FROM sources ORDER BY id")
             .fetch_all(conn)
             .await
             .map_err(failed("failed to read the sources"))?;
         let mut sources = Sources::default();
-        for row in rows {
-            let process = table.intern(&row.get_unchecked::<String, _>(1));
-            sources.0.add(u32::from(process.0), row.get_unchecked(0));
+        for (at, row) in (1..).zip(rows) {
+            let (stored, name) =
+                decode_source(&row).map_err(|fault| damaged(file, "sources", nth(at), &fault))?;
+            let process = table.intern(&name);
+            sources.0.add(u32::from(process.0), stored);
         }
         Ok(sources)
     }
@@ -165,12 +171,14 @@ impl Sources {
                 continue;
             }
             let stored = u32::try_from(sources.0.num_stored()).expect("fewer than 2^16 sources");
-            sqlx::query("INSERT INTO sources (id, name) VALUES (?, ?)")
-                .bind(stored)
-                .bind(name)
+            let arguments = checked_row(WRITING_SOURCE, |row| {
+                row.integer(i64::from(stored))?;
+                row.text(&*name)
+            })?;
+            sqlx::query_with("INSERT INTO sources (id, name, checksum) VALUES (?, ?, ?)", arguments)
                 .execute(&mut *conn)
                 .await
-                .map_err(failed("failed to write a source"))?;
+                .map_err(failed(WRITING_SOURCE))?;
             sources.0.add(process, stored);
         }
         Ok(Some(sources))
@@ -185,13 +193,50 @@ impl Sources {
     }
 
     /// Returns the source behind the file's number.
-    pub(super) fn process(&self, stored: u16) -> Result<SourceId, StoreError> {
+    pub(super) fn process(&self, stored: u16) -> Result<SourceId, Fault> {
         if stored == SourceId::ANY.0 {
             return Ok(SourceId::ANY);
         }
         let process = self.0.process(u32::from(stored)).and_then(|id| u16::try_from(id).ok());
-        process.map(SourceId).ok_or_else(|| corrupt("a source's number"))
+        process.map(SourceId).ok_or_else(|| Fault::new(format!("there is no source {stored}")))
     }
+}
+
+/// Names a row whose key may be damaged.
+fn nth(at: u32) -> String {
+    format!("row {at}")
+}
+
+/// Reads a row of `symbols`: its number in the file, and what it is.
+pub(super) fn decode_symbol(row: &SqliteRow) -> Result<(u32, SymbolSpec), Fault> {
+    verify(row, 0..5)?;
+    let scale = |at| -> Result<Scale, Fault> {
+        Scale::new(get(row, at)?).ok_or_else(|| Fault::new("there is no such number of decimals"))
+    };
+    let spec = SymbolSpec {
+        name: get(row, 1)?,
+        price_scale: scale(2)?,
+        size_scale: scale(3)?,
+        asset_class: asset_class(get(row, 4)?),
+    };
+    Ok((number(row)?, spec))
+}
+
+/// Reads a row of `sources`: its number in the file, and its name.
+pub(super) fn decode_source(row: &SqliteRow) -> Result<(u32, String), Fault> {
+    verify(row, 0..2)?;
+    Ok((number(row)?, get(row, 1)?))
+}
+
+/// Reads a name's number in the file. The files count them, so a large one is damage, and would take memory.
+fn number(row: &SqliteRow) -> Result<u32, Fault> {
+    get(row, 0).and_then(|number: u32| {
+        if number < NUM_NAMES_MAX {
+            Ok(number)
+        } else {
+            Err(Fault::new(format!("there is no number {number}")))
+        }
+    })
 }
 
 fn asset_class(text: &str) -> AssetClass {

@@ -1,15 +1,16 @@
 //! Parts of the log: made when the one before is full, dropped whole when they are too old or too much.
 
 use super::SqliteSettings;
-use super::blocks::{BlockSummary, OpenBlock};
+use super::blocks::{BlockSummary, OpenBlock, Span};
+use super::checked::{Fault, checked_row, damaged, get, get_unsigned, verify};
 use super::database::{begin, failed};
-use super::log::{SqliteLog, first_position};
+use super::log::{FILE_NAME, SqliteLog, first_position};
 use super::names::Symbols;
 use super::rows::{COLUMNS, NUM_COLUMNS, tick_data_sql};
 use crate::models::entry::Position;
 use crate::models::time::Nanos;
 use crate::stores::StoreError;
-use sqlx::sqlite::SqliteArguments;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ const RUNS_A_STATEMENT: usize = 64;
 #[derive(Clone)]
 pub(super) struct Part {
     pub number: u32,
+    first: Position,
     pub created: Nanos,
     pub entries: u64,
     inserts: Arc<[Insert]>,
@@ -38,7 +40,8 @@ pub(super) struct Insert {
 }
 
 impl Part {
-    fn new(number: u32, created: Nanos) -> Part {
+    fn new(line: &PartLine) -> Part {
+        let PartLine { number, first, created, .. } = *line;
         let row = format!("({})", ["?"; NUM_COLUMNS].join(","));
         let insert = |power: u32| {
             let num_rows = 1 << power;
@@ -46,7 +49,11 @@ impl Part {
             let sql = format!("INSERT INTO log_{number:06} ({COLUMNS}) VALUES {values}").into();
             Insert { num_rows, sql }
         };
-        Part { number, created, entries: 0, inserts: (0..INSERT_POWERS).map(insert).collect() }
+        Part { number, first, created, entries: 0, inserts: (0..INSERT_POWERS).map(insert).collect() }
+    }
+
+    const fn line(&self) -> PartLine {
+        PartLine { number: self.number, first: self.first, created: self.created, finished: None }
     }
 
     /// Returns the largest statement that takes no more than this many rows, which is at least one.
@@ -57,19 +64,14 @@ impl Part {
 
     /// True when the next group belongs into another part.
     pub(super) const fn is_full(&self, settings: &SqliteSettings, now: Nanos) -> bool {
-        self.entries >= settings.part_entries
+        self.entries >= settings.entries_a_part()
             || self.entries > 0 && now.since(self.created) >= settings.part_age
     }
 }
 
 /// Returns the newest part, its entries not counted.
 pub(super) async fn newest(conn: &mut SqliteConnection) -> Result<Option<Part>, StoreError> {
-    let row: Option<(u32, i64)> =
-        sqlx::query_as("SELECT number, created FROM parts ORDER BY number DESC LIMIT 1")
-            .fetch_optional(conn)
-            .await
-            .map_err(failed("failed to read the parts of the log"))?;
-    Ok(row.map(|(number, created)| Part::new(number, Nanos(created))))
+    Ok(lines(conn).await?.last().map(Part::new))
 }
 
 /// Makes a part.
@@ -94,26 +96,64 @@ pub(super) async fn create(
     for sql in tables {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *conn).await.map_err(failed(CREATING))?;
     }
-    sqlx::query("INSERT INTO parts (number, first_pos, created) VALUES (?, ?, ?)")
-        .bind(number)
-        .bind(first.cast_signed())
-        .bind(now.0)
-        .execute(&mut *conn)
-        .await
-        .map_err(failed(CREATING))?;
+    let line = PartLine { number, first, created: now, finished: None };
+    write_line(conn, CREATING, &line).await?;
     refresh_view(conn).await?;
-    Ok(Part::new(number, now))
+    Ok(Part::new(&line))
 }
 
 /// Notes that a part takes no more entries.
 pub(super) async fn finish(conn: &mut SqliteConnection, part: &Part, now: Nanos) -> Result<(), StoreError> {
-    sqlx::query("UPDATE parts SET finished = ? WHERE number = ?")
-        .bind(now.0)
-        .bind(part.number)
-        .execute(conn)
-        .await
-        .map(|_| ())
-        .map_err(failed("failed to finish a part of the log"))
+    let line = PartLine { finished: Some(now), ..part.line() };
+    write_line(conn, "failed to finish a part of the log", &line).await
+}
+
+/// A row of `parts`.
+#[derive(Clone, Copy)]
+pub(super) struct PartLine {
+    pub number: u32,
+    /// Every position in the part is at or after this one.
+    pub first: Position,
+    pub created: Nanos,
+    pub finished: Option<Nanos>,
+}
+
+async fn write_line(
+    conn: &mut SqliteConnection,
+    context: &'static str,
+    line: &PartLine,
+) -> Result<(), StoreError> {
+    let arguments = checked_row(context, |row| {
+        row.integer(i64::from(line.number))?;
+        row.unsigned(line.first)?;
+        row.integer(line.created.0)?;
+        row.integer(line.finished.map(|at| at.0))
+    })?;
+    let sql = "INSERT OR REPLACE INTO parts (number, first_pos, created, finished, checksum) VALUES (?, ?, ?, ?, ?)";
+    sqlx::query_with(sql, arguments).execute(conn).await.map(|_| ()).map_err(failed(context))
+}
+
+/// Returns the parts, oldest first.
+pub(super) async fn lines(conn: &mut SqliteConnection) -> Result<Vec<PartLine>, StoreError> {
+    let rows =
+        sqlx::query("SELECT number, first_pos, created, finished, checksum FROM parts ORDER BY number")
+            .fetch_all(conn)
+            .await
+            .map_err(failed("failed to read the parts of the log"))?;
+    (1..).zip(&rows).map(|(at, row)| decode_line(row, at)).collect()
+}
+
+fn decode_line(row: &SqliteRow, at: u32) -> Result<PartLine, StoreError> {
+    let decode = || -> Result<PartLine, Fault> {
+        verify(row, 0..4)?;
+        Ok(PartLine {
+            number: get(row, 0)?,
+            first: get_unsigned(row, 1)?,
+            created: Nanos(get(row, 2)?),
+            finished: get::<Option<i64>>(row, 3)?.map(Nanos),
+        })
+    };
+    decode().map_err(|fault| damaged(FILE_NAME, "parts", format_args!("row {at}"), &fault))
 }
 
 /// Lets `tick_data` speak of the parts that there are.
@@ -164,7 +204,7 @@ pub(super) async fn write_block(
                 arguments.add(run.span.min.0)?;
                 arguments.add(run.span.max.0)?;
                 arguments.add(run.count)?;
-                arguments.add(run.offsets.as_slice())?;
+                arguments.add(run.pack(block.first, *symbol))?;
             }
             Ok(())
         };
@@ -181,20 +221,47 @@ pub(super) async fn write_block(
             .map_err(failed(WRITING))?;
     }
     let summary = block.summary(part);
-    sqlx::query(
-        "INSERT INTO blocks (first_pos, last_pos, part, entries, ts_min, ts_max, newest) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(summary.first.cast_signed())
-    .bind(summary.last.cast_signed())
-    .bind(part)
-    .bind(summary.entries.cast_signed())
-    .bind(summary.span.map(|span| span.min.0))
-    .bind(summary.span.map(|span| span.max.0))
-    .bind(summary.newest.map(|ts| ts.0))
-    .execute(&mut *conn)
-    .await
-    .map_err(failed(WRITING))?;
+    let arguments = checked_row(WRITING, |row| {
+        row.unsigned(summary.first)?;
+        row.unsigned(summary.last)?;
+        row.integer(i64::from(part))?;
+        row.unsigned(summary.entries)?;
+        row.integer(summary.span.map(|span| span.min.0))?;
+        row.integer(summary.span.map(|span| span.max.0))?;
+        row.integer(summary.newest.map(|ts| ts.0))
+    })?;
+    let sql = "INSERT INTO blocks (first_pos, last_pos, part, entries, ts_min, ts_max, newest, checksum) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    sqlx::query_with(sql, arguments).execute(&mut *conn).await.map_err(failed(WRITING))?;
     Ok(summary)
+}
+
+/// Reads a row of `blocks` with its checksum.
+pub(super) fn decode_block(row: &SqliteRow) -> Result<BlockSummary, Fault> {
+    verify(row, 0..7)?;
+    let time = |at: usize| -> Result<Option<Nanos>, Fault> { Ok(get::<Option<i64>>(row, at)?.map(Nanos)) };
+    Ok(BlockSummary {
+        first: get_unsigned(row, 0)?,
+        last: get_unsigned(row, 1)?,
+        part: get(row, 2)?,
+        entries: get_unsigned(row, 3)?,
+        span: time(4)?.zip(time(5)?).map(|(min, max)| Span { min, max }),
+        newest: time(6)?,
+    })
+}
+
+/// Returns the finished blocks, oldest first.
+pub(super) async fn blocks(conn: &mut SqliteConnection) -> Result<Vec<BlockSummary>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT first_pos, last_pos, part, entries, ts_min, ts_max, newest, checksum FROM blocks ORDER BY first_pos",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(failed("failed to read the blocks"))?;
+    let decode = |(at, row): (u32, &SqliteRow)| {
+        decode_block(row).map_err(|fault| damaged(FILE_NAME, "blocks", format_args!("row {at}"), &fault))
+    };
+    (1..).zip(&rows).map(decode).collect()
 }
 
 /// Drops the oldest parts as [`crate::stores::TickLog::retain`] promises, one transaction each, so that the log takes

@@ -1,9 +1,11 @@
 //! Recovery points: a line per slice, and the two newest pictures of every symbol.
 
+use super::checked::{Fault, checked_row, get, get_unsigned, verify};
 use super::database::failed;
 use super::names::Symbols;
 use crate::stores::{NUM_SLICES, PointSet, Points, SliceLine, StoreError, SymbolPoint};
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, SqlitePool};
 
 const SAVING: &str = "failed to save recovery points";
 const LOADING: &str = "failed to load recovery points";
@@ -36,13 +38,13 @@ pub(super) async fn save(
         .await
         .map_err(failed(SAVING))?;
     }
-    sqlx::query("INSERT OR IGNORE INTO point_sets (slice, good_to, context) VALUES (?, ?, ?)")
-        .bind(set.slice)
-        .bind(set.good_to.cast_signed())
-        .bind(set.context.as_slice())
-        .execute(&mut *conn)
-        .await
-        .map_err(failed(SAVING))?;
+    let arguments = checked_row(SAVING, |row| {
+        row.integer(i64::from(set.slice))?;
+        row.unsigned(set.good_to)?;
+        row.blob(&set.context)
+    })?;
+    let sql = "INSERT OR IGNORE INTO point_sets (slice, good_to, context, checksum) VALUES (?, ?, ?, ?)";
+    sqlx::query_with(sql, arguments).execute(&mut *conn).await.map_err(failed(SAVING))?;
     sqlx::query(
         "DELETE FROM point_sets WHERE slice = ?1 AND good_to < \
          (SELECT good_to FROM point_sets WHERE slice = ?1 ORDER BY good_to DESC LIMIT 1 OFFSET 1)",
@@ -62,19 +64,41 @@ pub(super) async fn save(
     Ok(())
 }
 
-/// Reads all points, as of one moment.
+/// Reads a row of `point_sets` with its checksum.
+pub(super) fn decode_line(row: &SqliteRow) -> Result<(u32, SliceLine), Fault> {
+    verify(row, 0..3)?;
+    Ok((get(row, 0)?, SliceLine { good_to: get_unsigned(row, 1)?, context: get(row, 2)? }))
+}
+
+/// Reads a row of `points`; the core checks the bytes.
+pub(super) fn decode_point(row: &SqliteRow, symbols: &Symbols) -> Result<SymbolPoint, Fault> {
+    Ok(SymbolPoint {
+        symbol: symbols.process(get(row, 0)?)?,
+        pos: get_unsigned(row, 1)?,
+        bytes: get(row, 2)?,
+    })
+}
+
+/// Reads all points, as of one moment. What is damaged is left out: the set before, or the log, serves instead.
 pub(super) async fn load(readers: &SqlitePool, symbols: &Symbols) -> Result<Points, StoreError> {
     let mut transaction = readers.begin().await.map_err(failed(LOADING))?;
-    let sets: Vec<(u32, i64, Vec<u8>)> =
-        sqlx::query_as("SELECT slice, good_to, context FROM point_sets ORDER BY slice, good_to DESC")
+    let lines =
+        sqlx::query("SELECT slice, good_to, context, checksum FROM point_sets ORDER BY slice, good_to DESC")
             .fetch_all(&mut *transaction)
             .await
             .map_err(failed(LOADING))?;
     let mut slices: Vec<[SliceLine; 2]> = vec![Default::default(); NUM_SLICES as usize];
-    for (slice, good_to, context) in sets {
+    for row in &lines {
+        let (slice, read) = match decode_line(row) {
+            Ok(read) => read,
+            Err(fault) => {
+                tracing::warn!(%fault, "a row of `point_sets` in `log.db` is of no use");
+                continue;
+            }
+        };
         let Some([newest, before]) = slices.get_mut(slice as usize) else { continue };
         let line = if newest.good_to == 0 { newest } else { before };
-        *line = SliceLine { good_to: good_to.cast_unsigned(), context };
+        *line = read;
     }
     let relied_on: Option<i64> = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'relied_on'")
         .fetch_optional(&mut *transaction)
@@ -85,13 +109,19 @@ pub(super) async fn load(readers: &SqlitePool, symbols: &Symbols) -> Result<Poin
         .await
         .map_err(failed(LOADING))?;
     let mut by_symbol: Vec<Vec<SymbolPoint>> = Vec::new();
-    for row in rows {
-        let symbol = symbols.process(row.get_unchecked(0))?;
-        let pos = row.get_unchecked::<i64, _>(1).cast_unsigned();
-        if by_symbol.len() <= symbol.index() {
-            by_symbol.resize_with(symbol.index() + 1, Vec::new);
+    for row in &rows {
+        let point = match decode_point(row, symbols) {
+            Ok(point) => point,
+            Err(fault) => {
+                tracing::warn!(%fault, "a row of `points` in `log.db` is of no use");
+                continue;
+            }
+        };
+        let at = point.symbol.index();
+        if by_symbol.len() <= at {
+            by_symbol.resize_with(at + 1, Vec::new);
         }
-        by_symbol[symbol.index()].push(SymbolPoint { symbol, pos, bytes: row.get_unchecked(2) });
+        by_symbol[at].push(point);
     }
     Ok(Points { slices, symbols: by_symbol, relied_on: relied_on.map(i64::cast_unsigned) })
 }

@@ -10,12 +10,13 @@
 //! | `id` | identity | target | ask | | |
 //! | `seq` | sequence; NULL 0 | | size at the ask | | |
 //! | `extra` | correction: target | | | the rest | gap: the rest |
+//!
+//! `extra` ends with the checksum of the row, and is the checksum alone where there is nothing else to say; so it takes
+//! four bytes and no column of its own. Rows without one were written before there were any.
 
-use super::database::corrupt;
+use super::checked::{DIFFERS, Fault, damaged, get, get_unsigned};
 use super::names::{Sources, Symbols};
-use crate::models::entry::{
-    Body, Cancel, Correction, Entry, Gap, Quote, SourceId, Trade, TradeId, Updates, VenueBar,
-};
+use crate::models::entry::{Body, Cancel, Correction, Entry, Gap, Quote, Trade, TradeId, Updates, VenueBar};
 use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Row, TypeInfo, ValueRef};
+use std::borrow::Cow;
 
 /// The columns, in the order in which [`bind`] gives and [`decode`] takes them.
 pub(super) const COLUMNS: &str = "pos, head, ts, received, price, size, id, seq, extra";
@@ -54,20 +56,20 @@ struct Columns {
     received: Option<Nanos>,
     price: Option<i64>,
     size: Option<i64>,
-    id: Option<Id>,
+    id: Option<Id<'static>>,
     seq: Option<i64>,
     extra: Option<Vec<u8>>,
 }
 
 /// The column `id`: the venue's spelling where it can be had back, so that people can read it, else the 16 bytes.
-enum Id {
+enum Id<'r> {
     Number(i64),
-    Text(String),
-    Bytes(Vec<u8>),
+    Text(Cow<'r, str>),
+    Bytes(Cow<'r, [u8]>),
 }
 
-impl Id {
-    fn of(id: TradeId) -> Id {
+impl<'r> Id<'r> {
+    fn of(id: TradeId) -> Id<'static> {
         let (hi, lo) = id.words();
         match i64::try_from(lo) {
             Ok(number) if hi == 0 => return Id::Number(number),
@@ -75,8 +77,33 @@ impl Id {
         }
         match id.to_text() {
             // A number beyond 2^63 would come back as another kind of id, and so would odd inline texts.
-            Some(text) if TradeId::from_text(text.as_bytes()) == id => Id::Text(text),
-            _ => Id::Bytes([hi.to_be_bytes(), lo.to_be_bytes()].concat()),
+            Some(text) if TradeId::from_text(text.as_bytes()) == id => Id::Text(text.into()),
+            _ => Id::Bytes([hi.to_be_bytes(), lo.to_be_bytes()].concat().into()),
+        }
+    }
+
+    /// Reads the column of a row.
+    fn read(row: &'r SqliteRow) -> Result<Option<Id<'r>>, Fault> {
+        let value = row.try_get_raw(ID).map_err(|error| Fault::new(error.to_string()))?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        Ok(Some(match value.type_info().name() {
+            "INTEGER" => Id::Number(get(row, ID)?),
+            "TEXT" => Id::Text(Cow::Borrowed(get(row, ID)?)),
+            _ => Id::Bytes(Cow::Borrowed(get(row, ID)?)),
+        }))
+    }
+
+    fn trade_id(&self) -> Result<TradeId, Fault> {
+        match self {
+            Id::Number(number) => Ok(TradeId::number(number.cast_unsigned())),
+            Id::Text(text) => Ok(TradeId::from_text(text.as_bytes())),
+            Id::Bytes(bytes) => {
+                let bytes = <[u8; 16]>::try_from(&**bytes).map_err(|_| Fault::new("no identity"))?;
+                let packed = u128::from_be_bytes(bytes);
+                Ok(TradeId::from_words((packed >> 64) as u64, packed as u64))
+            }
         }
     }
 }
@@ -146,8 +173,36 @@ fn pack(value: &impl Serialize) -> Vec<u8> {
     postcard::to_stdvec(value).expect("plain data")
 }
 
-fn unpack<T: DeserializeOwned>(row: &SqliteRow) -> Result<T, StoreError> {
-    postcard::from_bytes(row.get_unchecked::<&[u8], _>(8)).map_err(|_| corrupt("an entry's `extra`"))
+/// Works out the checksum of a row; `extra` is what stands before it. It is on the path of every entry: hence an array,
+/// which holds which integers there are and of what kind the id is, the integers, and the id where it is one.
+fn checksum(integers: [Option<i64>; 7], id: Option<&Id<'_>>, extra: &[u8]) -> i32 {
+    const WORD: usize = 8;
+    let mut bytes = [0; 2 + 8 * WORD];
+    let (mut end, mut present) = (2, 0);
+    let (id_kind, id_number, id_bytes): (u8, Option<i64>, &[u8]) = match id {
+        None => (0, None, &[]),
+        Some(Id::Number(number)) => (1, Some(*number), &[]),
+        Some(Id::Text(text)) => (2, None, text.as_bytes()),
+        Some(Id::Bytes(bytes)) => (3, None, bytes),
+    };
+    for (at, value) in integers.into_iter().chain([id_number]).enumerate() {
+        if let Some(value) = value {
+            present |= 1 << at;
+            bytes[end..end + WORD].copy_from_slice(&value.to_le_bytes());
+            end += WORD;
+        }
+    }
+    bytes[0] = present;
+    bytes[1] = id_kind;
+    if id_bytes.is_empty() && extra.is_empty() {
+        return crc32fast::hash(&bytes[..end]).cast_signed();
+    }
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&bytes[..end]);
+    sum.update(&(id_bytes.len() as u64).to_le_bytes());
+    sum.update(id_bytes);
+    sum.update(extra);
+    sum.finalize().cast_signed()
 }
 
 /// Adds the entry's columns to the arguments of an INSERT.
@@ -172,6 +227,16 @@ pub(super) fn bind(
         | i64::from(source) << SOURCE_AT
         | symbol << SYMBOL_AT;
     let received = columns.received.filter(|at| *at != Nanos::MIN).map(|at| at.0.wrapping_sub(columns.ts.0));
+    let integers = [
+        Some(entry.pos.cast_signed()),
+        Some(head),
+        Some(columns.ts.0),
+        received,
+        columns.price,
+        columns.size,
+        columns.seq,
+    ];
+    let checksum = checksum(integers, columns.id.as_ref(), columns.extra.as_deref().unwrap_or_default());
     let add = || -> Result<(), sqlx::error::BoxDynError> {
         arguments.add(entry.pos.cast_signed())?;
         arguments.add(head)?;
@@ -186,7 +251,13 @@ pub(super) fn bind(
             None => arguments.add(None::<i64>)?,
         }
         arguments.add(columns.seq)?;
-        arguments.add(columns.extra)
+        match columns.extra {
+            Some(mut extra) => {
+                extra.extend_from_slice(&checksum.to_le_bytes());
+                arguments.add(extra)
+            }
+            None => arguments.add(checksum),
+        }
     };
     add().map_err(|error| StoreError::Permanent {
         context: "failed to write an entry",
@@ -194,70 +265,163 @@ pub(super) fn bind(
     })
 }
 
-/// Reads an entry from a row of [`COLUMNS`].
-pub(super) fn decode(row: &SqliteRow, symbols: &Symbols, sources: &Sources) -> Result<Entry, StoreError> {
-    let head: i64 = row.get_unchecked(1);
-    let symbol = match u32::try_from(head >> SYMBOL_AT).map_err(|_| corrupt("an entry's `head`"))? {
+/// Columns of [`COLUMNS`] that hold values of more than one type.
+const ID: usize = 6;
+const EXTRA: usize = 8;
+
+/// The columns of a row that was read, before anything is made of them.
+struct Stored<'r> {
+    head: i64,
+    ts: Nanos,
+    received: Option<i64>,
+    price: Option<i64>,
+    size: Option<i64>,
+    id: Option<Id<'r>>,
+    seq: Option<i64>,
+    /// Without the checksum, unless it was written before there were any.
+    extra: &'r [u8],
+}
+
+impl<'r> Stored<'r> {
+    fn read(row: &'r SqliteRow) -> Result<Stored<'r>, Fault> {
+        let extra = row.try_get_raw(EXTRA).map_err(|error| Fault::new(error.to_string()))?;
+        let (extra, expected): (&[u8], Option<i64>) = match extra.is_null() {
+            true => (&[], None),
+            false if extra.type_info().name() == "INTEGER" => (&[], Some(get(row, EXTRA)?)),
+            false => (get(row, EXTRA)?, None),
+        };
+        let mut stored = Stored {
+            head: get(row, 1)?,
+            ts: Nanos(get(row, 2)?),
+            received: get(row, 3)?,
+            price: get(row, 4)?,
+            size: get(row, 5)?,
+            id: Id::read(row)?,
+            seq: get(row, 7)?,
+            extra,
+        };
+        let pos = get(row, 0)?;
+        let integers = [
+            Some(pos),
+            Some(stored.head),
+            Some(stored.ts.0),
+            stored.received,
+            stored.price,
+            stored.size,
+            stored.seq,
+        ];
+        match (expected, extra.split_last_chunk::<4>()) {
+            (Some(expected), _) if expected != i64::from(checksum(integers, stored.id.as_ref(), &[])) => {
+                return Err(Fault::new(DIFFERS));
+            }
+            // Where it differs the row is older, if nothing is behind what it says, and damaged otherwise.
+            (None, Some((said, sum)))
+                if i32::from_le_bytes(*sum) == checksum(integers, stored.id.as_ref(), said) =>
+            {
+                stored.extra = said;
+            }
+            _ => {}
+        }
+        Ok(stored)
+    }
+
+    fn unpack<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        match postcard::take_from_bytes(self.extra) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, [_, _, _, _])) => Err(Fault::new(DIFFERS)),
+            _ => Err(Fault::new("`extra` says nothing")),
+        }
+    }
+
+    fn trade_id(&self) -> Result<TradeId, Fault> {
+        self.id.as_ref().ok_or_else(|| missing("id"))?.trade_id()
+    }
+
+    fn price(&self) -> Result<Price, Fault> {
+        self.price.map(Price).ok_or_else(|| missing("price"))
+    }
+
+    fn size(&self) -> Result<Size, Fault> {
+        self.size.map(Size).ok_or_else(|| missing("size"))
+    }
+}
+
+fn missing(column: &str) -> Fault {
+    Fault::new(format!("there is no `{column}`"))
+}
+
+/// Reads an entry from a row of [`COLUMNS`] in a part of the log.
+pub(super) fn decode(
+    row: &SqliteRow,
+    part: u32,
+    symbols: &Symbols,
+    sources: &Sources,
+) -> Result<Entry, StoreError> {
+    decode_row(row, symbols, sources).map_err(|fault| {
+        let pos: Result<i64, Fault> = get(row, 0);
+        let place = pos.map_or_else(|_| "position unreadable".to_owned(), |pos| format!("position {pos}"));
+        damaged(super::log::FILE_NAME, &format!("log_{part:06}"), place, &fault)
+    })
+}
+
+/// As [`decode`], for whoever knows which row it is.
+pub(super) fn decode_row(row: &SqliteRow, symbols: &Symbols, sources: &Sources) -> Result<Entry, Fault> {
+    let stored = Stored::read(row)?;
+    let head = stored.head;
+    let symbol = match u32::try_from(head >> SYMBOL_AT).map_err(|_| Fault::new("`head` says nothing"))? {
         0 => SymbolId::NONE,
-        stored => symbols.process(stored - 1)?,
+        number => symbols.process(number - 1)?,
     };
     let source = sources.process((head >> SOURCE_AT) as u16)?;
     let updates = Updates::from_bits((head >> UPDATES_AT) as u8);
-    let ts = Nanos(row.get_unchecked(2));
-    let received =
-        row.get_unchecked::<Option<i64>, _>(3).map_or(Nanos::MIN, |after| Nanos(ts.0.wrapping_add(after)));
-    let (price, size) = (Price(row.get_unchecked(4)), Size(row.get_unchecked(5)));
-    let trade = || -> Result<Trade, StoreError> {
-        let seq = row.get_unchecked::<Option<i64>, _>(7).unwrap_or(0).cast_unsigned();
-        Ok(Trade { ts, received, price, size, seq, id: decode_id(row)?, source, updates })
+    let ts = stored.ts;
+    let received = stored.received.map_or(Nanos::MIN, |after| Nanos(ts.0.wrapping_add(after)));
+    let trade = || -> Result<Trade, Fault> {
+        let seq = stored.seq.unwrap_or(0).cast_unsigned();
+        let (price, size, id) = (stored.price()?, stored.size()?, stored.trade_id()?);
+        Ok(Trade { ts, received, price, size, seq, id, source, updates })
     };
     let body = match head & 7 {
         TRADE => Body::Trade(trade()?),
-        CANCEL => Body::Cancel(Cancel { ts, received, target: decode_id(row)?, source }),
-        CORRECTION => Body::Correction(Correction { target: unpack(row)?, trade: trade()? }),
+        CANCEL => Body::Cancel(Cancel { ts, received, target: stored.trade_id()?, source }),
+        CORRECTION => Body::Correction(Correction { target: stored.unpack()?, trade: trade()? }),
         QUOTE => Body::Quote(Quote {
             ts,
             received,
-            bid: price,
-            ask: Price(row.get_unchecked(6)),
-            bid_size: size,
-            ask_size: Size(row.get_unchecked(7)),
+            bid: stored.price()?,
+            ask: match stored.id {
+                Some(Id::Number(ask)) => Price(ask),
+                _ => return Err(missing("id")),
+            },
+            bid_size: stored.size()?,
+            ask_size: Size(stored.seq.ok_or_else(|| missing("seq"))?),
             source,
         }),
-        VENUE_BAR => Body::VenueBar(decode_bar(row, ts, received, source)?),
+        VENUE_BAR => {
+            let (open, high, low, vwap, trade_count, width_ms) = stored.unpack()?;
+            let (close, volume) = (stored.price()?, stored.size()?);
+            Body::VenueBar(VenueBar {
+                start: ts,
+                received,
+                open,
+                high,
+                low,
+                close,
+                volume,
+                vwap,
+                trade_count,
+                width_ms,
+                source,
+            })
+        }
         GAP => {
-            let (from, filled) = unpack(row)?;
+            let (from, filled) = stored.unpack()?;
             Body::Gap(Gap { source, from, to: ts, filled })
         }
         SOURCE_IN_CHARGE => Body::SourceInCharge { source, from: ts },
         _ => Body::ClockMark { source, time: ts },
     };
-    Ok(Entry { pos: row.get_unchecked::<i64, _>(0).cast_unsigned(), symbol, body })
-}
-
-fn decode_id(row: &SqliteRow) -> Result<TradeId, StoreError> {
-    let damaged = || corrupt("a trade's identity");
-    let value = row.try_get_raw(6).map_err(|_| damaged())?;
-    match value.type_info().name() {
-        "INTEGER" => Ok(TradeId::number(row.get_unchecked::<i64, _>(6).cast_unsigned())),
-        "TEXT" => Ok(TradeId::from_text(row.get_unchecked::<&str, _>(6).as_bytes())),
-        _ => {
-            let bytes = <[u8; 16]>::try_from(row.get_unchecked::<&[u8], _>(6)).map_err(|_| damaged())?;
-            let packed = u128::from_be_bytes(bytes);
-            Ok(TradeId::from_words((packed >> 64) as u64, packed as u64))
-        }
-    }
-}
-
-fn decode_bar(
-    row: &SqliteRow,
-    start: Nanos,
-    received: Nanos,
-    source: SourceId,
-) -> Result<VenueBar, StoreError> {
-    let (open, high, low, vwap, trade_count, width_ms) = unpack(row)?;
-    let (close, volume) = (Price(row.get_unchecked(4)), Size(row.get_unchecked(5)));
-    Ok(VenueBar { start, received, open, high, low, close, volume, vwap, trade_count, width_ms, source })
+    Ok(Entry { pos: get_unsigned(row, 0)?, symbol, body })
 }
 
 /// The SELECT behind the view `tick_data` over the rows of the given parts.

@@ -5,13 +5,15 @@
 //! event times that say when to stop.
 
 use super::blocks::{Run, Span};
-use super::database::{corrupt, failed};
-use super::log::SqliteLog;
+use super::checked::{Fault, damaged, get, get_unsigned};
+use super::database::failed;
+use super::log::{FILE_NAME, SqliteLog};
 use super::rows;
 use crate::models::entry::{Entry, Position};
 use crate::models::time::Nanos;
 use crate::stores::{StoreError, TickQuery};
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 use std::cmp::Reverse;
 
 const READING: &str = "failed to read ticks";
@@ -121,7 +123,7 @@ impl Page {
         blocks: &[Position],
     ) -> Result<Vec<Run>, StoreError> {
         let sql = format!(
-            "SELECT runs.first_pos, runs.ts_min, runs.ts_max, runs.count, runs.offsets \
+            "SELECT runs.block, runs.symbol, runs.first_pos, runs.ts_min, runs.ts_max, runs.count, runs.offsets \
              FROM json_each(?) AS wanted CROSS JOIN runs_{part:06} AS runs \
              WHERE runs.block = wanted.value AND runs.symbol = ? AND runs.ts_max >= ? AND runs.ts_min <= ?"
         );
@@ -133,13 +135,12 @@ impl Page {
             .fetch_all(conn)
             .await
             .map_err(failed(READING))?;
-        let run = |row: &sqlx::sqlite::SqliteRow| {
-            let first = row.get_unchecked::<i64, _>(0).cast_unsigned();
-            let span = Span { min: Nanos(row.get_unchecked(1)), max: Nanos(row.get_unchecked(2)) };
-            let (count, offsets) = (row.get_unchecked(3), row.get_unchecked(4));
-            Run { first, last: first, span, count, offsets }
+        let run = |row: &SqliteRow| {
+            decode_run(row).map_err(|fault| {
+                damaged(FILE_NAME, &format!("runs_{part:06}"), format_args!("symbol {stored}"), &fault)
+            })
         };
-        Ok(rows.iter().map(run).collect())
+        rows.iter().map(run).collect()
     }
 
     /// Adds the ticks of runs, as long as they can still get onto the page.
@@ -159,7 +160,15 @@ impl Page {
             while positions.len() < lacking
                 && let Some(run) = runs.next_if(|run| self.wants(run.span))
             {
-                positions.extend(run.positions().ok_or_else(|| corrupt("a run of ticks"))?);
+                let place = || {
+                    damaged(
+                        FILE_NAME,
+                        &format!("runs_{part:06}"),
+                        format_args!("first position {}", run.first),
+                        &Fault::new("its offsets say nothing"),
+                    )
+                };
+                positions.extend(run.positions().ok_or_else(place)?);
             }
             if positions.is_empty() {
                 return Ok(());
@@ -189,7 +198,7 @@ impl Page {
             .map_err(failed(READING))?;
         let known = log.known();
         for row in &rows {
-            let entry = rows::decode(row, &known.symbols, &known.sources)?;
+            let entry = rows::decode(row, part, &known.symbols, &known.sources)?;
             if self.query.before.is_none_or(|before| (entry.body.time(), entry.pos) < before) {
                 self.found.push(entry);
             }
@@ -198,6 +207,14 @@ impl Page {
         self.found.truncate(self.query.limit);
         Ok(())
     }
+}
+
+/// Reads block, symbol and the rest of a row of `runs_NNNNNN`.
+pub(super) fn decode_run(row: &SqliteRow) -> Result<Run, Fault> {
+    let first = get_unsigned(row, 2)?;
+    let span = Span { min: Nanos(get(row, 3)?), max: Nanos(get(row, 4)?) };
+    Run { first, last: first, span, count: get(row, 5)?, offsets: get(row, 6)? }
+        .unpack(get_unsigned(row, 0)?, get(row, 1)?)
 }
 
 /// Writes positions as a JSON list: one statement then serves any number of them.

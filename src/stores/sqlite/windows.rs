@@ -1,6 +1,7 @@
 //! Bars and indicators as rows: exact integers in, exact integers out.
 
-use super::database::{corrupt, failed};
+use super::checked::{Binder, Fault, damaged, get, get_unsigned, verify};
+use super::database::failed;
 use super::names::Symbols;
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::{Effect, IndicatorPoint};
@@ -11,11 +12,12 @@ use crate::models::time::{Nanos, Width};
 use crate::stores::{StoreError, WindowQuery};
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection, SqlitePool, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection, SqlitePool, TypeInfo, ValueRef};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 const KEY: &str = "symbol, width, start";
+const KEY_COLUMNS: [&str; 3] = ["symbol", "width", "start"];
 
 const BAR_COLUMNS: [&str; 15] = [
     "open",
@@ -40,7 +42,7 @@ static INDICATOR_COLUMNS: LazyLock<Vec<&str>> =
     LazyLock::new(|| [&["close", "vwap"], IndicatorValues::NAMES.as_slice(), &["log_pos"]].concat());
 
 /// Number of columns before the others: those of [`KEY`].
-const KEY_LEN: usize = 3;
+const KEY_LEN: usize = KEY_COLUMNS.len();
 
 /// Rows are written by statements of 2^0 to 2^7 rows, so that each is prepared once.
 const UPSERT_POWERS: u32 = 8;
@@ -49,11 +51,12 @@ static BAR_UPSERTS: LazyLock<Vec<String>> = LazyLock::new(|| upserts("bars", &BA
 static INDICATOR_UPSERTS: LazyLock<Vec<String>> = LazyLock::new(|| upserts("indicators", &INDICATOR_COLUMNS));
 
 fn upserts(table: &str, columns: &[&str]) -> Vec<String> {
-    let row = format!("({})", vec!["?"; KEY_LEN + columns.len()].join(","));
-    let changes: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+    let row = format!("({})", vec!["?"; KEY_LEN + columns.len() + 1].join(","));
+    let changes: Vec<String> =
+        columns.iter().chain(&["checksum"]).map(|column| format!("{column} = excluded.{column}")).collect();
     let upsert = |power: u32| {
         format!(
-            "INSERT INTO {table} ({KEY}, {}) VALUES {} ON CONFLICT DO UPDATE SET {} \
+            "INSERT INTO {table} ({KEY}, {}, checksum) VALUES {} ON CONFLICT DO UPDATE SET {} \
              WHERE excluded.log_pos >= {table}.log_pos",
             columns.join(", "),
             vec![row.as_str(); 1 << power].join(","),
@@ -106,14 +109,14 @@ impl Batch<'_> {
 
     /// Writes the rows over those with lower positions.
     pub(super) async fn write(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
-        write_rows(conn, &BAR_UPSERTS, self.bars.iter(), |arguments, (key, bar)| {
-            bind_key(arguments, *key)?;
-            bind_bar(arguments, bar)
+        write_rows(conn, &BAR_UPSERTS, self.bars.iter(), |row, (key, bar)| {
+            bind_key(row, *key)?;
+            bind_bar(row, bar)
         })
         .await?;
-        write_rows(conn, &INDICATOR_UPSERTS, self.indicators.iter(), |arguments, (key, (log_pos, point))| {
-            bind_key(arguments, *key)?;
-            bind_indicators(arguments, *log_pos, *point)
+        write_rows(conn, &INDICATOR_UPSERTS, self.indicators.iter(), |row, (key, (log_pos, point))| {
+            bind_key(row, *key)?;
+            bind_indicators(row, *log_pos, *point)
         })
         .await
     }
@@ -123,14 +126,16 @@ async fn write_rows<T>(
     conn: &mut SqliteConnection,
     upserts: &'static [String],
     mut rows: impl ExactSizeIterator<Item = T>,
-    bind: impl Fn(&mut SqliteArguments, T) -> Result<(), BoxDynError>,
+    bind: impl Fn(&mut Binder<'_>, T) -> Result<(), BoxDynError>,
 ) -> Result<(), StoreError> {
     const WRITING: &str = "failed to write to the history";
     while rows.len() > 0 {
         let power = rows.len().ilog2().min(UPSERT_POWERS - 1);
         let mut arguments = SqliteArguments::default();
         for row in rows.by_ref().take(1 << power) {
-            bind(&mut arguments, row)
+            let mut binder = Binder::new(&mut arguments);
+            bind(&mut binder, row)
+                .and_then(|()| binder.finish())
                 .map_err(|error| StoreError::Permanent { context: WRITING, cause: error.to_string() })?;
         }
         let sql: &'static str = &upserts[power as usize];
@@ -139,89 +144,140 @@ async fn write_rows<T>(
     Ok(())
 }
 
-fn bind_key(arguments: &mut SqliteArguments, (symbol, width, start): Key) -> Result<(), BoxDynError> {
-    arguments.add(symbol)?;
-    arguments.add(width)?;
-    arguments.add(start)
+fn bind_key(row: &mut Binder<'_>, (symbol, width, start): Key) -> Result<(), BoxDynError> {
+    row.integer(i64::from(symbol))?;
+    row.integer(width)?;
+    row.integer(start)
 }
 
-fn bind_bar(arguments: &mut SqliteArguments, bar: &Bar) -> Result<(), BoxDynError> {
+fn bind_bar(row: &mut Binder<'_>, bar: &Bar) -> Result<(), BoxDynError> {
     for price in [bar.open, bar.high, bar.low, bar.close] {
-        arguments.add(price.0)?;
+        row.integer(price.0)?;
     }
     match i64::try_from(bar.volume) {
-        Ok(volume) => arguments.add(volume)?,
-        Err(_) => arguments.add(bar.volume.to_string())?,
+        Ok(volume) => row.integer(volume)?,
+        Err(_) => row.text(bar.volume.to_string().as_str())?,
     }
-    arguments.add(bar.vwap)?;
-    arguments.add(bar.trade_count.cast_signed())?;
-    arguments.add(bar.state.as_str())?;
-    arguments.add(bar.revision)?;
-    arguments.add(bar.coverage)?;
-    arguments.add(bar.late)?;
-    arguments.add(bar.duplicates)?;
-    arguments.add(bar.cancelled)?;
-    arguments.add(bar.seq.cast_signed())?;
-    arguments.add(bar.log_pos.cast_signed())
+    row.integer(bar.vwap)?;
+    row.unsigned(bar.trade_count)?;
+    row.text(bar.state.as_str())?;
+    row.integer(i64::from(bar.revision))?;
+    row.real(bar.coverage)?;
+    row.integer(i64::from(bar.late))?;
+    row.integer(i64::from(bar.duplicates))?;
+    row.integer(i64::from(bar.cancelled))?;
+    row.unsigned(bar.seq)?;
+    row.unsigned(bar.log_pos)
 }
 
 fn bind_indicators(
-    arguments: &mut SqliteArguments,
+    row: &mut Binder<'_>,
     log_pos: u64,
     point: Option<&IndicatorPoint>,
 ) -> Result<(), BoxDynError> {
     let values = point.map(|point| point.values).unwrap_or_default();
-    arguments.add(point.map(|point| point.close.0))?;
-    arguments.add(point.and_then(|point| point.vwap))?;
+    row.integer(point.map(|point| point.close.0))?;
+    row.integer(point.and_then(|point| point.vwap))?;
     for value in values.in_order() {
-        arguments.add(value)?;
+        row.real(value)?;
     }
-    arguments.add(log_pos.cast_signed())
+    row.unsigned(log_pos)
 }
 
-/// Symbol, width and start at the beginning of a row.
-fn decode_key(row: &SqliteRow, symbols: &Symbols) -> Result<(SymbolId, Width, Nanos), StoreError> {
-    let symbol = symbols.process(row.get_unchecked(0))?;
-    let width = Width::new(row.get_unchecked(1)).ok_or_else(|| corrupt("a window's width"))?;
-    Ok((symbol, width, Nanos(row.get_unchecked(2))))
+/// Columns of a row of `bars` with its checksum.
+pub(super) static BAR_SELECT: LazyLock<String> =
+    LazyLock::new(|| select("bars", &[&KEY_COLUMNS[..], &BAR_COLUMNS, &["checksum"]].concat()));
+
+/// Columns of a row of `indicators` with its checksum.
+pub(super) static INDICATOR_SELECT: LazyLock<String> =
+    LazyLock::new(|| select("indicators", &[&KEY_COLUMNS[..], &INDICATOR_COLUMNS, &["checksum"]].concat()));
+
+fn select(table: &str, columns: &[&str]) -> String {
+    columns.iter().map(|column| format!("{table}.{column}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Columns of [`BAR_SELECT`].
+const BAR_LEN: usize = KEY_LEN + BAR_COLUMNS.len() + 1;
+
+/// Symbol, width and start, from a column on.
+fn decode_key(row: &SqliteRow, at: usize, symbols: &Symbols) -> Result<(SymbolId, Width, Nanos), Fault> {
+    let symbol = symbols.process(get(row, at)?)?;
+    let width = Width::new(get(row, at + 1)?).ok_or_else(|| Fault::new("there is no such width"))?;
+    Ok((symbol, width, Nanos(get(row, at + 2)?)))
+}
+
+/// Names a row of either table by its key, as far as that can be read.
+pub(super) fn key_text(row: &SqliteRow, at: usize) -> String {
+    let key = || Ok::<[i64; 3], Fault>([get(row, at)?, get(row, at + 1)?, get(row, at + 2)?]);
+    key().map_or_else(
+        |_| "a row whose key cannot be read".to_owned(),
+        |[symbol, width, start]| format!("symbol {symbol}, width {width}, start {start}"),
+    )
 }
 
 fn decode_bar(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, StoreError> {
-    let (symbol, width, start) = decode_key(row, symbols)?;
-    let price = |at: usize| Price(row.get_unchecked(KEY_LEN + at));
-    let volume = row.try_get_raw(KEY_LEN + 4).map_err(failed("failed to read a bar"))?;
+    bar_of(row, symbols).map_err(|fault| damaged(super::history::FILE_NAME, "bars", key_text(row, 0), &fault))
+}
+
+/// Reads a row of [`BAR_SELECT`].
+pub(super) fn bar_of(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, Fault> {
+    verify(row, 0..BAR_LEN - 1)?;
+    let (symbol, width, start) = decode_key(row, 0, symbols)?;
+    let price = |at: usize| get(row, KEY_LEN + at).map(Price);
+    let volume = row.try_get_raw(KEY_LEN + 4).map_err(|error| Fault::new(error.to_string()))?;
     let volume = match volume.type_info().name() {
-        "INTEGER" => i128::from(row.get_unchecked::<i64, _>(KEY_LEN + 4)),
-        _ => row.get_unchecked::<&str, _>(KEY_LEN + 4).parse().map_err(|_| corrupt("a bar's volume"))?,
+        "INTEGER" => i128::from(get::<i64>(row, KEY_LEN + 4)?),
+        _ => get::<&str>(row, KEY_LEN + 4)?.parse().map_err(|_| Fault::new("there is no such volume"))?,
     };
     Ok(Bar {
         symbol,
         width,
         start,
-        open: price(0),
-        high: price(1),
-        low: price(2),
-        close: price(3),
+        open: price(0)?,
+        high: price(1)?,
+        low: price(2)?,
+        close: price(3)?,
         volume,
-        vwap: row.get_unchecked(KEY_LEN + 5),
-        trade_count: row.get_unchecked::<i64, _>(KEY_LEN + 6).cast_unsigned(),
-        state: BarState::parse(row.get_unchecked(KEY_LEN + 7)).ok_or_else(|| corrupt("a bar's state"))?,
-        revision: row.get_unchecked(KEY_LEN + 8),
-        coverage: row.get_unchecked(KEY_LEN + 9),
-        late: row.get_unchecked(KEY_LEN + 10),
-        duplicates: row.get_unchecked(KEY_LEN + 11),
-        cancelled: row.get_unchecked(KEY_LEN + 12),
-        seq: row.get_unchecked::<i64, _>(KEY_LEN + 13).cast_unsigned(),
-        log_pos: row.get_unchecked::<i64, _>(KEY_LEN + 14).cast_unsigned(),
+        vwap: get(row, KEY_LEN + 5)?,
+        trade_count: get_unsigned(row, KEY_LEN + 6)?,
+        state: BarState::parse(get(row, KEY_LEN + 7)?).ok_or_else(|| Fault::new("there is no such state"))?,
+        revision: get(row, KEY_LEN + 8)?,
+        coverage: get(row, KEY_LEN + 9)?,
+        late: get(row, KEY_LEN + 10)?,
+        duplicates: get(row, KEY_LEN + 11)?,
+        cancelled: get(row, KEY_LEN + 12)?,
+        seq: get_unsigned(row, KEY_LEN + 13)?,
+        log_pos: get_unsigned(row, KEY_LEN + 14)?,
     })
 }
 
-/// Reads values whose first one is in column `at`; close and vwap are the two columns before it, the log position is
-/// the one after.
-fn decode_indicators(row: &SqliteRow, at: usize) -> (IndicatorValues, u64) {
-    let value = |offset: usize| row.get_unchecked::<Option<f64>, _>(at + offset);
-    let values = IndicatorValues::from_order(std::array::from_fn(value));
-    (values, row.get_unchecked::<i64, _>(at + IndicatorValues::NAMES.len()).cast_unsigned())
+fn decode_indicators(
+    row: &SqliteRow,
+    at: usize,
+    symbols: &Symbols,
+) -> Result<Option<IndicatorPoint>, StoreError> {
+    indicators_of(row, at, symbols)
+        .map_err(|fault| damaged(super::history::FILE_NAME, "indicators", key_text(row, at), &fault))
+}
+
+/// Reads the columns of [`INDICATOR_SELECT`] from column `at` on; a row without a close stands for the indicators of a
+/// void bar.
+pub(super) fn indicators_of(
+    row: &SqliteRow,
+    at: usize,
+    symbols: &Symbols,
+) -> Result<Option<IndicatorPoint>, Fault> {
+    let of = at + KEY_LEN;
+    verify(row, at..of + INDICATOR_COLUMNS.len())?;
+    let (symbol, width, start) = decode_key(row, at, symbols)?;
+    let mut values = [None; IndicatorValues::NAMES.len()];
+    for (value, at) in values.iter_mut().zip(of + 2..) {
+        *value = get(row, at)?;
+    }
+    let log_pos = get_unsigned(row, of + 2 + values.len())?;
+    let (close, vwap): (Option<i64>, Option<i64>) = (get(row, of)?, get(row, of + 1)?);
+    let values = IndicatorValues::from_order(values);
+    Ok(close.map(|close| IndicatorPoint { symbol, width, start, close: Price(close), vwap, values, log_pos }))
 }
 
 /// Answers a query for bars.
@@ -231,9 +287,9 @@ pub(super) async fn bars(
     query: &WindowQuery,
 ) -> Result<Vec<Bar>, StoreError> {
     let sql = format!(
-        "SELECT {KEY}, {} FROM bars WHERE symbol = ? AND width = ? AND start BETWEEN ? AND ? AND state <> 'void' \
+        "SELECT {} FROM bars WHERE symbol = ? AND width = ? AND start BETWEEN ? AND ? AND state <> 'void' \
          ORDER BY start DESC LIMIT ?",
-        BAR_COLUMNS.join(", ")
+        *BAR_SELECT
     );
     let rows = select_windows(readers, symbols, query, sql).await?;
     rows.iter().map(|row| decode_bar(row, symbols)).collect()
@@ -249,9 +305,9 @@ pub(super) async fn revisions(
 ) -> Result<Vec<Bar>, StoreError> {
     let query = WindowQuery { symbol, width, start: Nanos::MIN, end: Nanos::MAX, limit };
     let sql = format!(
-        "SELECT {KEY}, {} FROM bars WHERE symbol = ? AND width = ? AND start BETWEEN ? AND ? \
+        "SELECT {} FROM bars WHERE symbol = ? AND width = ? AND start BETWEEN ? AND ? \
          ORDER BY start DESC LIMIT ?",
-        BAR_COLUMNS.join(", ")
+        *BAR_SELECT
     );
     let rows = select_windows(readers, symbols, &query, sql).await?;
     rows.iter().map(|row| decode_bar(row, symbols)).collect()
@@ -264,18 +320,12 @@ pub(super) async fn indicators(
     query: &WindowQuery,
 ) -> Result<Vec<IndicatorPoint>, StoreError> {
     let sql = format!(
-        "SELECT {KEY}, {} FROM indicators WHERE symbol = ? AND width = ? AND start BETWEEN ? AND ? \
+        "SELECT {} FROM indicators WHERE symbol = ? AND width = ? AND start BETWEEN ? AND ? \
          AND close IS NOT NULL ORDER BY start DESC LIMIT ?",
-        INDICATOR_COLUMNS.join(", ")
+        *INDICATOR_SELECT
     );
     let rows = select_windows(readers, symbols, query, sql).await?;
-    let point = |row: &SqliteRow| {
-        let (symbol, width, start) = decode_key(row, symbols)?;
-        let (values, log_pos) = decode_indicators(row, KEY_LEN + 2);
-        let (close, vwap) = (Price(row.get_unchecked(KEY_LEN)), row.get_unchecked(KEY_LEN + 1));
-        Ok(IndicatorPoint { symbol, width, start, close, vwap, values, log_pos })
-    };
-    rows.iter().map(point).collect()
+    rows.iter().filter_map(|row| decode_indicators(row, 0, symbols).transpose()).collect()
 }
 
 async fn select_windows(
@@ -303,19 +353,15 @@ pub(super) async fn scan(
     after: Option<(&str, Width, Nanos)>,
     limit: usize,
 ) -> Result<Vec<(Bar, IndicatorPoint)>, StoreError> {
-    let of = |table: &str, columns: &[&str]| {
-        columns.iter().map(|column| format!("{table}.{column}")).collect::<Vec<_>>().join(", ")
-    };
     let sql = format!(
-        "SELECT bars.symbol, bars.width, bars.start, {}, {} \
+        "SELECT {}, {} \
          FROM symbols CROSS JOIN bars ON bars.symbol = symbols.id \
          LEFT JOIN indicators ON indicators.symbol = bars.symbol AND indicators.width = bars.width \
          AND indicators.start = bars.start AND indicators.close IS NOT NULL \
          WHERE symbols.name >= ?1 AND (symbols.name > ?1 OR (bars.width, bars.start) > (?2, ?3)) \
          AND bars.state <> 'void' \
          ORDER BY symbols.name, bars.width, bars.start LIMIT ?4",
-        of("bars", &BAR_COLUMNS),
-        of("indicators", &INDICATOR_COLUMNS)
+        *BAR_SELECT, *INDICATOR_SELECT
     );
     let (name, width, start) =
         after.map_or(("", 0, 0), |(name, width, start)| (name, width.nanos(), start.0));
@@ -329,12 +375,11 @@ pub(super) async fn scan(
         .map_err(failed("failed to scan the history"))?;
     let pair = |row: &SqliteRow| {
         let bar = decode_bar(row, symbols)?;
-        let at = KEY_LEN + BAR_COLUMNS.len();
+        let has_indicators = row.try_get_raw(BAR_LEN).is_ok_and(|symbol| !symbol.is_null());
+        let point = if has_indicators { decode_indicators(row, BAR_LEN, symbols)? } else { None };
         // A bar whose indicators are not there (yet) has none that are warm.
-        let (values, log_pos) = match row.get_unchecked::<Option<i64>, _>(at) {
-            Some(_) => decode_indicators(row, at + 2),
-            None => (IndicatorValues::default(), bar.log_pos),
-        };
+        let (values, log_pos) =
+            point.map_or((IndicatorValues::default(), bar.log_pos), |point| (point.values, point.log_pos));
         let Bar { symbol, width, start, close, vwap, .. } = bar;
         Ok((bar, IndicatorPoint { symbol, width, start, close, vwap, values, log_pos }))
     };
