@@ -97,6 +97,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         live.stop();
         live.hub.send(StopServing).await.context("the hub is gone")?;
         actix_web::web::block(|| server.stop()).await.context("the web servers are gone")??;
+        node.close().await;
         anyhow::Ok(())
     };
     match tokio::time::timeout(config.server.stop_timeout, stop).await {
@@ -235,6 +236,7 @@ pub fn migrate(config: &Config) -> anyhow::Result<()> {
         // Opening a store migrates it.
         let node = Node::open(config).await?;
         let tail = node.log.tail().await?;
+        node.close().await;
         tracing::info!(entries_through = tail.last, "the stores have the form of this version");
         Ok(())
     })

@@ -7,6 +7,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod data_dir;
 pub mod metrics;
 pub mod models;
 pub mod node;

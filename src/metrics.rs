@@ -161,6 +161,8 @@ pub struct Metrics {
     pub lost_entries: IntCounter,
     /// Entries set aside because their symbol's actor panicked on them twice.
     pub poison_entries: IntCounter,
+    /// Times that the highest position could not be written down: a crash meanwhile would lose uncounted entries.
+    pub mark_failures: IntCounter,
     /// Bytes that the log takes on disk.
     pub log_size_bytes: IntGauge,
     /// The last position that the log holds durably.
@@ -248,6 +250,10 @@ impl Metrics {
             kafka_lag: gauges("kafka_consumer_lag", "Messages a group is behind", &["topic", "group"]),
             lost_entries: counter("tickwire_lost_entries_total", "Entries received and lost"),
             poison_entries: counter("tickwire_poison_entries_total", "Entries set aside after two panics"),
+            mark_failures: counter(
+                "tickwire_position_mark_failures_total",
+                "Failed writes of the highest position",
+            ),
             log_size_bytes: gauge("tickwire_log_size_bytes", "Bytes the log takes on disk"),
             log_position: gauge("tickwire_log_position", "Last position the log holds durably"),
             past_symbols: gauge("tickwire_past_symbols", "Symbols whose past is made up"),

@@ -8,6 +8,7 @@ use crate::actors::shard::Environment;
 use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogKind};
+use crate::data_dir::{DataDir, FileWatch};
 use crate::metrics::Metrics;
 use crate::models::source::SourceTable;
 use crate::models::symbol::SymbolTable;
@@ -16,9 +17,9 @@ use crate::stores::memory::{MemoryHistory, MemoryLog};
 use crate::stores::sqlite::{SqliteHistory, SqliteLog};
 use crate::stores::{History, TickLog};
 use anyhow::Context;
-use std::fs::{File, TryLockError};
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// What a process works with, whatever it does.
 pub struct Node {
@@ -38,9 +39,17 @@ pub struct Node {
     pub epoch: u64,
     is_durable: bool,
     high_water: Option<HighWater>,
+    /// True while the mark of positions cannot be written.
+    pub mark_is_failing: Arc<AtomicBool>,
+    /// Sees when a file of the data directory is deleted; `None` when nothing outlives the process.
+    pub watch: Option<FileWatch>,
     /// Held as long as the process uses the directory.
-    _lock: Option<File>,
+    _data_dir: Option<DataDir>,
 }
+
+/// How long the stores may take to put everything into their files at the end: what is not done by then is done by the
+/// next start.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Node {
     /// Opens the stores that the configuration names.
@@ -74,15 +83,15 @@ impl Node {
             epoch,
             is_durable: false,
             high_water: None,
-            _lock: None,
+            mark_is_failing: Arc::default(),
+            watch: None,
+            _data_dir: None,
         })
     }
 
     async fn on_disk(config: &Config) -> anyhow::Result<Node> {
         let dir = &config.data_dir;
-        std::fs::create_dir_all(dir)
-            .with_context(|| format!("failed to make the data directory `{}`", dir.display()))?;
-        let lock = lock(dir)?;
+        let data_dir = DataDir::take(dir)?;
         let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
         let settings = config.sqlite_settings();
         let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone()).await;
@@ -91,7 +100,12 @@ impl Node {
         let history =
             SqliteHistory::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings, epoch).await;
         let history = history.with_context(|| format!("cannot open the history in `{}`", dir.display()))?;
-        let high_water = HighWater::open(dir).context("failed to open the mark of positions")?;
+        let high_water = HighWater::open(dir, log.tail().await?.last);
+        let high_water = high_water
+            .with_context(|| format!("failed to open the mark of positions in `{}`", dir.display()))?;
+        let watch = data_dir
+            .watch()
+            .with_context(|| format!("failed to look at the files in `{}`", dir.display()))?;
         let log: Arc<dyn TickLog> = Arc::new(log);
         let env = environment(config, &symbols, Some(Arc::clone(&log)));
         Ok(Node {
@@ -103,8 +117,10 @@ impl Node {
             history: Arc::new(history),
             epoch,
             is_durable: true,
+            mark_is_failing: high_water.failing(),
             high_water: Some(high_water),
-            _lock: Some(lock),
+            watch: Some(watch),
+            _data_dir: Some(data_dir),
         })
     }
 
@@ -116,6 +132,23 @@ impl Node {
             high_water: self.high_water.take(),
             history: Arc::clone(&self.history),
             live: None,
+        }
+    }
+
+    /// Puts everything that was committed into the stores' files, so that each can be copied by itself. For the end of
+    /// the process, when nobody reads or writes any more; what cannot be done in time is left to the next start.
+    pub async fn close(&self) {
+        if let Some(watch) = &self.watch {
+            watch.end();
+        }
+        let close = async { tokio::join!(self.log.close(), self.history.close()) };
+        match tokio::time::timeout(CLOSE_TIMEOUT, close).await {
+            Ok((log, history)) => {
+                for error in [log.err(), history.err()].into_iter().flatten() {
+                    tracing::warn!(%error, "a store was not closed; its `-wal` file belongs to it");
+                }
+            }
+            Err(_) => tracing::warn!("closing the stores took too long; their `-wal` files belong to them"),
         }
     }
 
@@ -157,20 +190,5 @@ fn environment(config: &Config, symbols: &Arc<SymbolTable>, log: Option<Arc<dyn 
         max_entries: usize::try_from(config.recovery.max_entries).unwrap_or(usize::MAX),
         urgent: Arc::default(),
         now: Arc::new(|| SystemClock.now()),
-    }
-}
-
-/// Takes the directory for this process. The system lets go of it when the process ends, however it does.
-fn lock(dir: &Path) -> anyhow::Result<File> {
-    let path = dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.with_context(|| format!("failed to open `{}`", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => anyhow::bail!(
-            "another process uses the data directory `{}`: stop it, or name another with `--data-dir`",
-            dir.display()
-        ),
-        Err(TryLockError::Error(error)) => Err(error).context("failed to lock the data directory"),
     }
 }

@@ -96,7 +96,12 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         by = signals.told() => Ok(Some(by)),
     };
     if !matches!(fed, Ok(None)) {
-        let stopped = tokio::time::timeout(config.server.stop_timeout, pipeline.stop()).await;
+        let stop = async {
+            let stopped = pipeline.stop().await;
+            node.close().await;
+            stopped
+        };
+        let stopped = tokio::time::timeout(config.server.stop_timeout, stop).await;
         let by = fed?.unwrap_or_default();
         anyhow::bail!(
             "{by} after {} rows: {}",
@@ -109,7 +114,10 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         ledger.merge(&job.reached.ledger());
         pipeline.end();
         let windows = &node.env.settings.widths;
-        Summary::collect(node.history.as_ref(), &node.symbols, windows, ledger, bars, indicators).await
+        let history = node.history.as_ref();
+        let summary = Summary::collect(history, &node.symbols, windows, ledger, bars, indicators).await?;
+        node.close().await;
+        anyhow::Ok(summary)
     };
     let summary = tokio::select! {
         summary = finish => summary?,

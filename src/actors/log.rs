@@ -33,6 +33,8 @@ pub struct LogActor {
     /// The last position given; shared with whoever counts what is not committed.
     last: Arc<AtomicU64>,
     high_water: Option<HighWater>,
+    /// The last try to raise it failed.
+    mark_fails: bool,
     /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
     outputs: Arc<LogOutputs>,
     env: Environment,
@@ -47,7 +49,7 @@ impl LogActor {
         outputs: LogOutputs,
         env: Environment,
     ) -> LogActor {
-        LogActor { last, high_water, outputs: Arc::new(outputs), env }
+        LogActor { last, high_water, mark_fails: false, outputs: Arc::new(outputs), env }
     }
 
     /// Counts what came in.
@@ -69,11 +71,21 @@ impl LogActor {
             entry.pos = last;
         }
         self.last.store(last, Ordering::Release);
-        if let Some(high_water) = &self.high_water
-            && let Err(error) = high_water.raise(last)
-        {
-            // Only the count of what a crash would lose suffers.
-            tracing::debug!(%error, "failed to note the highest position");
+        let Some(high_water) = &self.high_water else { return };
+        let was_failing = self.mark_fails;
+        let raised = high_water.raise(last);
+        self.mark_fails = raised.is_err();
+        self.env.metrics.mark_failures.inc_by(u64::from(raised.is_err()));
+        match raised {
+            // Said once; health and the counter go on saying it.
+            Err(error) if !was_failing => {
+                tracing::error!(
+                    %error,
+                    "failed to note the highest position: a crash now would lose uncounted entries"
+                );
+            }
+            Ok(()) if was_failing => tracing::info!("the highest position can be noted again"),
+            Ok(()) | Err(_) => {}
         }
     }
 }

@@ -1,16 +1,24 @@
-//! What happens by the clock beside the data path: samples of the metrics, a look at the disk, and the end of old history.
+//! What happens by the clock beside the data path: samples of the metrics, a look at the disk and at the files of the
+//! data directory, and the end of old history.
+//!
+//! Whatever may wait for the disk is done by a thread that nobody waits for: on a disk that hangs it hangs, health says
+//! so, and the process still ends when it is told to.
 
-use crate::actors::views::Health;
+use crate::actors::views::{Health, HealthBoard};
 use crate::config::Config;
+use crate::data_dir::FileWatch;
 use crate::node::Node;
 use crate::web::state::AppState;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
-const DISK_INTERVAL: Duration = Duration::from_secs(10);
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// A look that takes longer than this is worth saying.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// Starts it all.
@@ -22,9 +30,21 @@ pub fn start(config: &Config, node: &Node, state: Arc<AppState>) {
     if !node.is_durable() {
         return;
     }
-    every(DISK_INTERVAL, {
-        let (state, dir, low) = (Arc::clone(&state), config.data_dir.clone(), config.log.disk_low.0);
-        move || look_at_disk(&state, &dir, low)
+    let looks = Arc::new(Looks::default());
+    let look = Look {
+        state: Arc::downgrade(&state),
+        dir: config.data_dir.clone(),
+        low: config.log.disk_low.0,
+        watch: node.watch.clone(),
+        mark_is_failing: Arc::clone(&node.mark_is_failing),
+        looks: Arc::clone(&looks),
+    };
+    if let Err(error) = std::thread::Builder::new().name("disk-watch".to_owned()).spawn(move || look.run()) {
+        tracing::error!(%error, "nobody watches the disk");
+    }
+    every(SAMPLE_INTERVAL, {
+        let state = Arc::clone(&state);
+        move || looks.tell_overdue(&state.health)
     });
     every(RETENTION_INTERVAL, move || {
         let state = Arc::clone(&state);
@@ -49,22 +69,106 @@ fn every(period: Duration, mut work: impl FnMut() + 'static) {
     });
 }
 
-/// Warns when the disk is nearly full: the log will soon have nowhere to go.
-fn look_at_disk(state: &AppState, dir: &PathBuf, low: u64) {
-    let free = match rustix::fs::statvfs(dir) {
-        Ok(disk) => disk.f_bavail * disk.f_frsize,
-        Err(error) => {
-            state.health.set("disk", Health::Degraded, format!("cannot be looked at: {error}"));
-            return;
+/// When the thread looked last.
+struct Looks {
+    begun: Instant,
+    /// Milliseconds since `begun`.
+    last: AtomicU64,
+}
+
+impl Default for Looks {
+    fn default() -> Looks {
+        Looks { begun: Instant::now(), last: AtomicU64::new(0) }
+    }
+}
+
+impl Looks {
+    fn note(&self) {
+        self.last.store(self.begun.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Says when the disk has not answered for long.
+    fn tell_overdue(&self, health: &HealthBoard) {
+        let since =
+            self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)));
+        if since > LOOK_INTERVAL + LOOK_LIMIT {
+            health.set("disk", Health::Unhealthy, format!("has not answered for {} s", since.as_secs()));
         }
-    };
-    if free < low {
-        tracing::warn!(
-            free_bytes = free,
-            "the disk is nearly full: make room, or lower `log.retention_size`"
-        );
-        state.health.set("disk", Health::Degraded, format!("{free} bytes are free"));
-    } else {
-        state.health.set("disk", Health::Healthy, "");
+    }
+}
+
+/// Looks at the disk and at the files until the server is gone.
+struct Look {
+    state: Weak<AppState>,
+    dir: PathBuf,
+    low: u64,
+    watch: Option<FileWatch>,
+    mark_is_failing: Arc<AtomicBool>,
+    looks: Arc<Looks>,
+}
+
+impl Look {
+    fn run(self) {
+        let (mut disk, mut files) = (Health::Healthy, Health::Healthy);
+        loop {
+            let (disk_now, disk_detail) = self.disk();
+            let Some(state) = self.state.upgrade() else { return };
+            let (files_now, files_detail) = self.files(&state);
+            if disk_now > disk {
+                tracing::warn!(
+                    detail = disk_detail,
+                    "the disk is nearly full: make room, or lower `log.retention_size`"
+                );
+            }
+            if files_now > files {
+                tracing::error!(
+                    detail = files_detail,
+                    "the files of the data directory are not as they should be"
+                );
+            }
+            (disk, files) = (disk_now, files_now);
+            state.health.set("disk", disk_now, disk_detail);
+            state.health.set("files", files_now, files_detail);
+            state.metrics.log_size_bytes.set(self.log_bytes());
+            self.looks.note();
+            drop(state);
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// The log will soon have nowhere to go when the disk is nearly full.
+    fn disk(&self) -> (Health, String) {
+        match rustix::fs::statvfs(&self.dir) {
+            Ok(disk) if disk.f_bavail * disk.f_frsize < self.low => {
+                (Health::Degraded, format!("{} bytes are free", disk.f_bavail * disk.f_frsize))
+            }
+            Ok(_) => (Health::Healthy, String::new()),
+            Err(error) => (Health::Degraded, format!("cannot be looked at: {error}")),
+        }
+    }
+
+    fn files(&self, state: &AppState) -> (Health, String) {
+        if let Some(Err(gone)) = self.watch.as_ref().map(FileWatch::look) {
+            return (
+                Health::Unhealthy,
+                format!("{gone}: stop the program, and put the file back from a copy"),
+            );
+        }
+        if self.mark_is_failing.load(Ordering::Relaxed) {
+            return (
+                Health::Degraded,
+                "`positions` cannot be written: a crash would lose uncounted entries".to_owned(),
+            );
+        }
+        match state.log.damage().or_else(|| state.history.damage()) {
+            Some(damage) => (Health::Degraded, damage),
+            None => (Health::Healthy, String::new()),
+        }
+    }
+
+    /// Bytes of the log with what is still in its WAL.
+    fn log_bytes(&self) -> i64 {
+        let size = |name: &str| std::fs::metadata(self.dir.join(name)).map_or(0, |file| file.len());
+        i64::try_from(size("log.db") + size("log.db-wal")).unwrap_or(i64::MAX)
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tickwire::models::entry::{Body, Entry, Position};
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::time::{MINUTE, SECOND, Width};
+use tickwire::stores::high_water::HighWater;
 
 const NUM_KILLS: usize = 20;
 
@@ -162,8 +163,7 @@ fn a_run_that_is_told_to_stop_loses_nothing() {
         assert_eq!(num_lost(&program.stop().stderr), 0);
     }
     let entries = log_entries(dir.path());
-    let given = std::fs::read(dir.path().join("positions")).unwrap();
-    let given = Position::from_le_bytes(given[..8].try_into().unwrap());
+    let given = HighWater::open(dir.path(), 0).unwrap().found();
     assert_eq!(entries.last().map(|entry| entry.pos), Some(given), "received and not in the log");
     assert_eq!(entries.len() as Position, given);
     let (expected, ledger) = rows_by_log(dir.path(), quick_core(), false);
