@@ -4,6 +4,7 @@
 //! to the exit it takes less than 5 s, whatever it is doing, and what was received by then is applied and written. Where
 //! the disk takes nothing, what was received and never committed is counted and told, and the exit code is 1.
 
+pub mod check;
 mod housekeeping;
 pub mod signals;
 mod venue;

@@ -31,6 +31,13 @@ Examples:
   zcat ticks.jsonl.gz | tickwire replay - --json
   tickwire replay year.csv --data-dir data         keeps the result; goes on where it was interrupted";
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  tickwire check --data-dir data
+  tickwire check --data-dir data --repair          after a copy was made
+
+Exit codes: 0 all is sound, or was made so; 1 something is damaged, or lost for good.";
+
 /// Real-time market data in; bars, indicators, anomalies, alerts and forecasts out.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tickwire", version, after_help = EXAMPLES)]
@@ -68,6 +75,9 @@ pub enum Command {
     Replay(ReplayOptions),
     /// Bring the stores of the data directory to the form this version needs
     Migrate,
+    /// Read everything in the data directory and list what is damaged
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckOptions),
     /// Check the configuration and list every fault
     CheckConfig,
     /// Print the configuration as TOML, with where each value came from and secrets as ***
@@ -121,6 +131,14 @@ pub struct ReplayOptions {
     /// Overwrite output files that exist
     #[arg(long)]
     pub force: bool,
+}
+
+/// Flags of `check`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct CheckOptions {
+    /// Mend what can be mended: bars and indicators are worked out again from the log
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// How fast a replay goes.
@@ -192,7 +210,7 @@ impl Cli {
                 let horizon = replay.horizon.map(|span| Value::from(crate::config::duration_text(span)));
                 set("--horizon", "core.horizon", horizon);
             }
-            Command::Migrate | Command::CheckConfig | Command::PrintConfig => {}
+            Command::Migrate | Command::Check(_) | Command::CheckConfig | Command::PrintConfig => {}
         }
         overrides
     }

@@ -42,6 +42,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Run(_) => app::run(config),
         Command::Replay(options) => replay::run(options, config),
         Command::Migrate => app::migrate(&config),
+        Command::Check(options) => app::check::run(&config, options.repair),
         Command::CheckConfig => print(&verdict(&config)),
         Command::PrintConfig => print(&config.to_toml()),
     }

@@ -6,6 +6,8 @@ mod catch_up;
 mod cli;
 mod clients;
 mod config;
+mod damage;
+mod data_dir;
 mod disk;
 mod files;
 mod first_start;

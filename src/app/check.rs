@@ -1,0 +1,311 @@
+//! `tickwire check`: reads everything in a data directory, says what is damaged, and mends it where asked to.
+//!
+//! Promises: what is worked out again is what was there, since the log holds what it came from; where the log does not
+//! hold all of that, nothing is guessed: the row stays deleted, and that is said. Nothing is changed without `--repair`,
+//! but that files of an earlier version are migrated.
+
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::models::effect::Effect;
+use crate::models::entry::Position;
+use crate::models::settings::CoreSettings;
+use crate::models::source::SourceTable;
+use crate::models::state::{PointError, SymbolState};
+use crate::models::symbol::{SymbolId, SymbolTable};
+use crate::stores::high_water::HighWater;
+use crate::stores::sqlite::{Checked, SqliteHistory, SqliteLog, check_history, check_log, missing_windows};
+use crate::stores::{History, HistoryBatch, TickLog};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Entries that are read from the log at once, and effects that are written to the history at once.
+const PAGE_ENTRIES: usize = 8_192;
+const BATCH_EFFECTS: usize = 20_000;
+
+/// How often a long check says how far it has come.
+const TELL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Checks the data directory of the configuration; `repair` mends it too. Ends well when everything is sound, or was
+/// made so.
+///
+/// # Errors
+/// When something is damaged and not mended, or cannot be read.
+pub fn run(config: &Config, repair: bool) -> anyhow::Result<()> {
+    actix::System::new().block_on(check(config, repair))
+}
+
+async fn check(config: &Config, repair: bool) -> anyhow::Result<()> {
+    let dir = &config.data_dir;
+    anyhow::ensure!(dir.is_dir(), "there is no data directory `{}`", dir.display());
+    let _taken = DataDir::take(dir)?;
+    let mut progress = Progress { told: Instant::now() };
+    let log = check_log(dir, repair, &mut |table, rows| progress.tell(table, rows)).await?;
+    let history = check_history(dir, repair, &mut |table, rows| progress.tell(table, rows)).await?;
+    let mut outcome = Outcome::default();
+    outcome.add(&log);
+    outcome.add(&history);
+    outcome.add_positions(dir, &log, repair)?;
+    if log.num_missing > 0 {
+        let missing = log.num_missing;
+        say(&format!("`log.db` does not hold {missing} positions in between: lost when the process ended"));
+    }
+    if repair {
+        let num_unusable = history.findings.iter().filter(|finding| !finding.is_mended).count();
+        if num_unusable > 0 {
+            make_anew(config, &log, num_unusable, &mut outcome).await?;
+        } else if !(history.windows.is_empty() && history.letters.is_empty()) {
+            restore(config, &log, &history, &mut outcome).await?;
+        }
+    }
+    outcome.end(log.num_rows + history.num_rows, repair)
+}
+
+/// Writes a line to standard output. A reader that has had enough is no failure: the exit code says the rest.
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").ok();
+}
+
+struct Progress {
+    told: Instant,
+}
+
+impl Progress {
+    fn tell(&mut self, table: &str, rows: u64) {
+        if self.told.elapsed() >= TELL_INTERVAL {
+            self.told = Instant::now();
+            tracing::info!(table, rows, "checking");
+        }
+    }
+}
+
+/// What is said at the end.
+#[derive(Default)]
+struct Outcome {
+    num_mended: usize,
+    num_damaged: usize,
+}
+
+impl Outcome {
+    fn add(&mut self, checked: &Checked) {
+        for finding in &checked.findings {
+            let (mark, count) = match finding.is_mended {
+                true => ("mended", &mut self.num_mended),
+                false => ("damaged", &mut self.num_damaged),
+            };
+            *count += 1;
+            say(&format!("{mark}: {}", finding.text));
+        }
+    }
+
+    fn add_positions(&mut self, dir: &Path, log: &Checked, repair: bool) -> anyhow::Result<()> {
+        let Some(fault) = HighWater::fault(dir, log.last).context("failed to read `positions`")? else {
+            return Ok(());
+        };
+        if repair {
+            HighWater::open(dir, log.last).context("failed to mend `positions`")?;
+            self.num_mended += 1;
+            say(&format!("mended: `positions`: {fault}"));
+        } else {
+            self.num_damaged += 1;
+            say(&format!("damaged: `positions`: {fault}"));
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, line: &str) {
+        self.num_damaged += 1;
+        say(&format!("lost: {line}"));
+    }
+
+    fn end(self, num_rows: u64, repair: bool) -> anyhow::Result<()> {
+        say(&format!("{num_rows} rows read, {} mended, {} damaged", self.num_mended, self.num_damaged));
+        match (self.num_damaged, repair) {
+            (0, _) => Ok(()),
+            (_, false) => {
+                anyhow::bail!("damage was found: keep a copy of the directory, then add `--repair`")
+            }
+            (_, true) => anyhow::bail!("some of the damage cannot be mended from what the directory holds"),
+        }
+    }
+}
+
+/// What the history is worked out from.
+struct Origin {
+    log: SqliteLog,
+    symbols: Arc<SymbolTable>,
+    sources: Arc<SourceTable>,
+    core: Arc<CoreSettings>,
+    last: Position,
+}
+
+impl Origin {
+    /// Opens the log, or says why the history cannot be worked out from it: only a log from its beginning, and under the
+    /// settings of that time, gives every state that there was, hence every row.
+    async fn open(config: &Config, checked: &Checked) -> anyhow::Result<Result<Origin, &'static str>> {
+        if checked.findings.iter().any(|finding| !finding.is_mended) {
+            return Ok(Err("the log is damaged itself"));
+        }
+        let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
+        let settings = config.sqlite_settings();
+        let log =
+            SqliteLog::open(&config.data_dir, Arc::clone(&symbols), Arc::clone(&sources), settings).await?;
+        let core = Arc::new(config.core_settings());
+        let tail = log.tail().await?;
+        let reason = if tail.first > 1 {
+            "the log does not reach back to its beginning"
+        } else if has_other_settings(&log, &core).await? {
+            "the directory was made under other `core` settings: check it with the same `--config`"
+        } else {
+            return Ok(Ok(Origin { log, symbols, sources, core, last: tail.last }));
+        };
+        log.close().await?;
+        Ok(Err(reason))
+    }
+
+    async fn history(&self, config: &Config) -> anyhow::Result<SqliteHistory> {
+        let (symbols, sources) = (Arc::clone(&self.symbols), Arc::clone(&self.sources));
+        let settings = config.sqlite_settings();
+        let history =
+            SqliteHistory::open(&config.data_dir, symbols, sources, settings, self.log.epoch()).await?;
+        Ok(history)
+    }
+}
+
+/// Puts a history that cannot be used aside, and makes another from the log.
+async fn make_anew(
+    config: &Config,
+    checked_log: &Checked,
+    num_unusable: usize,
+    outcome: &mut Outcome,
+) -> anyhow::Result<()> {
+    let origin = match Origin::open(config, checked_log).await? {
+        Ok(origin) => origin,
+        Err(reason) => {
+            say(&format!("`history.db` cannot be made anew: {reason}"));
+            return Ok(());
+        }
+    };
+    for suffix in ["", "-wal", "-shm"] {
+        let path = |name: &str| config.data_dir.join(format!("{name}{suffix}"));
+        match std::fs::rename(path("history.db"), path("history.db.damaged")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context("failed to put `history.db` aside");
+            }
+            _ => {}
+        }
+    }
+    let history = origin.history(config).await?;
+    write_again(&origin, &history).await?;
+    history.close().await?;
+    origin.log.close().await?;
+    outcome.num_damaged -= num_unusable;
+    outcome.num_mended += num_unusable;
+    say(
+        "mended: `history.db` was made anew from the log, the old one is `history.db.damaged`; bars that only the end of a \
+         replay closed come back when the same replay is run again",
+    );
+    Ok(())
+}
+
+/// Works out again what was deleted from the history. All rows are written, which changes nothing in those that are
+/// there: a damaged key may have been that of another row.
+async fn restore(
+    config: &Config,
+    checked_log: &Checked,
+    checked: &Checked,
+    outcome: &mut Outcome,
+) -> anyhow::Result<()> {
+    let origin = match Origin::open(config, checked_log).await? {
+        Ok(origin) => origin,
+        Err(reason) => {
+            let num = checked.windows.len() + checked.letters.len();
+            outcome.lost(&format!(
+                "{num} rows of the history were deleted and cannot be worked out again: {reason}"
+            ));
+            return Ok(());
+        }
+    };
+    let history = origin.history(config).await?;
+    let mut states = write_again(&origin, &history).await?;
+    let missing = missing_windows(&config.data_dir, &checked.windows).await?;
+    // A replay that was finished closed what its log leaves open; nothing else may be closed here.
+    let mut rest = Vec::new();
+    states.values_mut().for_each(|state| state.finish(&mut rest));
+    rest.retain(|effect| {
+        let (table, symbol, width, start) = match effect {
+            Effect::Bar(bar) => ("bars", bar.symbol, bar.width, bar.start),
+            Effect::Indicators(point) => ("indicators", point.symbol, point.width, point.start),
+            Effect::DeadLetter(_) => return false,
+        };
+        let number = history.number_of(symbol).map(i64::from);
+        number.is_some_and(|number| missing.contains(&(table, (number, width.nanos(), start.0))))
+    });
+    write(&history, rest, 0).await?;
+    history.close().await?;
+    origin.log.close().await?;
+    for (table, (symbol, width, start)) in missing_windows(&config.data_dir, &checked.windows).await? {
+        say(&format!(
+            "note: `history.db`, table `{table}`, symbol {symbol}, width {width}, start {start}: nothing of the log \
+             comes to this row, so its key was damaged; the row that it was is there again"
+        ));
+    }
+    let num_strays = checked.letters.iter().filter(|pos| pos.is_none()).count();
+    if num_strays > 0 {
+        outcome.lost(&format!("{num_strays} dead letters that never became entries"));
+    }
+    Ok(())
+}
+
+/// True when a recovery point says that the log was worked through under other settings.
+async fn has_other_settings(log: &SqliteLog, core: &Arc<CoreSettings>) -> anyhow::Result<bool> {
+    let points = log.load_points().await?;
+    let is_other = |bytes: &[u8]| {
+        matches!(
+            SymbolState::decode(bytes, Arc::clone(core)),
+            Err(PointError::Settings | PointError::Version(_))
+        )
+    };
+    Ok(points.symbols.iter().flatten().any(|point| is_other(&point.bytes)))
+}
+
+/// Applies the whole log to fresh states and writes what follows. Returns the states as they are in the end.
+async fn write_again(
+    origin: &Origin,
+    history: &SqliteHistory,
+) -> anyhow::Result<BTreeMap<SymbolId, SymbolState>> {
+    let Origin { log, symbols, core, .. } = origin;
+    let poison = log.poison().await?;
+    let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
+    let (mut effects, mut after): (Vec<Effect>, Position) = (Vec::new(), 0);
+    loop {
+        let page = log.read(after, PAGE_ENTRIES).await?;
+        let Some(last) = page.last() else { break };
+        after = last.pos;
+        for entry in &page {
+            if entry.body.is_broadcast() {
+                states.values_mut().for_each(|state| state.apply(std::slice::from_ref(entry), &mut effects));
+                continue;
+            }
+            let new = || SymbolState::new(entry.symbol, &symbols.spec(entry.symbol), Arc::clone(core));
+            let state = states.entry(entry.symbol).or_insert_with(new);
+            if poison.binary_search(&entry.pos).is_ok() {
+                state.set_aside_poison(entry, &mut effects);
+            } else {
+                state.apply(std::slice::from_ref(entry), &mut effects);
+            }
+        }
+        if effects.len() >= BATCH_EFFECTS {
+            write(history, std::mem::take(&mut effects), 0).await?;
+        }
+    }
+    write(history, effects, origin.last).await?;
+    Ok(states)
+}
+
+async fn write(history: &SqliteHistory, effects: Vec<Effect>, acknowledged: Position) -> anyhow::Result<()> {
+    Ok(history.write(&HistoryBatch { effects, dead_letters: Vec::new(), acknowledged }).await?)
+}
