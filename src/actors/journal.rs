@@ -1,9 +1,11 @@
 //! What a symbol's actor needs to come back from a panic and nobody else could give it.
 //!
 //! Promises: with a log that can be read back, the last saved point, the log and the journal together hold everything
-//! that the symbol was given, and the journal holds only what the log may not hold yet. Without one, the journal and a
-//! point in memory hold everything.
+//! that the symbol has applied, and the journal holds only what the log may not hold yet. Without one, the journal and a
+//! point in memory hold everything. Of clock marks it keeps those that the symbol heard, which are few: a mark takes 24
+//! bytes here and an entry over 100.
 
+use super::marks::Mark;
 use crate::models::entry::{Entry, Position};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,8 +15,11 @@ use std::sync::Arc;
 pub struct Journal {
     /// In order.
     entries: VecDeque<Arc<[Entry]>>,
+    /// Marks that were heard between them, in order.
+    marks: VecDeque<Mark>,
+    /// Entries kept, marks not counted.
     len: usize,
-    /// The last entry recorded.
+    /// The last entry sent.
     last: Position,
     /// Everything the symbol knows comes after this.
     begins_after: Position,
@@ -24,32 +29,51 @@ pub struct Journal {
     num_unsaved: usize,
     num_taken: usize,
     /// The last point, where there is no store.
-    point: Option<Vec<u8>>,
+    point: Option<Box<[u8]>>,
 }
 
 impl Journal {
-    /// Keeps entries, and lets go of those that the log holds by now.
-    pub fn record(&mut self, entries: &Arc<[Entry]>, durable: Position, is_new: bool) {
+    /// Notes that entries are on their way to the symbol; `through` is the last position that they may change it up to.
+    pub fn sent(&mut self, entries: &[Entry], through: Position, is_new: bool) {
         if let (true, 0, Some(first)) = (is_new, self.last, entries.first()) {
             self.begins_after = first.pos - 1;
         }
-        self.trim(durable);
-        self.len += entries.len();
         self.num_unsaved += entries.len();
-        self.last = entries.last().map_or(self.last, |last| last.pos);
-        self.entries.push_back(Arc::clone(entries));
+        self.last = self.last.max(through);
     }
 
-    /// Returns the number of entries kept.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.len
+    /// Keeps entries that were applied, and lets go of what the log holds by now.
+    pub fn record(&mut self, entries: &Arc<[Entry]>, durable: Position) {
+        if !entries.is_empty() {
+            self.len += entries.len();
+            self.entries.push_back(Arc::clone(entries));
+        }
+        // Looking for what may go is not free: without a log it is never anything.
+        if durable > 0 {
+            self.trim(durable);
+        }
     }
 
-    /// True when no entries are kept.
+    /// Keeps a mark that is being applied.
+    pub fn hear(&mut self, mark: Mark) {
+        self.marks.push_back(mark);
+    }
+
+    /// Forgets marks after a position: they are applied again.
+    pub fn unhear(&mut self, after: Position) {
+        while self.marks.pop_back_if(|mark| mark.pos > after).is_some() {}
+    }
+
+    /// Returns what it holds, in entries: four marks count as one.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn weight(&self) -> usize {
+        self.len + self.marks.len() / 4
+    }
+
+    /// True when nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.marks.is_empty()
     }
 
     /// Returns about how many entries came since the last point in the store.
@@ -89,8 +113,10 @@ impl Journal {
 
     /// Keeps a point in memory, in place of the entries up to it.
     pub fn keep_point(&mut self, pos: Position, bytes: Vec<u8>) {
-        self.point = Some(bytes);
+        self.point = Some(bytes.into_boxed_slice());
         self.trim(pos);
+        self.entries.shrink_to_fit();
+        self.marks.shrink_to_fit();
     }
 
     /// Returns the point kept in memory.
@@ -99,9 +125,14 @@ impl Journal {
         self.point.as_deref()
     }
 
-    /// Returns the entries.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<[Entry]>> {
-        self.entries.iter()
+    /// Returns the entries up to a position, marks among them, in order.
+    #[must_use]
+    pub fn up_to(&self, last: Position) -> Vec<Entry> {
+        let marks = self.marks.iter().map(|mark| mark.entry());
+        let own = self.entries.iter().flat_map(|entries| entries.iter().copied());
+        let mut all: Vec<Entry> = own.chain(marks).filter(|entry| entry.pos <= last).collect();
+        all.sort_unstable_by_key(|entry| entry.pos);
+        all
     }
 
     fn trim(&mut self, through: Position) {
@@ -111,58 +142,79 @@ impl Journal {
             self.len -= entries.len();
             self.entries.pop_front();
         }
+        while self.marks.pop_front_if(|mark| mark.pos <= through).is_some() {}
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::entry::{Body, SourceId};
+    use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::SymbolId;
     use crate::models::time::Nanos;
 
-    fn marks(positions: &[Position]) -> Arc<[Entry]> {
-        let body = Body::ClockMark { source: SourceId(0), time: Nanos(0) };
-        positions.iter().map(|&pos| Entry { pos, symbol: SymbolId::NONE, body }).collect()
+    fn trades(positions: &[Position]) -> Arc<[Entry]> {
+        let trade = |&pos: &Position| Entry {
+            pos,
+            symbol: SymbolId(0),
+            body: Body::Trade(Trade::for_test(pos, Nanos(0))),
+        };
+        positions.iter().map(trade).collect()
+    }
+
+    fn mark(pos: Position) -> Mark {
+        Mark { pos, time: Nanos(0), source: SourceId(0) }
+    }
+
+    fn keep(journal: &mut Journal, positions: &[Position], durable: Position, is_new: bool) {
+        let entries = trades(positions);
+        journal.sent(&entries, positions.last().copied().unwrap_or_default(), is_new);
+        journal.record(&entries, durable);
     }
 
     fn positions(journal: &Journal) -> Vec<Position> {
-        journal.iter().flat_map(|entries| entries.iter().map(|entry| entry.pos)).collect()
+        journal.up_to(Position::MAX).iter().map(|entry| entry.pos).collect()
     }
 
     #[test]
     fn only_what_the_log_may_not_hold_is_kept() {
         let mut journal = Journal::default();
-        journal.record(&marks(&[11, 12]), 0, true);
-        journal.record(&marks(&[13, 15]), 12, true);
-        assert_eq!(positions(&journal), [13, 15]);
-        journal.record(&marks(&[16]), 14, true);
+        keep(&mut journal, &[11, 12], 0, true);
+        journal.hear(mark(14));
+        keep(&mut journal, &[13, 15], 12, true);
+        assert_eq!(positions(&journal), [13, 14, 15]);
+        keep(&mut journal, &[16], 14, true);
         assert_eq!(
-            (positions(&journal), journal.len()),
+            (positions(&journal), journal.weight()),
             (vec![13, 15, 16], 3),
             "part of a batch is not enough"
         );
         assert_eq!((journal.begins_after(), journal.num_unsaved()), (10, 5));
-        journal.record(&marks(&[20]), 20, true);
-        assert_eq!(positions(&journal), [20]);
+        keep(&mut journal, &[20], 20, true);
+        assert!(journal.is_empty());
 
         journal.taken();
-        journal.record(&marks(&[21]), 20, true);
+        keep(&mut journal, &[21], 20, true);
         assert!(journal.is_touched());
         journal.saved(20);
         assert_eq!((positions(&journal), journal.num_unsaved(), journal.is_touched()), (vec![21], 1, true));
         journal.taken();
         journal.saved(21);
         assert_eq!((journal.is_empty(), journal.num_unsaved(), journal.is_touched()), (true, 0, false));
+        journal.sent(&[], 23, false);
+        assert!(journal.is_touched(), "marks may have changed it");
     }
 
     #[test]
     fn without_a_log_everything_since_the_point_in_memory_is_kept() {
         let mut journal = Journal::default();
-        journal.record(&marks(&[5]), 0, false);
+        keep(&mut journal, &[5], 0, false);
         assert_eq!((journal.begins_after(), journal.point()), (0, None), "its point was there before");
-        journal.record(&marks(&[6, 7]), 0, false);
+        keep(&mut journal, &[6, 7], 0, false);
+        journal.hear(mark(9));
         journal.keep_point(5, vec![1]);
-        assert_eq!((positions(&journal), journal.point()), (vec![6, 7], Some(&[1][..])));
+        assert_eq!((positions(&journal), journal.point()), (vec![6, 7, 9], Some(&[1][..])));
+        journal.unhear(8);
+        assert_eq!(positions(&journal), [6, 7]);
     }
 }

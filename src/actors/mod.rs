@@ -13,6 +13,7 @@ pub mod hub;
 pub mod journal;
 pub mod log;
 pub mod log_writer;
+pub mod marks;
 pub mod messages;
 pub mod pipeline;
 pub mod providers;

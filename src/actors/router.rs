@@ -1,18 +1,19 @@
 //! Sorts a shard's stretch of the log by symbol: makes a symbol's actor on first sight, and tells symbols of clock marks
 //! when something is due.
 //!
-//! Promises: each symbol gets its entries in log order, one message a batch however many they are. A clock mark goes
-//! only to symbols for which something is due, and before its next own entry to every other, so a mark costs nothing
-//! to quiet symbols and all end as if they had seen each.
+//! Promises: each symbol gets its entries in log order, one message a batch however many they are. The batch's clock marks
+//! stand in one list, which goes with the entries of a symbol, or alone where something is due; so a mark costs nothing
+//! to quiet symbols and all end as if they had seen each (see `marks`).
 //! On failure: a panic has the batch routed again, entry by entry; symbols skip what they know. An entry that cannot
 //! be routed even so is set aside as poison.
 
 use super::guard::{self, ActorKind};
+use super::marks::{Mark, MarkList};
 use super::messages::{Drain, Finish, LogBatch, PointsSaved, TakePoints};
 use super::shard::{Shard, SymbolCell, Ticket, slice_of};
 use super::symbol::{FinishSymbol, SymbolActor, SymbolBatch, TakePoint};
 use crate::metrics::Stage;
-use crate::models::entry::{Body, Entry, Position, SourceId};
+use crate::models::entry::{Entry, Position};
 use crate::models::ledger::Ledger;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
@@ -32,20 +33,24 @@ const MAILBOX_CAPACITY: usize = 8;
 /// Entries for which room is kept from batch to batch: 3 MB.
 const SPARE_ENTRIES_MAX: usize = 1 << 15;
 
+/// Symbols that get their part of a batch before the shard works on what they have: what is under way between a shard's
+/// actors stays small however many symbols there are, and so do the effects that wait.
+const SYMBOLS_AT_ONCE: usize = 256;
+
+/// A symbol's part of a batch, and who is to get it.
+type Part = (Rc<Addr<SymbolActor>>, SymbolBatch);
+
 /// The newest clock mark of each source, as entries.
 pub type Marks = Vec<Entry>;
 
 /// A symbol as its router knows it.
 struct Slot {
     symbol: SymbolId,
-    addr: Addr<SymbolActor>,
+    /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
+    addr: Rc<Addr<SymbolActor>>,
     cell: Rc<SymbolCell>,
     /// What the batch at hand has for it.
     pending: Vec<Entry>,
-    /// The last entry it was given.
-    given: Position,
-    /// The last entry that was sent to it.
-    sent: Position,
     /// Nothing was known of it before this run.
     is_new: bool,
 }
@@ -67,7 +72,14 @@ pub struct RouterActor {
     /// Place of each symbol's slot, by symbol id.
     places: Vec<Place>,
     slots: Vec<Slot>,
+    /// The newest mark of each source before the batch at hand.
     marks: Marks,
+    /// The same, for symbols.
+    known: Arc<MarkList>,
+    /// The marks in the batch at hand.
+    news: Vec<Mark>,
+    /// What symbols get that have only marks to hear.
+    nothing: Arc<[Entry]>,
     /// Slots with something pending.
     touched: Vec<usize>,
     /// Room that was pending entries' before: one of its own for each symbol would stand empty most of the time.
@@ -88,7 +100,10 @@ impl RouterActor {
             shard,
             places: Vec::new(),
             slots: Vec::new(),
+            known: Arc::new(list_of(&marks, &[])),
             marks,
+            news: Vec::new(),
+            nothing: Arc::default(),
             touched: Vec::new(),
             spare: Vec::new(),
             spare_entries: 0,
@@ -103,13 +118,13 @@ impl RouterActor {
     }
 
     fn add(&mut self, symbol: SymbolId, state: SymbolState) -> usize {
-        let cell = Rc::new(SymbolCell::default());
-        let given = state.pos();
-        let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
         let at = self.slots.len();
-        let pending = Vec::new();
-        let is_new = given == 0;
-        self.slots.push(Slot { symbol, addr: actor.start(), cell, pending, given, sent: given, is_new });
+        let cell = Rc::new(SymbolCell { at, ..SymbolCell::default() });
+        self.shard.dues.borrow_mut().push(Nanos::MAX);
+        let is_new = state.pos() == 0;
+        let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
+        let addr = Rc::new(actor.start());
+        self.slots.push(Slot { symbol, addr, cell, pending: Vec::new(), is_new });
         self.remember(symbol, Place::At(u32::try_from(at).expect("fewer than 2^32 symbols")));
         at
     }
@@ -137,53 +152,16 @@ impl RouterActor {
         Some(self.add(symbol, state))
     }
 
-    /// Puts an entry to what is pending for its symbol, behind the marks that symbol has not heard.
+    /// Puts an entry to what is pending for its symbol, or for all of them.
     fn place(&mut self, entry: &Entry) {
         self.routed = self.routed.max(entry.pos);
-        match entry.body {
-            Body::ClockMark { source, time } => self.place_mark(entry, source, time),
-            Body::Gap(_) => {
-                for at in 0..self.slots.len() {
-                    self.give_marks(at);
-                    self.give(at, entry);
-                }
-            }
-            _ => {
-                if let Some(at) = self.slot_of(entry.symbol) {
-                    self.give_marks(at);
-                    self.give(at, entry);
-                }
-            }
-        }
-    }
-
-    fn place_mark(&mut self, entry: &Entry, source: SourceId, time: Nanos) {
-        self.shard.env.clocks.advance(source, time);
-        for at in 0..self.slots.len() {
-            let slot = &self.slots[at];
-            // While anything is under way to it, nobody knows what is due.
-            let unknown = slot.cell.in_flight.get() > 0 || !slot.pending.is_empty();
-            if unknown || slot.cell.due.get() <= time {
-                self.give_marks(at);
-                self.give(at, entry);
-            }
-        }
-        match self.marks.iter_mut().find(|mark| mark.body.source() == source) {
-            Some(mark) => *mark = *entry,
-            None => self.marks.push(*entry),
-        }
-    }
-
-    /// Gives a symbol the marks it has not heard. One that is new has heard all: it began after them.
-    fn give_marks(&mut self, at: usize) {
-        let slot = &self.slots[at];
-        if slot.given == 0 || self.marks.iter().all(|mark| mark.pos <= slot.given) {
-            return;
-        }
-        let mut unheard: Vec<Entry> = self.marks.iter().filter(|m| m.pos > slot.given).copied().collect();
-        unheard.sort_unstable_by_key(|mark| mark.pos);
-        for mark in &unheard {
-            self.give(at, mark);
+        if let Some(mark) = Mark::of(entry) {
+            self.shard.env.clocks.advance(mark.source, mark.time);
+            self.news.push(mark);
+        } else if entry.body.is_broadcast() {
+            (0..self.slots.len()).for_each(|at| self.give(at, entry));
+        } else if let Some(at) = self.slot_of(entry.symbol) {
+            self.give(at, entry);
         }
     }
 
@@ -197,37 +175,78 @@ impl RouterActor {
             }
         }
         slot.pending.push(*entry);
-        slot.given = slot.given.max(entry.pos);
     }
 
-    /// Sends what is pending. Returns the symbols whose mailbox is full, with their part.
-    fn send(&mut self, batch: &LogBatch, ticket: &Arc<Ticket>) -> Vec<(Addr<SymbolActor>, SymbolBatch)> {
-        let mut full = Vec::new();
-        let readable = self.shard.readable();
-        for at in self.touched.drain(..) {
+    /// Closes the list of marks that the symbols of the batch get. Returns it with the newest time in the batch.
+    fn list_marks(&mut self) -> (Arc<MarkList>, Option<Nanos>) {
+        let news = std::mem::take(&mut self.news);
+        let newest = news.iter().map(|mark| mark.time).max();
+        if newest.is_none() {
+            return (Arc::clone(&self.known), None);
+        }
+        let list = Arc::new(list_of(&self.marks, &news));
+        for mark in news {
+            match self.marks.iter_mut().find(|known| known.body.source() == mark.source) {
+                Some(known) => *known = mark.entry(),
+                None => self.marks.push(mark.entry()),
+            }
+        }
+        self.known = Arc::new(list_of(&self.marks, &[]));
+        (list, newest)
+    }
+
+    /// Takes what is pending, and the batch's marks where something is due. Returns it with those it is for.
+    fn parts(&mut self, batch: &LogBatch, ticket: &Arc<Ticket>) -> Vec<Part> {
+        let mut parts = Vec::with_capacity(self.touched.len());
+        let (marks, newest) = self.list_marks();
+        for at in std::mem::take(&mut self.touched) {
             let slot = &mut self.slots[at];
             // An exact copy: it goes to the journal, while the room it was gathered in is used again.
-            let entries = Arc::from(slot.pending.as_slice());
+            let entries: Arc<[Entry]> = Arc::from(slot.pending.as_slice());
             slot.pending.clear();
             let room = std::mem::take(&mut slot.pending);
             if self.spare_entries + room.capacity() <= SPARE_ENTRIES_MAX {
                 self.spare_entries += room.capacity();
                 self.spare.push(room);
             }
-            if slot.sent == 0 && self.shard.durable.is_some() {
-                self.fresh.push_back((at, slot.given));
+            if self.slots[at].is_new && self.slots[at].cell.sent.get() == 0 && self.shard.durable.is_some() {
+                let last = entries.last().map_or(0, |entry| entry.pos);
+                self.fresh.push_back((at, last));
             }
-            slot.sent = slot.given;
-            slot.cell.journal.borrow_mut().record(&entries, readable, slot.is_new);
-            slot.cell.in_flight.set(slot.cell.in_flight.get() + 1);
-            ticket.add();
-            let ticket = Arc::clone(ticket);
-            let part = SymbolBatch { entries, muted_through: batch.muted_through, ticket };
-            if let Err(SendError::Full(part)) = slot.addr.try_send(part) {
-                full.push((slot.addr.clone(), part));
+            parts.push(self.part(at, entries, &marks, batch, ticket));
+        }
+        let Some(newest) = newest else { return parts };
+        // Those that got something just now are among them: nobody knows what is due to them.
+        let is_due = |(_, due): &(usize, &Nanos)| **due <= newest;
+        let due: Vec<usize> =
+            self.shard.dues.borrow().iter().enumerate().filter(is_due).map(|(at, _)| at).collect();
+        for at in due {
+            if self.slots[at].cell.sent.replace(batch.through) < batch.through {
+                let nothing = Arc::clone(&self.nothing);
+                parts.push(self.part(at, nothing, &marks, batch, ticket));
             }
         }
-        full
+        parts
+    }
+
+    /// Makes a symbol's part, which must be sent.
+    fn part(
+        &self,
+        at: usize,
+        entries: Arc<[Entry]>,
+        marks: &Arc<MarkList>,
+        batch: &LogBatch,
+        ticket: &Arc<Ticket>,
+    ) -> Part {
+        let Slot { addr, cell, is_new, .. } = &self.slots[at];
+        cell.journal.borrow_mut().sent(&entries, batch.through, *is_new);
+        cell.sent.set(batch.through);
+        cell.in_flight.set(cell.in_flight.get() + 1);
+        self.shard.dues.borrow_mut()[at] = Nanos::MIN;
+        ticket.add();
+        let (marks, ticket) = (Arc::clone(marks), Arc::clone(ticket));
+        let LogBatch { through, muted_through, .. } = *batch;
+        (Rc::clone(addr), SymbolBatch { entries, marks, through, muted_through, ticket })
     }
 
     /// Lets go of first entries that the log holds by now.
@@ -241,7 +260,6 @@ impl RouterActor {
     /// Sorts a batch, whatever happens.
     fn sort(&mut self, batch: &LogBatch) {
         let metrics = Arc::clone(&self.shard.env.metrics);
-        let marks = self.marks.clone();
         let sorted = guard::run(ActorKind::Router, &metrics, || {
             for entry in batch.entries.iter() {
                 self.place(entry);
@@ -252,12 +270,9 @@ impl RouterActor {
             return;
         }
         // Nothing of the batch was ever there, no clock mark either.
-        for slot in &mut self.slots {
-            slot.pending.clear();
-            slot.given = slot.sent;
-        }
+        self.slots.iter_mut().for_each(|slot| slot.pending.clear());
         self.touched.clear();
-        self.marks = marks;
+        self.news.clear();
         for entry in batch.entries.iter() {
             if guard::run(ActorKind::Router, &metrics, || self.place(entry)).is_none() {
                 metrics.poison_entries.inc();
@@ -284,18 +299,10 @@ impl Handler<LogBatch> for RouterActor {
         metrics.received.inc_by(batch.entries.len() as u64);
         self.sort(&batch);
         self.routed = self.routed.max(batch.through);
-        let full = self.send(&batch, &ticket);
+        let parts = self.parts(&batch, &ticket);
         self.trim_fresh();
-        self.shard.finish(&ticket);
-        let shard = Rc::clone(&self.shard);
-        let wait = async move {
-            // All others have their part already; these get theirs as soon as they have had their turn.
-            for (addr, part) in full {
-                addr.send(part).await.ok();
-            }
-            shard.wait_for_room().await;
-        };
-        AtomicResponse::new(Box::pin(wait.into_actor(self)))
+        let send = send(parts, ticket, Rc::clone(&self.shard));
+        AtomicResponse::new(Box::pin(send.into_actor(self)))
     }
 }
 
@@ -326,6 +333,34 @@ impl Handler<TakePoints> for RouterActor {
     }
 }
 
+/// Gives symbols their part of a batch.
+async fn send(parts: Vec<Part>, ticket: Arc<Ticket>, shard: Rc<Shard>) {
+    let mut full = Vec::new();
+    for (at, (addr, part)) in parts.into_iter().enumerate() {
+        if at > 0 && at % SYMBOLS_AT_ONCE == 0 {
+            tokio::task::yield_now().await;
+            shard.wait_for_room().await;
+        }
+        if let Err(SendError::Full(part)) = addr.try_send(part) {
+            full.push((addr, part));
+        }
+    }
+    // All others have their part already; these get theirs as soon as they have had their turn.
+    for (addr, part) in full {
+        addr.send(part).await.ok();
+    }
+    shard.finish(&ticket);
+    shard.wait_for_room().await;
+}
+
+/// Makes the list of the newest marks and those that follow them.
+fn list_of(newest: &[Entry], fresh: &[Mark]) -> MarkList {
+    let mut marks: Vec<Mark> = newest.iter().filter_map(Mark::of).collect();
+    marks.sort_unstable_by_key(|mark| mark.pos);
+    marks.extend_from_slice(fresh);
+    MarkList::new(marks)
+}
+
 /// Unpacks what a set of points knows of the marks. `None` where it is damaged.
 #[must_use]
 pub fn marks_of(context: &[u8]) -> Option<Marks> {
@@ -347,20 +382,19 @@ impl Handler<Finish> for RouterActor {
 
     fn handle(&mut self, _: Finish, _ctx: &mut Self::Context) -> Self::Result {
         // Which marks were worth sending is a matter of speed; what the last bars say of the log must not be.
-        for at in 0..self.slots.len() {
-            self.give_marks(at);
+        let mut marks = self.marks.clone();
+        marks.sort_unstable_by_key(|mark| mark.pos);
+        for mark in &marks {
+            (0..self.slots.len()).for_each(|at| self.give(at, mark));
         }
         let nothing = Arc::new(Vec::new());
         let unheard =
             LogBatch { entries: nothing, through: self.routed, muted_through: 0, received: Nanos::MIN };
         let ticket = self.shard.begin(unheard.through, unheard.received);
-        let full = self.send(&unheard, &ticket);
-        self.shard.finish(&ticket);
-        let symbols: Vec<_> = self.slots.iter().map(|slot| slot.addr.clone()).collect();
+        let send = send(self.parts(&unheard, &ticket), ticket, Rc::clone(&self.shard));
+        let symbols: Vec<_> = self.slots.iter().map(|slot| Rc::clone(&slot.addr)).collect();
         Box::pin(async move {
-            for (addr, part) in full {
-                addr.send(part).await.ok();
-            }
+            send.await;
             let asked: Vec<_> = symbols.iter().map(|addr| addr.send(FinishSymbol)).collect();
             let mut sum = Ledger::default();
             for ledger in join_all(asked).await.into_iter().flatten() {
@@ -389,7 +423,7 @@ impl Handler<Drain> for RouterActor {
 mod tests {
     use super::*;
     use crate::actors::shard::Environment;
-    use crate::models::entry::Trade;
+    use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::SymbolSpec;
     use crate::stores::memory::MemoryLog;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -410,17 +444,38 @@ mod tests {
         Entry { pos, symbol: SymbolId::NONE, body }
     }
 
+    fn batch(entries: Vec<Entry>) -> LogBatch {
+        let through = entries.last().map_or(0, |entry| entry.pos);
+        LogBatch { entries: Arc::new(entries), through, muted_through: 0, received: Nanos::MIN }
+    }
+
+    /// Returns what a symbol knows in the end, and how many parts it got.
+    async fn routed(router: &mut RouterActor, batches: Vec<LogBatch>) -> (SymbolPoint, usize) {
+        let mut num_parts = 0;
+        for batch in batches {
+            router.sort(&batch);
+            let ticket = router.shard.begin(batch.through, batch.received);
+            let parts = router.parts(&batch, &ticket);
+            num_parts += parts.len();
+            send(parts, ticket, Rc::clone(&router.shard)).await;
+        }
+        let take = TakePoint { marks: Arc::default(), good_to: 0 };
+        (router.slots[0].addr.send(take).await.expect("it lives"), num_parts)
+    }
+
     #[actix::test]
     async fn a_symbol_of_a_point_hears_the_marks_from_before_the_start() {
         let shard = shard();
-        let mut state =
-            SymbolState::new(SymbolId(0), &SymbolSpec::named("A"), Arc::clone(&shard.env.settings));
+        let spec = SymbolSpec::named("A");
+        let mut state = SymbolState::new(SymbolId(0), &spec, Arc::clone(&shard.env.settings));
         state.apply(&[trade(1)], &mut Vec::new());
+        let mut expected = state.clone();
+        expected.apply(&[mark(2), trade(3)], &mut Vec::new());
         let mut router = RouterActor::new(shard, vec![state], vec![mark(2)]);
-        router.place(&trade(3));
-        assert_eq!(router.slots[0].pending, [mark(2), trade(3)]);
         let context = postcard::to_stdvec(&router.marks).expect("plain data");
         assert_eq!(marks_of(&context), Some(vec![mark(2)]));
+        let (point, _) = routed(&mut router, vec![batch(vec![trade(3)])]).await;
+        assert_eq!((point.pos, point.bytes == expected.encode()), (3, true));
     }
 
     #[actix::test]
@@ -431,24 +486,57 @@ mod tests {
         let durable = Arc::new(AtomicU64::new(0));
         let shard = Shard::new(0, 1, env, Some(Arc::clone(&durable)), &[]);
         let mut router = RouterActor::new(Rc::clone(&shard), Vec::new(), Vec::new());
-        let entries = Arc::new((1..=500).map(trade).collect());
-        let batch = LogBatch { entries, through: 500, muted_through: 0, received: Nanos::MIN };
-        router.sort(&batch);
-        let ticket = shard.begin(500, Nanos::MIN);
-        assert_eq!(router.send(&batch, &ticket).len(), 0);
+        routed(&mut router, vec![batch((1..=500).map(trade).collect())]).await;
         for (held, kept) in [(499, 500), (500, 0)] {
             durable.store(held, Ordering::Release);
             router.trim_fresh();
-            assert_eq!(router.slots[0].cell.journal.borrow().len(), kept, "the log holds {held}");
+            assert_eq!(router.slots[0].cell.journal.borrow().weight(), kept, "the log holds {held}");
         }
     }
 
     #[actix::test]
     async fn a_symbol_begins_after_the_marks_before_it() {
-        let mut router = RouterActor::new(shard(), Vec::new(), vec![mark(2)]);
-        router.place(&trade(3));
-        router.place(&mark(4));
-        router.place(&trade(5));
-        assert_eq!(router.slots[0].pending, [trade(3), mark(4), trade(5)]);
+        let shard = shard();
+        let spec = SymbolSpec::named("A");
+        let mut expected = SymbolState::new(SymbolId(0), &spec, Arc::clone(&shard.env.settings));
+        expected.apply(&[trade(3), mark(4), trade(5)], &mut Vec::new());
+        let mut router = RouterActor::new(shard, Vec::new(), vec![mark(2)]);
+        let (point, _) = routed(&mut router, vec![batch(vec![trade(3), mark(4), trade(5)])]).await;
+        assert_eq!((point.pos, point.bytes == expected.encode()), (5, true));
+    }
+
+    #[actix::test]
+    async fn a_mark_goes_only_where_something_may_be_due() {
+        let shard = shard();
+        let spec = SymbolSpec::named("A");
+        let mut state = SymbolState::new(SymbolId(0), &spec, Arc::clone(&shard.env.settings));
+        state.apply(&[trade(1)], &mut Vec::new());
+        let due = state.next_due();
+        let late = Entry {
+            pos: 5,
+            symbol: SymbolId::NONE,
+            body: Body::ClockMark { source: SourceId(0), time: due },
+        };
+        let mut router = RouterActor::new(shard, vec![state], Vec::new());
+        let quiet = (2..5).map(|pos| batch(vec![mark(pos)]));
+        let (point, num_parts) = routed(&mut router, quiet.chain([batch(vec![late])]).collect()).await;
+        assert_eq!((point.pos, num_parts), (5, 1), "three marks before it cost nothing");
+    }
+
+    #[actix::test]
+    async fn without_a_log_the_journals_of_many_symbols_hold_little() {
+        const NUM_SYMBOLS: u32 = 3_000;
+        let env = Environment::for_test();
+        for at in 0..NUM_SYMBOLS {
+            env.symbols.intern(SymbolSpec::named(&format!("S{at}")));
+        }
+        let mut router = RouterActor::new(Shard::new(0, 1, env, None, &[]), Vec::new(), Vec::new());
+        let of = |symbol: u32, pos| Entry { symbol: SymbolId(symbol), ..trade(pos) };
+        let one_each = batch((0..NUM_SYMBOLS).map(|at| of(at, u64::from(at) + 1)).collect());
+        let more = (1..=200).map(|at| batch(vec![of(0, u64::from(NUM_SYMBOLS) + at)]));
+        let (point, _) = routed(&mut router, [one_each].into_iter().chain(more).collect()).await;
+        assert_eq!(point.pos, u64::from(NUM_SYMBOLS) + 200);
+        let journal = router.slots[0].cell.journal.borrow();
+        assert!(journal.weight() <= 64 && journal.point().is_some(), "{} entries", journal.weight());
     }
 }

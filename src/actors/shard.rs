@@ -22,13 +22,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
-/// Effects that may wait in a shard for its sinks. Above it the router takes no more, which pushes back to the venue;
-/// a bar with its indicators takes some 400 bytes, so this is 25 MB at the most.
-const OUTBOX_LIMIT: usize = 1 << 16;
+/// Effects that may wait in a shard for its sinks. Above it the router sends no more, which pushes back to the venue;
+/// an effect takes some 260 bytes, so this is 4 MB and what the symbols at work add.
+const OUTBOX_LIMIT: usize = 1 << 14;
 
 /// Effects that have the outbox emptied before all symbols of a batch are done: where one mark closes the bars of
 /// thousands of symbols, sinks need not get them all at once.
-const OUTBOX_LARGE: usize = 1 << 12;
+const OUTBOX_LARGE: usize = 1 << 11;
 
 /// Ticks that may wait in a shard for the hub. Above it they go at once: what is newer counts for a live client, and the
 /// hub sees by their numbers how many are missing.
@@ -123,13 +123,15 @@ impl Ticket {
 /// What a symbol's actor and its router both know.
 #[derive(Default)]
 pub struct SymbolCell {
-    /// When a clock mark is due; read only while nothing is in flight.
-    pub due: Cell<Nanos>,
+    /// The symbol's place in [`Shard::dues`].
+    pub at: usize,
+    /// The last position of the newest batch it got a part of.
+    pub sent: Cell<Position>,
     /// Batches sent and not yet applied.
     pub in_flight: Cell<u32>,
     /// The last entry applied.
     pub applied: Cell<Position>,
-    /// What was sent, for a restart after a panic.
+    /// What was applied, for a restart after a panic.
     pub journal: RefCell<Journal>,
 }
 
@@ -170,8 +172,9 @@ pub struct Shard {
     pub durable: Option<Arc<AtomicU64>>,
     /// Entries to skip, since a symbol's actor panicked on them twice.
     pub poison: RefCell<BTreeSet<Position>>,
-    /// Room for the effects of whichever symbol is being applied.
-    pub scratch: Cell<Vec<Effect>>,
+    /// Per symbol: the time from which on a clock mark brings something about; [`Nanos::MIN`] while nobody knows, since
+    /// something is under way to it. In one row, so that a mark asks ten thousand symbols in some microseconds.
+    pub dues: RefCell<Vec<Nanos>>,
     outbox: RefCell<Outbox>,
     room: Notify,
     fanout: OnceCell<Addr<FanOutActor>>,
@@ -193,7 +196,7 @@ impl Shard {
             env,
             durable,
             poison: RefCell::new(poison.iter().copied().collect()),
-            scratch: Cell::default(),
+            dues: RefCell::default(),
             outbox: RefCell::default(),
             room: Notify::new(),
             fanout: OnceCell::new(),
@@ -242,27 +245,32 @@ impl Shard {
         }
     }
 
-    /// Puts effects on their way; those of the past are for the history, and live clients do not hear them one by one.
-    pub fn emit(&self, effects: &mut Vec<Effect>, is_past: bool) {
-        if !effects.is_empty() {
-            let mut outbox = self.outbox.borrow_mut();
-            if outbox.effects.is_empty() {
-                outbox.received = outbox.tickets.front().map(|ticket| ticket.received);
+    /// Lends the outbox to the symbol that is being applied, which puts its effects behind those that are there.
+    pub fn lend_effects(&self) -> Vec<Effect> {
+        std::mem::take(&mut self.outbox.borrow_mut().effects)
+    }
+
+    /// Takes the outbox back; the effects from index `before` on are new. Those of the past are for the history, and
+    /// live clients do not hear them one by one.
+    pub fn return_effects(&self, effects: Vec<Effect>, before: usize, is_past: bool) {
+        let mut outbox = self.outbox.borrow_mut();
+        let end = effects.len();
+        outbox.effects = effects;
+        if end == before {
+            return;
+        }
+        if before == 0 {
+            outbox.received = outbox.tickets.front().map(|ticket| ticket.received);
+        }
+        if is_past {
+            match outbox.past.last_mut().filter(|range| range.end == before) {
+                Some(range) => range.end = end,
+                None => outbox.past.push(before..end),
             }
-            let (was_large, before) = (outbox.effects.len() >= OUTBOX_LARGE, outbox.effects.len());
-            outbox.effects.append(effects);
-            if is_past {
-                let end = outbox.effects.len();
-                match outbox.past.last_mut().filter(|range| range.end == before) {
-                    Some(range) => range.end = end,
-                    None => outbox.past.push(before..end),
-                }
-            }
-            let is_large = outbox.effects.len() >= OUTBOX_LARGE;
-            drop(outbox);
-            if is_large && !was_large {
-                self.request_drain();
-            }
+        }
+        drop(outbox);
+        if end >= OUTBOX_LARGE && before < OUTBOX_LARGE {
+            self.request_drain();
         }
     }
 
@@ -295,7 +303,10 @@ impl Shard {
         }
         self.room.notify_waiters();
         let received = outbox.received.take().unwrap_or(Nanos::MIN);
-        let (effects, past) = (std::mem::take(&mut outbox.effects), std::mem::take(&mut outbox.past));
+        let past = std::mem::take(&mut outbox.past);
+        // As many are likely to come again, and room that grows bit by bit is copied each time.
+        let room = Vec::with_capacity(outbox.effects.len().min(OUTBOX_LARGE));
+        let effects = std::mem::replace(&mut outbox.effects, room);
         Outgoing { effects, past, received, through: outbox.through }
     }
 

@@ -7,6 +7,7 @@
 //! aside, and skipped in every later replay.
 
 use super::guard::{self, ActorKind};
+use super::marks::{self, Listener, Mark, MarkList};
 use super::messages::{Drain, LiveTick};
 use super::read_back::ReadBack;
 use super::shard::{Shard, SymbolCell, Ticket, slice_of};
@@ -17,18 +18,23 @@ use crate::models::entry::{Body, Correction, Entry, Position, Trade};
 use crate::models::ledger::Ledger;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
+use crate::models::time::Nanos;
 use crate::stores::SymbolPoint;
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Entries of one symbol.
+/// What a batch has for one symbol.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct SymbolBatch {
-    /// Entries with ascending positions.
+    /// Its own entries, with ascending positions; mostly without clock marks.
     pub entries: Arc<[Entry]>,
+    /// The batch's marks, shared by all symbols.
+    pub marks: Arc<MarkList>,
+    /// The last position of the batch.
+    pub through: Position,
     /// Effects of entries up to here are not said again.
     pub muted_through: Position,
     /// The batch they are part of.
@@ -58,13 +64,21 @@ const MAILBOX_CAPACITY: usize = 16;
 /// Entries that a symbol's journal may always hold where there is no log: 400 kB, some milliseconds of work after a panic.
 const JOURNAL_MIN: usize = 4_096;
 
+/// Entries that the journals of all symbols of a shard may hold together in this way, 14 MB; with more than 2,048 symbols
+/// it is 64 entries each, since a point costs some microseconds and a few kilobytes of its own.
+const JOURNALS_MIN: usize = 1 << 17;
+const JOURNAL_MIN_OF_MANY: usize = 64;
+
 /// Owns one symbol.
 pub struct SymbolActor {
     state: SymbolState,
     shard: Rc<Shard>,
     cell: Rc<SymbolCell>,
-    /// The shard's, while a batch is applied: ten thousand of its own would take more memory than the bars in them.
-    scratch: Vec<Effect>,
+    /// The shard's outbox, while a batch is applied: ten thousand of its own would take more memory than the bars in
+    /// them, and effects are large, so they are put where they have to go.
+    effects: Vec<Effect>,
+    /// Effects that were in there before.
+    num_said: usize,
     ticks: Vec<LiveTick>,
     view: Option<ViewSlot>,
     metrics: SymbolMetrics,
@@ -82,7 +96,7 @@ impl SymbolActor {
         let symbol = state.symbol();
         let view = shard.env.views.as_ref().map(|views| views.slot(symbol));
         let metrics = shard.env.metrics.symbol(&shard.env.symbols.spec(symbol).name);
-        cell.due.set(state.next_due());
+        shard.dues.borrow_mut()[cell.at] = state.next_due();
         cell.applied.set(state.pos());
         let num_accepted = state.num_accepted();
         if let Some(view) = view.as_ref().filter(|_| state.pos() > 0) {
@@ -93,7 +107,8 @@ impl SymbolActor {
             state,
             shard,
             cell,
-            scratch: Vec::new(),
+            effects: Vec::new(),
+            num_said: 0,
             ticks: Vec::new(),
             view,
             metrics,
@@ -107,39 +122,65 @@ impl SymbolActor {
         self.state.symbol()
     }
 
-    /// Applies entries, leaving out those that are known already and those that are poison.
-    fn apply(&mut self, entries: &[Entry], muted_through: Position) {
-        let audible = entries.partition_point(|entry| entry.pos <= muted_through);
-        let (muted, said) = entries.split_at(audible);
-        self.apply_all(muted);
-        self.scratch.clear();
-        self.apply_all(said);
+    /// Applies what a batch has for the symbol, leaving out what is known already and what is poison.
+    fn apply(&mut self, batch: &SymbolBatch) {
+        let muted_through = batch.muted_through.min(batch.through);
+        let audible = batch.entries.partition_point(|entry| entry.pos <= muted_through);
+        let (muted, said) = batch.entries.split_at(audible);
+        if muted_through > 0 {
+            marks::deliver(self, muted, &batch.marks, muted_through);
+            self.unsay();
+        }
+        marks::deliver(self, said, &batch.marks, batch.through);
+    }
+
+    fn borrow_outbox(&mut self) {
+        self.effects = self.shard.lend_effects();
+        self.num_said = self.effects.len();
+    }
+
+    /// Takes back the effects of this symbol that have not left its hands.
+    fn unsay(&mut self) {
+        self.effects.truncate(self.num_said);
     }
 
     fn apply_all(&mut self, entries: &[Entry]) {
-        if self.shard.poison.borrow().is_empty() && !self.shard.env.faults.is_armed() {
-            if self.shard.env.live.as_ref().is_some_and(|live| live.ticks()) {
-                entries.iter().for_each(|entry| self.apply_heard(entry));
-            } else {
-                self.state.apply(entries, &mut self.scratch);
-            }
-            return;
+        entries.iter().for_each(|entry| self.apply_one(entry));
+    }
+
+    #[inline]
+    fn apply_one(&mut self, entry: &Entry) {
+        if self.is_watched() {
+            self.apply_watched(entry);
+        } else {
+            self.state.apply(std::slice::from_ref(entry), &mut self.effects);
         }
-        for entry in entries {
-            self.applying = entry.pos;
-            if self.shard.poison.borrow().contains(&entry.pos) {
-                self.state.set_aside_poison(entry, &mut self.scratch);
-            } else if entry.pos > self.state.pos() {
+    }
+
+    /// True when there is more to an entry than to apply it.
+    fn is_watched(&self) -> bool {
+        let env = &self.shard.env;
+        env.live.as_ref().is_some_and(|live| live.ticks())
+            || env.faults.is_armed()
+            || !self.shard.poison.borrow().is_empty()
+    }
+
+    fn apply_watched(&mut self, entry: &Entry) {
+        self.applying = entry.pos;
+        if self.shard.poison.borrow().contains(&entry.pos) {
+            self.state.set_aside_poison(entry, &mut self.effects);
+        } else if entry.pos > self.state.pos() {
+            if self.shard.env.faults.is_armed() {
                 self.shard.env.faults.entry(entry.pos);
-                self.apply_heard(entry);
             }
+            self.apply_heard(entry);
         }
     }
 
     /// Applies an entry, and tells live clients of the trade that it brought.
     fn apply_heard(&mut self, entry: &Entry) {
         let before = self.state.num_accepted();
-        self.state.apply(std::slice::from_ref(entry), &mut self.scratch);
+        self.state.apply(std::slice::from_ref(entry), &mut self.effects);
         let seq = self.state.num_accepted();
         if seq == before {
             return;
@@ -151,10 +192,12 @@ impl SymbolActor {
 
     /// Applies a batch, coming back from the last point after each panic. Ends, since an entry panics at most twice.
     fn apply_guarded(&mut self, batch: &SymbolBatch) {
-        let metrics = Arc::clone(&self.shard.env.metrics);
+        let shard = Rc::clone(&self.shard);
+        let metrics = &shard.env.metrics;
+        self.borrow_outbox();
         loop {
-            let applied = guard::run(ActorKind::Symbol, &metrics, || {
-                self.apply(&batch.entries, batch.muted_through);
+            let applied = guard::run(ActorKind::Symbol, metrics, || {
+                self.apply(batch);
             });
             if applied.is_some() {
                 break;
@@ -163,12 +206,12 @@ impl SymbolActor {
             if self.panicked_at.replace(pos) == Some(pos) {
                 self.condemn(pos);
             }
-            while guard::run(ActorKind::Symbol, &metrics, || self.rebuild()).is_none() {
+            while guard::run(ActorKind::Symbol, metrics, || self.rebuild()).is_none() {
                 self.condemn(self.applying.max(self.state.pos()));
             }
         }
         let is_past = batch.ticket.is_past();
-        self.shard.emit(&mut self.scratch, is_past);
+        self.shard.return_effects(std::mem::take(&mut self.effects), self.num_said, is_past);
         if is_past {
             self.ticks.clear();
         }
@@ -196,6 +239,8 @@ impl SymbolActor {
         let shard = Rc::clone(&self.shard);
         let env = &shard.env;
         let cell = Rc::clone(&self.cell);
+        let applied = cell.applied.get();
+        cell.journal.borrow_mut().unhear(applied);
         let journal = cell.journal.borrow();
         let symbol = self.symbol();
         let store = shard.durable.is_some().then(|| ReadBack::new(env, symbol));
@@ -212,7 +257,6 @@ impl SymbolActor {
             SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings))
         });
         self.applying = 0;
-        let applied = cell.applied.get();
         let mut unheard = Vec::new();
         while let Some(store) = store.as_ref().filter(|_| after < applied) {
             let page = store.page(after);
@@ -221,10 +265,8 @@ impl SymbolActor {
             self.reapply(up_to(&page, applied), &mut unheard);
         }
         self.apply_all(&unheard);
-        for entries in journal.iter() {
-            self.apply_all(up_to(entries, applied));
-            self.scratch.clear();
-        }
+        self.apply_all(&journal.up_to(applied));
+        self.unsay();
         // What was said of all this was said before, and the batch at hand says its part anew.
         self.ticks.clear();
     }
@@ -246,7 +288,7 @@ impl SymbolActor {
             unheard.push(*entry);
             if !is_early {
                 self.apply_all(unheard);
-                self.scratch.clear();
+                self.unsay();
                 unheard.clear();
             }
         }
@@ -262,9 +304,11 @@ impl SymbolActor {
             }
             return;
         }
-        // Encoding costs some 10 ns a kept trade; this way, at most twice that an entry.
-        let longest = JOURNAL_MIN.max(self.state.num_kept() / 2);
-        if journal.len() > longest && self.cell.in_flight.get() == 0 {
+        // Encoding costs some 10 ns a kept trade; this way, at most four times that an entry.
+        let num_symbols = self.shard.dues.borrow().len();
+        let least = (JOURNALS_MIN / num_symbols).clamp(JOURNAL_MIN_OF_MANY, JOURNAL_MIN);
+        let longest = least.max(self.state.num_kept() / 4);
+        if journal.weight() > longest && self.cell.in_flight.get() == 0 {
             self.state.pack();
             journal.keep_point(self.state.pos(), self.state.encode());
         }
@@ -275,6 +319,25 @@ impl SymbolActor {
             let previews = self.shard.env.live.as_ref().is_some_and(|live| live.previews());
             view.store(Some(Arc::new(self.state.view_with(previews))));
         }
+    }
+}
+
+impl Listener for SymbolActor {
+    fn pos(&self) -> Position {
+        self.state.pos()
+    }
+
+    fn due(&self) -> Nanos {
+        self.state.next_due()
+    }
+
+    fn hear(&mut self, mark: Mark) {
+        self.cell.journal.borrow_mut().hear(mark);
+        self.apply_one(&mark.entry());
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        self.apply_one(entry);
     }
 }
 
@@ -295,15 +358,16 @@ impl Handler<SymbolBatch> for SymbolActor {
     type Result = ();
 
     fn handle(&mut self, batch: SymbolBatch, _ctx: &mut Self::Context) {
-        self.scratch = self.shard.scratch.take();
         self.apply_guarded(&batch);
-        self.shard.scratch.set(std::mem::take(&mut self.scratch));
         let accepted = self.state.num_accepted();
         self.metrics.ticks.inc_by(accepted.saturating_sub(self.num_accepted));
         self.num_accepted = accepted;
         self.cell.applied.set(self.state.pos());
-        self.cell.due.set(self.state.next_due());
         self.cell.in_flight.set(self.cell.in_flight.get() - 1);
+        if self.cell.in_flight.get() == 0 {
+            self.shard.dues.borrow_mut()[self.cell.at] = self.state.next_due();
+        }
+        self.cell.journal.borrow_mut().record(&batch.entries, self.shard.readable());
         self.bound_journal();
         // When more is under way, the picture would be old before anyone could look at it.
         if self.cell.in_flight.get() == 0 {
@@ -317,11 +381,13 @@ impl Handler<TakePoint> for SymbolActor {
     type Result = MessageResult<TakePoint>;
 
     fn handle(&mut self, TakePoint { marks, good_to }: TakePoint, _ctx: &mut Self::Context) -> Self::Result {
-        self.scratch.clear();
-        self.state.apply(&marks, &mut self.scratch);
-        self.shard.emit(&mut self.scratch, false);
+        self.borrow_outbox();
+        self.state.apply(&marks, &mut self.effects);
+        self.shard.return_effects(std::mem::take(&mut self.effects), self.num_said, false);
         self.cell.applied.set(self.state.pos());
-        self.cell.due.set(self.state.next_due());
+        if self.cell.in_flight.get() == 0 {
+            self.shard.dues.borrow_mut()[self.cell.at] = self.state.next_due();
+        }
         self.state.pack();
         let pos = self.state.pos().max(good_to);
         MessageResult(SymbolPoint { symbol: self.symbol(), pos, bytes: self.state.encode() })
@@ -339,9 +405,9 @@ impl Handler<FinishSymbol> for SymbolActor {
     type Result = MessageResult<FinishSymbol>;
 
     fn handle(&mut self, _: FinishSymbol, _ctx: &mut Self::Context) -> Self::Result {
-        self.scratch.clear();
-        self.state.finish(&mut self.scratch);
-        self.shard.emit(&mut self.scratch, false);
+        self.borrow_outbox();
+        self.state.finish(&mut self.effects);
+        self.shard.return_effects(std::mem::take(&mut self.effects), self.num_said, false);
         MessageResult(self.state.ledger())
     }
 }

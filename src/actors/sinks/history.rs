@@ -60,6 +60,8 @@ pub struct HistoryActor {
     num_letters: u64,
     num_letters_written: Arc<AtomicU64>,
     num_waiting: usize,
+    /// Room for the effects of the next transaction: that of the one before.
+    spare: Vec<Effect>,
     /// What each shard has brought to the history.
     written_through: Vec<Position>,
     writing: bool,
@@ -100,6 +102,7 @@ impl HistoryActor {
             num_letters: 0,
             num_letters_written: Arc::default(),
             num_waiting: 0,
+            spare: Vec::new(),
             written_through,
             writing: false,
             failures: 0,
@@ -128,15 +131,19 @@ impl HistoryActor {
     }
 
     /// Returns the next transaction, the number of batches in it, and how far it brings each shard.
-    fn next_batch(&self) -> (HistoryBatch, usize, Vec<Position>) {
+    fn next_batch(&mut self) -> (HistoryBatch, usize, Vec<Position>) {
         let durable = self.durable();
         let mut through = self.written_through.clone();
-        let mut batch = HistoryBatch { dead_letters: self.letters.clone(), ..HistoryBatch::default() };
+        let mut batch = HistoryBatch {
+            effects: std::mem::take(&mut self.spare),
+            dead_letters: self.letters.clone(),
+            acknowledged: 0,
+        };
         let mut num_taken = 0;
         for waiting in &self.waiting {
             // A shard's effects may be ahead of what it is done with, never ahead of their own entry.
-            let newest = waiting.effects.iter().map(Effect::log_pos).max().unwrap_or(0);
-            let too_early = newest.max(waiting.through) > durable;
+            let newest = || waiting.effects.iter().map(Effect::log_pos).max().unwrap_or(0);
+            let too_early = durable < Position::MAX && newest().max(waiting.through) > durable;
             if too_early || (num_taken > 0 && batch.effects.len() + waiting.effects.len() > BATCH_LIMIT) {
                 break;
             }
@@ -163,6 +170,7 @@ impl HistoryActor {
         let is_wanted = must_acknowledge || self.wanted.load(Ordering::Acquire) > held;
         let acknowledges = is_wanted && batch.acknowledged > held;
         if num_taken == 0 && num_letters == 0 && !acknowledges {
+            self.keep_room(batch.effects);
             return;
         }
         self.writing = true;
@@ -176,12 +184,15 @@ impl HistoryActor {
                 faults.actor(ActorKind::History);
                 if is_progress { Ok(()) } else { history.write(&batch).await }
             };
-            guard::watch(ActorKind::History, &metrics, write).await
+            let written = guard::watch(ActorKind::History, &metrics, write).await;
+            (written, batch.effects)
         };
         let task = actix::spawn(write);
         ctx.spawn(wrap_future::<_, Self>(task).map(move |joined, actor, ctx| {
             actor.writing = false;
-            match joined.ok().flatten() {
+            let (written, effects) = joined.unwrap_or_default();
+            actor.keep_room(effects);
+            match written {
                 Some(Ok(())) => {
                     actor.written_through = through;
                     if !is_progress {
@@ -193,6 +204,14 @@ impl HistoryActor {
                 None => actor.failed("the writer panicked", ctx),
             }
         }));
+    }
+
+    fn keep_room(&mut self, mut effects: Vec<Effect>) {
+        effects.clear();
+        if effects.capacity() > 4 * BATCH_LIMIT {
+            effects.shrink_to(BATCH_LIMIT);
+        }
+        self.spare = effects;
     }
 
     fn written(&mut self, num_taken: usize, num_letters: usize, ctx: &mut Context<Self>) {
