@@ -2,17 +2,18 @@
 
 use crate::models::digest::Digest;
 use crate::models::ledger::Ledger;
-use crate::models::symbol::SymbolTable;
+use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
 use crate::models::time::Width;
 use crate::output::{BarWriter, IndicatorWriter};
 use crate::stores::History;
 use indicatif::HumanCount;
 use serde::{Serialize, Serializer};
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Bars read from the history at once.
-const PAGE: usize = 10_000;
+/// Bars read from the history at once: 1 MB, which the allocator keeps from page to page.
+const PAGE: usize = 2_048;
 
 /// The line that `--json` prints: names and order are what scripts rely on.
 #[derive(Serialize)]
@@ -65,22 +66,25 @@ impl Summary {
     ) -> anyhow::Result<Summary> {
         let mut bars: Vec<(Width, u64)> = widths.iter().map(|&width| (width, 0)).collect();
         let mut digest = Digest::new();
-        let mut after = None;
+        let (mut after, mut known) = (None, None::<(SymbolId, Arc<SymbolSpec>)>);
         loop {
             let page = history.scan(after, PAGE).await?;
             let Some((last, _)) = page.last() else { break };
             after = Some((last.symbol, last.width, last.start));
             for (bar, point) in &page {
-                let spec = symbols.spec(bar.symbol);
-                digest.add(&spec.name, &spec, bar, &point.values);
+                if known.as_ref().is_none_or(|(symbol, _)| *symbol != bar.symbol) {
+                    known = Some((bar.symbol, symbols.spec(bar.symbol)));
+                }
+                let Some((_, spec)) = &known else { continue };
+                digest.add(&spec.name, spec, bar, &point.values);
                 if let Some((_, count)) = bars.iter_mut().find(|(width, _)| *width == bar.width) {
                     *count += 1;
                 }
                 if let Some(out) = &mut bars_out {
-                    out.write(&spec, bar)?;
+                    out.write(spec, bar)?;
                 }
                 if let Some(out) = &mut indicators_out {
-                    out.write(&spec, point)?;
+                    out.write(spec, point)?;
                 }
             }
         }

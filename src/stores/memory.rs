@@ -3,6 +3,9 @@
 //! Both are bounded, and forget the oldest when full; an append or a write never fails for lack of room. Nothing is
 //! durable: "acknowledged" means here that the process has it.
 
+mod rows;
+mod windows;
+
 use super::{
     DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, LogTail, NUM_SLICES, PointSet,
     Points, SliceLine, StoreError, SymbolPoint, TickLog, TickQuery, WindowQuery,
@@ -18,9 +21,15 @@ use async_trait::async_trait;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use windows::Windows;
 
-/// Most recent ticks kept per symbol: the longest page that REST gives.
+/// Most recent ticks kept of a symbol: the longest page that REST gives.
 const TICKS_PER_SYMBOL: usize = 1_000;
+
+/// Most recent ticks kept of all symbols together, 110 MB: with more than a thousand symbols each keeps fewer, but never
+/// less than some.
+const TICKS_OF_ALL: usize = 1 << 20;
+const TICKS_PER_SYMBOL_MIN: usize = 50;
 
 /// Dead letters kept.
 const DEAD_LETTERS: usize = 10_000;
@@ -62,6 +71,19 @@ impl MemoryLog {
     }
 }
 
+/// Keeps a tick, and as many before it as there is room for with so many symbols.
+fn keep_tick(ticks: &mut VecDeque<Entry>, tick: Entry, num_symbols: usize) {
+    let most = (TICKS_OF_ALL / num_symbols).clamp(TICKS_PER_SYMBOL_MIN, TICKS_PER_SYMBOL);
+    if ticks.len() >= most {
+        let num_over = ticks.len() + 1 - most;
+        ticks.drain(..num_over);
+        if ticks.capacity() > 2 * most {
+            ticks.shrink_to(most);
+        }
+    }
+    ticks.push_back(tick);
+}
+
 #[async_trait]
 impl TickLog for MemoryLog {
     async fn append(&self, group: &LogGroup) -> Result<(), StoreError> {
@@ -83,11 +105,9 @@ impl TickLog for MemoryLog {
                 log.tail.newest = log.tail.newest.max(Some(entry.body.time()));
             }
             if entry.body.is_report() || matches!(entry.body, Body::Quote(_)) {
+                let num_symbols = log.ticks.len().max(1);
                 let ticks = log.ticks.entry(entry.symbol).or_default();
-                if ticks.len() == TICKS_PER_SYMBOL {
-                    ticks.pop_front();
-                }
-                ticks.push_back(*entry);
+                keep_tick(ticks, *entry, num_symbols);
             }
         }
         if let Some(progress) = &group.progress {
@@ -177,16 +197,11 @@ pub struct MemoryHistory {
     inner: Mutex<HistoryState>,
 }
 
-/// The windows of one symbol and width, by start.
-type Series<T> = BTreeMap<Nanos, T>;
-
-/// The log position that says so, and the indicators; `None` where the bar is void.
-type KnownPoint = (Position, Option<IndicatorPoint>);
-
 #[derive(Debug, Default)]
 struct HistoryState {
-    bars: HashMap<(SymbolId, Width), Series<Bar>>,
-    indicators: HashMap<(SymbolId, Width), Series<KnownPoint>>,
+    windows: Windows,
+    /// Symbols by name, as far as they were needed.
+    by_name: Vec<(String, SymbolId)>,
     dead_letters: VecDeque<DeadLetterRecord>,
     letter_keys: HashSet<LetterKey>,
     /// Id of the newest dead letter.
@@ -224,16 +239,12 @@ impl LetterKey {
 }
 
 impl HistoryState {
-    fn put_indicators(
-        &mut self,
-        key: (SymbolId, Width),
-        start: Nanos,
-        log_pos: Position,
-        point: Option<IndicatorPoint>,
-        max_rows: usize,
-    ) {
-        let series = self.indicators.entry(key).or_default();
-        put(series, start, (log_pos, point), max_rows, |(log_pos, _)| *log_pos);
+    /// Has all symbols in the list by name.
+    fn sort_names(&mut self, symbols: &SymbolTable) {
+        if self.by_name.len() < symbols.len() {
+            self.by_name = symbols.since(0).into_iter().map(|(id, spec)| (spec.name.clone(), id)).collect();
+            self.by_name.sort_unstable();
+        }
     }
 
     fn put_dead_letter(&mut self, letter: DeadLetterRecord) {
@@ -253,14 +264,16 @@ impl HistoryState {
     }
 }
 
-/// Puts a row over one whose position is not higher, and drops the oldest where there are too many.
-fn put<T>(series: &mut Series<T>, start: Nanos, row: T, max_rows: usize, log_pos: impl Fn(&T) -> Position) {
-    if series.get(&start).is_some_and(|known| log_pos(known) > log_pos(&row)) {
-        return;
-    }
-    series.insert(start, row);
-    while series.len() > max_rows {
-        series.pop_first();
+/// Returns the point of a bar that nothing more is known about.
+fn without_indicators(bar: &Bar) -> IndicatorPoint {
+    IndicatorPoint {
+        symbol: bar.symbol,
+        width: bar.width,
+        start: bar.start,
+        close: bar.close,
+        vwap: bar.vwap,
+        values: IndicatorValues::default(),
+        log_pos: bar.log_pos,
     }
 }
 
@@ -270,18 +283,8 @@ impl History for MemoryHistory {
         let mut history = lock(&self.inner);
         for effect in &batch.effects {
             match effect {
-                Effect::Bar(bar) => {
-                    let key = (bar.symbol, bar.width);
-                    let series = history.bars.entry(key).or_default();
-                    put(series, bar.start, *bar, self.max_rows, |bar| bar.log_pos);
-                    if bar.state == BarState::Void {
-                        history.put_indicators(key, bar.start, bar.log_pos, None, self.max_rows);
-                    }
-                }
-                Effect::Indicators(point) => {
-                    let key = (point.symbol, point.width);
-                    history.put_indicators(key, point.start, point.log_pos, Some(*point), self.max_rows);
-                }
+                Effect::Bar(bar) => history.windows.put_bar(bar, self.max_rows),
+                Effect::Indicators(point) => history.windows.put_point(point, self.max_rows),
                 Effect::DeadLetter(letter) => {
                     history.put_dead_letter(DeadLetterRecord::of(letter, &self.symbols, &self.sources));
                 }
@@ -300,24 +303,20 @@ impl History for MemoryHistory {
 
     async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError> {
         let history = lock(&self.inner);
-        let series = history.bars.get(&(query.symbol, query.width));
-        let bars = series.into_iter().flat_map(|series| series.values().rev());
+        let bars = history.windows.bars(query.symbol, query.width);
         let wanted = bars
             .filter(|bar| bar.state != BarState::Void && bar.start >= query.start && bar.end() <= query.end);
-        Ok(wanted.take(query.limit).copied().collect())
+        Ok(wanted.take(query.limit).collect())
     }
 
     async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError> {
         let history = lock(&self.inner);
-        let series = history.bars.get(&(symbol, width));
-        Ok(series.into_iter().flat_map(|series| series.values().rev()).take(limit).copied().collect())
+        Ok(history.windows.bars(symbol, width).take(limit).collect())
     }
 
     async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError> {
         let history = lock(&self.inner);
-        let series = history.indicators.get(&(query.symbol, query.width));
-        let points =
-            series.into_iter().flat_map(|series| series.values().rev()).filter_map(|(_, point)| *point);
+        let points = history.windows.points(query.symbol, query.width);
         let wanted = points
             .filter(|point| point.start >= query.start && point.start.plus(point.width.nanos()) <= query.end);
         Ok(wanted.take(query.limit).collect())
@@ -328,43 +327,20 @@ impl History for MemoryHistory {
         after: Option<(SymbolId, Width, Nanos)>,
         limit: usize,
     ) -> Result<Vec<(Bar, IndicatorPoint)>, StoreError> {
-        let history = lock(&self.inner);
-        let mut keys: Vec<(String, Width, SymbolId)> = history
-            .bars
-            .keys()
-            .map(|(symbol, width)| (self.symbols.spec(*symbol).name.clone(), *width, *symbol))
-            .collect();
-        keys.sort_unstable();
-        let after =
-            after.map(|(symbol, width, start)| (self.symbols.spec(symbol).name.clone(), width, start));
+        let mut history = lock(&self.inner);
+        history.sort_names(&self.symbols);
+        let first = after.map_or(0, |(symbol, ..)| {
+            let name = &self.symbols.spec(symbol).name;
+            history.by_name.partition_point(|(known, _)| known < name)
+        });
         let mut found = Vec::new();
-        for (name, width, symbol) in keys {
-            let from = match &after {
-                Some((last_name, last_width, _)) if (&name, width) < (last_name, *last_width) => continue,
-                Some((last_name, last_width, start)) if (&name, width) == (last_name, *last_width) => {
-                    start.plus(1)
-                }
-                _ => Nanos::MIN,
-            };
-            let points = history.indicators.get(&(symbol, width));
-            for (start, bar) in history.bars[&(symbol, width)].range(from..) {
-                if bar.state == BarState::Void {
-                    continue;
-                }
+        for &(_, symbol) in &history.by_name[first..] {
+            let after = after.filter(|(last, ..)| *last == symbol).map(|(_, width, start)| (width, start));
+            for (bar, point) in history.windows.of_symbol(symbol, after) {
                 if found.len() == limit {
                     return Ok(found);
                 }
-                let point = points.and_then(|points| points.get(start)).and_then(|(_, point)| *point);
-                let point = point.unwrap_or(IndicatorPoint {
-                    symbol,
-                    width,
-                    start: *start,
-                    close: bar.close,
-                    vwap: bar.vwap,
-                    values: IndicatorValues::default(),
-                    log_pos: bar.log_pos,
-                });
-                found.push((*bar, point));
+                found.push((bar, point.unwrap_or_else(|| without_indicators(&bar))));
             }
         }
         Ok(found)
@@ -387,5 +363,29 @@ impl History for MemoryHistory {
 
     async fn retain(&self, _now: Nanos) -> Result<u64, StoreError> {
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::entry::Trade;
+
+    #[tokio::test]
+    async fn the_log_of_many_symbols_keeps_fewer_ticks_of_each() {
+        let (log, num_symbols) = (MemoryLog::new(), 3_000_u32);
+        for round in 0..400_u32 {
+            let entries = (0..num_symbols).map(|at| {
+                let pos = u64::from(round * num_symbols + at) + 1;
+                let body = Body::Trade(Trade::for_test(pos, Nanos(pos.cast_signed())));
+                Entry { pos, symbol: SymbolId(at), body }
+            });
+            let group = LogGroup { entries: entries.collect(), progress: None };
+            log.append(&group).await.expect("it keeps nothing that could fail");
+        }
+        let (most, inner) = (TICKS_OF_ALL / num_symbols as usize, lock(&log.inner));
+        assert!(inner.ticks.values().all(|ticks| ticks.len() == most && ticks.capacity() <= 2 * most + 1));
+        let newest = inner.ticks[&SymbolId(7)].back().map(|tick| tick.pos);
+        assert_eq!(newest, Some(u64::from(399 * num_symbols) + 8));
     }
 }
