@@ -26,12 +26,13 @@ use reader::{Reader, Stretch};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use summary::Summary;
 use tokio::time::error::Elapsed;
 
-/// Rows in a batch when time does not matter, and when it does.
-const ROWS_MAX: usize = 4_096;
+/// Rows in a stretch when time does not matter (more where there are many symbols), and when it does.
+const ROWS: usize = 4_096;
 const ROWS_PACED: usize = 256;
 
 /// Stretches that may be under way to the log: enough that neither waits for the other's turn on a busy machine.
@@ -139,7 +140,9 @@ struct Job {
 impl Job {
     async fn open(options: &ReplayOptions, node: &Node, symbols_max: NonZeroUsize) -> anyhow::Result<Job> {
         let settings = &node.env.settings;
-        let rows_max = if options.speed == Speed::Max { ROWS_MAX } else { ROWS_PACED };
+        let is_paced = options.speed != Speed::Max;
+        let (rows, symbols) =
+            if is_paced { (ROWS_PACED, None) } else { (ROWS, Some(Arc::clone(&node.symbols))) };
         let symbols_max = symbols_max.get();
         let (mut input, name) =
             reader::open(options, settings.horizon, symbols_max, &node.symbols, &node.sources)?;
@@ -155,7 +158,7 @@ impl Job {
             input.skip_rows(reached.rows)?;
         }
         let bar = progress_bar();
-        Ok(Job { reader: Reader::start(input, rows_max)?, reached, key, bar })
+        Ok(Job { reader: Reader::start(input, rows, symbols)?, reached, key, bar })
     }
 
     /// Feeds the pipeline until the input ends and all of it is applied and written. May be dropped at any await: what

@@ -16,6 +16,13 @@ use tokio::sync::mpsc;
 /// Stretches read ahead: enough that neither side waits for the other's hiccups.
 const AHEAD: usize = 4;
 
+/// Rows of a stretch for each symbol known. What is sent to a symbol costs about as much as two or three entries, so it
+/// should be worth its while.
+const ROWS_PER_SYMBOL: usize = 8;
+
+/// Rows of the largest stretch: 3 MB, and up to 16 of them are under way.
+const ROWS_LARGEST: usize = 1 << 15;
+
 /// Complaints about rows that reach the log in a minute; all of them reach the dead letters.
 const COMPLAINTS_PER_MINUTE: u64 = 10;
 
@@ -60,8 +67,12 @@ pub fn open(
 pub struct Reader(mpsc::Receiver<anyhow::Result<Stretch>>);
 
 impl Reader {
-    /// Starts reading.
-    pub fn start(input: FileInput, rows_max: usize) -> anyhow::Result<Reader> {
+    /// Starts reading stretches of some rows, or of more where there are many symbols and `symbols` tells.
+    pub fn start(input: FileInput, rows: usize, symbols: Option<Arc<SymbolTable>>) -> anyhow::Result<Reader> {
+        let rows_max = move || {
+            let num_symbols = symbols.as_ref().map_or(0, |symbols| symbols.len());
+            rows.max((num_symbols * ROWS_PER_SYMBOL).min(ROWS_LARGEST))
+        };
         let (sender, receiver) = mpsc::channel(AHEAD);
         let thread = std::thread::Builder::new().name("reader".to_owned());
         thread.spawn(move || read(input, rows_max, &sender)).context("failed to start the reading thread")?;
@@ -74,10 +85,11 @@ impl Reader {
     }
 }
 
-fn read(mut input: FileInput, rows_max: usize, sender: &mpsc::Sender<anyhow::Result<Stretch>>) {
+fn read(mut input: FileInput, rows_max: impl Fn() -> usize, sender: &mpsc::Sender<anyhow::Result<Stretch>>) {
     let throttle = Throttle::new(COMPLAINTS_PER_MINUTE);
     let mut batch = InputBatch::default();
     loop {
+        let rows_max = rows_max();
         let stretch = match input.next_batch(rows_max, &mut batch) {
             Ok(true) => Ok(take(&mut batch, rows_max, &throttle)),
             Ok(false) => return,
