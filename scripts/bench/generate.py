@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes trades as JSON lines, the same ones every time.
 
-    generate.py OUT [--ticks N] [--symbols N] [--span SECONDS] [--seed N]
+    generate.py OUT [--ticks N] [--symbols N] [--span SECONDS] [--seed N] [--even]
 
-Half of the trades fall on a fifth of the symbols. Lines stand in the order of arrival: four fifths of the trades arrive
+Half of the trades fall on a fifth of the symbols, or with `--even` on all alike. Lines stand in the order of arrival: four fifths of the trades arrive
 at once, a fifth up to 2 s late, one in a thousand up to 8 s. The first trade falls on a quarter of an hour, so windows
 of 1, 5 and 15 minutes begin with the file. Uses `random.random` alone, whose stream for a seed no version of Python
 changes.
@@ -27,12 +27,12 @@ def names(count):
     return [letters[n // 676] + letters[n // 26 % 26] + letters[n % 26] for n in range(count)]
 
 
-def lines(ticks, symbols, span, seed):
+def lines(ticks, symbols, span, seed, even):
     """Yields the lines of the file."""
     draw = random.Random(seed).random
     known = names(symbols)
     prices = [10 * PRICE_UNITS + int(draw() * 490 * PRICE_UNITS) for _ in known]
-    busy = max(1, symbols // 5)
+    busy = symbols if even else max(1, symbols // 5)
     for n in range(ticks):
         at = int(draw() * (busy if draw() < 0.5 else symbols))
         step = (draw() + draw() - 1) * prices[at] * 0.000_4
@@ -49,13 +49,13 @@ def lines(ticks, symbols, span, seed):
         yield f'{{"symbol":"{name}","price":{whole}.{part:04},"size":{size},"ts":{ts},"id":"{name}-{n:09}"}}\n'
 
 
-def write(path, ticks=2_000_000, symbols=100, span=7_200, seed=42):
+def write(path, ticks=2_000_000, symbols=100, span=7_200, seed=42, even=False):
     """Writes the file; it appears under its name only once it is whole."""
     path = Path(path)
     unfinished = path.with_suffix(".unfinished")
     with unfinished.open("w", encoding="ascii", newline="\n") as out:
         waiting = []
-        for line in lines(ticks, symbols, span, seed):
+        for line in lines(ticks, symbols, span, seed, even):
             waiting.append(line)
             if len(waiting) == LINES_AT_ONCE:
                 out.writelines(waiting)
@@ -71,8 +71,9 @@ def main():
     parser.add_argument("--symbols", type=int, default=100)
     parser.add_argument("--span", type=int, default=7_200, help="seconds of event time")
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--even", action="store_true", help="as many trades for each symbol")
     args = parser.parse_args()
-    write(args.out, args.ticks, args.symbols, args.span, args.seed)
+    write(args.out, args.ticks, args.symbols, args.span, args.seed, args.even)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+PICTURES = DOCS / "benchmarks"
 
 INTRODUCTION = """# Benchmarks
 
@@ -103,6 +104,42 @@ exit included. Median (smallest–largest); load average {min(loads):.1f}–{max
 ![CPU seconds per million ticks](benchmarks/cpu.svg)
 
 ![Million ticks per second](benchmarks/speed.svg)
+"""
+
+
+def symbols_section(found):
+    """Returns what a replay costs as the number of symbols grows."""
+    cases, names = found["cases"], list(found["cases"][0]["programs"])
+    rows = []
+    for case in cases:
+        row = [f"{case['symbols']:,}", f"{case['bars']:,}"]
+        for key, form in (("cpu", ".2f"), ("rss_mb", ".0f"), ("wall", ".2f")):
+            row += [ranged(case["programs"][name][key], form) for name in names]
+        rows.append(row)
+    header = ["symbols", "bars"]
+    for what in ("CPU s", "peak MB", "seconds"):
+        header += [f"{what}, {name}" for name in names]
+    loads = [case["load"]["median"] for case in cases]
+    most = cases[-1]
+    held = most["programs"]["tickwire"]["rss_mb"]["median"]
+    wanted = f"At most 600 MB with {most['symbols']:,} symbols"
+    verdicts = [f"- {verdict(held <= 600, wanted)} ({held:.0f})"]
+    if "duckdb" in names:
+        pairs = [[case["programs"][name]["cpu"]["median"] for name in ("tickwire", "duckdb")] for case in cases]
+        ratios = ", ".join(f"{ours / theirs:.2f}" for ours, theirs in pairs)
+        no_more = all(ours <= theirs for ours, theirs in pairs)
+        verdicts.insert(0, f"- {verdict(no_more, 'No more CPU than DuckDB at any size')} (× {ratios})")
+    return f"""## As the number of symbols grows
+
+{found['ticks']:,} trades over two hours, spread evenly over more and more symbols: so there are ever more bars, and ever
+fewer trades in each. The same job as above, {found['rounds']} times in turn. Whole process; median (smallest–largest); load
+average {min(loads):.1f}–{max(loads):.1f}.
+
+{table(header, rows)}
+
+{chr(10).join(verdicts)}
+
+![CPU seconds by number of symbols](benchmarks/symbols.svg)
 """
 
 
@@ -304,13 +341,9 @@ def duration(nanos):
     return f"{nanos:.1f} ns"
 
 
-def bar_chart(title, values, best_is_low, form):
-    """Returns an SVG of horizontal bars that reads on light and on dark pages."""
-    width, label, row = 640, 120, 34
-    room = width - label - 90
-    most = max(values.values())
-    height = 46 + row * len(values)
-    parts = [
+def chart_head(title, width, height, best_is_low):
+    """Returns the first lines of an SVG that reads on light and on dark pages."""
+    return [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
         "<style>",
         "text { font: 14px system-ui, sans-serif; fill: #24292f } .peer { fill: #8c959f } .ours { fill: #0969da }",
@@ -319,6 +352,15 @@ def bar_chart(title, values, best_is_low, form):
         "</style>",
         f'<text x="0" y="18" font-weight="600">{title} ({"less" if best_is_low else "more"} is better)</text>',
     ]
+
+
+def bar_chart(title, values, best_is_low, form):
+    """Returns an SVG of horizontal bars."""
+    width, label, row = 640, 120, 34
+    room = width - label - 90
+    most = max(values.values())
+    height = 46 + row * len(values)
+    parts = chart_head(title, width, height, best_is_low)
     for at, (name, value) in enumerate(values.items()):
         y = 34 + at * row
         length = max(2, value / most * room)
@@ -329,17 +371,50 @@ def bar_chart(title, values, best_is_low, form):
     return "\n".join([*parts, "</svg>", ""])
 
 
+def grouped_chart(title, groups, form):
+    """Returns an SVG of horizontal bars, one group below another: `groups` has values by program by group."""
+    bars, height = [], 34
+    most = max(value for values in groups.values() for value in values.values())
+    width, label = 640, 190
+    room = width - label - 90
+    for group, values in groups.items():
+        bars.append(f'<text x="0" y="{height + 17}">{group}</text>')
+        for name, value in values.items():
+            length = max(2, value / most * room)
+            kind = "ours" if name == "tickwire" else "peer"
+            bars.append(f'<text x="{label - 10}" y="{height + 16}" text-anchor="end">{name}</text>')
+            bars.append(f'<rect class="{kind}" x="{label}" y="{height}" width="{length:.1f}" height="22" rx="3"/>')
+            bars.append(f'<text x="{label + length + 8:.1f}" y="{height + 16}">{value:{form}}</text>')
+            height += 26
+        height += 12
+    return "\n".join([*chart_head(title, width, height, True), *bars, "</svg>", ""])
+
+
 SECTIONS = (
     ("replay", replay_section),
+    ("symbols", symbols_section),
     ("live", live_section),
     ("fanout", fanout_section),
     ("rest", rest_section),
 )
 
 
+def draw_symbols(found):
+    """Writes the picture of what many symbols cost."""
+    groups = {
+        f"{case['symbols']:,} symbol{'s' if case['symbols'] > 1 else ''}": {
+            name: figures["cpu"]["median"] for name, figures in case["programs"].items()
+        }
+        for case in found["cases"]
+    }
+    title = f"CPU seconds for {found['ticks'] / 1e6:g} million ticks"
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    (PICTURES / "symbols.svg").write_text(grouped_chart(title, groups, ".2f"))
+
+
 def draw(replay):
     """Writes the pictures."""
-    pictures = DOCS / "benchmarks"
+    pictures = PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
     programs = replay["programs"]
     cpu = {name: found["cpu"]["median"] for name, found in programs.items()}
@@ -362,4 +437,6 @@ def write(measured, target):
     ]
     if "replay" in measured:
         draw(measured["replay"])
+    if "symbols" in measured:
+        draw_symbols(measured["symbols"])
     (DOCS / "benchmarks.md").write_text("\n".join(section for section in sections if section))

@@ -18,10 +18,11 @@ import live
 import replay
 import report
 import served
+import symbols
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ("duckdb", "polars")
-SECTIONS = ("replay", "live", "fanout", "rest")
+SECTIONS = ("replay", "symbols", "live", "fanout", "rest")
 
 # More than two cores take, and less than what makes the venue fall behind all the time.
 OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
@@ -99,6 +100,9 @@ def main():
         for name, called in (versions(peers) | {"tickwire": version}).items():
             replayed["programs"][name]["version"] = called
         keep(replay=replayed)
+    if "symbols" in wanted:
+        peers = {} if args.no_peers else install_peers(target / "bench-venv", ("duckdb",))
+        keep(symbols=symbols.measure(binary, peers, work, rounds, args.cores))
     if "live" in wanted:
         lived = {
             "capacity": [
