@@ -156,7 +156,7 @@ fn a_history_that_is_behind_is_caught_up() {
         ("rows taken out", |dir, _| {
             execute(dir, "history.db", "DELETE FROM bars WHERE trade_count % 3 = 0");
             execute(dir, "history.db", "DELETE FROM indicators WHERE log_pos % 2 = 0");
-            execute(dir, "history.db", "UPDATE meta SET value = 0 WHERE key = 'acknowledged'");
+            execute(dir, "history.db", "UPDATE meta SET value = 0, checksum = ~0 WHERE key = 'acknowledged'");
         }),
     ];
     for (what, disturb) in table {
