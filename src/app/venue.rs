@@ -10,6 +10,9 @@ use crate::models::time::Nanos;
 use crate::node::Node;
 use actix::{Actor, Addr, Arbiter};
 
+/// What comes from the simulated venue is never under another name.
+const SIMULATED: &str = "simulated";
+
 /// Starts the venue on a thread of its own.
 ///
 /// # Errors
@@ -20,7 +23,7 @@ pub async fn open(config: &Config, node: &Node, pipeline: &Pipeline) -> anyhow::
         Some(count) => symbol_names(count.get() as usize),
         None => provider.symbols.clone(),
     };
-    let source = node.sources.intern(&provider.name);
+    let source = node.sources.intern(SIMULATED);
     let symbols: Vec<(SymbolId, &str)> = names
         .iter()
         .map(|name| {

@@ -11,6 +11,32 @@ use toml::Table;
 /// in at the other: what lies beyond is a slip.
 const RATES: RangeInclusive<f64> = 0.001..=100_000_000.0;
 
+/// The providers that there are.
+const PROVIDERS: [&str; 1] = ["simulated"];
+
+/// Providers that are announced and not there yet: asked for, they must not quietly become another.
+const PROVIDERS_LATER: [&str; 9] =
+    ["polygon", "massive", "finage", "alpha_vantage", "fmp", "binance", "coinbase", "kraken", "kafka"];
+
+/// Returns what is wrong with the name of a provider, or with a list of names.
+fn provider_fault(name: &str) -> Option<String> {
+    if PROVIDERS.contains(&name) {
+        return None;
+    }
+    let there = PROVIDERS.map(|name| format!("`{name}`")).join(", ");
+    let unknown = |name: &&str| !PROVIDERS.contains(name);
+    let reasons = name.split(',').map(str::trim).filter(unknown).map(|name| match name {
+        "" => "an empty name".to_owned(),
+        name if PROVIDERS_LATER.contains(&name) => format!("`{name}` is not served by this version"),
+        name => format!("nobody serves `{name}`"),
+    });
+    let mut reasons: Vec<String> = reasons.collect();
+    if reasons.is_empty() {
+        reasons.push("one provider feeds a run, not several".to_owned());
+    }
+    Some(format!("{}; there is {there}", reasons.join(", ")))
+}
+
 /// Returns every fault of a configuration whose keys are all of the right type.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let table = Table::try_from(config).expect("a configuration is plain data");
@@ -66,9 +92,7 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         let reason = format!("must be from {} to {} ticks a second", RATES.start(), RATES.end());
         found.push(("provider.rate", reason));
     }
-    if provider.name.is_empty() {
-        found.push(("provider.name", "must not be empty".to_owned()));
-    }
+    found.extend(provider_fault(&provider.name).map(|reason| ("provider.name", reason)));
     if config.data_dir.as_os_str().is_empty() {
         found.push(("data_dir", "must not be empty".to_owned()));
     }
@@ -82,10 +106,6 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
     let provider = &config.provider;
     if provider.symbols.is_empty() && provider.symbol_count.is_none() {
         found.push(("provider.symbols", "must name at least one symbol".to_owned()));
-    }
-    if provider.symbol_count.is_some() && provider.name != "simulated" {
-        let reason = format!("only the provider `simulated` makes symbols up, not `{}`", provider.name);
-        found.push(("provider.symbol_count", reason));
     }
     if config.log.group_entries > config.log.spill_entries {
         found.push(("log.spill_entries", "must hold at least one group of `log.group_entries`".to_owned()));
@@ -141,10 +161,7 @@ mod tests {
                 c.provider.simulated.misbehaviour.delay.probability = f64::NAN;
             }),
             ("provider.symbols", |c| c.provider.symbols.clear()),
-            ("provider.symbol_count", |c| {
-                c.provider.name = "file".to_owned();
-                c.provider.symbol_count = std::num::NonZeroU32::new(3);
-            }),
+            ("provider.name", |c| c.provider.name = "file".to_owned()),
             ("core.windows", |c| c.core.windows.clear()),
             ("core.windows", |c| c.core.windows.reverse()),
             ("log.spill_entries", |c| c.log.spill_entries = 10),
@@ -158,6 +175,22 @@ mod tests {
                 assert_eq!(fault.key.as_deref(), Some(key));
                 assert_eq!(fault.origin, Origin::Default);
             }
+        }
+    }
+
+    #[test]
+    fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
+        assert_eq!(provider_fault("simulated"), None);
+        for (name, said) in [
+            ("polygon", "`polygon` is not served by this version; there is `simulated`"),
+            ("nope,simulated", "nobody serves `nope`; there is `simulated`"),
+            ("", "an empty name; there is `simulated`"),
+            ("simulated,simulated", "one provider feeds a run, not several; there is `simulated`"),
+        ] {
+            assert_eq!(provider_fault(name).as_deref(), Some(said));
+        }
+        for name in PROVIDERS_LATER {
+            assert!(provider_fault(name).is_some(), "{name}");
         }
     }
 
