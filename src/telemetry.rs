@@ -1,7 +1,8 @@
 //! Log setup, and the throttle that keeps one repeated warning from drowning the others.
 //!
 //! Logs go to standard error, so that standard output belongs to results. `RUST_LOG` chooses what is shown. What a line
-//! quotes of the outside cannot act on the terminal that shows it.
+//! quotes of the outside cannot act on the terminal that shows it. Where standard error is closed, as behind
+//! `2>&1 | head`, logs are lost and nothing else.
 
 use crate::config::LogFormat;
 use crate::models::time::{MINUTE, Nanos};
@@ -41,7 +42,11 @@ pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
     if std::env::var_os(EnvFilter::DEFAULT_ENV).is_none() {
         filter = filter.add_directive(QUIETER.parse().expect("a directive"));
     }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What cannot be logged, since nobody reads standard error any more, must not be complained of there: that panics.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match format {
         LogFormat::Human => builder.with_ansi(wants_colours()).fmt_fields(fields()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -8,7 +8,7 @@ use crate::output::{BarWriter, IndicatorWriter};
 use crate::stores::History;
 use indicatif::HumanCount;
 use serde::{Serialize, Serializer};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,12 +93,19 @@ impl Summary {
         Ok(Summary { bars, digest: digest.finish(), ledger })
     }
 
-    /// Prints it for people, and as one line of JSON at the end if asked.
+    /// Prints it for people, and as one line of JSON at the end if asked. A reader that has had enough, such as `head`,
+    /// is no failure: everything else is done by then.
     pub fn print(&self, elapsed: Duration, as_json: bool) -> anyhow::Result<()> {
+        match self.write(&mut io::stdout().lock(), elapsed, as_json) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&self, out: &mut impl Write, elapsed: Duration, as_json: bool) -> io::Result<()> {
         let seconds = elapsed.as_secs_f64();
         let ticks = self.ledger.received;
         let rate = ticks as f64 / seconds;
-        let mut out = std::io::stdout().lock();
         let Ledger { in_bars, filtered, late, duplicate, cancelled, .. } = self.ledger;
         let (rejected, residue) = (self.ledger.num_rejected(), self.ledger.residue());
         if as_json {
