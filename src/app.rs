@@ -6,8 +6,11 @@
 
 pub mod check;
 mod housekeeping;
+mod show;
 pub mod signals;
 mod venue;
+
+pub use show::show;
 
 use crate::actors::hub::interest::Interest;
 use crate::actors::hub::messages::{BeginServing, StopServing};
@@ -17,7 +20,8 @@ use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
 use crate::actors::views::Health;
 use crate::config::{Config, ListenAddress};
 use crate::metrics::Stage;
-use crate::models::provenance::Provenance;
+use crate::models::provenance::{DataKind, Provenance};
+use crate::node::directory;
 use crate::node::{Node, pipeline_settings};
 use crate::web::recent::RecentBars;
 use crate::web::routes;
@@ -29,7 +33,7 @@ use actix::{Actor, Arbiter};
 use anyhow::Context;
 use signals::Signals;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Memory for bars that are encoded already, so that the pages charts ask for are not made twice.
 const RECENT_BARS_BYTES: usize = 32 << 20;
@@ -55,23 +59,29 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let signals = Signals::arm(config.server.stop_timeout)?;
     let listeners = Listeners::bind(&config)?;
-    let mut node = tokio::select! {
-        node = Node::open(&config) => node?,
+    let begin = async {
+        let node = Node::open(&config).await?;
+        if node.is_durable() {
+            directory::claim(node.log.as_ref(), node.record.as_ref(), DataKind::Simulated, &config).await?;
+        }
+        let retention = housekeeping::retention_clock(&node).await?;
+        anyhow::Ok((node, retention))
+    };
+    let (mut node, retention) = tokio::select! {
+        begun = begin => begun?,
         by = signals.told() => return stopped_at_start(by),
     };
     let live = live(&config, &mut node);
     // The one provider that there is.
     let provenance = Provenance::simulated();
-    tracing::warn!(
-        provider = provenance.provider,
-        "SIMULATED data: the provider makes every tick up; nothing of it happened on a market"
-    );
+    announce(&provenance);
     let state = app_state(&config, &mut node, &live, provenance);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let outputs =
         LiveOutputs { batches: live.hub.clone().recipient(), durable: live.hub.clone().recipient() };
-    let storage = Storage { live: Some(outputs), ..node.storage(true) };
+    let storage =
+        Storage { live: Some(outputs), retention: Some(Arc::clone(&retention)), ..node.storage(true) };
     let start = async {
         let settings = pipeline_settings(&config);
         let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
@@ -85,7 +95,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         started = start => started?,
         by = signals.told() => return stopped_at_start(by),
     };
-    housekeeping::start(&config, &node, Arc::clone(&state));
+    housekeeping::start(&config, &node, Arc::clone(&state), retention);
     node.health.set_ready(true);
     tracing::info!("ready");
 
@@ -124,6 +134,21 @@ fn what_is_lost(pipeline: &Pipeline, node: &Node) -> String {
             "{lost} entries received were never committed and are lost; the next start notes a gap since the last one \
              that was"
         ),
+    }
+}
+
+/// Says at the start, in a word that nobody overlooks, what kind of data it is.
+fn announce(provenance: &Provenance) {
+    let provider = &provenance.provider;
+    match provenance.data {
+        DataKind::Simulated => {
+            tracing::warn!(
+                provider,
+                "SIMULATED data: every tick is made up; nothing of it happened on a market"
+            );
+        }
+        DataKind::Replay => tracing::warn!(provider, "REPLAY data: recorded ticks, not what happens now"),
+        DataKind::Live => tracing::info!(provider, "LIVE data"),
     }
 }
 
@@ -179,6 +204,7 @@ fn app_state(config: &Config, node: &mut Node, live: &Arc<Live>, provenance: Pro
         clock: Arc::clone(&env.now),
         core: Arc::clone(&env.settings),
         provenance,
+        shown_until: OnceLock::new(),
         version: env!("CARGO_PKG_VERSION"),
         started: (env.now)(),
         visitors,

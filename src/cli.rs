@@ -13,6 +13,7 @@ Examples:
   tickwire run                                     feeds itself, keeps its data in ./data
   tickwire run --symbol-count 1000 --rate 20000    a thousand simulated symbols
   tickwire replay ticks.csv.gz --bars bars.csv     works out the bars of a file
+  tickwire serve --data-dir year                   shows what a replay has kept
   tickwire check-config --config tickwire.toml     lists every fault of a configuration
   TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire run  sets `server.rest`; 0 picks a free port
 
@@ -23,6 +24,11 @@ Examples:
   tickwire run
   tickwire run --symbols AAPL,BTC-USD --rate 200
   tickwire run --symbol-count 1000 --seed 7 --data-dir /var/lib/tickwire";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  tickwire serve --data-dir year                   REST, WebSocket and page over a replayed directory
+  TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire serve";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -73,6 +79,9 @@ pub enum Command {
     /// Work out the bars and indicators of recorded ticks
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayOptions),
+    /// Show what a data directory holds, and add nothing to it, until stopped
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve,
     /// Bring the stores of the data directory to the form this version needs
     Migrate,
     /// Read everything in the data directory and list what is damaged
@@ -87,7 +96,7 @@ pub enum Command {
 /// Flags of `run`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunOptions {
-    /// Take ticks from this venue
+    /// Take ticks from this provider: `simulated` is the one there is so far
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
     /// Follow these symbols, separated by commas
@@ -210,7 +219,11 @@ impl Cli {
                 let horizon = replay.horizon.map(|span| Value::from(crate::config::duration_text(span)));
                 set("--horizon", "core.horizon", horizon);
             }
-            Command::Migrate | Command::Check(_) | Command::CheckConfig | Command::PrintConfig => {}
+            Command::Serve
+            | Command::Migrate
+            | Command::Check(_)
+            | Command::CheckConfig
+            | Command::PrintConfig => {}
         }
         overrides
     }

@@ -20,18 +20,18 @@ fn main() -> ExitCode {
     let config = match Config::load(&cli.sources()) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("error: {}", visible_lines(&error.to_string()));
+            complain(&error.to_string());
             return ExitCode::from(WRONG_USE);
         }
     };
     if let Err(error) = telemetry::init(config.log_format) {
-        eprintln!("error: {error}");
+        complain(&error.to_string());
         return ExitCode::from(WRONG_USE);
     }
     match dispatch(cli.command, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", visible_lines(&format!("{error:#}")));
+            complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -41,6 +41,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
     match command {
         Command::Run(_) => app::run(config),
         Command::Replay(options) => replay::run(options, config),
+        Command::Serve => app::show(config),
         Command::Migrate => app::migrate(&config),
         Command::Check(options) => app::check::run(&config, options.repair),
         Command::CheckConfig => print(&verdict(&config)),
@@ -52,6 +53,11 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
 fn verdict(config: &Config) -> String {
     let ignored: String = config.ignored().iter().map(|name| format!("ignored: {name}\n")).collect();
     format!("the configuration is valid\n{ignored}")
+}
+
+/// Writes to standard error; when nobody reads it any more, the exit code still says it.
+fn complain(error: &str) {
+    let _ = writeln!(std::io::stderr(), "error: {}", visible_lines(error));
 }
 
 /// Writes to standard output; a reader that has had enough, such as `head`, is no failure.

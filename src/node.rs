@@ -1,5 +1,7 @@
-//! What `run` and `replay` have in common: a data directory that is ours alone, the stores in it, and the environment
+//! What `run`, `replay` and `serve` have in common: a data directory that is ours alone, the stores in it, and the environment
 //! of the data path.
+
+pub mod directory;
 
 use crate::actors::faults::FaultPlan;
 use crate::actors::pipeline::{PipelineSettings, Storage};
@@ -17,6 +19,7 @@ use crate::stores::memory::{MemoryHistory, MemoryLog};
 use crate::stores::sqlite::{SqliteHistory, SqliteLog};
 use crate::stores::{History, TickLog};
 use anyhow::Context;
+use directory::Record;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -37,6 +40,8 @@ pub struct Node {
     pub history: Arc<dyn History>,
     /// Names the log.
     pub epoch: u64,
+    /// What the data directory was begun with; `None` where it is new, or nothing outlives the process.
+    pub record: Option<Record>,
     is_durable: bool,
     high_water: Option<HighWater>,
     /// True while the mark of positions cannot be written.
@@ -59,8 +64,25 @@ impl Node {
     pub async fn open(config: &Config) -> anyhow::Result<Node> {
         match config.log.kind {
             LogKind::Memory => Node::in_memory(config, MemoryHistory::MAX_ROWS).await,
-            LogKind::Sqlite => Node::on_disk(config).await,
+            LogKind::Sqlite => Node::on_disk(config, None).await,
         }
+    }
+
+    /// Opens a data directory to show what it holds, with the settings that its results were made with.
+    ///
+    /// # Errors
+    /// When it holds nothing, another process uses it, or a store cannot be opened.
+    pub async fn open_to_show(config: &Config) -> anyhow::Result<(Node, Record)> {
+        let dir = config.data_dir.display();
+        let nothing = || {
+            format!(
+                "the data directory `{dir}` holds nothing to show: name one that `run` or `replay` has filled"
+            )
+        };
+        anyhow::ensure!(config.data_dir.join("log.db").is_file(), nothing());
+        let mut shown = None;
+        let node = Node::on_disk(config, Some(&mut shown)).await?;
+        Ok((node, shown.with_context(nothing)?))
     }
 
     /// Makes stores that keep nothing, and at most `max_rows` bars per symbol and window.
@@ -81,6 +103,7 @@ impl Node {
             log,
             history: Arc::new(history),
             epoch,
+            record: None,
             is_durable: false,
             high_water: None,
             mark_is_failing: Arc::default(),
@@ -89,7 +112,9 @@ impl Node {
         })
     }
 
-    async fn on_disk(config: &Config) -> anyhow::Result<Node> {
+    /// Opens the stores of the data directory. `shown` takes what it was begun with, whose settings then hold in place
+    /// of the configuration's.
+    async fn on_disk(config: &Config, shown: Option<&mut Option<Record>>) -> anyhow::Result<Node> {
         let dir = &config.data_dir;
         let data_dir = DataDir::take(dir)?;
         let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
@@ -107,7 +132,15 @@ impl Node {
             .watch()
             .with_context(|| format!("failed to look at the files in `{}`", dir.display()))?;
         let log: Arc<dyn TickLog> = Arc::new(log);
-        let env = environment(config, &symbols, Some(Arc::clone(&log)));
+        let record = Record::load(log.as_ref(), &sources).await;
+        let record = record.with_context(|| format!("cannot read the data directory `{}`", dir.display()))?;
+        let mut env = environment(config, &symbols, Some(Arc::clone(&log)));
+        if let Some(shown) = shown {
+            if let Some(core) = record.as_ref().and_then(|record| record.core.as_ref()) {
+                env.settings = Arc::new(core.settings());
+            }
+            shown.clone_from(&record);
+        }
         Ok(Node {
             symbols,
             sources,
@@ -116,6 +149,7 @@ impl Node {
             log,
             history: Arc::new(history),
             epoch,
+            record,
             is_durable: true,
             mark_is_failing: high_water.failing(),
             high_water: Some(high_water),
@@ -132,6 +166,8 @@ impl Node {
             high_water: self.high_water.take(),
             history: Arc::clone(&self.history),
             live: None,
+            retention: None,
+            is_shown_only: false,
         }
     }
 

@@ -2,30 +2,39 @@
 //!
 //! Promises: the same actors as live do the work, so the same files give the same digest whatever the number of shards
 //! and the size of batches. With a data directory an interrupted replay goes on where it stopped, and a finished one
-//! adds nothing and says the same again. A signal ends it within 5 s, whatever it is doing and whatever the disk does.
+//! adds nothing and says the same again; what does not belong into the directory is refused before it is read (`plan`).
+//! A signal ends it within 5 s, whatever it is doing and whatever the disk does.
 
+mod late;
+mod plan;
 mod reader;
 mod summary;
 
 use crate::actors::log::LogActor;
 use crate::actors::messages::Ingest;
 use crate::actors::pipeline::{Pipeline, PipelineError};
+use crate::actors::providers::file::{FileError, FileInput};
 use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};
+use crate::models::entry::{Body, Entry};
 use crate::models::ledger::{Ledger, RejectReason};
+use crate::models::symbol::SymbolTable;
 use crate::models::time::{Nanos, SECOND};
+use crate::node::directory::RunState;
 use crate::node::{Node, pipeline_settings};
 use crate::output::{BarWriter, IndicatorWriter};
-use crate::stores::Progress;
 use crate::stores::high_water::HighWater;
+use crate::stores::{Progress, TickLog};
 use actix::dev::Request;
 use anyhow::Context;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use plan::{Plan, symbols_of};
 use reader::{Reader, Stretch};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use summary::Summary;
@@ -47,11 +56,34 @@ async fn taken(sent: Request<LogActor, Ingest>) -> anyhow::Result<()> {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Reached {
     rows: u64,
+    /// Whether any of them became an entry.
+    has_entries: bool,
     /// Rows that became no entry, by reason.
     bad_rows: BTreeMap<String, u64>,
+    /// The last clock mark: how far event time has come.
+    newest: Option<Nanos>,
 }
 
 impl Reached {
+    async fn load(log: &dyn TickLog, key: &str) -> anyhow::Result<Reached> {
+        let Some(bytes) = log.progress(key).await? else { return Ok(Reached::default()) };
+        postcard::from_bytes(&bytes).context("the progress of an earlier replay is damaged")
+    }
+
+    fn count(&mut self, stretch: &Stretch) {
+        for letter in &stretch.dead_letters {
+            *self.bad_rows.entry(letter.reason.clone()).or_default() += 1;
+        }
+        self.rows = stretch.rows;
+        self.has_entries |= !stretch.entries.is_empty();
+        let mark = |entry: &Entry| match entry.body {
+            Body::ClockMark { time, .. } => Some(time),
+            _ => None,
+        };
+        // Marks ascend.
+        self.newest = self.newest.max(stretch.entries.iter().rev().find_map(mark));
+    }
+
     fn ledger(&self) -> Ledger {
         let mut ledger = Ledger::default();
         for (reason, &count) in &self.bad_rows {
@@ -73,6 +105,7 @@ pub fn run(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
 
 async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     let signals = Signals::arm(config.server.stop_timeout)?;
+    refuse_overwriting_inputs(&options)?;
     let bars = options.bars.as_deref().map(|path| BarWriter::create(path, options.force)).transpose()?;
     let indicators =
         options.indicators.as_deref().map(|path| IndicatorWriter::create(path, options.force)).transpose()?;
@@ -83,9 +116,12 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         let started = Instant::now();
         let mut storage = node.storage(keeps);
         storage.high_water = storage.high_water.map(HighWater::held);
+        let plan = Plan::make(&options, &config, &node).await?;
+        let input = plan.open(&options, &node)?;
+        plan.begin(node.log.as_ref()).await?;
         let settings = pipeline_settings(&config);
         let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
-        let job = Job::open(&options, &node, config.core.max_symbols).await?;
+        let job = Job::start(&options, plan, input, &node.symbols)?;
         anyhow::Ok((node, started, pipeline, job))
     };
     let (node, started, pipeline, mut job) = tokio::select! {
@@ -97,8 +133,12 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         by = signals.told() => Ok(Some(by)),
     };
     if !matches!(fed, Ok(None)) {
+        let is_unreadable = fed.as_ref().is_err_and(anyhow::Error::is::<FileError>);
         let stop = async {
             let stopped = pipeline.stop().await;
+            if is_unreadable && let Err(error) = job.plan.note(RunState::Failed, node.log.as_ref()).await {
+                tracing::warn!(%error, "failed to note that the input cannot be read to its end");
+            }
             node.close().await;
             stopped
         };
@@ -106,14 +146,24 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         let by = fed?.unwrap_or_default();
         anyhow::bail!(
             "{by} after {} rows: {}",
-            job.reached.rows,
+            job.plan.reached.rows,
             job.what_is_kept(keeps, stopped, &pipeline)?
         );
     }
     let finish = async {
         let mut ledger = pipeline.finish().await?;
-        ledger.merge(&job.reached.ledger());
+        let is_missed = job.plan.is_missed(&options, &node);
+        let state = if is_missed { RunState::Missed } else { RunState::Done };
+        job.plan.note(state, node.log.as_ref()).await?;
         pipeline.end();
+        if is_missed {
+            node.close().await;
+            return Err(nothing_asked_for(&options)?);
+        }
+        warn_of_missed(&options, &node);
+        for reached in job.plan.others.iter().chain([&job.plan.reached]) {
+            ledger.merge(&reached.ledger());
+        }
         let windows = &node.env.settings.widths;
         let history = node.history.as_ref();
         let summary = Summary::collect(history, &node.symbols, windows, ledger, bars, indicators).await?;
@@ -128,37 +178,78 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     summary.print(started.elapsed(), options.json)
 }
 
+/// Refuses outputs that are inputs, or each other: whatever they are called, what was recorded is not overwritten.
+fn refuse_overwriting_inputs(options: &ReplayOptions) -> anyhow::Result<()> {
+    let outputs = [("--bars", &options.bars), ("--indicators", &options.indicators)];
+    let outputs = outputs.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?)));
+    for (flag, output) in outputs {
+        if let Some(input) = options.files.iter().find(|input| is_same_file(input, output)) {
+            anyhow::bail!(
+                "`{flag} {}` would overwrite the input `{}`: name another file",
+                output.display(),
+                input.display()
+            );
+        }
+    }
+    if let (Some(bars), Some(indicators)) = (&options.bars, &options.indicators)
+        && (bars == indicators || is_same_file(bars, indicators))
+    {
+        anyhow::bail!("`--bars` and `--indicators` name the same file: each needs one of its own");
+    }
+    Ok(())
+}
+
+/// True for two names of one file, links included.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    // One that is not there is no other's.
+    id(one).is_some_and(|one| id(other) == Some(one))
+}
+
+/// Says that none of the symbols asked for is there, and which are.
+fn nothing_asked_for(options: &ReplayOptions) -> anyhow::Result<anyhow::Error> {
+    let wanted = options.symbols.as_deref().unwrap_or_default().join(",");
+    let there = symbols_of(&options.files)?;
+    Ok(match there.as_slice() {
+        [] => anyhow::anyhow!("no row is of a symbol in `--symbols {wanted}`"),
+        there => {
+            anyhow::anyhow!("no row is of a symbol in `--symbols {wanted}`; there is {}", there.join(", "))
+        }
+    })
+}
+
+/// Warns of symbols that were asked for beside others that were found.
+fn warn_of_missed(options: &ReplayOptions, node: &Node) {
+    let wanted = options.symbols.iter().flatten();
+    let missed: Vec<&str> =
+        wanted.filter(|symbol| node.symbols.resolve(symbol).is_err()).map(String::as_str).collect();
+    if !missed.is_empty() {
+        tracing::warn!(symbols = missed.join(","), "no row is of these symbols that were asked for");
+    }
+}
+
 /// A replay under way.
 struct Job {
     reader: Reader,
-    reached: Reached,
-    /// Under what the progress is kept; `None` where it is not.
-    key: Option<String>,
+    plan: Plan,
     bar: ProgressBar,
 }
 
 impl Job {
-    async fn open(options: &ReplayOptions, node: &Node, symbols_max: NonZeroUsize) -> anyhow::Result<Job> {
-        let settings = &node.env.settings;
+    /// Starts reading the input; `None` is one with nothing to read.
+    fn start(
+        options: &ReplayOptions,
+        plan: Plan,
+        input: Option<FileInput>,
+        symbols: &Arc<SymbolTable>,
+    ) -> anyhow::Result<Job> {
         let is_paced = options.speed != Speed::Max;
-        let (rows, symbols) =
-            if is_paced { (ROWS_PACED, None) } else { (ROWS, Some(Arc::clone(&node.symbols))) };
-        let symbols_max = symbols_max.get();
-        let (mut input, name) =
-            reader::open(options, settings.horizon, symbols_max, &node.symbols, &node.sources)?;
-        let filter = options.symbols.as_ref().map(|symbols| symbols.join(",")).unwrap_or_default();
-        let key = name.filter(|_| node.is_durable());
-        let key = key.map(|name| format!("replay:{name}:{filter}:{:016x}", settings.fingerprint()));
-        let mut reached = Reached::default();
-        if let Some(key) = &key
-            && let Some(bytes) = node.log.progress(key).await?
-        {
-            reached = postcard::from_bytes(&bytes).context("the progress of an earlier replay is damaged")?;
-            tracing::info!(rows = reached.rows, "going on where the replay stopped");
-            input.skip_rows(reached.rows)?;
-        }
-        let bar = progress_bar();
-        Ok(Job { reader: Reader::start(input, rows, symbols)?, reached, key, bar })
+        let (rows, symbols) = if is_paced { (ROWS_PACED, None) } else { (ROWS, Some(Arc::clone(symbols))) };
+        let reader = match input {
+            Some(input) => Reader::start(input, rows, symbols)?,
+            None => Reader::empty(),
+        };
+        Ok(Job { reader, plan, bar: progress_bar() })
     }
 
     /// Feeds the pipeline until the input ends and all of it is applied and written. May be dropped at any await: what
@@ -198,26 +289,23 @@ impl Job {
             stopped?;
         }
         let lost = pipeline.num_uncommitted();
-        Ok(match (keeps, &self.key) {
+        Ok(match (keeps, self.plan.goes_on()) {
             (false, _) => "nothing was kept".to_owned(),
-            (true, Some(_)) if lost == 0 => "run the same command again to go on".to_owned(),
-            (true, Some(_)) => {
+            (true, true) if lost == 0 => "run the same command again to go on".to_owned(),
+            (true, true) => {
                 format!(
                     "{lost} entries could not be written; run the same command again to go on before them"
                 )
             }
-            (true, None) if lost == 0 => "what was read is kept".to_owned(),
-            (true, None) => format!("{lost} entries that were read were never committed and are lost"),
+            (true, false) if lost == 0 => "what was read is kept".to_owned(),
+            (true, false) => format!("{lost} entries that were read were never committed and are lost"),
         })
     }
 
     fn ingest(&mut self, stretch: Stretch) -> anyhow::Result<Ingest> {
-        for letter in &stretch.dead_letters {
-            *self.reached.bad_rows.entry(letter.reason.clone()).or_default() += 1;
-        }
-        self.reached.rows = stretch.rows;
-        let progress = match &self.key {
-            Some(key) => Some(Progress { key: key.clone(), value: postcard::to_stdvec(&self.reached)? }),
+        self.plan.reached.count(&stretch);
+        let progress = match &self.plan.key {
+            Some(key) => Some(Progress { key: key.clone(), value: postcard::to_stdvec(&self.plan.reached)? }),
             None => None,
         };
         let Stretch { entries, dead_letters, .. } = stretch;

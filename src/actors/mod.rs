@@ -20,6 +20,7 @@ pub mod providers;
 pub mod read_back;
 pub mod recovered;
 pub mod recovery;
+pub mod retention;
 pub mod router;
 pub mod shard;
 pub mod sinks;

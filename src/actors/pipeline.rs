@@ -11,6 +11,7 @@ use super::log_writer::{GroupPolicy, LogWriterActor};
 use super::messages::{Drain, Finish, LiveBatch, LogBatch, LogDurable};
 use super::recovered::{Recovered, SavedPoints};
 use super::recovery::{PointPolicy, PointSources, Reached, RecoveryActor};
+use super::retention::RetentionClock;
 use super::router::RouterActor;
 use super::shard::{Environment, Shard, shard_of, slice_of};
 use super::sinks::history::HistoryActor;
@@ -68,6 +69,10 @@ pub struct Storage {
     pub history: Arc<dyn History>,
     /// Serves live clients.
     pub live: Option<LiveOutputs>,
+    /// By what the age of entries is judged; `None` drops nothing, as for what was replayed.
+    pub retention: Option<Arc<RetentionClock>>,
+    /// True when nothing is handed in: no recovery points are taken.
+    pub is_shown_only: bool,
 }
 
 /// What the hub is told.
@@ -169,13 +174,21 @@ impl Pipeline {
             tracing::info!(entries = num_replayed, "the log is applied up to its end");
         }
         // Points from the middle of the replay would know less of the clock marks than those in the store.
-        let recovery = durable_log.as_ref().map(|log| {
+        let recovery = durable_log.as_ref().filter(|_| !storage.is_shown_only).map(|log| {
             let sources = PointSources {
                 take: routers.iter().map(|router| router.clone().recipient()).collect(),
                 saved: routers.iter().map(|router| router.clone().recipient()).collect(),
             };
             let log = Arc::clone(log);
-            let actor = RecoveryActor::new(log, env.clone(), sources, settings.points, reached, saved);
+            let actor = RecoveryActor::new(
+                log,
+                env.clone(),
+                sources,
+                storage.retention.clone(),
+                settings.points,
+                reached,
+                saved,
+            );
             RecoveryActor::start_in_arbiter(&stores.handle(), move |_| actor)
         });
         let given = storage.high_water.as_ref().map_or(0, HighWater::found);

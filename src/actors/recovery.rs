@@ -10,6 +10,7 @@
 use super::guard::{self, ActorKind};
 use super::messages::{Drain, PointsSaved, TakePoints};
 use super::recovered::SavedPoints;
+use super::retention::RetentionClock;
 use super::shard::{Environment, shard_of, slice_of};
 use crate::models::entry::Position;
 use crate::models::symbol::SymbolId;
@@ -77,6 +78,8 @@ pub struct RecoveryActor {
     log: Arc<dyn TickLog>,
     env: Environment,
     sources: PointSources,
+    /// By what the age of entries is judged; `None` drops nothing.
+    retention: Option<Arc<RetentionClock>>,
     policy: PointPolicy,
     reached: Reached,
     waiting: VecDeque<PointSet>,
@@ -91,12 +94,13 @@ pub struct RecoveryActor {
 }
 
 impl RecoveryActor {
-    /// Makes the writer of points that follow those in the store.
+    /// Makes the writer of points that follow those in the store. Without a clock for it, nothing of the log is dropped.
     #[must_use]
     pub fn new(
         log: Arc<dyn TickLog>,
         env: Environment,
         sources: PointSources,
+        retention: Option<Arc<RetentionClock>>,
         policy: PointPolicy,
         reached: Reached,
         saved: SavedPoints,
@@ -106,6 +110,7 @@ impl RecoveryActor {
             log,
             env,
             sources,
+            retention,
             policy,
             reached,
             waiting: VecDeque::new(),
@@ -229,8 +234,9 @@ impl RecoveryActor {
     }
 
     fn retain(&self) {
+        let Some(clock) = &self.retention else { return };
         let needed_from = self.saved.needed_from();
-        let (log, now) = (Arc::clone(&self.log), (self.env.now)());
+        let (log, now) = (Arc::clone(&self.log), clock.now());
         actix::spawn(async move {
             match log.retain(now, needed_from).await {
                 Ok(0) => {}

@@ -408,6 +408,8 @@ impl Handler<FinishSymbol> for SymbolActor {
         self.borrow_outbox();
         self.state.finish(&mut self.effects);
         self.shard.return_effects(std::mem::take(&mut self.effects), self.num_said, false);
+        // Where the end of a replay is shown, nothing is forming any more.
+        self.publish_view();
         MessageResult(self.state.ledger())
     }
 }

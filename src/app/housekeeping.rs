@@ -4,10 +4,13 @@
 //! Whatever may wait for the disk is done by a thread that nobody waits for: on a disk that hangs it hangs, health says
 //! so, and the process still ends when it is told to.
 
+use crate::actors::retention::{Doubt, RetentionClock};
 use crate::actors::views::{Health, HealthBoard};
 use crate::config::Config;
 use crate::data_dir::FileWatch;
+use crate::models::time::DAY;
 use crate::node::Node;
+use crate::stores::{LogGroup, Progress};
 use crate::web::state::AppState;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,8 +24,23 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 
+/// Under what a doubt in the wall clock is kept in the log, so that it outlives the process.
+const DOUBT_KEY: &str = "retention_clock";
+
+/// Makes the clock by which retention judges ages.
+///
+/// # Errors
+/// When the log cannot be asked.
+pub async fn retention_clock(node: &Node) -> anyhow::Result<Arc<RetentionClock>> {
+    let kept = node.log.progress(DOUBT_KEY).await?;
+    // One that is damaged is as good as none: the newest time of the log is the better witness then.
+    let doubt = kept.and_then(|bytes| postcard::from_bytes::<Option<Doubt>>(&bytes).ok()).flatten();
+    let newest = node.log.tail().await?.newest;
+    Ok(Arc::new(RetentionClock::new(Arc::clone(&node.env.now), newest, doubt)))
+}
+
 /// Starts it all.
-pub fn start(config: &Config, node: &Node, state: Arc<AppState>) {
+pub fn start(config: &Config, node: &Node, state: Arc<AppState>, retention: Arc<RetentionClock>) {
     every(SAMPLE_INTERVAL, {
         let state = Arc::clone(&state);
         move || state.metrics.sample(state.now())
@@ -46,10 +64,22 @@ pub fn start(config: &Config, node: &Node, state: Arc<AppState>) {
         let state = Arc::clone(&state);
         move || looks.tell_overdue(&state.health)
     });
+    every(LOOK_INTERVAL, {
+        let (state, retention) = (Arc::clone(&state), Arc::clone(&retention));
+        let mut is_doubted = false;
+        move || is_doubted = look_at_clock(&state, &retention, is_doubted)
+    });
+    let mut is_doubt_kept = false;
     every(RETENTION_INTERVAL, move || {
-        let state = Arc::clone(&state);
+        let (state, now) = (Arc::clone(&state), retention.now());
+        let doubt = retention.doubt();
+        let keeps = doubt.is_some() || is_doubt_kept;
+        is_doubt_kept = doubt.is_some();
         actix::spawn(async move {
-            match state.history.retain(state.now()).await {
+            if keeps {
+                keep_doubt(&state, doubt).await;
+            }
+            match state.history.retain(now).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::info!(rows, "dropped history that is past its retention"),
                 Err(error) => tracing::warn!(%error, "failed to drop old history; it is tried again"),
@@ -67,6 +97,37 @@ fn every(period: Duration, mut work: impl FnMut() + 'static) {
             work();
         }
     });
+}
+
+/// Says when the wall clock is not believed. Returns whether it is not.
+fn look_at_clock(state: &AppState, retention: &RetentionClock, was_doubted: bool) -> bool {
+    let believed = retention.now();
+    let is_doubted = retention.doubt().is_some();
+    if is_doubted {
+        let days = state.now().since(believed) / DAY;
+        let detail = format!(
+            "it is {days} days ahead of the newest data: nothing is dropped for its age by it until it has run on for a day"
+        );
+        if !was_doubted {
+            tracing::warn!(
+                days,
+                "the system's clock leapt ahead: check it; nothing is dropped by it for a day"
+            );
+        }
+        state.health.set("clock", Health::Degraded, detail);
+    } else if was_doubted {
+        tracing::info!("the system's clock is believed again");
+        state.health.set("clock", Health::Healthy, "");
+    }
+    is_doubted
+}
+
+async fn keep_doubt(state: &AppState, doubt: Option<Doubt>) {
+    let value = postcard::to_stdvec(&doubt).expect("a doubt is plain data");
+    let progress = Some(Progress { key: DOUBT_KEY.to_owned(), value });
+    if let Err(error) = state.log.append(&LogGroup { entries: Vec::new(), progress }).await {
+        tracing::warn!(%error, "failed to note the doubt in the clock; it is tried again");
+    }
 }
 
 /// When the thread looked last.

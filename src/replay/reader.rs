@@ -1,10 +1,8 @@
 //! Reads files on a thread of its own, a few stretches ahead of the pipeline.
 
-use crate::actors::providers::file::{BadRow, FileInput, FileOptions, InputBatch, fingerprint};
-use crate::cli::ReplayOptions;
+use crate::actors::providers::file::{BadRow, FileInput, InputBatch};
 use crate::clock::{Clock, SystemClock};
 use crate::models::entry::Entry;
-use crate::models::source::SourceTable;
 use crate::models::symbol::SymbolTable;
 use crate::models::time::Nanos;
 use crate::stores::DeadLetterRecord;
@@ -48,25 +46,18 @@ impl Stretch {
     }
 }
 
-/// Opens the files. The name is the same for the same content; `None` where it cannot be read again.
-pub fn open(
-    options: &ReplayOptions,
-    horizon: i64,
-    symbols_max: usize,
-    symbols: &Arc<SymbolTable>,
-    sources: &Arc<SourceTable>,
-) -> anyhow::Result<(FileInput, Option<String>)> {
-    let name = fingerprint(&options.files)?;
-    let symbol_filter = options.symbols.clone();
-    let file_options = FileOptions { symbols: symbol_filter, symbols_max, horizon, epoch: name.epoch };
-    let input = FileInput::open(&options.files, file_options, Arc::clone(symbols), Arc::clone(sources))?;
-    Ok((input, name.is_repeatable.then_some(name.key)))
-}
+/// What the reading thread sends: a stretch, or that there is no more. One that ends without a word has panicked.
+type Read = anyhow::Result<Option<Stretch>>;
 
-/// The reading thread's other end.
-pub struct Reader(mpsc::Receiver<anyhow::Result<Stretch>>);
+/// The reading thread's other end; `None` where there is nothing to read.
+pub struct Reader(Option<mpsc::Receiver<Read>>);
 
 impl Reader {
+    /// Makes one that has nothing to read.
+    pub fn empty() -> Reader {
+        Reader(None)
+    }
+
     /// Starts reading stretches of some rows, or of more where there are many symbols and `symbols` tells.
     pub fn start(input: FileInput, rows: usize, symbols: Option<Arc<SymbolTable>>) -> anyhow::Result<Reader> {
         let rows_max = move || {
@@ -76,28 +67,29 @@ impl Reader {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let thread = std::thread::Builder::new().name("reader".to_owned());
         thread.spawn(move || read(input, rows_max, &sender)).context("failed to start the reading thread")?;
-        Ok(Reader(receiver))
+        Ok(Reader(Some(receiver)))
     }
 
     /// Returns the next stretch; `None` at the end.
     pub async fn next(&mut self) -> anyhow::Result<Option<Stretch>> {
-        self.0.recv().await.transpose()
+        let Some(receiver) = &mut self.0 else { return Ok(None) };
+        receiver.recv().await.context("the reading thread ended before the input did")?
     }
 }
 
-fn read(mut input: FileInput, rows_max: impl Fn() -> usize, sender: &mpsc::Sender<anyhow::Result<Stretch>>) {
+fn read(mut input: FileInput, rows_max: impl Fn() -> usize, sender: &mpsc::Sender<Read>) {
     let throttle = Throttle::new(COMPLAINTS_PER_MINUTE);
     let mut batch = InputBatch::default();
     loop {
         let rows_max = rows_max();
-        let stretch = match input.next_batch(rows_max, &mut batch) {
-            Ok(true) => Ok(take(&mut batch, rows_max, &throttle)),
-            Ok(false) => return,
+        let read = match input.next_batch(rows_max, &mut batch) {
+            Ok(true) => Ok(Some(take(&mut batch, rows_max, &throttle))),
+            Ok(false) => Ok(None),
             Err(error) => Err(error.into()),
         };
-        let ended = stretch.is_err();
+        let ended = !matches!(read, Ok(Some(_)));
         // Nobody listens any more once the replay was interrupted.
-        if sender.blocking_send(stretch).is_err() || ended {
+        if sender.blocking_send(read).is_err() || ended {
             return;
         }
     }

@@ -13,7 +13,7 @@ use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
 use crate::models::time::{Nanos, Width};
 use crate::models::view::{SymbolView, WindowView};
 use crate::stores::{History, TickLog};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Tells the time; tests turn it by hand.
 pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
@@ -44,6 +44,8 @@ pub struct AppState {
     pub core: Arc<CoreSettings>,
     /// Where all that is served comes from.
     pub provenance: Provenance,
+    /// The newest time that there is, where nothing is added any more: see [`AppState::query_now`].
+    pub shown_until: OnceLock<Nanos>,
     /// Version of the service.
     pub version: &'static str,
     /// When the process started.
@@ -59,6 +61,13 @@ impl AppState {
     #[must_use]
     pub fn now(&self) -> Nanos {
         (self.clock)()
+    }
+
+    /// Returns the time that a request means by now: what relative times and defaults count from. Where a recording is
+    /// shown that is its end.
+    #[must_use]
+    pub fn query_now(&self) -> Nanos {
+        self.shown_until.get().copied().unwrap_or_else(|| self.now())
     }
 
     /// Finds the symbol that a user means.

@@ -31,7 +31,7 @@ pub async fn ticks(
 ) -> Result<HttpResponse, ApiError> {
     let params = Params::of(&request)?;
     let (id, spec) = state.resolve(&symbol)?;
-    let now = state.now();
+    let now = state.query_now();
     let (format, limit) = (Format::of(&request, &params)?, params.limit(100, 1_000)?);
     let (range, empty_is_ok) = (params.range(now)?, params.empty_is_ok()?);
     let page = params.cursor::<4>()?;

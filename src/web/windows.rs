@@ -43,7 +43,7 @@ impl WindowsAsked {
         state: &AppState,
     ) -> Result<WindowsAsked, ApiError> {
         let (width, limit) = (params.window(&state.core)?, params.limit(500, 5_000)?);
-        let (format, range) = (Format::of(request, params)?, params.range(state.now())?);
+        let (format, range) = (Format::of(request, params)?, params.range(state.query_now())?);
         let (empty_is_ok, page) = (params.empty_is_ok()?, params.cursor::<2>()?);
         let (start, end) = match page {
             Some([start, end]) => (Nanos(start), Nanos(end)),

@@ -79,6 +79,8 @@ impl<'a> Site<'a> {
                 high_water: None,
                 history: Arc::new(history),
                 live: None,
+                retention: None,
+                is_shown_only: false,
             };
             let mut env = node.env.clone();
             env.log = Some(Arc::clone(&log) as Arc<dyn TickLog>);

@@ -1,6 +1,7 @@
 //! The built program: what it prints, and its exit codes.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 /// Runs the program in an empty directory with an empty environment.
 fn tickwire(args: &[&str], environment: &[(&str, &str)], files: &[(&str, &str)]) -> Output {
@@ -28,7 +29,7 @@ fn stderr(output: &Output) -> &str {
 #[test]
 fn exit_codes() {
     let bad = [("bad.toml", "[server]\nrest = 1\n"), ("good.toml", "[provider]\nseed = 1\n")];
-    let table: [(&[&str], i32); 16] = [
+    let table: [(&[&str], i32); 19] = [
         (&["--help"], 0),
         (&["--version"], 0),
         (&["run", "--help"], 0),
@@ -43,6 +44,9 @@ fn exit_codes() {
         (&["fly"], 2),
         (&["run", "--symbols", "A", "--symbol-count", "3"], 2),
         (&["run", "--rate", "-1"], 2),
+        (&["run", "--provider", "polygon"], 2),
+        (&["run", "--provider", "nope"], 2),
+        (&["serve"], 1),
         (&["replay"], 2),
         (&["replay", "x.csv", "--speed", "slow"], 2),
     ];
@@ -55,9 +59,17 @@ fn exit_codes() {
 #[test]
 fn help_names_every_command_and_gives_examples() {
     let output = tickwire(&["--help"], &[], &[]);
-    for word in
-        ["run", "replay", "migrate", "check-config", "print-config", "--config", "--data-dir", "--log-format"]
-    {
+    for word in [
+        "run",
+        "replay",
+        "serve",
+        "migrate",
+        "check-config",
+        "print-config",
+        "--config",
+        "--data-dir",
+        "--log-format",
+    ] {
         assert!(stdout(&output).contains(word), "{word}");
     }
     for command in [["run", "--help"], ["replay", "--help"]] {
@@ -107,4 +119,45 @@ fn print_config_shows_what_holds() {
         assert!(stdout(&output).lines().any(|printed| printed == line), "{line} in {}", stdout(&output));
     }
     assert!(!stdout(&output).contains("hunter2"));
+}
+
+#[test]
+fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
+    for (name, said) in [
+        ("polygon", "`polygon` is not served by this version; there is `simulated`"),
+        ("polygonn", "nobody serves `polygonn`; there is `simulated`"),
+        ("polygon,finage", "`finage` is not served by this version; there is `simulated`"),
+    ] {
+        let output = tickwire(&["run", "--provider", name], &[], &[]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(stderr(&output).contains(said), "{said} in {}", stderr(&output));
+        assert!(stderr(&output).contains("--provider"), "{}", stderr(&output));
+    }
+    let output = tickwire(&["check-config"], &[("TICKWIRE__PROVIDER__NAME", "polygon")], &[]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_reader_of_its_messages_that_goes_away_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ticks.csv");
+    // Every row is bad, so that there is much to complain of.
+    let rows: String = (0..5_000).map(|row| format!("{row},A,wrong,1,{row}\n")).collect();
+    std::fs::write(&file, format!("ts_ns,symbol,price,size,trade_id\n{rows}")).unwrap();
+    let replay = |stderr: Stdio, stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tickwire"));
+        command.args(["replay", "ticks.csv", "--json"]).env_clear().env("RUST_LOG", "debug");
+        command.current_dir(dir.path()).stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap()
+    };
+    // As behind `2>&1 | head -1`.
+    let mut child = replay(Stdio::piped(), Stdio::piped());
+    let mut line = String::new();
+    BufReader::with_capacity(1, child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{} after `{line}`", output.status);
+    assert!(stdout(&output).contains("\"received\":5000"), "{}", stdout(&output));
+    // Nobody takes the summary, nor reads a word.
+    let mut child = replay(Stdio::piped(), Stdio::piped());
+    drop((child.stdout.take(), child.stderr.take()));
+    assert!(child.wait().unwrap().success());
 }

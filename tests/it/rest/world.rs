@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use tickwire::config::OriginPattern;
 use tickwire::metrics::Metrics;
@@ -382,6 +382,7 @@ impl World {
             clock,
             core: Arc::new(CoreSettings::default()),
             provenance: Provenance::simulated(),
+            shown_until: OnceLock::new(),
             version: "0.1.0",
             started: START,
             visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),

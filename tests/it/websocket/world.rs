@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tickwire::actors::hub::interest::Interest;
 use tickwire::actors::hub::messages::{BeginServing, StopServing};
@@ -119,6 +119,7 @@ impl World {
             clock: now,
             core,
             provenance: Provenance::simulated(),
+            shown_until: OnceLock::new(),
             version: "0.1.0",
             started: NOW,
             visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),

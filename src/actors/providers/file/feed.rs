@@ -2,6 +2,7 @@
 
 use super::csv::Columns;
 use super::error::{FileError, RowFault, excerpt, shown};
+use super::fingerprint::{GZIP_MAGIC, epoch_of};
 use super::input::BadRow;
 use super::json::{self, Record};
 use super::lines::{EXCERPT_LEN, LINE_LEN_MAX, Line, LineReader};
@@ -16,9 +17,6 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Rows per file that given ids can tell apart.
-const ROW_BITS: u32 = 40;
 
 /// What a row turned out to be.
 #[derive(Debug)]
@@ -40,8 +38,6 @@ enum Format {
 pub(super) struct Feed {
     /// How messages call it.
     path: String,
-    /// Its place among the files of the input.
-    index: u64,
     lines: LineReader,
     format: Format,
     is_gzip: bool,
@@ -52,26 +48,23 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Opens a file, or standard input where the path is `-`, and reads the header. `bytes_read` counts what is read.
-    pub(super) fn open(
-        path: &Path,
-        index: usize,
-        epoch: u32,
-        bytes_read: &Arc<AtomicU64>,
-    ) -> Result<Feed, FileError> {
+    /// Opens a file, or standard input where the path is `-`, and reads the header. Trades without an id are given one
+    /// of an epoch that follows from the file's beginning; `epoch` is that of what is no file. `bytes_read` counts what
+    /// is read.
+    pub(super) fn open(path: &Path, epoch: u32, bytes_read: &Arc<AtomicU64>) -> Result<Feed, FileError> {
         let counted = |input: Box<dyn Read + Send>| Counted { input, count: Arc::clone(bytes_read) };
-        let index = index as u64;
         if path.as_os_str() == "-" {
             let lines = LineReader::new(Box::new(counted(Box::new(io::stdin()))));
             let path = "-".to_owned();
-            return Ok(Feed { path, index, lines, format: Format::Json, is_gzip: false, row: 0, epoch });
+            return Ok(Feed { path, lines, format: Format::Json, is_gzip: false, row: 0, epoch });
         }
+        let epoch = epoch_of(path)?.unwrap_or(epoch);
         let shown = shown(path);
         let failed = |cause| FileError::Open { path: shown.clone(), cause };
         let mut file = File::open(path).map_err(failed)?;
         let mut magic = Vec::new();
         (&mut file).take(2).read_to_end(&mut magic).map_err(failed)?;
-        let is_gzip = magic == [0x1f, 0x8b];
+        let is_gzip = magic == GZIP_MAGIC;
         let whole = counted(Box::new(io::Cursor::new(magic).chain(file)));
         let mut lines = LineReader::new(if is_gzip {
             Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(64 * 1024, whole)))
@@ -83,7 +76,7 @@ impl Feed {
             lines.drop_front(byte_order_mark.len());
         }
         let is_json = is_json(path, lines.peek());
-        let mut feed = Feed { path: shown, index, lines, format: Format::Json, is_gzip, row: 0, epoch };
+        let mut feed = Feed { path: shown, lines, format: Format::Json, is_gzip, row: 0, epoch };
         if !is_json {
             feed.format = Format::Csv(feed.read_header()?);
         }
@@ -120,7 +113,7 @@ impl Feed {
                 let fault = RowFault::TooLong { max: LINE_LEN_MAX };
                 return Ok(Some(Row::Bad(bad_row(&self.path, self.row, &self.format, text, fault, now))));
             };
-            let given = TradeId::given(self.epoch, self.index << ROW_BITS | self.row);
+            let given = TradeId::given(self.epoch, self.row);
             let read = match &self.format {
                 Format::Json => match scan(text) {
                     Some(row) => row.entry(names, given).map(Option::<Entry>::into),

@@ -1,77 +1,105 @@
-//! Names an input, so that an interrupted replay of it is recognised.
+//! Tells one input from another by what is in it, whatever it is called and wherever it lies.
+//!
+//! Promises: the name of a file is a hash of all its bytes; the ids that its trades are given, where they have none, are
+//! the same for a file, its copy and its packed copy, so that what is read twice is a repeat and not a second trade.
+//! On failure: a file that cannot be read is named; what is no file (standard input, a pipe) has no name, since it
+//! cannot be read a second time.
 
 use super::error::{FileError, shown};
+use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::Path;
 
-/// How much of each file's beginning goes into the name.
+/// How much of a file's unpacked beginning goes into the epoch of its given ids.
 const HEAD_LEN: u64 = 64 * 1024;
 
-/// The name of an input: the same for the same files in the same order, wherever they lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// Key under which the progress of a replay is kept.
-    pub key: String,
-    /// Epoch of the ids that trades without one are given: the same in every replay of this input.
-    pub epoch: u32,
-    /// False for standard input, which cannot be read a second time.
-    pub is_repeatable: bool,
-}
+/// First bytes of a gzip file.
+pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Names the files by their names, sizes and first 64 KiB.
+/// Returns a hash of all bytes of a file as hexadecimal digits; `None` for what cannot be read a second time.
 ///
 /// # Errors
 /// [`FileError::Open`] for a file that cannot be read.
-pub fn fingerprint(paths: &[PathBuf]) -> Result<Fingerprint, FileError> {
-    let mut hasher = blake3::Hasher::new();
-    let mut is_repeatable = true;
-    for path in paths {
-        if path.as_os_str() == "-" {
-            is_repeatable = false;
-            continue;
+pub fn content_hash(path: &Path) -> Result<Option<String>, FileError> {
+    let hash = || -> io::Result<Option<String>> {
+        if !is_file(path)? {
+            return Ok(None);
         }
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        let head = || -> io::Result<(u64, Vec<u8>)> {
-            let file = File::open(path)?;
-            let len = file.metadata()?.len();
-            let mut head = Vec::new();
-            file.take(HEAD_LEN).read_to_end(&mut head)?;
-            Ok((len, head))
-        };
-        let (len, head) = head().map_err(|cause| FileError::Open { path: shown(path), cause })?;
-        for part in [name, &len.to_le_bytes(), &head] {
-            // The length before each part keeps (`ab`, `c`) and (`a`, `bc`) apart.
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(File::open(path)?)?;
+        Ok(Some(hasher.finalize().to_hex().to_string()))
+    };
+    hash().map_err(|cause| FileError::Open { path: shown(path), cause })
+}
+
+/// Returns the epoch of the ids that trades of a file are given where they have none; `None` for what is no file.
+///
+/// # Errors
+/// [`FileError::Open`] for a file that cannot be read.
+pub(super) fn epoch_of(path: &Path) -> Result<Option<u32>, FileError> {
+    let head = || -> io::Result<Option<Vec<u8>>> {
+        if !is_file(path)? {
+            return Ok(None);
         }
-    }
-    let hash = hasher.finalize();
-    let epoch = u32::from_le_bytes(std::array::from_fn(|at| hash.as_bytes()[at]));
-    Ok(Fingerprint { key: format!("file:{}", hash.to_hex()), epoch, is_repeatable })
+        let mut magic = Vec::new();
+        let mut file = File::open(path)?;
+        (&mut file).take(2).read_to_end(&mut magic)?;
+        let is_gzip = magic == GZIP_MAGIC;
+        let whole = io::Cursor::new(magic).chain(file);
+        let mut head = Vec::new();
+        if is_gzip {
+            // What is damaged here is told, with its row, by whoever reads the file for its rows.
+            let _ = MultiGzDecoder::new(io::BufReader::new(whole)).take(HEAD_LEN).read_to_end(&mut head);
+        } else {
+            whole.take(HEAD_LEN).read_to_end(&mut head)?;
+        }
+        Ok(Some(head))
+    };
+    let head = head().map_err(|cause| FileError::Open { path: shown(path), cause })?;
+    Ok(head.map(|head| {
+        let hash = blake3::hash(&head);
+        u32::from_le_bytes(std::array::from_fn(|at| hash.as_bytes()[at]))
+    }))
+}
+
+/// True for a file that can be read again. A pipe's content is gone once somebody has looked at it.
+fn is_file(path: &Path) -> io::Result<bool> {
+    Ok(path.as_os_str() != "-" && path.metadata()?.is_file())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
     use std::fs;
+    use std::io::Write;
 
     #[test]
-    fn the_name_follows_content_and_not_place() {
+    fn the_name_follows_content_and_neither_name_nor_place() {
         let dir = tempfile::tempdir().expect("writable");
-        let file = |folder: &str, name: &str, text: &str| {
-            let folder = dir.path().join(folder);
-            fs::create_dir_all(&folder).expect("writable");
-            fs::write(folder.join(name), text).expect("writable");
-            folder.join(name)
+        let file = |name: &str, content: &[u8]| {
+            fs::write(dir.path().join(name), content).expect("writable");
+            dir.path().join(name)
         };
-        let of = |paths: &[PathBuf]| fingerprint(paths).expect("readable");
-        let (a, b) = (file("x", "a.csv", "one"), file("x", "b.csv", "two"));
-        assert_eq!(of(std::slice::from_ref(&a)), of(&[file("y", "a.csv", "one")]));
-        assert_ne!(of(std::slice::from_ref(&a)), of(&[file("z", "a.csv", "ono")]));
-        assert_ne!(of(&[a.clone(), b.clone()]), of(&[b.clone(), a.clone()]));
-        assert!(of(std::slice::from_ref(&a)).is_repeatable);
-        assert!(!of(&[a, PathBuf::from("-")]).is_repeatable);
-        assert!(matches!(fingerprint(&[dir.path().join("none")]), Err(FileError::Open { .. })));
+        let of = |path: &Path| content_hash(path).expect("readable").expect("a file");
+        let mut long = vec![b'x'; 200_000];
+        let (a, copy) = (file("a.csv", &long), file("b.csv", &long));
+        assert_eq!(of(&a), of(&copy));
+        long[150_000] = b'y';
+        let other = file("c.csv", &long);
+        assert_ne!(of(&a), of(&other), "the end counts as well as the beginning");
+        assert_eq!(content_hash(Path::new("-")).expect("nothing to read"), None);
+        assert!(matches!(content_hash(&dir.path().join("none")), Err(FileError::Open { .. })));
+
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(&long).expect("memory takes everything");
+        let packed = file("c.csv.gz", &packed.finish().expect("memory takes everything"));
+        let epoch = |path: &Path| epoch_of(path).expect("readable");
+        assert_ne!(of(&other), of(&packed));
+        assert_eq!(epoch(&other), epoch(&packed), "rows of a packed copy are given the same ids");
+        assert_ne!(epoch(&other), epoch(&file("d.csv", b"other rows")));
+        assert_eq!(epoch(Path::new("-")), None);
     }
 }

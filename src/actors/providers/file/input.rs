@@ -24,7 +24,8 @@ pub struct FileOptions {
     pub symbols_max: usize,
     /// Nanoseconds beyond which a time ahead of the newest one needs another to confirm it: the core's horizon.
     pub horizon: i64,
-    /// Epoch of the ids that trades without one are given, as in [`super::Fingerprint::epoch`].
+    /// Epoch of the ids that trades without one are given on standard input or a pipe; of a file's trades it follows
+    /// from the file.
     pub epoch: u32,
 }
 
@@ -87,8 +88,7 @@ impl FileInput {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let feeds = paths
             .iter()
-            .enumerate()
-            .map(|(index, path)| Feed::open(path, index, options.epoch, &bytes_read))
+            .map(|path| Feed::open(path, options.epoch, &bytes_read))
             .collect::<Result<Vec<_>, _>>()?;
         // Standard input, or a pipe with a name, has no size.
         let sizes = paths

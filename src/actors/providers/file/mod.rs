@@ -18,5 +18,5 @@ mod row;
 mod scan;
 
 pub use error::{FileError, RowFault};
-pub use fingerprint::{Fingerprint, fingerprint};
+pub use fingerprint::content_hash;
 pub use input::{BadRow, FileInput, FileOptions, InputBatch};
