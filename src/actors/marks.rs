@@ -130,7 +130,8 @@ fn give(to: &mut impl Listener, marks: &MarkList, range: Range<usize>, is_ahead:
     if range.is_empty() || to.pos() == 0 {
         return;
     }
-    let mut from = marks.after(to.pos(), range.start);
+    // After a start a symbol may know more than the batch brings.
+    let mut from = marks.after(to.pos(), range.start).min(range.end);
     while let Some(at) = marks.first_due(from..range.end, to.due()) {
         if !marks.is_plain {
             marks.newest(from..at).into_iter().for_each(|mark| to.hear(mark));
@@ -208,6 +209,21 @@ mod tests {
         assert_eq!(symbol.positions, [2, 4, 5, 7], "the one that closes its bar");
         deliver(&mut symbol, &[trade(9, 102)], &marks, 9);
         assert_eq!(symbol.positions, [2, 4, 5, 7, 8, 9], "what it knows is not given again");
+    }
+
+    #[test]
+    fn a_symbol_that_knows_more_than_the_batch_hears_only_what_is_new() {
+        let mut symbol = Heard::new();
+        deliver(&mut symbol, &[trade(5, 3)], &MarkList::default(), 5);
+        let marks = MarkList::new(vec![mark(1, 1, 0), mark(3, 2, 0), mark(4, 3, 0), mark(7, 100, 0)]);
+        deliver(&mut symbol, &[trade(2, 1), trade(5, 3)], &marks, 6);
+        assert_eq!(
+            (symbol.state.pos(), symbol.state.num_accepted()),
+            (5, 1),
+            "what it knows changes nothing"
+        );
+        deliver(&mut symbol, &[], &marks, 7);
+        assert_eq!(symbol.positions.last(), Some(&7));
     }
 
     #[test]
