@@ -133,7 +133,7 @@ fn malformed_requests_are_problems_of_the_client() {
 }
 
 #[test]
-fn a_run_is_not_ready_while_it_recovers() {
+fn nobody_is_served_before_the_log_is_applied() {
     let dir = tempfile::tempdir().unwrap();
     let (file, data) = (dir.path().join("day.csv"), dir.path().join("data"));
     write_csv(&file, &bad_day(20, 50.0, 60_000, 121));
@@ -141,7 +141,7 @@ fn a_run_is_not_ready_while_it_recovers() {
     // Without recovery points the whole log is applied again.
     execute(&data, "log.db", "DELETE FROM points");
     execute(&data, "log.db", "DELETE FROM point_sets");
-    let program = start(&data);
+    let program = Program::start(command(&["serve", "--data-dir", data.to_str().unwrap()]));
     let early = wait_for("first answer", || program.get("REST", "/health/ready"));
     assert_eq!(early.status, 503, "{}", early.body);
     let live = program.get("REST", "/health/live").unwrap();

@@ -6,3 +6,6 @@ ALTER TABLE symbols ADD COLUMN checksum INTEGER;
 ALTER TABLE bars ADD COLUMN checksum INTEGER;
 ALTER TABLE indicators ADD COLUMN checksum INTEGER;
 ALTER TABLE dead_letters ADD COLUMN checksum INTEGER;
+
+-- Whether the file holds rows from before, so that in all other files a bar without a checksum is a damaged one.
+INSERT INTO meta (key, value, checksum) SELECT 'unchecked_rows', held, ~held FROM (SELECT EXISTS (SELECT 1 FROM bars) AS held);

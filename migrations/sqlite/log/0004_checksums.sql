@@ -10,3 +10,6 @@ ALTER TABLE blocks ADD COLUMN checksum INTEGER;
 ALTER TABLE progress ADD COLUMN checksum INTEGER;
 ALTER TABLE poison ADD COLUMN checksum INTEGER;
 ALTER TABLE point_sets ADD COLUMN checksum INTEGER;
+
+-- Whether the file holds rows from before, so that in all other files a row without a checksum is a damaged one.
+INSERT INTO meta (key, value, checksum) SELECT 'unchecked_rows', held, ~held FROM (SELECT EXISTS (SELECT 1 FROM parts) AS held);

@@ -2,7 +2,8 @@
 //! read by type, checksum first.
 //!
 //! Promises: no value in a file makes a reader panic; a row whose checksum differs is an error that names file, table
-//! and row. A row without a checksum was written before there were any: its values are checked by type alone.
+//! and row. A row without a checksum is taken, its values checked by type alone, only where the file says that it holds
+//! rows from before there were any.
 
 use crate::stores::StoreError;
 use sqlx::error::BoxDynError;
@@ -49,9 +50,17 @@ pub(super) fn get_unsigned(row: &SqliteRow, at: usize) -> Result<u64, Fault> {
     get::<i64>(row, at).map(i64::cast_unsigned)
 }
 
-/// Compares some columns of a row with the checksum in the column behind them.
+/// Compares some columns of a row with the checksum in the column behind them, if there is one.
 pub(super) fn verify(row: &SqliteRow, columns: Range<usize>) -> Result<(), Fault> {
-    let Some(expected) = get::<Option<i64>>(row, columns.end)? else { return Ok(()) };
+    verify_all(row, columns, true)
+}
+
+/// The same, where a row that has no checksum may be an older one, or must be damaged: one flipped bit in what SQLite
+/// says of a row's columns can hide the last one, and move values into others.
+pub(super) fn verify_all(row: &SqliteRow, columns: Range<usize>, may_lack: bool) -> Result<(), Fault> {
+    let Some(expected) = get::<Option<i64>>(row, columns.end)? else {
+        return if may_lack { Ok(()) } else { Err(Fault::new(LACKING)) };
+    };
     let mut sum = Sum::default();
     for at in columns {
         let value = row.try_get_raw(at).map_err(|error| Fault(error.to_string()))?;
@@ -70,6 +79,9 @@ pub(super) fn verify(row: &SqliteRow, columns: Range<usize>) -> Result<(), Fault
     }
     if i64::from(sum.finish()) == expected { Ok(()) } else { Err(Fault::new(DIFFERS)) }
 }
+
+/// What is wrong with a row that has no checksum, in a file that is not older than checksums.
+pub(super) const LACKING: &str = "it has no checksum";
 
 /// What is wrong with a row whose checksum is another one.
 pub(super) const DIFFERS: &str = "its checksum differs";

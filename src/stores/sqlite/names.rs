@@ -5,6 +5,7 @@
 
 use super::checked::{Fault, checked_row, damaged, get, verify};
 use super::database::failed;
+use super::meta;
 use crate::models::entry::SourceId;
 use crate::models::num::Scale;
 use crate::models::source::SourceTable;
@@ -57,7 +58,11 @@ impl IdMap {
 
 /// The symbols of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Symbols(IdMap);
+pub(super) struct Symbols {
+    ids: IdMap,
+    /// The file holds rows from before there were checksums.
+    pub(super) has_unchecked_rows: bool,
+}
 
 impl Symbols {
     /// Reads the file's symbols and adds them to the process' table, in their stored order.
@@ -69,10 +74,11 @@ impl Symbols {
         let rows = sqlx::query(
             "SELECT id, name, price_scale, size_scale, asset_class, checksum FROM symbols ORDER BY id",
         )
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await
         .map_err(failed("failed to read the symbols"))?;
-        let mut symbols = Symbols::default();
+        let has_unchecked_rows = meta::get(conn, file, "unchecked_rows").await? != 0;
+        let mut symbols = Symbols { ids: IdMap::default(), has_unchecked_rows };
         for (at, row) in (1..).zip(rows) {
             let (stored, spec) =
                 decode_symbol(&row).map_err(|fault| damaged(file, "symbols", nth(at), &fault))?;
@@ -84,7 +90,7 @@ impl Symbols {
                     cause: format!("symbol `{}` is stored with other numbers of decimals", spec.name),
                 });
             }
-            symbols.0.add(process.0, stored);
+            symbols.ids.add(process.0, stored);
         }
         Ok(symbols)
     }
@@ -96,15 +102,15 @@ impl Symbols {
         conn: &mut SqliteConnection,
         table: &SymbolTable,
     ) -> Result<Option<Symbols>, StoreError> {
-        if table.len() == self.0.num_stored() {
+        if table.len() == self.ids.num_stored() {
             return Ok(None);
         }
         let mut symbols = self.clone();
         for (process, spec) in table.since(0) {
-            if self.0.stored(process.0).is_some() {
+            if self.ids.stored(process.0).is_some() {
                 continue;
             }
-            let stored = u32::try_from(symbols.0.num_stored()).expect("fewer than 2^32 symbols");
+            let stored = u32::try_from(symbols.ids.num_stored()).expect("fewer than 2^32 symbols");
             let arguments = checked_row(WRITING_SYMBOL, |row| {
                 row.integer(i64::from(stored))?;
                 row.text(spec.name.as_str())?;
@@ -115,19 +121,22 @@ impl Symbols {
             let sql = "INSERT INTO symbols (id, name, price_scale, size_scale, asset_class, checksum) \
                        VALUES (?, ?, ?, ?, ?, ?)";
             sqlx::query_with(sql, arguments).execute(&mut *conn).await.map_err(failed(WRITING_SYMBOL))?;
-            symbols.0.add(process.0, stored);
+            symbols.ids.add(process.0, stored);
         }
         Ok(Some(symbols))
     }
 
     /// Returns the file's number for a symbol of the process.
     pub(super) fn stored(&self, symbol: SymbolId) -> Option<u32> {
-        self.0.stored(symbol.0)
+        self.ids.stored(symbol.0)
     }
 
     /// Returns the symbol behind the file's number.
     pub(super) fn process(&self, stored: u32) -> Result<SymbolId, Fault> {
-        self.0.process(stored).map(SymbolId).ok_or_else(|| Fault::new(format!("there is no symbol {stored}")))
+        self.ids
+            .process(stored)
+            .map(SymbolId)
+            .ok_or_else(|| Fault::new(format!("there is no symbol {stored}")))
     }
 }
 

@@ -14,7 +14,7 @@
 //! `extra` ends with the checksum of the row, and is the checksum alone where there is nothing else to say; so it takes
 //! four bytes and no column of its own. Rows without one were written before there were any.
 
-use super::checked::{DIFFERS, Fault, damaged, get, get_unsigned};
+use super::checked::{DIFFERS, Fault, LACKING, damaged, get, get_unsigned};
 use super::names::{Sources, Symbols};
 use crate::models::entry::{Body, Cancel, Correction, Entry, Gap, Quote, Trade, TradeId, Updates, VenueBar};
 use crate::models::num::{Price, Size};
@@ -283,7 +283,7 @@ struct Stored<'r> {
 }
 
 impl<'r> Stored<'r> {
-    fn read(row: &'r SqliteRow) -> Result<Stored<'r>, Fault> {
+    fn read(row: &'r SqliteRow, may_lack_checksum: bool) -> Result<Stored<'r>, Fault> {
         let extra = row.try_get_raw(EXTRA).map_err(|error| Fault::new(error.to_string()))?;
         let (extra, expected): (&[u8], Option<i64>) = match extra.is_null() {
             true => (&[], None),
@@ -320,6 +320,8 @@ impl<'r> Stored<'r> {
             {
                 stored.extra = said;
             }
+            (None, Some(_)) if !may_lack_checksum => return Err(Fault::new(DIFFERS)),
+            (None, None) if !may_lack_checksum => return Err(Fault::new(LACKING)),
             _ => {}
         }
         Ok(stored)
@@ -366,7 +368,7 @@ pub(super) fn decode(
 
 /// As [`decode`], for whoever knows which row it is.
 pub(super) fn decode_row(row: &SqliteRow, symbols: &Symbols, sources: &Sources) -> Result<Entry, Fault> {
-    let stored = Stored::read(row)?;
+    let stored = Stored::read(row, symbols.has_unchecked_rows)?;
     let head = stored.head;
     let symbol = match u32::try_from(head >> SYMBOL_AT).map_err(|_| Fault::new("`head` says nothing"))? {
         0 => SymbolId::NONE,

@@ -1,6 +1,6 @@
 //! Bars and indicators as rows: exact integers in, exact integers out.
 
-use super::checked::{Binder, Fault, damaged, get, get_unsigned, verify};
+use super::checked::{Binder, Fault, damaged, get, get_unsigned, verify_all};
 use super::database::failed;
 use super::names::Symbols;
 use crate::models::bar::{Bar, BarState};
@@ -221,7 +221,7 @@ fn decode_bar(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, StoreError> {
 
 /// Reads a row of [`BAR_SELECT`].
 pub(super) fn bar_of(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, Fault> {
-    verify(row, 0..BAR_LEN - 1)?;
+    verify_all(row, 0..BAR_LEN - 1, symbols.has_unchecked_rows)?;
     let (symbol, width, start) = decode_key(row, 0, symbols)?;
     let price = |at: usize| get(row, KEY_LEN + at).map(Price);
     let volume = row.try_get_raw(KEY_LEN + 4).map_err(|error| Fault::new(error.to_string()))?;
@@ -268,7 +268,7 @@ pub(super) fn indicators_of(
     symbols: &Symbols,
 ) -> Result<Option<IndicatorPoint>, Fault> {
     let of = at + KEY_LEN;
-    verify(row, at..of + INDICATOR_COLUMNS.len())?;
+    verify_all(row, at..of + INDICATOR_COLUMNS.len(), symbols.has_unchecked_rows)?;
     let (symbol, width, start) = decode_key(row, at, symbols)?;
     let mut values = [None; IndicatorValues::NAMES.len()];
     for (value, at) in values.iter_mut().zip(of + 2..) {
