@@ -168,7 +168,11 @@ async fn bars() {
             }
         }
         num_rows += effects.len();
-        let batch = HistoryBatch { effects, dead_letters: Vec::new(), acknowledged: minute as u64 };
+        let batch = HistoryBatch {
+            effects: vec![Arc::new(effects)],
+            dead_letters: Vec::new(),
+            acknowledged: minute as u64,
+        };
         history.write(&batch).await.expect("writes");
     }
     let (took, cpu_took) = (begun.elapsed(), cpu() - cpu_before);

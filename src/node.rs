@@ -225,6 +225,7 @@ fn environment(config: &Config, symbols: &Arc<SymbolTable>, log: Option<Arc<dyn 
         log,
         max_entries: usize::try_from(config.recovery.max_entries).unwrap_or(usize::MAX),
         urgent: Arc::default(),
+        spare: Arc::default(),
         now: Arc::new(|| SystemClock.now()),
     }
 }

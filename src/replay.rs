@@ -47,6 +47,10 @@ const ROWS_PACED: usize = 256;
 /// Stretches that may be under way to the log: enough that neither waits for the other's turn on a busy machine.
 const UNDER_WAY_MAX: usize = 4;
 
+/// Rows handed in after which the symbols are waited for, since some more stretches wait for the shards: with many symbols
+/// these are large, and a signal must not find more to do than its time allows.
+const ROWS_UNDER_WAY_MAX: usize = 1 << 18;
+
 /// Waits until the log has taken a stretch.
 async fn taken(sent: Request<LogActor, Ingest>) -> anyhow::Result<()> {
     sent.await.context("the pipeline has stopped")
@@ -257,13 +261,22 @@ impl Job {
     async fn feed(&mut self, pipeline: &Pipeline, speed: Speed) -> anyhow::Result<()> {
         let mut pace = Pace::new(speed);
         let mut under_way = VecDeque::new();
+        let mut rows_under_way = 0;
         loop {
             if under_way.len() == UNDER_WAY_MAX
                 && let Some(oldest) = under_way.pop_front()
             {
                 taken(oldest).await?;
             }
+            if rows_under_way >= ROWS_UNDER_WAY_MAX {
+                for sent in under_way.drain(..) {
+                    taken(sent).await?;
+                }
+                pipeline.drain_symbols().await?;
+                rows_under_way = 0;
+            }
             let Some(stretch) = self.reader.next().await? else { break };
+            rows_under_way += stretch.entries.len();
             if let Some(pause) = pace.pause_before(stretch.first_time()) {
                 tokio::time::sleep(pause).await;
             }

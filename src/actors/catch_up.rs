@@ -118,6 +118,7 @@ async fn write_again(
         metrics: Arc::new(Metrics::new(0)),
         log: None,
         urgent: Arc::default(),
+        spare: Arc::default(),
         ..env.clone()
     };
     let acknowledged = Arc::new(AtomicU64::new(lacks.start));

@@ -249,10 +249,19 @@ impl Pipeline {
         if let Some(writer) = &self.writer {
             writer.send(Drain).await?;
         }
+        self.drain_symbols().await?;
+        self.drain_effects().await
+    }
+
+    /// Waits until the symbols have applied everything that the log has handed on so far.
+    ///
+    /// # Errors
+    /// [`PipelineError::Stopped`].
+    pub async fn drain_symbols(&self) -> Result<(), PipelineError> {
         for router in &self.shards.routers {
             router.send(Drain).await?;
         }
-        self.drain_effects().await
+        Ok(())
     }
 
     async fn drain_effects(&self) -> Result<(), PipelineError> {

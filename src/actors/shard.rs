@@ -18,8 +18,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 /// Effects that may wait in a shard for its sinks. Above it the router sends no more, which pushes back to the venue;
@@ -30,9 +30,33 @@ const OUTBOX_LIMIT: usize = 1 << 14;
 /// thousands of symbols, sinks need not get them all at once.
 const OUTBOX_LARGE: usize = 1 << 11;
 
+/// Outboxes' room that is kept: 16 MB at the most.
+const SPARE_ROOMS_MAX: usize = 4;
+
 /// Ticks that may wait in a shard for the hub. Above it they go at once: what is newer counts for a live client, and the
 /// hub sees by their numbers how many are missing.
 const TICKS_LIMIT: usize = 1 << 15;
+
+/// Room of effects that are with every sink, for those to come: room that grows bit by bit is copied each time, and what
+/// is given back to the system comes back page by page.
+#[derive(Debug, Default)]
+pub struct SpareRoom(Mutex<Vec<Vec<Effect>>>);
+
+impl SpareRoom {
+    fn take(&self) -> Vec<Effect> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Keeps the room, unless somebody else still looks at what is in it or there is enough.
+    pub fn put(&self, effects: Arc<Vec<Effect>>) {
+        let Some(mut room) = Arc::into_inner(effects).filter(|room| room.capacity() > 0) else { return };
+        room.clear();
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_ROOMS_MAX {
+            spare.push(room);
+        }
+    }
+}
 
 /// What every shard of a process works with.
 #[derive(Clone)]
@@ -57,6 +81,8 @@ pub struct Environment {
     pub max_entries: usize,
     /// Slices, one a bit, with a symbol whose point is to be saved before its turn.
     pub urgent: Arc<AtomicU64>,
+    /// Room that effects had before.
+    pub spare: Arc<SpareRoom>,
     /// Tells the time that latencies are measured by.
     pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
 }
@@ -77,6 +103,7 @@ impl Environment {
             log: None,
             max_entries: usize::MAX,
             urgent: Arc::default(),
+            spare: Arc::default(),
             now: Arc::new(|| Nanos(0)),
         }
     }
@@ -304,8 +331,7 @@ impl Shard {
         self.room.notify_waiters();
         let received = outbox.received.take().unwrap_or(Nanos::MIN);
         let past = std::mem::take(&mut outbox.past);
-        // As many are likely to come again, and room that grows bit by bit is copied each time.
-        let room = Vec::with_capacity(outbox.effects.len().min(OUTBOX_LARGE));
+        let room = if outbox.effects.is_empty() { Vec::new() } else { self.env.spare.take() };
         let effects = std::mem::replace(&mut outbox.effects, room);
         Outgoing { effects, past, received, through: outbox.through }
     }
@@ -320,5 +346,23 @@ impl Shard {
             self.request_drain();
             notified.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_used_again_once_nobody_looks_at_what_was_in_it() {
+        let spare = SpareRoom::default();
+        let effects = Arc::new(Vec::with_capacity(100));
+        spare.put(Arc::clone(&effects));
+        assert_eq!(spare.take().capacity(), 0, "it is looked at still");
+        spare.put(effects);
+        let room = spare.take();
+        assert_eq!((room.capacity(), room.len()), (100, 0));
+        (0..10).for_each(|_| spare.put(Arc::new(Vec::with_capacity(100))));
+        assert_eq!(spare.0.lock().unwrap().len(), SPARE_ROOMS_MAX);
     }
 }

@@ -307,5 +307,7 @@ async fn write_again(
 }
 
 async fn write(history: &SqliteHistory, effects: Vec<Effect>, acknowledged: Position) -> anyhow::Result<()> {
-    Ok(history.write(&HistoryBatch { effects, dead_letters: Vec::new(), acknowledged }).await?)
+    Ok(history
+        .write(&HistoryBatch { effects: vec![Arc::new(effects)], dead_letters: Vec::new(), acknowledged })
+        .await?)
 }

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Stretches read ahead: enough that neither side waits for the other's hiccups.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 
-/// Rows of a stretch for each symbol known. What is sent to a symbol costs about as much as two or three entries, so it
-/// should be worth its while.
-const ROWS_PER_SYMBOL: usize = 8;
+/// Rows of a stretch for each symbol known. The states of many symbols do not fit the processor's caches, and to bring one
+/// there costs as much as some ten entries of it, so each visit should be worth its while.
+const ROWS_PER_SYMBOL: usize = 64;
 
-/// Rows of the largest stretch: 3 MB, and up to 16 of them are under way.
-const ROWS_LARGEST: usize = 1 << 15;
+/// Rows of the largest stretch: 14 MB, of which there are six at the most.
+const ROWS_LARGEST: usize = 1 << 17;
 
 /// Complaints about rows that reach the log in a minute; all of them reach the dead letters.
 const COMPLAINTS_PER_MINUTE: u64 = 10;
@@ -49,6 +49,11 @@ impl Stretch {
 /// What the reading thread sends: a stretch, or that there is no more. One that ends without a word has panicked.
 type Read = anyhow::Result<Option<Stretch>>;
 
+/// Returns the rows of a stretch where so many symbols are known.
+fn rows_of_stretch(rows: usize, num_symbols: usize) -> usize {
+    rows.max((num_symbols * ROWS_PER_SYMBOL).min(ROWS_LARGEST))
+}
+
 /// The reading thread's other end; `None` where there is nothing to read.
 pub struct Reader(Option<mpsc::Receiver<Read>>);
 
@@ -60,10 +65,7 @@ impl Reader {
 
     /// Starts reading stretches of some rows, or of more where there are many symbols and `symbols` tells.
     pub fn start(input: FileInput, rows: usize, symbols: Option<Arc<SymbolTable>>) -> anyhow::Result<Reader> {
-        let rows_max = move || {
-            let num_symbols = symbols.as_ref().map_or(0, |symbols| symbols.len());
-            rows.max((num_symbols * ROWS_PER_SYMBOL).min(ROWS_LARGEST))
-        };
+        let rows_max = move || rows_of_stretch(rows, symbols.as_ref().map_or(0, |symbols| symbols.len()));
         let (sender, receiver) = mpsc::channel(AHEAD);
         let thread = std::thread::Builder::new().name("reader".to_owned());
         thread.spawn(move || read(input, rows_max, &sender)).context("failed to start the reading thread")?;
@@ -109,5 +111,17 @@ fn take(batch: &mut InputBatch, rows_max: usize, throttle: &Throttle<String>) ->
         rows: batch.rows,
         bytes_read: batch.bytes_read,
         total_bytes: batch.total_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_grow_with_the_symbols_and_no_further_than_memory_bears() {
+        let rows = [1, 100, 1_000, 10_000, 1_000_000].map(|num_symbols| rows_of_stretch(4_096, num_symbols));
+        assert_eq!(rows, [4_096, 6_400, 64_000, 131_072, 131_072]);
+        assert!(ROWS_LARGEST * size_of::<Entry>() <= 14_000_000, "{} bytes a row", size_of::<Entry>());
     }
 }

@@ -281,7 +281,7 @@ fn without_indicators(bar: &Bar) -> IndicatorPoint {
 impl History for MemoryHistory {
     async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError> {
         let mut history = lock(&self.inner);
-        for effect in &batch.effects {
+        for effect in batch.effects.iter().flat_map(|part| part.iter()) {
             match effect {
                 Effect::Bar(bar) => history.windows.put_bar(bar, self.max_rows),
                 Effect::Indicators(point) => history.windows.put_point(point, self.max_rows),

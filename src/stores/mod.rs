@@ -15,6 +15,7 @@ use crate::models::entry::{Entry, Position};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Why a store did not do what it was asked. Says where it is made whether another try can help.
 #[derive(Debug, thiserror::Error)]
@@ -275,8 +276,8 @@ pub struct DeadLetterQuery {
 /// What the history commits as one: effects in log order, and how far the log is done with.
 #[derive(Clone, Debug, Default)]
 pub struct HistoryBatch {
-    /// Effects in log order; of several for one key the last one counts.
-    pub effects: Vec<Effect>,
+    /// Effects in log order, in the parts they came in; of several for one key the last one counts.
+    pub effects: Vec<Arc<Vec<Effect>>>,
     /// Dead letters that never became entries.
     pub dead_letters: Vec<DeadLetterRecord>,
     /// Everything up to this position has reached the history with this batch.

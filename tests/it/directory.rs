@@ -138,7 +138,7 @@ fn a_clock_far_ahead_deletes_nothing() {
                 log_pos: 1,
             })
         };
-        let effects = (1..=500).map(bar).collect();
+        let effects = vec![Arc::new((1..=500).map(bar).collect())];
         history.write(&HistoryBatch { effects, acknowledged: 1, ..HistoryBatch::default() }).await.unwrap();
     });
     let bars = || history_rows(dir.path()).iter().filter(|row| row.contains("closed")).count();

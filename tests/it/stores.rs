@@ -548,7 +548,7 @@ fn point_of(bar: &Bar) -> IndicatorPoint {
 
 fn batch(effects: Vec<Effect>) -> HistoryBatch {
     let acknowledged = effects.iter().map(Effect::log_pos).max().unwrap_or(0);
-    HistoryBatch { effects, dead_letters: Vec::new(), acknowledged }
+    HistoryBatch { effects: vec![Arc::new(effects)], dead_letters: Vec::new(), acknowledged }
 }
 
 proptest! {
@@ -657,7 +657,7 @@ fn dead_letters_are_kept_once() {
             id: 0,
         };
         let batch = HistoryBatch {
-            effects: vec![Effect::DeadLetter(late)],
+            effects: vec![Arc::new(vec![Effect::DeadLetter(late)])],
             dead_letters: vec![letter("day.csv:7", BEGIN + SECOND), letter("day.csv:8", BEGIN - SECOND)],
             acknowledged: 4,
         };

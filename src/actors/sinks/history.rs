@@ -60,8 +60,6 @@ pub struct HistoryActor {
     num_letters: u64,
     num_letters_written: Arc<AtomicU64>,
     num_waiting: usize,
-    /// Room for the effects of the next transaction: that of the one before.
-    spare: Vec<Effect>,
     /// What each shard has brought to the history.
     written_through: Vec<Position>,
     writing: bool,
@@ -102,7 +100,6 @@ impl HistoryActor {
             num_letters: 0,
             num_letters_written: Arc::default(),
             num_waiting: 0,
-            spare: Vec::new(),
             written_through,
             writing: false,
             failures: 0,
@@ -134,20 +131,20 @@ impl HistoryActor {
     fn next_batch(&mut self) -> (HistoryBatch, usize, Vec<Position>) {
         let durable = self.durable();
         let mut through = self.written_through.clone();
-        let mut batch = HistoryBatch {
-            effects: std::mem::take(&mut self.spare),
-            dead_letters: self.letters.clone(),
-            acknowledged: 0,
-        };
-        let mut num_taken = 0;
+        let mut batch =
+            HistoryBatch { effects: Vec::new(), dead_letters: self.letters.clone(), acknowledged: 0 };
+        let (mut num_taken, mut num_effects) = (0, 0);
         for waiting in &self.waiting {
             // A shard's effects may be ahead of what it is done with, never ahead of their own entry.
             let newest = || waiting.effects.iter().map(Effect::log_pos).max().unwrap_or(0);
             let too_early = durable < Position::MAX && newest().max(waiting.through) > durable;
-            if too_early || (num_taken > 0 && batch.effects.len() + waiting.effects.len() > BATCH_LIMIT) {
+            if too_early || (num_taken > 0 && num_effects + waiting.effects.len() > BATCH_LIMIT) {
                 break;
             }
-            batch.effects.extend_from_slice(&waiting.effects);
+            if !waiting.effects.is_empty() {
+                num_effects += waiting.effects.len();
+                batch.effects.push(Arc::clone(&waiting.effects));
+            }
             through[waiting.shard] = through[waiting.shard].max(waiting.through);
             num_taken += 1;
         }
@@ -170,7 +167,6 @@ impl HistoryActor {
         let is_wanted = must_acknowledge || self.wanted.load(Ordering::Acquire) > held;
         let acknowledges = is_wanted && batch.acknowledged > held;
         if num_taken == 0 && num_letters == 0 && !acknowledges {
-            self.keep_room(batch.effects);
             return;
         }
         self.writing = true;
@@ -184,15 +180,12 @@ impl HistoryActor {
                 faults.actor(ActorKind::History);
                 if is_progress { Ok(()) } else { history.write(&batch).await }
             };
-            let written = guard::watch(ActorKind::History, &metrics, write).await;
-            (written, batch.effects)
+            guard::watch(ActorKind::History, &metrics, write).await
         };
         let task = actix::spawn(write);
         ctx.spawn(wrap_future::<_, Self>(task).map(move |joined, actor, ctx| {
             actor.writing = false;
-            let (written, effects) = joined.unwrap_or_default();
-            actor.keep_room(effects);
-            match written {
+            match joined.unwrap_or_default() {
                 Some(Ok(())) => {
                     actor.written_through = through;
                     if !is_progress {
@@ -206,16 +199,12 @@ impl HistoryActor {
         }));
     }
 
-    fn keep_room(&mut self, mut effects: Vec<Effect>) {
-        effects.clear();
-        if effects.capacity() > 4 * BATCH_LIMIT {
-            effects.shrink_to(BATCH_LIMIT);
-        }
-        self.spare = effects;
-    }
-
     fn written(&mut self, num_taken: usize, num_letters: usize, ctx: &mut Context<Self>) {
-        let num_effects: usize = self.waiting.drain(..num_taken).map(|batch| batch.effects.len()).sum();
+        let mut num_effects = 0;
+        for batch in self.waiting.drain(..num_taken) {
+            num_effects += batch.effects.len();
+            self.env.spare.put(batch.effects);
+        }
         self.num_waiting -= num_effects;
         self.letters.drain(..num_letters);
         self.num_letters_written.fetch_add(num_letters as u64, Ordering::Release);

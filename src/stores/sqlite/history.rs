@@ -108,9 +108,10 @@ impl SqliteHistory {
         let known = self.symbols();
         let added = known.persist(conn, &self.symbol_table).await?;
         let symbols = added.as_ref().unwrap_or(&known);
-        let windows = Batch::of(&batch.effects, symbols)?;
+        let effects = || batch.effects.iter().flat_map(|part| part.iter());
+        let windows = Batch::of(effects(), symbols)?;
         windows.write(conn).await?;
-        let from_log = batch.effects.iter().filter_map(|effect| match effect {
+        let from_log = effects().filter_map(|effect| match effect {
             Effect::DeadLetter(letter) => {
                 Some(DeadLetterRecord::of(letter, &self.symbol_table, &self.source_table))
             }

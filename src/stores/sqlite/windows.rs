@@ -78,7 +78,10 @@ pub(super) struct Batch<'a> {
 
 impl Batch<'_> {
     /// Collects the effects; the last one of a key counts.
-    pub(super) fn of<'a>(effects: &'a [Effect], symbols: &Symbols) -> Result<Batch<'a>, StoreError> {
+    pub(super) fn of<'a>(
+        effects: impl Iterator<Item = &'a Effect>,
+        symbols: &Symbols,
+    ) -> Result<Batch<'a>, StoreError> {
         let mut batch = Batch { bars: BTreeMap::new(), indicators: BTreeMap::new() };
         for effect in effects {
             let (symbol, width, start) = match effect {

@@ -193,7 +193,7 @@ pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<St
         let history = SqliteHistory::open(fresh.path(), symbols, sources, settings, log.epoch());
         let history = history.await.unwrap();
         for part in effects.chunks(20_000) {
-            let batch = HistoryBatch { effects: part.to_vec(), ..HistoryBatch::default() };
+            let batch = HistoryBatch { effects: vec![Arc::new(part.to_vec())], ..HistoryBatch::default() };
             history.write(&batch).await.unwrap();
         }
         let mut ledger = Ledger::default();

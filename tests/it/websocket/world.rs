@@ -97,7 +97,9 @@ impl World {
         let kept = Arc::clone(&history);
         std::thread::spawn(move || {
             actix::System::new().block_on(async move {
-                kept.write(&HistoryBatch { effects: past, ..HistoryBatch::default() }).await.unwrap();
+                kept.write(&HistoryBatch { effects: vec![Arc::new(past)], ..HistoryBatch::default() })
+                    .await
+                    .unwrap();
                 let arbiter = actix::Arbiter::new();
                 let hub = actix::Actor::start_in_arbiter(&arbiter.handle(), move |_| HubActor::new(settings));
                 sender.send(hub).unwrap();
