@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tickwire::models::entry::Entry;
 use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::SymbolTable;
-use tickwire::stores::sqlite::{SqliteHistory, SqliteLog, SqliteSettings, check_history, check_log};
+use tickwire::stores::sqlite::{Checked, SqliteHistory, SqliteLog, SqliteSettings, check_history, check_log};
 use tickwire::stores::{DeadLetterQuery, History, StoreError, TickLog, TickQuery};
 
 /// Small parts, so that there are finished blocks.
@@ -229,6 +229,38 @@ fn a_flipped_bit_is_found_or_changes_nothing() {
     }
     println!("{num_found} found, {num_read} in places that hold nothing");
     assert!(num_found > NUM_FLIPS / 2, "hardly a flip hit anything");
+}
+
+#[test]
+fn a_checksum_that_is_gone_and_a_view_that_says_something_else_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = replayed(dir.path());
+    execute(&data, "history.db", "UPDATE bars SET checksum = NULL WHERE symbol = 0 AND width = 60000000000");
+    execute(&data, "history.db", "DROP VIEW aggregated_data");
+    execute(&data, "history.db", "CREATE VIEW aggregated_data AS SELECT start AS time FROM bars");
+    let part = "(SELECT pos FROM log_000001 ORDER BY pos LIMIT 1 OFFSET 7)";
+    execute(&data, "log.db", &format!("UPDATE log_000001 SET extra = NULL WHERE pos = {part}"));
+    let found = |checked: Checked| -> Vec<String> { checked.findings.into_iter().map(|f| f.text).collect() };
+    let history = found(block_on(check_history(&data, false, &mut |_, _| {})).unwrap());
+    assert!(
+        history.iter().any(|text| text.contains("`aggregated_data` is defined otherwise")),
+        "{history:?}"
+    );
+    assert!(
+        history.iter().any(|text| text.contains("`bars`") && text.ends_with("it has no checksum")),
+        "{history:?}"
+    );
+    let log = found(block_on(check_log(&data, false, &mut |_, _| {})).unwrap());
+    assert!(matches!(log.as_slice(), [text, ..] if text.ends_with("it has no checksum")), "{log:?}");
+
+    // In a file that is older than checksums, such rows are taken as they are.
+    for name in ["log.db", "history.db"] {
+        execute(&data, name, "UPDATE meta SET value = 1, checksum = ~1 WHERE key = 'unchecked_rows'");
+    }
+    let log = found(block_on(check_log(&data, false, &mut |_, _| {})).unwrap());
+    assert!(log.is_empty(), "{log:?}");
+    let history = found(block_on(check_history(&data, false, &mut |_, _| {})).unwrap());
+    assert_eq!(history.len(), 1, "{history:?}");
 }
 
 fn with_short_past(dir: &Path) -> Command {

@@ -17,8 +17,8 @@ use crate::models::source::SourceTable;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolTable;
 use crate::stores::StoreError;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use std::path::Path;
 
 const CHECKING: &str = "failed to check a file";
@@ -103,6 +103,28 @@ impl File<'_> {
         }
     }
 
+    /// Compares what the migrations make of a new file with what this one has under the same names. Parts of the log
+    /// and the view over them come and go, and are no part of that.
+    async fn definitions(&mut self, kind: &FileKind) -> Result<(), StoreError> {
+        const DEFINITIONS: &str = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL";
+        let new = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+        let mut new = new.connect().await.map_err(failed(CHECKING))?;
+        let migrated = kind.migrator.run(&mut new).await;
+        migrated.expect("the migrations make a file from nothing, or none could have been opened");
+        let expected: Vec<(String, String)> =
+            sqlx::query_as(DEFINITIONS).fetch_all(&mut new).await.map_err(failed(CHECKING))?;
+        let rows = sqlx::query(DEFINITIONS).fetch_all(&mut self.conn).await.map_err(failed(CHECKING))?;
+        let read = |row: &SqliteRow| Ok::<(String, String), Fault>((get(row, 0)?, get(row, 1)?));
+        let here: Vec<_> = rows.iter().filter_map(|row| read(row).ok()).collect();
+        for definition in &expected {
+            if !here.contains(definition) {
+                let text = format!("`{}`, {STRUCTURE}: `{}` is defined otherwise", self.name, definition.0);
+                self.checked.findings.push(Finding { text, is_mended: false });
+            }
+        }
+        new.close().await.map_err(failed(CHECKING))
+    }
+
     /// Reads all rows of a query that need not be paged, and returns the numbers of those that are damaged.
     async fn small_table<T>(
         &mut self,
@@ -155,7 +177,10 @@ pub async fn check_log(dir: &Path, mends: bool, tell: Tell<'_>) -> Result<Checke
         Err(unusable) => return Ok(unusable),
     };
     file.structure().await;
-    let read = read_log(&mut file).await;
+    let read = match file.definitions(&log::KIND).await {
+        Ok(()) => read_log(&mut file).await,
+        Err(error) => Err(error),
+    };
     finish(file, read).await
 }
 
@@ -169,7 +194,10 @@ pub async fn check_history(dir: &Path, mends: bool, tell: Tell<'_>) -> Result<Ch
         Err(unusable) => return Ok(unusable),
     };
     file.structure().await;
-    let read = read_history(&mut file).await;
+    let read = match file.definitions(&history::KIND).await {
+        Ok(()) => read_history(&mut file).await,
+        Err(error) => Err(error),
+    };
     finish(file, read).await
 }
 
