@@ -35,7 +35,7 @@ const SPARE_ENTRIES_MAX: usize = 1 << 15;
 
 /// Symbols that get their part of a batch before the shard works on what they have: what is under way between a shard's
 /// actors stays small however many symbols there are, and so do the effects that wait.
-const SYMBOLS_AT_ONCE: usize = 256;
+const SYMBOLS_AT_ONCE: usize = 1_024;
 
 /// A symbol's part of a batch, and who is to get it.
 type Part = (Rc<Addr<SymbolActor>>, SymbolBatch);
