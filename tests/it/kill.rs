@@ -42,7 +42,7 @@ fn a_replay_killed_twenty_times_ends_as_one_never_killed() {
         replay.env("TICKWIRE__RECOVERY__MAX_AGE", "4s");
         let mut program = Program::start(replay);
         let runs_on = if random.random_bool(0.75) {
-            program.commits(&data, random.random_range(1..40))
+            program.commits(&data, random.random_range(1..12))
         } else {
             let_run(&mut program, took.mul_f64(random.random_range(0.0..0.9)))
         };
