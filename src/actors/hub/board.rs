@@ -100,7 +100,7 @@ pub struct Board {
     widths: Vec<Width>,
     names: Vec<String>,
     symbols: Vec<Option<SymbolBoard>>,
-    /// Whose turn it is to forget, oldest first.
+    /// Windows in the order in which their bars were settled; where too many are kept, the first one forgets its oldest.
     order: VecDeque<(SymbolId, u8)>,
 }
 

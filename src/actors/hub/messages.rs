@@ -79,7 +79,7 @@ pub struct Since {
 pub struct SubscribeTopics {
     /// Its thread.
     pub worker: WorkerId,
-    /// Which one.
+    /// The session on that thread that asked.
     pub session: SessionId,
     /// Which of the session's requests it is.
     pub request: u64,
@@ -101,7 +101,7 @@ pub struct SubscribeTopics {
 pub struct ContinueAnswer {
     /// Its thread.
     pub worker: WorkerId,
-    /// Which one.
+    /// The session whose answer goes on.
     pub session: SessionId,
     /// Which of its requests.
     pub request: u64,
@@ -113,7 +113,7 @@ pub struct ContinueAnswer {
 pub struct ReleaseTopics {
     /// Its thread.
     pub worker: WorkerId,
-    /// Which one.
+    /// The session that follows them no more.
     pub session: SessionId,
     /// Those.
     pub topics: Vec<Topic>,
@@ -134,7 +134,7 @@ pub struct StopServing;
 /// Ticks of one symbol within a flush.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TickPart {
-    /// Whose.
+    /// The symbol that all of them are of.
     pub symbol: SymbolId,
     /// Their frames, within the flush's bytes.
     pub range: Range<usize>,
