@@ -6,7 +6,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tickwire::actors::providers::file::{FileInput, FileOptions, InputBatch};
+use tickwire::actors::ingest::file::{FileInput, FileOptions, InputBatch};
 use tickwire::models::time::MINUTE;
 
 const NUM_ROWS: u64 = 200_000;

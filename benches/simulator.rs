@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use tickwire::actors::providers::simulated::{
+use tickwire::actors::ingest::simulated::{
     History, HistorySettings, Market, MarketSettings, Misbehaviour, Scenario, SimulatedSymbol, initial_price,
     symbol_names,
 };

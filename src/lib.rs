@@ -1,6 +1,6 @@
 //! Tickwire: real-time market data in; bars, indicators, anomalies, alerts and forecasts out.
 //!
-//! Imports run one way: `models ◄ stores ◄ actors ◄ web ◄ app`.
+//! Imports run one way: `models ◄ wire ◄ stores ◄ actors ◄ web ◄ app`.
 
 pub mod actors;
 pub mod app;
@@ -17,3 +17,4 @@ pub mod stores;
 pub mod telemetry;
 pub mod visible;
 pub mod web;
+pub mod wire;

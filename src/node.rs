@@ -4,9 +4,9 @@
 pub mod directory;
 
 use crate::actors::faults::FaultPlan;
+use crate::actors::partition::recovery::PointPolicy;
+use crate::actors::partition::shard::Environment;
 use crate::actors::pipeline::{PipelineSettings, Storage};
-use crate::actors::recovery::PointPolicy;
-use crate::actors::shard::Environment;
 use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogKind};

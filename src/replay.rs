@@ -10,10 +10,10 @@ mod plan;
 mod reader;
 mod summary;
 
-use crate::actors::log::LogActor;
+use crate::actors::ingest::file::{FileError, FileInput};
 use crate::actors::messages::Ingest;
+use crate::actors::partition::log::LogActor;
 use crate::actors::pipeline::{Pipeline, PipelineError};
-use crate::actors::providers::file::{FileError, FileInput};
 use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};

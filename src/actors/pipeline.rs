@@ -4,16 +4,16 @@
 //! the recovery points rely on, or says what it lacks; when [`Pipeline::drain`] returns, everything handed in before it
 //! has been applied and is durable.
 
-use super::catch_up::{self, CatchUp, catch_up};
-use super::fanout::{FanOutActor, Outputs};
-use super::log::{LogActor, LogOutputs};
-use super::log_writer::{GroupPolicy, LogWriterActor};
 use super::messages::{Drain, Finish, LiveBatch, LogBatch, LogDurable};
-use super::recovered::{Recovered, SavedPoints};
-use super::recovery::{PointPolicy, PointSources, Reached, RecoveryActor};
-use super::retention::RetentionClock;
-use super::router::RouterActor;
-use super::shard::{Environment, Shard, shard_of, slice_of};
+use super::partition::catch_up::{self, CatchUp, catch_up};
+use super::partition::fanout::{FanOutActor, Outputs};
+use super::partition::log::{LogActor, LogOutputs};
+use super::partition::log_writer::{GroupPolicy, LogWriterActor};
+use super::partition::recovered::{Recovered, SavedPoints};
+use super::partition::recovery::{PointPolicy, PointSources, Reached, RecoveryActor};
+use super::partition::retention::RetentionClock;
+use super::partition::router::RouterActor;
+use super::partition::shard::{Environment, Shard, shard_of, slice_of};
 use super::sinks::history::HistoryActor;
 use super::views::{Health, HealthBoard};
 use crate::models::entry::Position;

@@ -4,7 +4,7 @@
 //! Whatever may wait for the disk is done by a thread that nobody waits for: on a disk that hangs it hangs, health says
 //! so, and the process still ends when it is told to.
 
-use crate::actors::retention::{Doubt, RetentionClock};
+use crate::actors::partition::retention::{Doubt, RetentionClock};
 use crate::actors::views::{Health, HealthBoard};
 use crate::config::Config;
 use crate::data_dir::FileWatch;

@@ -1,9 +1,9 @@
 //! Starts the provider that the configuration names.
 
-use crate::actors::pipeline::Pipeline;
-use crate::actors::providers::simulated::{
+use crate::actors::ingest::simulated::{
     HistorySettings, PastSettings, SimulatedActor, SimulatedFeed, symbol_names,
 };
+use crate::actors::pipeline::Pipeline;
 use crate::config::Config;
 use crate::models::symbol::{AssetClass, SymbolId, SymbolSpec};
 use crate::models::time::Nanos;

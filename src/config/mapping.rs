@@ -1,7 +1,7 @@
 //! The configuration in the words of those who are configured.
 
 use super::{Config, Durability};
-use crate::actors::log_writer::GroupPolicy;
+use crate::actors::partition::log_writer::GroupPolicy;
 use crate::stores::sqlite::{SqliteSettings, Synchronous};
 use std::time::Duration;
 

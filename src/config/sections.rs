@@ -2,7 +2,7 @@
 
 use super::origin::OriginPattern;
 use super::text::{ByteSize, ListenAddress, nanos, span, symbols, widths};
-use crate::actors::providers::simulated::SimulatedConfig;
+use crate::actors::ingest::simulated::SimulatedConfig;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Width;
 use serde::{Deserialize, Serialize};

@@ -16,4 +16,3 @@ pub mod state;
 pub mod symbol;
 pub mod time;
 pub mod view;
-pub mod wire;

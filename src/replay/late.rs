@@ -4,7 +4,7 @@
 //! from where it has come as far as the directory nothing of it can be late because of that. A few wrong times are no
 //! reason to refuse a file.
 
-use crate::actors::providers::file::{FileInput, FileOptions, InputBatch};
+use crate::actors::ingest::file::{FileInput, FileOptions, InputBatch};
 use crate::models::entry::{Body, Entry};
 use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolTable;

@@ -7,7 +7,7 @@
 
 use super::Reached;
 use super::late::lateness;
-use crate::actors::providers::file::{FileInput, FileOptions, InputBatch, content_hash};
+use crate::actors::ingest::file::{FileInput, FileOptions, InputBatch, content_hash};
 use crate::cli::ReplayOptions;
 use crate::config::Config;
 use crate::models::provenance::DataKind;

@@ -1,6 +1,6 @@
 //! Reads files on a thread of its own, a few stretches ahead of the pipeline.
 
-use crate::actors::providers::file::{BadRow, FileInput, InputBatch};
+use crate::actors::ingest::file::{BadRow, FileInput, InputBatch};
 use crate::clock::{Clock, SystemClock};
 use crate::models::entry::Entry;
 use crate::models::symbol::SymbolTable;

@@ -4,7 +4,7 @@
 //! asked anything, so that the others pay nothing for the check.
 
 use super::error::ApiError;
-use crate::models::wire;
+use crate::wire;
 use actix_web::ResponseError;
 use actix_web::rt::net::TcpStream;
 use rustix::net::{Shutdown, shutdown};

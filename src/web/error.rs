@@ -4,8 +4,8 @@
 
 use super::params::QUERY_LEN_MAX;
 use crate::models::symbol::SymbolError;
-use crate::models::wire;
 use crate::stores::StoreError;
+use crate::wire;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;

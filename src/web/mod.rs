@@ -5,28 +5,16 @@
 //! that is down fails only the requests that need it.
 
 pub mod accept;
-pub mod assets;
 pub mod connections;
 pub mod cores;
 pub mod error;
-pub mod openapi;
-pub mod param_docs;
+pub mod live;
+pub mod page;
 pub mod params;
 pub mod recent;
 pub mod reply;
+pub mod rest;
 pub mod routes;
 pub mod server;
 pub mod state;
 pub mod visitors;
-pub mod ws;
-
-mod bars;
-mod dashboard;
-mod dead_letters;
-mod health;
-mod indicators;
-mod latest;
-mod symbols;
-mod system_metrics;
-mod ticks;
-mod windows;

@@ -9,15 +9,15 @@
 //! The history lags behind the view by its batch. A page read meanwhile is served, together with the view's newest
 //! bar, but made again until the history has caught up: an amended older bar shows that much later, a new one at once.
 
-use super::bars::merge_newest;
 use super::reply::hash;
+use super::rest::bars::merge_newest;
 use crate::models::bar::{Bar, BarState};
 use crate::models::entry::Position;
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{Nanos, Width};
 use crate::models::view::WindowView;
-use crate::models::wire::{self, BarObject};
 use crate::stores::{History, StoreError, WindowQuery};
+use crate::wire::{self, BarObject};
 use actix_web::web::Bytes;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;

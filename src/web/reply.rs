@@ -1,10 +1,10 @@
 //! How an answer leaves: JSON or CSV, validated by `ETag`, compressed where it pays.
 
 use super::accept::{takes_gzip, wants_csv};
-use super::assets::compress;
 use super::error::ApiError;
+use super::page::assets::compress;
 use super::params::Params;
-use crate::models::wire;
+use crate::wire;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};

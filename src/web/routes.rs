@@ -1,11 +1,10 @@
 //! Which path leads where. The same API hangs on several ports, so it is one function that any of them mounts.
 
 use super::error::ApiError;
+use super::live::{self, WorkerSlot};
+use super::page::dashboard;
+use super::rest::{bars, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks};
 use super::state::AppState;
-use super::ws::{self, WorkerSlot};
-use super::{
-    bars, dashboard, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks,
-};
 use actix_web::guard::{self, GuardContext, fn_guard};
 use actix_web::http::header;
 use actix_web::web::{self, Data, JsonConfig, Payload, ServiceConfig};
@@ -87,7 +86,7 @@ async fn handshake(
     if !request.headers().contains_key(header::UPGRADE) {
         return Err(ApiError::UpgradeRequired.into());
     }
-    ws::websocket(request, payload, state).await
+    live::websocket(request, payload, state).await
 }
 
 /// Mounts the live feed at a path.

@@ -1,9 +1,9 @@
 //! What every request can reach.
 
 use super::error::ApiError;
+use super::live::Live;
 use super::recent::RecentBars;
 use super::visitors::Visitors;
-use super::ws::Live;
 use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use crate::metrics::Metrics;
 use crate::models::provenance::Provenance;

@@ -117,7 +117,7 @@ impl<'a> Site<'a> {
 
 async fn feed(pipeline: &Pipeline, node: &Node, day: &[Entry]) {
     let source = node.sources.intern("venue");
-    let names = tickwire::actors::providers::simulated::symbol_names(NUM_SYMBOLS as usize);
+    let names = tickwire::actors::ingest::simulated::symbol_names(NUM_SYMBOLS as usize);
     // A log that is opened again gives symbols the numbers they had.
     let ids: Vec<SymbolId> = names.iter().map(|name| node.symbols.intern(SymbolSpec::named(name))).collect();
     for part in day.chunks(BATCH) {

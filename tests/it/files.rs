@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tickwire::actors::providers::file::{BadRow, FileError, FileInput, FileOptions, InputBatch};
+use tickwire::actors::ingest::file::{BadRow, FileError, FileInput, FileOptions, InputBatch};
 use tickwire::models::entry::{Body, Entry, SourceId, TradeId, Updates};
 use tickwire::models::num::{Price, Size};
 use tickwire::models::source::SourceTable;

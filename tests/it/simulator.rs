@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tickwire::actors::providers::simulated::{
+use tickwire::actors::ingest::simulated::{
     Episodes, ExpectedBar, MarketSettings, Misbehaviour, Mishaps, Scenario, Shift, SimulatedSymbol, Spike,
     initial_price, symbol_names,
 };

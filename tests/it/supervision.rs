@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tickwire::actors::faults::FaultPlan;
 use tickwire::actors::guard::ActorKind;
-use tickwire::actors::messages::{Drain, Ingest};
-use tickwire::actors::pipeline::Pipeline;
-use tickwire::actors::providers::simulated::{
+use tickwire::actors::ingest::simulated::{
     MarketSettings, Misbehaviour, SimulatedActor, SimulatedFeed, SimulatedSymbol, initial_price, symbol_names,
 };
+use tickwire::actors::messages::{Drain, Ingest};
+use tickwire::actors::pipeline::Pipeline;
 use tickwire::config::{Config, Sources};
 use tickwire::metrics::Metrics;
 use tickwire::models::entry::{Body, Entry, Position};

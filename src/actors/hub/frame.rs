@@ -10,7 +10,7 @@ use crate::models::effect::IndicatorPoint;
 use crate::models::provenance::{DataKind, Provenance};
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
-use crate::models::wire::{BarObject, IndicatorsObject, Time, append_json, nearest};
+use crate::wire::{BarObject, IndicatorsObject, Time, append_json, nearest};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -11,7 +11,7 @@
 
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{Drain, EffectBatch, LogDurable, StrayLetters};
-use crate::actors::shard::Environment;
+use crate::actors::partition::shard::Environment;
 use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Stage;
 use crate::models::effect::Effect;

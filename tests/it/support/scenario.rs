@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use tickwire::actors::providers::simulated::{
+use tickwire::actors::ingest::simulated::{
     MarketSettings, Misbehaviour, Scenario, SimulatedSymbol, initial_price, symbol_names,
 };
 use tickwire::models::entry::{Body, Entry, SourceId};

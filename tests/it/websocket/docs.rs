@@ -7,7 +7,7 @@ use tickwire::config::Limits;
 use tickwire::models::effect::Effect;
 use tickwire::models::time::SECOND;
 use tickwire::models::view::SymbolView;
-use tickwire::web::ws::{Ending, ErrorCode};
+use tickwire::web::live::{Ending, ErrorCode};
 
 fn manual() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/websocket.md")).unwrap()

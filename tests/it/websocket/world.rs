@@ -28,12 +28,12 @@ use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
 use tickwire::models::view::{LastTrade, SymbolView, WindowView};
 use tickwire::stores::memory::{MemoryHistory, MemoryLog};
 use tickwire::stores::{History, HistoryBatch};
+use tickwire::web::live::Live;
 use tickwire::web::recent::RecentBars;
 use tickwire::web::routes;
 use tickwire::web::server::{Endpoint, Server};
 use tickwire::web::state::AppState;
 use tickwire::web::visitors::Visitors;
-use tickwire::web::ws::Live;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
 

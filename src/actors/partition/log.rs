@@ -4,9 +4,9 @@
 //! same order. Shards do not wait for the disk.
 //! When a shard or the writer is full, this waits, its provider's next message waits, and so the venue does.
 
-use super::guard::{self, ActorKind};
-use super::messages::{AppendEntries, Drain, Ingest, LogBatch, StrayLetters};
 use super::shard::Environment;
+use crate::actors::guard::{self, ActorKind};
+use crate::actors::messages::{AppendEntries, Drain, Ingest, LogBatch, StrayLetters};
 use crate::metrics::{Span, Stage};
 use crate::models::time::Nanos;
 use crate::stores::high_water::HighWater;

@@ -8,7 +8,7 @@
 
 use super::history::{History, HistorySettings};
 use super::market::MarketSettings;
-use crate::actors::shard::Environment;
+use crate::actors::partition::shard::Environment;
 use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Stage;
 use crate::models::entry::Entry;

@@ -5,13 +5,13 @@
 //! Every object is one flat row, so that it is a line of CSV as well, and has a default, so that a list without rows
 //! still has its header.
 
-use super::bar::{Bar, BarState};
-use super::effect::IndicatorPoint;
-use super::entry::{Body, Cancel, Correction, Entry, Position, Quote, Trade};
-use super::num::Scale;
-use super::symbol::SymbolSpec;
-use super::time::Nanos;
-use super::view::LastTrade;
+use crate::models::bar::{Bar, BarState};
+use crate::models::effect::IndicatorPoint;
+use crate::models::entry::{Body, Cancel, Correction, Entry, Position, Quote, Trade};
+use crate::models::num::Scale;
+use crate::models::symbol::SymbolSpec;
+use crate::models::time::Nanos;
+use crate::models::view::LastTrade;
 use serde::{Serialize, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 use std::io;
@@ -113,7 +113,7 @@ impl<'a> LatestObject<'a> {
     pub fn new(
         spec: &'a SymbolSpec,
         last: &LastTrade,
-        reference: Option<super::num::Price>,
+        reference: Option<crate::models::num::Price>,
         age_ms: i64,
         feed: &'a str,
     ) -> LatestObject<'a> {
@@ -308,7 +308,7 @@ impl<'a> BarObject<'a> {
     /// Makes the object of a bar; `window` is the name of its width.
     #[must_use]
     pub fn new(bar: &Bar, spec: &'a SymbolSpec, window: &'a str) -> BarObject<'a> {
-        let price = |price: super::num::Price| nearest(i128::from(price.0), spec.price_scale);
+        let price = |price: crate::models::num::Price| nearest(i128::from(price.0), spec.price_scale);
         BarObject {
             time: Time(bar.end()),
             symbol: &spec.name,

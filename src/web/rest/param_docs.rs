@@ -1,6 +1,6 @@
 //! The parameters as the description shows them: what a generated client may send, and what the tests send.
 //!
-//! They are read by [`super::params`], which takes some more forms than are listed here.
+//! They are read by [`crate::web::params`], which takes some more forms than are listed here.
 
 use crate::models::effect::DeadReason;
 use crate::models::ledger::{RejectReason, TOO_MANY_SYMBOLS};

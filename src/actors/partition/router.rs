@@ -7,11 +7,11 @@
 //! On failure: a panic has the batch routed again, entry by entry; symbols skip what they know. An entry that cannot
 //! be routed even so is set aside as poison.
 
-use super::guard::{self, ActorKind};
 use super::marks::{Mark, MarkList};
-use super::messages::{Drain, Finish, LogBatch, PointsSaved, TakePoints};
 use super::shard::{Shard, SymbolCell, Ticket, slice_of};
 use super::symbol::{FinishSymbol, SymbolActor, SymbolBatch, TakePoint};
+use crate::actors::guard::{self, ActorKind};
+use crate::actors::messages::{Drain, Finish, LogBatch, PointsSaved, TakePoints};
 use crate::metrics::Stage;
 use crate::models::entry::{Entry, Position};
 use crate::models::ledger::Ledger;
@@ -422,7 +422,7 @@ impl Handler<Drain> for RouterActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::shard::Environment;
+    use crate::actors::partition::shard::Environment;
     use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::SymbolSpec;
     use crate::stores::memory::MemoryLog;

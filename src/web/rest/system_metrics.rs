@@ -1,16 +1,16 @@
 //! The process' own metrics: as JSON under `/api/v1/metrics`, as Prometheus text on their own port.
 
-use super::error::ApiError;
 use super::openapi::{Failures, Unchanged};
 use super::param_docs::{Answer, SinceQuery, SymbolName};
-use super::params::Params;
-use super::reply::{Format, Reply};
-use super::state::AppState;
 use crate::metrics::fates;
 use crate::metrics::history::{MetricsHistory, Point};
 use crate::models::ledger::Ledger;
 use crate::models::time::{HOUR, Nanos};
-use crate::models::wire::Time;
+use crate::web::error::ApiError;
+use crate::web::params::Params;
+use crate::web::reply::{Format, Reply};
+use crate::web::state::AppState;
+use crate::wire::Time;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};

@@ -6,12 +6,12 @@
 //! symbols of the shard only wait. An entry that panics twice is poison: it is set
 //! aside, and skipped in every later replay.
 
-use super::guard::{self, ActorKind};
 use super::marks::{self, Listener, Mark, MarkList};
-use super::messages::{Drain, LiveTick};
 use super::read_back::ReadBack;
 use super::shard::{Shard, SymbolCell, Ticket, slice_of};
-use super::views::ViewSlot;
+use crate::actors::guard::{self, ActorKind};
+use crate::actors::messages::{Drain, LiveTick};
+use crate::actors::views::ViewSlot;
 use crate::metrics::SymbolMetrics;
 use crate::models::effect::Effect;
 use crate::models::entry::{Body, Correction, Entry, Position, Trade};

@@ -1,16 +1,16 @@
 //! `latest`: the newest trade of a symbol, from its published view. No store is asked, nothing is waited for.
 
-use super::error::ApiError;
 use super::openapi::Failures;
 use super::param_docs::{Answers, SymbolName, Symbols};
-use super::params::Params;
-use super::reply::{Format, Reply};
-use super::state::AppState;
 use crate::models::feed;
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
 use crate::models::view::SymbolView;
-use crate::models::wire::LatestObject;
+use crate::web::error::ApiError;
+use crate::web::params::Params;
+use crate::web::reply::{Format, Reply};
+use crate::web::state::AppState;
+use crate::wire::LatestObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use std::sync::Arc;

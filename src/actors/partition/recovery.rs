@@ -7,11 +7,11 @@
 //! more than [`PointPolicy::replay_entries`] to replay, since each run goes on with the oldest points.
 //! On failure to save: said, and tried again; until then a restart reads more of the log.
 
-use super::guard::{self, ActorKind};
-use super::messages::{Drain, PointsSaved, TakePoints};
 use super::recovered::SavedPoints;
 use super::retention::RetentionClock;
 use super::shard::{Environment, shard_of, slice_of};
+use crate::actors::guard::{self, ActorKind};
+use crate::actors::messages::{Drain, PointsSaved, TakePoints};
 use crate::models::entry::Position;
 use crate::models::symbol::SymbolId;
 use crate::stores::{NUM_SLICES, PointSet, TickLog};

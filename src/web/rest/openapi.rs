@@ -1,12 +1,12 @@
 //! The description of the API, made from the handlers themselves, and the page that shows it.
 
-use super::assets::{ASK_AGAIN, Asset};
-use super::error::{ApiError, Problem};
 use super::param_docs::{EmptyName, FormatName, QueryTime, ReasonName, SymbolName, Symbols};
-use super::reply::{Reply, hash};
-use super::state::AppState;
 use super::{bars, dead_letters, health, indicators, latest, symbols, system_metrics, ticks};
 use crate::models::time::Width;
+use crate::web::error::{ApiError, Problem};
+use crate::web::page::assets::{ASK_AGAIN, Asset};
+use crate::web::reply::{Reply, hash};
+use crate::web::state::AppState;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use std::sync::Arc;

@@ -1,15 +1,15 @@
 //! `ticks`: reports and quotes of a symbol, from the log.
 
-use super::error::ApiError;
 use super::openapi::{Failures, Unchanged};
 use super::param_docs::{SymbolName, TicksQuery};
-use super::params::{Params, cursor};
-use super::reply::{Format, Reply};
-use super::state::AppState;
 use crate::models::entry::Position;
 use crate::models::time::{HOUR, Nanos};
-use crate::models::wire::TickObject;
 use crate::stores::TickQuery;
+use crate::web::error::ApiError;
+use crate::web::params::{Params, cursor};
+use crate::web::reply::{Format, Reply};
+use crate::web::state::AppState;
+use crate::wire::TickObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 

@@ -1,12 +1,12 @@
 //! Which windows of a symbol are asked for, a page at a time: what `aggregated` and `indicators` have in common.
 
-use super::error::ApiError;
-use super::params::{Params, cursor};
-use super::reply::Format;
-use super::state::AppState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::WindowQuery;
+use crate::web::error::ApiError;
+use crate::web::params::{Params, cursor};
+use crate::web::reply::Format;
+use crate::web::state::AppState;
 use actix_web::HttpRequest;
 
 /// Rows asked of the history beyond the page: one tells that there is a next page, one may turn out void.

@@ -1,12 +1,12 @@
 //! `symbols`: which symbols there are.
 
-use super::error::ApiError;
 use super::openapi::{Failures, Unchanged};
 use super::param_docs::Answer;
-use super::params::Params;
-use super::reply::{Format, Reply};
-use super::state::AppState;
-use crate::models::wire::Time;
+use crate::web::error::ApiError;
+use crate::web::params::Params;
+use crate::web::reply::{Format, Reply};
+use crate::web::state::AppState;
+use crate::wire::Time;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;

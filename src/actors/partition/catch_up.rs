@@ -12,12 +12,12 @@
 //! On failure: a history that cannot be written is tried again until it can; a process that ends meanwhile catches up at
 //! its next start.
 
-use super::messages::Drain;
-use super::pipeline::{PipelineError, Replay, Shards};
 use super::recovered::Recovered;
 use super::shard::Environment;
-use super::sinks::history::{HistoryActor, LeaveOut};
-use super::views::{Health, HealthBoard};
+use crate::actors::messages::Drain;
+use crate::actors::pipeline::{PipelineError, Replay, Shards};
+use crate::actors::sinks::history::{HistoryActor, LeaveOut};
+use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Metrics;
 use crate::models::effect::Effect;
 use crate::models::entry::{Body, Entry, Position};

@@ -4,9 +4,9 @@
 //! mostly answered with 304. Without a build of the dashboard there is a page that says how to make one.
 
 use super::assets::{ASK_AGAIN, Asset, FOR_EVER};
-use super::error::ApiError;
-use super::reply::hash;
 use crate::config::split_authority;
+use crate::web::error::ApiError;
+use crate::web::reply::hash;
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;

@@ -5,9 +5,9 @@
 //! On failure: effects leave the outbox only with their message, which is kept until every sink took it; after a panic
 //! it is sent again, and sinks write by key and position, so repeats change nothing.
 
-use super::guard::{self, ActorKind};
-use super::messages::{Drain, EffectBatch, LiveBatch};
 use super::shard::{Outgoing, Shard};
+use crate::actors::guard::{self, ActorKind};
+use crate::actors::messages::{Drain, EffectBatch, LiveBatch};
 use crate::metrics::{Metrics, Stage};
 use crate::models::entry::Position;
 use actix::dev::SendError;

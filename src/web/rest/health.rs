@@ -1,13 +1,13 @@
 //! What the service is, and how it is.
 
 use super::openapi::{Failures, Unchanged};
-use super::reply::Reply;
-use super::state::AppState;
 use crate::actors::hub::frame::PastObject;
 use crate::actors::views::Health;
 use crate::models::provenance::DataKind;
 use crate::models::time::SECOND;
-use crate::models::wire::{self, Time};
+use crate::web::reply::Reply;
+use crate::web::state::AppState;
+use crate::wire::{self, Time};
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};

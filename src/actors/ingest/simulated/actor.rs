@@ -10,9 +10,9 @@
 use super::past::{Past, PastSettings};
 use super::{Market, MarketSettings, Misbehaver, Misbehaviour};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::log::LogActor;
 use crate::actors::messages::{Drain, Ingest};
-use crate::actors::shard::Environment;
+use crate::actors::partition::log::LogActor;
+use crate::actors::partition::shard::Environment;
 use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Stage;
 use crate::models::entry::{Body, Correction, Entry, Gap, SourceId, Trade};

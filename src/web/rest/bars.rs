@@ -1,23 +1,23 @@
-//! `aggregated`: bars of a symbol. What is asked for without a range comes from [`super::recent`], the rest from the
+//! `aggregated`: bars of a symbol. What is asked for without a range comes from [`crate::web::recent`], the rest from the
 //! history, together with what the symbol's view knows and the history does not know yet.
 
-use super::error::ApiError;
 use super::openapi::{Failures, Unchanged};
 use super::param_docs::{SymbolName, WindowsQuery};
-use super::params::Params;
-use super::recent::{NUM_RECENT, Naming};
-use super::reply::{Format, Reply, hash};
-use super::state::{AppState, window_of};
 use super::windows::WindowsAsked;
 use crate::models::bar::{Bar, BarState};
 use crate::models::view::WindowView;
-use crate::models::wire::{self, BarObject};
+use crate::web::error::ApiError;
+use crate::web::params::Params;
+use crate::web::recent::{NUM_RECENT, Naming};
+use crate::web::reply::{Format, Reply, hash};
+use crate::web::state::{AppState, window_of};
+use crate::wire::{self, BarObject};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 /// Puts the newest closed bar of the view among rows of the history, which lags by its batch: newest first, at equal
 /// starts the higher log position wins, a void bar takes its row away.
-pub(super) fn merge_newest(rows: &mut Vec<Bar>, newest: &Bar) {
+pub fn merge_newest(rows: &mut Vec<Bar>, newest: &Bar) {
     match rows.binary_search_by(|row| newest.start.cmp(&row.start)) {
         Ok(at) if rows[at].log_pos > newest.log_pos => {}
         Ok(at) if newest.state == BarState::Void => _ = rows.remove(at),

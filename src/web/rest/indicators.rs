@@ -1,14 +1,14 @@
 //! `indicators`: the newest of a window from its view, a series from the history.
 
-use super::error::ApiError;
 use super::openapi::{Failures, Unchanged};
 use super::param_docs::{SymbolName, WindowsQuery};
-use super::params::Params;
-use super::reply::{Format, Reply};
-use super::state::{AppState, window_of};
 use super::windows::WindowsAsked;
 use crate::models::effect::IndicatorPoint;
-use crate::models::wire::IndicatorsObject;
+use crate::web::error::ApiError;
+use crate::web::params::Params;
+use crate::web::reply::{Format, Reply};
+use crate::web::state::{AppState, window_of};
+use crate::wire::IndicatorsObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;

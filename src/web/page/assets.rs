@@ -3,8 +3,8 @@
 //! A file is compressed once, when the first client that takes gzip asks for it; every later answer shares that copy.
 //! Each form has an `ETag` of its own, so that a cache between never mixes them up.
 
-use super::accept::takes_gzip;
-use super::reply::is_known;
+use crate::web::accept::takes_gzip;
+use crate::web::reply::is_known;
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};

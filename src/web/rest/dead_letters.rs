@@ -1,16 +1,16 @@
 //! `dead-letters`: what was not accepted, and why.
 
-use super::error::ApiError;
 use super::openapi::{Failures, Unchanged};
 use super::param_docs::{DeadLettersQuery, reasons};
-use super::params::{Params, cursor};
-use super::reply::{Format, Reply};
-use super::state::AppState;
 use crate::models::entry::Position;
 use crate::models::symbol::SymbolError;
 use crate::models::time::Nanos;
-use crate::models::wire::Time;
 use crate::stores::{DeadLetterQuery, DeadLetterRecord};
+use crate::web::error::ApiError;
+use crate::web::params::{Params, cursor};
+use crate::web::reply::{Format, Reply};
+use crate::web::state::AppState;
+use crate::wire::Time;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;

@@ -7,10 +7,10 @@
 //! memory up to a limit, then the answer to more is held back, which stops the reading of the feed. After a panic the
 //! group is written again, less what the log has.
 
-use super::guard::{self, ActorKind};
-use super::messages::{AppendEntries, Drain, LogDurable};
 use super::shard::Environment;
-use super::views::{Health, HealthBoard};
+use crate::actors::guard::{self, ActorKind};
+use crate::actors::messages::{AppendEntries, Drain, LogDurable};
+use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Span;
 use crate::models::entry::Entry;
 use crate::models::time::Nanos;

@@ -1,11 +1,11 @@
 //! What the actors of one shard share. They run on one thread, so sharing needs no locks; shards share nothing.
 
 use super::fanout::{DrainOutbox, FanOutActor};
-use super::faults::FaultPlan;
-use super::hub::interest::Interest;
 use super::journal::Journal;
-use super::messages::LiveTick;
-use super::views::{SourceClocks, ViewBoard};
+use crate::actors::faults::FaultPlan;
+use crate::actors::hub::interest::Interest;
+use crate::actors::messages::LiveTick;
+use crate::actors::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::effect::Effect;
 use crate::models::entry::Position;

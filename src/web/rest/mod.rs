@@ -1,0 +1,14 @@
+//! REST: one file an endpoint, with the OpenAPI document that describes them.
+
+pub mod openapi;
+pub mod param_docs;
+
+pub(super) mod bars;
+pub(super) mod dead_letters;
+pub(super) mod health;
+pub(super) mod indicators;
+pub(super) mod latest;
+pub(super) mod symbols;
+pub(super) mod system_metrics;
+pub(super) mod ticks;
+pub(super) mod windows;
