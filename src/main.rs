@@ -28,10 +28,12 @@ fn main() -> ExitCode {
         complain(&error.to_string());
         return ExitCode::from(WRONG_USE);
     }
+    let data_dir = config.data_dir.clone();
     match dispatch(cli.command, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            let advice = app::check::advice(&error, &data_dir).map(|advice| format!("\n{advice}"));
+            complain(&format!("{error:#}{}", advice.unwrap_or_default()));
             ExitCode::FAILURE
         }
     }

@@ -4,6 +4,7 @@
 //! hold all of that, nothing is guessed: the row stays deleted, and that is said. Nothing is changed without `--repair`,
 //! but that files of an earlier version are migrated.
 
+use crate::actors::pipeline::PipelineError;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::models::effect::Effect;
@@ -14,7 +15,7 @@ use crate::models::state::{PointError, SymbolState};
 use crate::models::symbol::{SymbolId, SymbolTable};
 use crate::stores::high_water::HighWater;
 use crate::stores::sqlite::{Checked, SqliteHistory, SqliteLog, check_history, check_log, missing_windows};
-use crate::stores::{History, HistoryBatch, TickLog};
+use crate::stores::{History, HistoryBatch, StoreError, TickLog};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -36,6 +37,24 @@ const TELL_INTERVAL: Duration = Duration::from_secs(2);
 /// When something is damaged and not mended, or cannot be read.
 pub fn run(config: &Config, repair: bool) -> anyhow::Result<()> {
     actix::System::new().block_on(check(config, repair))
+}
+
+/// Says what to do where a command failed since a store is damaged; `None` for every other failure.
+#[must_use]
+pub fn advice(error: &anyhow::Error, data_dir: &Path) -> Option<String> {
+    let is_damaged = |cause: &(dyn std::error::Error + 'static)| {
+        let of_pipeline = || match cause.downcast_ref() {
+            Some(PipelineError::Store(error)) => Some(error),
+            _ => None,
+        };
+        cause.downcast_ref().or_else(of_pipeline).is_some_and(|error: &StoreError| !error.is_transient())
+    };
+    error.chain().any(is_damaged).then(|| {
+        let dir = data_dir.display();
+        format!(
+            "`tickwire check --data-dir {dir}` tells what is damaged; with `--repair` it makes the history again from the log"
+        )
+    })
 }
 
 async fn check(config: &Config, repair: bool) -> anyhow::Result<()> {

@@ -126,17 +126,23 @@ fn a_history_that_is_gone_or_unusable_is_made_anew_from_the_log() {
         history_rows(data).into_iter().filter(|row| !row.starts_with("dead_letters")).collect()
     };
     let rows = exact(&data);
-    for is_gone in [true, false] {
+    // `None` for a file that is gone; else where it is overwritten, in parts of its length.
+    for damaged_at in [None, Some(0.5), Some(0.0)] {
         let path = data.join("history.db");
-        if is_gone {
-            std::fs::remove_file(&path).unwrap();
-        } else {
+        if let Some(share) = damaged_at {
             let mut bytes = std::fs::read(&path).unwrap();
-            let middle = bytes.len() / 2 / 4_096 * 4_096;
-            bytes[middle..middle + 8_192].fill(0x5A);
+            let from = (bytes.len() as f64 * share) as usize / 4_096 * 4_096;
+            bytes[from..from + 8_192].fill(0x5A);
             std::fs::write(&path, bytes).unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
         }
         assert_eq!(check(&data, &[]).status.code(), Some(1));
+        if damaged_at == Some(0.0) {
+            let refused = replay(&[file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
+            assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+            assert!(refused.stderr.contains("tickwire check --data-dir"), "{}", refused.stderr);
+        }
         let mended = check(&data, &["--repair"]);
         assert!(mended.status.success(), "{}{}", mended.stdout, mended.stderr);
         assert!(check(&data, &[]).status.success());

@@ -57,6 +57,18 @@ pub fn execute(dir: &Path, file: &str, sql: &str) {
     });
 }
 
+/// Returns number and revision of each bar of a symbol and a width in nanoseconds, by number.
+pub fn bar_numbers(dir: &Path, symbol: &str, width: i64) -> Vec<(u64, u64)> {
+    block_on(async {
+        let pool = open(&dir.join("history.db")).await;
+        let sql = "SELECT seq, revision FROM bars JOIN symbols ON id = symbol WHERE name = ? AND width = ? ORDER BY seq";
+        let rows: Vec<(i64, i64)> =
+            sqlx::query_as(sql).bind(symbol).bind(width).fetch_all(&pool).await.unwrap();
+        pool.close().await;
+        rows.into_iter().map(|(seq, revision)| (seq.cast_unsigned(), revision.cast_unsigned())).collect()
+    })
+}
+
 /// Makes a database that is not ours.
 pub fn create_file(file: &Path) {
     block_on(async {
