@@ -3,13 +3,14 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tickwire::actors::ingest::simulated::{
-    History, HistorySettings, Market, MarketSettings, Misbehaviour, Scenario, SimulatedSymbol, initial_price,
+    History, HistorySettings, Market, MarketSettings, Misbehaviour, SimulatedSymbol, initial_price,
     symbol_names,
 };
 use tickwire::models::entry::{Entry, SourceId};
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::symbol::SymbolId;
 use tickwire::models::time::{Nanos, SECOND};
+use tickwire::testkit::Scenario;
 
 const BATCH: usize = 1_024;
 

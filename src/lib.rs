@@ -1,6 +1,6 @@
-//! Tickwire: real-time market data in; bars, indicators, anomalies, alerts and forecasts out.
+//! Tickwire: real-time market data in; bars and indicators out.
 //!
-//! Imports run one way: `models ◄ wire ◄ stores ◄ actors ◄ web ◄ app`.
+//! Imports run one way: `models ◄ wire ◄ stores ◄ actors ◄ web ◄ app`; `tests/it/layers.rs` holds the order.
 
 pub mod actors;
 pub mod app;
@@ -15,6 +15,7 @@ pub mod output;
 pub mod replay;
 pub mod stores;
 pub mod telemetry;
+pub mod testkit;
 pub mod visible;
 pub mod web;
 pub mod wire;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tickwire::actors::ingest::simulated::{
-    Episodes, ExpectedBar, MarketSettings, Misbehaviour, Mishaps, Scenario, Shift, SimulatedSymbol, Spike,
-    initial_price, symbol_names,
+    Episodes, MarketSettings, Misbehaviour, Mishaps, Shift, SimulatedSymbol, Spike, initial_price,
+    symbol_names,
 };
 use tickwire::models::bar::BarState;
 use tickwire::models::effect::Effect;
@@ -15,6 +15,7 @@ use tickwire::models::settings::CoreSettings;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::{Nanos, SECOND, Width};
+use tickwire::testkit::{ExpectedBar, Scenario};
 
 /// 2026-11-02, a Monday, in the middle of a minute.
 const START: Nanos = Nanos(1_793_628_000 * SECOND + 17_000_000_000);

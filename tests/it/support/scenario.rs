@@ -3,13 +3,14 @@
 use std::fmt::Write;
 use std::path::Path;
 use tickwire::actors::ingest::simulated::{
-    MarketSettings, Misbehaviour, Scenario, SimulatedSymbol, initial_price, symbol_names,
+    MarketSettings, Misbehaviour, SimulatedSymbol, initial_price, symbol_names,
 };
 use tickwire::models::entry::{Body, Entry, SourceId};
 use tickwire::models::num::Scale;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::symbol::SymbolId;
 use tickwire::models::time::{Nanos, SECOND};
+use tickwire::testkit::Scenario;
 
 /// 2026-11-02, a Monday, in the middle of a minute.
 const START: Nanos = Nanos(1_793_628_000 * SECOND + 17_000_000_000);

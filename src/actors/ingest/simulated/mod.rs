@@ -1,9 +1,9 @@
 //! The simulated venue: a market that needs no keys and no network, and repeats itself for a seed.
 //!
-//! Promises: everything but its actor is pure. No clock is read; the same settings give the same entries, however the calls
-//! are cut. [`Market`] makes clean trades, [`History`] what came before them, [`Misbehaver`] turns them into what a bad
-//! feed would deliver, and [`Truth`] says which bars and which ledger must come of it. Nothing here can fail: whoever
-//! starts it refuses what [`SimulatedConfig::validate`] names, an empty list of symbols, and a rate that is not positive.
+//! Promises: everything but its actor is pure. No clock is read; the same settings give the same entries, however the
+//! calls are cut. [`Market`] makes clean trades, [`History`] what came before them, [`Misbehaver`] turns them into what
+//! a bad feed would deliver; what must come of that, `testkit` says. Nothing here can fail: whoever starts it refuses
+//! what [`SimulatedConfig::validate`] names, an empty list of symbols, and a rate that is not positive.
 
 mod actor;
 mod calendar;
@@ -14,9 +14,7 @@ mod market;
 mod misbehave;
 mod misbehaviour;
 mod past;
-mod scenario;
 mod symbols;
-mod truth;
 
 pub use actor::{SimulatedActor, SimulatedFeed};
 pub use config::SimulatedConfig;
@@ -25,6 +23,4 @@ pub use market::{Market, MarketSettings, SimulatedSymbol, TICK};
 pub use misbehave::{Misbehaver, Mishaps};
 pub use misbehaviour::{Episodes, Misbehaviour, Shift, Spike};
 pub use past::PastSettings;
-pub use scenario::Scenario;
 pub use symbols::{initial_price, symbol_names};
-pub use truth::{ExpectedBar, Truth};

@@ -1,18 +1,20 @@
 //! What must come of a stream of entries: the true bars, and the true ledger.
 //!
-//! A second, slow and simple judgement of the same rules that the core applies, written to be checked against, not to
-//! be fast. It keeps every trade of a window until that window is surely sealed, and adds up only then.
+//! A second, slow and simple judgement of the rules that the core applies, written to be checked against, not to be
+//! fast. It keeps every trade of a window until that window is surely sealed, and adds up only then, with sums of its
+//! own.
 //!
 //! Promises: it never guesses. When exactly a symbol's watermark moves is the core's business; the truth knows two
 //! bounds. The *high* one takes the newest time that anything of any symbol has claimed (an event time counts up to its
-//! received time plus the tolerance), the *low* one the last clock mark, which every symbol has seen. A window that ends
-//! after the high frontier is open in any core that keeps the rules, one that ends before the low frontier is sealed.
-//! A report that falls between, [`Truth::witness`] refuses: it must not be delivered at all. Gaps hold both frontiers.
+//! received time plus the tolerance), the *low* one the last clock mark, which every symbol has seen. A window that
+//! ends after the high frontier is open in any core that keeps the rules, one that ends before the low frontier is
+//! sealed. A report that falls between, [`Truth::witness`] refuses: it must not be delivered at all. Gaps hold both
+//! frontiers.
 
-use crate::models::bar::{BarSum, TradeOrder};
+use super::sums::{Sum, window_start};
 use crate::models::entry::{Body, Cancel, Correction, Entry, Gap, Trade, TradeId};
 use crate::models::ledger::{Ledger, RejectReason};
-use crate::models::num::{NOTIONAL_LIMIT, Price, Scale};
+use crate::models::num::{NOTIONAL_LIMIT, Price};
 use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
@@ -57,9 +59,9 @@ enum Fate {
 }
 
 /// What the trades of one smallest window add up to, and how many reports that is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Tally {
-    sum: BarSum,
+    sum: Sum,
     /// Count for open and close: they make the bar.
     num_making: u64,
     /// Count for something, if another trade makes the bar.
@@ -69,15 +71,12 @@ struct Tally {
 }
 
 impl Tally {
-    const EMPTY: Tally = Tally { sum: BarSum::EMPTY, num_making: 0, num_joining: 0, num_idle: 0 };
-
     fn add(&mut self, known: &Known) {
         let Known { trade, fate } = known;
         if *fate != Fate::Counts {
             return;
         }
-        let order = TradeOrder { ts: trade.ts, seq: trade.seq, id: trade.id, source: trade.source };
-        self.sum.add(order, trade.price, trade.size, trade.updates);
+        self.sum.add(trade);
         match trade.updates {
             updates if updates.open_close() => self.num_making += 1,
             updates if updates.bits() == 0 => self.num_idle += 1,
@@ -98,7 +97,7 @@ struct Bounds {
 
 type TradeKey = (SymbolId, TradeId);
 
-/// The referee.
+/// The judgement of a stream, as far as it was witnessed.
 #[derive(Clone, Debug)]
 pub struct Truth {
     core: CoreSettings,
@@ -118,7 +117,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// Makes a referee who has seen nothing, for one source and symbols with the default scales.
+    /// Makes the truth about an empty stream, for one source and symbols with the default scales.
     #[must_use]
     pub fn new(core: CoreSettings) -> Truth {
         let (min, gaps) = (Nanos::MIN, Vec::new());
@@ -176,8 +175,8 @@ impl Truth {
     pub fn bars(&self) -> Vec<ExpectedBar> {
         let sums = self.sums(&self.tallies());
         let bars = sums.into_iter().filter_map(|((symbol, width, start), sum)| {
-            let [open, high, low, close] = sum.ohlc()?;
-            let (volume, vwap, trade_count) = (sum.volume, sum.vwap(Scale::PRICE), sum.trade_count);
+            let [open, high, low, close] = sum.prices()?.map(Price);
+            let (volume, vwap, trade_count) = (sum.volume, sum.mean(), sum.count);
             Some(ExpectedBar { symbol, width, start, open, high, low, close, volume, vwap, trade_count })
         });
         bars.collect()
@@ -194,7 +193,7 @@ impl Truth {
                 .core
                 .widths
                 .iter()
-                .any(|width| sums[&(*symbol, *width, width.start_of(*start))].is_bar());
+                .any(|width| sums[&(*symbol, *width, start_of(*width, *start))].is_bar());
             let (joining, waiting) = if joins { (tally.num_joining, 0) } else { (0, tally.num_joining) };
             ledger.in_bars += tally.num_making + joining;
             ledger.filtered += tally.num_idle + waiting;
@@ -206,21 +205,18 @@ impl Truth {
     fn tallies(&self) -> BTreeMap<(SymbolId, Nanos), Tally> {
         let mut tallies = self.sealed.clone();
         for (&(start, symbol), ids) in &self.unsealed {
-            let tally = tallies.entry((symbol, start)).or_insert(Tally::EMPTY);
+            let tally = tallies.entry((symbol, start)).or_default();
             ids.iter().for_each(|id| tally.add(&self.known[&(symbol, *id)]));
         }
         tallies
     }
 
-    fn sums(
-        &self,
-        tallies: &BTreeMap<(SymbolId, Nanos), Tally>,
-    ) -> BTreeMap<(SymbolId, Width, Nanos), BarSum> {
-        let mut sums = BTreeMap::new();
+    fn sums(&self, tallies: &BTreeMap<(SymbolId, Nanos), Tally>) -> BTreeMap<(SymbolId, Width, Nanos), Sum> {
+        let mut sums: BTreeMap<_, Sum> = BTreeMap::new();
         for (&(symbol, start), tally) in tallies {
             for &width in &self.core.widths {
-                let key = (symbol, width, width.start_of(start));
-                sums.entry(key).or_insert(BarSum::EMPTY).merge(&tally.sum);
+                let key = (symbol, width, start_of(width, start));
+                sums.entry(key).or_default().add_sum(&tally.sum);
             }
         }
         sums
@@ -319,14 +315,14 @@ impl Truth {
     }
 
     fn remember(&mut self, key: TradeKey, known: Known) {
-        let start = self.core.base().start_of(known.trade.ts);
+        let start = start_of(self.core.base(), known.trade.ts);
         self.unsealed.entry((start, key.0)).or_default().push(key.1);
         self.known.insert(key, known);
     }
 
     fn verdict(&self, symbol: SymbolId, ts: Nanos) -> Verdict {
         let base = self.core.base();
-        let end = base.start_of(ts).plus(base.nanos());
+        let end = start_of(base, ts).plus(base.nanos());
         if end > self.bounds.high {
             Verdict::Open
         } else if end <= self.bounds.low && self.symbols.get(&symbol) == Some(&true) {
@@ -370,8 +366,8 @@ impl Truth {
         let base = self.core.base();
         let watermark = newest.plus(-self.core.lateness);
         let held = self.bounds.gaps.iter().filter(|gap| watermark < gap.to.plus(self.core.gap_hold));
-        let reached = base.start_of(watermark.plus(-self.core.horizon));
-        held.map(|gap| base.start_of(gap.from)).fold(reached, Nanos::min)
+        let reached = start_of(base, watermark.plus(-self.core.horizon));
+        held.map(|gap| start_of(base, gap.from)).fold(reached, Nanos::min)
     }
 
     /// Adds up the windows that are surely sealed, and forgets their trades.
@@ -382,13 +378,18 @@ impl Truth {
             if start.plus(base) > self.bounds.low {
                 return;
             }
-            let tally = self.sealed.entry((symbol, start)).or_insert(Tally::EMPTY);
+            let tally = self.sealed.entry((symbol, start)).or_default();
             for id in first.remove() {
                 let known = self.known.remove(&(symbol, id)).expect("every id by window is known");
                 tally.add(&known);
             }
         }
     }
+}
+
+/// Returns the start of the window that holds a time.
+fn start_of(width: Width, time: Nanos) -> Nanos {
+    Nanos(window_start(time.0, width.nanos()))
 }
 
 /// Returns why a trade is not accepted whatever its time.
@@ -403,13 +404,12 @@ fn fault(trade: &Trade) -> Option<RejectReason> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::market::{MarketSettings, SimulatedSymbol, TICK};
-    use super::super::misbehaviour::{Misbehaviour, Shift};
-    use super::super::scenario::Scenario;
     use super::*;
+    use crate::actors::ingest::simulated::{MarketSettings, Misbehaviour, Shift, SimulatedSymbol, TICK};
     use crate::models::entry::{SourceId, Updates};
     use crate::models::num::Size;
     use crate::models::time::{MINUTE, SECOND};
+    use crate::testkit::Scenario;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -450,7 +450,8 @@ mod tests {
         let mut truth = Truth::new(CoreSettings::default());
         assert!(tell(&mut truth, Body::Trade(trade(1, 0, 100))));
         mark(&mut truth, 0);
-        // Some other symbol's trade may or may not be known to this one's core: the first minute ends, plus five, plus 2 s.
+        // Some other symbol's trade may or may not be known to this one's core: the first minute ends, plus five, plus
+        // 2 s.
         let other =
             Entry { pos: 0, symbol: SymbolId(1), body: Body::Trade(trade(1, 6 * MINUTE + 2 * SECOND, 50)) };
         assert!(truth.witness(&other));

@@ -3,10 +3,8 @@
 //! Promises: seeded, and the same however the batches are cut. What it delivers is what a provider would put into the
 //! log; of what it withholds because its fate would be a matter of luck, [`Truth::num_withheld`] keeps count.
 
-use super::market::{Market, MarketSettings};
-use super::misbehave::{Misbehaver, Mishaps};
-use super::misbehaviour::Misbehaviour;
 use super::truth::Truth;
+use crate::actors::ingest::simulated::{Market, MarketSettings, Misbehaver, Misbehaviour, Mishaps};
 use crate::models::entry::{Body, Entry};
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
@@ -14,7 +12,7 @@ use crate::models::time::Nanos;
 /// Clean trades that are made at once.
 const CHUNK: usize = 1_024;
 
-/// A market, a feed that misbehaves, and the referee who watches what arrives.
+/// A market, the faults injected into its feed, and the truth about what arrives.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     market: Market,
@@ -91,7 +89,7 @@ impl Scenario {
         &self.truth
     }
 
-    /// Returns how often each thing was done so far.
+    /// Returns how often each fault was injected so far.
     #[must_use]
     pub const fn mishaps(&self) -> &Mishaps {
         self.misbehaver.mishaps()
