@@ -2,7 +2,8 @@
 //! that the embedded run has no use for.
 
 use super::fault::Fault;
-use super::layers::{Layers, Origin, split};
+use super::layers::{Layers, split};
+use super::sources::Origin;
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::path::Path;

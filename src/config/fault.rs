@@ -1,6 +1,8 @@
-//! What can be wrong with a configuration, told all at once.
+//! Faults of a configuration, reported all at once.
+//!
+//! Promises: no fault shows a secret; the value found is masked where its key holds one.
 
-use super::layers::Origin;
+use super::sources::Origin;
 use std::fmt;
 
 /// One fault.

@@ -1,106 +1,15 @@
-//! Lays the sources over each other, one key at a time, so that every bad key is known by name and none hides another.
+//! Merges values into a configuration one key at a time, so that every bad key is known by name and none hides another.
 //!
 //! A key is tried alone on top of what is known to be good: what serde then complains about is that key.
 
 use super::Config;
-use super::environment::{self, Variables};
 use super::fault::Fault;
 use super::secret::{MASK, is_secret_key};
+use super::sources::Origin;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::{Table, Value};
-
-/// Where a value came from; a later one wins over an earlier one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Built in.
-    Default,
-    /// The configuration file.
-    File(PathBuf),
-    /// A variable of the file `.env`.
-    DotEnv(String),
-    /// A variable of the environment.
-    Environment(String),
-    /// A flag of the command line.
-    Flag(&'static str),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Default => f.write_str("default"),
-            Origin::File(path) => write!(f, "file `{}`", path.display()),
-            Origin::DotEnv(name) if name.is_empty() => f.write_str("`.env`"),
-            Origin::DotEnv(name) => write!(f, "`.env` variable `{name}`"),
-            Origin::Environment(name) => write!(f, "environment variable `{name}`"),
-            Origin::Flag(flag) => write!(f, "flag `{flag}`"),
-        }
-    }
-}
-
-/// A value that a flag gives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Override {
-    /// The flag, such as `--rate`.
-    pub flag: &'static str,
-    /// The key it sets, such as `provider.rate`.
-    pub key: &'static str,
-    /// The value.
-    pub value: Value,
-}
-
-/// What a configuration is made of, besides the defaults.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    /// The configuration file.
-    pub file: Option<PathBuf>,
-    /// A file of variables that the environment wins over; it need not exist.
-    pub dotenv: Option<PathBuf>,
-    /// The environment: names and values.
-    pub environment: Vec<(String, String)>,
-    /// Values of flags.
-    pub flags: Vec<Override>,
-}
-
-impl Sources {
-    /// Takes the environment of this process and `.env` of its working directory.
-    #[must_use]
-    pub fn of_process(file: Option<PathBuf>, flags: Vec<Override>) -> Sources {
-        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        let environment = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect();
-        Sources { file, dotenv: Some(PathBuf::from(".env")), environment, flags }
-    }
-}
-
-/// What came of the sources: the good values, where they came from, and what is wrong with the others.
-pub(super) struct Merged {
-    pub config: Config,
-    pub origins: BTreeMap<String, Origin>,
-    pub ignored: Vec<String>,
-    pub faults: Vec<Fault>,
-}
-
-/// Lays the sources over the defaults.
-pub(super) fn merge(sources: &Sources) -> Merged {
-    let mut layers = Layers::new();
-    if let Some(path) = &sources.file {
-        layers.read_file(path);
-    }
-    let process = Variables::of_process(&sources.environment);
-    let dotenv = sources.dotenv.as_deref().map(|path| Variables::of_file(path, &process, &mut layers.faults));
-    let mut ignored = Vec::new();
-    for variables in dotenv.iter().chain([&process]) {
-        ignored.extend(environment::apply(variables, &mut layers));
-    }
-    ignored.sort();
-    ignored.dedup();
-    for Override { flag, key, value } in &sources.flags {
-        layers.offer(&split(key), std::slice::from_ref(value), &shown(value), Origin::Flag(flag));
-    }
-    Merged { config: layers.config, origins: layers.origins, ignored, faults: layers.faults }
-}
 
 /// Splits a key at its dots.
 pub(super) fn split(key: &str) -> Vec<String> {
@@ -115,9 +24,9 @@ pub(super) fn shown(value: &Value) -> String {
 /// What is good so far.
 pub(super) struct Layers {
     table: Table,
-    config: Config,
-    origins: BTreeMap<String, Origin>,
-    faults: Vec<Fault>,
+    pub config: Config,
+    pub origins: BTreeMap<String, Origin>,
+    pub faults: Vec<Fault>,
 }
 
 impl Layers {
@@ -127,7 +36,7 @@ impl Layers {
         Layers { table, config, origins: BTreeMap::new(), faults: Vec::new() }
     }
 
-    fn read_file(&mut self, path: &Path) {
+    pub fn read_file(&mut self, path: &Path) {
         let origin = Origin::File(path.to_owned());
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,

@@ -1,27 +1,30 @@
 //! Configuration: typed sections, laid over each other from the defaults, a file, the environment and the flags.
 //!
-//! [`Config::load`] is the only place that reads the environment. It returns either a configuration that is valid as
-//! a whole or every fault at once, each with its key, the value found and where that came from. Nothing here is
-//! global: whoever needs settings is handed a section.
+//! [`Sources::of_process`] reads the environment that settings come from; besides it only `telemetry` does, for
+//! `RUST_LOG` and `NO_COLOR`, since logging starts before the configuration is read. [`Config::load`] returns either a
+//! configuration that is valid as a whole or every fault at once, each with its key, the value found and its source.
+//! Nothing here is global: code that needs settings is handed a section.
 
 mod environment;
 mod fault;
 mod layers;
 mod mapping;
+mod merge;
 mod origin;
 mod print;
 mod secret;
 mod sections;
+mod sources;
 mod text;
 mod validate;
 
 pub use fault::{ConfigError, Fault};
-pub use layers::{Origin, Override, Sources};
 pub use origin::{OriginError, OriginPattern, WebOrigin, split_authority};
 pub use secret::Secret;
 pub use sections::{
     Core, Durability, History, Limits, Log, LogFormat, LogKind, Metrics, Provider, Recovery, Server,
 };
+pub use sources::{Origin, Override, Sources};
 pub use text::{ByteSize, ListenAddress, TextError};
 pub(crate) use text::{duration_text, parse_duration};
 
@@ -86,7 +89,7 @@ impl Config {
     /// # Errors
     /// Every unknown key and every bad value of every source, in one [`ConfigError`].
     pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
-        let layers::Merged { mut config, origins, ignored, mut faults } = layers::merge(sources);
+        let merge::Merged { mut config, origins, ignored, mut faults } = merge::merge(sources);
         config.provenance = Provenance { origins, ignored };
         faults.extend(validate::faults(&config));
         if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }

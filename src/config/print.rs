@@ -1,7 +1,7 @@
 //! Prints a configuration as TOML, with a comment on each value that is not a default.
 
 use super::Config;
-use super::layers::Origin;
+use super::sources::Origin;
 use std::fmt::Write;
 use toml::{Table, Value};
 

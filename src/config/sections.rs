@@ -34,8 +34,8 @@ pub struct Server {
     pub metrics: ListenAddress,
     /// Whether a WebSocket client that has not subscribed to anything yet gets every tick.
     pub websocket_broadcast: bool,
-    /// Web pages that may use the server, besides its own: `https://desk.example`, `http://localhost:*` for any port, `*`
-    /// for every page. A host that is named here is also a name of the server, as behind a proxy.
+    /// Web pages that may use the server, besides its own: `https://desk.example`, `http://localhost:*` for any port,
+    /// `*` for every page. A host that is named here is also a name of the server, as behind a proxy.
     pub cors_origins: Vec<OriginPattern>,
     /// Number of threads that serve requests, a port. Where there are no more cores, each keeps to a core of its own.
     pub workers: usize,
@@ -246,7 +246,7 @@ pub struct Log {
     pub retention_size: ByteSize,
     /// Entries that wait in memory while the disk does not take them; when it is full the venue waits.
     pub spill_entries: usize,
-    /// When the disk has less room than this, health is degraded and retention runs early.
+    /// When the disk has less room than this, health is degraded and a warning is logged.
     pub disk_low: ByteSize,
 }
 
@@ -305,7 +305,7 @@ impl Default for Recovery {
 pub struct Metrics {
     /// Symbols that have series of their own; the rest is summed as `other`.
     pub max_symbols: usize,
-    /// Processing that takes longer than this counts as slow.
+    /// What counts as slow processing for the alerts to come; nothing uses it yet.
     #[serde(with = "span")]
     pub latency_threshold: Duration,
 }
