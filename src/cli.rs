@@ -44,7 +44,7 @@ Examples:
 
 Exit codes: 0 all is sound, or was made so; 1 something is damaged, or lost for good.";
 
-/// Real-time market data in; bars, indicators, anomalies, alerts and forecasts out.
+/// Real-time market data in; bars and indicators out.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tickwire", version, after_help = EXAMPLES)]
 pub struct Cli {

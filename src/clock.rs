@@ -1,15 +1,15 @@
-//! What time it is: the system's clock, and one that a test turns by hand.
+//! The time of day: the system's clock, and one that tests set by hand.
 //!
-//! Nothing else reads the time of day, so that whatever depends on it can be tested and replayed.
+//! Promises: nothing else reads the time of day, so that everything that depends on it can be tested and replayed.
 
 use crate::models::time::Nanos;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells the time of day.
+/// A source of the time of day.
 pub trait Clock: Debug + Send + Sync {
-    /// Returns the time of day. It may step back when somebody sets the clock.
+    /// Returns the time of day. It may step back when the clock is set.
     fn now(&self) -> Nanos;
 }
 
@@ -28,7 +28,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is turned.
+/// A clock that stands still until it is set.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
@@ -39,12 +39,12 @@ impl ManualClock {
         ManualClock(AtomicI64::new(now.0))
     }
 
-    /// Turns the clock to a time, also back.
+    /// Sets the clock, forwards or back.
     pub fn set(&self, now: Nanos) {
         self.0.store(now.0, Ordering::SeqCst);
     }
 
-    /// Turns the clock on by nanoseconds.
+    /// Advances the clock by nanoseconds.
     pub fn advance(&self, nanos: i64) {
         self.0.fetch_add(nanos, Ordering::SeqCst);
     }

@@ -1,9 +1,9 @@
-//! A data directory that is this process' alone, and a watch over the files in it.
+//! Exclusive use of a data directory, and a watch over its files.
 //!
-//! Promises: while a [`DataDir`] lives no other process gets one for the same directory, not even when somebody deletes
-//! the file `lock`: the directory itself is locked too, and that cannot be made anew under the process. The system lets
-//! go of both when the process ends, however it does.
-//! On failure: the watch only says what it sees; what to do about a file that is gone is for people.
+//! Promises: while a [`DataDir`] lives, no other process gets one for the same directory, even if the file `lock` is
+//! deleted: the directory itself is locked as well, and cannot be replaced under the process. The system releases both
+//! locks when the process ends, however it ends. On failure: the watch only reports; a file that is gone must be
+//! restored by a person.
 
 use anyhow::Context;
 use std::fs::{File, TryLockError};
@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const LOCK_NAME: &str = "lock";
 
-/// Files that are the same ones as long as the process runs.
+/// Files that must not be replaced while the process runs.
 const WATCHED: [&str; 4] = [LOCK_NAME, "log.db", "history.db", crate::stores::high_water::FILE_NAME];
 
-/// Files that must be there, though they may be made anew.
+/// Files that must exist, but may be replaced.
 const NEEDED: [&str; 2] = ["log.db-wal", "history.db-wal"];
 
-/// A directory that this process has for itself.
+/// A directory that this process uses exclusively.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -29,10 +29,10 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Takes the directory, making it where it is missing.
+    /// Locks the directory, which is created if it is missing.
     ///
     /// # Errors
-    /// When another process has it, or the system refuses.
+    /// When another process uses it, or the system refuses.
     pub fn take(path: &Path) -> anyhow::Result<DataDir> {
         std::fs::create_dir_all(path)
             .with_context(|| format!("failed to make the data directory `{}`", path.display()))?;
@@ -48,7 +48,7 @@ impl DataDir {
                     path.display()
                 ),
                 Err(TryLockError::Error(error)) if is_directory => {
-                    // Some network file systems lock files only; then the file has to do.
+                    // Some network file systems cannot lock directories; then the lock of the file must suffice.
                     tracing::debug!(%error, "the data directory itself cannot be locked");
                 }
                 Err(TryLockError::Error(error)) => {
@@ -59,7 +59,7 @@ impl DataDir {
         Ok(DataDir { path: path.to_owned(), _locks: vec![lock, directory] })
     }
 
-    /// Begins to watch the files that are there now.
+    /// Starts a watch over the files that exist now.
     ///
     /// # Errors
     /// What the system says.
@@ -73,7 +73,7 @@ impl DataDir {
     }
 }
 
-/// Which files a process works with, to be told from others of the same names.
+/// Identifies the files that the process works with, to tell them from others of the same names.
 #[derive(Clone, Debug)]
 pub struct FileWatch {
     dir: PathBuf,
@@ -82,15 +82,15 @@ pub struct FileWatch {
 }
 
 impl FileWatch {
-    /// Ends the watch, for this one and its clones: the stores are about to be closed, which deletes files.
+    /// Ends the watch, with all its clones: the stores are about to be closed, which deletes files.
     pub fn end(&self) {
         self.has_ended.store(true, Ordering::Release);
     }
 
-    /// Returns what is wrong: a file that was deleted, or another one in its place. May wait for the disk.
+    /// Checks that no file was deleted or replaced. May wait for the disk.
     ///
     /// # Errors
-    /// For people, one sentence a file.
+    /// One sentence per file, for people.
     pub fn look(&self) -> Result<(), String> {
         let mut faults = Vec::new();
         for (name, known) in &self.known {
@@ -107,7 +107,7 @@ impl FileWatch {
                 faults.push(gone(name, &error));
             }
         }
-        // Asked last: what was closed meanwhile is no fault.
+        // Checked last: files that were closed meanwhile are no fault.
         if faults.is_empty() || self.has_ended.load(Ordering::Acquire) {
             Ok(())
         } else {

@@ -53,7 +53,7 @@ impl Stage {
     }
 }
 
-/// The stretches of a tick's way that are timed.
+/// The intervals on a tick's way that are timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Span {
     /// From the event time to the moment this process received it.
@@ -64,8 +64,8 @@ pub enum Span {
     ReceivedToCommitted,
     /// From there to the moment its frame was written to the clients' sockets.
     ReceivedToSent,
-    /// From the moment this process received what moved the watermark over a bar's end, to the moment the bar's frame was
-    /// written to the clients' sockets.
+    /// From the moment this process received what moved the watermark over a bar's end, to the moment the bar's frame
+    /// was written to the clients' sockets.
     ReceivedToBarSent,
 }
 
@@ -103,9 +103,9 @@ pub const LATENCY_BUCKETS: [f64; 19] = [
 pub struct StageMetrics {
     /// Entries, effects or frames that came in.
     pub received: IntCounter,
-    /// What went out.
+    /// Entries, effects or frames that went out.
     pub sent: IntCounter,
-    /// What waits.
+    /// Entries, effects or frames that wait.
     pub queue_depth: IntGauge,
 }
 
@@ -127,7 +127,7 @@ struct SymbolRate {
     ticks_before: u64,
 }
 
-/// The symbols that have series of their own, at most `cap`, and what stands for the rest.
+/// The symbols that have series of their own, at most `cap`, and the series that sums the rest.
 #[derive(Debug)]
 struct SymbolSeries {
     cap: usize,
@@ -270,19 +270,18 @@ impl Metrics {
         &self.stages[stage as usize]
     }
 
-    /// Counts what a stage did not pass on. The reason is one of few words: it becomes a label.
+    /// Counts what a stage dropped. The reason becomes a label, so it must be one of few words.
     pub fn dropped(&self, stage: Stage, reason: &str, count: u64) {
         self.dropped.with_label_values(&[stage.as_str(), reason]).inc_by(count);
     }
 
-    /// Returns the histogram of a span, in seconds. Who times many ticks at once takes its `local()` and flushes it
-    /// per batch.
+    /// Returns the histogram of a span, in seconds. To time many ticks, use its `local()` and flush that per batch.
     #[must_use]
     pub fn latency(&self, span: Span) -> &Histogram {
         &self.latency[span as usize]
     }
 
-    /// Times one stretch; an unknown start ([`Nanos::MIN`]) is left out, a clock ahead of ours counts as no time.
+    /// Records one interval; an unknown start ([`Nanos::MIN`]) is left out, and a start in the future counts as zero.
     pub fn observe(&self, span: Span, from: Nanos, to: Nanos) {
         if from != Nanos::MIN {
             self.latency(span).observe(to.since(from).max(0) as f64 / SECOND as f64);
@@ -313,7 +312,7 @@ impl Metrics {
         metrics
     }
 
-    /// Shows the fates of a source's reports.
+    /// Sets the gauges of a source's reports by fate.
     pub fn set_ledger(&self, source: &str, ledger: &Ledger) {
         let as_gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         for (fate, count) in fates(ledger) {
@@ -325,13 +324,13 @@ impl Metrics {
         self.residue.with_label_values(&[source]).set(ledger.residue());
     }
 
-    /// Counts an actor that was made again, by its kind.
+    /// Counts a restart of an actor, by its kind.
     pub fn restarted(&self, actor: &str) {
         self.restarts.with_label_values(&[actor]).inc();
     }
 
     /// Takes the sample of this second: feeds `messages_per_second` and the metrics that REST serves.
-    /// Whoever owns the process' timer calls it once a second.
+    /// To be called once per second.
     pub fn sample(&self, now: Nanos) {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = history.newest().map(|before| now.since(before).max(1) as f64 / SECOND as f64);

@@ -1,7 +1,8 @@
 //! The files that `tickwire replay --bars` and `--indicators` write.
 //!
-//! Promises: a file is there whole or not at all. It is written under a temporary name beside its place and renamed when
-//! it is finished; a writer that is dropped before leaves nothing behind. An existing file is replaced only when asked for.
+//! Promises: a file is complete or does not exist. It is written under a temporary name beside its place and renamed
+//! when it is finished; a writer that is dropped before leaves nothing behind. An existing file is replaced only on
+//! request.
 
 use crate::models::bar::Bar;
 use crate::models::effect::IndicatorPoint;
@@ -63,10 +64,10 @@ impl BarWriter {
         ))
     }
 
-    /// Puts the file in its place.
+    /// Moves the finished file into place.
     ///
     /// # Errors
-    /// [`OutputError::Write`]; [`OutputError::Exists`] when one has come up there meanwhile.
+    /// [`OutputError::Write`]; [`OutputError::Exists`] when one was created there meanwhile.
     pub fn finish(self) -> Result<(), OutputError> {
         self.0.finish()
     }
@@ -104,16 +105,16 @@ impl IndicatorWriter {
         self.0.line(format_args!(""))
     }
 
-    /// Puts the file in its place.
+    /// Moves the finished file into place.
     ///
     /// # Errors
-    /// [`OutputError::Write`]; [`OutputError::Exists`] when one has come up there meanwhile.
+    /// [`OutputError::Write`]; [`OutputError::Exists`] when one was created there meanwhile.
     pub fn finish(self) -> Result<(), OutputError> {
         self.0.finish()
     }
 }
 
-/// A file that comes to its place only when it is whole.
+/// A file that is moved into place when it is complete.
 #[derive(Debug)]
 struct CsvFile {
     path: PathBuf,
@@ -158,7 +159,7 @@ impl CsvFile {
     }
 }
 
-/// Takes the temporary file away; after the rename there is none, and that is fine.
+/// Removes the temporary file; after the rename there is none.
 #[derive(Debug)]
 struct Temporary(PathBuf);
 

@@ -1,8 +1,9 @@
-//! Log setup, and the throttle that keeps one repeated warning from drowning the others.
+//! Log setup, and the throttle that keeps a repeated warning from drowning the others.
 //!
-//! Logs go to standard error, so that standard output belongs to results. `RUST_LOG` chooses what is shown. What a line
-//! quotes of the outside cannot act on the terminal that shows it. Where standard error is closed, as behind
-//! `2>&1 | head`, logs are lost and nothing else.
+//! Logs go to standard error, so that standard output is for results. Two variables of the environment are read here
+//! and not by the configuration, since logging starts first: `RUST_LOG` filters what is shown, `NO_COLOR` turns colours
+//! off. Promises: foreign text in a line cannot act on the terminal that shows it. Where standard error is closed, as
+//! behind `2>&1 | head`, log lines are lost and nothing else.
 
 use crate::config::LogFormat;
 use crate::models::time::{MINUTE, Nanos};
@@ -30,7 +31,7 @@ pub enum TelemetryError {
     Subscriber(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Of what the web server's library says of its own starts and stops, only warnings are of use to an operator.
+/// The web server's library logs its own starts and stops; only its warnings are of use to an operator.
 const QUIETER: &str = "actix_server=warn";
 
 /// Sends the logs of the whole process to standard error; without `RUST_LOG`, from `info` up.
@@ -42,7 +43,7 @@ pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
     if std::env::var_os(EnvFilter::DEFAULT_ENV).is_none() {
         filter = filter.add_directive(QUIETER.parse().expect("a directive"));
     }
-    // What cannot be logged, since nobody reads standard error any more, must not be complained of there: that panics.
+    // Reporting a failed write to standard error on standard error would panic.
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -58,7 +59,7 @@ pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
 fn fields() -> impl for<'w> FormatFields<'w> + 'static {
     let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| match field.name() {
         "message" => write!(Visible(writer), "{value:?}"),
-        // Where a line of a library that logs in another way was written.
+        // Places in the code of libraries that use another logging crate.
         name if name.starts_with("log.") => Ok(()),
         name if writer.has_ansi_escapes() => {
             write!(writer, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m")?;
@@ -72,14 +73,14 @@ fn fields() -> impl for<'w> FormatFields<'w> + 'static {
     debug_fn(field).delimited(" ")
 }
 
-/// True on a terminal whose owner has not asked for plain text, as <https://no-color.org> says.
+/// True on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
 fn wants_colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Lets a repeated warning through so many times a minute, and counts what it holds back.
 ///
-/// Keys are few and fixed, one for each place that warns; one is never forgotten.
+/// Keys are few and fixed, one for each place that warns, so none is ever removed.
 #[derive(Debug)]
 pub struct Throttle<K> {
     per_minute: u64,

@@ -1,8 +1,8 @@
-//! The last hour of the process' own metrics, one sample a second, so that REST can show their course without a
+//! The last hour of the process's own metrics, one sample per second, so that REST can show them over time without a
 //! metrics store.
 //!
-//! Samples hold running totals, not rates: whatever stretch somebody asks for, its rate and its quantiles are those of
-//! exactly that stretch. An hour takes some 2 MB.
+//! Promises: samples hold running totals and not rates, so the rates and quantiles of an interval are exactly those of
+//! that interval. An hour takes some 2 MB; the oldest sample is dropped when there are too many.
 
 use super::{LATENCY_BUCKETS, Span};
 use crate::models::time::{Nanos, SECOND};
@@ -17,7 +17,7 @@ const NUM_POINTS_MAX: usize = 300;
 /// Running totals at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    /// When.
+    /// Time of the sample.
     pub time: Nanos,
     /// Ticks accepted so far.
     pub ticks: u64,
@@ -27,12 +27,12 @@ pub struct Sample {
     pub latency: [[u64; LATENCY_BUCKETS.len() + 1]; Span::ALL.len()],
 }
 
-/// One value of one field over the stretch that ends at `time`.
+/// One value of one field over the interval that ends at `time`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// End of the stretch.
+    /// End of the interval.
     pub time: Nanos,
-    /// Which value: a component and a quantile, or a rate.
+    /// Name of the value: a component and a quantile, or a rate.
     pub field: &'static str,
     /// The value.
     pub value: f64,
@@ -59,20 +59,20 @@ impl MetricsHistory {
         self.samples.push_back(sample);
     }
 
-    /// Cuts the samples from `start` on into stretches: (sample at its begin, sample at its end), oldest first.
-    fn stretches(&self, start: Nanos) -> impl Iterator<Item = (&Sample, &Sample)> {
+    /// Returns the intervals since `start` as pairs of samples at their ends, oldest first.
+    fn intervals(&self, start: Nanos) -> impl Iterator<Item = (&Sample, &Sample)> {
         let first = self.samples.partition_point(|sample| sample.time < start);
         let step = (self.samples.len() - first).div_ceil(NUM_POINTS_MAX).max(1);
         let ends = || self.samples.range(first..).step_by(step);
         ends().zip(ends().skip(1))
     }
 
-    /// Returns median, 99th percentile and rate of each span, in milliseconds, since `start`, oldest first. A stretch
-    /// in which nothing was timed has no points.
+    /// Returns median, 99th percentile and rate of each span, in milliseconds, since `start`, oldest first. An
+    /// interval in which nothing was timed has no points.
     #[must_use]
     pub fn latency(&self, start: Nanos) -> Vec<Point> {
         let mut points = Vec::new();
-        for (from, to) in self.stretches(start) {
+        for (from, to) in self.intervals(start) {
             for (span, fields) in Span::ALL.into_iter().zip(LATENCY_FIELDS) {
                 let before = &from.latency[span as usize];
                 let after = &to.latency[span as usize];
@@ -92,7 +92,7 @@ impl MetricsHistory {
     #[must_use]
     pub fn throughput(&self, start: Nanos) -> Vec<Point> {
         let mut points = Vec::new();
-        for (from, to) in self.stretches(start) {
+        for (from, to) in self.intervals(start) {
             let seconds = to.time.since(from.time).max(1) as f64 / SECOND as f64;
             for (field, count) in
                 [("messages_per_second", to.ticks - from.ticks), ("bars_per_second", to.bars - from.bars)]
@@ -113,7 +113,7 @@ const LATENCY_FIELDS: [[&str; 2]; Span::ALL.len()] = [
     ["received_to_bar_sent_p50_ms", "received_to_bar_sent_p99_ms"],
 ];
 
-/// Estimates a quantile in milliseconds as Prometheus' `histogram_quantile` does: straight within a bucket, the
+/// Estimates a quantile in milliseconds as Prometheus' `histogram_quantile` does: linear within a bucket, and the
 /// highest bound for what lies beyond it.
 fn quantile_ms(counts: &[u64; LATENCY_BUCKETS.len() + 1], share: f64) -> Option<f64> {
     let total = counts[LATENCY_BUCKETS.len()];

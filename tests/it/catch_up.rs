@@ -5,7 +5,6 @@ use crate::support::rows::{assert_same_rows, damage_points, execute, history_row
 use crate::support::scenario::bad_day;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tickwire::actors::messages::Ingest;
 use tickwire::actors::pipeline::{Pipeline, PipelineSettings, Storage};
 use tickwire::actors::views::Health;
@@ -279,7 +278,7 @@ fn a_start_has_little_to_replay_however_often_the_one_before_crashed() {
                 if saved.count() >= 16 {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::task::yield_now().await;
             }
         });
         replayed.push(run.num_replayed);
