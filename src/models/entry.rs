@@ -79,8 +79,8 @@ impl TradeId {
         TradeId { hi: self.hi | CORRECTED, lo: self.lo }
     }
 
-    /// Returns the id as its source spells it: without what [`TradeId::corrected`] added. Orders trades by it, so that a
-    /// correction stands where its trade stood.
+    /// Returns the id as its source spells it: without what [`TradeId::corrected`] added. Orders trades by it, so that
+    /// a correction stands where its trade stood.
     #[must_use]
     pub const fn as_reported(self) -> TradeId {
         TradeId { hi: self.hi & !CORRECTED, lo: self.lo }
@@ -374,6 +374,19 @@ impl Body {
             | Body::Gap(Gap { source, .. })
             | Body::SourceInCharge { source, .. }
             | Body::ClockMark { source, .. } => *source,
+        }
+    }
+
+    /// Returns when it was received ([`Nanos::MIN`] where nobody knows); `None` of what is not received from a venue.
+    #[must_use]
+    pub const fn received(&self) -> Option<Nanos> {
+        match self {
+            Body::Trade(Trade { received, .. })
+            | Body::Cancel(Cancel { received, .. })
+            | Body::Correction(Correction { trade: Trade { received, .. }, .. })
+            | Body::Quote(Quote { received, .. })
+            | Body::VenueBar(VenueBar { received, .. }) => Some(*received),
+            Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
         }
     }
 

@@ -1,0 +1,69 @@
+//! The newest trade of a symbol.
+
+use super::number::nearest;
+use super::time::Time;
+use crate::models::num::Price;
+use crate::models::symbol::SymbolSpec;
+use crate::models::view::LastTrade;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The newest trade of a symbol.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct LatestObject<'a> {
+    /// The symbol in its one spelling.
+    #[schema(example = "BTC-USD")]
+    pub symbol: &'a str,
+    /// Price of the newest trade.
+    #[schema(example = 25714.11)]
+    pub price: f64,
+    /// Its size.
+    #[schema(example = 0.25)]
+    pub volume: f64,
+    /// Its event time.
+    #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00.123Z")]
+    pub timestamp: Time,
+    /// Always `trade`.
+    #[schema(example = "trade")]
+    pub tick_type: &'a str,
+    /// Milliseconds since the event time; negative where that is ahead of the server's clock.
+    #[schema(example = 42)]
+    pub age_ms: i64,
+    /// `live`, `quiet`, `stale` or `dead`.
+    #[schema(example = "live")]
+    pub feed: &'a str,
+    /// Price less the last one of the UTC day before, else less the first one seen.
+    #[schema(example = -12.5)]
+    pub change: Option<f64>,
+    /// The change in percent.
+    #[schema(example = -0.0486)]
+    pub change_percent: Option<f64>,
+}
+
+impl<'a> LatestObject<'a> {
+    /// Makes the object of a symbol's newest trade.
+    #[must_use]
+    pub fn new(
+        spec: &'a SymbolSpec,
+        last: &LastTrade,
+        reference: Option<Price>,
+        age_ms: i64,
+        feed: &'a str,
+    ) -> LatestObject<'a> {
+        let reference = reference.filter(|price| price.0 != 0);
+        let change = reference.map(|price| i128::from(last.price.0) - i128::from(price.0));
+        LatestObject {
+            symbol: &spec.name,
+            price: nearest(i128::from(last.price.0), spec.price_scale),
+            volume: nearest(i128::from(last.size.0), spec.size_scale),
+            timestamp: Time(last.ts),
+            tick_type: "trade",
+            age_ms,
+            feed,
+            change: change.map(|change| nearest(change, spec.price_scale)),
+            change_percent: change
+                .zip(reference)
+                .map(|(change, reference)| change as f64 / reference.0 as f64 * 100.0),
+        }
+    }
+}
