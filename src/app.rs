@@ -1,8 +1,8 @@
 //! Puts the program together, serves, waits for a signal, stops.
 //!
 //! Promises: it goes up from the end of the data path to its start, and down from the start to the end; from the signal
-//! to the exit it takes less than 5 s, whatever it is doing, and what was received by then is applied and written. Where
-//! the disk takes nothing, what was received and never committed is counted and told, and the exit code is 1.
+//! to the exit it takes less than 5 s, whatever it is doing, and what was received by then is applied and written.
+//! Where the disk takes nothing, what was received and never committed is counted and told, and the exit code is 1.
 
 pub mod check;
 mod housekeeping;
@@ -170,6 +170,7 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
         metrics: Arc::clone(&node.env.metrics),
         interest,
         core: Arc::clone(&node.env.settings),
+        faults: Arc::clone(&node.env.faults),
         now: Arc::clone(&node.env.now),
     };
     let hub = HubActor::start_in_arbiter(&Arbiter::new().handle(), move |_| HubActor::new(settings));

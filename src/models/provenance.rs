@@ -4,10 +4,9 @@
 //! names the service or a symbol carries one of the three words.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// What kind of data it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DataKind {
     /// Made up by the simulated venue.

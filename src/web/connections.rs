@@ -1,9 +1,9 @@
-//! How many clients may be connected: as many as the system has file handles for, less those that stores need.
+//! Limits the number of connections: as many as the system has file handles for, less those that stores need.
 //!
-//! Promises: however many connect, a store can open its files. A client too many is told so and let go of before it has
-//! asked anything, so that the others pay nothing for the check.
+//! Promises: however many clients connect, a store can open its files. A client above the limit gets 503 and is
+//! disconnected before it sends a request, so that other requests pay nothing for the check.
 
-use super::error::ApiError;
+use super::answer::error::ApiError;
 use crate::wire;
 use actix_web::ResponseError;
 use actix_web::rt::net::TcpStream;
@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// File handles that are kept for everything but clients; half of them where there are fewer than twice as many.
+/// File handles reserved for everything but clients; half of all handles where there are fewer than twice as many.
 const HANDLES_KEPT: u64 = 256;
 
 /// The connections of all ports.
@@ -23,51 +23,51 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Makes room for that many.
+    /// Allows that many connections.
     #[must_use]
     pub const fn new(max: usize) -> Connections {
         Connections { max, open: AtomicUsize::new(0), is_full: AtomicBool::new(false) }
     }
 
-    /// Makes room for as many as the system allows, after raising its limit as far as it lets us.
+    /// Allows as many connections as the system does, after raising its limit as far as possible.
     #[must_use]
     pub fn of_system() -> Connections {
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        // What was refused leaves the limit as it was, which is read next.
+        // A refusal leaves the limit as it was; it is read next.
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
         let handles = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let max = handles - HANDLES_KEPT.min(handles / 2);
         Connections::new(usize::try_from(max).unwrap_or(usize::MAX))
     }
 
-    /// Takes a client in, until the returned place is dropped; one too many is sent away.
+    /// Counts a connection until the returned permit is dropped; one above the limit is answered with 503 and closed.
     #[must_use]
-    pub fn admit(self: &Arc<Connections>, stream: &TcpStream) -> Option<Place> {
-        let place = Place(Arc::clone(self));
+    pub fn admit(self: &Arc<Connections>, stream: &TcpStream) -> Option<ConnectionPermit> {
+        let permit = ConnectionPermit(Arc::clone(self));
         if self.open.fetch_add(1, Ordering::Relaxed) < self.max {
             self.is_full.store(false, Ordering::Relaxed);
-            return Some(place);
+            return Some(permit);
         }
         if !self.is_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(max = self.max, "no more clients can connect: the limit of open files is reached");
         }
-        // A new connection has room for so little; a client that is gone misses nothing.
+        // The send buffer of a new connection has room for this; a failure means that the client is gone.
         rustix::io::write(stream, refusal().as_bytes()).ok();
         shutdown(stream, Shutdown::Write).ok();
         None
     }
 }
 
-/// The place of one client.
-pub struct Place(Arc<Connections>);
+/// One client's share of the limit; dropping it gives it back.
+pub struct ConnectionPermit(Arc<Connections>);
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// What a client too many hears, whatever it was going to ask.
+/// The answer to a client above the limit, whatever it was going to request.
 fn refusal() -> String {
     let error = ApiError::TooManyConnections;
     let body = String::from_utf8_lossy(&wire::to_json(&error.problem())).into_owned();

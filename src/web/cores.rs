@@ -1,22 +1,22 @@
-//! Which cores the worker threads of a port run on.
+//! Pins the worker threads of a port to cores, where a port has a thread for every core.
 //!
-//! A flush wakes all threads of a port at once. The system tends to queue the second behind the first, on one core, and
-//! to notice some milliseconds later that another one idles: a closed bar then takes twice as long to reach everybody.
-//! So where a port has a thread for every core, each thread keeps to its own. Where there are more cores than threads
-//! the system finds an idle one by itself, and other programs may want the first ones just as much.
+//! A flush wakes all threads of a port at once. The system tends to queue the second behind the first on the same core,
+//! and to notice some milliseconds later that another core is idle: a closed bar then takes twice as long to reach all
+//! clients. Where there are more cores than threads, the system finds an idle one by itself, and pinning would compete
+//! with other programs for the first ones. On failure a thread runs where the system puts it.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The cores of the threads of one port.
 pub struct Cores {
-    /// Empty when threads go where the system puts them.
+    /// Empty when threads are not pinned.
     cores: Vec<usize>,
-    num_settled: AtomicUsize,
+    num_pinned: AtomicUsize,
 }
 
 impl Cores {
-    /// Shares out the cores that this process may use.
+    /// Distributes the cores that this process may use.
     #[must_use]
     pub fn for_workers(num_workers: usize) -> Cores {
         let allowed = sched_getaffinity(None);
@@ -26,11 +26,11 @@ impl Cores {
 
     fn among(cores: Vec<usize>, num_workers: usize) -> Cores {
         let cores = if num_workers < cores.len() { Vec::new() } else { cores };
-        Cores { cores, num_settled: AtomicUsize::new(0) }
+        Cores { cores, num_pinned: AtomicUsize::new(0) }
     }
 
-    /// Keeps the calling thread on the next core. Where the system refuses, it goes on as it was.
-    pub fn settle(&self) {
+    /// Pins the calling thread to the next core; where the system refuses, the thread is left as it was.
+    pub fn pin(&self) {
         if let Some(core) = self.next() {
             let mut only = CpuSet::new();
             only.set(core);
@@ -39,7 +39,7 @@ impl Cores {
     }
 
     fn next(&self) -> Option<usize> {
-        let nth = self.num_settled.fetch_add(1, Ordering::Relaxed);
+        let nth = self.num_pinned.fetch_add(1, Ordering::Relaxed);
         self.cores.get(nth.checked_rem(self.cores.len())?).copied()
     }
 }
@@ -65,7 +65,7 @@ mod tests {
         let allowed = sched_getaffinity(None).expect("the system knows");
         let cores = Cores::for_workers(CpuSet::MAX_CPU);
         let kept = std::thread::spawn(move || {
-            cores.settle();
+            cores.pin();
             sched_getaffinity(None).expect("the system knows")
         });
         let kept = kept.join().expect("it does not panic");

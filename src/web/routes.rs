@@ -1,20 +1,23 @@
-//! Which path leads where. The same API hangs on several ports, so it is one function that any of them mounts.
+//! Routes of each port. Several ports serve the same API, so one function mounts it on any of them.
+//!
+//! Promises: a known path with another method is 405, an unknown path 404, both as problems. No request body is read; a
+//! long one is refused.
 
-use super::error::ApiError;
+use super::answer::error::ApiError;
 use super::live::{self, WorkerSlot};
 use super::page::dashboard;
 use super::rest::{bars, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks};
 use super::state::AppState;
 use actix_web::guard::{self, GuardContext, fn_guard};
 use actix_web::http::header;
-use actix_web::web::{self, Data, JsonConfig, Payload, ServiceConfig};
+use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
 use std::rc::Rc;
 
-/// Longest body in bytes that is read past where none is wanted: what clients send by habit, such as `{}`.
+/// Longest request body in bytes that is ignored: what clients send by habit, such as `{}`.
 const IDLE_BODY_MAX: u64 = 16 << 10;
 
-/// True for a request whose body is short or absent, as far as it says.
+/// True for a request whose declared body is short or absent.
 fn has_no_long_body(context: &GuardContext<'_>) -> bool {
     let headers = &context.head().headers;
     let is_short = |len: &header::HeaderValue| {
@@ -53,11 +56,10 @@ async fn to_docs() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header(("location", "/docs/")).finish()
 }
 
-/// Mounts health, `/api/v1`, the description and its page; leaves `/` and unknown paths to the port.
+/// Mounts health, `/api/v1`, the OpenAPI document and its page; `/` and unknown paths are left to the port.
 pub fn api(config: &mut ServiceConfig) {
     config
-        .app_data(JsonConfig::default().error_handler(|error, _| ApiError::BadJson(error.to_string()).into()))
-        // Routes are tried in order: what is asked most often stands first.
+        // Routes are tried in order, so the most frequent come first.
         .service(get("/api/v1/latest/{symbol}", latest::latest))
         .service(get("/api/v1/aggregated/{symbol}", bars::aggregated))
         .service(get("/health", health::health))
@@ -77,7 +79,7 @@ pub fn api(config: &mut ServiceConfig) {
         .service(get("/docs/{file:.*}", openapi::docs));
 }
 
-/// Opens a live session; a browser that strays here learns what this is.
+/// Opens a live session; a plain request is told that it needs a WebSocket.
 async fn handshake(
     request: HttpRequest,
     payload: Payload,
@@ -94,46 +96,25 @@ fn live(path: &'static str, config: &mut ServiceConfig) {
     config.app_data(Rc::<WorkerSlot>::default()).service(get(path, handshake));
 }
 
-/// Mounts what the REST port serves.
+/// Mounts the routes of the REST port.
 pub fn rest(config: &mut ServiceConfig) {
     live("/ws", config);
     config.service(get("/", health::root)).configure(api).default_service(web::to(not_found));
 }
 
-/// Mounts what the WebSocket port serves.
+/// Mounts the routes of the WebSocket port.
 pub fn websocket(config: &mut ServiceConfig) {
     live("/", config);
     config.service(get("/ws", handshake)).default_service(web::to(not_found));
 }
 
-/// Mounts what the dashboard port serves: the page, and what it needs.
+/// Mounts the routes of the dashboard's port: the page, the API and the live feed.
 pub fn dashboard(config: &mut ServiceConfig) {
     live("/ws", config);
     config.configure(api).default_service(web::to(dashboard::file));
 }
 
-/// Mounts what the metrics port serves.
+/// Mounts the routes of the metrics port.
 pub fn metrics(config: &mut ServiceConfig) {
     config.service(get("/metrics", system_metrics::prometheus)).default_service(web::to(not_found));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::http::StatusCode;
-    use actix_web::test::{TestRequest, call_service, init_service, read_body};
-    use actix_web::{App, web};
-
-    #[actix_web::test]
-    async fn a_body_that_is_no_json_is_a_problem_with_its_code() {
-        async fn takes_json(_: web::Json<u8>) -> HttpResponse {
-            HttpResponse::Ok().finish()
-        }
-        let app = init_service(App::new().configure(api).route("/json", web::post().to(takes_json))).await;
-        let request = TestRequest::post().uri("/json").insert_header(("content-type", "application/json"));
-        let response = call_service(&app, request.set_payload("{").to_request()).await;
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
-        let body = read_body(response).await;
-        assert!(String::from_utf8_lossy(&body).contains("\"code\":\"bad_json\""));
-    }
 }

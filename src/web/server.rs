@@ -1,12 +1,12 @@
 //! The HTTP servers: bound by the caller, run on threads of their own, stopped by a handle.
 //!
-//! Promises: requests are served by worker threads that run nothing else, so that readers never hold up the data path;
-//! a stop lets running requests end, for a second at most. On failure to start, the error comes back to the caller.
+//! Promises: requests are served by worker threads that run nothing else, so that readers never delay the data path; a
+//! stop lets running requests finish, for one second at most. On failure to start, the error is returned to the caller.
 
 use super::connections::Connections;
 use super::cores::Cores;
+use super::safeguards;
 use super::state::AppState;
-use super::visitors;
 use actix_cors::Cors;
 use actix_web::dev::{Extensions, ServerHandle as ActixHandle};
 use actix_web::http::{Method, header};
@@ -23,21 +23,21 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long a stop waits for running requests: with it, the process still ends within its 5 s.
+/// How long a stop waits for running requests, so that the process ends within 5 s.
 const STOP_TIMEOUT_SECS: u64 = 1;
 
-/// How long an idle connection is kept.
+/// Idle time after which a connection is closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long the peer may take nothing of what is sent before the system drops the connection. A live client that stops
-/// reading has been let go of by then, but for its socket, which nothing else would end.
+/// Time without any acknowledged data after which the system drops a connection. A live session that stalled was closed
+/// before that, but its socket would stay open.
 const STALLED_MAX: Duration = Duration::from_secs(60);
 
-/// One port: where it listens, what it serves, and on how many threads.
+/// One port: its listener, its routes and its worker threads.
 pub struct Endpoint {
     /// The bound listener.
     pub listener: TcpListener,
-    /// Mounts what it serves: [`super::routes::rest`], [`super::routes::metrics`], …
+    /// Mounts its routes: [`super::routes::rest`], [`super::routes::metrics`], …
     pub routes: fn(&mut ServiceConfig),
     /// Worker threads.
     pub workers: usize,
@@ -51,7 +51,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one server a port, all with the same state.
+    /// Starts one server per port, all with the same state.
     ///
     /// # Errors
     /// What the system says when a listener or a thread cannot be used.
@@ -67,7 +67,7 @@ impl Server {
                 let servers = match servers {
                     Ok(servers) => servers,
                     Err(error) => {
-                        // Only a caller that panicked does not listen any more.
+                        // The receiver is gone only if the caller panicked.
                         started.send(Err(error)).ok();
                         return Ok(());
                     }
@@ -81,7 +81,7 @@ impl Server {
         Ok(Server { handles: handles?, thread, addresses })
     }
 
-    /// Returns where the ports listen, in the order in which they were given.
+    /// Returns the addresses of the ports, in the order in which they were given.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -93,27 +93,27 @@ impl Server {
         !self.thread.is_finished()
     }
 
-    /// Stops all servers: no new connections, running requests end. Blocks until they have, so it is called off any
-    /// arbiter.
+    /// Stops all servers: no new connections, and running requests finish. Blocks until then, so it must not be called
+    /// on an arbiter.
     ///
     /// # Errors
     /// What a server ended with.
     pub fn stop(self) -> io::Result<()> {
         for handle in &self.handles {
-            // The command is on its way when `stop` returns; its future would only wait for what the join waits for.
+            // The command is sent when `stop` returns; its future would only wait for what the join waits for.
             drop(handle.stop(true));
         }
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the web thread panicked")))
     }
 }
 
-/// Takes a client in, has small answers leave at once, and peers that take nothing dropped in the end. What the system
-/// refuses is no reason to refuse the client.
+/// Counts a new connection, sends small answers without delay, and lets the system drop peers that take nothing. Socket
+/// options that the system refuses are no reason to refuse the client.
 fn prepare(connection: &dyn Any, extensions: &mut Extensions, connections: &Arc<Connections>) {
     let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
-    // The place goes with the connection.
-    if let Some(place) = connections.admit(stream) {
-        extensions.insert(place);
+    // The permit is released with the connection.
+    if let Some(permit) = connections.admit(stream) {
+        extensions.insert(permit);
     }
     stream.set_nodelay(true).ok();
     #[cfg(target_os = "linux")]
@@ -131,8 +131,8 @@ fn server(
     let cores = Arc::new(Cores::for_workers(endpoint.workers));
     // This runs once in each worker thread.
     let server = HttpServer::new(move || {
-        cores.settle();
-        // Who may not ask is turned away before this; with every page let in, caches need not tell them apart.
+        cores.pin();
+        // Requests that are not admitted never get here. When every page is admitted, answers need not vary by origin.
         let cors = if state.visitors.is_open() {
             Cors::default().allow_any_origin().send_wildcard()
         } else {
@@ -143,7 +143,7 @@ fn server(
             .allow_any_header()
             .expose_headers([header::LINK, header::ETAG])
             .max_age(3_600);
-        App::new().wrap(cors).wrap(from_fn(visitors::receive)).app_data(state.clone()).configure(routes)
+        App::new().wrap(cors).wrap(from_fn(safeguards::apply)).app_data(state.clone()).configure(routes)
     })
     .workers(endpoint.workers)
     .keep_alive(KEEP_ALIVE)

@@ -1,6 +1,8 @@
-//! What every request can reach.
+//! The state that every request handler can reach: handles to what others own.
+//!
+//! Promises: nothing here waits. Where the live feed is off, `live` is `None`.
 
-use super::error::ApiError;
+use super::answer::error::ApiError;
 use super::live::Live;
 use super::recent::RecentBars;
 use super::visitors::Visitors;
@@ -15,7 +17,7 @@ use crate::models::view::{SymbolView, WindowView};
 use crate::stores::{History, TickLog};
 use std::sync::{Arc, OnceLock};
 
-/// Tells the time; tests turn it by hand.
+/// Returns the time now; tests set it by hand.
 pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
 
 /// The handles that the endpoints work with.
@@ -24,33 +26,33 @@ pub struct AppState {
     pub symbols: Arc<SymbolTable>,
     /// All sources.
     pub sources: Arc<SourceTable>,
-    /// The newest picture of each symbol.
+    /// The newest view of each symbol.
     pub views: Arc<ViewBoard>,
     /// The clocks of the sources.
     pub clocks: Arc<SourceClocks>,
-    /// The log, read for ticks.
+    /// The log: read for ticks.
     pub log: Arc<dyn TickLog>,
-    /// The history, read for bars, indicators and dead letters.
+    /// The history: read for bars, indicators and dead letters.
     pub history: Arc<dyn History>,
-    /// How the components are.
+    /// Health of the components.
     pub health: Arc<HealthBoard>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// The newest bars, encoded.
+    /// Cache of the newest bars, encoded.
     pub recent: RecentBars,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// The settings of the core: which windows there are.
+    /// Settings of the core, such as the windows.
     pub core: Arc<CoreSettings>,
-    /// Where all that is served comes from.
+    /// Kind and provider of the data that is served.
     pub provenance: Provenance,
-    /// The newest time that there is, where nothing is added any more: see [`AppState::query_now`].
+    /// End of the data, where nothing is added any more: see [`AppState::query_now`].
     pub shown_until: OnceLock<Nanos>,
     /// Version of the service.
     pub version: &'static str,
-    /// When the process started.
+    /// Start time of the process.
     pub started: Nanos,
-    /// Who may ask.
+    /// Decides which requests are admitted.
     pub visitors: Visitors,
     /// The live feed; `None` where there is none.
     pub live: Option<Arc<Live>>,
@@ -63,23 +65,23 @@ impl AppState {
         (self.clock)()
     }
 
-    /// Returns the time that a request means by now: what relative times and defaults count from. Where a recording is
-    /// shown that is its end.
+    /// Returns the time that relative times and defaults of a query count from: now, or the end of a recording that is
+    /// shown.
     #[must_use]
     pub fn query_now(&self) -> Nanos {
         self.shown_until.get().copied().unwrap_or_else(|| self.now())
     }
 
-    /// Finds the symbol that a user means.
+    /// Resolves a name or an alias to a symbol.
     ///
     /// # Errors
-    /// When nobody has seen it, or the text may mean several.
+    /// When the symbol is unknown, or the text fits several.
     pub fn resolve(&self, text: &str) -> Result<(SymbolId, Arc<SymbolSpec>), ApiError> {
         let id = self.symbols.resolve(text)?;
         Ok((id, self.symbols.spec(id)))
     }
 
-    /// Returns all symbols by name.
+    /// Returns all symbols, sorted by name.
     #[must_use]
     pub fn symbols_by_name(&self) -> Vec<(SymbolId, Arc<SymbolSpec>)> {
         let mut all = self.symbols.since(0);
@@ -88,7 +90,7 @@ impl AppState {
     }
 }
 
-/// Returns what a window of the symbol looks like.
+/// Returns the view of one window of a symbol.
 #[must_use]
 pub fn window_of(view: &SymbolView, width: Width) -> Option<&WindowView> {
     view.windows.iter().find(|window| window.width == width)

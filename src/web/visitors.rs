@@ -1,37 +1,31 @@
-//! Who may ask: pages of which origin, under which name of the server; and what browsers are told to be careful with.
+//! Decides which requests are answered, by the page they come from and the name they use for the server.
 //!
-//! Any page that somebody opens can send requests to any address its browser reaches, and can have its own name lead to
-//! this server (DNS rebinding). So a request that says which page it is from (`Origin`) is answered when that page is in
-//! `server.cors_origins` or is this server's own, and every request must call the server (`Host`) by an address, by the
-//! name of a listener, or by a host of `server.cors_origins`. Promises: this holds on every port, for the live feed as
-//! well; programs, which send no `Origin`, notice nothing. On failure: 403 with a problem that says which key to set.
+//! Any web page can send requests to any address that the browser reaches, and can make its own name resolve to this
+//! server (DNS rebinding). So a request with an `Origin` is answered when that page is in `server.cors_origins` or is
+//! this server's own, and every request must name the server (`Host`) by an address, by the name of a listener, or by a
+//! host of `server.cors_origins`. Promises: this holds on every port and for the live feed; programs, which send no
+//! `Origin`, are not affected. On failure: 403 with a problem that says which key to set.
 
-use super::error::ApiError;
-use super::state::AppState;
+use super::answer::error::ApiError;
 use crate::config::{OriginPattern, WebOrigin, split_authority};
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::middleware::Next;
-use actix_web::web::Data;
-use actix_web::{Error, ResponseError};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// How much of a name an answer repeats, in characters.
 const NAME_SHOWN_MAX: usize = 128;
 
-/// Decides who may ask.
+/// Decides which requests are admitted.
 #[derive(Clone, Debug)]
 pub struct Visitors {
     origins: Vec<OriginPattern>,
     names: BTreeSet<String>,
-    /// Some port can be reached from other machines, which may know this one by a name of their own.
+    /// True when some port can be reached from other machines, which may know this one by another name.
     is_reachable: bool,
 }
 
 impl Visitors {
-    /// Lets pages of these origins in, and requests that name one of the listeners' hosts.
+    /// Admits pages of these origins, and requests that name one of the listeners' hosts.
     #[must_use]
     pub fn new<'a>(origins: &[OriginPattern], listeners: impl IntoIterator<Item = &'a str>) -> Visitors {
         let mut visitors = Visitors {
@@ -50,23 +44,23 @@ impl Visitors {
         visitors
     }
 
-    /// True when every page may ask.
+    /// True when every page is admitted.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.origins.iter().any(OriginPattern::is_all)
     }
 
-    /// Judges a request by its head.
+    /// Checks the headers of a request.
     ///
     /// # Errors
-    /// When the page, or the name of the server, is none of those that are let in.
+    /// When its page, or its name of the server, is not admitted.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         if self.is_open() {
             return Ok(());
         }
         let shown = |text: &str| text.chars().take(NAME_SHOWN_MAX).collect::<String>();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        // Browsers always say it; what does not is none.
+        // Browsers always send a host; a client without one is a program.
         let host = headers.get(header::HOST).map(text).filter(|host| !host.is_empty());
         let authority = host.as_deref().map(split_authority);
         if authority
@@ -88,44 +82,13 @@ impl Visitors {
         Ok(())
     }
 
-    /// True for a name that nobody else can have lead here: an address leads where it says, and a name without a dot
-    /// is none of the public ones.
+    /// True for a name that no foreign page can point at this server: an address, a listener's name, or on a reachable
+    /// port a name without a dot, which is not a public one.
     fn is_own(&self, host: &str) -> bool {
         host.parse::<IpAddr>().is_ok()
             || self.names.contains(host)
             || (self.is_reachable && !host.contains('.'))
     }
-}
-
-/// What every answer tells browsers, unless it has something of its own to say.
-const SAFEGUARDS: [(HeaderName, HeaderValue); 5] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
-];
-
-/// Lets a request in or turns it away, and adds the safeguards to its answer.
-///
-/// # Errors
-/// What the handler failed with.
-pub async fn receive(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    let state = request.app_data::<Data<AppState>>().expect("every port has the state");
-    let mut response = match state.visitors.check(request.headers()) {
-        Ok(()) => next.call(request).await?.map_into_left_body(),
-        Err(refusal) => request.into_response(refusal.error_response()).map_into_right_body(),
-    };
-    let headers = response.headers_mut();
-    for (name, value) in SAFEGUARDS {
-        if !headers.contains_key(&name) {
-            headers.insert(name, value);
-        }
-    }
-    Ok(response)
 }
 
 #[cfg(test)]

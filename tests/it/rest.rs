@@ -4,8 +4,8 @@ mod limits;
 mod world;
 
 use self::world::{NOW, START, World, bar, letter, minute, point, trade, view};
+use crate::support::fixtures::{hold, names, read};
 use std::io::Read;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use tickwire::actors::views::Health;
 use tickwire::metrics::Span;
@@ -14,25 +14,6 @@ use tickwire::models::entry::{Body, Cancel, Correction, Entry, Quote, SourceId, 
 use tickwire::models::num::{Price, Size};
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
 use tickwire::models::view::{SymbolView, WindowView};
-
-/// Reads a sample answer, without the white space that is there for people.
-fn fixture(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/wire").join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut is_in_text = false;
-    let mut before = ' ';
-    let mut compact = String::new();
-    for c in text.chars() {
-        if c == '"' && before != '\\' {
-            is_in_text = !is_in_text;
-        }
-        if is_in_text || !c.is_whitespace() {
-            compact.push(c);
-        }
-        before = c;
-    }
-    compact
-}
 
 /// Puts a report of each kind into the log.
 fn fill_with_all_kinds(world: &World) {
@@ -64,32 +45,34 @@ fn trade_of(entry: Entry) -> tickwire::models::entry::Trade {
 }
 
 #[test]
-fn answers_have_the_shapes_of_the_samples() {
+fn samples_of_answers_are_what_the_server_answers() {
     let world = World::filled();
     fill_with_all_kinds(&world);
     world.state.health.set("history", Health::Healthy, "");
     world.state.health.set("log", Health::Degraded, "disk is slow");
     world.state.health.set("kafka", Health::Disabled, "");
     let table = [
-        ("service.json", "/"),
-        ("health.json", "/health"),
-        ("symbols.json", "/api/v1/symbols"),
-        ("latest.json", "/api/v1/latest/BTC-USD"),
-        ("latest_list.json", "/api/v1/latest?symbols=*"),
-        ("ticks.json", "/api/v1/ticks/BTC-USD?limit=4"),
-        ("bars.json", "/api/v1/aggregated/BTC-USD?limit=3&include_forming=true"),
-        ("indicators.json", "/api/v1/indicators/BTC-USD"),
-        ("indicators_list.json", "/api/v1/indicators/BTC-USD?limit=2"),
-        ("dead_letters.json", "/api/v1/dead-letters"),
-        ("metrics_ledger.json", "/api/v1/metrics/ledger?symbol=BTC-USD"),
-        ("metrics_kafka.json", "/api/v1/metrics/kafka"),
-        ("problem.json", "/api/v1/latest/BTC-USD2"),
-        ("problem_parameter.json", "/api/v1/ticks/BTC-USD?limit=0"),
+        ("service", "/"),
+        ("health", "/health"),
+        ("symbols", "/api/v1/symbols"),
+        ("latest", "/api/v1/latest/BTC-USD"),
+        ("latest_list", "/api/v1/latest?symbols=*"),
+        ("ticks", "/api/v1/ticks/BTC-USD?limit=4"),
+        ("bars", "/api/v1/aggregated/BTC-USD?limit=3&include_forming=true"),
+        ("indicators", "/api/v1/indicators/BTC-USD"),
+        ("indicators_list", "/api/v1/indicators/BTC-USD?limit=2"),
+        ("dead_letters", "/api/v1/dead-letters"),
+        ("metrics_ledger", "/api/v1/metrics/ledger?symbol=BTC-USD"),
+        ("metrics_kafka", "/api/v1/metrics/kafka"),
+        ("problem", "/api/v1/latest/BTC-USD2"),
+        ("problem_parameter", "/api/v1/ticks/BTC-USD?limit=0"),
     ];
     for (name, path) in table {
-        let answer = world.get(path);
-        assert_eq!(answer.text(), fixture(name), "{name} is not what {path} answers");
+        hold(&format!("rest/{name}"), world.get(path).text());
     }
+    let mut made: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+    made.sort_unstable();
+    assert_eq!(names("rest"), made, "a sample that no endpoint answers");
 }
 
 #[test]
@@ -381,7 +364,7 @@ fn lists_answer_csv_too() {
     assert_eq!(by_format.header("content-type"), "text/csv; charset=utf-8");
     let lines: Vec<&str> = by_format.text().lines().collect();
     let fields: Vec<String> = {
-        let json = fixture("bars.json");
+        let json = read("rest/bars");
         let first = &json[2..json.find('}').unwrap()];
         first
             .split(",\"")

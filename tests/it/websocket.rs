@@ -3,6 +3,7 @@
 mod abuse;
 mod docs;
 mod feeds;
+mod panics;
 mod past;
 mod restart;
 mod world;

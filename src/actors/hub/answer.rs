@@ -1,14 +1,15 @@
-//! What a session is told when it asks for topics: what it missed, and what is now; in parts, see [`super::job`].
+//! Answers subscriptions: what a client missed, and the newest values; in parts, see [`super::job`].
 //!
-//! Nothing that gathered before may come behind a part, so parts are made only while nothing waits to be sent: then a
-//! symbol is shown as it was told last, and its topics come to life at that very place.
+//! Promises: frames gathered before a part never follow it, since parts are made only while nothing waits to be sent.
+//! So a snapshot shows what was published last, and its topics become live at that very place. On failure: a part that
+//! panics is the last one of its answer.
 
 use super::HubActor;
-use super::board::{Resumption, Settled, SymbolBoard};
-use super::frame::{self, List, ResyncFrame, SkippedFrame, Snapshot};
-use super::job::{Fetched, Job, Likeness};
+use super::frame::{self, List, ResyncFrame, SkippedFrame, SnapshotWriter};
+use super::job::{Fetched, Job, PartKey};
 use super::messages::{Answer, Deliver, SubscribeTopics};
 use super::resume;
+use super::snapshots::{Resumption, Settled, SymbolSnapshot};
 use super::topic::{Channel, Topic};
 use crate::actors::guard::{self, ActorKind};
 use crate::models::effect::Effect;
@@ -20,16 +21,16 @@ use hashbrown::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Windows of symbols that one request may resume out of the history.
+/// Windows of symbols that one request may resume from the history.
 const NUM_RESUMED_MAX: usize = 64;
 
-/// Bytes of a part above which the rest goes into the next one: a fraction of a millisecond's work.
+/// Bytes of a part, above which the rest goes into the next one: a fraction of a millisecond's work.
 const PART_BYTES: usize = 64 << 10;
 
-/// Symbols of a part above which the rest goes into the next one: those without anything to show take time, too.
+/// Symbols of a part, above which the rest goes into the next one: symbols without values take time as well.
 const PART_SYMBOLS: usize = 512;
 
-/// A part of an answer before it is known whose it is.
+/// A part of an answer, before it is addressed to a session.
 #[derive(Clone, Default)]
 struct Part {
     frames: Bytes,
@@ -38,24 +39,24 @@ struct Part {
 }
 
 impl HubActor {
-    /// Takes a request in.
+    /// Accepts a request.
     pub(super) fn subscribe(&mut self, mut request: SubscribeTopics) {
         self.want(&std::mem::take(&mut request.added));
         self.jobs.add(Job::new(request));
     }
 
-    /// Makes the parts that are due, as far as answers may have the time.
+    /// Makes the parts that are due, within the share of time that answers get.
     pub(super) fn answer_in_time(&mut self, ctx: &mut Context<Self>) {
         if !self.is_serving {
             return;
         }
-        // Many clients that come at once ask the same: what was made for one serves the next.
-        let mut shared: Option<(Likeness, Part)> = None;
+        // Clients that connect at the same time mostly ask the same, so a part made for one serves the next.
+        let mut shared: Option<(PartKey, Part)> = None;
         while !self.jobs.is_idle() && self.pending.is_empty() {
             let begun = Instant::now();
             let wait = self.share.wait(begun);
             if !wait.is_zero() || !self.has_room() {
-                self.look_after(ctx, begun, wait.max(super::pace::GATHER_MIN));
+                self.check_after(ctx, begun, wait.max(super::pace::GATHER_MIN));
                 return;
             }
             let Some(mut job) = self.jobs.take_next() else { return };
@@ -82,39 +83,40 @@ impl HubActor {
         }
     }
 
-    /// Makes the next part, or takes what was made for another client that asked the same.
-    fn part_of(&mut self, job: &mut Job, shared: &mut Option<(Likeness, Part)>) -> Part {
-        let likeness = job.likeness();
+    /// Makes the next part, or reuses the one made for another client that asked the same.
+    fn part_of(&mut self, job: &mut Job, shared: &mut Option<(PartKey, Part)>) -> Part {
+        let part_key = job.part_key();
         if let Some((like, part)) = shared.as_ref()
-            && likeness.as_ref() == Some(like)
+            && part_key.as_ref() == Some(like)
         {
             job.advance_to(part.more_from);
             return part.clone();
         }
-        // The feeds of what is shown are those of now, also where nobody has followed them: a change is told to those who
-        // know the state before, and what is shown holds the one after it.
+        // A snapshot shows the current feed state, even where no client followed it so far. Followers that know the
+        // state before must get the change first, so it is flushed before the part is made.
         let feeds = job.next_feeds(PART_SYMBOLS, self.settings.symbols.len());
-        self.note_feeds(&feeds);
+        self.refresh_feeds(&feeds);
         self.flush();
         let metrics = Arc::clone(&self.settings.metrics);
         let topics = std::mem::take(&mut job.request.topics);
         let made = guard::run(ActorKind::Hub, &metrics, || self.make_part(job, topics.clone()));
-        // A part that cannot be made is the last one, and brings the topics to life all the same.
+        // A part that cannot be made is the last one; its topics become live all the same.
         let part = made.unwrap_or_else(|| Part { topics, ..Part::default() });
-        *shared = likeness.map(|likeness| (likeness, part.clone()));
+        *shared = part_key.map(|part_key| (part_key, part.clone()));
         part
     }
 
-    /// Returns the numbers that only the history knows, by symbol and window: those above one, up to another one.
+    /// Returns the ranges of numbers that only the history holds, by symbol and window: above the first, up to the
+    /// second.
     fn missing_ranges(&self, job: &Job) -> HashMap<(SymbolId, u8), (u64, u64)> {
         let mut ranges: HashMap<(SymbolId, u8), (u64, u64)> = HashMap::new();
         if !self.is_same_log(&job.request) {
             return ranges;
         }
         for (topic, known) in job.resumed.values().flatten() {
-            let Some(board) = self.board.get(topic.symbol) else { continue };
+            let Some(snapshot) = self.snapshots.get(topic.symbol) else { continue };
             let is_settled = matches!(topic.channel, Channel::Bars | Channel::Indicators);
-            let Some(window) = board.windows.get(usize::from(topic.window)).filter(|_| is_settled) else {
+            let Some(window) = snapshot.windows.get(usize::from(topic.window)).filter(|_| is_settled) else {
                 continue;
             };
             if let Resumption::OlderUpTo(floor) = window.resume(*known) {
@@ -128,14 +130,14 @@ impl HubActor {
         ranges
     }
 
-    /// Reads what a client missed, and gives its request another turn then.
+    /// Reads what a client missed, and resumes its request afterwards.
     fn read_history(&self, job: &Job, ranges: HashMap<(SymbolId, u8), (u64, u64)>, ctx: &mut Context<Self>) {
         let (history, readers) = (Arc::clone(&self.settings.history), Arc::clone(&self.readers));
         let core = Arc::clone(&self.settings.core);
         let (key, request) = (job.key(), job.request.request);
         let read = async move {
-            // It is never closed; without a place the reading goes on all the same.
-            let _place = readers.acquire().await.ok();
+            // The semaphore is never closed; without a permit reading goes on all the same.
+            let _permit = readers.acquire().await.ok();
             let mut fetched = Fetched::new();
             for ((symbol, window), (known, last)) in ranges {
                 let width = core.widths[usize::from(window)];
@@ -156,7 +158,7 @@ impl HubActor {
         request.since.as_ref().is_some_and(|since| since.epoch == self.settings.epoch)
     }
 
-    /// Makes the next part: of each symbol what was missed, then what is now.
+    /// Makes the next part: of each symbol what was missed, then its newest values.
     fn make_part(&self, job: &mut Job, topics: Vec<Topic>) -> Part {
         let num_symbols = self.settings.symbols.len();
         let is_same_log = self.is_same_log(&job.request);
@@ -165,10 +167,9 @@ impl HubActor {
         let mut anew: Vec<Topic> = Vec::new();
         let mut replay: Vec<u8> = Vec::new();
         let mut last_ticks: Vec<u8> = Vec::new();
-        let mut snapshot = Snapshot::default();
+        let mut writer = SnapshotWriter::default();
         let mut num_taken = 0;
-        while replay.len() + last_ticks.len() + snapshot.num_bytes() < PART_BYTES && num_taken < PART_SYMBOLS
-        {
+        while replay.len() + last_ticks.len() + writer.num_bytes() < PART_BYTES && num_taken < PART_SYMBOLS {
             let Some((symbol, asked)) = job.take_symbol(num_symbols) else { break };
             num_taken += 1;
             part.topics.extend(asked.iter().filter(|topic| !job.of_all.contains(&topic.of_all())));
@@ -183,17 +184,17 @@ impl HubActor {
                     None => anew.push(topic),
                 }
             }
-            let Some(board) = self.board.get(symbol) else { continue };
+            let Some(snapshot) = self.snapshots.get(symbol) else { continue };
             if job.request.is_broadcast {
-                append_last_tick(board, &mut last_ticks);
+                append_last_tick(snapshot, &mut last_ticks);
             } else {
-                asked.into_iter().for_each(|topic| self.show(topic, board, &whole, &mut snapshot));
+                asked.into_iter().for_each(|topic| self.show(topic, snapshot, &whole, &mut writer));
             }
         }
         if job.has_more(num_symbols) {
             part.more_from = Some(job.next_symbol());
         } else {
-            // Symbols of which nothing is known here.
+            // Symbols without a snapshot.
             anew.extend(job.resumed.drain().flat_map(|(_, topics)| topics).map(|(topic, _)| topic));
         }
         let mut frames: Vec<u8> = Vec::new();
@@ -203,35 +204,35 @@ impl HubActor {
         }
         frames.extend_from_slice(&replay);
         frames.extend_from_slice(&last_ticks);
-        if !job.request.is_broadcast && (job.is_first || snapshot.num_bytes() > 0) {
-            frames.extend_from_slice(&snapshot.finish(&self.settings.epoch));
+        if !job.request.is_broadcast && (job.is_first || writer.num_bytes() > 0) {
+            frames.extend_from_slice(&writer.finish(&self.settings.epoch));
         }
         job.is_first = false;
         part.frames = frames.into();
         part
     }
 
-    /// Returns the frames of what a client missed of a topic; `None` when they cannot be had whole.
+    /// Returns the frames of what a client missed of a topic; `None` when they are not complete.
     fn missed(&self, topic: Topic, known: u64, job: &Job) -> Option<Vec<u8>> {
-        let board = self.board.get(topic.symbol)?;
+        let snapshot = self.snapshots.get(topic.symbol)?;
         let mut frames = Vec::new();
         if topic.channel == Channel::Ticks {
-            let last = board.tick.map_or(0, |tick| tick.seq);
+            let last = snapshot.tick.map_or(0, |tick| tick.seq);
             let count = last.checked_sub(known)?;
-            // Ticks are told before the log holds them, and a crash may take some back: beyond what was there at the
-            // start, numbers mean the same only to those who heard them from this run.
+            // Ticks are published before the log holds them, and a crash may take some back: beyond what the log held
+            // at the start, numbers are valid only for clients that got them from this run.
             let run = job.request.since.as_ref().and_then(|since| since.run.as_ref());
-            if known > board.tick_floor && run != Some(&self.settings.run) {
+            if known > snapshot.tick_floor && run != Some(&self.settings.run) {
                 return None;
             }
             if count > 1 {
-                // The last one is in the snapshot.
-                frames.extend_from_slice(&frame::of(&SkippedFrame::ticks(&board.spec.name, count - 1)));
+                // The last of them is in the snapshot.
+                frames.extend_from_slice(&frame::of(&SkippedFrame::ticks(&snapshot.spec.name, count - 1)));
             }
             return Some(frames);
         }
         let at = usize::from(topic.window);
-        let window = board.windows.get(at)?;
+        let window = snapshot.windows.get(at)?;
         let settled = match window.resume(known) {
             Resumption::Missed(settled) => settled,
             Resumption::Unknown => return None,
@@ -242,7 +243,7 @@ impl HubActor {
                 older.iter().filter(|settled| settled.seq > known).copied().chain(newer).collect()
             }
         };
-        let name = self.board.window_name(at);
+        let name = self.snapshots.window_name(at);
         let mut payload = Vec::new();
         for Settled { seq, effect } in settled {
             let is_asked = match effect {
@@ -252,7 +253,7 @@ impl HubActor {
             };
             if is_asked {
                 payload.clear();
-                append_effect(&effect, board, name, seq, &mut payload);
+                frame::effect(&effect, &snapshot.spec, name, seq, &mut payload);
                 frame::append_framed(&payload, &mut frames);
             }
         }
@@ -260,44 +261,50 @@ impl HubActor {
     }
 
     fn topic_name(&self, topic: Topic) -> String {
-        let symbol = self.board.get(topic.symbol).map_or("*", |board| &board.spec.name);
+        let symbol = self.snapshots.get(topic.symbol).map_or("*", |snapshot| &snapshot.spec.name);
         match topic.channel {
             Channel::Ticks | Channel::Feed | Channel::Metrics => {
                 format!("{}:{symbol}", topic.channel.as_str())
             }
             _ => {
-                let window = self.board.window_name(usize::from(topic.window));
+                let window = self.snapshots.window_name(usize::from(topic.window));
                 format!("{}:{symbol}:{window}", topic.channel.as_str())
             }
         }
     }
 
-    pub(super) fn show(&self, topic: Topic, board: &SymbolBoard, whole: &[Topic], snapshot: &mut Snapshot) {
+    pub(super) fn show(
+        &self,
+        topic: Topic,
+        snapshot: &SymbolSnapshot,
+        whole: &[Topic],
+        writer: &mut SnapshotWriter,
+    ) {
         let epoch = &self.settings.epoch;
-        let (spec, at) = (&board.spec, usize::from(topic.window));
-        let Some(window) = board.windows.get(at) else { return };
-        let (name, seq) = (self.board.window_name(at), window.seq);
+        let (spec, at) = (&snapshot.spec, usize::from(topic.window));
+        let Some(window) = snapshot.windows.get(at) else { return };
+        let (name, seq) = (self.snapshots.window_name(at), window.seq);
         match topic.channel {
             Channel::Ticks => {
-                if let Some(tick) = &board.tick {
-                    snapshot.add(List::Ticks, epoch, |out| frame::last_tick(tick, spec, board.feed, out));
+                if let Some(tick) = &snapshot.tick {
+                    writer.add(List::Ticks, epoch, |out| frame::last_tick(tick, spec, snapshot.feed, out));
                 }
             }
             Channel::Bars => {
                 if let Some(bar) = window.closed.as_ref().filter(|_| !whole.contains(&topic)) {
-                    snapshot.add(List::Bars, epoch, |out| frame::bar(bar, spec, name, seq, out));
+                    writer.add(List::Bars, epoch, |out| frame::bar(bar, spec, name, seq, out));
                 }
             }
             Channel::Forming => {
                 let view = self.settings.views.get(topic.symbol);
                 let forming = view.as_ref().and_then(|view| view.windows.get(at)?.forming.as_ref());
                 if let Some(bar) = forming {
-                    snapshot.add(List::Bars, epoch, |out| frame::bar(bar, spec, name, seq, out));
+                    writer.add(List::Bars, epoch, |out| frame::bar(bar, spec, name, seq, out));
                 }
             }
             Channel::Indicators => {
                 if let Some(point) = window.indicators.as_ref().filter(|_| !whole.contains(&topic)) {
-                    snapshot.add(List::Indicators, epoch, |out| {
+                    writer.add(List::Indicators, epoch, |out| {
                         frame::indicators(point, spec, name, seq, out);
                     });
                 }
@@ -307,19 +314,10 @@ impl HubActor {
     }
 }
 
-/// Appends the payload of a bar or of indicators.
-pub(super) fn append_effect(effect: &Effect, board: &SymbolBoard, window: &str, seq: u64, out: &mut Vec<u8>) {
-    match effect {
-        Effect::Bar(bar) => frame::bar(bar, &board.spec, window, seq, out),
-        Effect::Indicators(point) => frame::indicators(point, &board.spec, window, seq, out),
-        Effect::DeadLetter(_) => {}
-    }
-}
-
-fn append_last_tick(board: &SymbolBoard, frames: &mut Vec<u8>) {
-    if let Some(tick) = &board.tick {
+fn append_last_tick(snapshot: &SymbolSnapshot, frames: &mut Vec<u8>) {
+    if let Some(tick) = &snapshot.tick {
         let mut payload = Vec::with_capacity(128);
-        frame::last_tick(tick, &board.spec, board.feed, &mut payload);
+        frame::last_tick(tick, &snapshot.spec, snapshot.feed, &mut payload);
         frame::append_framed(&payload, frames);
     }
 }

@@ -1,19 +1,17 @@
-//! The frames that live clients get, as bytes ready for the socket: made once, whoever gets them.
+//! The frames that live clients get, as bytes ready for the socket, encoded once for all clients.
 //!
-//! A frame is a WebSocket text frame (RFC 6455, unmasked as a server's are) with one JSON object. Field names and
-//! their order are the contract's.
+//! A frame is a WebSocket text frame (RFC 6455, unmasked as a server's are) with one JSON object. Promises: field names
+//! and their order are the contract's; `tests/fixtures/wire/live` has a sample of each frame. Nothing here fails.
 
 use crate::actors::messages::LiveTick;
-use crate::metrics::Metrics;
 use crate::models::bar::Bar;
-use crate::models::effect::IndicatorPoint;
+use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::provenance::{DataKind, Provenance};
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
-use crate::wire::{BarObject, IndicatorsObject, Time, append_json, nearest};
+use crate::wire::{BarObject, IndicatorsObject, PastObject, Time, append_json, nearest};
 use bytes::Bytes;
 use serde::Serialize;
-use utoipa::ToSchema;
 
 /// First byte of an unfragmented text frame.
 const TEXT: u8 = 0x81;
@@ -80,8 +78,8 @@ pub fn tick(tick: &LiveTick, spec: &SymbolSpec, out: &mut Vec<u8>) {
     last_tick(tick, spec, "", out);
 }
 
-/// Appends the payload of a symbol's last tick, with the state of its feed: that a client hears of a tick now does not
-/// mean that it is new. An unknown state is empty, and left out.
+/// Appends the payload of a symbol's last tick, with the state of its feed, since a tick in a snapshot may be old. An
+/// unknown state is empty, and left out.
 pub fn last_tick(tick: &LiveTick, spec: &SymbolSpec, feed: &'static str, out: &mut Vec<u8>) {
     let frame = TickFrame {
         r#type: "tick",
@@ -96,14 +94,14 @@ pub fn last_tick(tick: &LiveTick, spec: &SymbolSpec, feed: &'static str, out: &m
     append_json(&frame, out);
 }
 
-/// Appends an object that REST gives, with its type before and more fields behind.
+/// Appends an object of REST with its type before its fields, and more fields after them.
 fn append_typed<T: Serialize>(kind: &str, object: &T, tail: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());
     out.push(b'"');
     let at = out.len();
     append_json(object, out);
-    // The object's braces become the comma between the type and its fields, and the room for the tail.
+    // The opening brace becomes the comma after the type; the closing one makes room for the tail.
     out[at] = b',';
     out.pop();
     out.extend_from_slice(tail.to_string().as_bytes());
@@ -127,7 +125,16 @@ pub fn preview(point: &IndicatorPoint, spec: &SymbolSpec, window: &str, seq: u64
     append_typed("indicators", &object, format_args!(",\"seq\":{seq},\"forming\":true"), out);
 }
 
-/// What a feed became.
+/// Appends the payload of a bar or of the indicators of one; a dead letter has none.
+pub fn effect(effect: &Effect, spec: &SymbolSpec, window: &str, seq: u64, out: &mut Vec<u8>) {
+    match effect {
+        Effect::Bar(it) => bar(it, spec, window, seq, out),
+        Effect::Indicators(point) => indicators(point, spec, window, seq, out),
+        Effect::DeadLetter(_) => {}
+    }
+}
+
+/// The new state of a feed.
 #[derive(Serialize)]
 pub struct FeedFrame<'a> {
     r#type: &'static str,
@@ -143,7 +150,7 @@ impl<'a> FeedFrame<'a> {
     }
 }
 
-/// Frames that were left out.
+/// The number of frames that were skipped.
 #[derive(Serialize)]
 pub struct SkippedFrame<'a> {
     r#type: &'static str,
@@ -153,19 +160,19 @@ pub struct SkippedFrame<'a> {
 }
 
 impl<'a> SkippedFrame<'a> {
-    /// Makes the frame of ticks that were left out.
+    /// Makes the frame of skipped ticks.
     #[must_use]
     pub const fn ticks(symbol: &'a str, count: u64) -> SkippedFrame<'a> {
         SkippedFrame { r#type: "skipped", channel: "ticks", symbol, count }
     }
 }
 
-/// How fast the server is.
+/// The server's own figures.
 #[derive(Serialize)]
 pub struct MetricsFrame {
     /// Always `metrics`.
     pub r#type: &'static str,
-    /// When.
+    /// The time of the figures.
     pub timestamp: Time,
     /// Ticks accepted in the last second.
     pub ticks_per_second: Option<f64>,
@@ -173,34 +180,14 @@ pub struct MetricsFrame {
     pub latency_p50_ms: Option<f64>,
     /// The same, 99th percentile.
     pub latency_p99_ms: Option<f64>,
-    /// Reports that no fate explains.
+    /// Reports that the ledger does not explain; 0.
     pub residue: i64,
-    /// How far the made-up past has come; only while it is made.
+    /// Progress of the made-up past; only while it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub past: Option<PastObject>,
 }
 
-/// How far a made-up past has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct PastObject {
-    /// Symbols that have their past.
-    #[schema(example = 340)]
-    pub done: i64,
-    /// Symbols whose past is made up.
-    #[schema(example = 1000)]
-    pub total: i64,
-}
-
-impl PastObject {
-    /// Returns how far it has come; `None` when none is being made.
-    #[must_use]
-    pub fn of(metrics: &Metrics) -> Option<PastObject> {
-        let (done, total) = (metrics.past_symbols_made.get(), metrics.past_symbols.get());
-        (done < total).then_some(PastObject { done, total })
-    }
-}
-
-/// What a client hears first.
+/// The first frame of a session.
 #[derive(Serialize)]
 pub struct ConnectionFrame<'a> {
     r#type: &'static str,
@@ -237,9 +224,9 @@ pub struct SubscriptionFrame<'a> {
     pub r#type: &'static str,
     /// Always `success`.
     pub status: &'static str,
-    /// Symbols that were understood, in their one spelling.
+    /// The symbols that were found, spelled as the server does.
     pub symbols: &'a [String],
-    /// Those that were not, as they were given.
+    /// The names that no symbol has, as they were given.
     pub unknown: &'a [String],
     /// Names the log.
     pub epoch: &'a str,
@@ -264,7 +251,7 @@ impl PongFrame {
     }
 }
 
-/// What went wrong.
+/// Why a message of the client has no effect.
 #[derive(Serialize)]
 pub struct ErrorFrame<'a> {
     r#type: &'static str,
@@ -280,7 +267,7 @@ impl<'a> ErrorFrame<'a> {
     }
 }
 
-/// Topics that could not be resumed.
+/// The topics that could not be resumed.
 #[derive(Serialize)]
 pub struct ResyncFrame<'a> {
     r#type: &'static str,
@@ -296,12 +283,12 @@ impl<'a> ResyncFrame<'a> {
     }
 }
 
-/// Payload bytes of a snapshot frame above which the rest goes into another one: a frame is written and read whole.
+/// Payload bytes of a snapshot frame, above which the rest goes into another one: clients read a frame as a whole.
 const SNAPSHOT_BYTES: usize = 60_000;
 
-/// Collects what is now, and frames it.
+/// Builds snapshot frames.
 #[derive(Default)]
-pub struct Snapshot {
+pub struct SnapshotWriter {
     lists: [Vec<u8>; 3],
     frames: Vec<u8>,
 }
@@ -317,14 +304,14 @@ pub enum List {
     Indicators,
 }
 
-impl Snapshot {
-    /// Returns the bytes of what was added.
+impl SnapshotWriter {
+    /// Returns the number of bytes so far.
     #[must_use]
     pub fn num_bytes(&self) -> usize {
         self.lists.iter().map(Vec::len).sum::<usize>() + self.frames.len()
     }
 
-    /// Adds a member, which `append` writes.
+    /// Adds a member, written by `append`.
     pub fn add(&mut self, list: List, epoch: &str, append: impl FnOnce(&mut Vec<u8>)) {
         if self.lists.iter().map(Vec::len).sum::<usize>() > SNAPSHOT_BYTES {
             self.cut(epoch);
@@ -347,7 +334,7 @@ impl Snapshot {
         append_framed(&payload, &mut self.frames);
     }
 
-    /// Returns the frames: one, or more where there is much to say.
+    /// Returns the frames: one, or several for a large snapshot.
     #[must_use]
     pub fn finish(mut self, epoch: &str) -> Bytes {
         self.cut(epoch);

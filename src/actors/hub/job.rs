@@ -1,41 +1,41 @@
-//! Requests of clients that are being answered: whose turn it is, and how much of the hub's time they get.
+//! Requests of clients that are being answered: their order, and their share of the hub's time.
 //!
-//! An answer is made in parts, symbol by symbol, and the next part when the client has taken the one before. So a client
-//! that does not read is not rendered for, none waits behind the large answer of another, and no answer takes memory
-//! that grows with what was asked. Promises: answers take a share of the hub's time that is bounded however many are
-//! asked for; every request that is not given up is answered in the end. On failure: a part that panics ends its answer.
+//! An answer is made in parts, symbol by symbol, and the next part once the client has taken the one before. So nothing
+//! is encoded for a client that does not read, no client waits for the large answer of another, and no answer takes
+//! memory that grows with the request. Promises: answers take a bounded share of the hub's time, however many there
+//! are; every request that is not abandoned is answered in the end. On failure: a part that panics ends its answer.
 
-use super::board::Settled;
 use super::messages::{SessionId, SubscribeTopics, WorkerId};
+use super::snapshots::Settled;
 use super::topic::{Channel, Topic};
 use crate::models::symbol::SymbolId;
 use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What the history gave, by symbol and window: up to which number, and what was told where it is all there.
+/// What was read from the history, by symbol and window: up to which number, and the values where they are complete.
 pub(super) type Fetched = HashMap<(SymbolId, u8), (u64, Option<Vec<Settled>>)>;
 
-/// How often the time that parts took passes before the next one: they get a fifth of it.
+/// The pause after a part, in multiples of the time it took: parts get a fifth of the hub's time.
 const REST: u32 = 4;
 
-/// How much of their share parts may have saved up: what one client asks at a quiet time is answered at once.
+/// The unused share that parts may save up, so that a single request at a quiet time is answered at once.
 const SAVED_MAX: Duration = Duration::from_millis(5);
 
-/// One request on its way to an answer.
+/// One request that is being answered.
 pub(super) struct Job {
     pub request: SubscribeTopics,
-    /// Topics of one symbol, by symbol.
+    /// Topics of single symbols, sorted by symbol.
     explicit: Vec<Topic>,
     num_done: usize,
-    /// Topics of all symbols that have something to show.
+    /// Topics of all symbols that have values to show.
     pub of_all: Vec<Topic>,
-    /// The next symbol of those.
+    /// The next symbol of those topics.
     next: SymbolId,
-    /// What is resumed of each symbol, and the number that the client knows.
+    /// The topics that are resumed, by symbol, with the number that the client knows.
     pub resumed: HashMap<SymbolId, Vec<(Topic, u64)>>,
     pub fetched: Fetched,
-    /// It was looked at whether the history has to be read.
+    /// True once it was checked whether the history must be read.
     pub is_planned: bool,
     pub is_first: bool,
 }
@@ -57,7 +57,7 @@ impl Job {
         for topics in resumed.values_mut() {
             topics.sort_unstable_by_key(|(topic, _)| (topic.window, topic.channel as u8));
         }
-        // What is left are those that come to life with the first part.
+        // The topics left are those that become live with the first part.
         request.topics.retain(|topic| topic.is_of_all());
         Job {
             request,
@@ -76,7 +76,7 @@ impl Job {
         (self.request.worker, self.request.session)
     }
 
-    /// Returns the next symbol with what is asked of it; `num_symbols` is how many there are. `None` when all is done.
+    /// Returns the next symbol with its topics; `num_symbols` is how many symbols there are. `None` at the end.
     pub(super) fn take_symbol(&mut self, num_symbols: usize) -> Option<(SymbolId, Vec<Topic>)> {
         let of_all = (!self.of_all.is_empty() && self.next.index() < num_symbols).then_some(self.next);
         let own = self.explicit.get(self.num_done).map(|topic| topic.symbol);
@@ -93,7 +93,7 @@ impl Job {
         Some((symbol, topics))
     }
 
-    /// Returns those of the next symbols whose feed is asked for.
+    /// Returns the next symbols whose feed is subscribed.
     pub(super) fn next_feeds(&self, count: usize, num_symbols: usize) -> Vec<SymbolId> {
         let is_feed = |topic: &&Topic| topic.channel == Channel::Feed;
         let own = self.explicit[self.num_done..].iter().take(count).filter(is_feed).map(|topic| topic.symbol);
@@ -110,15 +110,15 @@ impl Job {
         self.num_done < self.explicit.len() || (!self.of_all.is_empty() && self.next.index() < num_symbols)
     }
 
-    /// Returns the symbol from which on topics of all symbols are still to be shown.
+    /// Returns the first symbol that topics of all symbols have not shown yet.
     pub(super) const fn next_symbol(&self) -> SymbolId {
         self.next
     }
 
-    /// Returns what the next part depends on, beside what is now; `None` where it depends on the client.
-    pub(super) fn likeness(&self) -> Option<Likeness> {
+    /// Returns what the next part depends on besides the snapshots; `None` where it depends on the client.
+    pub(super) fn part_key(&self) -> Option<PartKey> {
         let is_plain = self.explicit.is_empty() && self.request.since.is_none();
-        is_plain.then(|| Likeness {
+        is_plain.then(|| PartKey {
             of_all: self.of_all.clone(),
             topics: self.request.topics.clone(),
             next: self.next,
@@ -127,7 +127,7 @@ impl Job {
         })
     }
 
-    /// Goes behind a part that was made for another client.
+    /// Skips a part that was made for another client and is reused.
     pub(super) fn advance_to(&mut self, more_from: Option<SymbolId>) {
         self.next = more_from.unwrap_or(SymbolId::NONE);
         self.is_first = false;
@@ -135,9 +135,9 @@ impl Job {
     }
 }
 
-/// Two requests that are equal in this get the same part.
+/// Two requests with equal keys get the same part.
 #[derive(PartialEq, Eq)]
-pub(super) struct Likeness {
+pub(super) struct PartKey {
     of_all: Vec<Topic>,
     topics: Vec<Topic>,
     next: SymbolId,
@@ -145,37 +145,37 @@ pub(super) struct Likeness {
     is_broadcast: bool,
 }
 
-/// A session among all of them.
+/// Identifies a session of the process.
 pub(super) type Key = (WorkerId, SessionId);
 
-/// All requests that are being answered: one a session at most.
+/// All requests that are being answered, at most one per session.
 #[derive(Default)]
 pub(super) struct Jobs {
     by_session: HashMap<Key, Job>,
-    /// Those that wait for nothing but their turn. May name some that are gone.
+    /// Requests that wait for nothing but their turn. May name some that are gone.
     ready: VecDeque<(Key, u64)>,
 }
 
 impl Jobs {
-    /// Takes a request in; one of the same session that was not done gives way.
+    /// Adds a request, which replaces an unfinished one of the same session.
     pub(super) fn add(&mut self, job: Job) {
         self.ready.push_back((job.key(), job.request.request));
         self.by_session.insert(job.key(), job);
     }
 
-    /// Puts aside one that waits for its client, or for the history.
+    /// Sets aside a request that waits for its client, or for the history.
     pub(super) fn put_aside(&mut self, job: Job) {
         self.by_session.entry(job.key()).or_insert(job);
     }
 
-    /// Gives one that was put aside its turn.
+    /// Queues a request that was set aside.
     pub(super) fn resume(&mut self, key: Key, request: u64) -> Option<&mut Job> {
         let job = self.by_session.get_mut(&key).filter(|job| job.request.request == request)?;
         self.ready.push_back((key, request));
         Some(job)
     }
 
-    /// Takes the one out whose turn it is. Those whose client has left are let go of.
+    /// Takes the next request out. Requests whose client has left are dropped.
     pub(super) fn take_next(&mut self) -> Option<Job> {
         while let Some((key, request)) = self.ready.pop_front() {
             if self.by_session.get(&key).is_none_or(|job| job.request.request != request) {
@@ -189,12 +189,12 @@ impl Jobs {
         None
     }
 
-    /// True when nobody waits for a turn.
+    /// True when no request waits for its turn.
     pub(super) fn is_idle(&self) -> bool {
         self.ready.is_empty()
     }
 
-    /// Forgets the request of a session, if there is one.
+    /// Drops the request of a session, if there is one.
     pub(super) fn forget(&mut self, key: Key) {
         self.by_session.remove(&key);
     }
@@ -210,12 +210,12 @@ impl Share {
         Share { due: now }
     }
 
-    /// Returns how long the next part has to wait; zero when it is due.
+    /// Returns how long the next part must wait; zero when it is due.
     pub(super) fn wait(&self, now: Instant) -> Duration {
         self.due.saturating_duration_since(now)
     }
 
-    /// Notes that a part took so long.
+    /// Records the time that a part took.
     pub(super) fn spent(&mut self, now: Instant, took: Duration) {
         let saved_from = now.checked_sub(SAVED_MAX).unwrap_or(now);
         self.due = self.due.max(saved_from) + took * (REST + 1);

@@ -1,4 +1,4 @@
-//! What crosses between the hub and the threads on which sessions run.
+//! Messages between the hub and the threads on which sessions run.
 
 use super::topic::Topic;
 use crate::models::symbol::SymbolId;
@@ -10,15 +10,15 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// A thread that runs sessions: its number is never given twice.
+/// Number of a thread that runs sessions; never given twice.
 pub type WorkerId = usize;
 
-/// A session of a thread.
+/// Number of a session within its thread.
 pub type SessionId = u64;
 
-/// The place of a session among all of them. Messages to the hub carry it, so that it is taken until the hub has done
-/// with them: who comes and goes faster than the hub can follow takes places, and the next one finds none. With at most
-/// one request of a session under way, that bounds what waits in the hub's mailbox.
+/// Counts a session towards the limit of sessions. Messages to the hub carry it, so that a session counts until the hub
+/// has handled its last message: clients that come and go faster than the hub can follow use up the limit, and the next
+/// one is refused. With at most one request per session under way, that bounds the hub's mailbox.
 #[derive(Debug)]
 pub struct Presence {
     has_left: AtomicBool,
@@ -26,14 +26,14 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Takes a place. Returns it with the number of those that were taken before.
+    /// Counts a session. Returns its presence, and the number of sessions before it.
     #[must_use]
     pub fn enter(taken: &Arc<AtomicUsize>) -> (Arc<Presence>, usize) {
         let num_before = taken.fetch_add(1, Ordering::AcqRel);
         (Arc::new(Presence { has_left: AtomicBool::new(false), taken: Arc::clone(taken) }), num_before)
     }
 
-    /// Says that the client is gone: nobody is to work for it any more.
+    /// Marks the client as gone, so that no work is done for it any more.
     pub fn leave(&self) {
         self.has_left.store(true, Ordering::Release);
     }
@@ -51,119 +51,119 @@ impl Drop for Presence {
     }
 }
 
-/// A thread has sessions from now on.
+/// Registers a thread that runs sessions.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct AttachWorker {
-    /// Its number.
+    /// The thread.
     pub worker: WorkerId,
-    /// Where it takes frames.
+    /// Receives the frames for its sessions.
     pub recipient: Recipient<Deliver>,
 }
 
-/// What a client wants to go on from.
+/// What a client has got before, when it resumes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Since {
-    /// Names the log that the numbers are of.
+    /// Names the log that the numbers belong to.
     pub epoch: String,
-    /// Names the run of the server that told the numbers, where the client says so.
+    /// Names the run of the server that gave the numbers, where the client says so.
     pub run: Option<String>,
-    /// The last number heard of each topic.
+    /// The last number of each topic.
     pub seqs: HashMap<Topic, u64>,
 }
 
-/// A session wants topics. The next one of a session comes when this one was answered whole; one that comes before
-/// takes its place.
+/// Subscribes a session to topics. A session sends its next request once this one was answered completely; one that
+/// comes before replaces it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct SubscribeTopics {
-    /// Its thread.
+    /// The thread of the session.
     pub worker: WorkerId,
-    /// The session on that thread that asked.
+    /// The session.
     pub session: SessionId,
-    /// Which of the session's requests it is.
+    /// Number of the request within the session.
     pub request: u64,
-    /// The session's place; when it has left, nothing is rendered for it.
+    /// The session's presence; once it has left, nothing is encoded for it.
     pub presence: Arc<Presence>,
-    /// All that it asked for, each once.
+    /// The topics, each once.
     pub topics: Vec<Topic>,
-    /// Those among them that it did not have before.
+    /// The topics among them that it did not follow before.
     pub added: Vec<Topic>,
-    /// Where it goes on from; only topics that it asked for.
+    /// What the client has got before, of these topics.
     pub since: Option<Since>,
-    /// True for a client that has not asked for anything: it gets last ticks as ticks, not as a snapshot.
+    /// True for a client that has not subscribed: it gets last ticks as tick frames, not as a snapshot.
     pub is_broadcast: bool,
 }
 
-/// A session has taken a part of its answer, and has room for the next.
+/// Asks for the next part of an answer: the session has sent the part before.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct ContinueAnswer {
-    /// Its thread.
+    /// The thread of the session.
     pub worker: WorkerId,
-    /// The session whose answer goes on.
+    /// The session.
     pub session: SessionId,
-    /// Which of its requests.
+    /// Number of the request within the session.
     pub request: u64,
 }
 
-/// A session does not want topics any more.
+/// Unsubscribes a session from topics.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ReleaseTopics {
-    /// Its thread.
+    /// The thread of the session.
     pub worker: WorkerId,
-    /// The session that follows them no more.
+    /// The session.
     pub session: SessionId,
-    /// Those.
+    /// The topics.
     pub topics: Vec<Topic>,
-    /// The session's place.
+    /// The session's presence.
     pub presence: Arc<Presence>,
 }
 
-/// Everything that was said before the start is known: clients may be answered.
+/// Recovery is done: clients may be answered.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct BeginServing;
 
-/// The process stops: clients are told.
+/// The process stops: sessions are closed.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct StopServing;
 
-/// Ticks of one symbol within a flush.
+/// The ticks of one symbol within a flush.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TickPart {
-    /// The symbol that all of them are of.
+    /// The symbol.
     pub symbol: SymbolId,
-    /// Their frames, within the flush's bytes.
+    /// Range of their frames in the flush's bytes.
     pub range: Range<usize>,
-    /// Where the last of them begins.
+    /// Offset of the last frame.
     pub last: usize,
-    /// How many they are.
+    /// Number of frames.
     pub count: u64,
 }
 
-/// Frames that are due.
+/// The frames sent to all threads together.
 #[derive(Debug, Default)]
 pub struct Flush {
-    /// All ticks, symbol by symbol.
+    /// The frames of all ticks, symbol by symbol.
     pub ticks: Bytes,
-    /// Where each symbol's are.
+    /// The part of each symbol.
     pub tick_parts: Vec<TickPart>,
-    /// Everything else, in order.
+    /// All other frames, in order.
     pub frames: Vec<(Topic, Bytes)>,
-    /// When the oldest tick was received; [`Nanos::MIN`] where there is none, or nobody knows.
+    /// When the oldest tick was received; [`Nanos::MIN`] without a tick, or where that is unknown.
     pub received: Nanos,
-    /// When what settled the oldest bar was received; [`Nanos::MIN`] where there is none, or nobody knows.
+    /// When the entry that settled the oldest bar was received; [`Nanos::MIN`] without a bar, or where that is unknown.
     pub settled: Nanos,
 }
 
-/// What a thread hands to its sessions.
+/// A message from the hub to a thread.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub enum Deliver {
-    /// Frames for whoever wants them.
+    /// Frames for all followers of their topics.
     Flush(Arc<Flush>),
     /// A part of the answer to [`SubscribeTopics`].
     Answer(Answer),
@@ -171,18 +171,18 @@ pub enum Deliver {
     Stop,
 }
 
-/// A part of the answer to [`SubscribeTopics`]: frames for one session, which gets topics from here on.
+/// A part of the answer to [`SubscribeTopics`]: frames for one session, after which topics become live.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Which session.
+    /// The session.
     pub session: SessionId,
-    /// Which of its requests.
+    /// Number of the request within the session.
     pub request: u64,
-    /// Its frames.
+    /// The frames.
     pub frames: Bytes,
-    /// What it gets from here on.
+    /// The topics that become live after these frames.
     pub topics: Vec<Topic>,
-    /// Of the topics of all symbols it gets those of the symbols below this one from here on, and the next part when it
-    /// asks for it; `None`: this is the last part, and it gets them all.
+    /// Topics of all symbols become live for the symbols below this one; the session asks for the next part. `None`:
+    /// this is the last part, and they become live for all symbols.
     pub more_from: Option<SymbolId>,
 }

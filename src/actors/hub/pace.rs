@@ -1,8 +1,8 @@
-//! When what waits in the hub goes to the sessions.
+//! Decides when waiting frames are flushed to the sessions.
 //!
-//! A write to a session costs its thread some 5 us however much is written. So frames gather for longer the more sessions
-//! there are, and all of them together keep their threads busy for a fifth of the time. Settled bars go sooner, at the
-//! price of a little more of it.
+//! A write to a session costs its thread some 5 us however much is written. So frames gather for longer the more
+//! sessions there are, and writing takes a fifth of the threads' time at most. Settled bars are flushed sooner, at the
+//! price of a little more of that time. Times are handed in, so nothing here reads the clock.
 
 use std::time::{Duration, Instant};
 
@@ -12,35 +12,35 @@ const GATHER_PER_SESSION: Duration = Duration::from_micros(25);
 /// Frames never gather longer than this.
 pub const GATHER_MAX: Duration = Duration::from_millis(20);
 
-/// Below this a timer is no use, its step being a millisecond: frames go at once.
+/// Below this frames are flushed at once: the timer's resolution is a millisecond.
 pub const GATHER_MIN: Duration = Duration::from_millis(1);
 
 /// Settled bars gather no longer than this, while the allowance lasts.
 const GATHER_SETTLED: Duration = Duration::from_millis(3);
 
-/// By how much, all together, settled bars may have made flushes come too soon.
+/// The total time by which settled bars may bring flushes forward.
 const ALLOWANCE: Duration = Duration::from_millis(500);
 
-/// This part of the time that passes is given back to the allowance.
+/// The allowance regains one part in this many of the time that passes.
 const REGAINED: u32 = 4;
 
-/// Keeps the pace.
+/// The schedule of flushes.
 pub struct Pace {
     flushed_at: Instant,
-    /// When the last flush with settled bars was.
+    /// Time of the last flush with settled bars.
     settled_at: Option<Instant>,
-    /// How much of the allowance was used up at the last flush.
+    /// The part of the allowance that was used up at the last flush.
     debt: Duration,
 }
 
 impl Pace {
-    /// Begins.
+    /// Makes the schedule of a hub that starts now.
     #[must_use]
     pub const fn new(now: Instant) -> Pace {
         Pace { flushed_at: now, settled_at: None, debt: Duration::ZERO }
     }
 
-    /// Returns how long what waits has yet to wait; zero when it is due.
+    /// Returns how long waiting frames must still wait; zero when they are due.
     #[must_use]
     pub fn wait(&self, now: Instant, num_sessions: u32, has_settled: bool) -> Duration {
         let wait = gather(num_sessions).saturating_sub(now.duration_since(self.flushed_at));
@@ -51,7 +51,7 @@ impl Pace {
         wait.min(GATHER_SETTLED.saturating_sub(since))
     }
 
-    /// Notes a flush.
+    /// Records a flush.
     pub fn flushed(&mut self, now: Instant, num_sessions: u32, has_settled: bool) {
         let too_soon = gather(num_sessions).saturating_sub(now.duration_since(self.flushed_at));
         self.debt = self.debt_at(now) + too_soon;

@@ -1,4 +1,6 @@
-//! Frames on their way out of the hub, gathered until they are due.
+//! The frames that wait for the next flush.
+//!
+//! Promises: a flush holds the ticks symbol by symbol, each symbol's in order, and all other frames in order.
 
 use super::frame;
 use super::messages::{Flush, TickPart};
@@ -9,18 +11,18 @@ use crate::models::time::Nanos;
 use bytes::Bytes;
 use std::ops::Range;
 
-/// Gathers frames.
+/// Frames that wait for the next flush.
 #[derive(Default)]
 pub struct Pending {
     payload: Vec<u8>,
-    /// Frames of ticks as they came.
+    /// Frames of ticks in the order in which they came.
     ticks: Vec<u8>,
     tick_ranges: Vec<(SymbolId, Range<usize>)>,
     frames: Vec<(Topic, Bytes)>,
     num_frame_bytes: usize,
     /// When the oldest tick was received.
     received: Option<Nanos>,
-    /// When what settled the oldest bar was received; `None` while there is no settled bar.
+    /// When the entry that settled the oldest bar was received; `None` while there is no settled bar.
     settled: Option<Nanos>,
 }
 
@@ -37,13 +39,13 @@ impl Pending {
         self.tick_ranges.len() + self.frames.len()
     }
 
-    /// Returns the bytes of the ticks that wait.
+    /// Returns the bytes of the waiting ticks.
     #[must_use]
     pub const fn num_tick_bytes(&self) -> usize {
         self.ticks.len()
     }
 
-    /// Returns the bytes of everything else that waits.
+    /// Returns the bytes of all other waiting frames.
     #[must_use]
     pub const fn num_frame_bytes(&self) -> usize {
         self.num_frame_bytes
@@ -61,20 +63,20 @@ impl Pending {
         }
     }
 
-    /// True when there are frames that are not to wait for others.
+    /// True when there are settled bars, which do not wait as long as ticks.
     #[must_use]
     pub const fn is_urgent(&self) -> bool {
         self.settled.is_some()
     }
 
-    /// Adds the frame of a settled bar or of its indicators, whose payload `append` writes; `received` is when what
-    /// settled it was.
+    /// Adds the frame of a settled bar or of its indicators, whose payload `append` writes; `received` is when the
+    /// entry that settled it was received.
     pub fn add_settled(&mut self, topic: Topic, received: Nanos, append: impl FnOnce(&mut Vec<u8>)) {
         self.add(topic, append);
         self.settled = Some(self.settled.map_or(received, |oldest| oldest.min(received)));
     }
 
-    /// Adds another frame, whose payload `append` writes.
+    /// Adds a frame, whose payload `append` writes.
     pub fn add(&mut self, topic: Topic, append: impl FnOnce(&mut Vec<u8>)) {
         self.payload.clear();
         append(&mut self.payload);
@@ -82,13 +84,13 @@ impl Pending {
         self.add_framed(topic, frame);
     }
 
-    /// Adds what is framed already.
+    /// Adds a finished frame.
     pub fn add_framed(&mut self, topic: Topic, frame: Bytes) {
         self.num_frame_bytes += frame.len();
         self.frames.push((topic, frame));
     }
 
-    /// Lets go of the ticks. Returns how many there were.
+    /// Drops the ticks. Returns how many there were.
     pub fn drop_ticks(&mut self) -> u64 {
         let count = self.tick_ranges.len() as u64;
         self.ticks.clear();
@@ -96,8 +98,8 @@ impl Pending {
         count
     }
 
-    /// Takes everything: ticks symbol by symbol, each symbol's in order, so that whoever wants one symbol gets one
-    /// piece, and whoever wants all gets all in one.
+    /// Takes everything. Ticks are grouped by symbol, so that a follower of one symbol gets one slice, and a follower
+    /// of all symbols gets the whole buffer.
     pub fn take(&mut self) -> Flush {
         self.tick_ranges.sort_by_key(|(symbol, _)| *symbol);
         let mut ticks = Vec::with_capacity(self.ticks.len());

@@ -1,11 +1,11 @@
-//! What clients that come back missed, where it is in the history only: after a restart, or a long absence.
+//! Reads what a client missed from the history, where it is nowhere else: after a restart, or a long absence.
 //!
-//! The history keeps the newest revision of each bar with its number. A number that is not there was that of a revision
-//! which a later one replaced, so the bars told since, each as it is now and in the order of their numbers, leave the
-//! client with what everybody else has. Promises: either that is whole, or `None`: the history has not caught up, has
-//! dropped some of it, or it is more than one answer should hold.
+//! The history keeps the newest revision of each bar with its number. A number that is missing there belonged to a
+//! revision that a later one replaced. So the bars published since, each in its newest revision and in the order of
+//! their numbers, bring the client to the state that all others have. Promises: the result is complete, or `None`: the
+//! history has not caught up, has dropped some of it, or it is more than one answer should hold.
 
-use super::board::Settled;
+use super::snapshots::Settled;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::settings::CoreSettings;
@@ -13,13 +13,13 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::{History, WindowQuery};
 
-/// Numbers that a client may have missed and still go on: more is a matter for REST.
+/// Missed numbers up to which a client can resume; more are read over REST.
 pub const NUM_MISSED_MAX: u64 = 500;
 
-/// Windows that a symbol may have unsealed, whatever the settings: the core takes no more.
+/// Unsealed windows that a symbol can have, whatever the settings.
 const NUM_UNSEALED_MAX: i64 = 16_384;
 
-/// Reads what was told with numbers above `known` up to `last`. `None` when that cannot be had whole.
+/// Reads what was published with numbers above `known` up to `last`. `None` when that is not complete.
 pub async fn missed(
     history: &dyn History,
     core: &CoreSettings,
@@ -34,18 +34,19 @@ pub async fn missed(
     let told = told_since(&bars, known, last)?;
     let query = WindowQuery { symbol, width, start: Nanos::MIN, end: Nanos::MAX, limit };
     let points = history.indicators(&query).await.ok()?;
-    // The client knows at least what was there with the newest bar that it knows.
+    // The client has at least what was published up to the newest bar that it knows.
     let known_pos = bars.iter().filter(|bar| bar.seq <= known).map(|bar| bar.log_pos).max().unwrap_or(0);
     Some(with_points(&told, points, known_pos))
 }
 
-/// Returns how many windows can have changed without being among the newest: those that were not sealed.
+/// Returns how many windows can have changed although newer ones exist: those that were not sealed.
 fn num_unsealed(core: &CoreSettings, width: Width) -> usize {
     let span = core.horizon.saturating_add(core.gap_hold).saturating_add(core.lateness);
     (span / width.nanos() + 2).clamp(2, NUM_UNSEALED_MAX) as usize
 }
 
-/// Returns the bars whose newest number is above `known` and at most `last`, by number. `None` when there were others.
+/// Returns the bars whose newest number is above `known` and at most `last`, sorted by number. `None` when some are
+/// missing.
 fn told_since(bars: &[Bar], known: u64, last: u64) -> Option<Vec<Bar>> {
     let newest = bars.iter().map(|bar| bar.seq).max().unwrap_or(0);
     if newest < last {
@@ -54,12 +55,13 @@ fn told_since(bars: &[Bar], known: u64, last: u64) -> Option<Vec<Bar>> {
     let mut told: Vec<Bar> = bars.iter().filter(|bar| known < bar.seq && bar.seq <= last).copied().collect();
     told.sort_unstable_by_key(|bar| bar.seq);
     let num_replaced = (last - known) - told.len() as u64;
-    // Each revision but the newest was replaced; what these do not explain was a bar that is not there any more.
+    // Each revision but the newest was replaced; a number that this does not explain belonged to a bar that was
+    // dropped.
     let num_older: u64 = bars.iter().filter(|bar| bar.seq > known).map(|bar| u64::from(bar.revision)).sum();
     (num_replaced <= num_older).then_some(told)
 }
 
-/// Puts indicators behind the bars that they follow from: their own, or the first one told since they changed.
+/// Puts indicators after the bars that they follow from: their own, or the first one published since they changed.
 fn with_points(told: &[Bar], mut points: Vec<IndicatorPoint>, known_pos: u64) -> Vec<Settled> {
     points.sort_unstable_by_key(|point| point.start);
     let place = |point: &IndicatorPoint| {

@@ -1,14 +1,14 @@
-//! What a client can follow: a channel of a symbol, or of all symbols, and of a window where the channel has windows.
+//! Topics: a channel of one symbol or of all symbols, and of one window where the channel has windows.
 
 use crate::models::symbol::SymbolId;
 
-/// What a topic carries. Where a name that users know stands for two kinds of frames that can be had apart, there are
-/// two channels here: closed bars and forming ones, indicators and their previews.
+/// The kind of frames that a topic carries. Where a channel of the contract has two kinds that can be followed
+/// separately, there are two channels here: closed bars and forming ones, indicators and their previews.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// Every accepted trade.
     Ticks,
-    /// Whether the symbol's feed is alive; comes along with its ticks.
+    /// Changes of the state of the symbol's feed; comes with its ticks.
     Feed,
     /// Closed, amended and void bars.
     Bars,
@@ -16,9 +16,9 @@ pub enum Channel {
     Forming,
     /// Indicators of closed bars.
     Indicators,
-    /// Indicators as they would be if the forming bar closed now.
+    /// Indicators of forming bars, as if they closed now.
     Previews,
-    /// How fast the server is.
+    /// The server's own figures.
     Metrics,
 }
 
@@ -26,7 +26,7 @@ impl Channel {
     /// Number of channels.
     pub const NUM: usize = Channel::Metrics as usize + 1;
 
-    /// Returns the name that users know.
+    /// Returns the name in the contract.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,11 +41,11 @@ impl Channel {
 /// One stream of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Topic {
-    /// What it carries.
+    /// The kind of frames.
     pub channel: Channel,
-    /// Of which symbol; [`SymbolId::NONE`] stands for all of them.
+    /// The symbol; [`SymbolId::NONE`] stands for all symbols.
     pub symbol: SymbolId,
-    /// Place of the window among the configured ones; 0 where the channel has no windows.
+    /// Index of the window among the configured widths; 0 where the channel has no windows.
     pub window: u8,
 }
 
@@ -56,13 +56,13 @@ impl Topic {
         Topic { channel, symbol, window: 0 }
     }
 
-    /// Returns the topic that carries the same of all symbols.
+    /// Returns the same topic of all symbols.
     #[must_use]
     pub const fn of_all(self) -> Topic {
         Topic { symbol: SymbolId::NONE, ..self }
     }
 
-    /// True when it carries all symbols.
+    /// True for a topic of all symbols.
     #[must_use]
     pub const fn is_of_all(self) -> bool {
         self.symbol.0 == SymbolId::NONE.0

@@ -1,9 +1,9 @@
-//! Looks at the heads of frames before anything is kept of what they announce.
+//! Checks the lengths in frame headers before any of the payload is buffered.
 //!
-//! The codec behind it waits for a whole frame before it looks at its length, so a client could announce any length and
-//! have it all kept. Promises: of a frame that is too long, or that makes its message too long, nothing passes behind its
-//! head; frames pass one at a time, so that what waits behind the gate is one frame at most, however fast a client
-//! sends. On failure: the stream ends, and says what was wrong.
+//! The codec behind the gate buffers a whole frame before it looks at its length, so a client could announce any length
+//! and have all of it buffered. Promises: of a frame that is too long, or that makes its message too long, nothing
+//! passes after its header; frames pass one at a time, so that at most one is buffered behind the gate, however fast a
+//! client sends. On failure the stream ends, and `violation` says why.
 
 use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
@@ -16,10 +16,10 @@ use std::task::{Context, Poll};
 /// Longest payload of a ping, pong or close frame (RFC 6455, 5.5).
 const CONTROL_MAX: u64 = 125;
 
-/// Bytes of a frame's head at most: kind, length, its long form, mask.
+/// Longest frame header in bytes: opcode, length, extended length, mask.
 const HEAD_MAX: usize = 14;
 
-/// What is wrong with what a client sends.
+/// The rule that a client's frame breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// A message is longer than it may be.
@@ -28,57 +28,57 @@ pub enum Violation {
     LongControl,
 }
 
-/// Where in a frame the next byte is.
-enum Place {
-    /// In the head, of which so much is there.
+/// The part of a frame to which the next byte belongs.
+enum Part {
+    /// The header, with the bytes read so far.
     Head { bytes: [u8; HEAD_MAX], len: usize },
-    /// In the payload, of which so much is to come.
+    /// The payload, with the number of bytes to come.
     Payload(u64),
 }
 
-const START: Place = Place::Head { bytes: [0; HEAD_MAX], len: 0 };
+const START: Part = Part::Head { bytes: [0; HEAD_MAX], len: 0 };
 
-/// Follows the frames of one client.
+/// Tracks the frame boundaries of one client's stream.
 pub struct Frames {
     max: u64,
-    place: Place,
-    /// Payload of the message that comes in fragments, so far.
+    part: Part,
+    /// Payload bytes of the fragmented message so far.
     num_fragmented: u64,
 }
 
 impl Frames {
-    /// Allows messages of that many bytes.
+    /// Allows messages of up to `max` bytes.
     #[must_use]
     pub const fn new(max: u64) -> Frames {
-        Frames { max, place: START, num_fragmented: 0 }
+        Frames { max, part: START, num_fragmented: 0 }
     }
 
-    /// Returns how many of the bytes may pass: up to the end of the frame that they begin with, or all of them.
+    /// Returns how many of the bytes may pass: up to the end of the frame they begin in, or all of them.
     ///
     /// # Errors
-    /// When a frame is not to pass: with the bytes it begins with, and so are all later ones.
+    /// When a frame must not pass. Nothing after it may pass either.
     pub fn pass(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
         let mut passed = 0;
         while passed < bytes.len() {
-            match &mut self.place {
-                Place::Head { bytes: head, len } => {
+            match &mut self.part {
+                Part::Head { bytes: head, len } => {
                     head[*len] = bytes[passed];
                     *len += 1;
                     passed += 1;
                     if let Some((kind, length)) = parse_head(&head[..*len]) {
                         self.check(kind, length)?;
-                        self.place = Place::Payload(length);
+                        self.part = Part::Payload(length);
                     }
                 }
-                Place::Payload(left) => {
+                Part::Payload(left) => {
                     let rest = (bytes.len() - passed) as u64;
                     let taken = rest.min(*left);
                     *left -= taken;
                     passed += taken as usize;
                 }
             }
-            if matches!(self.place, Place::Payload(0)) {
-                self.place = START;
+            if matches!(self.part, Part::Payload(0)) {
+                self.part = START;
                 return Ok(passed);
             }
         }
@@ -100,7 +100,7 @@ impl Frames {
     }
 }
 
-/// Returns the first byte and the payload's length, once the head is whole.
+/// Returns the first byte and the payload's length, once the header is complete.
 fn parse_head(head: &[u8]) -> Option<(u8, u64)> {
     let (&kind, &second) = (head.first()?, head.get(1)?);
     let num_mask = if second & 0x80 == 0 { 0 } else { 4 };
@@ -120,19 +120,19 @@ fn parse_head(head: &[u8]) -> Option<(u8, u64)> {
     Some((kind, length))
 }
 
-/// The bytes of a client, frame by frame.
+/// A client's bytes, let through frame by frame.
 pub struct Gate<S> {
     inner: Pin<Box<S>>,
     frames: Frames,
-    /// What came behind the last frame that passed.
+    /// Bytes received after the last frame that passed.
     rest: Bytes,
-    /// The frame that passed is to be read before the next one.
+    /// True until the codec has read the frame that passed.
     is_between: bool,
     violation: Rc<Cell<Option<Violation>>>,
 }
 
 impl<S> Gate<S> {
-    /// Puts a gate before a stream. What it does not let pass is said in `violation`.
+    /// Puts a gate before a stream; `violation` receives the reason when it ends the stream.
     #[must_use]
     pub fn new(inner: S, max: u64, violation: Rc<Cell<Option<Violation>>>) -> Gate<S> {
         Gate {
@@ -153,7 +153,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>>> Stream for Gate<S> {
         if gate.violation.get().is_some() {
             return Poll::Ready(None);
         }
-        // A frame was given: the codec reads it when nothing more comes, and asks again.
+        // The codec decodes the frame it was given once nothing more comes, and polls again.
         if std::mem::take(&mut gate.is_between) {
             return Poll::Pending;
         }
@@ -165,7 +165,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>>> Stream for Gate<S> {
         }
         match gate.frames.pass(&gate.rest) {
             Ok(len) => {
-                gate.is_between = matches!(gate.frames.place, Place::Head { len: 0, .. });
+                gate.is_between = matches!(gate.frames.part, Part::Head { len: 0, .. });
                 Poll::Ready(Some(Ok(gate.rest.split_to(len))))
             }
             Err(violation) => {
@@ -263,7 +263,7 @@ mod tests {
                     prop_assert!(len > 0);
                     waiting += len;
                     prop_assert!(waiting as u64 <= MAX + HEAD_MAX as u64);
-                    if matches!(frames.place, Place::Head { len: 0, .. }) {
+                    if matches!(frames.part, Part::Head { len: 0, .. }) {
                         waiting = 0;
                     }
                     piece = &piece[len..];

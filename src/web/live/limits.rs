@@ -1,32 +1,35 @@
-//! How often a client may speak, and how much work it may ask for.
+//! Limits of one client: messages per second, and work per second.
+//!
+//! Promises: what one client costs the server is bounded, and a client within the limits never waits. Times are handed
+//! in, so nothing here reads the clock.
 
 use std::time::{Duration, Instant};
 
-/// Counts messages by the second.
+/// Limits messages per second.
 pub struct MessageRate {
     max: u32,
     since: Instant,
     count: u32,
 }
 
-/// What is to become of a message.
+/// What to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Take it.
+    /// Process it.
     Take,
-    /// Leave it, and say so.
+    /// Drop it, and tell the client.
     Refuse,
-    /// Leave it; the client was told in this second.
+    /// Drop it; the client was told in this second already.
     Ignore,
-    /// The client does not listen: close.
+    /// Close the session: the client goes on regardless.
     Close,
 }
 
-/// Messages beyond the limit, in multiples of it, that end a session.
-const PATIENCE: u32 = 10;
+/// Messages beyond the limit, in multiples of it, after which the session is closed.
+const VIOLATIONS_MAX: u32 = 10;
 
 impl MessageRate {
-    /// Allows this many messages a second.
+    /// Allows this many messages per second.
     #[must_use]
     pub const fn new(max: u32, now: Instant) -> MessageRate {
         MessageRate { max, since: now, count: 0 }
@@ -42,33 +45,33 @@ impl MessageRate {
         match self.count.saturating_sub(self.max) {
             0 => Verdict::Take,
             1 => Verdict::Refuse,
-            over if over > self.max.saturating_mul(PATIENCE) => Verdict::Close,
+            over if over > self.max.saturating_mul(VIOLATIONS_MAX) => Verdict::Close,
             _ => Verdict::Ignore,
         }
     }
 }
 
-/// Work that a client may have at once, in members of a snapshot: all there is of some thousand symbols.
+/// Work that a client may ask for at once, in members of a snapshot: everything about some thousand symbols.
 const WORK_MAX: u32 = 20_000;
 
-/// Work that a client is given in a second: some milliseconds of the hub's time.
+/// Work that a client regains per second: some milliseconds of the hub's time.
 const WORK_PER_SECOND: u32 = 2_000;
 
-/// What a client may ask for: it starts with plenty and gets a little back all the time, so that whoever subscribes
-/// once never waits, and whoever subscribes on end takes no more than a small share of the server.
+/// A token bucket of work. A client starts with a full bucket, so one that subscribes once never waits, and one that
+/// subscribes all the time gets a small share of the server.
 pub struct Budget {
     left: f64,
     counted_at: Instant,
 }
 
 impl Budget {
-    /// Gives all there may be.
+    /// Makes a full bucket.
     #[must_use]
     pub fn new(now: Instant) -> Budget {
         Budget { left: f64::from(WORK_MAX), counted_at: now }
     }
 
-    /// Takes that much, if it is there. What is more than there may ever be is to be had for everything.
+    /// Takes that much, if it is there. A request for more than the bucket holds costs the whole bucket.
     pub fn take(&mut self, now: Instant, work: usize) -> bool {
         let regained = now.duration_since(self.counted_at).as_secs_f64() * f64::from(WORK_PER_SECOND);
         self.left = (self.left + regained).min(f64::from(WORK_MAX));
@@ -87,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_given_at_once_then_bit_by_bit_and_a_small_wish_need_not_wait_for_a_large_one() {
+    fn work_is_given_at_once_then_bit_by_bit_and_a_small_request_need_not_wait_for_a_large_one() {
         let start = Instant::now();
         let mut budget = Budget::new(start);
         assert!(budget.take(start, usize::MAX), "for everything there is");

@@ -1,19 +1,23 @@
 //! The live feed over WebSocket. Only this folder knows actix-web-actors.
 //!
-//! A session is an actor on the thread that serves its connection. What it is sent comes framed from the hub, through
-//! the `worker` of its thread into its `outlet`, from which the connection takes as fast as the client reads.
+//! A session is an actor on the thread that serves its connection. Frames come ready-made from the hub to the `worker`
+//! of the thread, which puts them into the session's send queue; the connection drains that as fast as the client
+//! reads.
 //!
-//! Promises: a client that stops reading costs others nothing and holds a bounded amount of memory; it is told how many
-//! ticks it missed, and is closed with a reason when it does not even keep up with closed bars.
+//! Promises: a client that stops reading costs others nothing and holds bounded memory; it is told how many ticks it
+//! missed, and is closed with a reason when it does not even keep up with closed bars.
 
+mod dispatch;
 mod gate;
 mod limits;
-mod outlet;
+mod reasons;
 mod request;
 mod requests;
+mod send_queue;
 mod session;
 mod worker;
 
+pub use reasons::{CloseReason, ErrorCode};
 pub use session::websocket;
 pub use worker::WorkerSlot;
 
@@ -23,26 +27,26 @@ use actix::Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-/// What all sessions of a process share.
+/// The state that all sessions of a process share.
 pub struct Live {
-    /// Where frames come from.
+    /// Makes the frames.
     pub hub: Addr<HubActor>,
     /// Names the log.
     pub epoch: String,
     /// Names this run of the process.
     pub run: String,
-    /// Whether a client that asked for nothing gets every tick.
+    /// True when a client gets every tick until it subscribes.
     pub broadcast: bool,
-    /// What one client, or all of them, may ask for.
+    /// Limits of one client, and of all together.
     pub limits: Limits,
     num_connections: Arc<AtomicUsize>,
     num_workers: AtomicUsize,
-    /// True once the process stops: new clients are sent away.
+    /// True once the process stops: new clients are refused.
     is_stopping: AtomicBool,
 }
 
 impl Live {
-    /// Makes it for a hub.
+    /// Makes the state of a hub's sessions.
     #[must_use]
     pub fn new(hub: Addr<HubActor>, epoch: String, run: String, broadcast: bool, limits: Limits) -> Live {
         Live {
@@ -57,106 +61,8 @@ impl Live {
         }
     }
 
-    /// Sends new clients away from now on.
+    /// Refuses new clients from now on.
     pub fn stop(&self) {
         self.is_stopping.store(true, std::sync::atomic::Ordering::Release);
-    }
-}
-
-/// Why a session is closed, as the close frame says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The process stops.
-    Shutdown,
-    /// The client does not keep up with closed bars.
-    Slow,
-    /// Nothing came from the client for too long.
-    Idle,
-    /// The client asked for more than it may.
-    Limit,
-    /// A message was too long.
-    TooLong,
-}
-
-impl Ending {
-    /// Every way to be closed.
-    pub const ALL: [Ending; 5] =
-        [Ending::Shutdown, Ending::Slow, Ending::Idle, Ending::Limit, Ending::TooLong];
-
-    /// Returns the close code.
-    #[must_use]
-    pub const fn code(self) -> u16 {
-        match self {
-            Ending::Shutdown => 1001,
-            Ending::TooLong => 1009,
-            Ending::Idle => 4008,
-            Ending::Slow => 4013,
-            Ending::Limit => 4029,
-        }
-    }
-
-    /// Returns the reason in the close frame.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Ending::Shutdown => "shutdown",
-            Ending::Slow => "slow",
-            Ending::Idle => "idle",
-            Ending::Limit | Ending::TooLong => "limit",
-        }
-    }
-}
-
-/// What can be wrong with what a client does: stable words for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorCode {
-    /// The message is not JSON.
-    BadJson,
-    /// A field is missing, or has another form.
-    BadRequest,
-    /// `type` is none that there is.
-    UnknownType,
-    /// A channel is none that there is.
-    UnknownChannel,
-    /// A window is not configured.
-    UnknownWindow,
-    /// The client would follow more topics than it may; it follows what it did.
-    TooManySubscriptions,
-    /// The client sends more messages than it may; they are ignored until the second is over.
-    TooManyMessages,
-    /// A message is longer than it may be; the client is closed.
-    MessageTooLong,
-    /// There are as many clients as there may be; the client is closed.
-    TooManyConnections,
-}
-
-impl ErrorCode {
-    /// Every code.
-    pub const ALL: [ErrorCode; 9] = [
-        ErrorCode::BadJson,
-        ErrorCode::BadRequest,
-        ErrorCode::UnknownType,
-        ErrorCode::UnknownChannel,
-        ErrorCode::UnknownWindow,
-        ErrorCode::TooManySubscriptions,
-        ErrorCode::TooManyMessages,
-        ErrorCode::MessageTooLong,
-        ErrorCode::TooManyConnections,
-    ];
-
-    /// Returns the word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            ErrorCode::BadJson => "bad_json",
-            ErrorCode::BadRequest => "bad_request",
-            ErrorCode::UnknownType => "unknown_type",
-            ErrorCode::UnknownChannel => "unknown_channel",
-            ErrorCode::UnknownWindow => "unknown_window",
-            ErrorCode::TooManySubscriptions => "too_many_subscriptions",
-            ErrorCode::TooManyMessages => "too_many_messages",
-            ErrorCode::MessageTooLong => "message_too_long",
-            ErrorCode::TooManyConnections => "too_many_connections",
-        }
     }
 }

@@ -1,9 +1,10 @@
-//! What clients send.
+//! Messages of clients: parsed, and resolved to topics.
 //!
-//! Promises: what a message comes to is bounded by the limits of the configuration, whatever it repeats or multiplies;
-//! repeats are taken out before anything is multiplied. On failure: the message is left, with a reason.
+//! Promises: the number of topics is bounded by the limits of the configuration, whatever a message repeats or
+//! multiplies; repeats are removed before anything is multiplied. On failure the message has no effect, and the reason
+//! is returned.
 
-use super::ErrorCode;
+use super::reasons::ErrorCode;
 use crate::actors::hub::messages::Since;
 use crate::actors::hub::topic::{Channel, Topic};
 use crate::models::symbol::{SymbolError, SymbolId};
@@ -14,36 +15,36 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Ticks come this often at least, however seldom a client wants them: what it is shown counts as current.
+/// Longest interval of ticks that a client may ask for: what it shows counts as current.
 const INTERVAL_MAX_MS: u32 = 10_000;
 
-/// Names that `channels` and `windows` may list: more than there are of either.
+/// Names that `channels` and `windows` may list at most: more than there are of either.
 const NUM_NAMES_MAX: usize = 64;
 
-/// A message as it is written. Fields that nobody knows are left alone, so that newer clients may add some.
+/// A message as a client writes it. Unknown fields are ignored, so that newer clients may send more.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Request {
-    /// Follow.
-    Subscribe(Wish),
-    /// Follow no more.
-    Unsubscribe(Wish),
-    /// Say that you are there.
+    /// Follow topics.
+    Subscribe(SubscribeRequest),
+    /// Stop following topics.
+    Unsubscribe(SubscribeRequest),
+    /// Check that the server is there.
     Ping,
 }
 
-/// What to follow.
+/// The topics that a client names, as it writes them.
 #[derive(Debug, Deserialize)]
-pub struct Wish {
+pub struct SubscribeRequest {
     symbols: Names,
     channels: Option<Names>,
     windows: Option<Names>,
     forming: Option<bool>,
     interval_ms: Option<u32>,
-    since: Option<SinceWish>,
+    since: Option<SinceRequest>,
 }
 
-/// A list of names, or one of them alone.
+/// A list of names, or a single name.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Names {
@@ -61,38 +62,38 @@ impl Names {
 }
 
 #[derive(Debug, Deserialize)]
-struct SinceWish {
+struct SinceRequest {
     epoch: String,
     run: Option<String>,
     #[serde(default)]
     seqs: BTreeMap<String, u64>,
 }
 
-/// A wish in our own terms.
+/// A subscription with its names resolved to topics.
 #[derive(Debug, Default)]
-pub struct Understood {
-    /// What it follows, each once.
+pub struct ResolvedSubscription {
+    /// The topics, each once.
     pub topics: Vec<Topic>,
-    /// Symbols in their one spelling.
+    /// The symbols, spelled as the server does.
     pub symbols: Vec<String>,
-    /// Texts that are no symbol's.
+    /// Names that no symbol has.
     pub unknown: Vec<String>,
-    /// Where it goes on from.
+    /// What the client has seen, when it resumes.
     pub since: Option<Since>,
-    /// How often the ticks of a symbol may come, from here on.
+    /// The interval of ticks, where the client sets one.
     pub interval: Option<Duration>,
 }
 
-/// Why a message is not carried out.
+/// Why a message has no effect.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What it is.
+    /// The code, for programs.
     pub code: ErrorCode,
-    /// For people.
+    /// The explanation, for people.
     pub detail: String,
 }
 
-/// Reads a message.
+/// Parses a message.
 pub fn parse(text: &[u8]) -> Result<Request, Refusal> {
     let refuse = |code, detail: String| Refusal { code, detail };
     let text = std::str::from_utf8(text).map_err(|_| refuse(ErrorCode::BadJson, "not UTF-8".to_owned()))?;
@@ -119,24 +120,24 @@ pub fn parse(text: &[u8]) -> Result<Request, Refusal> {
     })
 }
 
-/// Says that a client would follow too much.
+/// Makes the refusal of a request for more topics than allowed.
 #[must_use]
 pub fn too_many_topics(max: usize) -> Refusal {
     let detail = format!("more than {max} topics: unsubscribe from others first, or use `*`");
     Refusal { code: ErrorCode::TooManySubscriptions, detail }
 }
 
-/// True for topics that count: others come along with them.
+/// True for topics that count towards the limit; the others come with them.
 #[must_use]
 pub const fn is_counted(topic: Topic) -> bool {
     !matches!(topic.channel, Channel::Feed | Channel::Forming | Channel::Previews)
 }
 
-impl Wish {
-    /// Finds out what is meant. No more than `max` topics, symbols and numbers to go on from may be.
-    pub fn understand(&self, state: &AppState, max: usize) -> Result<Understood, Refusal> {
-        let mut understood = Understood::default();
-        let ids = self.symbols(state, max, &mut understood)?;
+impl SubscribeRequest {
+    /// Resolves the names. At most `max` topics, symbols and numbers in `since` are accepted.
+    pub fn resolve(&self, state: &AppState, max: usize) -> Result<ResolvedSubscription, Refusal> {
+        let mut resolved = ResolvedSubscription::default();
+        let ids = self.symbols(state, max, &mut resolved)?;
         let windows = self.windows(state)?;
         let mut num_counted = 0;
         for channel in self.channels()? {
@@ -144,7 +145,7 @@ impl Wish {
                 Channel::Forming | Channel::Previews if !self.forming.unwrap_or(true) => continue,
                 Channel::Ticks | Channel::Feed => false,
                 Channel::Metrics => {
-                    understood.topics.push(Topic::plain(channel, SymbolId::NONE));
+                    resolved.topics.push(Topic::plain(channel, SymbolId::NONE));
                     continue;
                 }
                 _ => true,
@@ -157,21 +158,21 @@ impl Wish {
                 return Err(too_many_topics(max));
             }
             let of = |&symbol| windows.iter().map(move |&window| Topic { channel, symbol, window });
-            understood.topics.extend(ids.iter().flat_map(of));
+            resolved.topics.extend(ids.iter().flat_map(of));
         }
-        understood.interval =
+        resolved.interval =
             self.interval_ms.map(|millis| Duration::from_millis(millis.min(INTERVAL_MAX_MS).into()));
-        understood.since =
-            self.since.as_ref().map(|since| since.understand(state, max, &understood.topics)).transpose()?;
-        Ok(understood)
+        resolved.since =
+            self.since.as_ref().map(|since| since.resolve(state, max, &resolved.topics)).transpose()?;
+        Ok(resolved)
     }
 
-    /// Returns the symbols, each once; their names, and texts that are none, go where they are answered from.
+    /// Returns the symbols, each once, and adds their names, and names that no symbol has, to the result.
     fn symbols(
         &self,
         state: &AppState,
         max: usize,
-        understood: &mut Understood,
+        resolved: &mut ResolvedSubscription,
     ) -> Result<Vec<SymbolId>, Refusal> {
         let (mut ids, mut known, mut unknown) = (Vec::new(), HashSet::new(), HashSet::new());
         for text in self.symbols.as_slice() {
@@ -181,7 +182,7 @@ impl Wish {
                     Ok(id) => (id, state.symbols.spec(id).name.clone()),
                     Err(SymbolError::Malformed(_) | SymbolError::Unknown(_) | SymbolError::Ambiguous(..)) => {
                         if unknown.insert(text) {
-                            understood.unknown.push(text.chars().take(64).collect());
+                            resolved.unknown.push(text.chars().take(64).collect());
                         }
                         continue;
                     }
@@ -189,7 +190,7 @@ impl Wish {
             };
             if known.insert(id) {
                 ids.push(id);
-                understood.symbols.push(name);
+                resolved.symbols.push(name);
             }
         }
         if ids.len() + unknown.len() > max {
@@ -234,9 +235,9 @@ impl Wish {
     }
 }
 
-impl SinceWish {
-    /// Keeps the numbers of the topics that are asked for.
-    fn understand(&self, state: &AppState, max: usize, topics: &[Topic]) -> Result<Since, Refusal> {
+impl SinceRequest {
+    /// Resolves the numbers of topics that are subscribed; others are dropped.
+    fn resolve(&self, state: &AppState, max: usize, topics: &[Topic]) -> Result<Since, Refusal> {
         if self.seqs.len() > max {
             let detail = format!("`since` has more than {max} numbers");
             return Err(Refusal { code: ErrorCode::TooManySubscriptions, detail });
@@ -249,7 +250,7 @@ impl SinceWish {
     }
 }
 
-/// Returns the names, unless they are more than anybody needs.
+/// Returns the names, unless there are too many.
 fn bounded<'a>(field: &str, names: &'a Names) -> Result<&'a [String], Refusal> {
     let names = names.as_slice();
     if names.len() > NUM_NAMES_MAX {
@@ -271,7 +272,7 @@ fn channels_of(name: &str) -> Result<&'static [Channel], Refusal> {
         "bars" => Ok(&[Channel::Bars, Channel::Forming]),
         "indicators" => Ok(&[Channel::Indicators, Channel::Previews]),
         "metrics" => Ok(&[Channel::Metrics]),
-        // Nothing is found or forecast yet; whoever asks is served when it is.
+        // Accepted already, so that clients need not change when these channels carry something.
         "anomalies" | "predictions" => Ok(&[]),
         _ => {
             let name: String = name.chars().take(32).collect();

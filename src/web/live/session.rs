@@ -1,15 +1,19 @@
-//! One client: an actor that reads what it sends and minds its heartbeat, and the stream that its connection is fed from.
+//! One client: the actor that reads its messages and watches its heartbeat, and the stream that its connection sends.
+//!
+//! Promises: messages and frames beyond the limits are refused, and in the end close the session; a client that is
+//! silent for too long is closed. However a session ends, its worker learns of it and releases what it held.
 
+use super::Live;
+use super::dispatch::refuse;
 use super::gate::{Gate, Violation};
 use super::limits::{MessageRate, Verdict};
-use super::outlet::Outlet;
+use super::reasons::{CloseReason, ErrorCode};
 use super::request::Refusal;
-use super::requests::refuse;
+use super::send_queue::SendQueue;
 use super::worker::{Worker, WorkerSlot};
-use super::{Ending, ErrorCode, Live};
 use crate::actors::hub::frame::{self, ConnectionFrame, ErrorFrame};
 use crate::actors::hub::messages::Presence;
-use crate::web::error::ApiError;
+use crate::web::answer::error::ApiError;
 use crate::web::state::AppState;
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
 use actix_http::ws::{Codec, Item};
@@ -26,18 +30,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-/// Clients are asked whether they are there at so many moments of the interval, since after a restart all of them come
-/// at once.
+/// Pings are spread over this many moments of the interval, since after a restart all clients connect at once.
 const PING_PHASES: u32 = 64;
 
-/// Pings, pongs and fragments that may come for each message that may.
+/// Control frames and fragments allowed for each message that is allowed.
 const FRAMES_PER_MESSAGE: u32 = 20;
 
-/// Frames taken from the outlet in a row before the actor is looked at again: what the client sends is read even while
-/// it is sent without end.
+/// Frames sent in a row before the actor is polled again, so that the client's messages are read even while there is
+/// always something to send.
 const TURN: u32 = 32;
 
-/// Opens a session.
+/// Opens a live session.
 ///
 /// # Errors
 /// When the request is no WebSocket handshake, or there is no live feed.
@@ -52,27 +55,27 @@ pub async fn websocket(
     let slot = request.app_data::<Rc<WorkerSlot>>().expect("every port with a WebSocket has a slot");
     let worker = slot.get(&state, &live);
     let (presence, num_before) = Presence::enter(&live.num_connections);
-    let outlet = worker.join(presence);
+    let queue = worker.join(presence);
     let refusal = if live.is_stopping.load(Ordering::Acquire) {
-        Some(Ending::Shutdown)
+        Some(CloseReason::Shutdown)
     } else if num_before >= live.limits.max_connections {
         let detail = format!("{} clients are connected, which is the limit", live.limits.max_connections);
-        outlet.push(frame::of(&ErrorFrame::new(ErrorCode::TooManyConnections.as_str(), &detail)));
-        Some(Ending::Limit)
+        queue.push(frame::of(&ErrorFrame::new(ErrorCode::TooManyConnections.as_str(), &detail)));
+        Some(CloseReason::Limit)
     } else {
         None
     };
     match refusal {
-        Some(ending) => outlet.end_behind(ending),
+        Some(close_reason) => queue.close_after_queued(close_reason),
         None => {
             let connected = ConnectionFrame::new(state.now(), &live.epoch, &live.run, &state.provenance);
-            outlet.push(frame::of(&connected));
+            queue.push(frame::of(&connected));
             if live.broadcast {
-                worker.broadcast(outlet.id);
+                worker.broadcast(queue.id);
             }
         }
     }
-    let guard = Membership { worker: Rc::clone(&worker), outlet: Rc::clone(&outlet) };
+    let guard = Membership { worker: Rc::clone(&worker), queue: Rc::clone(&queue) };
     let max_bytes = usize::try_from(live.limits.max_message_bytes.0).unwrap_or(usize::MAX);
     let max_messages = live.limits.max_messages_per_second;
     let rate = MessageRate::new(max_messages, Instant::now());
@@ -81,7 +84,7 @@ pub async fn websocket(
     let session = Session {
         live,
         worker,
-        outlet,
+        queue,
         rate,
         frame_rate,
         violation: Rc::clone(&violation),
@@ -95,37 +98,37 @@ pub async fn websocket(
     Ok(response.streaming(Feed::new(actor, guard)))
 }
 
-/// Sees to it that a session that ends, however it does, is known to have ended.
+/// Removes the session from its worker when it ends, however it ends.
 struct Membership {
     worker: Rc<Worker>,
-    outlet: Rc<Outlet>,
+    queue: Rc<SendQueue>,
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.worker.leave(self.outlet.id);
+        self.worker.leave(self.queue.id);
     }
 }
 
-/// Reads one client.
+/// Reads the messages of one client.
 struct Session {
     live: Arc<Live>,
     worker: Rc<Worker>,
-    outlet: Rc<Outlet>,
+    queue: Rc<SendQueue>,
     rate: MessageRate,
-    /// Of frames that are no message by themselves.
+    /// Limits control frames and fragments.
     frame_rate: MessageRate,
-    /// What the gate before the codec did not let pass.
+    /// The rule that the client broke, as the gate before the codec found it.
     violation: Rc<Cell<Option<Violation>>>,
     heard_at: Instant,
     max_bytes: usize,
-    /// A message that comes in pieces.
+    /// The fragments of a message so far.
     partial: BytesMut,
 }
 
 impl Session {
     fn refuse(&self, code: ErrorCode, detail: String) {
-        refuse(&self.outlet, &Refusal { code, detail });
+        refuse(&self.queue, &Refusal { code, detail });
     }
 
     fn read(&mut self, text: &[u8]) {
@@ -137,28 +140,28 @@ impl Session {
                 return self.refuse(ErrorCode::TooManyMessages, detail);
             }
             Verdict::Ignore => return,
-            Verdict::Close => return self.outlet.end_behind(Ending::Limit),
+            Verdict::Close => return self.queue.close_after_queued(CloseReason::Limit),
         }
-        self.worker.hear(&self.outlet, text);
+        self.worker.hear(&self.queue, text);
     }
 
-    /// Closes the client once nothing came from it for too long.
-    fn watch(&self, ctx: &mut WebsocketContext<Session>) {
+    /// Closes the session once nothing came from the client for too long.
+    fn check_idle(&self, ctx: &mut WebsocketContext<Session>) {
         let rest = self.live.limits.idle_timeout.saturating_sub(self.heard_at.elapsed());
         if rest.is_zero() {
-            self.outlet.end(Ending::Idle);
+            self.queue.close(CloseReason::Idle);
         } else {
-            ctx.run_later(rest, |session, ctx| session.watch(ctx));
+            ctx.run_later(rest, |session, ctx| session.check_idle(ctx));
         }
     }
 
-    /// Judges a frame that is no message by itself: pings and fragments may come often, but not without end.
+    /// Counts a control frame or a fragment. Returns false when there are too many of them.
     fn takes_frame(&mut self) -> bool {
         match self.frame_rate.judge(Instant::now()) {
             Verdict::Take => true,
             Verdict::Refuse | Verdict::Ignore => false,
             Verdict::Close => {
-                self.outlet.end_behind(Ending::Limit);
+                self.queue.close_after_queued(CloseReason::Limit);
                 false
             }
         }
@@ -167,10 +170,10 @@ impl Session {
     fn too_long(&self) {
         let detail = format!("messages have at most {} bytes", self.max_bytes);
         self.refuse(ErrorCode::MessageTooLong, detail);
-        self.outlet.end_behind(Ending::TooLong);
+        self.queue.close_after_queued(CloseReason::TooLong);
     }
 
-    fn read_piece(&mut self, item: Item) {
+    fn read_fragment(&mut self, item: Item) {
         let (piece, is_last) = match item {
             Item::FirstText(piece) | Item::FirstBinary(piece) => {
                 self.partial.clear();
@@ -195,12 +198,12 @@ impl Actor for Session {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let interval = self.live.limits.ping_interval;
-        let phase = (self.outlet.id % u64::from(PING_PHASES)) as u32 + 1;
+        let phase = (self.queue.id % u64::from(PING_PHASES)) as u32 + 1;
         ctx.run_later(interval * phase / PING_PHASES, move |_, ctx| {
             ctx.ping(b"");
             ctx.run_interval(interval, |_, ctx| ctx.ping(b""));
         });
-        self.watch(ctx);
+        self.check_idle(ctx);
     }
 }
 
@@ -211,9 +214,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             Ok(Message::Text(text)) => self.read(text.as_bytes()),
             Ok(Message::Binary(bytes)) => self.read(&bytes),
             Ok(Message::Continuation(item)) => {
-                // A piece may not be left out, so that too many are not told but end the session.
+                // No fragment of a message may be left out, so too many of them close the session without a warning.
                 self.takes_frame();
-                self.read_piece(item);
+                self.read_fragment(item);
             }
             Ok(Message::Ping(payload)) => {
                 if self.takes_frame() {
@@ -236,9 +239,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
         }
     }
 
-    /// The client is gone, or its line is read no further because of a fault: in that case the close frame is on its way.
+    /// The client is gone, or reading stopped because of a violation; then the close frame is on its way.
     fn finished(&mut self, ctx: &mut Self::Context) {
-        if self.outlet.ending().is_none() {
+        if self.queue.close_reason().is_none() {
             ctx.stop();
         }
     }
@@ -247,9 +250,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 #[derive(PartialEq, Eq)]
 enum FeedState {
     Open,
-    /// The actor is done; what waits still goes out.
+    /// The actor has ended; queued frames are still sent.
     Draining,
-    /// The close frame was given.
+    /// The close frame was sent.
     Ended,
 }
 
@@ -271,14 +274,14 @@ impl Wake for Call {
     }
 }
 
-/// What the connection is fed from: frames of the outlet, and between them what the actor has to say itself.
+/// The stream that the connection sends: frames of the send queue, and between them what the actor writes itself.
 struct Feed<S> {
     actor: Pin<Box<S>>,
     call: Arc<Call>,
     /// Calls the actor.
     waker: Waker,
     guard: Membership,
-    /// What the actor said, behind what waited before.
+    /// What the actor wrote, sent after the frames queued before it.
     control: Option<Bytes>,
     turn: u32,
     state: FeedState,
@@ -299,24 +302,24 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Feed<S> {
         }
         loop {
             let worker = &feed.guard.worker;
-            let frames = feed.guard.outlet.take(cx.waker(), |topic| worker.symbol_name(topic));
-            worker.ask_for_more(&feed.guard.outlet);
+            let frames = feed.guard.queue.take(cx.waker(), |topic| worker.symbol_name(topic));
+            worker.ask_for_more(&feed.guard.queue);
             if let Some(frames) = frames {
                 return Poll::Ready(Some(Ok(frames)));
             }
             if let Some(control) = feed.control.take() {
                 return Poll::Ready(Some(Ok(control)));
             }
-            if let Some(ending) = feed.guard.outlet.ending() {
+            if let Some(close_reason) = feed.guard.queue.close_reason() {
                 feed.state = FeedState::Ended;
-                return Poll::Ready(Some(Ok(frame::close(ending.code(), ending.reason()))));
+                return Poll::Ready(Some(Ok(frame::close(close_reason.code(), close_reason.reason()))));
             }
             if feed.state == FeedState::Draining {
                 return Poll::Ready(None);
             }
-            // Nothing waits: the actor may have something, or bring something about.
+            // The queue is empty: the actor may write something, or cause something to be queued.
             feed.turn = 0;
-            if !feed.poll_actor(cx) && !feed.guard.outlet.has_something() {
+            if !feed.poll_actor(cx) && !feed.guard.queue.has_something() {
                 return Poll::Pending;
             }
         }

@@ -1,12 +1,15 @@
-//! The sessions of one thread: who follows what, and how a flush of the hub reaches them.
+//! The sessions of one thread: which topics each follows, and how a flush of the hub reaches them.
 //!
-//! One message a flush reaches a thread, whatever the number of its sessions; a session that follows one symbol gets
-//! one piece of it, a session that follows all gets it whole.
+//! A flush is one message per thread, whatever the number of its sessions; a session that follows one symbol gets a
+//! slice of it, a session that follows all symbols gets it whole. Promises: a topic's frames begin right after the
+//! answer that showed it, and no frame comes twice. A full mailbox makes the hub gather for longer; nothing here waits
+//! for a client.
 
-use super::outlet::{Outlet, Piece};
+use super::Live;
+use super::reasons::CloseReason;
 use super::request::is_counted;
 use super::requests::Requests;
-use super::{Ending, Live};
+use super::send_queue::{SendQueue, SharedFrame};
 use crate::actors::hub::messages::{
     Answer, AttachWorker, ContinueAnswer, Deliver, Flush, Presence, ReleaseTopics, Since, SubscribeTopics,
     WorkerId,
@@ -23,19 +26,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Flushes that may wait for the thread; the hub keeps what does not fit.
+/// Flushes that may wait for the thread; the hub holds back what does not fit.
 const MAILBOX_CAPACITY: usize = 32;
 
-/// How often it is looked whose ticks are due that wants them at intervals, and whose budget allows another request.
+/// How often sessions with an interval get their ticks, and waiting requests are tried against their budget.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Sessions that are woken between two looks at the clock: how long frames took is counted for so many together.
+/// Sessions woken between two clock readings: the latency of frames is measured for this many together.
 const TIMED_TOGETHER: usize = 50;
 
-/// How often it is looked who does not read any more.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often clients that stopped reading are looked for.
+const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Where a thread keeps its worker: made with its first session.
+/// Holds the worker of a thread, which is made with its first session.
 #[derive(Default)]
 pub struct WorkerSlot(OnceCell<Rc<Worker>>);
 
@@ -46,14 +49,14 @@ impl WorkerSlot {
     }
 }
 
-/// One session as its thread sees it.
+/// One session of the thread.
 struct Member {
-    outlet: Rc<Outlet>,
+    queue: Rc<SendQueue>,
     presence: Arc<Presence>,
-    /// What it asked for; it may not have been answered yet.
+    /// The topics it asked for, answered or not.
     wanted: HashSet<Topic>,
     requests: Requests,
-    /// The request that is made for a client that has not asked for anything.
+    /// The request made on behalf of a client that has not subscribed yet.
     broadcast: Option<u64>,
 }
 
@@ -66,7 +69,7 @@ impl Member {
 #[derive(Default)]
 struct Members {
     by_id: HashMap<u64, Member>,
-    followers: HashMap<Topic, Vec<Rc<Outlet>>>,
+    followers: HashMap<Topic, Vec<Rc<SendQueue>>>,
     next_id: u64,
 }
 
@@ -76,18 +79,18 @@ pub struct Worker {
     pub(super) live: Arc<Live>,
     pub(super) state: Arc<AppState>,
     members: RefCell<Members>,
-    /// Some sessions want ticks at intervals.
+    /// True when some session has an interval.
     has_paced: Cell<bool>,
-    /// Some sessions have requests that their budget does not allow yet.
+    /// True when some session has a request that its budget does not allow yet.
     pub(super) has_waiting: Cell<bool>,
 }
 
-/// What became of a wish for topics.
+/// The result of a subscription.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Subscribed {
-    /// The hub answers.
+    /// It was passed to the hub, which answers.
     Asked,
-    /// They are too many.
+    /// It exceeds the limit of topics.
     TooMany,
 }
 
@@ -107,11 +110,12 @@ impl Worker {
         worker
     }
 
-    /// Tells the hub. Its mailbox is not limited for this: a session has one request under way, and its place is not
-    /// given to another before the hub has done with it (see [`Presence`]).
+    /// Sends a message to the hub past its mailbox limit. The messages are bounded all the same: a session has one
+    /// request under way, and its permit is not given to another session before the hub has handled its messages (see
+    /// [`Presence`]).
     #[expect(
         clippy::disallowed_methods,
-        reason = "messages are limited by the number of sessions, and must not be lost"
+        reason = "messages are bounded by the number of sessions, and must not be lost"
     )]
     fn tell<M>(&self, message: M)
     where
@@ -121,24 +125,24 @@ impl Worker {
         self.live.hub.do_send(message);
     }
 
-    /// Takes a session in.
-    pub fn join(&self, presence: Arc<Presence>) -> Rc<Outlet> {
+    /// Adds a session.
+    pub fn join(&self, presence: Arc<Presence>) -> Rc<SendQueue> {
         let mut members = self.members.borrow_mut();
         members.next_id += 1;
-        let outlet = Rc::new(Outlet::new(members.next_id));
+        let queue = Rc::new(SendQueue::new(members.next_id));
         let member = Member {
-            outlet: Rc::clone(&outlet),
+            queue: Rc::clone(&queue),
             presence,
             wanted: HashSet::new(),
             requests: Requests::new(Instant::now()),
             broadcast: None,
         };
-        members.by_id.insert(outlet.id, member);
+        members.by_id.insert(queue.id, member);
         self.state.metrics.websocket_connections.inc();
-        outlet
+        queue
     }
 
-    /// Lets a session go.
+    /// Removes a session.
     pub fn leave(&self, id: u64) {
         let mut members = self.members.borrow_mut();
         let Some(member) = members.by_id.remove(&id) else { return };
@@ -146,10 +150,10 @@ impl Worker {
         member.presence.leave();
         let wanted: Vec<Topic> = member.wanted.into_iter().collect();
         members.unfollow(id, &wanted);
-        members.unfollow(id, &member.outlet.end_catch_up());
+        members.unfollow(id, &member.queue.end_catch_up());
         drop(members);
         if member.requests.has_begun() {
-            // Even with nothing to let go of: there may be an answer that nobody waits for any more.
+            // Even without topics: the hub may be making an answer that is not needed any more.
             let (worker, presence) = (self.id, member.presence);
             self.tell(ReleaseTopics { worker, session: id, topics: wanted, presence });
         }
@@ -161,23 +165,23 @@ impl Worker {
         }
     }
 
-    /// Works with the requests of a session, if it is there still.
+    /// Applies a function to the requests of a session, if it is still connected.
     pub(super) fn with_requests<T>(&self, id: u64, work: impl FnOnce(&mut Requests) -> T) -> Option<T> {
         Some(work(&mut self.members.borrow_mut().by_id.get_mut(&id)?.requests))
     }
 
-    /// Returns the way to a session.
-    pub(super) fn outlet(&self, id: u64) -> Option<Rc<Outlet>> {
-        Some(Rc::clone(&self.members.borrow().by_id.get(&id)?.outlet))
+    /// Returns the send queue of a session.
+    pub(super) fn queue(&self, id: u64) -> Option<Rc<SendQueue>> {
+        Some(Rc::clone(&self.members.borrow().by_id.get(&id)?.queue))
     }
 
-    /// Has a session follow every tick, until it asks for something.
+    /// Subscribes a session to every tick, until it subscribes itself.
     pub fn broadcast(&self, id: u64) {
         let all = |channel| Topic::plain(channel, crate::models::symbol::SymbolId::NONE);
         self.ask(id, vec![all(Channel::Ticks), all(Channel::Feed)], None, true);
     }
 
-    /// Has a session follow topics.
+    /// Subscribes a session to topics.
     pub fn subscribe(&self, id: u64, topics: Vec<Topic>, since: Option<Since>) -> Subscribed {
         self.end_broadcast(id);
         self.ask(id, topics, since, false)
@@ -221,7 +225,7 @@ impl Worker {
         if member.broadcast.take().is_none() {
             return;
         }
-        member.outlet.end_catch_up();
+        member.queue.end_catch_up();
         let topics: Vec<Topic> = member.wanted.drain().collect();
         let presence = Arc::clone(&member.presence);
         members.unfollow(id, &topics);
@@ -229,7 +233,7 @@ impl Worker {
         self.release_topics(id, topics, presence);
     }
 
-    /// Has a session follow topics no more. `*` stands for every symbol.
+    /// Unsubscribes a session from topics; one of all symbols stands for those of every symbol.
     pub fn unsubscribe(&self, id: u64, topics: Vec<Topic>) {
         let topics: HashSet<Topic> = topics.into_iter().collect();
         let mut members = self.members.borrow_mut();
@@ -237,7 +241,7 @@ impl Worker {
         let is_meant = |topic: &Topic| topics.contains(topic) || topics.contains(&topic.of_all());
         let gone: Vec<Topic> = member.wanted.extract_if(|topic| is_meant(topic)).collect();
         if member.wanted.is_empty() && member.broadcast.take().is_some() {
-            member.outlet.end_catch_up();
+            member.queue.end_catch_up();
         }
         let presence = Arc::clone(&member.presence);
         members.unfollow(id, &gone);
@@ -245,10 +249,10 @@ impl Worker {
         self.release_topics(id, gone, presence);
     }
 
-    /// Asks for the next part of an answer, when a session has taken the one before.
-    pub fn ask_for_more(&self, outlet: &Outlet) {
-        if let Some(request) = outlet.take_wish_for_more() {
-            self.tell(ContinueAnswer { worker: self.id, session: outlet.id, request });
+    /// Asks the hub for the next part of an answer, when the part before was sent.
+    pub fn ask_for_more(&self, queue: &SendQueue) {
+        if let Some(request) = queue.take_continuation() {
+            self.tell(ContinueAnswer { worker: self.id, session: queue.id, request });
         }
     }
 
@@ -260,8 +264,8 @@ impl Worker {
     fn deliver(&self, message: Deliver) {
         match message {
             Deliver::Flush(flush) => {
-                // Tasks run in the order in which they are woken: the clock is read when the connections woken so far
-                // have written.
+                // Tasks run in the order in which they were woken, so the clock is read after the connections woken so
+                // far have written.
                 let time_written = || {
                     let (state, flush) = (Arc::clone(&self.state), Arc::clone(&flush));
                     actix::spawn(async move { observe_sent(&state, &flush) });
@@ -276,57 +280,57 @@ impl Worker {
             Deliver::Stop => {
                 self.live.stop();
                 for member in self.members.borrow().by_id.values() {
-                    member.outlet.end_behind(Ending::Shutdown);
-                    member.outlet.wake();
+                    member.queue.close_after_queued(CloseReason::Shutdown);
+                    member.queue.wake();
                 }
             }
         }
     }
 
-    /// Has a session's ticks come at intervals.
-    pub fn set_interval(&self, outlet: &Outlet, interval: Duration) {
-        outlet.set_interval(interval);
+    /// Sets the interval of a session's ticks.
+    pub fn set_interval(&self, queue: &SendQueue, interval: Duration) {
+        queue.set_interval(interval);
         self.has_paced.set(true);
     }
 
-    /// Hands the newest ticks to those who want them at intervals, where it is time.
+    /// Releases the newest ticks of the sessions whose interval is over.
     fn release(&self) {
         if !self.has_paced.get() {
             return;
         }
         let (now, members) = (Instant::now(), self.members.borrow());
-        self.has_paced.set(members.by_id.values().any(|member| member.outlet.is_paced()));
+        self.has_paced.set(members.by_id.values().any(|member| member.queue.is_paced()));
         for member in members.by_id.values() {
-            if member.outlet.release(now) {
-                member.outlet.wake();
+            if member.queue.release(now) {
+                member.queue.wake();
             }
         }
     }
 
-    /// Goes on with requests that their session's budget did not allow.
+    /// Tries the requests again that their session's budget did not allow.
     fn proceed_with_all(&self) {
         if !self.has_waiting.replace(false) {
             return;
         }
         let members = self.members.borrow();
         let waiting = members.by_id.iter().filter(|(_, member)| member.requests.waits_for_budget());
-        let waiting: Vec<(u64, Rc<Outlet>)> =
-            waiting.map(|(id, member)| (*id, Rc::clone(&member.outlet))).collect();
+        let waiting: Vec<(u64, Rc<SendQueue>)> =
+            waiting.map(|(id, member)| (*id, Rc::clone(&member.queue))).collect();
         drop(members);
-        for (id, outlet) in waiting {
+        for (id, queue) in waiting {
             self.proceed(id);
-            outlet.wake();
+            queue.wake();
         }
     }
 
-    /// Lets go of what waits for those who do not read.
-    fn look(&self) {
+    /// Closes sessions whose client has stopped reading.
+    fn close_stalled(&self) {
         let now = Instant::now();
         for member in self.members.borrow().by_id.values() {
-            let since = member.outlet.waits_since();
+            let since = member.queue.waits_since();
             if since.is_some_and(|since| now.duration_since(since) > self.live.limits.stall_timeout) {
-                member.outlet.end(Ending::Slow);
-                member.outlet.wake();
+                member.queue.close(CloseReason::Slow);
+                member.queue.wake();
             }
         }
     }
@@ -342,17 +346,17 @@ fn observe_sent(state: &AppState, flush: &Flush) {
 }
 
 impl Members {
-    fn follow(&mut self, topic: Topic, outlet: &Rc<Outlet>) {
+    fn follow(&mut self, topic: Topic, queue: &Rc<SendQueue>) {
         let followers = self.followers.entry(topic).or_default();
-        if !followers.iter().any(|known| known.id == outlet.id) {
-            followers.push(Rc::clone(outlet));
+        if !followers.iter().any(|known| known.id == queue.id) {
+            followers.push(Rc::clone(queue));
         }
     }
 
     fn unfollow(&mut self, id: u64, topics: &[Topic]) {
         for topic in topics {
             if let Some(followers) = self.followers.get_mut(topic) {
-                followers.retain(|outlet| outlet.id != id);
+                followers.retain(|queue| queue.id != id);
                 if followers.is_empty() {
                     self.followers.remove(topic);
                 }
@@ -360,34 +364,34 @@ impl Members {
         }
     }
 
-    /// Takes a part of an answer: behind its frames the session gets topics from here on. A topic of one symbol is left
-    /// out where the session follows all symbols, so that nothing comes twice.
+    /// Queues a part of an answer, and makes its topics live from there on. A topic of one symbol is left out where the
+    /// session follows all symbols, so that no frame comes twice.
     fn answer(&mut self, answer: Answer) {
         let Answer { session, request, frames, topics, more_from } = answer;
         let Some(member) = self.by_id.get_mut(&session).filter(|member| member.waits_for(request)) else {
             return;
         };
-        let outlet = Rc::clone(&member.outlet);
-        outlet.push(frames);
+        let queue = Rc::clone(&member.queue);
+        queue.push(frames);
         let topics: Vec<Topic> = topics.into_iter().filter(|topic| member.wanted.contains(topic)).collect();
         let follows = |topic: &Topic| {
             self.followers.get(topic).is_some_and(|all| all.iter().any(|it| it.id == session))
         };
-        if !outlet.is_catching_up() {
-            // What it follows already goes on meanwhile.
+        if !queue.is_catching_up() {
+            // Topics that it follows already stay live meanwhile.
             let of_all = topics.iter().filter(|topic| topic.is_of_all() && !follows(topic));
             let of_all: HashSet<Topic> = of_all.copied().collect();
             let parts =
                 member.wanted.iter().filter(|topic| !topic.is_of_all() && of_all.contains(&topic.of_all()));
-            outlet.begin_catch_up(request, of_all.iter().copied().collect(), parts.copied().collect());
+            queue.begin_catch_up(request, of_all.iter().copied().collect(), parts.copied().collect());
         }
         let is_part_of_all = |topic: &Topic| !topic.is_of_all() && member.wanted.contains(&topic.of_all());
         let begun: Vec<Topic> = topics.into_iter().filter(|topic| !is_part_of_all(topic)).collect();
-        begun.into_iter().for_each(|topic| self.follow(topic, &outlet));
+        begun.into_iter().for_each(|topic| self.follow(topic, &queue));
         match more_from {
-            Some(symbol) => outlet.catch_up_to(symbol),
+            Some(symbol) => queue.catch_up_to(symbol),
             None => {
-                self.unfollow(session, &outlet.end_catch_up());
+                self.unfollow(session, &queue.end_catch_up());
                 if let Some(member) =
                     self.by_id.get_mut(&session).filter(|it| it.requests.is_in_progress(request))
                 {
@@ -395,28 +399,28 @@ impl Members {
                 }
             }
         }
-        outlet.wake();
+        queue.wake();
     }
 
-    fn followers(&self, topic: Topic) -> impl Iterator<Item = &Rc<Outlet>> {
+    fn followers(&self, topic: Topic) -> impl Iterator<Item = &Rc<SendQueue>> {
         let all = if topic.is_of_all() { None } else { self.followers.get(&topic.of_all()) };
-        let all = all.into_iter().flatten().filter(move |outlet| outlet.takes(topic));
+        let all = all.into_iter().flatten().filter(move |queue| queue.takes(topic));
         self.followers.get(&topic).into_iter().flatten().chain(all)
     }
 
-    /// Gives each session its part, and wakes all of them; calls `woken` behind some of them, and behind the last.
+    /// Queues each session's slice and wakes its connection; calls `woken` after every few of them, and after the last.
     fn deliver(&self, flush: &Flush, woken: impl Fn()) {
         for (topic, frame) in &flush.frames {
             let is_state = matches!(
                 topic.channel,
                 Channel::Forming | Channel::Previews | Channel::Feed | Channel::Metrics
             );
-            let piece = Piece::new(frame.clone(), frame.len());
-            for outlet in self.followers(*topic) {
+            let shared = SharedFrame::new(frame.clone(), frame.len());
+            for queue in self.followers(*topic) {
                 if is_state {
-                    outlet.push_newest(*topic, &piece, &piece, 1);
+                    queue.push_newest(*topic, &shared, &shared, 1);
                 } else {
-                    outlet.push(frame.clone());
+                    queue.push(frame.clone());
                 }
             }
         }
@@ -424,8 +428,8 @@ impl Members {
         let of_ticks = flush.tick_parts.iter().map(|part| Topic::plain(Channel::Ticks, part.symbol));
         let topics = flush.frames.iter().map(|(topic, _)| *topic).chain(of_ticks);
         let mut num_woken = 0_usize;
-        for outlet in topics.flat_map(|topic| self.followers(topic)) {
-            if outlet.wake() {
+        for queue in topics.flat_map(|topic| self.followers(topic)) {
+            if queue.wake() {
                 num_woken += 1;
                 if num_woken.is_multiple_of(TIMED_TOGETHER) {
                     woken();
@@ -440,11 +444,11 @@ impl Members {
     fn deliver_ticks(&self, flush: &Flush) {
         let buffer_len = flush.ticks.len();
         let all = self.followers.get(&Topic::plain(Channel::Ticks, crate::models::symbol::SymbolId::NONE));
-        // Those who follow all and keep up take everything in one piece.
-        let (by_symbol, keeping_up): (Vec<&Rc<Outlet>>, Vec<&Rc<Outlet>>) =
-            all.into_iter().flatten().partition(|outlet| outlet.takes_newest() || outlet.is_catching_up());
+        // Sessions that follow all symbols and keep up share the whole buffer.
+        let (by_symbol, keeping_up): (Vec<&Rc<SendQueue>>, Vec<&Rc<SendQueue>>) =
+            all.into_iter().flatten().partition(|queue| queue.takes_newest() || queue.is_catching_up());
         if buffer_len > 0 {
-            keeping_up.iter().for_each(|outlet| outlet.push(flush.ticks.clone()));
+            keeping_up.iter().for_each(|queue| queue.push(flush.ticks.clone()));
         }
         for part in &flush.tick_parts {
             let topic = Topic::plain(Channel::Ticks, part.symbol);
@@ -452,17 +456,17 @@ impl Members {
             if own.is_none() && by_symbol.is_empty() {
                 continue;
             }
-            let piece = Piece::new(flush.ticks.slice(part.range.clone()), buffer_len);
-            let last = Piece::new(flush.ticks.slice(part.last..part.range.end), buffer_len);
-            let of_all = by_symbol.iter().copied().filter(|outlet| outlet.takes(topic));
-            for outlet in own.into_iter().flatten().chain(of_all) {
-                outlet.push_newest(topic, &piece, &last, part.count);
+            let shared = SharedFrame::new(flush.ticks.slice(part.range.clone()), buffer_len);
+            let last = SharedFrame::new(flush.ticks.slice(part.last..part.range.end), buffer_len);
+            let of_all = by_symbol.iter().copied().filter(|queue| queue.takes(topic));
+            for queue in own.into_iter().flatten().chain(of_all) {
+                queue.push_newest(topic, &shared, &last, part.count);
             }
         }
     }
 }
 
-/// Takes what the hub sends.
+/// Receives what the hub sends to the thread.
 struct WorkerActor(Rc<Worker>);
 
 impl Actor for WorkerActor {
@@ -474,7 +478,7 @@ impl Actor for WorkerActor {
             actor.0.release();
             actor.0.proceed_with_all();
         });
-        ctx.run_interval(LOOK_INTERVAL, |actor, _ctx| actor.0.look());
+        ctx.run_interval(STALL_CHECK_INTERVAL, |actor, _ctx| actor.0.close_stalled());
     }
 }
 

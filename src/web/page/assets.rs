@@ -1,42 +1,34 @@
-//! Files that are part of the program: the dashboard, and the page that shows the API.
+//! Static files embedded in the program: the dashboard, and the page that shows the API.
 //!
-//! A file is compressed once, when the first client that takes gzip asks for it; every later answer shares that copy.
-//! Each form has an `ETag` of its own, so that a cache between never mixes them up.
+//! Promises: a file is compressed once, for the first client that takes gzip, and later answers share that copy. Each
+//! form has an `ETag` of its own, so that caches never mix them up.
 
-use crate::web::accept::takes_gzip;
-use crate::web::reply::is_known;
+use crate::web::answer::caching::is_known;
+use crate::web::answer::compression::{compress, takes_gzip};
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::{PoisonError, RwLock};
-
-/// A browser keeps the file for ever: its name changes with its content.
-pub const FOR_EVER: &str = "public, max-age=31536000, immutable";
-
-/// A browser keeps the file, but asks whether it is still the same.
-pub const ASK_AGAIN: &str = "no-cache";
 
 /// One file.
 pub struct Asset {
-    /// Its type, by the end of its name.
+    /// Media type, by the extension of its name.
     pub content_type: &'static str,
-    /// What it holds.
+    /// Content.
     pub body: Bytes,
-    /// Hash of what it holds.
+    /// Hash of the content.
     pub hash: u64,
     /// `Cache-Control`.
     pub caching: &'static str,
-    /// What it may load, where it is a page: `Content-Security-Policy`.
+    /// `Content-Security-Policy`, of pages only.
     policy: Option<String>,
 }
 
 impl Asset {
-    /// Makes the file of that name; `hash` is one of its content.
+    /// Makes the file of that name; `hash` is a hash of its content.
     #[must_use]
     pub fn new(name: &str, body: Cow<'static, [u8]>, hash: u64, caching: &'static str) -> Asset {
         let body = match body {
@@ -46,17 +38,17 @@ impl Asset {
         Asset { content_type: content_type(name), body, hash, caching, policy: None }
     }
 
-    /// Says what it may load, if it is a page.
+    /// Sets the content security policy, if it is a page.
     #[must_use]
     pub fn with_policy(self, policy: String) -> Asset {
         let is_page = self.content_type.starts_with("text/html");
         Asset { policy: Some(policy).filter(|_| is_page), ..self }
     }
 
-    /// Sends the file: compressed to those who take it, 304 to those who have it.
+    /// Sends the file: compressed to clients that take gzip, 304 to clients that have it.
     #[must_use]
     pub fn send(self, request: &HttpRequest) -> HttpResponse {
-        let packed = takes_gzip(request.headers()).then(|| self.packed()).flatten();
+        let packed = takes_gzip(request).then(|| self.packed()).flatten();
         let etag = match packed {
             Some(_) => format!("\"{:016x}-gzip\"", self.hash),
             None => format!("\"{:016x}\"", self.hash),
@@ -81,8 +73,8 @@ impl Asset {
         }
     }
 
-    /// Returns the file compressed, or `None` where that does not pay. What a name holds may change while a debug build
-    /// runs, so copies are known by the hash of the content.
+    /// Returns the file compressed, or `None` where that does not pay. Copies are keyed by the hash of the content,
+    /// since files may change while a debug build runs.
     fn packed(&self) -> Option<Bytes> {
         static PACKED: RwLock<Option<HashMap<u64, Bytes>>> = RwLock::new(None);
         if !is_text(self.content_type) {
@@ -93,7 +85,7 @@ impl Asset {
             return Some(packed).filter(|packed| packed.len() < self.body.len());
         }
         let mut all = PACKED.write().unwrap_or_else(PoisonError::into_inner);
-        // Another request may have done it while this one waited.
+        // Another request may have compressed it while this one waited for the lock.
         let packed = known(&all).unwrap_or_else(|| {
             let packed = Bytes::from(compress(&self.body, Compression::best()));
             all.get_or_insert_default().insert(self.hash, packed.clone());
@@ -101,14 +93,6 @@ impl Asset {
         });
         Some(packed).filter(|packed| packed.len() < self.body.len())
     }
-}
-
-/// Compresses a body.
-#[must_use]
-pub fn compress(body: &[u8], level: Compression) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), level);
-    encoder.write_all(body).expect("memory takes every byte");
-    encoder.finish().expect("memory takes every byte")
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -132,13 +116,14 @@ fn is_text(content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::answer::caching::KEEP_FOREVER;
     use actix_web::body::MessageBody;
     use actix_web::http::StatusCode;
     use actix_web::test::TestRequest;
     use std::io::Read;
 
     fn asset(name: &str, body: &'static [u8], hash: u64) -> Asset {
-        Asset::new(name, Cow::Borrowed(body), hash, FOR_EVER)
+        Asset::new(name, Cow::Borrowed(body), hash, KEEP_FOREVER)
     }
 
     fn header_of(response: &HttpResponse, name: header::HeaderName) -> &str {
@@ -158,7 +143,7 @@ mod tests {
         assert_eq!(header_of(&packed, header::CONTENT_ENCODING), "gzip");
         for response in [&plain, &packed] {
             assert_eq!(header_of(response, header::VARY), "Accept-Encoding");
-            assert_eq!(header_of(response, header::CACHE_CONTROL), FOR_EVER);
+            assert_eq!(header_of(response, header::CACHE_CONTROL), KEEP_FOREVER);
             assert_eq!(header_of(response, header::CONTENT_TYPE), "text/css; charset=utf-8");
         }
         let (tag, packed_tag) = (header_of(&plain, header::ETAG), header_of(&packed, header::ETAG));

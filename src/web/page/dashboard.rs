@@ -1,12 +1,12 @@
-//! The dashboard's page, embedded into the program.
+//! Serves the dashboard, which is embedded in the program.
 //!
-//! Files whose names carry a hash of their content are kept by browsers for ever; the page itself is asked for anew and
-//! mostly answered with 304. Without a build of the dashboard there is a page that says how to make one.
+//! Promises: files whose names contain a hash of their content are kept by browsers for good; the page itself is
+//! revalidated, mostly with 304. Without a build of the dashboard, a page says how to make one.
 
-use super::assets::{ASK_AGAIN, Asset, FOR_EVER};
+use super::assets::Asset;
 use crate::config::split_authority;
-use crate::web::error::ApiError;
-use crate::web::reply::hash;
+use crate::web::answer::caching::{KEEP_FOREVER, REVALIDATE, hash};
+use crate::web::answer::error::ApiError;
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 #[folder = "dashboard/dist"]
 struct Dist;
 
-/// Files below this carry a hash of their content in their names.
+/// Files below this have a hash of their content in their names.
 const HASHED: &str = "assets/";
 
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tickwire</title>\
@@ -42,14 +42,14 @@ pub async fn file(request: HttpRequest) -> Result<HttpResponse, ApiError> {
         None if path == "index.html" => (Cow::Borrowed(NOT_BUILT.as_bytes()), hash(NOT_BUILT.as_bytes())),
         None => return Err(ApiError::not_found(request.path())),
     };
-    let caching = if path.starts_with(HASHED) { FOR_EVER } else { ASK_AGAIN };
+    let caching = if path.starts_with(HASHED) { KEEP_FOREVER } else { REVALIDATE };
     Ok(Asset::new(path, body, hash, caching).with_policy(policy(&request)).send(&request))
 }
 
-/// Returns what the page may load: its own files, and what this port serves. Not every browser takes the live feed for
-/// the page's own origin, so it is named.
+/// Returns the content security policy: the page's own files, and what this port serves. The live feed is named, since
+/// not every browser counts it as the page's own origin.
 fn policy(request: &HttpRequest) -> String {
-    // The name was checked, and what is no name is not repeated.
+    // The name was checked before; what is not a name is not repeated.
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.filter(|host| split_authority(host).is_some()).unwrap_or_default();
     let feed = if host.is_empty() { String::new() } else { format!(" ws://{host} wss://{host}") };

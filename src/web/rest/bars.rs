@@ -1,31 +1,22 @@
-//! `aggregated`: bars of a symbol. What is asked for without a range comes from [`crate::web::recent`], the rest from the
-//! history, together with what the symbol's view knows and the history does not know yet.
+//! `aggregated`: bars of a symbol. Without a range they come from [`crate::web::recent`], else from the history, merged
+//! with the newest bar of the symbol's view, which the history may not hold yet.
+//!
+//! Promises: newest first; a page and its cursor never repeat or omit a bar. On failure of the history: 503.
 
-use super::openapi::{Failures, Unchanged};
-use super::param_docs::{SymbolName, WindowsQuery};
+use super::param_docs::{Answers, SymbolName, WindowsQuery};
 use super::windows::WindowsAsked;
-use crate::models::bar::{Bar, BarState};
 use crate::models::view::WindowView;
-use crate::web::error::ApiError;
-use crate::web::params::Params;
-use crate::web::recent::{NUM_RECENT, Naming};
-use crate::web::reply::{Format, Reply, hash};
+use crate::web::answer::caching::hash;
+use crate::web::answer::error::ApiError;
+use crate::web::answer::format::Format;
+use crate::web::answer::params::Params;
+use crate::web::answer::reply::Reply;
+use crate::web::answer::responses::{Failures, Unchanged};
+use crate::web::recent::{NUM_RECENT, Naming, merge_newest};
 use crate::web::state::{AppState, window_of};
 use crate::wire::{self, BarObject};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-
-/// Puts the newest closed bar of the view among rows of the history, which lags by its batch: newest first, at equal
-/// starts the higher log position wins, a void bar takes its row away.
-pub fn merge_newest(rows: &mut Vec<Bar>, newest: &Bar) {
-    match rows.binary_search_by(|row| newest.start.cmp(&row.start)) {
-        Ok(at) if rows[at].log_pos > newest.log_pos => {}
-        Ok(at) if newest.state == BarState::Void => _ = rows.remove(at),
-        Ok(at) => rows[at] = *newest,
-        Err(_) if newest.state == BarState::Void => {}
-        Err(at) => rows.insert(at, *newest),
-    }
-}
 
 /// Bars of one symbol and window, newest first: `start_time < window_end ≤ end_time`.
 #[utoipa::path(
@@ -35,6 +26,7 @@ pub fn merge_newest(rows: &mut Vec<Bar>, newest: &Bar) {
     params(
         ("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL"),
         WindowsQuery,
+        Answers,
         ("include_forming" = Option<bool>, Query, description = "With the bar in progress, as far as it is in the range"),
     ),
     responses((status = 200, description = "Bars", body = Vec<BarObject>), Unchanged, Failures),
@@ -53,16 +45,18 @@ pub async fn aggregated(
     let window = view.as_ref().and_then(|view| window_of(view, asked.width));
     let forming = window
         .and_then(|window: &WindowView| window.forming.as_ref())
-        .filter(|bar| include_forming && asked.is_first_page && asked.has(bar.start));
+        .filter(|bar| include_forming && asked.page.cursor.is_none() && asked.has(bar.start));
     let naming = Naming { spec: &spec, window: &asked.name };
-    let num_closed = asked.limit - usize::from(forming.is_some());
+    let num_closed = asked.page.limit - usize::from(forming.is_some());
     let no_data = || ApiError::NoData(format!("no {} bar of `{}` is in the range", asked.name, spec.name));
 
-    if let (true, Some(view), Some(window)) =
-        (asked.is_newest && asked.limit <= NUM_RECENT && asked.format == Format::Json, &view, window)
-    {
+    if let (true, Some(view), Some(window)) = (
+        asked.is_newest && asked.page.limit <= NUM_RECENT && asked.page.format == Format::Json,
+        &view,
+        window,
+    ) {
         let recent = state.recent.page(&*state.history, id, window, view.pos, &naming).await?;
-        if recent.is_empty() && forming.is_none() && !asked.empty_is_ok {
+        if recent.is_empty() && forming.is_none() && !asked.page.empty_is_ok {
             return Err(no_data());
         }
         let next = recent.has_more(num_closed).then(|| {
@@ -90,10 +84,11 @@ pub async fn aggregated(
     if let Some(forming) = forming {
         bars.insert(0, *forming);
     }
-    if bars.is_empty() && !asked.empty_is_ok {
+    if bars.is_empty() && !asked.page.empty_is_ok {
         return Err(no_data());
     }
+    // The forming bar counts as a row of the page: with a limit of 1 the next page begins behind it.
     let next = bars.last().filter(|_| has_more).map(|bar| asked.cursor_behind(Some(bar.start)));
     let rows: Vec<BarObject<'_>> = bars.iter().map(|bar| naming.object(bar)).collect();
-    Ok(Reply::list(&rows, asked.format).with_next(&request, next).send(&request))
+    Ok(Reply::list(&rows, asked.page.format).with_next(&request, next).send(&request))
 }

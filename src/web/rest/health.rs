@@ -1,13 +1,14 @@
-//! What the service is, and how it is.
+//! Name and health of the service, and the probes of orchestrators.
+//!
+//! Promises: answered from memory, whatever the stores do.
 
-use super::openapi::{Failures, Unchanged};
-use crate::actors::hub::frame::PastObject;
 use crate::actors::views::Health;
 use crate::models::provenance::DataKind;
 use crate::models::time::SECOND;
-use crate::web::reply::Reply;
+use crate::web::answer::reply::Reply;
+use crate::web::answer::responses::{Failures, Unchanged};
 use crate::web::state::AppState;
-use crate::wire::{self, Time};
+use crate::wire::{self, PastObject, Time};
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -15,51 +16,51 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What the service is.
+/// The service.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ServiceObject {
-    /// Its name.
+    /// Name of the program.
     #[schema(example = "tickwire")]
     pub service: &'static str,
-    /// Its version.
+    /// Version of the program.
     #[schema(example = "0.1.0")]
     pub version: &'static str,
-    /// How it is.
+    /// Always `running`.
     #[schema(example = "running")]
     pub status: &'static str,
-    /// What kind of data it serves: `simulated`, `replay` or `live`.
-    #[schema(example = "live")]
+    /// Kind of the data: `simulated`, `replay` or `live`.
+    #[schema(value_type = String, example = "live")]
     pub data: DataKind,
-    /// Who the data comes from.
+    /// Name of the provider.
     #[schema(example = "simulated")]
     pub provider: String,
 }
 
-/// How the service is.
+/// Health of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthObject {
     /// The worst of the components: `healthy`, `degraded` or `unhealthy`.
     #[schema(example = "healthy")]
     pub status: &'static str,
-    /// Now.
+    /// Time of the answer.
     #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00.123Z")]
     pub timestamp: Time,
-    /// What kind of data it serves: `simulated`, `replay` or `live`.
-    #[schema(example = "live")]
+    /// Kind of the data: `simulated`, `replay` or `live`.
+    #[schema(value_type = String, example = "live")]
     pub data: DataKind,
-    /// Who the data comes from.
+    /// Name of the provider.
     #[schema(example = "simulated")]
     pub provider: String,
     /// Each component: `healthy`, `degraded`, `unhealthy` or `disabled`.
     pub components: BTreeMap<String, &'static str>,
-    /// More about it.
+    /// Details.
     pub details: HealthDetails,
 }
 
-/// More about how the service is.
+/// Details of the health.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthDetails {
-    /// Its version.
+    /// Version of the program.
     #[schema(example = "0.1.0")]
     pub version: &'static str,
     /// Seconds since it started.
@@ -68,14 +69,14 @@ pub struct HealthDetails {
     /// Symbols seen.
     #[schema(example = 12)]
     pub symbols: usize,
-    /// How far the made-up past of a first start has come; only while it is made.
+    /// Progress of the made-up past of a first start; only while it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub past: Option<PastObject>,
-    /// What components say about themselves, by name.
+    /// Messages of the components, by name.
     pub messages: BTreeMap<String, String>,
 }
 
-/// How one probe came out.
+/// Result of a probe.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProbeObject {
     /// `live`, `ready`, `not ready` or `unhealthy`.
@@ -83,7 +84,7 @@ pub struct ProbeObject {
     pub status: &'static str,
 }
 
-/// What the service is.
+/// The service.
 #[utoipa::path(
     get,
     path = "/",
@@ -101,7 +102,7 @@ pub async fn root(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
     Reply::json(&service).send(&request)
 }
 
-/// How the service is. Always 200: the answer is the answer.
+/// Health of the service. Always 200; the status is in the body.
 #[utoipa::path(
     get,
     path = "/health",
@@ -121,7 +122,7 @@ pub async fn health(request: HttpRequest, state: Data<AppState>) -> HttpResponse
             version: state.version,
             uptime_seconds: now.since(state.started).max(0) / SECOND,
             symbols: state.symbols.len(),
-            past: PastObject::of(&state.metrics),
+            past: PastObject::new(state.metrics.past_symbols_made.get(), state.metrics.past_symbols.get()),
             messages: components
                 .into_iter()
                 .filter(|(_, health)| !health.detail.is_empty())
@@ -132,25 +133,25 @@ pub async fn health(request: HttpRequest, state: Data<AppState>) -> HttpResponse
     Reply::json(&health).send_volatile(&request)
 }
 
-/// Whether the process answers at all.
+/// Liveness: the process answers.
 #[utoipa::path(
     get,
     path = "/health/live",
     tag = "system",
-    responses((status = 200, description = "It answers", body = ProbeObject), Failures),
+    responses((status = 200, description = "The process answers", body = ProbeObject), Failures),
 )]
 pub async fn live(request: HttpRequest) -> HttpResponse {
     Reply::json(&ProbeObject { status: "live" }).send_volatile(&request)
 }
 
-/// Whether the process should be sent requests.
+/// Readiness: the process should be sent requests.
 #[utoipa::path(
     get,
     path = "/health/ready",
     tag = "system",
     responses(
-        (status = 200, description = "It is recovered and well enough", body = ProbeObject),
-        (status = 503, description = "It starts, stops, or a needed component is unhealthy", body = ProbeObject),
+        (status = 200, description = "Recovery is done, and no needed component is unhealthy", body = ProbeObject),
+        (status = 503, description = "The process starts or stops, or a needed component is unhealthy", body = ProbeObject),
     ),
 )]
 pub async fn ready(request: HttpRequest, state: Data<AppState>) -> HttpResponse {

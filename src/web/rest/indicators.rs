@@ -1,26 +1,22 @@
 //! `indicators`: the newest of a window from its view, a series from the history.
+//!
+//! Promises: without a range no store is read. On failure of the history a series is 503.
 
-use super::openapi::{Failures, Unchanged};
-use super::param_docs::{SymbolName, WindowsQuery};
+use super::param_docs::{Answers, SymbolName, WindowsQuery};
 use super::windows::WindowsAsked;
-use crate::models::effect::IndicatorPoint;
-use crate::web::error::ApiError;
-use crate::web::params::Params;
-use crate::web::reply::{Format, Reply};
+use crate::web::answer::error::ApiError;
+use crate::web::answer::format::Format;
+use crate::web::answer::paging::cut;
+use crate::web::answer::params::Params;
+use crate::web::answer::reply::Reply;
+use crate::web::answer::responses::{Failures, Unchanged};
+use crate::web::recent::merge_newest;
 use crate::web::state::{AppState, window_of};
 use crate::wire::IndicatorsObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
-
-fn merge_newest(rows: &mut Vec<IndicatorPoint>, newest: &IndicatorPoint) {
-    match rows.binary_search_by(|row| newest.start.cmp(&row.start)) {
-        Ok(at) if rows[at].log_pos > newest.log_pos => {}
-        Ok(at) => rows[at] = *newest,
-        Err(at) => rows.insert(at, *newest),
-    }
-}
 
 /// The newest indicators, or a series of them.
 #[derive(Serialize, ToSchema)]
@@ -43,6 +39,7 @@ pub enum IndicatorsAnswer<'a> {
     params(
         ("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL"),
         WindowsQuery,
+        Answers,
     ),
     responses((status = 200, description = "Indicators; of a range, a list of them", body = IndicatorsAnswer), Unchanged, Failures),
 )]
@@ -62,26 +59,24 @@ pub async fn indicators(
     let object = |point| IndicatorsObject::new(point, &spec, &asked.name);
     if asked.is_newest && params.get("limit").is_none() {
         let newest = newest.map(object).ok_or_else(no_data)?;
-        let reply = match asked.format {
-            Format::Csv => Reply::list(&[newest], asked.format),
+        let reply = match asked.page.format {
+            Format::Csv => Reply::list(&[newest], asked.page.format),
             Format::Json => Reply::json(&IndicatorsAnswer::Newest(Box::new(newest))),
         };
         return Ok(reply.send(&request));
     }
 
-    let mut points = state.history.indicators(&asked.query(id, asked.limit)).await?;
+    let mut points = state.history.indicators(&asked.query(id, asked.page.limit)).await?;
     if let Some(newest) = newest.filter(|point| asked.has(point.start)) {
         merge_newest(&mut points, newest);
     }
-    let has_more = points.len() > asked.limit;
-    points.truncate(asked.limit);
-    if points.is_empty() && !asked.empty_is_ok {
+    let next = cut(&mut points, asked.page.limit, |point| asked.cursor_behind(Some(point.start)));
+    if points.is_empty() && !asked.page.empty_is_ok {
         return Err(no_data());
     }
-    let next = points.last().filter(|_| has_more).map(|point| asked.cursor_behind(Some(point.start)));
     let rows: Vec<IndicatorsObject<'_>> = points.iter().map(object).collect();
-    let reply = match asked.format {
-        Format::Csv => Reply::list(&rows, asked.format),
+    let reply = match asked.page.format {
+        Format::Csv => Reply::list(&rows, asked.page.format),
         Format::Json => Reply::json(&IndicatorsAnswer::Series(rows)),
     };
     Ok(reply.with_next(&request, next).send(&request))

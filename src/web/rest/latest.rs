@@ -1,21 +1,24 @@
-//! `latest`: the newest trade of a symbol, from its published view. No store is asked, nothing is waited for.
+//! `latest`: the newest trade of a symbol, from its published view.
+//!
+//! Promises: no store is read and nothing is waited for.
 
-use super::openapi::Failures;
 use super::param_docs::{Answers, SymbolName, Symbols};
 use crate::models::feed;
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
 use crate::models::view::SymbolView;
-use crate::web::error::ApiError;
-use crate::web::params::Params;
-use crate::web::reply::{Format, Reply};
+use crate::web::answer::error::ApiError;
+use crate::web::answer::format::Format;
+use crate::web::answer::params::Params;
+use crate::web::answer::reply::Reply;
+use crate::web::answer::responses::Failures;
 use crate::web::state::AppState;
 use crate::wire::LatestObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use std::sync::Arc;
 
-/// Most symbols that one request names.
+/// Symbols that one request may name.
 const SYMBOLS_MAX: usize = 1_000;
 
 fn object<'a>(
@@ -27,15 +30,15 @@ fn object<'a>(
     let last = view.last.as_ref()?;
     let clock = state.clocks.get(view.source).max(view.watermark.plus(state.core.lateness));
     let feed = feed::state(now, last.ts, last.received, clock);
-    // A negative age says that a clock is wrong: ours was set back, or the venue's is ahead.
+    // A negative age means that a clock is wrong: ours was set back, or the venue's is ahead.
     Some(LatestObject::new(spec, last, view.reference, now.since(last.ts).div_euclid(1_000_000), feed))
 }
 
 /// Newest trade of one symbol.
 ///
 /// `feed` tells a quiet market from a dead feed: `live` traded within 10 s; `quiet` did not, but its source's clock
-/// runs on; `stale` the source's clock is more than 30 s old, or so far ahead that the server's must have been set back;
-/// `dead` more than 5 minutes old. `age_ms` is negative where the trade's time is ahead of the server's clock.
+/// runs on; `stale` the source's clock is more than 30 s old, or so far ahead that the server's must have been set
+/// back; `dead` more than 5 minutes old. `age_ms` is negative where the trade's time is ahead of the server's clock.
 #[utoipa::path(
     get,
     path = "/api/v1/latest/{symbol}",

@@ -1,63 +1,22 @@
-//! The description of the API, made from the handlers themselves, and the page that shows it.
+//! The OpenAPI document, generated from the handlers, and the page that shows it.
+//!
+//! Promises: it describes every path, parameter and status; a test sends the server what it allows and forbids.
 
 use super::param_docs::{EmptyName, FormatName, QueryTime, ReasonName, SymbolName, Symbols};
 use super::{bars, dead_letters, health, indicators, latest, symbols, system_metrics, ticks};
 use crate::models::time::Width;
-use crate::web::error::{ApiError, Problem};
-use crate::web::page::assets::{ASK_AGAIN, Asset};
-use crate::web::reply::{Reply, hash};
+use crate::web::answer::caching::{REVALIDATE, hash};
+use crate::web::answer::error::{ApiError, Problem};
+use crate::web::answer::reply::Reply;
+use crate::web::page::assets::Asset;
 use crate::web::state::AppState;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use std::sync::Arc;
+use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
-use utoipa::{IntoResponses, OpenApi};
-
-/// How requests fail.
-#[derive(IntoResponses)]
-pub enum Failures {
-    /// The page that asks may not (`origin_not_allowed`), or the server is called by a name that is none of its own
-    /// (`host_not_allowed`).
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(Problem),
-    /// The symbol is unknown (`unknown_symbol`), nothing is in the range (`no_data`), or nothing is served here
-    /// (`not_found`).
-    #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(Problem),
-    /// Another method (`method_not_allowed`).
-    #[response(
-        status = 405,
-        content_type = "application/problem+json",
-        headers(("Allow" = String, description = "The methods that are served"))
-    )]
-    MethodNotAllowed(Problem),
-    /// A long body, where none is read (`body_too_long`).
-    #[response(status = 413, content_type = "application/problem+json")]
-    BodyTooLong(Problem),
-    /// The query is too long (`query_too_long`).
-    #[response(status = 414, content_type = "application/problem+json")]
-    QueryTooLong(Problem),
-    /// A parameter cannot be used (`bad_parameter`), or an alias fits several symbols (`ambiguous_symbol`).
-    #[response(status = 422, content_type = "application/problem+json")]
-    Unprocessable(Problem),
-    /// A store cannot answer now (`unavailable`).
-    #[response(
-        status = 503,
-        content_type = "application/problem+json",
-        headers(("Retry-After" = u32, description = "Seconds after which another try may help"))
-    )]
-    Unavailable(Problem),
-}
-
-/// What a client hears that has the answer already.
-#[derive(IntoResponses)]
-pub enum Unchanged {
-    /// The client has it already: `If-None-Match` names its `ETag`.
-    #[response(status = 304, headers(("ETag" = String, description = "Names this version of the answer")))]
-    NotModified,
-}
 
 /// The API.
 #[derive(OpenApi)]
@@ -92,7 +51,7 @@ pub enum Unchanged {
 )]
 struct ApiDoc;
 
-/// Returns the description of a service with these windows.
+/// Returns the OpenAPI document of a service with these windows.
 #[must_use]
 pub fn document(windows: &[Width]) -> utoipa::openapi::OpenApi {
     let mut document = ApiDoc::openapi();
@@ -103,7 +62,7 @@ pub fn document(windows: &[Width]) -> utoipa::openapi::OpenApi {
     document
 }
 
-/// Lists the configured windows where one is asked for.
+/// Lists the configured windows where a parameter takes one.
 fn list_windows(operation: &mut Operation, windows: &[Width]) {
     let windows: Vec<String> = windows.iter().map(ToString::to_string).collect();
     for parameter in operation.parameters.iter_mut().flatten() {
@@ -116,8 +75,8 @@ fn list_windows(operation: &mut Operation, windows: &[Width]) {
     }
 }
 
-/// Adds to an answer what follows from the rest: what takes `format` is a table, what takes a `cursor` has pages, and
-/// what may be unchanged has a version.
+/// Completes a response by the parameters: with `format` it is also CSV, with `cursor` it has a `Link`, and where it
+/// may be unchanged it has an `ETag`.
 fn complete_success(operation: &mut Operation) {
     let is = |parameter: &RefOr<Parameter>, name: &str| matches!(parameter, RefOr::T(it) if it.name == name);
     let has = |name: &str| operation.parameters.iter().flatten().any(|parameter| is(parameter, name));
@@ -142,18 +101,18 @@ fn complete_success(operation: &mut Operation) {
     }
 }
 
-/// Serves the description.
+/// Serves the OpenAPI document.
 pub async fn openapi(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
     let document = document(&state.core.widths);
-    let json = document.to_json().expect("the description is plain data");
+    let json = document.to_json().expect("the document is plain data");
     Reply::json_bytes(json.into()).send(&request)
 }
 
-/// What the page that shows the description may load: its own files. It draws with styles of its own making.
+/// Content security policy of the page: its own files, and styles that it sets itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Serves the page that shows the description, and its files.
+/// Serves the page that shows the document, and its files.
 ///
 /// # Errors
 /// When there is no such file.
@@ -166,5 +125,5 @@ pub async fn docs(request: HttpRequest, file: Path<String>) -> Result<HttpRespon
     let found = utoipa_swagger_ui::serve(name, config).ok().flatten();
     let found = found.ok_or_else(|| ApiError::not_found(request.path()))?;
     let hash = hash(&found.bytes);
-    Ok(Asset::new(name, found.bytes, hash, ASK_AGAIN).with_policy(POLICY.to_owned()).send(&request))
+    Ok(Asset::new(name, found.bytes, hash, REVALIDATE).with_policy(POLICY.to_owned()).send(&request))
 }

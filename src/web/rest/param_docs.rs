@@ -1,6 +1,6 @@
-//! The parameters as the description shows them: what a generated client may send, and what the tests send.
+//! The parameters as the OpenAPI document shows them: what a generated client may send, and what the tests send.
 //!
-//! They are read by [`crate::web::params`], which takes some more forms than are listed here.
+//! They are read by [`crate::web::answer::params`], which accepts some more forms than are listed here.
 
 use crate::models::effect::DeadReason;
 use crate::models::ledger::{RejectReason, TOO_MANY_SYMBOLS};
@@ -86,7 +86,7 @@ pub fn reasons() -> Vec<&'static str> {
     std::iter::once(DeadReason::Late.as_str()).chain(rejected).chain([TOO_MANY_SYMBOLS]).collect()
 }
 
-/// How anything that is a table is answered.
+/// The form of anything that is a table.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Answer {
@@ -94,7 +94,7 @@ pub struct Answer {
     pub format: Option<FormatName>,
 }
 
-/// How a list is answered.
+/// The form of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Answers {
@@ -104,7 +104,7 @@ pub struct Answers {
     pub format: Option<FormatName>,
 }
 
-/// Which windows.
+/// The windows that are asked for.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct WindowsQuery {
@@ -123,13 +123,9 @@ pub struct WindowsQuery {
     /// Taken from the `Link` header of the page before.
     #[param(pattern = "^[0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
     pub cursor: Option<String>,
-    /// `ok`: a list without rows is an answer, not 404.
-    pub empty: Option<EmptyName>,
-    /// The form; without it, `Accept` decides.
-    pub format: Option<FormatName>,
 }
 
-/// Which ticks.
+/// The ticks that are asked for.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TicksQuery {
@@ -145,13 +141,9 @@ pub struct TicksQuery {
     /// Taken from the `Link` header of the page before.
     #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){3}$")]
     pub cursor: Option<String>,
-    /// `ok`: a list without rows is an answer, not 404.
-    pub empty: Option<EmptyName>,
-    /// The form; without it, `Accept` decides.
-    pub format: Option<FormatName>,
 }
 
-/// Which dead letters.
+/// The dead letters that are asked for.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeadLettersQuery {
@@ -170,19 +162,13 @@ pub struct DeadLettersQuery {
     /// Taken from the `Link` header of the page before.
     #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){2}$")]
     pub cursor: Option<String>,
-    /// `ok`: a list without rows is an answer, not 404.
-    pub empty: Option<EmptyName>,
-    /// The form; without it, `Accept` decides.
-    pub format: Option<FormatName>,
 }
 
-/// Which points of a course.
+/// The stretch of time that is asked for.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SinceQuery {
     /// Since when, by default the last hour.
     #[param(example = "-1h")]
     pub time_range: Option<QueryTime>,
-    /// The form; without it, `Accept` decides.
-    pub format: Option<FormatName>,
 }

@@ -1,10 +1,13 @@
-//! `symbols`: which symbols there are.
+//! `symbols`: all known symbols.
+//!
+//! Promises: sorted by name, from memory.
 
-use super::openapi::{Failures, Unchanged};
 use super::param_docs::Answer;
-use crate::web::error::ApiError;
-use crate::web::params::Params;
-use crate::web::reply::{Format, Reply};
+use crate::web::answer::error::ApiError;
+use crate::web::answer::format::Format;
+use crate::web::answer::params::Params;
+use crate::web::answer::reply::Reply;
+use crate::web::answer::responses::{Failures, Unchanged};
 use crate::web::state::AppState;
 use crate::wire::Time;
 use actix_web::web::Data;
@@ -13,7 +16,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What is known about one symbol.
+/// Details of one symbol.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct SymbolDetails {
     /// The symbol in its one spelling.
@@ -22,7 +25,7 @@ pub struct SymbolDetails {
     /// Name of its source; none before its first entry.
     #[schema(example = "simulated")]
     pub provider: Option<String>,
-    /// What kind of data it is: `simulated`, `replay` or `live`.
+    /// Kind of the data: `simulated`, `replay` or `live`.
     #[schema(example = "live")]
     pub data: &'static str,
     /// `equity`, `pair`, `future` or `unknown`.
@@ -31,7 +34,7 @@ pub struct SymbolDetails {
     /// Event time of its newest trade.
     #[schema(value_type = Option<String>, format = DateTime, example = "2023-09-05T17:00:00.123Z")]
     pub last_tick: Option<Time>,
-    /// How its source spells it.
+    /// Spelling of its source.
     #[schema(example = "X:BTCUSD")]
     pub venue_symbol: String,
 }
@@ -41,10 +44,10 @@ pub struct SymbolDetails {
 pub struct SymbolList {
     /// Their names, sorted.
     pub symbols: Vec<String>,
-    /// How many.
+    /// Number of symbols.
     #[schema(example = 1)]
     pub count: usize,
-    /// What is known about each, by name.
+    /// Details of each, by name.
     pub details: BTreeMap<String, SymbolDetails>,
     /// Names of the configured windows, ascending.
     #[schema(example = json!(["1min", "5min", "15min"]))]

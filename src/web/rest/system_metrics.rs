@@ -1,14 +1,17 @@
-//! The process' own metrics: as JSON under `/api/v1/metrics`, as Prometheus text on their own port.
+//! The process's own metrics: as JSON under `/api/v1/metrics`, as Prometheus text on a port of their own.
+//!
+//! Promises: from memory, for the last hour. Topics have no values in the embedded mode.
 
-use super::openapi::{Failures, Unchanged};
 use super::param_docs::{Answer, SinceQuery, SymbolName};
 use crate::metrics::fates;
 use crate::metrics::history::{MetricsHistory, Point};
 use crate::models::ledger::Ledger;
 use crate::models::time::{HOUR, Nanos};
-use crate::web::error::ApiError;
-use crate::web::params::Params;
-use crate::web::reply::{Format, Reply};
+use crate::web::answer::error::ApiError;
+use crate::web::answer::format::Format;
+use crate::web::answer::params::Params;
+use crate::web::answer::reply::Reply;
+use crate::web::answer::responses::{Failures, Unchanged};
 use crate::web::state::AppState;
 use crate::wire::Time;
 use actix_web::http::header;
@@ -24,13 +27,13 @@ const ALL: &str = "*";
 /// One value of one metric.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct MetricObject {
-    /// End of the stretch it speaks of.
+    /// End of the interval that it covers.
     #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00Z")]
     pub time: Time,
-    /// Which symbol; `*` is all together.
+    /// The symbol; `*` stands for all together.
     #[schema(example = "*")]
     pub symbol: String,
-    /// Which value.
+    /// Name of the value.
     #[schema(example = "received_to_bar_p99_ms")]
     pub field: String,
     /// The value.
@@ -48,13 +51,13 @@ pub struct MetricList {
 /// One value of one topic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct TopicMetricObject {
-    /// When.
+    /// Time of the value.
     #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00Z")]
     pub time: Time,
-    /// Which topic.
+    /// The topic.
     #[schema(example = "tick_data")]
     pub topic: String,
-    /// Which value.
+    /// Name of the value.
     #[schema(example = "lag")]
     pub field: String,
     /// The value.
@@ -94,12 +97,12 @@ fn rows(
     Ok(points.into_iter().map(row).collect())
 }
 
-/// How long ticks take: median and 99th percentile in milliseconds, by stretch of their way.
+/// Latency of ticks: median and 99th percentile in milliseconds, by stage.
 #[utoipa::path(
     get,
     path = "/api/v1/metrics/latency",
     tag = "system",
-    params(SinceQuery),
+    params(SinceQuery, Answer),
     responses((status = 200, description = "Latencies, at most 300 points a field", body = MetricList), Unchanged, Failures),
 )]
 pub async fn latency(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
@@ -108,12 +111,12 @@ pub async fn latency(request: HttpRequest, state: Data<AppState>) -> Result<Http
     Ok(answer(&request, format, rows(&params, &state, MetricsHistory::latency)?))
 }
 
-/// Ticks and bars a second: the course of the whole, and each symbol's last second.
+/// Ticks and bars per second: over time for all together, and each symbol's last second.
 #[utoipa::path(
     get,
     path = "/api/v1/metrics/throughput",
     tag = "system",
-    params(SinceQuery),
+    params(SinceQuery, Answer),
     responses((status = 200, description = "Rates, at most 300 points a field", body = MetricList), Unchanged, Failures),
 )]
 pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
@@ -136,7 +139,7 @@ pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<H
     get,
     path = "/api/v1/metrics/kafka",
     tag = "system",
-    params(SinceQuery),
+    params(SinceQuery, Answer),
     responses((status = 200, description = "Values by topic", body = TopicMetricList), Unchanged, Failures),
 )]
 pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
@@ -149,7 +152,7 @@ pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpRe
     })
 }
 
-/// Fates of all reports now, by symbol and for all together (`*`). `residue` is 0 at every quiet point.
+/// Reports by fate, by symbol and for all together (`*`). `residue` is 0 whenever nothing is under way.
 #[utoipa::path(
     get,
     path = "/api/v1/metrics/ledger",
@@ -192,7 +195,7 @@ pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpR
     Ok(answer(&request, format, metrics))
 }
 
-/// Everything in Prometheus' text format, for the port of its own.
+/// All metrics in Prometheus' text format.
 pub async fn prometheus(state: Data<AppState>) -> HttpResponse {
     let mut by_source: BTreeMap<_, Ledger> = BTreeMap::new();
     for view in state.views.all() {

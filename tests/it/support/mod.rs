@@ -1,5 +1,6 @@
 //! What several subjects of the integration tests share.
 
+pub mod fixtures;
 pub mod outcome;
 pub mod process;
 pub mod rows;

@@ -1,13 +1,15 @@
-//! `docs/websocket.md` tells the truth: its frames have the fields, the order and the types of real ones.
+//! The samples of frames and `docs/websocket.md` tell the truth: each sample has the fields, the order and the types of
+//! a frame that a client got, and each frame in the manual is a sample.
 
 use super::world::{World, bar, closed, tick, view};
+use crate::support::fixtures::{names, read};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tickwire::config::Limits;
 use tickwire::models::effect::Effect;
 use tickwire::models::time::SECOND;
 use tickwire::models::view::SymbolView;
-use tickwire::web::live::{Ending, ErrorCode};
+use tickwire::web::live::{CloseReason, ErrorCode};
 
 fn manual() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/websocket.md")).unwrap()
@@ -59,7 +61,7 @@ fn frames() -> BTreeMap<String, String> {
             // Nothing trades any more.
             world.clock.advance(15 * SECOND);
         }
-        frames.insert(kind, text);
+        frames.entry(kind).or_insert(text);
     }
     frames
 }
@@ -72,23 +74,41 @@ fn last_tick(snapshot: &str) -> &str {
 }
 
 #[test]
-fn every_frame_in_it_has_the_shape_of_a_real_one() {
+fn every_sample_has_the_shape_of_a_real_frame() {
+    let real = frames();
+    for (kind, frame) in &real {
+        assert_eq!(shape(&read(&format!("live/{kind}"))), shape(frame), "{kind}: {frame}");
+    }
+    assert_eq!(shape(last_tick(&read("live/snapshot"))), shape(last_tick(&real["snapshot"])));
+    // What has no kind of its own is a variant of one.
+    for name in names("live") {
+        let sample: Value = serde_json::from_str(&read(&format!("live/{name}"))).unwrap();
+        let kind = sample["type"].as_str().unwrap();
+        assert!(real.contains_key(kind) && name.starts_with(kind), "{name} is a `{kind}`");
+    }
+}
+
+#[test]
+fn every_frame_in_it_is_a_sample() {
     let manual = manual();
-    let mut documented: BTreeMap<String, &str> = BTreeMap::new();
+    let mut shown: Vec<String> = Vec::new();
     for line in manual.lines().filter(|line| line.starts_with("{\"type\":")) {
         let frame: Value = serde_json::from_str(line).unwrap();
-        documented.entry(frame["type"].as_str().unwrap().to_owned()).or_insert(line);
+        let kind = frame["type"].as_str().unwrap();
+        if ["subscribe", "unsubscribe", "ping"].contains(&kind) {
+            continue;
+        }
+        assert_eq!(line, read(&format!("live/{kind}")), "the sample of `{kind}` is another one");
+        shown.push(kind.to_owned());
     }
-    for asked in ["subscribe", "unsubscribe", "ping"] {
-        documented.remove(asked).expect("what a client sends is there");
-    }
-    let real = frames();
-    assert_eq!(documented.keys().collect::<Vec<_>>(), real.keys().collect::<Vec<_>>());
-    let snapshot = documented["snapshot"];
-    for (kind, line) in documented {
-        assert_eq!(shape(line), shape(&real[&kind]), "{kind}: {}", real[&kind]);
-    }
-    assert_eq!(shape(last_tick(snapshot)), shape(last_tick(&real["snapshot"])));
+    shown.sort();
+    shown.dedup();
+    let kinds: Vec<String> = names("live").into_iter().filter(|name| !name.contains('_')).collect();
+    assert_eq!(shown, kinds, "one frame of each kind is shown");
+    assert!(
+        manual.contains(r#""past":{"done":340,"total":1000}"#)
+            && read("live/metrics_past").contains(r#""past":{"done":340,"total":1000}"#)
+    );
 }
 
 #[test]
@@ -97,8 +117,8 @@ fn it_names_every_error_and_every_close_code() {
     for code in ErrorCode::ALL {
         assert!(manual.contains(&format!("| `{}` |", code.as_str())), "{}", code.as_str());
     }
-    for ending in Ending::ALL {
-        let row = format!("| {} | `{}` |", ending.code(), ending.reason());
+    for reason in CloseReason::ALL {
+        let row = format!("| {} | `{}` |", reason.code(), reason.reason());
         assert!(manual.contains(&row), "{row}");
     }
     let rows = manual.lines().filter(|line| line.starts_with("| `")).count();

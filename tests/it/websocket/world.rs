@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
+use tickwire::actors::faults::FaultPlan;
 use tickwire::actors::hub::interest::Interest;
 use tickwire::actors::hub::messages::{BeginServing, StopServing};
 use tickwire::actors::hub::{HubActor, HubSettings};
@@ -50,6 +51,7 @@ pub struct World {
     pub msft: SymbolId,
     pub state: Arc<AppState>,
     pub interest: Arc<Interest>,
+    pub faults: Arc<FaultPlan>,
     pub clock: Arc<ManualClock>,
     hub: actix::Addr<HubActor>,
     server: Option<Server>,
@@ -72,7 +74,7 @@ impl World {
         let clock = Arc::new(ManualClock::new(NOW));
         let history = Arc::new(MemoryHistory::new(Arc::clone(&symbols), Arc::clone(&sources), 1_000));
         let metrics = Arc::new(Metrics::new(500));
-        let interest = Arc::<Interest>::default();
+        let (interest, faults) = (Arc::<Interest>::default(), Arc::<FaultPlan>::default());
         interest.durable.store(u64::MAX, Ordering::Release);
         let core = Arc::new(CoreSettings::default());
         let now: Arc<dyn Fn() -> Nanos + Send + Sync> = {
@@ -91,6 +93,7 @@ impl World {
             metrics: Arc::clone(&metrics),
             interest: Arc::clone(&interest),
             core: Arc::clone(&core),
+            faults: Arc::clone(&faults),
             now: Arc::clone(&now),
         };
         let past = past.to_vec();
@@ -130,7 +133,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![Endpoint { listener, routes: routes::websocket, workers: 1 }];
         let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
-        World { aapl, msft, state, interest, clock, hub, server: Some(server), stop }
+        World { aapl, msft, state, interest, faults, clock, hub, server: Some(server), stop }
     }
 
     /// Lets the hub answer.

@@ -1,0 +1,120 @@
+//! Publishes what changes by itself: forming bars 20 times a second, feed states and the server's figures every second.
+//!
+//! Promises: nothing is looked at that no client follows, and nothing is sent that did not change.
+
+use super::HubActor;
+use super::frame::{self, FeedFrame, MetricsFrame};
+use super::topic::{Channel, Topic};
+use crate::metrics::history::Point;
+use crate::models::feed;
+use crate::models::symbol::SymbolId;
+use crate::models::time::SECOND;
+use crate::wire::{PastObject, Time, append_json};
+use std::sync::Arc;
+
+impl HubActor {
+    /// Publishes the forming bars that changed, and their preview indicators.
+    pub(super) fn publish_forming(&mut self) {
+        let forming = self.wants_channel(Channel::Forming);
+        let previews = self.wants_channel(Channel::Previews);
+        if !forming && !previews {
+            return;
+        }
+        let symbols = self.followed(&[Channel::Forming, Channel::Previews]);
+        for symbol in symbols {
+            let Some(view) = self.settings.views.get(symbol) else { continue };
+            for (at, shown) in view.windows.iter().enumerate() {
+                let topic = |channel| Topic { channel, symbol, window: at as u8 };
+                let (bars, points) = (topic(Channel::Forming), topic(Channel::Previews));
+                let (wants_bar, wants_preview) = (self.is_wanted(bars), self.is_wanted(points));
+                if !wants_bar && !wants_preview {
+                    continue;
+                }
+                let Some(window) = self.snapshots.entry(symbol).windows.get_mut(at) else { continue };
+                if window.formed_at == view.pos {
+                    continue;
+                }
+                window.formed_at = view.pos;
+                let seq = window.seq;
+                let Some(snapshot) = self.snapshots.get(symbol) else { continue };
+                let name = self.snapshots.window_name(at);
+                if let Some(bar) = shown.forming.as_ref().filter(|_| wants_bar) {
+                    self.pending.add(bars, |out| frame::bar(bar, &snapshot.spec, name, seq, out));
+                }
+                if let Some(point) = shown.preview.as_ref().filter(|_| wants_preview) {
+                    self.pending.add(points, |out| frame::preview(point, &snapshot.spec, name, seq, out));
+                }
+            }
+        }
+    }
+
+    /// Returns the symbols that are followed on any of the channels.
+    fn followed(&self, channels: &[Channel]) -> Vec<SymbolId> {
+        self.symbols_of(self.wanted.keys().filter(|topic| channels.contains(&topic.channel)))
+    }
+
+    /// Returns the symbols of topics, each once; all symbols where one of the topics is of all.
+    fn symbols_of<'a>(&self, topics: impl Iterator<Item = &'a Topic> + Clone) -> Vec<SymbolId> {
+        if topics.clone().any(|topic| topic.is_of_all()) {
+            return (0..self.settings.symbols.len() as u32).map(SymbolId).collect();
+        }
+        let mut symbols: Vec<SymbolId> = topics.map(|topic| topic.symbol).collect();
+        symbols.sort_unstable();
+        symbols.dedup();
+        symbols
+    }
+
+    /// Publishes the feeds whose state changed.
+    pub(super) fn publish_feeds(&mut self) {
+        if self.wants_channel(Channel::Feed) {
+            let followed = self.followed(&[Channel::Feed]);
+            self.refresh_feeds(&followed);
+        }
+    }
+
+    /// Brings the feed states of symbols up to date, and publishes those that changed.
+    pub(super) fn refresh_feeds(&mut self, symbols: &[SymbolId]) {
+        let now = (self.settings.now)();
+        for &symbol in symbols {
+            let Some(view) = self.settings.views.get(symbol) else { continue };
+            let Some(last) = &view.last else { continue };
+            let clock = self.settings.clocks.get(view.source);
+            let clock = clock.max(view.watermark.plus(self.settings.core.lateness));
+            let state = feed::state(now, last.ts, last.received, clock);
+            let snapshot = self.snapshots.entry(symbol);
+            if std::mem::replace(&mut snapshot.feed, state) == state {
+                continue;
+            }
+            let spec = Arc::clone(&snapshot.spec);
+            self.pending.add(Topic::plain(Channel::Feed, symbol), |out| {
+                append_json(&FeedFrame::new(&spec.name, state), out);
+            });
+        }
+    }
+
+    /// Publishes the server's own figures.
+    pub(super) fn publish_metrics(&mut self) {
+        let topic = Topic::plain(Channel::Metrics, SymbolId::NONE);
+        if !self.is_wanted(topic) {
+            return;
+        }
+        let now = (self.settings.now)();
+        let since = now.plus(-3 * SECOND);
+        let (rates, latencies) =
+            self.settings.metrics.with_history(|history| (history.throughput(since), history.latency(since)));
+        let newest = |points: &[Point], field: &str| {
+            points.iter().rev().find(|point| point.field == field).map(|point| point.value)
+        };
+        let metrics = &self.settings.metrics;
+        let frame = MetricsFrame {
+            r#type: "metrics",
+            timestamp: Time(now),
+            ticks_per_second: newest(&rates, "messages_per_second"),
+            latency_p50_ms: newest(&latencies, "received_to_bar_p50_ms"),
+            latency_p99_ms: newest(&latencies, "received_to_bar_p99_ms"),
+            residue: self.settings.views.all().iter().map(|view| view.ledger.residue()).sum(),
+            past: PastObject::new(metrics.past_symbols_made.get(), metrics.past_symbols.get()),
+        };
+        self.pending.add(topic, |out| append_json(&frame, out));
+    }
+}

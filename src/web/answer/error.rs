@@ -1,0 +1,192 @@
+//! Errors of requests, as `application/problem+json` with a stable code.
+//!
+//! Promises: a client sees a code and a sentence without internals; what a store said goes to the log. Every code and
+//! status here is one that the OpenAPI document lists.
+
+use super::caching::NEVER_KEEP;
+use crate::models::symbol::SymbolError;
+use crate::stores::StoreError;
+use crate::wire;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Everything that can go wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The symbol is unknown.
+    #[error("symbol `{0}` is unknown")]
+    UnknownSymbol(String),
+    /// Nothing is in the range.
+    #[error("{0}")]
+    NoData(String),
+    /// A parameter cannot be used.
+    #[error("{detail}")]
+    BadParameter {
+        /// The parameter's name.
+        param: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The alias fits several symbols.
+    #[error("{0}")]
+    AmbiguousSymbol(String),
+    /// No such endpoint.
+    #[error("nothing is served at `{0}`")]
+    NotFound(String),
+    /// The endpoint exists for other methods.
+    #[error("`{0}` is not allowed here")]
+    MethodNotAllowed(String),
+    /// A plain request where the live feed is.
+    #[error("here is the live feed: connect with a WebSocket client")]
+    UpgradeRequired,
+    /// The query is longer than any that makes sense.
+    #[error("the query has more than {max} bytes")]
+    QueryTooLong {
+        /// The longest that is read, in bytes.
+        max: usize,
+    },
+    /// A long body where none is read.
+    #[error("nothing is read from a body here, and this one is long")]
+    BodyTooLong,
+    /// Every place for a client is taken.
+    #[error("too many clients are connected")]
+    TooManyConnections,
+    /// The request calls the server by a name that is none of its own.
+    #[error("`{0}` is no name of this server; `server.cors_origins` adds names")]
+    HostNotAllowed(String),
+    /// The page that asks is none of those that may.
+    #[error("pages of `{0}` may not use this server; `server.cors_origins` lists those that may")]
+    OriginNotAllowed(String),
+    /// A store did not answer.
+    #[error("the store cannot answer now")]
+    Store(#[from] StoreError),
+}
+
+/// How much of a path an answer repeats, in characters.
+const PATH_SHOWN_MAX: usize = 256;
+
+/// A problem as RFC 9457 has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem: `urn:tickwire:problem:` and the code.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:tickwire:problem:unknown_symbol")]
+    pub kind: String,
+    /// The status in words.
+    #[schema(example = "Not Found")]
+    pub title: &'static str,
+    /// The status.
+    #[schema(example = 404)]
+    pub status: u16,
+    /// What is wrong with this request, for people.
+    #[schema(example = "symbol `NOPE` is unknown")]
+    pub detail: String,
+    /// What is wrong, for programs.
+    #[schema(example = "unknown_symbol")]
+    pub code: &'static str,
+    /// The parameter at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub param: Option<&'static str>,
+}
+
+impl ApiError {
+    /// Makes the error of a path that leads nowhere; a very long one is cut.
+    #[must_use]
+    pub fn not_found(path: &str) -> ApiError {
+        ApiError::NotFound(path.chars().take(PATH_SHOWN_MAX).collect())
+    }
+
+    /// Makes the error of a parameter that cannot be used.
+    pub fn parameter(param: &'static str, detail: impl Into<String>) -> ApiError {
+        ApiError::BadParameter { param, detail: detail.into() }
+    }
+
+    /// Returns the code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            ApiError::UnknownSymbol(_) => "unknown_symbol",
+            ApiError::NoData(_) => "no_data",
+            ApiError::BadParameter { .. } => "bad_parameter",
+            ApiError::AmbiguousSymbol(_) => "ambiguous_symbol",
+            ApiError::NotFound(_) => "not_found",
+            ApiError::MethodNotAllowed(_) => "method_not_allowed",
+            ApiError::UpgradeRequired => "upgrade_required",
+            ApiError::QueryTooLong { .. } => "query_too_long",
+            ApiError::BodyTooLong => "body_too_long",
+            ApiError::TooManyConnections => "too_many_connections",
+            ApiError::HostNotAllowed(_) => "host_not_allowed",
+            ApiError::OriginNotAllowed(_) => "origin_not_allowed",
+            ApiError::Store(StoreError::Transient { .. }) => "unavailable",
+            ApiError::Store(StoreError::Permanent { .. }) => "internal",
+        }
+    }
+
+    /// Returns the problem as the client reads it.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let status = self.status_code();
+        Problem {
+            kind: format!("urn:tickwire:problem:{}", self.code()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.to_string(),
+            code: self.code(),
+            param: match self {
+                ApiError::BadParameter { param, .. } => Some(param),
+                ApiError::AmbiguousSymbol(_) => Some("symbol"),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl From<SymbolError> for ApiError {
+    fn from(error: SymbolError) -> ApiError {
+        match error {
+            SymbolError::Unknown(name) => ApiError::UnknownSymbol(name),
+            SymbolError::Ambiguous(..) => ApiError::AmbiguousSymbol(error.to_string()),
+            SymbolError::Malformed(_) => ApiError::parameter("symbol", error.to_string()),
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            ApiError::UnknownSymbol(_) | ApiError::NoData(_) | ApiError::NotFound(_) => StatusCode::NOT_FOUND,
+            ApiError::BadParameter { .. } | ApiError::AmbiguousSymbol(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            ApiError::QueryTooLong { .. } => StatusCode::URI_TOO_LONG,
+            ApiError::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::HostNotAllowed(_) | ApiError::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
+            ApiError::TooManyConnections | ApiError::Store(StoreError::Transient { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            ApiError::Store(StoreError::Permanent { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let ApiError::Store(error) = self {
+            tracing::error!(%error, "a store did not answer a request");
+        }
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, NEVER_KEEP));
+        if matches!(self, ApiError::MethodNotAllowed(_)) {
+            // OPTIONS is for browsers that ask before a request from another origin.
+            response.insert_header((header::ALLOW, "GET, HEAD, OPTIONS"));
+        }
+        if matches!(self, ApiError::UpgradeRequired) {
+            response.insert_header((header::UPGRADE, "websocket"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        response.body(wire::to_json(&self.problem()))
+    }
+}
