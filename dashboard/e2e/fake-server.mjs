@@ -125,7 +125,7 @@ export class FakeServer {
       return undefined;
     }
     this.subscriptions.push(request);
-    this.#send(session, { type: 'subscription', status: 'success', symbols, unknown, epoch: market.epoch });
+    this.#send(session, { type: 'subscription', status: 'success', symbols, unknown, epoch: market.epoch, run: 'run', action: 'subscribe' });
     for (const topic of topics) session.topics.add(topic);
     this.#resume(session, request.since);
     this.#send(session, this.#snapshot(topics));
@@ -144,7 +144,7 @@ export class FakeServer {
     }
     this.resumed.push({ since, whole, count: missed.length });
     if (whole) for (const frame of missed) this.#send(session, frame);
-    else this.#send(session, { type: 'resync', epoch: this.market.epoch });
+    else this.#send(session, { type: 'resync', epoch: this.market.epoch, topics: Object.keys(since.seqs) });
   }
 
   #seq(topic) {
@@ -163,7 +163,7 @@ export class FakeServer {
         if (channel === 'ticks' && market.trades(symbol)) snapshot.ticks.push({ ...market.tickFrame(symbol), feed: state.feed });
         if (channel === 'bars') {
           const { seq } = state.windows[window];
-          snapshot.bars.push(...market.list(symbol, window, true).slice(0, 2).map((bar) => ({ ...bar, seq })));
+          snapshot.bars.push(...market.list(symbol, window, true).slice(0, 2).map((bar) => ({ type: 'bar', ...bar, seq })));
         }
       }
     }

@@ -1,19 +1,27 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { decodeFrame, decodeLatest } from '../src/api/decode';
+import { decodeBar, decodeFrame, decodeIndicators, decodeLatest } from '../src/api/decode';
+import type { WireBar, WireIndicators, WireLatest } from '../src/api/wire';
 
-const folder = new URL('./wire/', import.meta.url);
+/** The samples that the server's own tests write. */
+const folder = new URL('../../tests/fixtures/wire/', import.meta.url);
 const read = (name: string): string => readFileSync(new URL(`${name}.json`, folder), 'utf8');
+const names = readdirSync(new URL('live/', folder)).map((file) => file.replace('.json', ''));
 
 describe('frames', () => {
-  test('every sample is understood', () => {
-    const names = readdirSync(folder).map((file) => file.replace('.json', ''));
-    expect(names.length).toBeGreaterThan(10);
-    for (const name of names) expect(decodeFrame(read(name))[0]?.kind, name).toBe(name === 'feed' ? 'latest' : name);
+  test('every kind of frame has a sample', () => {
+    expect(names.filter((name) => !name.includes('_')).sort()).toEqual([
+      'bar', 'connection', 'error', 'feed', 'indicators', 'metrics', 'pong', 'resync', 'skipped', 'snapshot', 'subscription', 'tick',
+    ]);
+  });
+
+  test.each(names)('the sample `%s` is understood', (name) => {
+    const kind = name.split('_')[0];
+    expect(decodeFrame(read(`live/${name}`)).map((message) => message.kind)).toEqual([kind === 'feed' ? 'latest' : kind]);
   });
 
   test('a bar keeps every field', () => {
-    const [message] = decodeFrame(read('bar'));
+    const [message] = decodeFrame(read('live/bar_amended'));
     expect(message).toEqual({
       kind: 'bar',
       symbol: 'AAPL',
@@ -39,14 +47,27 @@ describe('frames', () => {
     });
   });
 
-  test('a snapshot holds frames, with or without their type', () => {
-    const [snapshot] = decodeFrame(read('snapshot'));
-    expect(snapshot?.kind === 'snapshot' && snapshot.messages.map((inner) => inner.kind)).toEqual(['tick', 'bar']);
-    expect(snapshot?.kind === 'snapshot' && snapshot.messages[0]).toMatchObject({ feed: 'dead' });
+  test('a snapshot holds frames of every channel', () => {
+    const [snapshot] = decodeFrame(read('live/snapshot_bars'));
+    const messages = snapshot?.kind === 'snapshot' ? snapshot.messages : [];
+    expect(messages.map((inner) => inner.kind)).toEqual(['tick', 'bar', 'bar', 'indicators']);
+    expect(messages[0]).toMatchObject({ feed: 'dead' });
+    expect(messages.map((inner) => (inner.kind === 'bar' ? inner.bar.state : null))).toEqual([null, 'closed', 'forming', null]);
   });
 
-  test('a resync carries its snapshot', () => {
-    expect(decodeFrame(read('resync')).map((message) => message.kind)).toEqual(['resync', 'snapshot']);
+  test('members of a snapshot may come without their type', () => {
+    const text = read('live/snapshot').replace('{"type":"tick",', '{');
+    const [snapshot] = decodeFrame(text);
+    expect(snapshot?.kind === 'snapshot' && snapshot.messages.map((inner) => inner.kind)).toEqual(['tick']);
+  });
+
+  test('a resync comes alone: its snapshot is a frame of its own', () => {
+    expect(decodeFrame(read('live/resync'))).toEqual([{ kind: 'resync', epoch: '5a3c0f1e9b7d2846' }]);
+  });
+
+  test('a past that is being made is told with the metrics', () => {
+    expect(decodeFrame(read('live/metrics_past'))[0]).toMatchObject({ past: { done: 340, total: 1000 } });
+    expect(decodeFrame(read('live/metrics'))[0]).toMatchObject({ past: null, residue: 0 });
   });
 
   test.each(['', 'no json', 'null', '7', '[]', '{}', '{"type":"later"}', '{"type":"bar","symbol":"A"}', '{"type":"tick","symbol":"A","price":"1","timestamp":"2026-11-23T13:00:00Z"}'])(
@@ -61,11 +82,26 @@ describe('frames', () => {
   });
 
   test('a void bar needs no prices', () => {
-    const text = read('bar').replace('"amended"', '"void"').replace('182.3,', 'null,');
+    const text = read('live/bar_void').replace('182.3,', 'null,');
+    expect(text).toContain('"open":null');
     expect(decodeFrame(text)[0]?.kind).toBe('bar');
   });
 });
 
 test('a feed state alone leaves price and change unsaid', () => {
   expect(decodeLatest({ symbol: 'A', feed: 'stale' })).toEqual({ kind: 'latest', symbol: 'A', price: null, time: null, feed: 'stale' });
+});
+
+describe('answers of REST', () => {
+  test('bars, indicators and latest are read as the server writes them', () => {
+    const bars = (JSON.parse(read('rest/bars')) as WireBar[]).map((bar) => decodeBar(bar));
+    expect(bars.length).toBeGreaterThan(1);
+    expect(bars.map((bar) => bar?.bar.state)).toContain('forming');
+    const indicators = (JSON.parse(read('rest/indicators_list')) as WireIndicators[]).map((point) => decodeIndicators(point));
+    expect(indicators.length).toBeGreaterThan(1);
+    for (const point of indicators) expect(point?.values.sma_20).toBe(25001.5);
+    const latest = (JSON.parse(read('rest/latest_list')) as WireLatest[]).map((row) => decodeLatest(row));
+    expect(latest).toHaveLength(1);
+    expect(latest[0]).toMatchObject({ symbol: 'BTC-USD', price: 25714.11, feed: 'live' });
+  });
 });

@@ -188,7 +188,7 @@ describe('after a loss', () => {
     await ready();
     history.put(40, { state: 'amended', revision: 1, volume: 99 });
     history.bars.delete(41);
-    receive({ type: 'resync', epoch: 'a' });
+    receive({ type: 'resync', epoch: 'a', topics: ['bars:AAPL:1min'] });
     await vi.waitFor(() => { expect(minutes()).toEqual(range(0, 50).filter((minute) => minute !== 41)); });
     expect(store.series.bars[40]?.revision).toBe(1);
   });

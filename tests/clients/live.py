@@ -3,8 +3,11 @@
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 import websockets
+
+SAMPLES = Path(__file__).parents[1] / "fixtures" / "wire" / "live"
 
 NUMBER = (int, float)
 OPTIONAL = (int, float, type(None))
@@ -33,12 +36,41 @@ METRICS = {
     "type": str, "timestamp": str, "ticks_per_second": OPTIONAL, "latency_p50_ms": OPTIONAL,
     "latency_p99_ms": OPTIONAL, "residue": int,
 }
+ERROR = {"type": str, "code": str, "detail": str}
+FEED = {"type": str, "symbol": str, "feed": str}
+PONG = {"type": str, "timestamp": str}
+RESYNC = {"type": str, "epoch": str, "topics": list}
+SKIPPED = {"type": str, "channel": str, "symbol": str, "count": int}
 
 
 def check(found, fields):
     assert list(found) == list(fields), found
     for name, kind in fields.items():
         assert isinstance(found[name], kind) and not isinstance(found[name], bool), (name, found)
+
+
+def samples():
+    """The samples of frames, which the server's tests write, are what this client expects."""
+    kinds = {
+        "bar": BAR, "connection": CONNECTION, "error": ERROR, "feed": FEED, "indicators": INDICATORS, "metrics": METRICS,
+        "pong": PONG, "resync": RESYNC, "skipped": SKIPPED, "snapshot": SNAPSHOT, "subscription": SUBSCRIPTION,
+        "tick": TICK,
+    }
+    seen = set()
+    for path in sorted(SAMPLES.glob("*.json")):
+        found = json.loads(path.read_text())
+        seen.add(found["type"])
+        if path.stem == "indicators_forming":
+            assert found.pop("forming") is True
+        extra = {"past": dict} if path.stem == "metrics_past" else {}
+        check(found, kinds[found["type"]] | extra)
+        for tick in found.get("ticks", []):
+            check(tick, TICK | {"feed": str})
+        for bar in found.get("bars", []):
+            check(bar, BAR)
+        for point in found.get("indicators", []):
+            check(point, INDICATORS)
+    assert seen == set(kinds), seen
 
 
 async def main(address):
@@ -70,8 +102,8 @@ async def main(address):
             assert (tick["symbol"], tick["seq"]) == ("AAPL", last["seq"] + 1), (last, tick)
             last = tick
 
-        wish = {"channels": ["bars", "indicators", "metrics"], "windows": ["1min"]}
-        await socket.send(json.dumps({"type": "subscribe", "symbols": ["AAPL"], **wish}))
+        request = {"channels": ["bars", "indicators", "metrics"], "windows": ["1min"]}
+        await socket.send(json.dumps({"type": "subscribe", "symbols": ["AAPL"], **request}))
         check(await until("subscription"), SUBSCRIPTION)
         snapshot = await until("snapshot")
         states = [bar["state"] for bar in snapshot["bars"]]
@@ -89,14 +121,16 @@ async def main(address):
 
         await socket.send("nonsense")
         error = await until("error")
-        assert (list(error), error["code"]) == (["type", "code", "detail"], "bad_json")
+        check(error, ERROR)
+        assert error["code"] == "bad_json", error
         await socket.send(json.dumps({"type": "unsubscribe", "symbols": ["*"], "channels": ["ticks"]}))
         await until("subscription")
         await socket.send(json.dumps({"type": "ping"}))
         while (found := await frame())["type"] != "pong":
             assert found["type"] != "tick", "it asked for no more ticks"
-        assert list(found) == ["type", "timestamp"]
+        check(found, PONG)
     print("live: everything as promised")
 
 
+samples()
 asyncio.run(main(sys.argv[1]))

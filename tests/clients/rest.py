@@ -2,11 +2,14 @@
 
 import csv
 import io
+import json
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import requests
 
+SAMPLES = Path(__file__).parents[1] / "fixtures" / "wire" / "rest"
 NUMBER = (int, float)
 OPTIONAL = (int, float, type(None))
 MAYBE = (str, type(None))
@@ -88,6 +91,24 @@ class Client:
         found = answer.json()
         check("problem", found, PROBLEM | ({"param": str} if param else {}))
         assert (found["status"], found["code"], found.get("param")) == (status, code, param), found
+
+
+def samples():
+    """The samples of answers, which the server's tests write, are what this client expects."""
+    kinds = {
+        "bars": BAR, "dead_letters": DEAD_LETTER, "health": HEALTH, "indicators": INDICATORS, "indicators_list": INDICATORS,
+        "latest": LATEST, "latest_list": LATEST, "metrics_kafka": METRIC, "metrics_ledger": METRIC, "problem": PROBLEM,
+        "problem_parameter": PROBLEM | {"param": str}, "service": SERVICE, "symbols": SYMBOLS,
+        # A report in a file has no time of receipt.
+        "ticks": TICK | {"received_at": MAYBE},
+    }
+    for path in sorted(SAMPLES.glob("*.json")):
+        found = json.loads(path.read_text())
+        rows = found["metrics"] if path.stem.startswith("metrics_") else found if isinstance(found, list) else [found]
+        fields = kinds.pop(path.stem)
+        for row in rows:
+            check(path.stem, row, fields)
+    assert not kinds, f"no sample of {list(kinds)}"
 
 
 def service(client):
@@ -192,6 +213,7 @@ def unchanged(client, symbol):
 
 
 def main(base):
+    samples()
     client = Client(base)
     service(client)
     names = symbols(client)

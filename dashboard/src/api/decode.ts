@@ -1,6 +1,8 @@
 /**
- * Wire to model. Promises: never throws; what is malformed or unknown becomes `undefined` and is left out, so that one
- * odd frame, or one kind of frame newer than the page, costs nothing else.
+ * Decodes JSON of the server to values of the model.
+ *
+ * Promises: never throws. What is malformed or unknown becomes `undefined` and is left out, so that a bad frame, or a kind of
+ * frame that is newer than the page, affects nothing else. `tests/fixtures/wire` has a sample of each, made by the server.
  */
 
 import type { EpochMillis, EpochSeconds, Price } from '../helpers/nominal';
@@ -52,7 +54,7 @@ export function decodeBar(wire: WireBar | Fields): BarMessage | undefined {
   if (typeof symbol !== 'string' || typeof window !== 'string' || start === undefined || end === undefined) return;
   const state = textOr(fields['state'], 'closed');
   if (!BAR_STATES.includes(state)) return;
-  // A void bar has no prices left; its place is all that matters.
+  // A void bar has no prices; only its window matters.
   const priced = isNumber(open) && isNumber(high) && isNumber(low) && isNumber(close);
   if (!priced && state !== 'void') return;
   const bar: Bar = {
@@ -122,12 +124,12 @@ function feedState(fields: Fields): FeedState | undefined {
   return typeof feed === 'string' && FEED_STATES.includes(feed) ? (feed as FeedState) : undefined;
 }
 
-/** Reads where a server's data come from: the same two fields in the first frame and in `health`. */
+/** Reads the kind and provider of a server's data: the same two fields in the first frame and in `health`. */
 export function decodeOrigin(fields: Fields): Origin {
   return { data: textOr(fields['data'], LIVE.data), provider: textOr(fields['provider'], LIVE.provider) };
 }
 
-/** Reads how far the made-up past is; `null` where there is none, or it is whole. */
+/** Reads the progress of a made-up past; `null` when there is none, or it is complete. */
 export function decodePast(value: unknown): Past | null {
   if (!isFields(value)) return null;
   const { done, total } = value;
@@ -198,7 +200,7 @@ function decodeFields(fields: Fields): Message | undefined {
   }
 }
 
-/** Reads one frame. A server may put several frames into one message, as an array. */
+/** Decodes one message: a frame, or an array of frames. */
 export function decodeFrame(text: string): Message[] {
   let value: unknown;
   try {
@@ -209,10 +211,7 @@ export function decodeFrame(text: string): Message[] {
   const messages: Message[] = [];
   for (const frame of Array.isArray(value) ? (value as unknown[]) : [value]) {
     const message = isFields(frame) ? decodeFields(frame) : undefined;
-    if (message === undefined) continue;
-    messages.push(message);
-    // A resync frame carries its snapshot.
-    if (message.kind === 'resync' && isFields(frame)) messages.push(decodeSnapshot(frame));
+    if (message !== undefined) messages.push(message);
   }
   return messages;
 }

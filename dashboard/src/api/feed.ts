@@ -1,13 +1,13 @@
 /**
- * Keeps the store true: subscribes what is looked at, loads history, and joins the two without a hole.
+ * Keeps the store up to date: subscribes to what is shown, loads history, and joins the two without a gap.
  *
- * The seam: history is asked for at once, so that something is seen, and its end again when the first live bar proves
- * that the subscription holds. A bar that closes in between comes on one way or the other, and a bar that comes on both
- * is the same bar (see [BarSeries]). After every loss (reconnect, resync, frames skipped) history is read back until it
- * meets what is held; where it does not meet within reason, the older part is let go, and scrolling back brings it again.
- * So the bars shown are one run, always.
+ * History is requested at once, so that something is visible, and its end once more when the first live bar proves that the
+ * subscription is active. A bar that closes in between arrives one way or the other, and a bar that arrives both ways is the
+ * same bar (see [BarSeries]). After every loss (reconnect, resync, skipped frames) history is read back until it overlaps
+ * the bars held; where it does not overlap within reason, the older bars are dropped, and scrolling back loads them again.
  *
- * On failure: a request that may succeed later is tried again with back-off; a refusal is shown.
+ * Promises: the bars shown are always contiguous. On failure a request that may succeed later is retried with back-off; a
+ * refusal is shown.
  */
 
 import { Backoff } from '../helpers/backoff';
@@ -21,15 +21,15 @@ import { Interests } from './interests';
 import { type Page, type Rest, RestError } from './rest';
 import type { Socket } from './socket';
 
-/** Bars a request asks for: some screens' worth; 130 kB of JSON before compression. */
+/** Bars per request: a few screens full; 130 kB of JSON before compression. */
 const PAGE_BARS = 500;
-/** Bars that close the seam when history was loaded moments ago. */
+/** Bars that are enough to join history that was loaded moments ago. */
 const SEAM_BARS = 20;
-/** Pages a catch-up reads before it lets go of what is older: 10,000 bars are a week of minutes. */
+/** Pages that a catch-up reads before older bars are dropped: 10,000 bars are a week of minutes. */
 const CATCH_UP_PAGES = 20;
-/** Up to this many symbols the page takes the ticks of all; beyond it, only of those on the screen. */
+/** Up to this many symbols the page follows the ticks of all; above it, only of those on the screen. */
 const ALL_SYMBOLS_MAX = 64;
-/** Sparklines asked for at a time, so that they never stand in the way of the chart. */
+/** Sparklines requested at a time, so that they never delay the chart. */
 const SPARKS_AT_ONCE = 3;
 /** How long after the last of a made-up past all of it is in the history. */
 const PAST_SETTLES_MS = 3_000;
@@ -43,11 +43,11 @@ export class Feed {
   #visible: readonly string[] = [];
   #open = false;
   #openings = 0;
-  /** True until the first live bar of the selection shows that the subscription holds. */
+  /** True until the first live bar of the selection shows that the subscription is active. */
   #seamOpen = true;
   /** Mark of the moment from which frames may be missing; [UNBROKEN] when none are. */
   #lost = UNBROKEN;
-  /** Ends everything that belongs to the symbol and window left behind. */
+  /** Aborts everything that belongs to the symbol and window selected before. */
   #selection = new AbortController();
   #older: string | null = null;
   #loadingOlder = false;
@@ -60,13 +60,13 @@ export class Feed {
   constructor(
     private readonly store: Store,
     private readonly rest: Rest,
-    /** Told what a person should know: refusals and errors. */
+    /** Receives messages for people: refusals and errors. */
     private readonly report: (text: string) => void,
-    /** Told the server's time, from frames that carry it. */
+    /** Receives the server's time, from frames that carry it. */
     private readonly heard: (time: EpochMillis) => void = () => undefined,
   ) {}
 
-  /** Takes the socket to talk through; its listener calls [opened] and [received]. */
+  /** Sets the socket; its listener calls [opened] and [received]. */
   attach(socket: Socket): void {
     this.#socket = socket;
   }
@@ -85,7 +85,7 @@ export class Feed {
     void this.#catchUp();
   }
 
-  /** Says which rows of the watchlist are on the screen. */
+  /** Sets which rows of the watchlist are on the screen. */
   watch(symbols: readonly string[]): void {
     this.#visible = symbols;
     this.#tell();
@@ -99,7 +99,7 @@ export class Feed {
     this.#interests.forget();
     this.#tell();
     if (this.#openings === 1) return;
-    // What is missing may be asked for again: the first answer may have failed with the line.
+    // Sparklines that are missing are requested again: the first request may have failed with the connection.
     for (const symbol of this.#sparked) if ((this.store.rows.get(symbol)?.spark.length ?? 0) < 2) this.#sparked.delete(symbol);
     this.#fillSparks();
     void this.refreshLatest();
@@ -119,7 +119,7 @@ export class Feed {
     try {
       for (const latest of await this.rest.latest(['*'])) this.store.apply(latest);
     } catch (error) {
-      // The rows fill from ticks as well; only a refusal is worth a word.
+      // Ticks fill the rows as well, so only a refusal is reported.
       if (error instanceof RestError && !error.transient && error.code !== 'no_data') this.report(error.message);
     }
   }
@@ -171,7 +171,7 @@ export class Feed {
         void this.refreshLatest();
         break;
       case 'skipped':
-        // Ticks left out are no loss, their newest comes; bars left out are.
+        // Skipped ticks are no loss, since the newest arrives; skipped bars are.
         if (message.channel !== 'bars') break;
         this.#lose();
         void this.#catchUp();
@@ -214,7 +214,7 @@ export class Feed {
     void this.#catchUp();
   }
 
-  /** Remembers where frames began to be missing; until that is mended, a later loss lies behind it. */
+  /** Records where frames began to be missing; until that is repaired, a later loss is covered by it. */
   #lose(): void {
     if (this.#lost === UNBROKEN) this.#lost = this.store.series.mark;
   }
@@ -227,7 +227,7 @@ export class Feed {
     void this.#catchUp();
   }
 
-  /** Tells the server what is wanted, if it listens. */
+  /** Sends the server the changes of the subscription, while connected. */
   #tell(): void {
     const topics = new Set<string>([topic('metrics', '*')]);
     const known = this.store.symbols.length;
@@ -245,7 +245,7 @@ export class Feed {
     for (const frame of this.#interests.diff(this.store.epoch, this.store.seqs)) this.#socket?.send(frame);
   }
 
-  /** Reads history back from now until it meets what is held. */
+  /** Reads history back from now until it overlaps the bars held. */
   async #catchUp(): Promise<void> {
     const selection = this.store.selection;
     if (selection === null) return;
@@ -274,13 +274,13 @@ export class Feed {
 
   async #readBack(symbol: string, window: string, signal: AbortSignal): Promise<void> {
     const { series } = this.store;
-    // Before the first page, live frames may have come already; they are no proof of anything before them.
+    // Live frames may have arrived before the first page; they do not prove that the bars before them are held.
     const begun = this.#older !== null || this.store.reachedStart;
     const anchor = begun ? series.newestSettled?.start : undefined;
     const lost = this.#lost;
     const few = anchor !== undefined && lost === UNBROKEN;
     let asked = series.mark;
-    // Mended by this very request; a loss while it is under way is another one.
+    // This request repairs the loss; one that happens while it runs is another loss.
     this.#lost = UNBROKEN;
     let page: Page;
     try {
@@ -290,13 +290,13 @@ export class Feed {
       throw error;
     }
     for (let count = 1; ; count += 1) {
-      // An answer can be complete in the moment its symbol is left.
+      // An answer can complete just when another symbol is selected.
       signal.throwIfAborted();
       this.store.mergeBars(page.bars, asked, lost);
       void this.#loadIndicators(page.bars, signal);
       const reached = oldestStart(page.bars);
       if (anchor === undefined || page.next === null || reached === undefined || reached <= anchor) {
-        // Only a run that begins with this page goes on behind it; otherwise the cursor held is farther back.
+        // Only where the bars held begin with this page does its cursor go further back than the one held.
         if (!begun || series.oldest?.start === reached) this.#continueFrom(page);
         return;
       }
@@ -327,7 +327,7 @@ export class Feed {
       const list = await this.rest.indicators(selection.symbol, selection.window, from, newest.end, settled.length, signal);
       if (!signal.aborted) this.store.putIndicators(list);
     } catch {
-      // The legend shows a dash for indicators it has not got; the chart does not depend on them.
+      // The legend shows a dash for missing indicators; the chart does not depend on them.
     }
   }
 
@@ -353,7 +353,7 @@ export class Feed {
       const closes = bars.map((bar) => bar.close).reverse();
       this.store.putSpark(symbol, closes, Math.floor(newest.start / 60));
     } catch {
-      // Ticks draw the line from here on; it is asked for again after the next connection.
+      // Ticks draw the line from here on; it is requested again after the next connection.
     }
   }
 }

@@ -1,11 +1,11 @@
 /**
- * Which topics the page wants, and the fewest frames that turn what the server knows of it into that. A topic is
- * `channel:symbol[:window]`, the same name that `since` uses.
+ * The topics that the page follows, and the fewest requests that change the server's subscription to them. A topic is
+ * `channel:symbol[:window]`, as in `since`.
  */
 
 import type { WireRequest } from './wire';
 
-/** How often a row may move: five times a second is alive and calm, whatever the market does, and costs a page next to nothing. */
+/** Interval of ticks: five updates of a row per second are easy to read, whatever the market does, and cost the page little. */
 const TICK_INTERVAL_MS = 200;
 
 interface Group {
@@ -48,20 +48,20 @@ export class Interests {
     return this.#wanted;
   }
 
-  /** Replaces what is wanted. */
+  /** Replaces the topics. */
   want(topics: Iterable<string>): void {
     this.#wanted = new Set(topics);
   }
 
-  /** Forgets what the server was told: a new connection knows nothing. */
+  /** Forgets the server's subscription: a new connection has none. */
   forget(): void {
     this.#told.clear();
   }
 
   /**
-   * Returns the frames to send now, and counts them as sent. What was heard before goes along as `since`, for the topics
-   * that are subscribed anew; not of ticks, of which only the newest counts, and the snapshot has that. New topics come
-   * first, so that nothing wanted is ever unsubscribed in between.
+   * Returns the requests to send now, and counts them as sent. Topics that are subscribed again resume by `since`; ticks do
+   * not, since only the newest counts, which the snapshot has. New topics come first, so that no followed topic is
+   * unsubscribed in between.
    */
   diff(epoch: string | null, seqs: ReadonlyMap<string, number>): WireRequest[] {
     const added = [...this.#wanted].filter((name) => !this.#told.has(name));

@@ -1,20 +1,20 @@
 /**
- * The one WebSocket: opens, notices silence, comes back by itself with jittered, capped back-off. It knows nothing of
- * topics; whoever listens subscribes anew each time it is open.
+ * The WebSocket: connects, detects silence, and reconnects with jittered, capped back-off. It knows nothing of topics; its
+ * listener subscribes each time it opens.
  *
- * On failure: every way to lose a connection (close, refusal, a line that is silently dead) ends in the same place, one
- * next attempt after the back-off. `settle()` resets it, called once the server has answered something useful.
+ * On failure: every way to lose a connection (close, refusal, silence) leads to one next attempt after the back-off.
+ * `settle()` resets the back-off once the server has answered something useful.
  */
 
 import type { Backoff } from '../helpers/backoff';
 import type { EpochMillis } from '../helpers/nominal';
 import { closeReason, type Connection, DISCONNECTED } from '../model/connection';
 
-/** Silence after which the page asks whether the server is still there. */
+/** Silence after which the page sends a ping. */
 const PING_AFTER_MS = 5_000;
-/** Silence after which people are told that what they see is old: two unanswered questions. */
+/** Silence after which the data is shown as stale: two unanswered pings. */
 const STALE_AFTER_MS = 12_000;
-/** Silence after which the line counts as dead. */
+/** Silence after which the connection counts as dead. */
 const DEAD_AFTER_MS = 25_000;
 const CHECK_EVERY_MS = 1_000;
 
@@ -25,7 +25,7 @@ export interface SocketListener {
   changed(connection: Connection): void;
 }
 
-/** What the socket needs of its surroundings; a test hands in its own. */
+/** The environment of the socket; tests hand in their own. */
 export interface SocketEnvironment {
   connect(address: string): WebSocket;
   now(): EpochMillis;
@@ -65,7 +65,7 @@ export class Socket {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
   }
 
-  /** The server took the subscription: this attempt was a success. */
+  /** Marks the attempt as successful: the server accepted the subscription. */
   settle(): void {
     this.backoff.reset();
     if (this.#connection.phase === 'live') return;
@@ -75,7 +75,7 @@ export class Socket {
     this.#become({ phase: 'live', reason: '', retryAt: null, reconnects });
   }
 
-  /** Tries at once instead of waiting: the machine is back online, or somebody looks at the page again. */
+  /** Retries at once: the machine is back online, or the page is visible again. */
   hurry(): void {
     if (this.#connection.phase === 'waiting') {
       clearTimeout(this.#retry);
@@ -132,7 +132,7 @@ export class Socket {
 
   #lost(code: number, reason: string): void {
     this.#release();
-    // An attempt that was never accepted says nothing new: what ended the last line is still the reason.
+    // An attempt that was never accepted adds nothing: the reason is still what ended the last connection.
     const known = this.#accepted ? '' : this.#connection.reason;
     this.#accepted = false;
     const { text, refused } = closeReason(code, reason);
@@ -145,7 +145,7 @@ export class Socket {
     }, wait);
   }
 
-  /** Takes the listeners off the socket and gives it away. */
+  /** Removes the listeners from the socket and returns it. */
   #release(): WebSocket | undefined {
     const socket = this.#socket;
     this.#socket = undefined;

@@ -1,14 +1,14 @@
 /**
- * The bars of one symbol and window that the page holds: one run without a hole, ascending by start.
+ * The bars of one symbol and window that the page holds: contiguous, ascending by start.
  *
- * Promises: an older version never replaces a newer one, whichever way either came; a void bar is gone and stays gone;
- * an answer that was asked for before a live change does not undo it.
+ * Promises: an older version never replaces a newer one, whichever way they arrived; a void bar stays removed; an answer to a
+ * request made before a live change does not undo the change.
  */
 
 import type { EpochSeconds } from '../helpers/nominal';
 import { type Bar, compareVersions } from './bar';
 
-/** What a change did to the list, so that a view can do as little as possible. */
+/** The effect of a change on the list, so that views redraw as little as possible. */
 export type SeriesChange =
   | { readonly kind: 'none' }
   /** One bar is new at the end, or replaced where it stands. */
@@ -71,7 +71,7 @@ export class BarSeries {
     return this.#bars[this.#indexOf(start) - 1];
   }
 
-  /** Takes a bar from the live feed, where frames come in order: with nothing else to tell, the later one holds. */
+  /** Adds a bar from the live feed, where frames arrive in order: where nothing else decides, the later one wins. */
   apply(bar: Bar): SeriesChange {
     const held = this.#held.get(bar.start);
     if (held !== undefined && compareVersions(bar, held.bar) < 0) return NOTHING;
@@ -119,7 +119,7 @@ export class BarSeries {
     return EVERYTHING;
   }
 
-  /** Lets go of everything before `start`: used when a hole could not be filled, so that the run stays whole. */
+  /** Drops everything before `start`: used when a gap could not be filled, so that the bars stay contiguous. */
   dropBefore(start: EpochSeconds): SeriesChange {
     for (const key of this.#held.keys()) if (key < start) this.#held.delete(key);
     this.#rebuild();

@@ -1,13 +1,13 @@
 /**
- * A bar, and which of two versions of it holds. Versions of one bar reach the page on two ways (REST and WebSocket) and
- * in any order, so the rule may not depend on who came first.
+ * A bar, and the rule that decides between two versions of it. Versions arrive by REST and by WebSocket, in any order, so the
+ * rule must not depend on which arrived first.
  */
 
 import type { EpochSeconds, Price } from '../helpers/nominal';
 
 export type BarState = 'forming' | 'closed' | 'amended' | 'void';
 
-/** What one window of a symbol adds up to. */
+/** The bar of one window of a symbol. */
 export interface Bar {
   /** First instant of the window: the bar's key. */
   readonly start: EpochSeconds;

@@ -1,11 +1,11 @@
-/** Everything the live feed can tell the page, as values of the model: what the wire looks like stays in `api/`. */
+/** The messages of the live feed as values of the model; their form on the wire is known to `api/` only. */
 
 import type { EpochMillis, Price } from '../helpers/nominal';
 import type { Bar } from './bar';
 import type { Indicators } from './indicators';
 import type { Origin, Past } from './origin';
 
-/** What the server says about the source of a symbol. */
+/** State of a symbol's feed. */
 export type FeedState = 'live' | 'quiet' | 'stale' | 'dead';
 
 export interface Tick {
@@ -15,7 +15,7 @@ export interface Tick {
   readonly volume: number;
   readonly time: EpochMillis;
   readonly seq: number | null;
-  /** In a snapshot, where the tick may be an old one: what is so of its source now. */
+  /** The current state of the feed; only in a snapshot, where the tick may be old. */
   readonly feed?: FeedState;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Everything the page knows. `apply(message)` is the only way live data gets in; nothing here reads a clock, draws or
- * talks, so a list of messages always ends in the same state.
+ * The state of the page. Live data enters by `apply(message)` only; nothing here reads a clock, draws or sends, so the same
+ * messages always lead to the same state.
  *
- * Views do not follow single messages: they take what changed once a frame, however many messages came.
+ * Views do not follow single messages: once per animation frame they take what changed, however many messages arrived.
  */
 
 import type { EpochSeconds, Price } from '../helpers/nominal';
@@ -14,7 +14,7 @@ import type { Message, Metrics } from './message';
 import { LIVE, type Origin, type Past, sameOrigin } from './origin';
 import { emptyRow, type Row, withDecimals, withHistory, withLatest, withTick } from './watchlist';
 
-/** How the history of the chart is doing. */
+/** State of the chart's history. */
 export type HistoryPhase = 'loading' | 'ready' | 'failed';
 
 export interface Selection {
@@ -22,7 +22,7 @@ export interface Selection {
   readonly window: string;
 }
 
-/** What a message did besides changing values. */
+/** Effects of a message besides changed values. */
 export interface Applied {
   /** Another log has begun: everything known about bars was worthless and is gone. */
   readonly newEpoch: boolean;
@@ -30,7 +30,7 @@ export interface Applied {
   readonly letGo: boolean;
 }
 
-/** What a view has to look at again. */
+/** What views must redraw. */
 export interface Changes {
   /** Bars to draw: one by one, or all. */
   bars: Set<EpochSeconds> | 'all';
