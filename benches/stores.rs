@@ -15,8 +15,11 @@ use tickwire::models::num::{Price, Size};
 use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
 use tickwire::models::time::{MINUTE, Nanos, Width};
-use tickwire::stores::sqlite::{SqliteHistory, SqliteLog, SqliteSettings};
-use tickwire::stores::{History, HistoryBatch, LogGroup, TickLog, TickQuery};
+use tickwire::stores::history::sqlite::SqliteHistory;
+use tickwire::stores::history::{History, HistoryBatch};
+use tickwire::stores::log::sqlite::SqliteLog;
+use tickwire::stores::log::{CommitLog, LogGroup, LogReader, TickQuery};
+use tickwire::stores::sqlite::SqliteSettings;
 
 const NUM_SYMBOLS: u32 = 1_000;
 const BEGIN: i64 = 1_780_000_000_000_000_000;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const LOCK_NAME: &str = "lock";
 
 /// Files that must not be replaced while the process runs.
-const WATCHED: [&str; 4] = [LOCK_NAME, "log.db", "history.db", crate::stores::high_water::FILE_NAME];
+const WATCHED: [&str; 4] = [LOCK_NAME, "log.db", "history.db", crate::stores::log::high_water::FILE_NAME];
 
 /// Files that must exist, but may be replaced.
 const NEEDED: [&str; 2] = ["log.db-wal", "history.db-wal"];

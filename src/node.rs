@@ -4,7 +4,7 @@
 pub mod directory;
 
 use crate::actors::faults::FaultPlan;
-use crate::actors::partition::recovery::PointPolicy;
+use crate::actors::partition::recovery::CheckpointPolicy;
 use crate::actors::partition::shard::Environment;
 use crate::actors::pipeline::{PipelineSettings, Storage};
 use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
@@ -14,10 +14,13 @@ use crate::data_dir::{DataDir, FileWatch};
 use crate::metrics::Metrics;
 use crate::models::source::SourceTable;
 use crate::models::symbol::SymbolTable;
-use crate::stores::high_water::HighWater;
-use crate::stores::memory::{MemoryHistory, MemoryLog};
-use crate::stores::sqlite::{SqliteHistory, SqliteLog};
-use crate::stores::{History, TickLog};
+use crate::stores::history::History;
+use crate::stores::history::memory::MemoryHistory;
+use crate::stores::history::sqlite::SqliteHistory;
+use crate::stores::log::high_water::HighWater;
+use crate::stores::log::memory::MemoryLog;
+use crate::stores::log::sqlite::SqliteLog;
+use crate::stores::log::{LogReader, TickLog};
 use anyhow::Context;
 use directory::Record;
 use std::sync::Arc;
@@ -206,7 +209,7 @@ pub fn pipeline_settings(config: &Config) -> PipelineSettings {
     PipelineSettings {
         num_shards: config.core.shard_count(),
         group: config.group_policy(),
-        points: PointPolicy {
+        checkpoints: CheckpointPolicy {
             max_age: config.recovery.max_age,
             replay_entries: config.recovery.replay_entries,
         },

@@ -27,7 +27,7 @@ pub enum ActorKind {
     FanOut,
     /// Commits effects.
     History,
-    /// Writes recovery points.
+    /// Writes checkpoints.
     Recovery,
     /// Serves live clients.
     Hub,

@@ -6,7 +6,8 @@ use crate::models::ledger::Ledger;
 use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
-use crate::stores::{DeadLetterRecord, PointSet, Progress};
+use crate::stores::history::DeadLetterRecord;
+use crate::stores::log::{CheckpointSet, Progress};
 use actix::Message;
 use std::fmt;
 use std::ops::Range;
@@ -117,22 +118,22 @@ pub struct StrayLetters(pub Vec<DeadLetterRecord>);
 
 /// Encode the states of the touched symbols of one slice.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Option<PointSet>")]
-pub struct TakePoints {
+#[rtype(result = "Option<CheckpointSet>")]
+pub struct TakeCheckpoints {
     /// Which slice.
     pub slice: u32,
-    /// Symbols of the slice to be taken even though they are untouched.
-    pub also: Vec<SymbolId>,
+    /// Names of symbols of the slice that are to be taken even though they are untouched.
+    pub also: Vec<Arc<str>>,
 }
 
-/// The points of a slice are durable: what they make superfluous may go.
+/// The checkpoints of a slice are durable: what they make superfluous may go.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct PointsSaved {
+pub struct CheckpointsSaved {
     /// Which slice.
     pub slice: u32,
     /// Up to where.
-    pub good_to: Position,
+    pub covers_through: Position,
 }
 
 /// Finish what came before this message, then answer.

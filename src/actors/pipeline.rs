@@ -1,7 +1,7 @@
 //! Puts the data path together, from its end to its start, and takes it down from its start to its end.
 //!
 //! Promises: when [`Pipeline::start`] returns, everything that the log holds has been applied, and the history has what
-//! the recovery points rely on, or says what it lacks; when [`Pipeline::drain`] returns, everything handed in before it
+//! the checkpoints rely on, or says what it lacks; when [`Pipeline::drain`] returns, everything handed in before it
 //! has been applied and is durable.
 
 use super::messages::{Drain, Finish, LiveBatch, LogBatch, LogDurable};
@@ -9,18 +9,21 @@ use super::partition::catch_up::{self, CatchUp, catch_up};
 use super::partition::fanout::{FanOutActor, Outputs};
 use super::partition::log::{LogActor, LogOutputs};
 use super::partition::log_writer::{GroupPolicy, LogWriterActor};
-use super::partition::recovered::{Recovered, SavedPoints};
-use super::partition::recovery::{PointPolicy, PointSources, Reached, RecoveryActor};
+use super::partition::recovered::{Recovered, SavedCheckpoints};
+use super::partition::recovery::{CheckpointPolicy, CheckpointSources, Reached, RecoveryActor};
 use super::partition::retention::RetentionClock;
 use super::partition::router::RouterActor;
-use super::partition::shard::{Environment, Shard, shard_of, slice_of};
+use super::partition::shard::{Environment, Shard, shard_of};
 use super::sinks::history::HistoryActor;
 use super::views::{Health, HealthBoard};
 use crate::models::entry::Position;
 use crate::models::ledger::Ledger;
 use crate::models::time::Nanos;
-use crate::stores::high_water::HighWater;
-use crate::stores::{History, LogTail, Points, StoreError, TickLog};
+use crate::stores::StoreError;
+use crate::stores::history::History;
+use crate::stores::log::checkpoint::slice_of;
+use crate::stores::log::high_water::HighWater;
+use crate::stores::log::{Checkpoints, LogTail, Partition, TickLog};
 use actix::{Actor, Addr, Arbiter, MailboxError, Recipient};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,15 +56,15 @@ pub struct PipelineSettings {
     pub num_shards: usize,
     /// When groups of entries are committed.
     pub group: GroupPolicy,
-    /// When recovery points are taken.
-    pub points: PointPolicy,
+    /// When checkpoints are taken.
+    pub checkpoints: CheckpointPolicy,
 }
 
 /// Where a pipeline keeps what it is told and what it finds out.
 pub struct Storage {
     /// The log, if entries are to be kept.
     pub log: Option<Arc<dyn TickLog>>,
-    /// Whether the log outlives the process, so that recovery points make sense.
+    /// Whether the log outlives the process, so that checkpoints make sense.
     pub is_durable: bool,
     /// The highest position ever given, if that is kept.
     pub high_water: Option<HighWater>,
@@ -71,7 +74,7 @@ pub struct Storage {
     pub live: Option<LiveOutputs>,
     /// By what the age of entries is judged; `None` drops nothing, as for what was replayed.
     pub retention: Option<Arc<RetentionClock>>,
-    /// True when nothing is handed in: no recovery points are taken.
+    /// True when nothing is handed in: no checkpoints are taken.
     pub is_shown_only: bool,
 }
 
@@ -95,7 +98,7 @@ pub struct Pipeline {
     pub num_lost: u64,
     /// Entries that were applied again for the states.
     pub num_replayed: u64,
-    /// Entries that were applied again for the history, since it was behind the recovery points.
+    /// Entries that were applied again for the history, since it was behind the checkpoints.
     pub num_caught_up: u64,
     /// The last position given, and the one before the first that this run gave.
     given: Arc<AtomicU64>,
@@ -108,13 +111,13 @@ struct Found {
     tail: LogTail,
     recovered: Recovered,
     poison: Vec<Position>,
-    saved: SavedPoints,
+    saved: SavedCheckpoints,
     acknowledged: Position,
     num_caught_up: u64,
 }
 
 impl Pipeline {
-    /// Builds the data path and replays what the log holds beyond the recovery points.
+    /// Builds the data path and replays what the log holds beyond the checkpoints.
     ///
     /// # Errors
     /// When the stores cannot be read.
@@ -173,9 +176,9 @@ impl Pipeline {
             num_replayed = replay.run(log.as_ref(), routers, |_| {}).await?;
             tracing::info!(entries = num_replayed, "the log is applied up to its end");
         }
-        // Points from the middle of the replay would know less of the clock marks than those in the store.
+        // Checkpoints from the middle of the replay would know less of the clock marks than those in the store.
         let recovery = durable_log.as_ref().filter(|_| !storage.is_shown_only).map(|log| {
-            let sources = PointSources {
+            let sources = CheckpointSources {
                 take: routers.iter().map(|router| router.clone().recipient()).collect(),
                 saved: routers.iter().map(|router| router.clone().recipient()).collect(),
             };
@@ -185,7 +188,7 @@ impl Pipeline {
                 env.clone(),
                 sources,
                 storage.retention.clone(),
-                settings.points,
+                settings.checkpoints,
                 reached,
                 saved,
             );
@@ -278,7 +281,7 @@ impl Pipeline {
     /// [`PipelineError::Stopped`].
     pub async fn finish(&self) -> Result<Ledger, PipelineError> {
         self.drain().await?;
-        self.save_points().await?;
+        self.save_checkpoints().await?;
         let mut sum = Ledger::default();
         for router in &self.shards.routers {
             sum.merge(&router.send(Finish).await?);
@@ -287,20 +290,20 @@ impl Pipeline {
         Ok(sum)
     }
 
-    async fn save_points(&self) -> Result<(), PipelineError> {
+    async fn save_checkpoints(&self) -> Result<(), PipelineError> {
         if let Some(recovery) = &self.recovery {
             recovery.send(Drain).await?;
         }
         Ok(())
     }
 
-    /// Stops: what was handed in is applied and written first, then the recovery points.
+    /// Stops: what was handed in is applied and written first, then the checkpoints.
     ///
     /// # Errors
     /// [`PipelineError::Stopped`].
     pub async fn stop(&self) -> Result<(), PipelineError> {
         self.drain().await?;
-        self.save_points().await?;
+        self.save_checkpoints().await?;
         self.end();
         Ok(())
     }
@@ -312,7 +315,7 @@ impl Pipeline {
     }
 }
 
-/// Reads where to start, and has the history hold what the recovery points rely on.
+/// Reads where to start, and has the history hold what the checkpoints rely on.
 async fn find(
     log: Option<&Arc<dyn TickLog>>,
     history: &Arc<dyn History>,
@@ -322,25 +325,29 @@ async fn find(
 ) -> Result<Found, PipelineError> {
     let Some(log) = log else {
         let acknowledged = history.acknowledged().await?;
-        let points = Points::default();
+        let checkpoints = Checkpoints::default();
         let (tail, recovered, poison) = (LogTail::default(), Recovered::default(), Vec::new());
-        let saved = SavedPoints::of(&points);
+        let saved = SavedCheckpoints::of(&checkpoints);
         return Ok(Found { tail, recovered, poison, saved, acknowledged, num_caught_up: 0 });
     };
-    let (tail, points, poison) = (log.tail().await?, log.load_points().await?, log.poison().await?);
-    let job = CatchUp { log, tail, history, points: &points, poison: &poison, num_shards };
+    let (tail, checkpoints, poison) = (
+        log.tail().await?,
+        log.load_checkpoints(Partition::EMBEDDED).await?,
+        log.poison(Partition::EMBEDDED).await?,
+    );
+    let job = CatchUp { log, tail, history, checkpoints: &checkpoints, poison: &poison, num_shards };
     let (acknowledged, num_caught_up) = catch_up(job, env, health).await?;
-    let recovered = Recovered::of(&points, &env.settings, Position::MAX);
-    if recovered.replay_after < tail.dropped_through && !recovered.without_point.is_empty() {
+    let recovered = Recovered::of(&checkpoints, env, Position::MAX);
+    if recovered.replay_after < tail.dropped_through && !recovered.without_checkpoint.is_empty() {
         let detail = format!(
-            "{} symbols have no usable recovery point, and the log begins at position {}: what came before is unknown",
-            recovered.without_point.len(),
+            "{} symbols have no usable checkpoint, and the log begins at position {}: what came before is unknown",
+            recovered.without_checkpoint.len(),
             tail.first
         );
         tracing::error!("{detail}");
         health.set("recovery", Health::Degraded, detail);
     }
-    let saved = SavedPoints::of(&points);
+    let saved = SavedCheckpoints::of(&checkpoints);
     Ok(Found { tail, recovered, poison, saved, acknowledged, num_caught_up })
 }
 
@@ -368,7 +375,8 @@ impl Shards {
     ) -> Result<Shards, PipelineError> {
         let mut states: Vec<Vec<_>> = (0..num_shards).map(|_| Vec::new()).collect();
         for state in recovered.states {
-            states[shard_of(slice_of(state.symbol()), num_shards)].push(state);
+            let slice = slice_of(&env.symbols.spec(state.symbol()).name);
+            states[shard_of(slice, num_shards)].push(state);
         }
         let mut shards = Shards { routers: Vec::new(), fanouts: Vec::new(), arbiters: Vec::new() };
         for (index, states) in states.into_iter().enumerate() {

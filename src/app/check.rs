@@ -13,9 +13,13 @@ use crate::models::settings::CoreSettings;
 use crate::models::source::SourceTable;
 use crate::models::state::{PointError, SymbolState};
 use crate::models::symbol::{SymbolId, SymbolTable};
-use crate::stores::high_water::HighWater;
-use crate::stores::sqlite::{Checked, SqliteHistory, SqliteLog, check_history, check_log, missing_windows};
-use crate::stores::{History, HistoryBatch, StoreError, TickLog};
+use crate::stores::StoreError;
+use crate::stores::history::sqlite::{SqliteHistory, check_history, missing_windows};
+use crate::stores::history::{History, HistoryBatch};
+use crate::stores::log::high_water::HighWater;
+use crate::stores::log::sqlite::{SqliteLog, check_log};
+use crate::stores::log::{CheckpointStore, LogReader, Partition, TickLog};
+use crate::stores::sqlite::check::Checked;
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -279,16 +283,16 @@ async fn restore(
     Ok(())
 }
 
-/// True when a recovery point says that the log was worked through under other settings.
+/// True when a checkpoint says that the log was worked through under other settings.
 async fn has_other_settings(log: &SqliteLog, core: &Arc<CoreSettings>) -> anyhow::Result<bool> {
-    let points = log.load_points().await?;
+    let found = log.load_checkpoints(Partition::EMBEDDED).await?;
     let is_other = |bytes: &[u8]| {
         matches!(
             SymbolState::decode(bytes, Arc::clone(core)),
             Err(PointError::Settings | PointError::Version(_))
         )
     };
-    Ok(points.symbols.iter().flatten().any(|point| is_other(&point.bytes)))
+    Ok(found.symbols.iter().flatten().any(|checkpoint| is_other(&checkpoint.bytes)))
 }
 
 /// Applies the whole log to fresh states and writes what follows. Returns the states as they are in the end.
@@ -297,7 +301,7 @@ async fn write_again(
     history: &SqliteHistory,
 ) -> anyhow::Result<BTreeMap<SymbolId, SymbolState>> {
     let Origin { log, symbols, core, .. } = origin;
-    let poison = log.poison().await?;
+    let poison = log.poison(Partition::EMBEDDED).await?;
     let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
     let (mut effects, mut after): (Vec<Effect>, Position) = (Vec::new(), 0);
     loop {

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::data_dir::FileWatch;
 use crate::models::time::DAY;
 use crate::node::Node;
-use crate::stores::{LogGroup, Progress};
+use crate::stores::log::{LogGroup, Progress};
 use crate::web::state::AppState;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

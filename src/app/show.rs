@@ -1,6 +1,6 @@
 //! Shows a data directory: REST, WebSocket and page over what is there, and nothing that adds to it.
 //!
-//! Promises: no provider runs, no entry is written, nothing is dropped and no recovery point is taken; what the log holds
+//! Promises: no provider runs, no entry is written, nothing is dropped and no checkpoint is taken; what the log holds
 //! beyond the history is worked out once more, as at any start. The directory's own settings hold. Relative times of
 //! requests count from the newest time that it holds, since nothing newer will come.
 
@@ -48,7 +48,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         _ = signals.told() => return Ok(()),
     };
     if record.data == DataKind::Replay && !record.runs.iter().any(Run::waits) {
-        // Its end closed every bar, which no recovery point knows.
+        // Its end closed every bar, which no checkpoint knows.
         pipeline.finish().await?;
     } else {
         pipeline.drain().await?;

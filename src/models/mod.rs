@@ -8,6 +8,7 @@ pub mod feed;
 pub mod indicators;
 pub mod leap;
 pub mod ledger;
+pub mod log_pos;
 pub mod num;
 pub mod provenance;
 pub mod settings;

@@ -9,7 +9,7 @@
 use crate::config::{Config, Core};
 use crate::models::provenance::{DataKind, Provenance};
 use crate::models::source::SourceTable;
-use crate::stores::{LogGroup, Progress, TickLog};
+use crate::stores::log::{LogGroup, Progress, TickLog};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -225,7 +225,7 @@ pub async fn claim(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::memory::MemoryLog;
+    use crate::stores::log::memory::MemoryLog;
 
     #[tokio::test]
     async fn a_directory_belongs_to_what_it_was_begun_with() {

@@ -14,7 +14,7 @@ use crate::models::provenance::DataKind;
 use crate::models::time::Nanos;
 use crate::node::Node;
 use crate::node::directory::{Record, Run, RunFile, RunState};
-use crate::stores::TickLog;
+use crate::stores::log::TickLog;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::models::entry::Entry;
 use crate::models::symbol::SymbolTable;
 use crate::models::time::Nanos;
-use crate::stores::DeadLetterRecord;
+use crate::stores::history::DeadLetterRecord;
 use crate::telemetry::Throttle;
 use anyhow::Context;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::models::ledger::Ledger;
 use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
 use crate::models::time::Width;
 use crate::output::{BarWriter, IndicatorWriter};
-use crate::stores::History;
+use crate::stores::history::History;
 use indicatif::HumanCount;
 use serde::{Serialize, Serializer};
 use std::io::{self, ErrorKind, Write};

@@ -14,7 +14,8 @@ use crate::models::source::SourceTable;
 use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
 use crate::models::time::{Nanos, Width};
 use crate::models::view::{SymbolView, WindowView};
-use crate::stores::{History, TickLog};
+use crate::stores::history::History;
+use crate::stores::log::TickLog;
 use std::sync::{Arc, OnceLock};
 
 /// Returns the time now; tests set it by hand.

@@ -1,7 +1,9 @@
-//! A history that is behind the recovery points, points that are damaged, and starts that come one after another: every
+//! A history that is behind the checkpoints, checkpoints that are damaged, and starts that come one after another: every
 //! row is the one of a run that nothing happened to.
 
-use crate::support::rows::{assert_same_rows, damage_points, execute, history_rows, log_end, rows_by_log};
+use crate::support::rows::{
+    assert_same_rows, damage_checkpoints, execute, history_rows, log_end, rows_by_log,
+};
 use crate::support::scenario::bad_day;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,8 +17,10 @@ use tickwire::models::settings::CoreSettings;
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::Nanos;
 use tickwire::node::{Node, pipeline_settings};
-use tickwire::stores::TickLog;
-use tickwire::stores::sqlite::{SqliteHistory, SqliteLog, SqliteSettings};
+use tickwire::stores::history::sqlite::SqliteHistory;
+use tickwire::stores::log::sqlite::SqliteLog;
+use tickwire::stores::log::{CheckpointStore, CommitLog, LogReader, Partition, TickLog};
+use tickwire::stores::sqlite::SqliteSettings;
 
 const NUM_SYMBOLS: u32 = 6;
 /// Entries in one message.
@@ -52,7 +56,7 @@ struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// Two shards, and recovery points of each slice every few milliseconds.
+    /// Two shards, and checkpoints of each slice every few milliseconds.
     fn new(dir: &'a Path) -> Site<'a> {
         let environment = vec![("TICKWIRE__CORE__SHARDS", "2"), ("TICKWIRE__RECOVERY__MAX_AGE", "320ms")];
         Site { dir, stores: SqliteSettings::default(), environment }
@@ -176,7 +180,7 @@ fn a_history_that_is_behind_is_caught_up() {
 }
 
 #[test]
-fn a_loss_of_power_that_spared_the_log_is_caught_up_from_older_points() {
+fn a_loss_of_power_that_spared_the_log_is_caught_up_from_older_checkpoints() {
     let day = bad_day(NUM_SYMBOLS, 4.0, 9_000, 221);
     let (dir, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let site = Site::new(dir.path());
@@ -226,7 +230,7 @@ fn what_the_log_does_not_hold_any_more_is_told_and_never_forgotten() {
 }
 
 #[test]
-fn damaged_points_of_quiet_symbols_lose_nothing() {
+fn damaged_checkpoints_of_quiet_symbols_lose_nothing() {
     let day = bad_day(NUM_SYMBOLS, 4.0, 12_000, 241);
     let fifth = day.len() / 5;
     // Half of the symbols say nothing for a while, and nobody tells the time either, while the slices' lines go on.
@@ -239,15 +243,15 @@ fn damaged_points_of_quiet_symbols_lose_nothing() {
         day.iter().enumerate().filter(|(at, entry)| is_said(*at, entry)).map(|(_, entry)| *entry).collect();
     for only_newest in [true, false] {
         let dir = tempfile::tempdir().unwrap();
-        // Only a stop saves points.
+        // Only a stop saves checkpoints.
         let environment = vec![("TICKWIRE__CORE__SHARDS", "2"), ("TICKWIRE__RECOVERY__MAX_AGE", "10h")];
         let site = Site { environment, ..Site::new(dir.path()) };
         let steps = [0, fifth, quiet, quiet + 100, quiet + 200, quiet + 300];
         for step in steps.windows(2) {
             site.run(&day[step[0]..step[1]], End::Stop);
         }
-        let (num_symbols, num_points) = damage_points(dir.path(), only_newest);
-        assert_eq!((num_symbols, num_points), (NUM_SYMBOLS as usize, 2 * NUM_SYMBOLS as usize));
+        let (num_symbols, num_checkpoints) = damage_checkpoints(dir.path(), only_newest);
+        assert_eq!((num_symbols, num_checkpoints), (NUM_SYMBOLS as usize, 2 * NUM_SYMBOLS as usize));
         let run = site.run(&day[steps[5]..], End::Finish);
         assert!(run.num_replayed > fifth as u64, "{} entries replayed", run.num_replayed);
         site.check(&run, "after damage");
@@ -271,10 +275,10 @@ fn a_start_has_little_to_replay_however_often_the_one_before_crashed() {
     for part in day.chunks(EACH).take(20) {
         let before = if replayed.is_empty() { 0 } else { log_end(dir.path()) };
         let run = site.run_until(part, End::Crash, &async |log| {
-            // No run lives long enough to save the points of more than a few slices.
+            // No run lives long enough to save the checkpoints of more than a few slices.
             loop {
-                let points = log.load_points().await.unwrap();
-                let saved = points.slices.iter().filter(|[newest, _]| newest.good_to > before);
+                let found = log.load_checkpoints(Partition::EMBEDDED).await.unwrap();
+                let saved = found.slices.iter().filter(|[newest, _]| newest.covers_through > before);
                 if saved.count() >= 16 {
                     return;
                 }

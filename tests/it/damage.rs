@@ -11,8 +11,13 @@ use std::sync::Arc;
 use tickwire::models::entry::Entry;
 use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::SymbolTable;
-use tickwire::stores::sqlite::{Checked, SqliteHistory, SqliteLog, SqliteSettings, check_history, check_log};
-use tickwire::stores::{DeadLetterQuery, History, StoreError, TickLog, TickQuery};
+use tickwire::stores::StoreError;
+use tickwire::stores::history::sqlite::{SqliteHistory, check_history};
+use tickwire::stores::history::{DeadLetterQuery, History};
+use tickwire::stores::log::sqlite::{SqliteLog, check_log};
+use tickwire::stores::log::{CheckpointStore, LogReader, Partition, TickQuery};
+use tickwire::stores::sqlite::SqliteSettings;
+use tickwire::stores::sqlite::check::Checked;
 
 /// Small parts, so that there are finished blocks.
 const SMALL_LOG: (&str, &str) = ("TICKWIRE__LOG__RETENTION_SIZE", "1MB");
@@ -181,7 +186,7 @@ async fn read_everything(data: &Path) -> Result<(Vec<Entry>, usize), StoreError>
     let settings = SqliteSettings::default();
     let log = SqliteLog::open(data, Arc::clone(&symbols), Arc::clone(&sources), settings.clone()).await?;
     let history = SqliteHistory::open(data, symbols, sources, settings, log.epoch()).await?;
-    log.load_points().await?;
+    log.load_checkpoints(Partition::EMBEDDED).await?;
     let entries = log.read(0, usize::MAX).await?;
     let num_bars = history.scan(None, usize::MAX).await?.len();
     let letters = DeadLetterQuery { limit: usize::MAX, ..DeadLetterQuery::default() };

@@ -10,8 +10,9 @@ use tickwire::models::entry::{Body, Entry, Position, SourceId, Trade, TradeId, U
 use tickwire::models::num::{Price, Size};
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::Nanos;
-use tickwire::stores::sqlite::{SqliteLog, SqliteSettings};
-use tickwire::stores::{LogGroup, TickLog};
+use tickwire::stores::log::sqlite::SqliteLog;
+use tickwire::stores::log::{CommitLog, LogGroup, LogReader};
+use tickwire::stores::sqlite::SqliteSettings;
 
 fn with_short_past(dir: &Path) -> Command {
     let mut run = command(&run_args(dir, &["--symbols", "AAPL,MSFT", "--rate", "2000"]));

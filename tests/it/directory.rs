@@ -13,8 +13,11 @@ use tickwire::models::num::{Price, Size};
 use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::{SymbolSpec, SymbolTable};
 use tickwire::models::time::{DAY, MINUTE, Width};
-use tickwire::stores::sqlite::{SqliteHistory, SqliteLog, SqliteSettings};
-use tickwire::stores::{History, HistoryBatch, LogGroup, TickLog};
+use tickwire::stores::history::sqlite::SqliteHistory;
+use tickwire::stores::history::{History, HistoryBatch};
+use tickwire::stores::log::sqlite::SqliteLog;
+use tickwire::stores::log::{CommitLog, LogGroup};
+use tickwire::stores::sqlite::SqliteSettings;
 
 fn replayed(dir: &Path) -> String {
     let (file, data) = (dir.join("day.csv"), dir.join("data"));

@@ -4,7 +4,7 @@ use crate::support::process::{
     Ended, Program, command, command_without_size_signal, replay, replay_command, run_args, wait_for,
 };
 use crate::support::rows::{
-    assert_same_rows, damage_points, execute, history_rows, log_end, log_entries, rows_by_log,
+    assert_same_rows, damage_checkpoints, execute, history_rows, log_end, log_entries, rows_by_log,
 };
 use crate::support::scenario::{bad_day, write_csv};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
@@ -171,7 +171,7 @@ fn a_replay_on_a_full_disk_ends_when_it_is_told_to() {
 }
 
 #[test]
-fn damaged_recovery_points_cost_time_and_nothing_else() {
+fn damaged_checkpoints_cost_time_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("day.csv");
     write_csv(&file, &bad_day(8, 10.0, 12_000, 131));
@@ -180,7 +180,7 @@ fn damaged_recovery_points_cost_time_and_nothing_else() {
     for only_newest in [true, false] {
         let data = dir.path().join(format!("data-{only_newest}"));
         let data_text = data.to_str().unwrap();
-        // The second run saves points over those of the first, so that most symbols have two.
+        // The second run saves checkpoints over those of the first, so that most symbols have two.
         for _ in 0..2 {
             let mut half = replay_command(&[file, "--data-dir", data_text, "--speed", "100"]);
             half.env("TICKWIRE__RECOVERY__MAX_AGE", "320ms");
@@ -189,11 +189,14 @@ fn damaged_recovery_points_cost_time_and_nothing_else() {
             program.signal(Signal::INT);
             assert_eq!(program.wait().status.code(), Some(1));
         }
-        let (num_symbols, num_points) = damage_points(&data, only_newest);
-        assert!(num_symbols > 4 && num_points > num_symbols, "{num_points} points of {num_symbols} symbols");
+        let (num_symbols, num_checkpoints) = damage_checkpoints(&data, only_newest);
+        assert!(
+            num_symbols > 4 && num_checkpoints > num_symbols,
+            "{num_checkpoints} checkpoints of {num_symbols} symbols"
+        );
         let ended = replay(&[file, "--data-dir", data_text]);
-        let told = ended.stderr.matches("recovery point is of no use").count();
-        assert_eq!(told, if only_newest { num_symbols } else { num_points }, "{}", ended.stderr);
+        let told = ended.stderr.matches("checkpoint is of no use").count();
+        assert_eq!(told, if only_newest { num_symbols } else { num_checkpoints }, "{}", ended.stderr);
         assert_eq!(ended.summary(), expected);
         assert_same_rows(&history_rows(&calm), &history_rows(&data), "after damage");
     }

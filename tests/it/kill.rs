@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tickwire::models::entry::{Body, Entry, Position};
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::time::{MINUTE, SECOND, Width};
-use tickwire::stores::high_water::HighWater;
+use tickwire::stores::log::high_water::HighWater;
 
 const NUM_KILLS: usize = 20;
 
@@ -134,7 +134,7 @@ fn quick_core() -> CoreSettings {
     CoreSettings { widths: widths.to_vec(), lateness: SECOND / 100, ..CoreSettings::default() }
 }
 
-/// Prepares a run with little made-up past, a recovery point of each slice every few milliseconds, bars that close all
+/// Prepares a run with little made-up past, a checkpoint of each slice every few milliseconds, bars that close all
 /// the time, and a log that trails behind: what is not in it must not be in the history either.
 fn with_short_past(dir: &Path, args: &[&str]) -> Command {
     let mut run = command(&run_args(dir, args));

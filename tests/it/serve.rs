@@ -138,9 +138,9 @@ fn nobody_is_served_before_the_log_is_applied() {
     let (file, data) = (dir.path().join("day.csv"), dir.path().join("data"));
     write_csv(&file, &bad_day(20, 50.0, 60_000, 121));
     replay(&[file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]).summary();
-    // Without recovery points the whole log is applied again.
-    execute(&data, "log.db", "DELETE FROM points");
-    execute(&data, "log.db", "DELETE FROM point_sets");
+    // Without checkpoints the whole log is applied again.
+    execute(&data, "log.db", "DELETE FROM checkpoints");
+    execute(&data, "log.db", "DELETE FROM checkpoint_sets");
     let program = Program::start(command(&["serve", "--data-dir", data.to_str().unwrap()]));
     let early = wait_for("first answer", || program.get("REST", "/health/ready"));
     assert_eq!(early.status, 503, "{}", early.body);

@@ -18,12 +18,17 @@ use tickwire::models::num::{Price, Size};
 use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::{AssetClass, SymbolId, SymbolSpec, SymbolTable};
 use tickwire::models::time::{DAY, MINUTE, Nanos, SECOND, Width};
-use tickwire::stores::memory::{MemoryHistory, MemoryLog};
-use tickwire::stores::sqlite::{SqliteHistory, SqliteLog, SqliteSettings};
-use tickwire::stores::{
-    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, NUM_SLICES, PointSet, Progress,
-    SliceLine, StoreError, SymbolPoint, TickLog, TickQuery, WindowQuery,
+use tickwire::stores::StoreError;
+use tickwire::stores::history::memory::MemoryHistory;
+use tickwire::stores::history::sqlite::SqliteHistory;
+use tickwire::stores::history::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, WindowQuery};
+use tickwire::stores::log::memory::MemoryLog;
+use tickwire::stores::log::sqlite::SqliteLog;
+use tickwire::stores::log::{
+    Checkpoint, CheckpointSet, CheckpointStore, CommitLog, LogGroup, LogReader, NUM_SLICES, Partition,
+    Progress, SetHeader, TickLog, TickQuery,
 };
+use tickwire::stores::sqlite::SqliteSettings;
 
 const BEGIN: i64 = 1_780_000_000 * SECOND;
 const EPOCH: u64 = 7;
@@ -292,8 +297,8 @@ fn a_log_goes_on_where_it_stopped() {
         let progress = |value: &[u8]| Some(Progress { key: "day.csv".to_owned(), value: value.to_vec() });
         log.append(&LogGroup { progress: progress(b"40"), ..trades(1..=40) }).await.expect("appends");
         log.append(&LogGroup { progress: progress(b"end"), entries: Vec::new() }).await.expect("appends");
-        log.mark_poison(17).await.expect("marks");
-        log.mark_poison(17).await.expect("marks");
+        log.mark_poison(Partition::EMBEDDED, 17).await.expect("marks");
+        log.mark_poison(Partition::EMBEDDED, 17).await.expect("marks");
         let tail = log.tail().await.expect("knows");
         assert_eq!(tail.newest, Some(Nanos(BEGIN + 40_000)));
         drop(log);
@@ -302,7 +307,7 @@ fn a_log_goes_on_where_it_stopped() {
         assert_eq!(log.tail().await.expect("knows"), tail);
         assert_eq!(log.progress("day.csv").await.expect("knows").as_deref(), Some(&b"end"[..]));
         assert_eq!(log.progress("other.csv").await.expect("knows"), None);
-        assert_eq!(log.poison().await.expect("knows"), [17]);
+        assert_eq!(log.poison(Partition::EMBEDDED).await.expect("knows"), [17]);
         let again = log.append(&trades(40..=45)).await.expect_err("position 40 is taken");
         assert!(!again.is_transient(), "{again}");
         names.symbols.intern(SymbolSpec::named("NEW"));
@@ -324,10 +329,6 @@ fn names_met_in_another_order_are_translated() {
         for first in [1, 7, 13] {
             log.append(&trades(first..=first + 5)).await.expect("appends");
         }
-        let point = SymbolPoint { symbol: SymbolId(1), pos: 9, bytes: vec![1] };
-        log.save_points(&PointSet { slice: 1, good_to: 10, context: vec![], points: vec![point] })
-            .await
-            .expect("saves");
         drop(log);
 
         let names = Names::new();
@@ -345,7 +346,6 @@ fn names_met_in_another_order_are_translated() {
         }
         let query = TickQuery { symbol: aapl, start: Nanos::MIN, end: Nanos::MAX, before: None, limit: 100 };
         assert_eq!(log.ticks(&query).await.expect("finds").len(), 6);
-        assert_eq!(log.load_points().await.expect("loads").symbols[aapl.index()][0].symbol, aapl);
         let new = Entry { symbol: names.symbols.get("NEW").expect("known"), ..trade_at(19, 0, BEGIN) };
         log.append(&LogGroup { entries: vec![new], progress: None }).await.expect("appends");
         assert_eq!(log.read(18, 9).await.expect("reads"), [new]);
@@ -363,34 +363,49 @@ fn names_met_in_another_order_are_translated() {
 }
 
 #[test]
-fn the_two_newest_points_are_kept() {
+fn the_two_newest_checkpoints_of_a_partition_are_kept() {
     run(async {
         let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
         let log = names.log(dir.path(), SqliteSettings::default()).await.expect("opens");
         let memory = MemoryLog::new();
-        let point =
-            |symbol, pos| SymbolPoint { symbol: SymbolId(symbol), pos, bytes: vec![symbol as u8, pos as u8] };
+        // Names that neither the process nor the file has seen: a store needs no numbers.
+        let checkpoint =
+            |symbol: &str, pos| Checkpoint { symbol: symbol.into(), pos, bytes: vec![pos as u8] };
+        let set = |slice, covers_through: u64, checkpoints| CheckpointSet {
+            slice,
+            covers_through,
+            context: vec![covers_through as u8],
+            checkpoints,
+        };
         let sets = [
-            PointSet { slice: 0, good_to: 3, context: vec![3], points: vec![point(0, 3)] },
-            PointSet { slice: 0, good_to: 6, context: vec![6], points: vec![point(0, 5)] },
-            PointSet { slice: 2, good_to: 7, context: vec![7], points: vec![point(2, 6)] },
-            PointSet { slice: 0, good_to: 9, context: vec![9], points: vec![point(0, 8)] },
-            PointSet { slice: 0, good_to: 12, context: vec![12], points: Vec::new() },
+            set(0, 3, vec![checkpoint("NEW", 3)]),
+            set(0, 6, vec![checkpoint("NEW", 5)]),
+            set(2, 7, vec![checkpoint("ALSO", 6)]),
+            set(0, 9, vec![checkpoint("NEW", 8)]),
+            set(0, 12, Vec::new()),
         ];
+        let (here, elsewhere) = (Partition(3), Partition(4));
         log.append(&trades(1..=12)).await.expect("appends");
         for log in [&log as &dyn TickLog, &memory] {
             for set in &sets {
-                log.save_points(set).await.expect("saves");
+                log.save_checkpoints(here, set).await.expect("saves");
             }
-            log.save_points(&sets[4]).await.expect("a repeat is no new set");
-            let points = log.load_points().await.expect("loads");
-            assert_eq!(points.slices.len(), NUM_SLICES as usize);
-            let line = |good_to: u64| SliceLine {
-                good_to,
-                context: if good_to == 0 { vec![] } else { vec![good_to as u8] },
+            log.save_checkpoints(here, &sets[4]).await.expect("a repeat is no new set");
+            log.save_checkpoints(elsewhere, &sets[0]).await.expect("saves");
+            let found = log.load_checkpoints(here).await.expect("loads");
+            assert_eq!((found.slices.len(), found.relied_on), (NUM_SLICES as usize, Some(12)));
+            let header = |covers_through: u64| SetHeader {
+                covers_through,
+                context: if covers_through == 0 { vec![] } else { vec![covers_through as u8] },
             };
-            assert_eq!(points.slices[..3], [[line(12), line(9)], [line(0), line(0)], [line(7), line(0)]]);
-            assert_eq!(points.symbols, [vec![point(0, 8), point(0, 5)], vec![], vec![point(2, 6)]]);
+            let expected = [[header(12), header(9)], [header(0), header(0)], [header(7), header(0)]];
+            assert_eq!(found.slices[..3], expected);
+            let of_new = vec![checkpoint("NEW", 8), checkpoint("NEW", 5)];
+            assert_eq!(found.symbols, [vec![checkpoint("ALSO", 6)], of_new.clone()]);
+            assert_eq!(log.checkpoints_of(here, "NEW").await.expect("loads"), of_new);
+            assert_eq!(log.checkpoints_of(here, "NONE").await.expect("loads"), []);
+            let found = log.load_checkpoints(elsewhere).await.expect("loads");
+            assert_eq!((found.symbols, found.relied_on), (vec![vec![checkpoint("NEW", 3)]], Some(3)));
         }
     });
 }

@@ -1,7 +1,7 @@
 //! Panics on purpose, in every kind of actor: nothing is lost, and nobody else notices.
 
 use crate::support::process::wait_for;
-use crate::support::rows::{assert_same_rows, damage_points, history_rows, log_entries, rows_by_log};
+use crate::support::rows::{assert_same_rows, damage_checkpoints, history_rows, log_entries, rows_by_log};
 use crate::support::scenario::bad_day;
 use actix::Actor;
 use rand::{RngExt, SeedableRng};
@@ -177,15 +177,15 @@ fn a_panic_of_any_actor_loses_nothing_in_memory() {
     }
 }
 
-/// Damages the points in the store of a pipeline that runs.
+/// Damages the checkpoints in the store of a pipeline that runs.
 fn damage_while_running(dir: &Path, only_newest: bool) -> usize {
     let dir = dir.to_owned();
-    let damaged = std::thread::spawn(move || damage_points(&dir, only_newest).0);
+    let damaged = std::thread::spawn(move || damage_checkpoints(&dir, only_newest).0);
     damaged.join().unwrap()
 }
 
 #[test]
-fn a_panic_on_damaged_points_loses_nothing() {
+fn a_panic_on_damaged_checkpoints_loses_nothing() {
     let day = bad_day(NUM_SYMBOLS, 4.0, 12_000, 51);
     let calm_dir = tempfile::tempdir().unwrap();
     let calm = play(&config(calm_dir.path(), &[]), true, &day, undisturbed);
@@ -200,9 +200,12 @@ fn a_panic_on_damaged_points_loses_nothing() {
                 (first..first + 16).for_each(|pos| faults.at_entry(pos, 1));
             }
         });
-        assert!(num_damaged > 0 && rough.restarts(ActorKind::Symbol) > 30, "{num_damaged} points damaged");
+        assert!(
+            num_damaged > 0 && rough.restarts(ActorKind::Symbol) > 30,
+            "{num_damaged} checkpoints damaged"
+        );
         assert_eq!(rough.ledger, calm.ledger);
-        assert_same_rows(&expected, &history_rows(dir.path()), "after panics on damaged points");
+        assert_same_rows(&expected, &history_rows(dir.path()), "after panics on damaged checkpoints");
         assert!(!rough.metrics.encode().contains("tickwire_poison_entries_total 1"));
     }
 }
@@ -228,9 +231,9 @@ fn an_entry_that_panics_twice_is_set_aside_for_good() {
     let letters: Vec<_> = rows.iter().filter(|row| row.starts_with("dead_letters|'poison'")).collect();
     assert!(matches!(letters[..], [letter] if letter.contains(&format!("|{poison}|"))), "{letters:?}");
 
-    // Without recovery points the whole log is read again, the poison with it.
-    crate::support::rows::execute(dir.path(), "log.db", "DELETE FROM points");
-    crate::support::rows::execute(dir.path(), "log.db", "DELETE FROM point_sets");
+    // Without checkpoints the whole log is read again, the poison with it.
+    crate::support::rows::execute(dir.path(), "log.db", "DELETE FROM checkpoints");
+    crate::support::rows::execute(dir.path(), "log.db", "DELETE FROM checkpoint_sets");
     let again = play(&config, true, second, |_, faults, _| faults.at_entry(poison, u32::MAX));
     assert_eq!((again.restarts(ActorKind::Symbol), again.ledger.residue()), (0, 0));
     let (expected, ledger) = rows_by_log(dir.path(), CoreSettings::default(), true);

@@ -25,7 +25,7 @@ use crate::metrics::{Metrics, Stage};
 use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolTable;
 use crate::models::time::Nanos;
-use crate::stores::History;
+use crate::stores::history::History;
 use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, Handler};
 use hashbrown::HashMap;

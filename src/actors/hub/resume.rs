@@ -11,7 +11,7 @@ use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
-use crate::stores::{History, WindowQuery};
+use crate::stores::history::{History, WindowQuery};
 
 /// Missed numbers up to which a client can resume; more are read over REST.
 pub const NUM_MISSED_MAX: u64 = 500;

@@ -1,9 +1,9 @@
-//! A history that is behind the recovery points is caught up from the log before anything else begins.
+//! A history that is behind the checkpoints is caught up from the log before anything else begins.
 //!
-//! Recovery points leave out the effects of everything they know, since the history held those when the points were
+//! Checkpoints leave out the effects of everything they know, since the history held those when the checkpoints were
 //! saved. It may not hold them any more: an older copy of the file was put back, it was removed, a loss of power took
 //! its last commits and left the log's, or rows that were damaged were taken out. Then the entries that the history
-//! lacks are applied once more, to states of their own that begin at points older than what it lacks, or at the log's
+//! lacks are applied once more, to states of their own that begin at checkpoints older than what it lacks, or at the log's
 //! beginning, and what follows from them is written as if it were for the first time. The rows are the same to the last
 //! bit, since effects follow from entries alone.
 //!
@@ -24,7 +24,9 @@ use crate::models::entry::{Body, Entry, Position};
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
-use crate::stores::{History, HistoryBatch, LogTail, Missing, Points, StoreError, TickLog};
+use crate::stores::StoreError;
+use crate::stores::history::{History, HistoryBatch, Missing};
+use crate::stores::log::{Checkpoints, LogTail, TickLog};
 use actix::{Actor, Arbiter};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -46,7 +48,7 @@ pub struct CatchUp<'a> {
     /// What may be behind.
     pub history: &'a Arc<dyn History>,
     /// What it may be behind of.
-    pub points: &'a Points,
+    pub checkpoints: &'a Checkpoints,
     /// Entries to skip.
     pub poison: &'a [Position],
     /// Threads to use.
@@ -54,15 +56,15 @@ pub struct CatchUp<'a> {
 }
 
 impl CatchUp<'_> {
-    /// Returns up to where the points rely on the history. Points that were saved before this was noted may be ahead of
+    /// Returns up to where the checkpoints rely on the history. Checkpoints that were saved before this was noted may be ahead of
     /// what it says, so of them it is only known that it held something.
     fn relied_on(&self) -> Position {
-        let has_points = self.points.slices.iter().any(|[newest, _]| newest.good_to > 0);
-        self.points.relied_on.unwrap_or_else(|| Position::from(has_points))
+        let has_checkpoints = self.checkpoints.slices.iter().any(|[newest, _]| newest.covers_through > 0);
+        self.checkpoints.relied_on.unwrap_or_else(|| Position::from(has_checkpoints))
     }
 }
 
-/// Has the history hold what the points rely on. Returns up to where it has everything, and how many entries were read.
+/// Has the history hold what the checkpoints rely on. Returns up to where it has everything, and how many entries were read.
 ///
 /// # Errors
 /// When the log cannot be read.
@@ -79,9 +81,9 @@ pub async fn catch_up(
     tracing::warn!(
         history_through = acknowledged,
         points_through = relied_on,
-        "the history is behind the recovery points: what it lacks is worked out again from the log"
+        "the history is behind the checkpoints: what it lacks is worked out again from the log"
     );
-    let mut recovered = Recovered::of(job.points, &env.settings, acknowledged);
+    let mut recovered = Recovered::of(job.checkpoints, env, acknowledged);
     let dropped = job.tail.dropped_through;
     let mut leaves_out = None;
     if recovered.replay_after < dropped {

@@ -1,8 +1,8 @@
 //! What a symbol's actor needs to come back from a panic and nobody else could give it.
 //!
-//! Promises: with a log that can be read back, the last saved point, the log and the journal together hold everything
+//! Promises: with a log that can be read back, the last saved checkpoint, the log and the journal together hold everything
 //! that the symbol has applied, and the journal holds only what the log may not hold yet. Without one, the journal and a
-//! point in memory hold everything. Of clock marks it keeps those that the symbol heard, which are few: a mark takes 24
+//! checkpoint in memory hold everything. Of clock marks it keeps those that the symbol heard, which are few: a mark takes 24
 //! bytes here and an entry over 100.
 
 use super::marks::Mark;
@@ -23,13 +23,13 @@ pub struct Journal {
     last: Position,
     /// Everything the symbol knows comes after this.
     begins_after: Position,
-    /// Where the last point in the store is good to.
+    /// Where the last checkpoint in the store is good to.
     saved: Position,
-    /// Entries since then, and those of them that were there when the newest point was taken.
+    /// Entries since then, and those of them that were there when the newest checkpoint was taken.
     num_unsaved: usize,
     num_taken: usize,
-    /// The last point, where there is no store.
-    point: Option<Box<[u8]>>,
+    /// The last checkpoint, where there is no store.
+    checkpoint: Option<Box<[u8]>>,
 }
 
 impl Journal {
@@ -76,34 +76,34 @@ impl Journal {
         self.entries.is_empty() && self.marks.is_empty()
     }
 
-    /// Returns about how many entries came since the last point in the store.
+    /// Returns about how many entries came since the last checkpoint in the store.
     #[must_use]
     pub const fn num_unsaved(&self) -> usize {
         self.num_unsaved
     }
 
-    /// True when the state differs from the last point in the store.
+    /// True when the state differs from the last checkpoint in the store.
     #[must_use]
     pub const fn is_touched(&self) -> bool {
         self.last > self.saved
     }
 
-    /// Returns the position after which the log has to be read where no point is of use.
+    /// Returns the position after which the log has to be read where no checkpoint is of use.
     #[must_use]
     pub const fn begins_after(&self) -> Position {
         self.begins_after
     }
 
-    /// Notes that a point for the store is being taken.
+    /// Notes that a checkpoint for the store is being taken.
     pub const fn taken(&mut self) {
         self.num_taken = self.num_unsaved;
     }
 
-    /// Notes that the store has a point, and lets go of what it makes superfluous.
-    pub fn saved(&mut self, good_to: Position) {
-        self.saved = self.saved.max(good_to);
+    /// Notes that the store has a checkpoint, and lets go of what it makes superfluous.
+    pub fn saved(&mut self, covers_through: Position) {
+        self.saved = self.saved.max(covers_through);
         self.num_unsaved = self.num_unsaved.saturating_sub(std::mem::take(&mut self.num_taken));
-        self.trim(good_to);
+        self.trim(covers_through);
     }
 
     /// Lets go of entries that the log holds by now.
@@ -111,18 +111,18 @@ impl Journal {
         self.trim(durable);
     }
 
-    /// Keeps a point in memory, in place of the entries up to it.
-    pub fn keep_point(&mut self, pos: Position, bytes: Vec<u8>) {
-        self.point = Some(bytes.into_boxed_slice());
+    /// Keeps a checkpoint in memory, in place of the entries up to it.
+    pub fn keep_checkpoint(&mut self, pos: Position, bytes: Vec<u8>) {
+        self.checkpoint = Some(bytes.into_boxed_slice());
         self.trim(pos);
         self.entries.shrink_to_fit();
         self.marks.shrink_to_fit();
     }
 
-    /// Returns the point kept in memory.
+    /// Returns the checkpoint kept in memory.
     #[must_use]
-    pub fn point(&self) -> Option<&[u8]> {
-        self.point.as_deref()
+    pub fn checkpoint(&self) -> Option<&[u8]> {
+        self.checkpoint.as_deref()
     }
 
     /// Returns the entries up to a position, marks among them, in order.
@@ -209,11 +209,15 @@ mod tests {
     fn without_a_log_everything_since_the_point_in_memory_is_kept() {
         let mut journal = Journal::default();
         keep(&mut journal, &[5], 0, false);
-        assert_eq!((journal.begins_after(), journal.point()), (0, None), "its point was there before");
+        assert_eq!(
+            (journal.begins_after(), journal.checkpoint()),
+            (0, None),
+            "its checkpoint was there before"
+        );
         keep(&mut journal, &[6, 7], 0, false);
         journal.hear(mark(9));
-        journal.keep_point(5, vec![1]);
-        assert_eq!((positions(&journal), journal.point()), (vec![6, 7, 9], Some(&[1][..])));
+        journal.keep_checkpoint(5, vec![1]);
+        assert_eq!((positions(&journal), journal.checkpoint()), (vec![6, 7, 9], Some(&[1][..])));
         journal.unhear(8);
         assert_eq!(positions(&journal), [6, 7]);
     }

@@ -9,7 +9,7 @@ use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{AppendEntries, Drain, Ingest, LogBatch, StrayLetters};
 use crate::metrics::{Span, Stage};
 use crate::models::time::Nanos;
-use crate::stores::high_water::HighWater;
+use crate::stores::log::high_water::HighWater;
 use actix::dev::SendError;
 use actix::{Actor, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
 use std::sync::Arc;
@@ -151,7 +151,7 @@ impl Handler<Drain> for LogActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::DeadLetterRecord;
+    use crate::stores::history::DeadLetterRecord;
     use actix::ResponseFuture;
     use futures_util::future::join_all;
     use std::sync::atomic::{AtomicUsize, Ordering};

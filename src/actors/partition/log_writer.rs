@@ -14,7 +14,7 @@ use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Span;
 use crate::models::entry::Entry;
 use crate::models::time::Nanos;
-use crate::stores::{LogGroup, Progress, TickLog};
+use crate::stores::log::{LogGroup, Progress, TickLog};
 use actix::fut::wrap_future;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, StreamHandler,
@@ -315,7 +315,7 @@ mod tests {
     use crate::actors::hub::interest::Interest;
     use crate::models::entry::{Body, SourceId};
     use crate::models::symbol::SymbolId;
-    use crate::stores::memory::MemoryLog;
+    use crate::stores::log::memory::MemoryLog;
 
     /// Passes on what the writer says is durable.
     struct Listener(tokio::sync::mpsc::UnboundedSender<u64>);

@@ -6,7 +6,8 @@
 use super::shard::Environment;
 use crate::models::entry::{Entry, Position};
 use crate::models::symbol::SymbolId;
-use crate::stores::{StoreError, TickLog};
+use crate::stores::StoreError;
+use crate::stores::log::{Partition, TickLog};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +32,15 @@ impl<'a> ReadBack<'a> {
         ReadBack { env, symbol }
     }
 
-    /// Returns the symbol's encoded points, newest first.
+    /// Returns the symbol's encoded checkpoints, newest first.
     #[must_use]
-    pub fn points(&self) -> Vec<Vec<u8>> {
-        let symbol = self.symbol;
-        let points = self.read(move |log| async move { log.points_of(symbol).await });
-        points.into_iter().map(|point| point.bytes).collect()
+    pub fn checkpoints(&self) -> Vec<Vec<u8>> {
+        let name = Arc::new(self.env.symbols.spec(self.symbol).name.clone());
+        let checkpoints = self.read(move |log| {
+            let name = Arc::clone(&name);
+            async move { log.checkpoints_of(Partition::EMBEDDED, &name).await }
+        });
+        checkpoints.into_iter().map(|checkpoint| checkpoint.bytes).collect()
     }
 
     /// Returns what comes next after a position: entries of the symbol and broadcasts. Nothing at the log's end.

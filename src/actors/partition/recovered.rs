@@ -1,17 +1,17 @@
-//! What a pipeline starts from: the states of the recovery points, and where the log is read on from.
+//! What a pipeline starts from: the states of the checkpoints, and where the log is read on from.
 //!
-//! Promises: each point is judged by what it holds itself. The newest of a symbol holds as far as the line of its slice
+//! Promises: each checkpoint is judged by what it holds itself. The newest of a symbol holds as far as the line of its slice
 //! says, since the symbol was not touched in between; an older one holds as far as its own position says and no further,
-//! so the replay begins there. A point that cannot be read costs the replay from the one before, or from the log's
+//! so the replay begins there. A checkpoint that cannot be read costs the replay from the one before, or from the log's
 //! beginning, never an entry.
 
-use super::router::{Marks, marks_of};
-use super::shard::slice_of;
+use super::router::{ClockMarks, marks_of};
+use super::shard::Environment;
 use crate::models::entry::Position;
 use crate::models::settings::CoreSettings;
 use crate::models::state::SymbolState;
-use crate::models::symbol::SymbolId;
-use crate::stores::{NUM_SLICES, Points, SliceLine, SymbolPoint};
+use crate::stores::log::checkpoint::slice_of;
+use crate::stores::log::{Checkpoint, Checkpoints, NUM_SLICES, SetHeader};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,24 +21,24 @@ pub struct Recovered {
     /// States that were found, for all shards together. They know all clock marks up to where they hold.
     pub states: Vec<SymbolState>,
     /// The clock marks heard of where the replay begins.
-    pub marks: Marks,
+    pub marks: ClockMarks,
     /// The log is replayed after this position.
     pub replay_after: Position,
-    /// Symbols that have points, but none that can be used.
-    pub without_point: Vec<SymbolId>,
+    /// Symbols that have checkpoints, but none that can be used.
+    pub without_checkpoint: Vec<Arc<str>>,
 }
 
 impl Recovered {
-    /// Finds the newest usable point of every symbol, among those that hold nothing after `through`.
+    /// Finds the newest usable checkpoint of every symbol, among those that hold nothing after `through`.
     #[must_use]
-    pub fn of(points: &Points, settings: &Arc<CoreSettings>, through: Position) -> Recovered {
-        let lines = Lines::of(points);
+    pub fn of(checkpoints: &Checkpoints, env: &Environment, through: Position) -> Recovered {
+        let (lines, settings) = (Lines::of(checkpoints), &env.settings);
         let mut recovered = Recovered { replay_after: lines.first_good_to(), ..Recovered::default() };
-        for of_symbol in &points.symbols {
-            let Some(SymbolPoint { symbol, .. }) = of_symbol.first() else { continue };
+        for of_symbol in &checkpoints.symbols {
+            let Some(Checkpoint { symbol, .. }) = of_symbol.first() else { continue };
             let begins = match usable(of_symbol, settings, through) {
                 Some((0, mut state)) => {
-                    let begins = lines.hear(&mut state, of_symbol[0].pos);
+                    let begins = lines.hear(&mut state, &of_symbol[0]);
                     recovered.states.push(state);
                     begins
                 }
@@ -47,7 +47,7 @@ impl Recovered {
                     of_symbol[at].pos
                 }
                 None => {
-                    recovered.without_point.push(*symbol);
+                    recovered.without_checkpoint.push(Arc::clone(symbol));
                     0
                 }
             };
@@ -58,16 +58,16 @@ impl Recovered {
     }
 }
 
-/// Returns the first point that can be used, and its place.
+/// Returns the first checkpoint that can be used, and its place.
 fn usable(
-    points: &[SymbolPoint],
+    checkpoints: &[Checkpoint],
     settings: &Arc<CoreSettings>,
     through: Position,
 ) -> Option<(usize, SymbolState)> {
-    points.iter().enumerate().filter(|(_, point)| point.pos <= through).find_map(|(at, point)| {
-        SymbolState::decode(&point.bytes, Arc::clone(settings))
+    checkpoints.iter().enumerate().filter(|(_, checkpoint)| checkpoint.pos <= through).find_map(|(at, checkpoint)| {
+        SymbolState::decode(&checkpoint.bytes, Arc::clone(settings))
             .map_err(|error| {
-                tracing::warn!(symbol = point.symbol.0, pos = point.pos, %error, "recovery point is of no use");
+                tracing::warn!(symbol = &*checkpoint.symbol, pos = checkpoint.pos, %error, "checkpoint is of no use");
             })
             .ok()
             .map(|state| (at, state))
@@ -77,38 +77,43 @@ fn usable(
 /// The newest line of each slice, unpacked.
 struct Lines {
     /// How far it is good, and the newest marks until there; no marks where it is damaged.
-    newest: Vec<(Position, Option<Marks>)>,
+    newest: Vec<(Position, Option<ClockMarks>)>,
 }
 
 impl Lines {
-    fn of(points: &Points) -> Lines {
-        let nothing = <[SliceLine; 2]>::default();
+    fn of(checkpoints: &Checkpoints) -> Lines {
+        let nothing = <[SetHeader; 2]>::default();
         let line = |slice: u32| {
-            let [newest, _] = points.slices.get(slice as usize).unwrap_or(&nothing);
+            let [newest, _] = checkpoints.slices.get(slice as usize).unwrap_or(&nothing);
             let has_none = newest.context.is_empty();
-            (newest.good_to, if has_none { Some(Marks::new()) } else { marks_of(&newest.context) })
+            (
+                newest.covers_through,
+                if has_none { Some(ClockMarks::new()) } else { marks_of(&newest.context) },
+            )
         };
         Lines { newest: (0..NUM_SLICES).map(line).collect() }
     }
 
     fn first_good_to(&self) -> Position {
-        self.newest.iter().map(|(good_to, _)| *good_to).min().unwrap_or(0)
+        self.newest.iter().map(|(covers_through, _)| *covers_through).min().unwrap_or(0)
     }
 
-    /// Tells the state of a newest point which marks came before the end of its line. They were kept from it since
+    /// Tells the state of a newest checkpoint which marks came before the end of its line. They were kept from it since
     /// nothing was due, so nothing follows from them. Returns where the replay begins for it.
-    fn hear(&self, state: &mut SymbolState, pos: Position) -> Position {
-        let (good_to, Some(marks)) = &self.newest[slice_of(state.symbol()) as usize] else { return pos };
+    fn hear(&self, state: &mut SymbolState, from: &Checkpoint) -> Position {
+        let (covers_through, Some(marks)) = &self.newest[slice_of(&from.symbol) as usize] else {
+            return from.pos;
+        };
         let mut unheard = marks.clone();
         unheard.sort_unstable_by_key(|mark| mark.pos);
         state.apply(&unheard, &mut Vec::new());
-        *good_to
+        *covers_through
     }
 
     /// Returns the newest mark of each source up to a position, as far as any line knows. A mark that came later is the
     /// replay's to bring.
-    fn marks_until(&self, pos: Position) -> Marks {
-        let mut found = Marks::new();
+    fn marks_until(&self, pos: Position) -> ClockMarks {
+        let mut found = ClockMarks::new();
         let known = self.newest.iter().filter_map(|(_, marks)| marks.as_ref()).flatten();
         for mark in known.filter(|mark| mark.pos <= pos) {
             match found.iter_mut().find(|other| other.body.source() == mark.body.source()) {
@@ -121,30 +126,30 @@ impl Lines {
     }
 }
 
-/// Up to where the points in the store hold.
-pub struct SavedPoints {
+/// Up to where the checkpoints in the store hold.
+pub struct SavedCheckpoints {
     /// Per slice: the newest line, and the one before.
     pub lines: Vec<(Position, Position)>,
-    /// Per symbol: the newest point, and the one before; 0 where there is none.
-    pub symbols: HashMap<SymbolId, (Position, Position)>,
+    /// Per symbol: the newest checkpoint, and the one before; 0 where there is none.
+    pub symbols: HashMap<Arc<str>, (Position, Position)>,
 }
 
-impl SavedPoints {
-    /// Reads it off the points.
+impl SavedCheckpoints {
+    /// Reads it off the checkpoints.
     #[must_use]
-    pub fn of(points: &Points) -> SavedPoints {
+    pub fn of(checkpoints: &Checkpoints) -> SavedCheckpoints {
         let mut lines = vec![(0, 0); NUM_SLICES as usize];
-        for (line, [newest, before]) in lines.iter_mut().zip(&points.slices) {
-            *line = (newest.good_to, before.good_to);
+        for (line, [newest, before]) in lines.iter_mut().zip(&checkpoints.slices) {
+            *line = (newest.covers_through, before.covers_through);
         }
-        let place = |of_symbol: &Vec<SymbolPoint>| {
-            let pos = |at: usize| of_symbol.get(at).map_or(0, |point| point.pos);
-            of_symbol.first().map(|newest| (newest.symbol, (pos(0), pos(1))))
+        let place = |of_symbol: &Vec<Checkpoint>| {
+            let pos = |at: usize| of_symbol.get(at).map_or(0, |checkpoint| checkpoint.pos);
+            of_symbol.first().map(|newest| (Arc::clone(&newest.symbol), (pos(0), pos(1))))
         };
-        SavedPoints { lines, symbols: points.symbols.iter().filter_map(place).collect() }
+        SavedCheckpoints { lines, symbols: checkpoints.symbols.iter().filter_map(place).collect() }
     }
 
-    /// Returns the first position that a start may have to read after, whichever of the points are damaged.
+    /// Returns the first position that a start may have to read after, whichever of the checkpoints are damaged.
     #[must_use]
     pub fn needed_from(&self) -> Position {
         let lines = self.lines.iter().map(|(_, before)| *before);
@@ -156,46 +161,58 @@ impl SavedPoints {
 mod tests {
     use super::*;
     use crate::models::entry::{Body, Entry, SourceId, Trade};
-    use crate::models::symbol::SymbolSpec;
+    use crate::models::symbol::{SymbolId, SymbolSpec};
     use crate::models::time::Nanos;
-    use crate::stores::memory::MemoryLog;
-    use crate::stores::{PointSet, TickLog};
+    use crate::stores::log::memory::MemoryLog;
+    use crate::stores::log::{CheckpointSet, CheckpointStore, Partition};
 
     fn mark(pos: Position) -> Entry {
         let body = Body::ClockMark { source: SourceId(0), time: Nanos(pos.cast_signed()) };
         Entry { pos, symbol: SymbolId::NONE, body }
     }
 
-    fn state(symbol: u32, pos: Position, settings: &Arc<CoreSettings>) -> SymbolState {
+    /// Returns a name in a slice; the names have the order of the slices.
+    fn name(slice: u32) -> String {
+        let names = (0..).map(|at| format!("{slice:02}-{at}"));
+        names.into_iter().find(|name| slice_of(name) == slice).expect("every slice has names")
+    }
+
+    /// An environment that knows a symbol a slice, which has the slice's number.
+    fn environment() -> Environment {
+        let env = Environment::for_test();
+        for slice in 0..NUM_SLICES {
+            env.symbols.intern(SymbolSpec::named(&name(slice)));
+        }
+        env
+    }
+
+    fn state(symbol: u32, pos: Position, env: &Environment) -> SymbolState {
         let symbol = SymbolId(symbol);
-        let mut state = SymbolState::new(symbol, &SymbolSpec::named("A"), Arc::clone(settings));
+        let mut state = SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings));
         let trade = Trade::for_test(pos, Nanos(pos.cast_signed()));
         state.apply(&[Entry { pos, symbol, body: Body::Trade(trade) }], &mut Vec::new());
         state
     }
 
-    fn context(marks: &[Entry]) -> Vec<u8> {
-        postcard::to_stdvec(marks).expect("plain data")
-    }
-
-    /// Points of a symbol a slice, saved at 10, 20, ...
-    async fn one_a_slice(settings: &Arc<CoreSettings>) -> Points {
+    /// Checkpoints of a symbol a slice, saved at 10, 20, ...
+    async fn one_a_slice(env: &Environment) -> Checkpoints {
         let log = MemoryLog::new();
         for slice in 0..NUM_SLICES {
-            let symbol = SymbolId(slice);
-            let points = vec![SymbolPoint { symbol, pos: 5, bytes: state(slice, 5, settings).encode() }];
-            let good_to = 10 * Position::from(slice + 1);
-            let context = context(&[mark(good_to - 1)]);
-            log.save_points(&PointSet { slice, good_to, context, points }).await.expect("saves");
+            let bytes = state(slice, 5, env).encode();
+            let checkpoints = vec![Checkpoint { symbol: name(slice).into(), pos: 5, bytes }];
+            let covers_through = 10 * Position::from(slice + 1);
+            let context = postcard::to_stdvec(&vec![mark(covers_through - 1)]).expect("plain data");
+            let set = CheckpointSet { slice, covers_through, context, checkpoints };
+            log.save_checkpoints(Partition::EMBEDDED, &set).await.expect("saves");
         }
-        log.load_points().await.expect("loads")
+        log.load_checkpoints(Partition::EMBEDDED).await.expect("loads")
     }
 
     #[tokio::test]
     async fn a_start_knows_the_marks_before_its_replay() {
-        let settings = Arc::new(CoreSettings::default());
-        let points = one_a_slice(&settings).await;
-        let recovered = Recovered::of(&points, &settings, Position::MAX);
+        let env = environment();
+        let checkpoints = one_a_slice(&env).await;
+        let recovered = Recovered::of(&checkpoints, &env, Position::MAX);
         assert_eq!((recovered.replay_after, recovered.states.len()), (10, NUM_SLICES as usize));
         assert_eq!(recovered.marks, [mark(9)], "those of later sets come again with the replay");
         for (slice, state) in (0..).zip(&recovered.states) {
@@ -208,47 +225,47 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_older_point_is_replayed_from_its_own_position() {
-        let settings = Arc::new(CoreSettings::default());
-        let mut points = one_a_slice(&settings).await;
-        let older = SymbolPoint { symbol: SymbolId(7), pos: 3, bytes: state(7, 3, &settings).encode() };
-        points.symbols[7].push(older);
+    async fn an_older_checkpoint_is_replayed_from_its_own_position() {
+        let env = environment();
+        let mut checkpoints = one_a_slice(&env).await;
+        let older = Checkpoint { symbol: name(7).into(), pos: 3, bytes: state(7, 3, &env).encode() };
+        checkpoints.symbols[7].push(older);
         let is_before = |recovered: &Recovered| {
             let found = recovered.states.iter().find(|state| state.symbol() == SymbolId(7));
             (found.map(SymbolState::pos), recovered.replay_after, recovered.marks.len())
         };
-        assert_eq!(is_before(&Recovered::of(&points, &settings, Position::MAX)), (Some(79), 10, 1));
-        assert_eq!(is_before(&Recovered::of(&points, &settings, 4)).0, Some(3), "the newest knows too much");
-        points.symbols[7][0].bytes[30] ^= 1;
-        let recovered = Recovered::of(&points, &settings, Position::MAX);
+        assert_eq!(is_before(&Recovered::of(&checkpoints, &env, Position::MAX)), (Some(79), 10, 1));
+        assert_eq!(is_before(&Recovered::of(&checkpoints, &env, 4)).0, Some(3), "the newest knows too much");
+        checkpoints.symbols[7][0].bytes[30] ^= 1;
+        let recovered = Recovered::of(&checkpoints, &env, Position::MAX);
         assert_eq!(is_before(&recovered), (Some(3), 3, 0), "no line goes back to it");
-        points.symbols[7][1].bytes[30] ^= 1;
-        let recovered = Recovered::of(&points, &settings, Position::MAX);
-        assert_eq!((recovered.replay_after, &recovered.without_point[..]), (0, &[SymbolId(7)][..]));
+        checkpoints.symbols[7][1].bytes[30] ^= 1;
+        let recovered = Recovered::of(&checkpoints, &env, Position::MAX);
+        assert_eq!((recovered.replay_after, recovered.without_checkpoint), (0, vec![name(7).into()]));
     }
 
     #[tokio::test]
     async fn a_line_whose_marks_are_damaged_is_not_relied_on() {
-        let settings = Arc::new(CoreSettings::default());
-        let mut points = one_a_slice(&settings).await;
-        points.slices[7][0].context.truncate(1);
-        assert_eq!(Recovered::of(&points, &settings, Position::MAX).replay_after, 5);
+        let env = environment();
+        let mut checkpoints = one_a_slice(&env).await;
+        checkpoints.slices[7][0].context.truncate(1);
+        assert_eq!(Recovered::of(&checkpoints, &env, Position::MAX).replay_after, 5);
     }
 
     #[tokio::test]
-    async fn the_log_is_kept_from_the_older_point_of_the_quietest_symbol() {
-        let settings = Arc::new(CoreSettings::default());
-        let mut points = one_a_slice(&settings).await;
-        for slice in &mut points.slices {
-            slice[1] = SliceLine { good_to: 9, ..SliceLine::default() };
+    async fn the_log_is_kept_from_the_older_checkpoint_of_the_quietest_symbol() {
+        let env = environment();
+        let mut checkpoints = one_a_slice(&env).await;
+        for slice in &mut checkpoints.slices {
+            slice[1] = SetHeader { covers_through: 9, ..SetHeader::default() };
         }
-        for (symbol, of_symbol) in points.symbols.iter_mut().enumerate() {
-            of_symbol.push(SymbolPoint { pos: if symbol == 7 { 2 } else { 4 }, ..of_symbol[0].clone() });
+        for (symbol, of_symbol) in checkpoints.symbols.iter_mut().enumerate() {
+            of_symbol.push(Checkpoint { pos: if symbol == 7 { 2 } else { 4 }, ..of_symbol[0].clone() });
         }
-        assert_eq!(SavedPoints::of(&points).needed_from(), 2);
-        points.symbols[9].truncate(1);
+        assert_eq!(SavedCheckpoints::of(&checkpoints).needed_from(), 2);
+        checkpoints.symbols[9].truncate(1);
         assert_eq!(
-            SavedPoints::of(&points).needed_from(),
+            SavedCheckpoints::of(&checkpoints).needed_from(),
             0,
             "without a second one it is the log's beginning"
         );

@@ -1,20 +1,20 @@
-//! Recovery points: taken slice by slice while the pipeline runs, those first that a start would have to read the most
+//! Checkpoints: taken slice by slice while the pipeline runs, those first that a start would have to read the most
 //! of the log for.
 //!
-//! Promises: a point is saved only once the log is durable and the history has committed everything up to it, so
-//! nothing that recovery leaves out is missing outside. Two points of every symbol are kept, and the log from the older
-//! one on: a damaged point costs the replay from the one before. However often the process ends, a start finds little
-//! more than [`PointPolicy::replay_entries`] to replay, since each run goes on with the oldest points.
+//! Promises: a checkpoint is saved only once the log is durable and the history has committed everything up to it, so
+//! nothing that recovery leaves out is missing outside. Two checkpoints of every symbol are kept, and the log from the older
+//! one on: a damaged checkpoint costs the replay from the one before. However often the process ends, a start finds little
+//! more than [`CheckpointPolicy::replay_entries`] to replay, since each run goes on with the oldest checkpoints.
 //! On failure to save: said, and tried again; until then a restart reads more of the log.
 
-use super::recovered::SavedPoints;
+use super::recovered::SavedCheckpoints;
 use super::retention::RetentionClock;
-use super::shard::{Environment, shard_of, slice_of};
+use super::shard::{Environment, shard_of};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{Drain, PointsSaved, TakePoints};
+use crate::actors::messages::{CheckpointsSaved, Drain, TakeCheckpoints};
 use crate::models::entry::Position;
-use crate::models::symbol::SymbolId;
-use crate::stores::{NUM_SLICES, PointSet, TickLog};
+use crate::stores::log::checkpoint::slice_of;
+use crate::stores::log::{CheckpointSet, NUM_SLICES, Partition, TickLog};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,29 +30,29 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it is looked whether a set is due.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A turn that comes before its time waits so many times as long as the one before took, so that points cost a busy
+/// A turn that comes before its time waits so many times as long as the one before took, so that checkpoints cost a busy
 /// shard and the log's writer 2 % of their time at the most.
 const PAUSE_FACTOR: u32 = 50;
 
-/// A symbol whose older point is so many entries behind is saved even though it is untouched: the log must be kept from
+/// A symbol whose older checkpoint is so many entries behind is saved even though it is untouched: the log must be kept from
 /// there on. Some 50 MB of it.
 const OLDER_POINT_ENTRIES: u64 = 1 << 20;
 
-/// Whom the points come from, by shard.
+/// Whom the checkpoints come from, by shard.
 #[derive(Clone)]
-pub struct PointSources {
-    /// Takes points.
-    pub take: Vec<Recipient<TakePoints>>,
+pub struct CheckpointSources {
+    /// Takes checkpoints.
+    pub take: Vec<Recipient<TakeCheckpoints>>,
     /// Hears that they are saved.
-    pub saved: Vec<Recipient<PointsSaved>>,
+    pub saved: Vec<Recipient<CheckpointsSaved>>,
 }
 
-/// When points are taken.
+/// When checkpoints are taken.
 #[derive(Clone, Copy, Debug)]
-pub struct PointPolicy {
+pub struct CheckpointPolicy {
     /// Every symbol's state is saved at least once in this time.
     pub max_age: Duration,
-    /// When a start would have to read more entries than this again, points are taken sooner.
+    /// When a start would have to read more entries than this again, checkpoints are taken sooner.
     pub replay_entries: u64,
 }
 
@@ -63,7 +63,7 @@ pub struct Reached {
     pub durable: Arc<AtomicU64>,
     /// The history has committed everything up to here.
     pub acknowledged: Arc<AtomicU64>,
-    /// Up to where points wait for the history.
+    /// Up to where checkpoints wait for the history.
     pub wanted: Arc<AtomicU64>,
 }
 
@@ -73,37 +73,37 @@ impl Reached {
     }
 }
 
-/// Writes recovery points.
+/// Writes checkpoints.
 pub struct RecoveryActor {
     log: Arc<dyn TickLog>,
     env: Environment,
-    sources: PointSources,
+    sources: CheckpointSources,
     /// By what the age of entries is judged; `None` drops nothing.
     retention: Option<Arc<RetentionClock>>,
-    policy: PointPolicy,
+    policy: CheckpointPolicy,
     reached: Reached,
-    waiting: VecDeque<PointSet>,
+    waiting: VecDeque<CheckpointSet>,
     busy: bool,
     stopped: bool,
     /// When the last turn began and ended.
     began: Instant,
     ended: Instant,
-    saved: SavedPoints,
+    saved: SavedCheckpoints,
     /// Per slice: where the newest set that was taken is good to.
     taken: Vec<Position>,
 }
 
 impl RecoveryActor {
-    /// Makes the writer of points that follow those in the store. Without a clock for it, nothing of the log is dropped.
+    /// Makes the writer of checkpoints that follow those in the store. Without a clock for it, nothing of the log is dropped.
     #[must_use]
     pub fn new(
         log: Arc<dyn TickLog>,
         env: Environment,
-        sources: PointSources,
+        sources: CheckpointSources,
         retention: Option<Arc<RetentionClock>>,
-        policy: PointPolicy,
+        policy: CheckpointPolicy,
         reached: Reached,
-        saved: SavedPoints,
+        saved: SavedCheckpoints,
     ) -> RecoveryActor {
         let now = Instant::now();
         RecoveryActor {
@@ -123,7 +123,7 @@ impl RecoveryActor {
         }
     }
 
-    /// Time between two turns: one takes a slice's points, another saves them.
+    /// Time between two turns: one takes a slice's checkpoints, another saves them.
     fn interval(&self) -> Duration {
         self.policy.max_age / NUM_SLICES / 2
     }
@@ -169,12 +169,12 @@ impl RecoveryActor {
         let slice = self.urgent_slice().unwrap_or_else(|| oldest_slice(&self.taken));
         self.begin();
         let router = self.sources.take[shard_of(slice, self.sources.take.len())].clone();
-        let also = self.with_old_points(slice);
-        let take = async move { router.send(TakePoints { slice, also }).await.ok().flatten() };
+        let also = self.with_old_checkpoints(slice);
+        let take = async move { router.send(TakeCheckpoints { slice, also }).await.ok().flatten() };
         ctx.spawn(take.into_actor(self).map(|set, actor, _ctx| {
             actor.end();
             if let Some(set) = set {
-                actor.taken[set.slice as usize] = set.good_to;
+                actor.taken[set.slice as usize] = set.covers_through;
                 actor.reached.wanted.fetch_max(set.newest(), Ordering::AcqRel);
                 actor.waiting.push_back(set);
             }
@@ -193,12 +193,12 @@ impl RecoveryActor {
         })
     }
 
-    /// Returns the symbols of a slice whose older point keeps more of the log than it should.
-    fn with_old_points(&self, slice: u32) -> Vec<SymbolId> {
+    /// Returns the symbols of a slice whose older checkpoint keeps more of the log than it should.
+    fn with_old_checkpoints(&self, slice: u32) -> Vec<Arc<str>> {
         let durable = self.reached.durable.load(Ordering::Acquire);
         let is_old = |before: Position| durable.saturating_sub(before) > OLDER_POINT_ENTRIES;
-        let symbols = self.saved.symbols.iter().filter(|(symbol, _)| slice_of(**symbol) == slice);
-        symbols.filter(|(_, (_, before))| is_old(*before)).map(|(symbol, _)| *symbol).collect()
+        let symbols = self.saved.symbols.iter().filter(|(symbol, _)| slice_of(symbol) == slice);
+        symbols.filter(|(_, (_, before))| is_old(*before)).map(|(symbol, _)| Arc::clone(symbol)).collect()
     }
 
     fn save(&mut self, ctx: &mut Context<Self>) {
@@ -206,7 +206,7 @@ impl RecoveryActor {
         self.begin();
         let log = Arc::clone(&self.log);
         let save = async move {
-            let saved = log.save_points(&set).await;
+            let saved = log.save_checkpoints(Partition::EMBEDDED, &set).await;
             (set, saved)
         };
         ctx.spawn(save.into_actor(self).map(|(set, saved), actor, _ctx| {
@@ -214,23 +214,23 @@ impl RecoveryActor {
             match saved {
                 Ok(()) => actor.saved(&set),
                 Err(error) => {
-                    tracing::warn!(%error, "failed to save recovery points; they are tried again");
+                    tracing::warn!(%error, "failed to save checkpoints; they are tried again");
                     actor.waiting.push_front(set);
                 }
             }
         }));
     }
 
-    fn saved(&mut self, set: &PointSet) {
+    fn saved(&mut self, set: &CheckpointSet) {
         let line = &mut self.saved.lines[set.slice as usize];
-        *line = (set.good_to, line.0);
-        for point in &set.points {
-            let known = self.saved.symbols.entry(point.symbol).or_default();
-            *known = (point.pos, known.0);
+        *line = (set.covers_through, line.0);
+        for checkpoint in &set.checkpoints {
+            let known = self.saved.symbols.entry(Arc::clone(&checkpoint.symbol)).or_default();
+            *known = (checkpoint.pos, known.0);
         }
         let router = &self.sources.saved[shard_of(set.slice, self.sources.saved.len())];
         // One that has no room hears of the slice's next set.
-        router.try_send(PointsSaved { slice: set.slice, good_to: set.good_to }).ok();
+        router.try_send(CheckpointsSaved { slice: set.slice, covers_through: set.covers_through }).ok();
     }
 
     fn retain(&self) {
@@ -253,7 +253,7 @@ impl RecoveryActor {
 /// after a start it is where the run before did not get to.
 fn oldest_slice(taken: &[Position]) -> u32 {
     let slices = (0..).zip(taken);
-    slices.min_by_key(|(_, good_to)| **good_to).map_or(0, |(slice, _)| slice)
+    slices.min_by_key(|(_, covers_through)| **covers_through).map_or(0, |(slice, _)| slice)
 }
 
 impl Actor for RecoveryActor {
@@ -271,26 +271,28 @@ impl Actor for RecoveryActor {
 impl Handler<Drain> for RecoveryActor {
     type Result = ResponseFuture<()>;
 
-    /// Takes the points of all slices a last time and saves them, so that the next start has little to replay. Comes
+    /// Takes the checkpoints of all slices a last time and saves them, so that the next start has little to replay. Comes
     /// after log and history are drained. The actor goes on meanwhile: a save under way has the log's writer, and must
     /// end to give it back.
     fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
         self.stopped = true;
         self.waiting.clear();
         let (log, sources, reached) = (Arc::clone(&self.log), self.sources.clone(), self.reached.clone());
-        let also: Vec<_> = (0..NUM_SLICES).map(|slice| self.with_old_points(slice)).collect();
+        let also: Vec<_> = (0..NUM_SLICES).map(|slice| self.with_old_checkpoints(slice)).collect();
         Box::pin(async move {
             for (slice, also) in (0..NUM_SLICES).zip(also) {
                 let router = &sources.take[shard_of(slice, sources.take.len())];
-                let Some(set) = router.send(TakePoints { slice, also }).await.ok().flatten() else { return };
+                let Some(set) = router.send(TakeCheckpoints { slice, also }).await.ok().flatten() else {
+                    return;
+                };
                 if set.newest() > reached.by_both() {
                     tracing::warn!(
-                        "the last recovery points are ahead of the stores; the next start replays more"
+                        "the last checkpoints are ahead of the stores; the next start replays more"
                     );
                     return;
                 }
-                if let Err(error) = log.save_points(&set).await {
-                    tracing::warn!(%error, "failed to save the last recovery points; the next start replays more");
+                if let Err(error) = log.save_checkpoints(Partition::EMBEDDED, &set).await {
+                    tracing::warn!(%error, "failed to save the last checkpoints; the next start replays more");
                     return;
                 }
             }

@@ -8,17 +8,18 @@
 //! be routed even so is set aside as poison.
 
 use super::marks::{Mark, MarkList};
-use super::shard::{Shard, SymbolCell, Ticket, slice_of};
-use super::symbol::{FinishSymbol, SymbolActor, SymbolBatch, TakePoint};
+use super::shard::{Shard, SymbolCell, Ticket};
+use super::symbol::{FinishSymbol, SymbolActor, SymbolBatch, TakeCheckpoint};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{Drain, Finish, LogBatch, PointsSaved, TakePoints};
+use crate::actors::messages::{CheckpointsSaved, Drain, Finish, LogBatch, TakeCheckpoints};
 use crate::metrics::Stage;
 use crate::models::entry::{Entry, Position};
 use crate::models::ledger::Ledger;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
-use crate::stores::{PointSet, SymbolPoint};
+use crate::stores::log::checkpoint::slice_of;
+use crate::stores::log::{Checkpoint, CheckpointSet};
 use actix::dev::SendError;
 use actix::{Actor, Addr, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture};
 use futures_util::future::join_all;
@@ -41,11 +42,13 @@ const SYMBOLS_AT_ONCE: usize = 1_024;
 type Part = (Rc<Addr<SymbolActor>>, SymbolBatch);
 
 /// The newest clock mark of each source, as entries.
-pub type Marks = Vec<Entry>;
+pub type ClockMarks = Vec<Entry>;
 
 /// A symbol as its router knows it.
 struct Slot {
     symbol: SymbolId,
+    /// The slice whose checkpoints hold it.
+    slice: u32,
     /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
     addr: Rc<Addr<SymbolActor>>,
     cell: Rc<SymbolCell>,
@@ -73,7 +76,7 @@ pub struct RouterActor {
     places: Vec<Place>,
     slots: Vec<Slot>,
     /// The newest mark of each source before the batch at hand.
-    marks: Marks,
+    marks: ClockMarks,
     /// The same, for symbols.
     known: Arc<MarkList>,
     /// The marks in the batch at hand.
@@ -95,7 +98,7 @@ pub struct RouterActor {
 impl RouterActor {
     /// Makes the router of a shard with the states that recovery found, and the marks they had heard of.
     #[must_use]
-    pub fn new(shard: Rc<Shard>, states: Vec<SymbolState>, marks: Marks) -> RouterActor {
+    pub fn new(shard: Rc<Shard>, states: Vec<SymbolState>, marks: ClockMarks) -> RouterActor {
         let mut router = RouterActor {
             shard,
             places: Vec::new(),
@@ -124,7 +127,8 @@ impl RouterActor {
         let is_new = state.pos() == 0;
         let actor = SymbolActor::new(state, Rc::clone(&self.shard), Rc::clone(&cell));
         let addr = Rc::new(actor.start());
-        self.slots.push(Slot { symbol, addr, cell, pending: Vec::new(), is_new });
+        let slice = slice_of(&self.shard.env.symbols.spec(symbol).name);
+        self.slots.push(Slot { symbol, slice, addr, cell, pending: Vec::new(), is_new });
         self.remember(symbol, Place::At(u32::try_from(at).expect("fewer than 2^32 symbols")));
         at
     }
@@ -306,29 +310,33 @@ impl Handler<LogBatch> for RouterActor {
     }
 }
 
-impl Handler<TakePoints> for RouterActor {
-    type Result = ResponseFuture<Option<PointSet>>;
+impl Handler<TakeCheckpoints> for RouterActor {
+    type Result = ResponseFuture<Option<CheckpointSet>>;
 
-    fn handle(&mut self, TakePoints { slice, also }: TakePoints, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        TakeCheckpoints { slice, also }: TakeCheckpoints,
+        _ctx: &mut Self::Context,
+    ) -> Self::Result {
+        let wanted: Vec<SymbolId> = also.iter().filter_map(|name| self.shard.env.symbols.get(name)).collect();
         let is_wanted = |slot: &&Slot| {
-            slice_of(slot.symbol) == slice
-                && (slot.cell.journal.borrow().is_touched() || also.contains(&slot.symbol))
+            slot.slice == slice && (slot.cell.journal.borrow().is_touched() || wanted.contains(&slot.symbol))
         };
-        let good_to = self.routed;
+        let covers_through = self.routed;
         let mut marks = self.marks.clone();
         marks.sort_unstable_by_key(|mark| mark.pos);
         let marks: Arc<[Entry]> = marks.into();
         let ask = |slot: &Slot| {
             slot.cell.journal.borrow_mut().taken();
-            slot.addr.send(TakePoint { marks: Arc::clone(&marks), good_to })
+            slot.addr.send(TakeCheckpoint { marks: Arc::clone(&marks), covers_through })
         };
         let asked: Vec<_> = self.slots.iter().filter(is_wanted).map(ask).collect();
         let context = postcard::to_stdvec(&self.marks).expect("marks are plain data");
         Box::pin(async move {
             let taken = join_all(asked).await;
-            let mut points = taken.into_iter().collect::<Result<Vec<SymbolPoint>, _>>().ok()?;
-            points.sort_unstable_by_key(|point| point.symbol);
-            Some(PointSet { slice, good_to, context, points })
+            let mut checkpoints = taken.into_iter().collect::<Result<Vec<Checkpoint>, _>>().ok()?;
+            checkpoints.sort_unstable_by(|one, other| one.symbol.cmp(&other.symbol));
+            Some(CheckpointSet { slice, covers_through, context, checkpoints })
         })
     }
 }
@@ -361,18 +369,18 @@ fn list_of(newest: &[Entry], fresh: &[Mark]) -> MarkList {
     MarkList::new(marks)
 }
 
-/// Unpacks what a set of points knows of the marks. `None` where it is damaged.
+/// Unpacks what a set of checkpoints knows of the marks. `None` where it is damaged.
 #[must_use]
-pub fn marks_of(context: &[u8]) -> Option<Marks> {
+pub fn marks_of(context: &[u8]) -> Option<ClockMarks> {
     postcard::from_bytes(context).ok()
 }
 
-impl Handler<PointsSaved> for RouterActor {
+impl Handler<CheckpointsSaved> for RouterActor {
     type Result = ();
 
-    fn handle(&mut self, saved: PointsSaved, _ctx: &mut Self::Context) {
-        for slot in self.slots.iter().filter(|slot| slice_of(slot.symbol) == saved.slice) {
-            slot.cell.journal.borrow_mut().saved(saved.good_to);
+    fn handle(&mut self, saved: CheckpointsSaved, _ctx: &mut Self::Context) {
+        for slot in self.slots.iter().filter(|slot| slot.slice == saved.slice) {
+            slot.cell.journal.borrow_mut().saved(saved.covers_through);
         }
     }
 }
@@ -425,7 +433,7 @@ mod tests {
     use crate::actors::partition::shard::Environment;
     use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::SymbolSpec;
-    use crate::stores::memory::MemoryLog;
+    use crate::stores::log::memory::MemoryLog;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     fn shard() -> Rc<Shard> {
@@ -450,7 +458,7 @@ mod tests {
     }
 
     /// Returns what a symbol knows in the end, and how many parts it got.
-    async fn routed(router: &mut RouterActor, batches: Vec<LogBatch>) -> (SymbolPoint, usize) {
+    async fn routed(router: &mut RouterActor, batches: Vec<LogBatch>) -> (Checkpoint, usize) {
         let mut num_parts = 0;
         for batch in batches {
             router.sort(&batch);
@@ -459,7 +467,7 @@ mod tests {
             num_parts += parts.len();
             send(parts, ticket, Rc::clone(&router.shard)).await;
         }
-        let take = TakePoint { marks: Arc::default(), good_to: 0 };
+        let take = TakeCheckpoint { marks: Arc::default(), covers_through: 0 };
         (router.slots[0].addr.send(take).await.expect("it lives"), num_parts)
     }
 
@@ -474,8 +482,8 @@ mod tests {
         let mut router = RouterActor::new(shard, vec![state], vec![mark(2)]);
         let context = postcard::to_stdvec(&router.marks).expect("plain data");
         assert_eq!(marks_of(&context), Some(vec![mark(2)]));
-        let (point, _) = routed(&mut router, vec![batch(vec![trade(3)])]).await;
-        assert_eq!((point.pos, point.bytes == expected.encode()), (3, true));
+        let (checkpoint, _) = routed(&mut router, vec![batch(vec![trade(3)])]).await;
+        assert_eq!((checkpoint.pos, checkpoint.bytes == expected.encode()), (3, true));
     }
 
     #[actix::test]
@@ -501,8 +509,8 @@ mod tests {
         let mut expected = SymbolState::new(SymbolId(0), &spec, Arc::clone(&shard.env.settings));
         expected.apply(&[trade(3), mark(4), trade(5)], &mut Vec::new());
         let mut router = RouterActor::new(shard, Vec::new(), vec![mark(2)]);
-        let (point, _) = routed(&mut router, vec![batch(vec![trade(3), mark(4), trade(5)])]).await;
-        assert_eq!((point.pos, point.bytes == expected.encode()), (5, true));
+        let (checkpoint, _) = routed(&mut router, vec![batch(vec![trade(3), mark(4), trade(5)])]).await;
+        assert_eq!((checkpoint.pos, checkpoint.bytes == expected.encode()), (5, true));
     }
 
     #[actix::test]
@@ -519,8 +527,8 @@ mod tests {
         };
         let mut router = RouterActor::new(shard, vec![state], Vec::new());
         let quiet = (2..5).map(|pos| batch(vec![mark(pos)]));
-        let (point, num_parts) = routed(&mut router, quiet.chain([batch(vec![late])]).collect()).await;
-        assert_eq!((point.pos, num_parts), (5, 1), "three marks before it cost nothing");
+        let (checkpoint, num_parts) = routed(&mut router, quiet.chain([batch(vec![late])]).collect()).await;
+        assert_eq!((checkpoint.pos, num_parts), (5, 1), "three marks before it cost nothing");
     }
 
     #[actix::test]
@@ -534,9 +542,9 @@ mod tests {
         let of = |symbol: u32, pos| Entry { symbol: SymbolId(symbol), ..trade(pos) };
         let one_each = batch((0..NUM_SYMBOLS).map(|at| of(at, u64::from(at) + 1)).collect());
         let more = (1..=200).map(|at| batch(vec![of(0, u64::from(NUM_SYMBOLS) + at)]));
-        let (point, _) = routed(&mut router, [one_each].into_iter().chain(more).collect()).await;
-        assert_eq!(point.pos, u64::from(NUM_SYMBOLS) + 200);
+        let (checkpoint, _) = routed(&mut router, [one_each].into_iter().chain(more).collect()).await;
+        assert_eq!(checkpoint.pos, u64::from(NUM_SYMBOLS) + 200);
         let journal = router.slots[0].cell.journal.borrow();
-        assert!(journal.weight() <= 64 && journal.point().is_some(), "{} entries", journal.weight());
+        assert!(journal.weight() <= 64 && journal.checkpoint().is_some(), "{} entries", journal.weight());
     }
 }

@@ -12,7 +12,8 @@ use crate::models::entry::Position;
 use crate::models::settings::CoreSettings;
 use crate::models::symbol::{SymbolId, SymbolTable};
 use crate::models::time::Nanos;
-use crate::stores::{NUM_SLICES, TickLog};
+use crate::stores::log::TickLog;
+use crate::stores::log::checkpoint::slice_of;
 use actix::Addr;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -75,11 +76,11 @@ pub struct Environment {
     pub metrics: Arc<Metrics>,
     /// Panics on purpose.
     pub faults: Arc<FaultPlan>,
-    /// Where recovery points and poison are kept; `None` when nothing outlives the process.
+    /// Where checkpoints and poison are kept; `None` when nothing outlives the process.
     pub log: Option<Arc<dyn TickLog>>,
-    /// Entries of a symbol after which its recovery point is saved before its turn.
+    /// Entries of a symbol after which its checkpoint is saved before its turn.
     pub max_entries: usize,
-    /// Slices, one a bit, with a symbol whose point is to be saved before its turn.
+    /// Slices, one a bit, with a symbol whose checkpoint is to be saved before its turn.
     pub urgent: Arc<AtomicU64>,
     /// Room that effects had before.
     pub spare: Arc<SpareRoom>,
@@ -109,13 +110,7 @@ impl Environment {
     }
 }
 
-/// Returns the slice of a symbol.
-#[must_use]
-pub const fn slice_of(symbol: SymbolId) -> u32 {
-    symbol.0 % NUM_SLICES
-}
-
-/// Returns the shard of a slice: a slice lives in one shard, so that its recovery points are of one moment.
+/// Returns the shard of a slice: a slice lives in one shard, so that its checkpoints are of one moment.
 #[must_use]
 pub const fn shard_of(slice: u32, num_shards: usize) -> usize {
     slice as usize % num_shards
@@ -244,7 +239,7 @@ impl Shard {
     /// True when the symbol lives here.
     #[must_use]
     pub fn owns(&self, symbol: SymbolId) -> bool {
-        shard_of(slice_of(symbol), self.num_shards) == self.index
+        shard_of(slice_of(&self.env.symbols.spec(symbol).name), self.num_shards) == self.index
     }
 
     /// Begins a batch: the shard is done with it once every symbol in it is.

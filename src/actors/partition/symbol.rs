@@ -1,14 +1,14 @@
 //! One actor per ticker: owns its windows and indicators, and is the only writer of that state.
 //!
 //! Promises: entries of one symbol are applied in log order; each revision of a bar is said at most once per run.
-//! On failure: a panic takes the state with it, so it is made anew from the last recovery point and the entries since,
+//! On failure: a panic takes the state with it, so it is made anew from the last checkpoint and the entries since,
 //! read back from the log and, as far as that may not hold them yet, from the journal; nothing is lost, and the other
 //! symbols of the shard only wait. An entry that panics twice is poison: it is set
 //! aside, and skipped in every later replay.
 
 use super::marks::{self, Listener, Mark, MarkList};
 use super::read_back::ReadBack;
-use super::shard::{Shard, SymbolCell, Ticket, slice_of};
+use super::shard::{Shard, SymbolCell, Ticket};
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{Drain, LiveTick};
 use crate::actors::views::ViewSlot;
@@ -19,7 +19,8 @@ use crate::models::ledger::Ledger;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
-use crate::stores::SymbolPoint;
+use crate::stores::log::checkpoint::slice_of;
+use crate::stores::log::{Checkpoint, Partition};
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -43,13 +44,13 @@ pub struct SymbolBatch {
 
 /// Encode the state.
 #[derive(Message)]
-#[rtype(result = "SymbolPoint")]
-pub struct TakePoint {
-    /// The newest clock mark of each source, ascending: the point holds those that were kept from the symbol since
+#[rtype(result = "Checkpoint")]
+pub struct TakeCheckpoint {
+    /// The newest clock mark of each source, ascending: the checkpoint holds those that were kept from the symbol since
     /// nothing was due, and so needs nothing beside it.
     pub marks: Arc<[Entry]>,
     /// Everything of the symbol up to here has been sent to it.
-    pub good_to: Position,
+    pub covers_through: Position,
 }
 
 /// Close every bar; answer with the fates of all reports.
@@ -65,13 +66,15 @@ const MAILBOX_CAPACITY: usize = 16;
 const JOURNAL_MIN: usize = 4_096;
 
 /// Entries that the journals of all symbols of a shard may hold together in this way, 14 MB; with more than 2,048 symbols
-/// it is 64 entries each, since a point costs some microseconds and a few kilobytes of its own.
+/// it is 64 entries each, since a checkpoint costs some microseconds and a few kilobytes of its own.
 const JOURNALS_MIN: usize = 1 << 17;
 const JOURNAL_MIN_OF_MANY: usize = 64;
 
 /// Owns one symbol.
 pub struct SymbolActor {
     state: SymbolState,
+    /// The slice whose checkpoints hold it.
+    slice: u32,
     shard: Rc<Shard>,
     cell: Rc<SymbolCell>,
     /// The shard's outbox, while a batch is applied: ten thousand of its own would take more memory than the bars in
@@ -95,7 +98,8 @@ impl SymbolActor {
     pub fn new(state: SymbolState, shard: Rc<Shard>, cell: Rc<SymbolCell>) -> SymbolActor {
         let symbol = state.symbol();
         let view = shard.env.views.as_ref().map(|views| views.slot(symbol));
-        let metrics = shard.env.metrics.symbol(&shard.env.symbols.spec(symbol).name);
+        let spec = shard.env.symbols.spec(symbol);
+        let metrics = shard.env.metrics.symbol(&spec.name);
         shard.dues.borrow_mut()[cell.at] = state.next_due();
         cell.applied.set(state.pos());
         let num_accepted = state.num_accepted();
@@ -105,6 +109,7 @@ impl SymbolActor {
         }
         SymbolActor {
             state,
+            slice: slice_of(&spec.name),
             shard,
             cell,
             effects: Vec::new(),
@@ -190,7 +195,7 @@ impl SymbolActor {
         self.ticks.push(LiveTick { symbol: self.symbol(), ts, received, price, size, seq });
     }
 
-    /// Applies a batch, coming back from the last point after each panic. Ends, since an entry panics at most twice.
+    /// Applies a batch, coming back from the last checkpoint after each panic. Ends, since an entry panics at most twice.
     fn apply_guarded(&mut self, batch: &SymbolBatch) {
         let shard = Rc::clone(&self.shard);
         let metrics = &shard.env.metrics;
@@ -226,14 +231,14 @@ impl SymbolActor {
         tracing::error!(symbol = %name, pos, "entry panicked twice and is set aside for good");
         if let Some(log) = self.shard.env.log.clone() {
             actix::spawn(async move {
-                if let Err(error) = log.mark_poison(pos).await {
+                if let Err(error) = log.mark_poison(Partition::EMBEDDED, pos).await {
                     tracing::error!(pos, %error, "failed to remember a poison entry: a replay meets it again");
                 }
             });
         }
     }
 
-    /// Makes the state anew from the last point and the entries since, up to what was applied. What panics in here has
+    /// Makes the state anew from the last checkpoint and the entries since, up to what was applied. What panics in here has
     /// been applied before, so it is condemned at once.
     fn rebuild(&mut self) {
         let shard = Rc::clone(&self.shard);
@@ -244,13 +249,13 @@ impl SymbolActor {
         let journal = cell.journal.borrow();
         let symbol = self.symbol();
         let store = shard.durable.is_some().then(|| ReadBack::new(env, symbol));
-        let points = match &store {
-            Some(store) => store.points(),
-            None => journal.point().map(<[u8]>::to_vec).into_iter().collect(),
+        let checkpoints = match &store {
+            Some(store) => store.checkpoints(),
+            None => journal.checkpoint().map(<[u8]>::to_vec).into_iter().collect(),
         };
-        let state = points.iter().find_map(|bytes| {
+        let state = checkpoints.iter().find_map(|bytes| {
             let decoded = SymbolState::decode(bytes, Arc::clone(&env.settings));
-            decoded.map_err(|error| tracing::warn!(%error, "recovery point is of no use")).ok()
+            decoded.map_err(|error| tracing::warn!(%error, "checkpoint is of no use")).ok()
         });
         let mut after = state.as_ref().map_or(journal.begins_after(), SymbolState::pos);
         self.state = state.unwrap_or_else(|| {
@@ -300,7 +305,7 @@ impl SymbolActor {
         let mut journal = self.cell.journal.borrow_mut();
         if self.shard.durable.is_some() {
             if journal.num_unsaved() > env.max_entries {
-                env.urgent.fetch_or(1 << slice_of(self.symbol()), Ordering::Relaxed);
+                env.urgent.fetch_or(1 << self.slice, Ordering::Relaxed);
             }
             return;
         }
@@ -310,7 +315,7 @@ impl SymbolActor {
         let longest = least.max(self.state.num_kept() / 4);
         if journal.weight() > longest && self.cell.in_flight.get() == 0 {
             self.state.pack();
-            journal.keep_point(self.state.pos(), self.state.encode());
+            journal.keep_checkpoint(self.state.pos(), self.state.encode());
         }
     }
 
@@ -377,10 +382,14 @@ impl Handler<SymbolBatch> for SymbolActor {
     }
 }
 
-impl Handler<TakePoint> for SymbolActor {
-    type Result = MessageResult<TakePoint>;
+impl Handler<TakeCheckpoint> for SymbolActor {
+    type Result = MessageResult<TakeCheckpoint>;
 
-    fn handle(&mut self, TakePoint { marks, good_to }: TakePoint, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        TakeCheckpoint { marks, covers_through }: TakeCheckpoint,
+        _ctx: &mut Self::Context,
+    ) -> Self::Result {
         self.borrow_outbox();
         self.state.apply(&marks, &mut self.effects);
         self.shard.return_effects(std::mem::take(&mut self.effects), self.num_said, false);
@@ -389,8 +398,9 @@ impl Handler<TakePoint> for SymbolActor {
             self.shard.dues.borrow_mut()[self.cell.at] = self.state.next_due();
         }
         self.state.pack();
-        let pos = self.state.pos().max(good_to);
-        MessageResult(SymbolPoint { symbol: self.symbol(), pos, bytes: self.state.encode() })
+        let pos = self.state.pos().max(covers_through);
+        let spec = self.shard.env.symbols.spec(self.symbol());
+        MessageResult(Checkpoint { symbol: spec.name.as_str().into(), pos, bytes: self.state.encode() })
     }
 }
 

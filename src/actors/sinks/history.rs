@@ -5,9 +5,9 @@
 //! Permanent failure: said loudly and tried again all the same, since an operator can mend it and nothing is lost.
 //! After a panic the same batch is written again.
 //!
-//! Progress without effects is no reason for a transaction, unless a recovery point is to rely on it or the process
+//! Progress without effects is no reason for a transaction, unless a checkpoint is to rely on it or the process
 //! stops: what `acknowledged` says is always in the file, so that a start can tell a history that is behind its
-//! recovery points.
+//! checkpoints.
 
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{Drain, EffectBatch, LogDurable, StrayLetters};
@@ -16,7 +16,7 @@ use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Stage;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
-use crate::stores::{DeadLetterRecord, History, HistoryBatch};
+use crate::stores::history::{DeadLetterRecord, History, HistoryBatch};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
 use std::collections::VecDeque;

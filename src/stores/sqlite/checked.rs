@@ -5,7 +5,7 @@
 //! and row. A row without a checksum is taken, its values checked by type alone, only where the file says that it holds
 //! rows from before there were any.
 
-use crate::stores::StoreError;
+use crate::stores::error::StoreError;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Decode, Row, Sqlite, Type, TypeInfo, ValueRef};
@@ -14,11 +14,11 @@ use std::ops::Range;
 
 /// What is wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault(String);
+pub(in crate::stores) struct Fault(String);
 
 impl Fault {
     /// Says that a value is none that this program writes.
-    pub(super) fn new(what: impl Into<String>) -> Fault {
+    pub(in crate::stores) fn new(what: impl Into<String>) -> Fault {
         Fault(what.into())
     }
 }
@@ -30,7 +30,7 @@ impl Display for Fault {
 }
 
 /// Makes the error for a row: which file, which table, which row of it, and what is wrong.
-pub(super) fn damaged(file: &str, table: &str, row: impl Display, fault: &Fault) -> StoreError {
+pub(in crate::stores) fn damaged(file: &str, table: &str, row: impl Display, fault: &Fault) -> StoreError {
     StoreError::Permanent {
         context: "failed to read a row",
         cause: format!("`{file}`, table `{table}`, {row}: {fault}; `tickwire check` finds every such row"),
@@ -38,7 +38,7 @@ pub(super) fn damaged(file: &str, table: &str, row: impl Display, fault: &Fault)
 }
 
 /// Reads a column by its type.
-pub(super) fn get<'r, T>(row: &'r SqliteRow, at: usize) -> Result<T, Fault>
+pub(in crate::stores) fn get<'r, T>(row: &'r SqliteRow, at: usize) -> Result<T, Fault>
 where
     T: Decode<'r, Sqlite> + Type<Sqlite>,
 {
@@ -46,18 +46,22 @@ where
 }
 
 /// Reads a column that holds an unsigned value in SQLite's signed integers.
-pub(super) fn get_unsigned(row: &SqliteRow, at: usize) -> Result<u64, Fault> {
+pub(in crate::stores) fn get_unsigned(row: &SqliteRow, at: usize) -> Result<u64, Fault> {
     get::<i64>(row, at).map(i64::cast_unsigned)
 }
 
 /// Compares some columns of a row with the checksum in the column behind them, if there is one.
-pub(super) fn verify(row: &SqliteRow, columns: Range<usize>) -> Result<(), Fault> {
+pub(in crate::stores) fn verify(row: &SqliteRow, columns: Range<usize>) -> Result<(), Fault> {
     verify_all(row, columns, true)
 }
 
 /// The same, where a row that has no checksum may be an older one, or must be damaged: one flipped bit in what SQLite
 /// says of a row's columns can hide the last one, and move values into others.
-pub(super) fn verify_all(row: &SqliteRow, columns: Range<usize>, may_lack: bool) -> Result<(), Fault> {
+pub(in crate::stores) fn verify_all(
+    row: &SqliteRow,
+    columns: Range<usize>,
+    may_lack: bool,
+) -> Result<(), Fault> {
     let Some(expected) = get::<Option<i64>>(row, columns.end)? else {
         return if may_lack { Ok(()) } else { Err(Fault::new(LACKING)) };
     };
@@ -81,13 +85,13 @@ pub(super) fn verify_all(row: &SqliteRow, columns: Range<usize>, may_lack: bool)
 }
 
 /// What is wrong with a row that has no checksum, in a file that is not older than checksums.
-pub(super) const LACKING: &str = "it has no checksum";
+pub(in crate::stores) const LACKING: &str = "it has no checksum";
 
 /// What is wrong with a row whose checksum is another one.
-pub(super) const DIFFERS: &str = "its checksum differs";
+pub(in crate::stores) const DIFFERS: &str = "its checksum differs";
 
 /// The bytes of a row that its checksum is made of: each value with its kind.
-pub(super) struct Sum(Vec<u8>);
+pub(in crate::stores) struct Sum(Vec<u8>);
 
 impl Default for Sum {
     fn default() -> Sum {
@@ -97,11 +101,11 @@ impl Default for Sum {
 }
 
 impl Sum {
-    pub(super) fn null(&mut self) {
+    pub(in crate::stores) fn null(&mut self) {
         self.0.push(0);
     }
 
-    pub(super) fn integer(&mut self, value: i64) {
+    pub(in crate::stores) fn integer(&mut self, value: i64) {
         self.0.push(1);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
@@ -112,30 +116,30 @@ impl Sum {
         self.0.extend_from_slice(&(value + 0.0).to_le_bytes());
     }
 
-    pub(super) fn bytes(&mut self, is_text: bool, value: &[u8]) {
+    pub(in crate::stores) fn bytes(&mut self, is_text: bool, value: &[u8]) {
         self.0.push(if is_text { 3 } else { 4 });
         self.0.extend_from_slice(&(value.len() as u64).to_le_bytes());
         self.0.extend_from_slice(value);
     }
 
     /// Returns the checksum as it stands in an INTEGER, in four bytes.
-    pub(super) fn finish(&self) -> i32 {
+    pub(in crate::stores) fn finish(&self) -> i32 {
         crc32fast::hash(&self.0).cast_signed()
     }
 }
 
 /// Binds the values of a row, and behind them their checksum.
-pub(super) struct Binder<'a> {
+pub(in crate::stores) struct Binder<'a> {
     arguments: &'a mut SqliteArguments,
     sum: Sum,
 }
 
 impl<'a> Binder<'a> {
-    pub(super) fn new(arguments: &'a mut SqliteArguments) -> Binder<'a> {
+    pub(in crate::stores) fn new(arguments: &'a mut SqliteArguments) -> Binder<'a> {
         Binder { arguments, sum: Sum::default() }
     }
 
-    pub(super) fn integer(&mut self, value: impl Into<Option<i64>>) -> Result<(), BoxDynError> {
+    pub(in crate::stores) fn integer(&mut self, value: impl Into<Option<i64>>) -> Result<(), BoxDynError> {
         let value = value.into();
         match value {
             Some(value) => self.sum.integer(value),
@@ -145,12 +149,12 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds an integer that may use all 64 bits.
-    pub(super) fn unsigned(&mut self, value: impl Into<Option<u64>>) -> Result<(), BoxDynError> {
+    pub(in crate::stores) fn unsigned(&mut self, value: impl Into<Option<u64>>) -> Result<(), BoxDynError> {
         self.integer(value.into().map(u64::cast_signed))
     }
 
     /// Binds a real; SQLite keeps one that is no number as NULL.
-    pub(super) fn real(&mut self, value: impl Into<Option<f64>>) -> Result<(), BoxDynError> {
+    pub(in crate::stores) fn real(&mut self, value: impl Into<Option<f64>>) -> Result<(), BoxDynError> {
         let value = value.into().filter(|value| !value.is_nan());
         match value {
             Some(value) => self.sum.real(value),
@@ -159,7 +163,10 @@ impl<'a> Binder<'a> {
         self.arguments.add(value)
     }
 
-    pub(super) fn text<'t>(&mut self, value: impl Into<Option<&'t str>>) -> Result<(), BoxDynError> {
+    pub(in crate::stores) fn text<'t>(
+        &mut self,
+        value: impl Into<Option<&'t str>>,
+    ) -> Result<(), BoxDynError> {
         let value = value.into();
         match value {
             Some(value) => self.sum.bytes(true, value.as_bytes()),
@@ -168,19 +175,19 @@ impl<'a> Binder<'a> {
         self.arguments.add(value)
     }
 
-    pub(super) fn blob(&mut self, value: &[u8]) -> Result<(), BoxDynError> {
+    pub(in crate::stores) fn blob(&mut self, value: &[u8]) -> Result<(), BoxDynError> {
         self.sum.bytes(false, value);
         self.arguments.add(value)
     }
 
     /// Binds the checksum.
-    pub(super) fn finish(self) -> Result<(), BoxDynError> {
+    pub(in crate::stores) fn finish(self) -> Result<(), BoxDynError> {
         self.arguments.add(self.sum.finish())
     }
 }
 
 /// Makes the arguments of one row and its checksum. Binding plain values cannot fail but for their length.
-pub(super) fn checked_row(
+pub(in crate::stores) fn checked_row(
     context: &'static str,
     bind: impl FnOnce(&mut Binder<'_>) -> Result<(), BoxDynError>,
 ) -> Result<SqliteArguments, StoreError> {

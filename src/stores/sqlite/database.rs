@@ -4,8 +4,8 @@
 //! waiting for the writer. Whoever takes the writing connection gives it back only in a known state: a caller that fails
 //! oddly, or whose future is dropped halfway, leaves the place empty, and the next one connects anew.
 
-use super::{SqliteSettings, Synchronous};
-use crate::stores::StoreError;
+use super::settings::{PAGE_BYTES, SqliteSettings, Synchronous};
+use crate::stores::error::StoreError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, SqlitePool};
@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What tells one kind of file from others.
-pub(super) struct FileKind {
+pub(in crate::stores) struct FileKind {
     /// Name in the data directory.
     pub name: &'static str,
     /// `PRAGMA application_id`: `TWLG`, `TWHS`.
@@ -32,15 +32,8 @@ impl FileKind {
     }
 }
 
-/// Pages that the WAL takes before they go to the file: larger than SQLite's 1,000, since under load every page of a
-/// checkpoint is flushed and the same pages come again.
-pub(super) const CHECKPOINT_PAGES: u32 = 8_192;
-
-/// Bytes of a page, unless the file was made with others.
-pub(super) const PAGE_BYTES: u32 = 4_096;
-
 /// An open file.
-pub(super) struct Database {
+pub(in crate::stores) struct Database {
     options: SqliteConnectOptions,
     readers: SqlitePool,
     /// The first damage that a read met.
@@ -49,7 +42,7 @@ pub(super) struct Database {
 
 impl Database {
     /// Opens the file, makes it where it is missing, and applies the migrations.
-    pub(super) async fn open(
+    pub(in crate::stores) async fn open(
         dir: &Path,
         kind: &FileKind,
         settings: &SqliteSettings,
@@ -96,12 +89,12 @@ impl Database {
     }
 
     /// Returns the read-only connections.
-    pub(super) const fn readers(&self) -> &SqlitePool {
+    pub(in crate::stores) const fn readers(&self) -> &SqlitePool {
         &self.readers
     }
 
     /// Notes an error that speaks of damage, so that health can tell. Returns the outcome as it is.
-    pub(super) fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(in crate::stores) fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(error @ StoreError::Permanent { .. }) = &outcome {
             // The first one says enough; the check finds the others.
             self.damage.get_or_init(|| error.to_string());
@@ -110,12 +103,12 @@ impl Database {
     }
 
     /// Returns the first damage noted.
-    pub(super) fn damage(&self) -> Option<String> {
+    pub(in crate::stores) fn damage(&self) -> Option<String> {
         self.damage.get().cloned()
     }
 
     /// Closes the readers, then the writer: the last connection moves what is in the WAL to the file and deletes it.
-    pub(super) async fn close(&self, writer: Option<SqliteConnection>) -> Result<(), StoreError> {
+    pub(in crate::stores) async fn close(&self, writer: Option<SqliteConnection>) -> Result<(), StoreError> {
         const CLOSING: &str = "failed to close the database";
         self.readers.close().await;
         let mut writer = match writer {
@@ -136,7 +129,7 @@ impl Database {
     }
 
     /// Makes a connection that may write.
-    pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
+    pub(in crate::stores) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
         self.options.connect().await.map_err(failed(OPENING))
     }
 }
@@ -182,7 +175,7 @@ async fn migrate(options: &SqliteConnectOptions, kind: &FileKind) -> Result<(), 
 }
 
 /// Begins a transaction that will write.
-pub(super) async fn begin(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(in crate::stores) async fn begin(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     sqlx::query("BEGIN IMMEDIATE")
         .execute(conn)
         .await
@@ -192,7 +185,7 @@ pub(super) async fn begin(conn: &mut SqliteConnection) -> Result<(), StoreError>
 
 /// Ends a transaction by the outcome of what was done in it. Returns the outcome, and the connection if it is in a known
 /// state.
-pub(super) async fn settle<T>(
+pub(in crate::stores) async fn settle<T>(
     mut conn: SqliteConnection,
     outcome: Result<T, StoreError>,
 ) -> (Result<T, StoreError>, Option<SqliteConnection>) {
@@ -220,7 +213,7 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
 }
 
 /// Says whether another try can help: busy, locked, out of memory, interrupted, I/O, full, WAL lock protocol.
-pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+pub(in crate::stores) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |error| {
         let cause = error.to_string();
         let transient = match &error {

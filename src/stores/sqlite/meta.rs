@@ -4,14 +4,14 @@
 
 use super::checked::{Fault, damaged, get as column};
 use super::database::failed;
-use crate::stores::StoreError;
+use crate::stores::error::StoreError;
 use sqlx::SqliteConnection;
 
 const WRITING: &str = "failed to write what the file says of itself";
 const READING: &str = "failed to read what the file says of itself";
 
 /// Writes a value where there is none; completes one that was written before there were complements.
-pub(super) async fn put_if_missing(
+pub(in crate::stores) async fn put_if_missing(
     conn: &mut SqliteConnection,
     key: &str,
     value: i64,
@@ -29,7 +29,11 @@ pub(super) async fn put_if_missing(
 }
 
 /// Writes a value over a lower one.
-pub(super) async fn raise(conn: &mut SqliteConnection, key: &str, value: i64) -> Result<(), StoreError> {
+pub(in crate::stores) async fn raise(
+    conn: &mut SqliteConnection,
+    key: &str,
+    value: i64,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE meta SET value = ?2, checksum = ~?2 WHERE key = ?1 AND value < ?2")
         .bind(key)
         .bind(value)
@@ -40,7 +44,11 @@ pub(super) async fn raise(conn: &mut SqliteConnection, key: &str, value: i64) ->
 }
 
 /// Reads a value.
-pub(super) async fn get(conn: &mut SqliteConnection, file: &str, key: &str) -> Result<i64, StoreError> {
+pub(in crate::stores) async fn get(
+    conn: &mut SqliteConnection,
+    file: &str,
+    key: &str,
+) -> Result<i64, StoreError> {
     let row = sqlx::query("SELECT value, checksum FROM meta WHERE key = ?")
         .bind(key)
         .fetch_optional(conn)

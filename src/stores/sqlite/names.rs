@@ -10,7 +10,7 @@ use crate::models::entry::SourceId;
 use crate::models::num::Scale;
 use crate::models::source::SourceTable;
 use crate::models::symbol::{AssetClass, SymbolId, SymbolSpec, SymbolTable};
-use crate::stores::StoreError;
+use crate::stores::error::StoreError;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
@@ -25,7 +25,7 @@ const WRITING_SOURCE: &str = "failed to write a source";
 
 /// A translation between the ids of the process and those of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct IdMap {
+pub(in crate::stores) struct IdMap {
     to_stored: Vec<u32>,
     to_process: Vec<u32>,
 }
@@ -58,15 +58,15 @@ impl IdMap {
 
 /// The symbols of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Symbols {
+pub(in crate::stores) struct Symbols {
     ids: IdMap,
     /// The file holds rows from before there were checksums.
-    pub(super) has_unchecked_rows: bool,
+    pub(in crate::stores) has_unchecked_rows: bool,
 }
 
 impl Symbols {
     /// Reads the file's symbols and adds them to the process' table, in their stored order.
-    pub(super) async fn load(
+    pub(in crate::stores) async fn load(
         conn: &mut SqliteConnection,
         file: &str,
         table: &SymbolTable,
@@ -97,7 +97,7 @@ impl Symbols {
 
     /// Writes the symbols that the file does not know yet. Returns the translation that holds after the commit, or
     /// `None` where nothing was missing.
-    pub(super) async fn persist(
+    pub(in crate::stores) async fn persist(
         &self,
         conn: &mut SqliteConnection,
         table: &SymbolTable,
@@ -127,12 +127,12 @@ impl Symbols {
     }
 
     /// Returns the file's number for a symbol of the process.
-    pub(super) fn stored(&self, symbol: SymbolId) -> Option<u32> {
+    pub(in crate::stores) fn stored(&self, symbol: SymbolId) -> Option<u32> {
         self.ids.stored(symbol.0)
     }
 
     /// Returns the symbol behind the file's number.
-    pub(super) fn process(&self, stored: u32) -> Result<SymbolId, Fault> {
+    pub(in crate::stores) fn process(&self, stored: u32) -> Result<SymbolId, Fault> {
         self.ids
             .process(stored)
             .map(SymbolId)
@@ -142,11 +142,11 @@ impl Symbols {
 
 /// The sources of a file. [`SourceId::ANY`] is the same everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sources(IdMap);
+pub(in crate::stores) struct Sources(IdMap);
 
 impl Sources {
     /// Reads the file's sources and adds them to the process' table, in their stored order.
-    pub(super) async fn load(
+    pub(in crate::stores) async fn load(
         conn: &mut SqliteConnection,
         file: &str,
         table: &SourceTable,
@@ -166,7 +166,7 @@ impl Sources {
     }
 
     /// As [`Symbols::persist`].
-    pub(super) async fn persist(
+    pub(in crate::stores) async fn persist(
         &self,
         conn: &mut SqliteConnection,
         table: &SourceTable,
@@ -194,7 +194,7 @@ impl Sources {
     }
 
     /// Returns the file's number for a source of the process.
-    pub(super) fn stored(&self, source: SourceId) -> Option<u16> {
+    pub(in crate::stores) fn stored(&self, source: SourceId) -> Option<u16> {
         if source == SourceId::ANY {
             return Some(source.0);
         }
@@ -202,7 +202,7 @@ impl Sources {
     }
 
     /// Returns the source behind the file's number.
-    pub(super) fn process(&self, stored: u16) -> Result<SourceId, Fault> {
+    pub(in crate::stores) fn process(&self, stored: u16) -> Result<SourceId, Fault> {
         if stored == SourceId::ANY.0 {
             return Ok(SourceId::ANY);
         }
@@ -217,7 +217,7 @@ fn nth(at: u32) -> String {
 }
 
 /// Reads a row of `symbols`: its number in the file, and what it is.
-pub(super) fn decode_symbol(row: &SqliteRow) -> Result<(u32, SymbolSpec), Fault> {
+pub(in crate::stores) fn decode_symbol(row: &SqliteRow) -> Result<(u32, SymbolSpec), Fault> {
     verify(row, 0..5)?;
     let scale = |at| -> Result<Scale, Fault> {
         Scale::new(get(row, at)?).ok_or_else(|| Fault::new("there is no such number of decimals"))
@@ -232,7 +232,7 @@ pub(super) fn decode_symbol(row: &SqliteRow) -> Result<(u32, SymbolSpec), Fault>
 }
 
 /// Reads a row of `sources`: its number in the file, and its name.
-pub(super) fn decode_source(row: &SqliteRow) -> Result<(u32, String), Fault> {
+pub(in crate::stores) fn decode_source(row: &SqliteRow) -> Result<(u32, String), Fault> {
     verify(row, 0..2)?;
     Ok((number(row)?, get(row, 1)?))
 }

@@ -20,7 +20,8 @@ use crate::models::entry::Position;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::models::view::WindowView;
-use crate::stores::{History, StoreError, WindowQuery};
+use crate::stores::StoreError;
+use crate::stores::history::{History, WindowQuery};
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -221,8 +222,8 @@ mod tests {
     use crate::models::effect::Effect;
     use crate::models::source::SourceTable;
     use crate::models::symbol::{SymbolSpec, SymbolTable};
-    use crate::stores::HistoryBatch;
-    use crate::stores::memory::MemoryHistory;
+    use crate::stores::history::HistoryBatch;
+    use crate::stores::history::memory::MemoryHistory;
 
     /// A history, the cache before it, and what the view of the symbol shows.
     struct World {

@@ -6,7 +6,7 @@ use super::param_docs::{Answers, DeadLettersQuery, reasons};
 use crate::models::entry::Position;
 use crate::models::symbol::SymbolError;
 use crate::models::time::Nanos;
-use crate::stores::{DeadLetterQuery, DeadLetterRecord};
+use crate::stores::history::{DeadLetterQuery, DeadLetterRecord};
 use crate::web::answer::error::ApiError;
 use crate::web::answer::paging::{PageRequest, cut};
 use crate::web::answer::params::{Params, cursor};

@@ -5,7 +5,7 @@
 
 use super::param_docs::{Answers, SymbolName, TicksQuery};
 use crate::models::time::{HOUR, Nanos};
-use crate::stores::TickQuery;
+use crate::stores::log::TickQuery;
 use crate::web::answer::error::ApiError;
 use crate::web::answer::paging::{PageRequest, cut};
 use crate::web::answer::params::{Params, cursor};

@@ -2,7 +2,7 @@
 
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
-use crate::stores::WindowQuery;
+use crate::stores::history::WindowQuery;
 use crate::web::answer::error::ApiError;
 use crate::web::answer::paging::PageRequest;
 use crate::web::answer::params::{Params, cursor};

@@ -20,9 +20,11 @@ use tickwire::models::source::SourceTable;
 use tickwire::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
 use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
 use tickwire::models::view::{LastTrade, SymbolView, WindowView};
-use tickwire::stores::{
-    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, LogGroup, LogTail, PointSet, Points,
-    StoreError, TickLog, TickQuery, WindowQuery,
+use tickwire::stores::StoreError;
+use tickwire::stores::history::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, WindowQuery};
+use tickwire::stores::log::{
+    CheckpointSet, CheckpointStore, Checkpoints, CommitLog, LogGroup, LogReader, LogTail, Partition, TickLog,
+    TickQuery,
 };
 use tickwire::web::recent::RecentBars;
 use tickwire::web::routes;
@@ -66,12 +68,19 @@ impl ListHistory {
 }
 
 #[async_trait]
-impl TickLog for ListLog {
+impl CommitLog for ListLog {
     async fn append(&self, group: &LogGroup) -> Result<(), StoreError> {
         self.entries.lock().unwrap().extend(&group.entries);
         Ok(())
     }
 
+    async fn retain(&self, _: Nanos, _: Position) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl LogReader for ListLog {
     async fn tail(&self) -> Result<LogTail, StoreError> {
         Ok(LogTail::default())
     }
@@ -101,27 +110,29 @@ impl TickLog for ListLog {
     async fn progress(&self, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(None)
     }
+}
 
-    async fn save_points(&self, _: &PointSet) -> Result<(), StoreError> {
+#[async_trait]
+impl CheckpointStore for ListLog {
+    async fn save_checkpoints(&self, _: Partition, _: &CheckpointSet) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn load_points(&self) -> Result<Points, StoreError> {
-        Ok(Points::default())
+    async fn load_checkpoints(&self, _: Partition) -> Result<Checkpoints, StoreError> {
+        Ok(Checkpoints::default())
     }
 
-    async fn mark_poison(&self, _: Position) -> Result<(), StoreError> {
+    async fn mark_poison(&self, _: Partition, _: Position) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn poison(&self) -> Result<Vec<Position>, StoreError> {
+    async fn poison(&self, _: Partition) -> Result<Vec<Position>, StoreError> {
         Ok(Vec::new())
     }
-
-    async fn retain(&self, _: Nanos, _: Position) -> Result<u64, StoreError> {
-        Ok(0)
-    }
 }
+
+#[async_trait]
+impl TickLog for ListLog {}
 
 #[async_trait]
 impl History for ListHistory {

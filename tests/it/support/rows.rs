@@ -13,8 +13,10 @@ use tickwire::models::settings::CoreSettings;
 use tickwire::models::source::SourceTable;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::{SymbolId, SymbolTable};
-use tickwire::stores::sqlite::{SqliteHistory, SqliteLog};
-use tickwire::stores::{History, HistoryBatch, TickLog};
+use tickwire::stores::history::sqlite::SqliteHistory;
+use tickwire::stores::history::{History, HistoryBatch};
+use tickwire::stores::log::sqlite::SqliteLog;
+use tickwire::stores::log::{CheckpointStore, LogReader, Partition};
 
 /// Runs a future to its end.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -79,28 +81,29 @@ pub fn create_file(file: &Path) {
     });
 }
 
-/// Flips a bit in the recovery points of a data directory: the newest of each symbol, or all. Returns how many symbols
-/// have a point, and how many points there are.
-pub fn damage_points(dir: &Path, only_newest: bool) -> (usize, usize) {
+/// Flips a bit in the checkpoints of a data directory: the newest of each symbol, or all. Returns how many symbols
+/// have a checkpoint, and how many checkpoints there are.
+pub fn damage_checkpoints(dir: &Path, only_newest: bool) -> (usize, usize) {
     block_on(async {
         let pool = open(&dir.join("log.db")).await;
-        let sql = "SELECT symbol, pos, bytes FROM points ORDER BY symbol, pos DESC";
-        let points: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
-        let num_points = points.len();
-        let (mut last, mut num_symbols) = (None, 0);
-        for (symbol, pos, mut bytes) in points {
-            let is_newest = last.replace(symbol) != Some(symbol);
+        let sql = "SELECT symbol, pos, bytes FROM checkpoints ORDER BY symbol, pos DESC";
+        let checkpoints: Vec<(String, i64, Vec<u8>)> = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
+        let num_checkpoints = checkpoints.len();
+        let (mut last, mut num_symbols) = (String::new(), 0);
+        for (symbol, pos, mut bytes) in checkpoints {
+            let is_newest = last != symbol;
+            last.clone_from(&symbol);
             num_symbols += usize::from(is_newest);
             if only_newest && !is_newest {
                 continue;
             }
             let middle = bytes.len() / 2;
             bytes[middle] ^= 0x40;
-            let update = sqlx::query("UPDATE points SET bytes = ? WHERE symbol = ? AND pos = ?");
+            let update = sqlx::query("UPDATE checkpoints SET bytes = ? WHERE symbol = ? AND pos = ?");
             update.bind(bytes).bind(symbol).bind(pos).execute(&pool).await.unwrap();
         }
         pool.close().await;
-        (num_symbols, num_points)
+        (num_symbols, num_checkpoints)
     })
 }
 
@@ -182,7 +185,7 @@ pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<St
         let settings = Config::default().sqlite_settings();
         let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone());
         let log = log.await.unwrap();
-        let poison = log.poison().await.unwrap();
+        let poison = log.poison(Partition::EMBEDDED).await.unwrap();
         let core = Arc::new(core);
         let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
         let mut effects = Vec::new();

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use std::sync::Arc;
 use tickwire::actors::guard::ActorKind;
 use tickwire::models::effect::Effect;
-use tickwire::stores::HistoryBatch;
+use tickwire::stores::history::HistoryBatch;
 
 /// Commits effects to the history, as the history's sink would.
 fn commit(world: &World, effects: Vec<Effect>) {

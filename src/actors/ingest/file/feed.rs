@@ -10,7 +10,7 @@ use super::names::{FILE_SOURCE, Names};
 use super::scan::scan;
 use crate::models::entry::{Entry, TradeId};
 use crate::models::time::Nanos;
-use crate::stores::DeadLetterRecord;
+use crate::stores::history::DeadLetterRecord;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, Read};

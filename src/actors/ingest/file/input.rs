@@ -8,7 +8,7 @@ use crate::models::entry::{Body, Entry, SourceId};
 use crate::models::source::SourceTable;
 use crate::models::symbol::{SymbolId, SymbolTable};
 use crate::models::time::Nanos;
-use crate::stores::DeadLetterRecord;
+use crate::stores::history::DeadLetterRecord;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::path::PathBuf;

@@ -5,13 +5,15 @@
 //! event times that say when to stop.
 
 use super::blocks::{Run, Span};
-use super::checked::{Fault, damaged, get, get_unsigned};
-use super::database::failed;
-use super::log::{FILE_NAME, SqliteLog};
+use super::file::FILE_NAME;
+use super::known::SharedKnown;
 use super::rows;
 use crate::models::entry::{Entry, Position};
 use crate::models::time::Nanos;
-use crate::stores::{StoreError, TickQuery};
+use crate::stores::error::StoreError;
+use crate::stores::log::TickQuery;
+use crate::stores::sqlite::checked::{Fault, damaged, get, get_unsigned};
+use crate::stores::sqlite::database::{Database, failed};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use std::cmp::Reverse;
@@ -23,14 +25,18 @@ const READING: &str = "failed to read ticks";
 const BLOCKS_AT_ONCE_MAX: usize = 1_024;
 
 /// Answers a query.
-pub(super) async fn find(log: &SqliteLog, query: &TickQuery) -> Result<Vec<Entry>, StoreError> {
+pub(super) async fn find(
+    database: &Database,
+    known: &SharedKnown,
+    query: &TickQuery,
+) -> Result<Vec<Entry>, StoreError> {
     let mut page = Page::new(*query);
     if query.limit == 0 || page.upper < query.start {
         return Ok(page.found);
     }
     // What is in memory is taken first: all of it is committed.
     let (stored, open_part, open_runs, blocks) = {
-        let known = log.known();
+        let known = known.read();
         let Some(stored) = known.symbols.stored(query.symbol) else { return Ok(page.found) };
         let runs: Vec<Run> =
             known.open.runs_of(query.symbol).iter().filter(|run| page.wants(run.span)).cloned().collect();
@@ -43,9 +49,9 @@ pub(super) async fn find(log: &SqliteLog, query: &TickQuery) -> Result<Vec<Entry
             .collect();
         (stored, known.open_part, runs, blocks)
     };
-    let mut conn = log.database.readers().acquire().await.map_err(failed(READING))?;
+    let mut conn = database.readers().acquire().await.map_err(failed(READING))?;
     let conn = &mut *conn;
-    let added = page.add_runs(log, conn, open_part, open_runs).await;
+    let added = page.add_runs(known, conn, open_part, open_runs).await;
     unless_dropped(conn, open_part, added).await?;
     let mut blocks = blocks.into_iter().peekable();
     let mut at_once = 1;
@@ -60,7 +66,7 @@ pub(super) async fn find(log: &SqliteLog, query: &TickQuery) -> Result<Vec<Entry
         }
         if !firsts.is_empty() {
             let added = match page.read_runs(conn, part, stored, &firsts).await {
-                Ok(runs) => page.add_runs(log, conn, part, runs).await,
+                Ok(runs) => page.add_runs(known, conn, part, runs).await,
                 Err(error) => Err(error),
             };
             unless_dropped(conn, part, added).await?;
@@ -146,7 +152,7 @@ impl Page {
     /// Adds the ticks of runs, as long as they can still get onto the page.
     async fn add_runs(
         &mut self,
-        log: &SqliteLog,
+        known: &SharedKnown,
         conn: &mut SqliteConnection,
         part: u32,
         mut runs: Vec<Run>,
@@ -173,13 +179,13 @@ impl Page {
             if positions.is_empty() {
                 return Ok(());
             }
-            self.add_rows(log, conn, part, &positions).await?;
+            self.add_rows(known, conn, part, &positions).await?;
         }
     }
 
     async fn add_rows(
         &mut self,
-        log: &SqliteLog,
+        known: &SharedKnown,
         conn: &mut SqliteConnection,
         part: u32,
         positions: &[Position],
@@ -196,7 +202,7 @@ impl Page {
             .fetch_all(conn)
             .await
             .map_err(failed(READING))?;
-        let known = log.known();
+        let known = known.read();
         for row in &rows {
             let entry = rows::decode(row, part, &known.symbols, &known.sources)?;
             if self.query.before.is_none_or(|before| (entry.body.time(), entry.pos) < before) {

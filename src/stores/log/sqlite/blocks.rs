@@ -4,10 +4,10 @@
 //! collected in memory while a block of the log fills, and written once, packed, when it is full. A run is short, so
 //! that the newest ticks of a symbol can be had without reading all of its block.
 
-use super::checked::{DIFFERS, Fault, Sum};
 use crate::models::entry::{Body, Entry, Position};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
+use crate::stores::sqlite::checked::{DIFFERS, Fault, Sum};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 

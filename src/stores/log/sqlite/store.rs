@@ -1,66 +1,53 @@
-//! The log in SQLite: [`TickLog`] over parts, blocks and points.
+//! The log in SQLite: [`TickLog`] over parts, blocks and checkpoints.
 //!
 //! Rows are keyed by their position and nothing else, so that a commit only appends. What finds the ticks of a symbol
 //! is written aside, once per block ([`super::blocks`]).
+//!
+//! Promises: readers see what was committed and nothing else; a caller that goes away halfway leaves a log that works.
+//! On failure nothing of a group is there, and the same group may come again.
 
-use super::SqliteSettings;
 use super::blocks::{BLOCK_ENTRIES, BlockSummary, OpenBlock};
-use super::checked::{Fault, checked_row, damaged, get, verify};
-use super::database::{CHECKPOINT_PAGES, Database, FileKind, begin, failed, settle};
-use super::names::{Sources, Symbols};
+use super::file::{FILE_NAME, KIND};
+use super::known::{Known, SharedKnown};
 use super::parts::{Part, PartLine};
-use super::{meta, parts, points, rows, ticks};
+use super::{checkpoints, parts, rows, ticks};
 use crate::clock::{Clock, SystemClock};
 use crate::models::entry::{Entry, Position};
 use crate::models::source::SourceTable;
 use crate::models::symbol::{SymbolId, SymbolTable};
 use crate::models::time::Nanos;
-use crate::stores::{LogGroup, LogTail, PointSet, Points, Progress, StoreError, TickLog, TickQuery};
+use crate::stores::error::StoreError;
+use crate::stores::log::{
+    Checkpoint, CheckpointSet, CheckpointStore, Checkpoints, CommitLog, LogGroup, LogReader, LogTail,
+    Partition, Progress, TickLog, TickQuery,
+};
+use crate::stores::sqlite::checked::{Fault, checked_row, damaged, get, verify};
+use crate::stores::sqlite::database::{Database, FileKind, begin, failed, settle};
+use crate::stores::sqlite::meta;
+use crate::stores::sqlite::names::{Sources, Symbols};
+use crate::stores::sqlite::settings::SqliteSettings;
 use async_trait::async_trait;
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use tokio::sync::Mutex;
-
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/log");
-/// The file's name in the data directory.
-pub(super) const FILE_NAME: &str = "log.db";
-pub(super) const KIND: FileKind = FileKind {
-    name: FILE_NAME,
-    application_id: i32::from_be_bytes(*b"TWLG"),
-    migrator: &MIGRATOR,
-    checkpoint_pages: CHECKPOINT_PAGES,
-};
 
 /// The log in `log.db`.
 pub struct SqliteLog {
-    pub(super) database: Database,
-    pub(super) settings: SqliteSettings,
+    database: Database,
+    settings: SqliteSettings,
     symbol_table: Arc<SymbolTable>,
     source_table: Arc<SourceTable>,
     epoch: u64,
-    known: RwLock<Known>,
-    pub(super) writer: Mutex<Option<Writer>>,
+    known: SharedKnown,
+    writer: Mutex<Option<Writer>>,
 }
 
-/// What readers need and only commits change.
-#[derive(Default)]
-pub(super) struct Known {
-    pub tail: LogTail,
-    pub finished: Vec<BlockSummary>,
-    pub open: OpenBlock,
-    /// The part that holds the open block.
-    pub open_part: u32,
-    pub symbols: Symbols,
-    pub sources: Sources,
-}
-
-/// Who appends.
-pub(super) struct Writer {
-    pub conn: SqliteConnection,
-    pub part: Part,
+/// The connection that appends, and the part it appends to.
+struct Writer {
+    conn: SqliteConnection,
+    part: Part,
 }
 
 impl SqliteLog {
@@ -83,7 +70,7 @@ impl SqliteLog {
             symbol_table: symbols,
             source_table: sources,
             epoch: 0,
-            known: RwLock::default(),
+            known: SharedKnown::default(),
             writer: Mutex::new(None),
         };
         let mut conn = log.database.connect().await?;
@@ -101,18 +88,9 @@ impl SqliteLog {
         self.epoch
     }
 
-    pub(super) fn known(&self) -> RwLockReadGuard<'_, Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes what readers see; nothing in it can fail or wait.
-    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
-        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Takes the writer. Where an earlier call was dropped halfway there is none, and nobody knows whether it was
     /// committed: everything is read anew.
-    pub(super) async fn take_writer(&self, slot: &mut Option<Writer>) -> Result<Writer, StoreError> {
+    async fn take_writer(&self, slot: &mut Option<Writer>) -> Result<Writer, StoreError> {
         match slot.take() {
             Some(writer) => Ok(writer),
             None => self.load(self.database.connect().await?).await,
@@ -172,12 +150,12 @@ impl SqliteLog {
         known.open_part = part.number;
         known.tail = LogTail {
             last: after,
-            first: first_position(&mut conn).await?,
+            first: parts::first_position(&mut conn).await?,
             dropped_through: parts::dropped_through(&mut conn).await?,
             newest: known.open.newest.max(known.finished.last().and_then(|block| block.newest)),
             epoch: self.epoch,
         };
-        self.update(|current| *current = known);
+        self.known.update(|current| *current = known);
         Ok(Writer { conn, part })
     }
 
@@ -185,7 +163,7 @@ impl SqliteLog {
     async fn write_group(&self, writer: &mut Writer, group: &LogGroup) -> Result<Step, StoreError> {
         let mut step = Step::default();
         let (symbols, sources, tail) = {
-            let known = self.known();
+            let known = self.known.read();
             (known.symbols.clone(), known.sources.clone(), known.tail)
         };
         let conn = &mut writer.conn;
@@ -206,7 +184,7 @@ impl SqliteLog {
 
         let now = wall_clock();
         if writer.part.is_full(&self.settings, now) {
-            let open = self.known().open.clone();
+            let open = self.known.read().open.clone();
             if open.entries != 0 {
                 step.finished.push(parts::write_block(conn, &open, writer.part.number, symbols).await?);
             }
@@ -219,11 +197,11 @@ impl SqliteLog {
 
         let open_entries = match &step.next_block {
             Some(_) => 0,
-            None => self.known().open.entries,
+            None => self.known.read().open.entries,
         };
         if open_entries + group.entries.len() as u64 >= BLOCK_ENTRIES {
             // The block is completed on a copy: what readers see changes only with the commit.
-            let mut full = step.next_block.take().unwrap_or_else(|| self.known().open.clone());
+            let mut full = step.next_block.take().unwrap_or_else(|| self.known.read().open.clone());
             group.entries.iter().for_each(|entry| full.push(entry));
             step.finished.push(parts::write_block(conn, &full, writer.part.number, symbols).await?);
             step.next_block = Some(OpenBlock::default());
@@ -236,7 +214,7 @@ impl SqliteLog {
     /// Lets readers see a committed group.
     fn publish(&self, step: Step, entries: &[Entry]) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
-        self.update(|known| {
+        self.known.update(|known| {
             if let Some(symbols) = step.symbols {
                 known.symbols = symbols;
             }
@@ -288,7 +266,7 @@ impl SqliteLog {
                 .fetch_all(&mut *transaction)
                 .await
                 .map_err(failed(READING))?;
-            let known = self.known();
+            let known = self.known.read();
             for row in &page {
                 found.push(rows::decode(row, *part, &known.symbols, &known.sources)?);
             }
@@ -297,7 +275,7 @@ impl SqliteLog {
     }
 
     /// Settles a transaction of the writer and puts it back, if its state is known.
-    pub(super) async fn settle<T>(
+    async fn settle<T>(
         &self,
         slot: &mut Option<Writer>,
         writer: Writer,
@@ -325,7 +303,7 @@ struct Step {
 }
 
 #[async_trait]
-impl TickLog for SqliteLog {
+impl CommitLog for SqliteLog {
     async fn append(&self, group: &LogGroup) -> Result<(), StoreError> {
         let mut slot = self.writer.lock().await;
         let mut writer = self.take_writer(&mut slot).await?;
@@ -339,8 +317,34 @@ impl TickLog for SqliteLog {
         Ok(())
     }
 
+    async fn retain(&self, now: Nanos, needed_from: Position) -> Result<u64, StoreError> {
+        let mut num_dropped = 0;
+        // A transaction a part, so that the log takes entries in between.
+        loop {
+            let mut slot = self.writer.lock().await;
+            let mut writer = self.take_writer(&mut slot).await?;
+            let part = writer.part.clone();
+            let dropped = match begin(&mut writer.conn).await {
+                Ok(()) => parts::drop_oldest(&mut writer.conn, &self.settings, now, needed_from).await,
+                Err(error) => Err(error),
+            };
+            let Some(dropped) = self.settle(&mut slot, writer, &part, dropped).await? else {
+                return Ok(num_dropped);
+            };
+            self.known.update(|known| {
+                known.finished.retain(|block| block.part != dropped.part);
+                known.tail.first = dropped.first_left;
+                known.tail.dropped_through = dropped.through;
+            });
+            num_dropped += dropped.entries;
+        }
+    }
+}
+
+#[async_trait]
+impl LogReader for SqliteLog {
     async fn tail(&self) -> Result<LogTail, StoreError> {
-        Ok(self.known().tail)
+        Ok(self.known.read().tail)
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -353,14 +357,14 @@ impl TickLog for SqliteLog {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        let stored = self.known().symbols.stored(symbol);
+        let stored = self.known.read().symbols.stored(symbol);
         // One that no entry named yet has no number: it shares the broadcasts.
         let filter = format!("head >> {} IN (0, {})", rows::SYMBOL_AT, stored.map_or(0, |stored| stored + 1));
         self.database.note(self.read_where(Some(&filter), after, limit).await)
     }
 
     async fn ticks(&self, query: &TickQuery) -> Result<Vec<Entry>, StoreError> {
-        self.database.note(ticks::find(self, query).await)
+        self.database.note(ticks::find(&self.database, &self.known, query).await)
     }
 
     async fn progress(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -372,25 +376,35 @@ impl TickLog for SqliteLog {
         let value = row.as_ref().map(decode_progress).transpose();
         value.map_err(|fault| damaged(FILE_NAME, "progress", format_args!("key `{key}`"), &fault))
     }
+}
 
-    async fn save_points(&self, set: &PointSet) -> Result<(), StoreError> {
+#[async_trait]
+impl CheckpointStore for SqliteLog {
+    async fn save_checkpoints(&self, partition: Partition, set: &CheckpointSet) -> Result<(), StoreError> {
         let mut slot = self.writer.lock().await;
         let mut writer = self.take_writer(&mut slot).await?;
         let part = writer.part.clone();
-        let symbols = self.known().symbols.clone();
         let saved = match begin(&mut writer.conn).await {
-            Ok(()) => points::save(&mut writer.conn, set, &symbols).await,
+            Ok(()) => checkpoints::save(&mut writer.conn, partition, set).await,
             Err(error) => Err(error),
         };
         self.settle(&mut slot, writer, &part, saved).await
     }
 
-    async fn load_points(&self) -> Result<Points, StoreError> {
-        let symbols = self.known().symbols.clone();
-        points::load(self.database.readers(), &symbols).await
+    async fn load_checkpoints(&self, partition: Partition) -> Result<Checkpoints, StoreError> {
+        checkpoints::load(self.database.readers(), partition).await
     }
 
-    async fn mark_poison(&self, pos: Position) -> Result<(), StoreError> {
+    async fn checkpoints_of(
+        &self,
+        partition: Partition,
+        symbol: &str,
+    ) -> Result<Vec<Checkpoint>, StoreError> {
+        checkpoints::of_symbol(self.database.readers(), partition, symbol).await
+    }
+
+    // Positions are given once in all partitions together, so each may know of what the others skip.
+    async fn mark_poison(&self, _: Partition, pos: Position) -> Result<(), StoreError> {
         let mut slot = self.writer.lock().await;
         let mut writer = self.take_writer(&mut slot).await?;
         let marked = sqlx::query("INSERT OR IGNORE INTO poison (pos, checksum) VALUES (?1, ~?1)")
@@ -401,7 +415,7 @@ impl TickLog for SqliteLog {
         marked.map(|_| ()).map_err(failed("failed to mark a poisonous entry"))
     }
 
-    async fn poison(&self) -> Result<Vec<Position>, StoreError> {
+    async fn poison(&self, _: Partition) -> Result<Vec<Position>, StoreError> {
         let positions: Vec<(i64, Option<i64>)> =
             sqlx::query_as("SELECT pos, checksum FROM poison ORDER BY pos")
                 .fetch_all(self.database.readers())
@@ -416,11 +430,10 @@ impl TickLog for SqliteLog {
             None => Ok(positions.into_iter().map(|(pos, _)| pos.cast_unsigned()).collect()),
         }
     }
+}
 
-    async fn retain(&self, now: Nanos, needed_from: Position) -> Result<u64, StoreError> {
-        parts::retain(self, now, needed_from).await
-    }
-
+#[async_trait]
+impl TickLog for SqliteLog {
     fn damage(&self) -> Option<String> {
         self.database.damage()
     }
@@ -429,20 +442,6 @@ impl TickLog for SqliteLog {
         let writer = self.writer.lock().await.take();
         self.database.close(writer.map(|writer| writer.conn)).await
     }
-}
-
-/// Returns the lowest position of the log; 0 when it is empty.
-pub(super) async fn first_position(conn: &mut SqliteConnection) -> Result<Position, StoreError> {
-    const READING: &str = "failed to read the beginning of the log";
-    for PartLine { number: part, .. } in parts::lines(conn).await? {
-        let sql = AssertSqlSafe(format!("SELECT min(pos) FROM log_{part:06}"));
-        let first: Option<i64> =
-            sqlx::query_scalar(sql).fetch_one(&mut *conn).await.map_err(failed(READING))?;
-        if let Some(first) = first {
-            return Ok(first.cast_unsigned());
-        }
-    }
-    Ok(0)
 }
 
 async fn write_progress(conn: &mut SqliteConnection, progress: &Progress) -> Result<(), StoreError> {

@@ -14,13 +14,13 @@
 //! `extra` ends with the checksum of the row, and is the checksum alone where there is nothing else to say; so it takes
 //! four bytes and no column of its own. Rows without one were written before there were any.
 
-use super::checked::{DIFFERS, Fault, LACKING, damaged, get, get_unsigned};
-use super::names::{Sources, Symbols};
 use crate::models::entry::{Body, Cancel, Correction, Entry, Gap, Quote, Trade, TradeId, Updates, VenueBar};
 use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
-use crate::stores::StoreError;
+use crate::stores::error::StoreError;
+use crate::stores::sqlite::checked::{DIFFERS, Fault, LACKING, damaged, get, get_unsigned};
+use crate::stores::sqlite::names::{Sources, Symbols};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -362,7 +362,7 @@ pub(super) fn decode(
     decode_row(row, symbols, sources).map_err(|fault| {
         let pos: Result<i64, Fault> = get(row, 0);
         let place = pos.map_or_else(|_| "position unreadable".to_owned(), |pos| format!("position {pos}"));
-        damaged(super::log::FILE_NAME, &format!("log_{part:06}"), place, &fault)
+        damaged(super::file::FILE_NAME, &format!("log_{part:06}"), place, &fault)
     })
 }
 

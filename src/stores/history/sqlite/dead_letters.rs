@@ -1,9 +1,10 @@
 //! Dead letters: what was not accepted, known by its place in the log or in its input.
 
-use super::checked::{Fault, checked_row, damaged, get, get_unsigned, verify};
-use super::database::failed;
 use crate::models::time::Nanos;
-use crate::stores::{DeadLetterQuery, DeadLetterRecord, StoreError};
+use crate::stores::error::StoreError;
+use crate::stores::history::{DeadLetterQuery, DeadLetterRecord};
+use crate::stores::sqlite::checked::{Fault, checked_row, damaged, get, get_unsigned, verify};
+use crate::stores::sqlite::database::failed;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
@@ -69,7 +70,7 @@ pub(super) async fn find(
         decode(row).map_err(|fault| {
             let id =
                 get_unsigned(row, 8).map_or_else(|_| "id unreadable".to_owned(), |id| format!("id {id}"));
-            damaged(super::history::FILE_NAME, "dead_letters", id, &fault)
+            damaged(super::file::FILE_NAME, "dead_letters", id, &fault)
         })
     };
     rows.iter().map(record).collect()

@@ -1,15 +1,15 @@
 //! Parts of the log: made when the one before is full, dropped whole when they are too old or too much.
 
-use super::SqliteSettings;
 use super::blocks::{BlockSummary, OpenBlock, Span};
-use super::checked::{Fault, checked_row, damaged, get, get_unsigned, verify};
-use super::database::{begin, failed};
-use super::log::{FILE_NAME, SqliteLog, first_position};
-use super::names::Symbols;
+use super::file::FILE_NAME;
 use super::rows::{COLUMNS, NUM_COLUMNS, tick_data_sql};
 use crate::models::entry::Position;
 use crate::models::time::Nanos;
-use crate::stores::StoreError;
+use crate::stores::error::StoreError;
+use crate::stores::sqlite::checked::{Fault, checked_row, damaged, get, get_unsigned, verify};
+use crate::stores::sqlite::database::failed;
+use crate::stores::sqlite::names::Symbols;
+use crate::stores::sqlite::settings::SqliteSettings;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 use std::sync::Arc;
@@ -264,35 +264,28 @@ pub(super) async fn blocks(conn: &mut SqliteConnection) -> Result<Vec<BlockSumma
     (1..).zip(&rows).map(decode).collect()
 }
 
-/// Drops the oldest parts as [`crate::stores::TickLog::retain`] promises, one transaction each, so that the log takes
-/// entries in between.
-pub(super) async fn retain(log: &SqliteLog, now: Nanos, needed_from: Position) -> Result<u64, StoreError> {
-    let mut num_dropped = 0;
-    loop {
-        let mut slot = log.writer.lock().await;
-        let mut writer = log.take_writer(&mut slot).await?;
-        let part = writer.part.clone();
-        let dropped = match begin(&mut writer.conn).await {
-            Ok(()) => drop_oldest(&mut writer.conn, log, now, needed_from).await,
-            Err(error) => Err(error),
-        };
-        let Some(dropped) = log.settle(&mut slot, writer, &part, dropped).await? else {
-            return Ok(num_dropped);
-        };
-        log.update(|known| {
-            known.finished.retain(|block| block.part != dropped.part);
-            known.tail.first = dropped.first_left;
-            known.tail.dropped_through = dropped.through;
-        });
-        num_dropped += dropped.entries;
-    }
+/// A part that was dropped.
+pub(super) struct Dropped {
+    pub part: u32,
+    pub entries: u64,
+    /// Everything up to here is gone.
+    pub through: Position,
+    /// The lowest position that is left; 0 where nothing is.
+    pub first_left: Position,
 }
 
-struct Dropped {
-    part: u32,
-    entries: u64,
-    through: Position,
-    first_left: Position,
+/// Returns the lowest position of the log; 0 when it is empty.
+pub(super) async fn first_position(conn: &mut SqliteConnection) -> Result<Position, StoreError> {
+    const READING: &str = "failed to read the beginning of the log";
+    for PartLine { number: part, .. } in lines(conn).await? {
+        let sql = AssertSqlSafe(format!("SELECT min(pos) FROM log_{part:06}"));
+        let first: Option<i64> =
+            sqlx::query_scalar(sql).fetch_one(&mut *conn).await.map_err(failed(READING))?;
+        if let Some(first) = first {
+            return Ok(first.cast_unsigned());
+        }
+    }
+    Ok(0)
 }
 
 /// Returns the position up to which everything has been dropped; 0 while the first part is there.
@@ -307,9 +300,9 @@ pub(super) async fn dropped_through(conn: &mut SqliteConnection) -> Result<Posit
 }
 
 /// Drops the oldest part, if there is reason to and nobody needs it.
-async fn drop_oldest(
+pub(super) async fn drop_oldest(
     conn: &mut SqliteConnection,
-    log: &SqliteLog,
+    settings: &SqliteSettings,
     now: Nanos,
     needed_from: Position,
 ) -> Result<Option<Dropped>, StoreError> {
@@ -329,8 +322,8 @@ async fn drop_oldest(
     if last.unwrap_or(0).cast_unsigned() >= needed_from {
         return Ok(None);
     }
-    let too_old = now.since(Nanos(finished)) > log.settings.retention_ticks_age;
-    if !too_old && used_bytes(conn).await? <= log.settings.retention_ticks_bytes {
+    let too_old = now.since(Nanos(finished)) > settings.retention_ticks_age;
+    if !too_old && used_bytes(conn).await? <= settings.retention_ticks_bytes {
         return Ok(None);
     }
     sqlx::query("DROP VIEW IF EXISTS tick_data").execute(&mut *conn).await.map_err(failed(DROPPING))?;

@@ -3,36 +3,28 @@
 //! Every row is written by key, and only over a row whose log position is not higher: repeats and batches that meet in
 //! another order end in the same rows. How far the log is done with is committed together with what it brought.
 
-use super::SqliteSettings;
-use super::database::{CHECKPOINT_PAGES, Database, FileKind, begin, failed, settle};
-use super::names::Symbols;
+use super::dead_letters;
+use super::file::{FILE_NAME, KIND};
 use super::windows::{self, Batch};
-use super::{dead_letters, meta};
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
 use crate::models::source::SourceTable;
 use crate::models::symbol::{SymbolId, SymbolTable};
 use crate::models::time::{Nanos, Width};
-use crate::stores::{
-    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, StoreError, WindowQuery,
+use crate::stores::error::StoreError;
+use crate::stores::history::{
+    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, WindowQuery,
 };
+use crate::stores::sqlite::database::{Database, begin, failed, settle};
+use crate::stores::sqlite::meta;
+use crate::stores::sqlite::names::Symbols;
+use crate::stores::sqlite::settings::SqliteSettings;
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
-use sqlx::migrate::Migrator;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
-
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/history");
-/// The file's name in the data directory.
-pub(super) const FILE_NAME: &str = "history.db";
-pub(super) const KIND: FileKind = FileKind {
-    name: FILE_NAME,
-    application_id: i32::from_be_bytes(*b"TWHS"),
-    migrator: &MIGRATOR,
-    checkpoint_pages: CHECKPOINT_PAGES,
-};
 
 /// Up to where everything has reached the history.
 const ACKNOWLEDGED: &str = "acknowledged";

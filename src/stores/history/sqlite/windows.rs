@@ -1,15 +1,16 @@
 //! Bars and indicators as rows: exact integers in, exact integers out.
 
-use super::checked::{Binder, Fault, damaged, get, get_unsigned, verify_all};
-use super::database::failed;
-use super::names::Symbols;
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::indicators::IndicatorValues;
 use crate::models::num::Price;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
-use crate::stores::{StoreError, WindowQuery};
+use crate::stores::error::StoreError;
+use crate::stores::history::WindowQuery;
+use crate::stores::sqlite::checked::{Binder, Fault, damaged, get, get_unsigned, verify_all};
+use crate::stores::sqlite::database::failed;
+use crate::stores::sqlite::names::Symbols;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, SqlitePool, TypeInfo, ValueRef};
@@ -219,7 +220,7 @@ pub(super) fn key_text(row: &SqliteRow, at: usize) -> String {
 }
 
 fn decode_bar(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, StoreError> {
-    bar_of(row, symbols).map_err(|fault| damaged(super::history::FILE_NAME, "bars", key_text(row, 0), &fault))
+    bar_of(row, symbols).map_err(|fault| damaged(super::file::FILE_NAME, "bars", key_text(row, 0), &fault))
 }
 
 /// Reads a row of [`BAR_SELECT`].
@@ -260,7 +261,7 @@ fn decode_indicators(
     symbols: &Symbols,
 ) -> Result<Option<IndicatorPoint>, StoreError> {
     indicators_of(row, at, symbols)
-        .map_err(|fault| damaged(super::history::FILE_NAME, "indicators", key_text(row, at), &fault))
+        .map_err(|fault| damaged(super::file::FILE_NAME, "indicators", key_text(row, at), &fault))
 }
 
 /// Reads the columns of [`INDICATOR_SELECT`] from column `at` on; a row without a close stands for the indicators of a

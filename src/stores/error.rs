@@ -1,0 +1,32 @@
+//! Why a store did not do what it was asked.
+//!
+//! Promises: an error says where it is made whether another try can help; nobody has to search its text.
+
+/// Why a store did not do what it was asked. Says where it is made whether another try can help.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// May go away by itself: busy, full disk, lost connection.
+    #[error("{context}: {cause}")]
+    Transient {
+        /// What was being done.
+        context: &'static str,
+        /// What the backend said.
+        cause: String,
+    },
+    /// Will not go away by itself: foreign format, corrupt file, refused statement.
+    #[error("{context}: {cause}")]
+    Permanent {
+        /// What was being done.
+        context: &'static str,
+        /// What the backend said.
+        cause: String,
+    },
+}
+
+impl StoreError {
+    /// True when another try may help.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, StoreError::Transient { .. })
+    }
+}

@@ -1,0 +1,15 @@
+//! The history's file: what it is called, and how it is known from others.
+
+use crate::stores::sqlite::database::FileKind;
+use crate::stores::sqlite::settings::CHECKPOINT_PAGES;
+use sqlx::migrate::Migrator;
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite/history");
+/// The file's name in the data directory.
+pub(super) const FILE_NAME: &str = "history.db";
+pub(super) const KIND: FileKind = FileKind {
+    name: FILE_NAME,
+    application_id: i32::from_be_bytes(*b"TWHS"),
+    migrator: &MIGRATOR,
+    checkpoint_pages: CHECKPOINT_PAGES,
+};
