@@ -13,6 +13,7 @@ pub mod models;
 pub mod node;
 pub mod output;
 pub mod replay;
+pub mod retry;
 pub mod stores;
 pub mod telemetry;
 pub mod testkit;

@@ -109,6 +109,34 @@ pub struct StageMetrics {
     pub queue_depth: IntGauge,
 }
 
+/// Counters of one sink.
+#[derive(Clone, Debug)]
+pub struct SinkMetrics {
+    /// Rows that wait.
+    pub queue_length: IntGauge,
+    /// Rows that were written, but for those refused.
+    pub written: IntCounter,
+    /// Rows that found no room, or made some.
+    pub dropped: IntCounter,
+    /// Rows that the backend refused.
+    pub refused: IntCounter,
+    /// Writes that were tried again.
+    pub retries: IntCounter,
+    /// Writes that failed and may work when they are tried again.
+    pub transient_failures: IntCounter,
+    /// Writes that failed and will fail until somebody mends what is wrong.
+    pub permanent_failures: IntCounter,
+    /// Time that writes take, in seconds.
+    pub write_seconds: Histogram,
+}
+
+impl SinkMetrics {
+    /// Counts a write that failed.
+    pub fn failed(&self, is_transient: bool) {
+        if is_transient { self.transient_failures.inc() } else { self.permanent_failures.inc() }
+    }
+}
+
 /// Counters of one symbol, or of all symbols beyond the cap together.
 #[derive(Clone, Debug)]
 pub struct SymbolMetrics {
@@ -135,6 +163,17 @@ struct SymbolSeries {
     rates: Vec<SymbolRate>,
 }
 
+/// Series of the sinks, by name.
+#[derive(Debug)]
+struct SinkSeries {
+    queue_length: IntGaugeVec,
+    written: IntCounterVec,
+    dropped: IntCounterVec,
+    retries: IntCounterVec,
+    failures: IntCounterVec,
+    write_seconds: HistogramVec,
+}
+
 /// Label of the symbols beyond the cap.
 const OTHER: &str = "other";
 
@@ -147,6 +186,7 @@ pub struct Metrics {
     latency: [Histogram; Span::ALL.len()],
     stages: [StageMetrics; Stage::ALL.len()],
     dropped: IntCounterVec,
+    sinks: SinkSeries,
     ledger: IntGaugeVec,
     rejected: IntGaugeVec,
     residue: IntGaugeVec,
@@ -167,6 +207,10 @@ pub struct Metrics {
     pub log_size_bytes: IntGauge,
     /// The last position that the log holds durably.
     pub log_position: IntGauge,
+    /// Reads that the cache answered.
+    pub cache_hits: IntCounter,
+    /// Reads that it did not answer: it had nothing, or was not there.
+    pub cache_misses: IntCounter,
     /// Symbols whose past is made up by this process, and those of them that have it by now.
     pub past_symbols: IntGauge,
     /// See `past_symbols`.
@@ -213,6 +257,26 @@ impl Metrics {
         let received = counters("tickwire_stage_received_total", "What came into a stage", &["stage"]);
         let sent = counters("tickwire_stage_sent_total", "What left a stage", &["stage"]);
         let queue_depth = gauges("tickwire_queue_depth", "What waits in a stage", &["stage"]);
+        let sinks = SinkSeries {
+            queue_length: gauges("tickwire_sink_queue_length", "Rows that wait for a sink", &["sink"]),
+            written: counters("tickwire_sink_written_total", "Rows written", &["sink"]),
+            dropped: counters(
+                "tickwire_sink_dropped_total",
+                "Rows not written: the queue was full, or the backend refused them",
+                &["sink", "reason"],
+            ),
+            retries: counters("tickwire_sink_retries_total", "Writes tried again", &["sink"]),
+            failures: counters("tickwire_sink_failures_total", "Writes that failed", &["sink", "kind"]),
+            write_seconds: registered!(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new("tickwire_sink_write_seconds", "Time that writes to a sink take")
+                        .buckets(LATENCY_BUCKETS.to_vec()),
+                    &["sink"],
+                )
+            ),
+        };
+        let cache_reads = counters("tickwire_cache_reads_total", "Reads of the cache", &["result"]);
         #[cfg(target_os = "linux")]
         registry
             .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
@@ -236,6 +300,7 @@ impl Metrics {
                 "What a stage did not pass on, by reason",
                 &["stage", "reason"],
             ),
+            sinks,
             ledger: gauges(
                 "tickwire_ledger_reports",
                 "Reports by source and last known fate",
@@ -256,6 +321,8 @@ impl Metrics {
             ),
             log_size_bytes: gauge("tickwire_log_size_bytes", "Bytes the log takes on disk"),
             log_position: gauge("tickwire_log_position", "Last position the log holds durably"),
+            cache_hits: cache_reads.with_label_values(&["hit"]),
+            cache_misses: cache_reads.with_label_values(&["miss"]),
             past_symbols: gauge("tickwire_past_symbols", "Symbols whose past is made up"),
             past_symbols_made: gauge("tickwire_past_symbols_made", "Those of them that have it by now"),
             registry,
@@ -273,6 +340,22 @@ impl Metrics {
     /// Counts what a stage dropped. The reason becomes a label, so it must be one of few words.
     pub fn dropped(&self, stage: Stage, reason: &str, count: u64) {
         self.dropped.with_label_values(&[stage.as_str(), reason]).inc_by(count);
+    }
+
+    /// Returns the counters of a sink. Its shell keeps them.
+    #[must_use]
+    pub fn sink(&self, name: &str) -> SinkMetrics {
+        let SinkSeries { queue_length, written, dropped, retries, failures, write_seconds } = &self.sinks;
+        SinkMetrics {
+            queue_length: queue_length.with_label_values(&[name]),
+            written: written.with_label_values(&[name]),
+            dropped: dropped.with_label_values(&[name, "full"]),
+            refused: dropped.with_label_values(&[name, "refused"]),
+            retries: retries.with_label_values(&[name]),
+            transient_failures: failures.with_label_values(&[name, "transient"]),
+            permanent_failures: failures.with_label_values(&[name, "permanent"]),
+            write_seconds: write_seconds.with_label_values(&[name]),
+        }
     }
 
     /// Returns the histogram of a span, in seconds. To time many ticks, use its `local()` and flush that per batch.

@@ -168,6 +168,7 @@ impl Node {
             is_durable: self.is_durable,
             high_water: self.high_water.take(),
             history: Arc::clone(&self.history),
+            sinks: Vec::new(),
             live: None,
             retention: None,
             is_shown_only: false,

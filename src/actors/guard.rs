@@ -27,6 +27,8 @@ pub enum ActorKind {
     FanOut,
     /// Commits effects.
     History,
+    /// Keeps the cache up to date.
+    Cache,
     /// Writes checkpoints.
     Recovery,
     /// Serves live clients.
@@ -45,6 +47,7 @@ impl ActorKind {
             ActorKind::Symbol => "symbol",
             ActorKind::FanOut => "fanout",
             ActorKind::History => "history",
+            ActorKind::Cache => "cache",
             ActorKind::Recovery => "recovery",
             ActorKind::Hub => "hub",
         }

@@ -7,7 +7,7 @@ use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::stores::history::DeadLetterRecord;
-use crate::stores::log::{CheckpointSet, Progress};
+use crate::stores::log::{CheckpointSet, Partition, Progress};
 use actix::Message;
 use std::fmt;
 use std::ops::Range;
@@ -66,19 +66,31 @@ pub struct AppendEntries {
 #[rtype(result = "()")]
 pub struct LogDurable(pub Position);
 
-/// Effects of one shard, in order, and how far the shard is done.
+/// What one shard of a partition has for a sink, in order, and how far the shard is done.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct EffectBatch {
-    /// Which shard.
+    /// The partition of the log.
+    pub partition: Partition,
+    /// The shard's number within the partition.
     pub shard: usize,
     /// What followed from its entries.
     pub effects: Arc<Vec<Effect>>,
+    /// Trades that were accepted, for sinks that want them.
+    pub ticks: Arc<Vec<LiveTick>>,
     /// The shard has applied everything up to here.
     pub through: Position,
 }
 
-/// An accepted trade, as live clients see it.
+impl EffectBatch {
+    /// Returns the number of effects and ticks.
+    #[must_use]
+    pub fn num_rows(&self) -> usize {
+        self.effects.len() + self.ticks.len()
+    }
+}
+
+/// An accepted trade, as sinks and live clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveTick {
     /// Whose.
@@ -111,10 +123,10 @@ pub struct LiveBatch {
     pub ticks: Vec<LiveTick>,
 }
 
-/// What never became an entry, for the history.
+/// Input that never became an entry, and rows that a sink refused, for the sink that keeps dead letters.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct StrayLetters(pub Vec<DeadLetterRecord>);
+pub struct UnparsedInput(pub Vec<DeadLetterRecord>);
 
 /// Encode the states of the touched symbols of one slice.
 #[derive(Clone, Debug, Message)]

@@ -14,7 +14,9 @@ use super::partition::recovery::{CheckpointPolicy, CheckpointSources, Reached, R
 use super::partition::retention::RetentionClock;
 use super::partition::router::RouterActor;
 use super::partition::shard::{Environment, Shard, shard_of};
-use super::sinks::history::HistoryActor;
+use super::sinks::history::{self, HistorySink};
+use super::sinks::set::{SinkSetup, Sinks};
+use super::sinks::shell::{Followed, SinkActor};
 use super::views::{Health, HealthBoard};
 use crate::models::entry::Position;
 use crate::models::ledger::Ledger;
@@ -70,6 +72,8 @@ pub struct Storage {
     pub high_water: Option<HighWater>,
     /// The history.
     pub history: Arc<dyn History>,
+    /// Sinks beside the history, which nobody waits for.
+    pub sinks: Vec<SinkSetup>,
     /// Serves live clients.
     pub live: Option<LiveOutputs>,
     /// By what the age of entries is judged; `None` drops nothing, as for what was replayed.
@@ -91,7 +95,7 @@ pub struct Pipeline {
     log: Addr<LogActor>,
     shards: Shards,
     writer: Option<Addr<LogWriterActor>>,
-    history: Addr<HistoryActor>,
+    sinks: Sinks,
     recovery: Option<Addr<RecoveryActor>>,
     stores: Arbiter,
     /// Entries that had been received before this start and are lost.
@@ -144,26 +148,31 @@ impl Pipeline {
         let (status, detail) = catch_up::health_of(storage.history.as_ref()).await?;
 
         let watched = storage.log.is_some().then(|| Arc::clone(&durable));
-        let history = HistoryActor::new(
-            Arc::clone(&storage.history),
+        let followed = Followed {
+            durable: watched,
+            acknowledged: Arc::clone(&reached.acknowledged),
+            wanted: Arc::clone(&reached.wanted),
+            num_shards: settings.num_shards,
+        };
+        let sink = Arc::new(HistorySink::new(Arc::clone(&storage.history), Partition::EMBEDDED));
+        let history = SinkActor::new(
+            sink,
+            history::POLICY,
             env.clone(),
             Arc::clone(&health),
-            settings.num_shards,
-            watched,
-            Arc::clone(&reached.acknowledged),
-            Arc::clone(&reached.wanted),
+            [(Partition::EMBEDDED, followed)],
         )
         .with_health(status, detail);
-        let history = HistoryActor::start_in_arbiter(&stores.handle(), move |_| history);
+        let sinks = Sinks::start(history, &stores.handle(), storage.sinks, &env, &health);
 
         let (live, live_durable) = storage.live.map(|live| (live.batches, live.durable)).unzip();
-        let outputs = Outputs { live, sinks: vec![history.clone().recipient()] };
+        let outputs = Outputs { live, sinks: sinks.outputs() };
         let readable = durable_log.is_some().then(|| Arc::clone(&durable));
         let shards = Shards::spawn(&env, settings.num_shards, readable, recovered, &poison, &outputs).await?;
 
         let writer = storage.log.as_ref().map(|log| {
             let (log, env, health) = (Arc::clone(log), env.clone(), Arc::clone(&health));
-            let listeners = live_durable.into_iter().chain([history.clone().recipient()]).collect();
+            let listeners = live_durable.into_iter().chain(sinks.log_listeners()).collect();
             let durable = Arc::clone(&durable);
             LogWriterActor::start_in_arbiter(&stores.handle(), move |_| {
                 LogWriterActor::new(log, settings.group, env, health, durable, listeners)
@@ -209,7 +218,7 @@ impl Pipeline {
         let outputs = LogOutputs {
             routers: routers.iter().map(|router| router.clone().recipient()).collect(),
             writer: writer.clone().map(Addr::recipient),
-            letters: Some(history.clone().recipient()),
+            letters: Some(sinks.unparsed_input()),
         };
         let last = tail.last.max(given).max(acknowledged);
         let given = Arc::new(AtomicU64::new(last));
@@ -218,7 +227,7 @@ impl Pipeline {
             log,
             shards,
             writer,
-            history,
+            sinks,
             recovery,
             stores,
             num_lost,
@@ -271,7 +280,7 @@ impl Pipeline {
         for fanout in &self.shards.fanouts {
             fanout.send(Drain).await?;
         }
-        self.history.send(Drain).await?;
+        self.sinks.drain().await?;
         Ok(())
     }
 
@@ -304,6 +313,7 @@ impl Pipeline {
     pub async fn stop(&self) -> Result<(), PipelineError> {
         self.drain().await?;
         self.save_checkpoints().await?;
+        self.sinks.flush_others().await;
         self.end();
         Ok(())
     }
@@ -311,6 +321,7 @@ impl Pipeline {
     /// Ends the threads at once. For a pipeline that has finished.
     pub fn end(&self) {
         self.shards.end();
+        self.sinks.end();
         self.stores.stop();
     }
 }

@@ -21,6 +21,16 @@ pub enum StoreError {
         /// What the backend said.
         cause: String,
     },
+    /// Rows are refused, and nothing was written; without them the others are taken.
+    #[error("{context}: {cause}")]
+    Refused {
+        /// What was being done.
+        context: &'static str,
+        /// What the backend said.
+        cause: String,
+        /// Their places among all rows that were given, in order; empty where the backend does not say.
+        rows: Vec<usize>,
+    },
 }
 
 impl StoreError {

@@ -77,6 +77,7 @@ impl<'a> Site<'a> {
             let history =
                 SqliteHistory::open(self.dir, symbols, sources, settings, log.epoch()).await.unwrap();
             let storage = Storage {
+                sinks: Vec::new(),
                 log: Some(Arc::clone(&log) as Arc<dyn TickLog>),
                 is_durable: true,
                 high_water: None,

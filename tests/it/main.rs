@@ -24,6 +24,7 @@ mod replay_cli;
 mod rest;
 mod serve;
 mod simulator;
+mod sinks;
 mod stores;
 mod supervision;
 mod support;

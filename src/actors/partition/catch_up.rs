@@ -12,11 +12,14 @@
 //! On failure: a history that cannot be written is tried again until it can; a process that ends meanwhile catches up at
 //! its next start.
 
+use super::fanout::Outputs;
 use super::recovered::Recovered;
 use super::shard::Environment;
 use crate::actors::messages::Drain;
 use crate::actors::pipeline::{PipelineError, Replay, Shards};
-use crate::actors::sinks::history::{HistoryActor, LeaveOut};
+use crate::actors::sinks::history::{self, HistorySink};
+use crate::actors::sinks::set::Sinks;
+use crate::actors::sinks::shell::{Followed, LeaveOut, SinkActor};
 use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Metrics;
 use crate::models::effect::Effect;
@@ -26,8 +29,8 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::stores::StoreError;
 use crate::stores::history::{History, HistoryBatch, Missing};
-use crate::stores::log::{Checkpoints, LogTail, TickLog};
-use actix::{Actor, Arbiter};
+use crate::stores::log::{Checkpoints, LogTail, Partition, TickLog};
+use actix::Arbiter;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -124,23 +127,23 @@ async fn write_again(
         ..env.clone()
     };
     let acknowledged = Arc::new(AtomicU64::new(lacks.start));
-    let history = HistoryActor::new(
-        Arc::clone(job.history),
+    let sink = Arc::new(HistorySink::new(Arc::clone(job.history), Partition::EMBEDDED));
+    let followed = Followed { acknowledged, num_shards: job.num_shards, ..Followed::default() };
+    let shell = SinkActor::new(
+        sink,
+        history::POLICY,
         env.clone(),
         Arc::clone(health),
-        job.num_shards,
-        None,
-        acknowledged,
-        Arc::default(),
+        [(Partition::EMBEDDED, followed)],
     )
     .with_health(Health::Degraded, "it is behind the log and catches up".to_owned());
-    let history = match leaves_out {
-        Some(leaves_out) => history.leaving_out(leaves_out),
-        None => history,
+    let shell = match leaves_out {
+        Some(leaves_out) => shell.leaving_out(leaves_out),
+        None => shell,
     };
     let store = Arbiter::new();
-    let history = HistoryActor::start_in_arbiter(&store.handle(), move |_| history);
-    let outputs = super::fanout::Outputs { live: None, sinks: vec![history.clone().recipient()] };
+    let sinks = Sinks::start(shell, &store.handle(), Vec::new(), &env, health);
+    let outputs = Outputs { live: None, sinks: sinks.outputs() };
     let after = recovered.replay_after;
     let shards = Shards::spawn(&env, job.num_shards, None, recovered, job.poison, &outputs).await?;
     let mut reported = Instant::now();
@@ -161,7 +164,7 @@ async fn write_again(
     for fanout in &shards.fanouts {
         fanout.send(Drain).await?;
     }
-    history.send(Drain).await?;
+    sinks.drain().await?;
     shards.end();
     store.stop();
     Ok(num_entries)

@@ -1,15 +1,18 @@
-//! Hands the effects of one shard to every sink, and to the hub, which gets the ticks as well.
+//! Hands the effects of one shard, and the ticks where somebody wants them, to every sink and to the hub.
 //!
-//! Promises: each sink gets the shard's effects in order, and learns how far the shard is done even when nothing
-//! followed from the entries. A sink answers when it has room: until then the outbox fills, and the router takes no more.
+//! Promises: each sink gets what it wants of the shard in order, and a durable one learns how far the shard is done even
+//! when nothing followed from the entries. A sink that is waited for answers when it has room: until then the outbox
+//! fills, and the router takes no more. Any other gets what its mailbox has room for; the rest is counted as dropped.
 //! On failure: effects leave the outbox only with their message, which is kept until every sink took it; after a panic
 //! it is sent again, and sinks write by key and position, so repeats change nothing.
 
 use super::shard::{Outgoing, Shard};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{Drain, EffectBatch, LiveBatch};
+use crate::actors::messages::{Drain, EffectBatch, LiveBatch, LiveTick};
+use crate::actors::sinks::Wants;
 use crate::metrics::{Metrics, Stage};
 use crate::models::entry::Position;
+use crate::stores::log::Partition;
 use actix::dev::SendError;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture,
@@ -37,8 +40,46 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 pub struct Outputs {
     /// The hub.
     pub live: Option<Recipient<LiveBatch>>,
-    /// Those that keep effects.
-    pub sinks: Vec<Recipient<EffectBatch>>,
+    /// The sinks.
+    pub sinks: Vec<SinkOutput>,
+}
+
+/// A sink as a fan-out serves it.
+#[derive(Clone)]
+pub struct SinkOutput {
+    /// Its name.
+    pub name: &'static str,
+    /// Where its batches go.
+    pub batches: Recipient<EffectBatch>,
+    /// What it wants.
+    pub wants: Wants,
+    /// True when it is to hear how far the shard is, also without effects.
+    pub takes_progress: bool,
+    /// True when a batch waits until the sink has room for it.
+    pub is_waited_for: bool,
+}
+
+impl SinkOutput {
+    /// Returns the sink's part of a batch, if there is any.
+    fn part_of(&self, batch: &EffectBatch) -> Option<EffectBatch> {
+        let mut part = batch.clone();
+        if !self.wants.effects {
+            part.effects = Arc::default();
+        }
+        if !self.wants.ticks {
+            part.ticks = Arc::default();
+        }
+        (self.takes_progress || part.num_rows() > 0).then_some(part)
+    }
+
+    /// Hands a batch on, waiting where that is wanted. A sink that is gone stopped with the process.
+    async fn send(&self, batch: EffectBatch, metrics: &Metrics) {
+        if self.is_waited_for {
+            self.batches.send(batch).await.ok();
+        } else if let Err(SendError::Full(batch)) = self.batches.try_send(batch) {
+            metrics.sink(self.name).dropped.inc_by(batch.num_rows() as u64);
+        }
+    }
 }
 
 /// Hands effects on.
@@ -58,6 +99,8 @@ impl FanOutActor {
     /// Makes the fan-out of a shard.
     #[must_use]
     pub fn new(shard: Rc<Shard>, outputs: Outputs) -> FanOutActor {
+        let want_ticks = outputs.sinks.iter().any(|sink| sink.wants.ticks);
+        shard.sinks_want_ticks.set(want_ticks);
         FanOutActor { shard, outputs: Rc::new(outputs), told_through: 0, sending: None, live: None }
     }
 
@@ -69,16 +112,30 @@ impl FanOutActor {
         }
         let Outgoing { effects, past, received, through } = self.shard.take_effects();
         let effects = Arc::new(effects);
-        let ticks = self.shard.take_ticks();
+        let (ticks, for_sinks) = self.share_ticks(self.shard.take_ticks());
         if !(effects.is_empty() && ticks.is_empty()) {
             let effects = Arc::clone(&effects);
             self.live = Some(LiveBatch { shard: self.shard.index, effects, past, received, ticks });
         }
-        if effects.is_empty() && !(progress_alone && through > self.told_through) {
+        let has_rows = !effects.is_empty() || !for_sinks.is_empty();
+        let has_progress = progress_alone && through > self.told_through;
+        if !has_rows && !has_progress {
             return;
         }
         self.shard.env.metrics.stage(Stage::Fanout).received.inc_by(effects.len() as u64);
-        self.sending = Some(EffectBatch { shard: self.shard.index, effects, through });
+        let (partition, shard) = (Partition::EMBEDDED, self.shard.index);
+        self.sending = Some(EffectBatch { partition, shard, effects, ticks: for_sinks, through });
+    }
+
+    /// Returns the ticks for the hub, as far as it wants any, and those for the sinks.
+    fn share_ticks(&self, ticks: Vec<LiveTick>) -> (Vec<LiveTick>, Arc<Vec<LiveTick>>) {
+        if ticks.is_empty() || !self.shard.sinks_want_ticks.get() {
+            return (ticks, Arc::default());
+        }
+        if self.shard.env.live.as_ref().is_some_and(|live| live.ticks()) {
+            return (ticks.clone(), Arc::new(ticks));
+        }
+        (Vec::new(), Arc::new(ticks))
     }
 
     /// Moves what waits to the sinks, waiting for those that are full.
@@ -93,7 +150,9 @@ impl FanOutActor {
             }
             let batch = sending?;
             for sink in &outputs.sinks {
-                sink.send(batch.clone()).await.ok();
+                if let Some(part) = sink.part_of(&batch) {
+                    sink.send(part, &metrics).await;
+                }
             }
             Some(batch)
         };

@@ -6,7 +6,7 @@
 
 use super::shard::Environment;
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{AppendEntries, Drain, Ingest, LogBatch, StrayLetters};
+use crate::actors::messages::{AppendEntries, Drain, Ingest, LogBatch, UnparsedInput};
 use crate::metrics::{Span, Stage};
 use crate::models::time::Nanos;
 use crate::stores::log::high_water::HighWater;
@@ -25,7 +25,7 @@ pub struct LogOutputs {
     /// Commits entries; `None` when nothing outlives the process.
     pub writer: Option<Recipient<AppendEntries>>,
     /// Takes what never became an entry.
-    pub letters: Option<Recipient<StrayLetters>>,
+    pub letters: Option<Recipient<UnparsedInput>>,
 }
 
 /// Gives positions.
@@ -123,7 +123,7 @@ impl Handler<Ingest> for LogActor {
             if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {
                 // Once the progress is committed nobody reads these rows again; and without a wait here they would pile
                 // up where the disk is slower than what brings them. A receiver that is gone stopped with the process.
-                letters.send(StrayLetters(dead_letters)).await.ok();
+                letters.send(UnparsedInput(dead_letters)).await.ok();
             }
             let entries = Arc::new(entries);
             let batch = LogBatch { entries, through, muted_through: 0, received };
@@ -170,10 +170,14 @@ mod tests {
         type Context = Context<Self>;
     }
 
-    impl Handler<StrayLetters> for SlowDisk {
+    impl Handler<UnparsedInput> for SlowDisk {
         type Result = ResponseFuture<()>;
 
-        fn handle(&mut self, StrayLetters(letters): StrayLetters, _ctx: &mut Self::Context) -> Self::Result {
+        fn handle(
+            &mut self,
+            UnparsedInput(letters): UnparsedInput,
+            _ctx: &mut Self::Context,
+        ) -> Self::Result {
             let waiting = self.waiting.fetch_add(letters.len(), Ordering::SeqCst) + letters.len();
             self.most_waiting.fetch_max(waiting, Ordering::SeqCst);
             self.came.notify_one();

@@ -34,8 +34,8 @@ const OUTBOX_LARGE: usize = 1 << 11;
 /// Outboxes' room that is kept: 16 MB at the most.
 const SPARE_ROOMS_MAX: usize = 4;
 
-/// Ticks that may wait in a shard for the hub. Above it they go at once: what is newer counts for a live client, and the
-/// hub sees by their numbers how many are missing.
+/// Ticks that may wait in a shard for the fan-out. Above it they go at once: what is newer counts for those who want
+/// them, and they see by the numbers of the ticks how many are missing.
 const TICKS_LIMIT: usize = 1 << 15;
 
 /// Room of effects that are with every sink, for those to come: room that grows bit by bit is copied each time, and what
@@ -197,6 +197,8 @@ pub struct Shard {
     /// Per symbol: the time from which on a clock mark brings something about; [`Nanos::MIN`] while nobody knows, since
     /// something is under way to it. In one row, so that a mark asks ten thousand symbols in some microseconds.
     pub dues: RefCell<Vec<Nanos>>,
+    /// A sink wants ticks.
+    pub sinks_want_ticks: Cell<bool>,
     outbox: RefCell<Outbox>,
     room: Notify,
     fanout: OnceCell<Addr<FanOutActor>>,
@@ -219,6 +221,7 @@ impl Shard {
             durable,
             poison: RefCell::new(poison.iter().copied().collect()),
             dues: RefCell::default(),
+            sinks_want_ticks: Cell::default(),
             outbox: RefCell::default(),
             room: Notify::new(),
             fanout: OnceCell::new(),
@@ -296,7 +299,13 @@ impl Shard {
         }
     }
 
-    /// Puts ticks on their way to live clients.
+    /// True when a sink or a live client wants ticks.
+    #[must_use]
+    pub fn wants_ticks(&self) -> bool {
+        self.sinks_want_ticks.get() || self.env.live.as_ref().is_some_and(|live| live.ticks())
+    }
+
+    /// Puts ticks on their way to sinks and live clients.
     pub fn emit_ticks(&self, ticks: &mut Vec<LiveTick>) {
         if ticks.is_empty() {
             return;

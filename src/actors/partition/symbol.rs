@@ -165,9 +165,7 @@ impl SymbolActor {
     /// True when there is more to an entry than to apply it.
     fn is_watched(&self) -> bool {
         let env = &self.shard.env;
-        env.live.as_ref().is_some_and(|live| live.ticks())
-            || env.faults.is_armed()
-            || !self.shard.poison.borrow().is_empty()
+        self.shard.wants_ticks() || env.faults.is_armed() || !self.shard.poison.borrow().is_empty()
     }
 
     fn apply_watched(&mut self, entry: &Entry) {
@@ -182,7 +180,7 @@ impl SymbolActor {
         }
     }
 
-    /// Applies an entry, and tells live clients of the trade that it brought.
+    /// Applies an entry, and tells sinks and live clients of the trade that it brought.
     fn apply_heard(&mut self, entry: &Entry) {
         let before = self.state.num_accepted();
         self.state.apply(std::slice::from_ref(entry), &mut self.effects);

@@ -72,7 +72,9 @@ pub(in crate::stores) struct File<'a> {
 impl File<'_> {
     fn found(&mut self, error: &StoreError, is_mended: bool) {
         let text = match error {
-            StoreError::Permanent { cause, .. } | StoreError::Transient { cause, .. } => cause,
+            StoreError::Permanent { cause, .. }
+            | StoreError::Transient { cause, .. }
+            | StoreError::Refused { cause, .. } => cause,
         };
         let text = text.trim_end_matches("; `tickwire check` finds every such row").to_owned();
         self.checked.findings.push(Finding { text, is_mended });

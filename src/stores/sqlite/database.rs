@@ -74,7 +74,7 @@ impl Database {
             StoreError::Permanent { context, cause } => {
                 StoreError::Permanent { context, cause: format!("`{}`: {cause}", path.display()) }
             }
-            transient @ StoreError::Transient { .. } => transient,
+            other => other,
         };
         claim(&path, kind).await.map_err(named)?;
         migrate(&options, kind).await.map_err(named)?;
@@ -212,10 +212,17 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
     Some(code & 0xff)
 }
 
+/// What SQLite says of values that a table does not take: too big, against a constraint or a trigger, of the wrong type,
+/// out of range.
+const REFUSALS: [i32; 4] = [18, 19, 20, 25];
+
 /// Says whether another try can help: busy, locked, out of memory, interrupted, I/O, full, WAL lock protocol.
 pub(in crate::stores) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |error| {
         let cause = error.to_string();
+        if primary_code(&error).is_some_and(|code| REFUSALS.contains(&code)) {
+            return StoreError::Refused { context, cause, rows: Vec::new() };
+        }
         let transient = match &error {
             sqlx::Error::Database(_) => matches!(primary_code(&error), Some(5 | 6 | 7 | 9 | 10 | 13 | 15)),
             sqlx::Error::Io(_)

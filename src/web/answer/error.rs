@@ -120,7 +120,7 @@ impl ApiError {
             ApiError::HostNotAllowed(_) => "host_not_allowed",
             ApiError::OriginNotAllowed(_) => "origin_not_allowed",
             ApiError::Store(StoreError::Transient { .. }) => "unavailable",
-            ApiError::Store(StoreError::Permanent { .. }) => "internal",
+            ApiError::Store(StoreError::Permanent { .. } | StoreError::Refused { .. }) => "internal",
         }
     }
 
@@ -166,7 +166,9 @@ impl ResponseError for ApiError {
             ApiError::TooManyConnections | ApiError::Store(StoreError::Transient { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            ApiError::Store(StoreError::Permanent { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
+            ApiError::Store(StoreError::Permanent { .. } | StoreError::Refused { .. }) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 

@@ -1,0 +1,114 @@
+//! The sinks of a process: the history, which everything waits for, and those that nobody waits for.
+//!
+//! Promises: each sink has a queue of its own, and each that nobody waits for a thread of its own, so that one that is
+//! slow, hangs or is gone changes nothing for the data path nor for the others.
+
+use super::shell::SinkActor;
+use super::{Delivery, OnFull, Sink, SinkPolicy, SinkSpec};
+use crate::actors::messages::{Drain, LogDurable, UnparsedInput};
+use crate::actors::partition::fanout::SinkOutput;
+use crate::actors::partition::shard::Environment;
+use crate::actors::views::HealthBoard;
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
+use futures_util::future::join_all;
+use std::sync::Arc;
+
+/// A sink that nobody waits for, and how it is served.
+pub struct SinkSetup {
+    /// The sink.
+    pub sink: Arc<dyn Sink>,
+    /// How it is served.
+    pub policy: SinkPolicy,
+}
+
+/// A sink that runs.
+struct Member {
+    addr: Addr<SinkActor>,
+    output: SinkOutput,
+    /// Its thread.
+    arbiter: Arbiter,
+}
+
+/// The sinks of a process.
+pub struct Sinks {
+    history: Addr<SinkActor>,
+    history_output: SinkOutput,
+    others: Vec<Member>,
+}
+
+impl Sinks {
+    /// Starts the history's sink on the stores' thread, and the others on threads of their own.
+    #[must_use]
+    pub fn start(
+        history: SinkActor,
+        stores: &ArbiterHandle,
+        others: Vec<SinkSetup>,
+        env: &Environment,
+        health: &Arc<HealthBoard>,
+    ) -> Sinks {
+        let (spec, policy) = (history.spec(), history.policy());
+        let history = SinkActor::start_in_arbiter(stores, move |_| history);
+        let history_output = output(&history, &spec, &policy);
+        let start = |SinkSetup { sink, policy }: SinkSetup| {
+            let spec = sink.spec();
+            let keeper = history.clone().recipient();
+            let shell = SinkActor::new(sink, policy, env.clone(), Arc::clone(health), []);
+            let shell = shell.with_dead_letters(keeper);
+            let arbiter = Arbiter::new();
+            let addr = SinkActor::start_in_arbiter(&arbiter.handle(), move |_| shell);
+            Member { output: output(&addr, &spec, &policy), addr, arbiter }
+        };
+        let others = others.into_iter().map(start).collect();
+        Sinks { history, history_output, others }
+    }
+
+    /// Returns what the fan-outs serve.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<SinkOutput> {
+        let others = self.others.iter().map(|member| member.output.clone());
+        std::iter::once(self.history_output.clone()).chain(others).collect()
+    }
+
+    /// Returns who is to hear how far the log is durable.
+    #[must_use]
+    pub fn log_listeners(&self) -> Vec<Recipient<LogDurable>> {
+        vec![self.history.clone().recipient()]
+    }
+
+    /// Returns who keeps what never became an entry.
+    #[must_use]
+    pub fn unparsed_input(&self) -> Recipient<UnparsedInput> {
+        self.history.clone().recipient()
+    }
+
+    /// Waits until everything that has come in is written, as far as anybody waits for it.
+    ///
+    /// # Errors
+    /// When the process is stopping.
+    pub async fn drain(&self) -> Result<(), MailboxError> {
+        self.history.send(Drain).await
+    }
+
+    /// Lets those that nobody waits for write what they have, for a second at the most.
+    pub async fn flush_others(&self) {
+        // One that is gone has nothing to write.
+        join_all(self.others.iter().map(|member| member.addr.send(Drain))).await;
+    }
+
+    /// Ends their threads.
+    pub fn end(&self) {
+        for member in &self.others {
+            member.arbiter.stop();
+        }
+    }
+}
+
+fn output(addr: &Addr<SinkActor>, spec: &SinkSpec, policy: &SinkPolicy) -> SinkOutput {
+    SinkOutput {
+        name: spec.name,
+        batches: addr.clone().recipient(),
+        wants: spec.wants,
+        takes_progress: spec.delivery == Delivery::Durable,
+        is_waited_for: policy.on_full == OnFull::Block,
+    }
+}

@@ -1,0 +1,539 @@
+//! What every sink has around it: a queue of its own, batches, a time limit, tries, isolation of refused rows,
+//! acknowledgement, health and metrics. The sink itself only writes.
+//!
+//! Promises: batches come to the sink in the order in which they came here, one at a time. What is acknowledged was
+//! written, and of a sink that waits for the log the log holds it. Progress without rows is no reason for a write,
+//! unless a checkpoint is to rely on it or the process stops: what is acknowledged is always in the backend, so that a
+//! start can tell a sink that is behind its checkpoints.
+//! On failure: a batch that could not be written is written again, after pauses that grow up to a limit, or at once when
+//! somebody waits for the end; after a permanent failure at the longest pause. Meanwhile rows gather up to a limit.
+//! Then, as the sink's policy says, whoever brings more waits, or the oldest are dropped and counted.
+//! After a panic the same batch is written again.
+
+use super::isolate::{self, Written};
+use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
+use crate::actors::guard;
+use crate::actors::messages::{Drain, EffectBatch, LogDurable, UnparsedInput};
+use crate::actors::partition::shard::Environment;
+use crate::actors::views::{Health, HealthBoard};
+use crate::metrics::{SinkMetrics, StageMetrics};
+use crate::models::effect::Effect;
+use crate::models::entry::Position;
+use crate::retry::Backoff;
+use crate::stores::history::DeadLetterRecord;
+use crate::stores::log::Partition;
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Batches that may wait besides what has been taken in: it is taken in at once, so this only covers a busy thread.
+const MAILBOX_CAPACITY: usize = 64;
+
+/// How long the end of the process waits for a sink that nobody else waits for.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How far one partition is, shared with whoever must know without asking.
+#[derive(Clone, Default)]
+pub struct Followed {
+    /// What its log holds; `None` when nothing outlives the process, so that nothing is waited for.
+    pub durable: Option<Arc<AtomicU64>>,
+    /// What the sink holds.
+    pub acknowledged: Arc<AtomicU64>,
+    /// What somebody waits for the sink to hold: up to there, progress is acknowledged without rows too.
+    pub wanted: Arc<AtomicU64>,
+    /// Shards that the partition's symbols are spread over.
+    pub num_shards: usize,
+}
+
+/// How far a partition has come in the sink.
+struct PartitionState {
+    followed: Followed,
+    /// What each shard has brought to the sink.
+    written_through: Vec<Position>,
+}
+
+/// How far each shard of each partition is.
+type Through = BTreeMap<Partition, Vec<Position>>;
+
+/// Says of an effect whether it is left out.
+pub type LeaveOut = Box<dyn FnMut(&Effect) -> bool + Send>;
+
+/// Serves one sink.
+pub struct SinkActor {
+    sink: Arc<dyn Sink>,
+    spec: SinkSpec,
+    policy: SinkPolicy,
+    env: Environment,
+    health: Arc<HealthBoard>,
+    metrics: SinkMetrics,
+    /// How it is while it can be written.
+    normal: (Health, String),
+    /// Effects that are not to be written.
+    leaves_out: Option<LeaveOut>,
+    /// Who keeps the dead letters of a sink that does not.
+    dead_letters: Option<Recipient<UnparsedInput>>,
+    partitions: BTreeMap<Partition, PartitionState>,
+    waiting: VecDeque<EffectBatch>,
+    /// Rows in `waiting`.
+    num_waiting: usize,
+    /// Batches at the front of `waiting` that are being written.
+    num_writing: usize,
+    unparsed: Vec<DeadLetterRecord>,
+    /// Unparsed input taken in, and how much of it is written.
+    num_unparsed: u64,
+    num_unparsed_written: Arc<AtomicU64>,
+    writing: bool,
+    backoff: Backoff,
+    /// The next try, where one failed.
+    retry: Option<SpawnHandle>,
+    /// Rows were dropped since the queue was last empty.
+    is_dropping: bool,
+    /// When the backend last took something; `None` before it did.
+    contact: Option<Instant>,
+    progress: Arc<Notify>,
+}
+
+/// A batch on its way to the sink.
+struct Next {
+    batch: SinkBatch,
+    num_taken: usize,
+    through: Through,
+}
+
+/// Why a batch was not written.
+enum Failure {
+    Sink(SinkError),
+    Panic,
+}
+
+impl SinkActor {
+    /// Makes the shell of a sink that already holds of each partition what it has acknowledged.
+    ///
+    /// # Panics
+    /// When a durable sink is to drop what finds no room: that would break its promise.
+    #[must_use]
+    pub fn new(
+        sink: Arc<dyn Sink>,
+        policy: SinkPolicy,
+        env: Environment,
+        health: Arc<HealthBoard>,
+        partitions: impl IntoIterator<Item = (Partition, Followed)>,
+    ) -> SinkActor {
+        let spec = sink.spec();
+        assert!(
+            spec.delivery == Delivery::BestEffort || policy.on_full == OnFull::Block,
+            "a durable sink drops nothing"
+        );
+        let (status, detail) = match spec.checked_every {
+            Some(_) => (Health::Degraded, "it has not answered yet"),
+            None => (Health::Healthy, ""),
+        };
+        health.set(spec.name, status, detail);
+        let partition = |followed: Followed| {
+            let held = followed.acknowledged.load(Ordering::Acquire);
+            PartitionState { written_through: vec![held; followed.num_shards], followed }
+        };
+        SinkActor {
+            metrics: env.metrics.sink(spec.name),
+            sink,
+            spec,
+            policy,
+            env,
+            health,
+            normal: (Health::Healthy, String::new()),
+            leaves_out: None,
+            dead_letters: None,
+            partitions: partitions.into_iter().map(|(id, followed)| (id, partition(followed))).collect(),
+            waiting: VecDeque::new(),
+            num_waiting: 0,
+            num_writing: 0,
+            unparsed: Vec::new(),
+            num_unparsed: 0,
+            num_unparsed_written: Arc::default(),
+            writing: false,
+            backoff: Backoff::new(policy.retry),
+            retry: None,
+            is_dropping: false,
+            contact: None,
+            progress: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Says how the sink is while it can be written.
+    #[must_use]
+    pub fn with_health(mut self, status: Health, detail: String) -> SinkActor {
+        self.health.set(self.spec.name, status, detail.clone());
+        self.normal = (status, detail);
+        self
+    }
+
+    /// Leaves out effects of which the function says so.
+    #[must_use]
+    pub fn leaving_out(mut self, leaves_out: LeaveOut) -> SinkActor {
+        self.leaves_out = Some(leaves_out);
+        self
+    }
+
+    /// Says who keeps the rows that the backend refuses.
+    #[must_use]
+    pub fn with_dead_letters(mut self, keeper: Recipient<UnparsedInput>) -> SinkActor {
+        self.dead_letters = Some(keeper);
+        self
+    }
+
+    /// Returns what is known of the sink.
+    #[must_use]
+    pub const fn spec(&self) -> SinkSpec {
+        self.spec
+    }
+
+    /// Returns how it is served.
+    #[must_use]
+    pub const fn policy(&self) -> SinkPolicy {
+        self.policy
+    }
+
+    fn stage(&self) -> Option<&StageMetrics> {
+        self.spec.stage.map(|stage| self.env.metrics.stage(stage))
+    }
+
+    fn is_durable(&self) -> bool {
+        self.spec.delivery == Delivery::Durable
+    }
+
+    /// Returns what the log of a partition holds, as far as that must be waited for.
+    fn durable(&self, partition: Partition) -> Position {
+        let durable = self.partitions.get(&partition).and_then(|known| known.followed.durable.as_ref());
+        let durable = durable.filter(|_| self.spec.waits_for_log);
+        durable.map_or(Position::MAX, |durable| durable.load(Ordering::Acquire))
+    }
+
+    /// Returns the next batch. A partition whose log is behind holds what came after it from others, which is at most
+    /// until its next commit.
+    fn next_batch(&self) -> Next {
+        let of_partition =
+            |(id, partition): (&Partition, &PartitionState)| (*id, partition.written_through.clone());
+        let mut through: Through = self.partitions.iter().map(of_partition).collect();
+        let mut batch = SinkBatch { dead_letters: self.unparsed.clone(), ..SinkBatch::default() };
+        let (mut num_taken, mut num_rows) = (0, 0);
+        for waiting in &self.waiting {
+            let durable = self.durable(waiting.partition);
+            // A shard's effects may be ahead of what it is done with, never ahead of their own entry.
+            let newest = || waiting.effects.iter().map(Effect::log_pos).max().unwrap_or(0);
+            let too_early = durable < Position::MAX && newest().max(waiting.through) > durable;
+            if too_early || (num_taken > 0 && num_rows + waiting.num_rows() > self.policy.batch_rows) {
+                break;
+            }
+            num_rows += waiting.num_rows();
+            if !waiting.effects.is_empty() {
+                batch.effects.push(Arc::clone(&waiting.effects));
+            }
+            if !waiting.ticks.is_empty() {
+                batch.ticks.push(Arc::clone(&waiting.ticks));
+            }
+            if let Some(through) =
+                through.get_mut(&waiting.partition).and_then(|all| all.get_mut(waiting.shard))
+            {
+                *through = (*through).max(waiting.through);
+            }
+            num_taken += 1;
+        }
+        if self.is_durable() {
+            let reached = |shards: &Vec<Position>| shards.iter().copied().min().unwrap_or(0);
+            batch.acknowledged = through.iter().map(|(id, shards)| (*id, reached(shards))).collect();
+        }
+        Next { batch, num_taken, through }
+    }
+
+    /// True when progress alone is to be written: somebody waits for it.
+    fn acknowledges(&self, batch: &SinkBatch, is_end: bool) -> bool {
+        batch.acknowledged.iter().any(|(id, reached)| {
+            let Some(PartitionState { followed, .. }) = self.partitions.get(id) else { return false };
+            let held = followed.acknowledged.load(Ordering::Acquire);
+            (is_end || followed.wanted.load(Ordering::Acquire) > held) && *reached > held
+        })
+    }
+
+    /// True when it is time to ask whether the backend is there: at the start, and when nothing was written for long.
+    fn is_check_due(&self) -> bool {
+        let is_over = |every| self.contact.is_none_or(|contact| contact.elapsed() >= every);
+        self.spec.checked_every.is_some_and(is_over)
+    }
+
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        self.write(false, ctx);
+    }
+
+    /// Writes what waits, and where somebody waits for the end even progress alone.
+    fn write(&mut self, is_end: bool, ctx: &mut Context<Self>) {
+        if self.writing {
+            return;
+        }
+        let Next { batch, num_taken, through } = self.next_batch();
+        let num_unparsed = batch.dead_letters.len();
+        let acknowledges = self.acknowledges(&batch, is_end);
+        let is_check = self.is_check_due();
+        if num_taken == 0 && num_unparsed == 0 && !acknowledges && !is_check {
+            return;
+        }
+        self.writing = true;
+        self.num_writing = num_taken;
+        // Progress alone is no reason for a write: it goes with the next rows.
+        let is_progress = batch.num_rows() == 0 && !acknowledges && !is_check;
+        let acknowledged = if is_progress { BTreeMap::new() } else { batch.acknowledged.clone() };
+        let work = self.work(batch, is_progress);
+        let task = actix::spawn(work);
+        ctx.spawn(wrap_future::<_, Self>(task).map(move |joined, actor, ctx| {
+            actor.writing = false;
+            actor.num_writing = 0;
+            match joined.unwrap_or(Err(Failure::Panic)) {
+                Ok(()) => {
+                    actor.acknowledged(through, &acknowledged);
+                    actor.written(num_taken, num_unparsed, ctx);
+                }
+                Err(failure) => actor.failed(&failure, ctx),
+            }
+        }));
+    }
+
+    /// Writes a batch, in a task of its own: a panic comes back as a failure.
+    fn work(&self, batch: SinkBatch, is_progress: bool) -> impl Future<Output = Result<(), Failure>> + use<> {
+        let (sink, timeout, kind) = (Arc::clone(&self.sink), self.policy.timeout, self.spec.kind);
+        let (faults, symbols) = (Arc::clone(&self.env.faults), Arc::clone(&self.env.symbols));
+        let (all_metrics, metrics) = (Arc::clone(&self.env.metrics), self.metrics.clone());
+        let keeper = self.dead_letters.clone();
+        async move {
+            let write = async {
+                faults.actor(kind);
+                if is_progress {
+                    return Ok(());
+                }
+                let begun = Instant::now();
+                let Written { num_refused, dead_letters } =
+                    isolate::write(&*sink, &batch, timeout, &symbols).await?;
+                metrics.write_seconds.observe(begun.elapsed().as_secs_f64());
+                metrics.refused.inc_by(num_refused);
+                if let (Some(keeper), false) = (keeper, dead_letters.is_empty()) {
+                    // A keeper that is gone stopped with the process, and what is not acknowledged comes again.
+                    keeper.send(UnparsedInput(dead_letters)).await.ok();
+                }
+                Ok(())
+            };
+            let written = guard::watch(kind, &all_metrics, write).await;
+            written.map_or(Err(Failure::Panic), |written| written.map_err(Failure::Sink))
+        }
+    }
+
+    fn acknowledged(&mut self, through: Through, acknowledged: &BTreeMap<Partition, Position>) {
+        for (id, written_through) in through {
+            if let Some(partition) = self.partitions.get_mut(&id) {
+                partition.written_through = written_through;
+            }
+        }
+        for (id, reached) in acknowledged {
+            if let Some(partition) = self.partitions.get(id) {
+                partition.followed.acknowledged.fetch_max(*reached, Ordering::AcqRel);
+            }
+        }
+    }
+
+    fn written(&mut self, num_taken: usize, num_unparsed: usize, ctx: &mut Context<Self>) {
+        let (mut num_rows, mut num_effects) = (0, 0);
+        for batch in self.waiting.drain(..num_taken) {
+            num_rows += batch.num_rows();
+            num_effects += batch.effects.len();
+            self.env.spare.put(batch.effects);
+        }
+        self.num_waiting -= num_rows;
+        self.unparsed.drain(..num_unparsed);
+        self.num_unparsed_written.fetch_add(num_unparsed as u64, Ordering::Release);
+        self.metrics.written.inc_by(num_rows as u64);
+        self.metrics.queue_length.set(self.num_waiting as i64);
+        if let Some(stage) = self.stage() {
+            stage.sent.inc_by(num_effects as u64);
+        }
+        let is_reached = self.contact.replace(Instant::now()).is_none() && self.spec.checked_every.is_some();
+        let was_failing = self.backoff.num_failures() > 0;
+        let has_caught_up = self.is_dropping && self.num_waiting <= self.policy.batch_rows;
+        if is_reached || was_failing || has_caught_up {
+            self.backoff.reset();
+            self.is_dropping = false;
+            self.health.set(self.spec.name, self.normal.0, self.normal.1.clone());
+            let again = if is_reached { "" } else { " again" };
+            tracing::info!("{} can be written{again}", self.spec.name);
+        }
+        self.progress.notify_waiters();
+        if self.num_waiting >= self.policy.batch_rows {
+            self.flush(ctx);
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure, ctx: &mut Context<Self>) {
+        let (error, is_transient, asked_for) = match failure {
+            Failure::Sink(error) => {
+                let pause = if let SinkError::Transient { pause, .. } = error { *pause } else { None };
+                (error.to_string(), error.is_transient(), pause)
+            }
+            Failure::Panic => ("the writer panicked".to_owned(), true, None),
+        };
+        self.metrics.failed(is_transient);
+        let name = self.spec.name;
+        let rows = if self.spec.wants.ticks { "rows" } else { "effects" };
+        let is_first = self.backoff.num_failures() == 0;
+        let status = if self.is_durable() { Health::Unhealthy } else { Health::Degraded };
+        if is_first && self.is_durable() {
+            tracing::error!(error, is_transient, "failed to write the {name}; {rows} wait in memory");
+        } else if is_first {
+            tracing::warn!(
+                error,
+                is_transient,
+                "failed to write to {name}; it is tried again, the rest goes on"
+            );
+        }
+        self.health.set(name, status, format!("{error}; {} {rows} wait", self.num_waiting));
+        let grown = self.backoff.failed();
+        let pause = if is_transient { grown } else { self.policy.retry.max_delay };
+        self.writing = true;
+        self.retry = Some(ctx.run_later(pause.max(asked_for.unwrap_or_default()), |actor, ctx| {
+            actor.retry = None;
+            actor.try_again(false, ctx);
+        }));
+    }
+
+    fn try_again(&mut self, is_end: bool, ctx: &mut Context<Self>) {
+        self.writing = false;
+        self.metrics.retries.inc();
+        self.write(is_end, ctx);
+    }
+
+    /// Makes room by dropping what waits longest. What is being written is with the sink already.
+    fn drop_oldest(&mut self) {
+        let mut num_dropped = 0;
+        while self.num_waiting > self.policy.rows_max
+            && let Some(oldest) = self.waiting.remove(self.num_writing)
+        {
+            self.num_waiting -= oldest.num_rows();
+            num_dropped += oldest.num_rows() as u64;
+        }
+        if num_dropped == 0 {
+            return;
+        }
+        self.metrics.dropped.inc_by(num_dropped);
+        if !std::mem::replace(&mut self.is_dropping, true) {
+            let name = self.spec.name;
+            tracing::warn!("{name} takes less than comes: what waits longest is dropped and counted");
+            if self.backoff.num_failures() == 0 {
+                self.health.set(name, Health::Degraded, "it takes less than comes; rows are dropped");
+            }
+        }
+    }
+}
+
+impl Actor for SinkActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        ctx.run_interval(self.policy.batch_age, SinkActor::flush);
+    }
+}
+
+impl Handler<EffectBatch> for SinkActor {
+    type Result = ResponseFuture<()>;
+
+    /// Answers once there is room for more; at once where the oldest make room. The actor itself must go on meanwhile:
+    /// it is what makes the room.
+    fn handle(&mut self, mut batch: EffectBatch, ctx: &mut Self::Context) -> Self::Result {
+        if let Some(leaves_out) = &mut self.leaves_out {
+            let written = batch.effects.iter().filter(|effect| !leaves_out(effect));
+            batch.effects = Arc::new(written.copied().collect());
+        }
+        if let Some(stage) = self.stage() {
+            stage.received.inc_by(batch.effects.len() as u64);
+        }
+        self.num_waiting += batch.num_rows();
+        self.waiting.push_back(batch);
+        if self.policy.on_full == OnFull::DropOldest {
+            self.drop_oldest();
+        }
+        self.metrics.queue_length.set(self.num_waiting as i64);
+        if self.num_waiting >= self.policy.batch_rows {
+            self.flush(ctx);
+        }
+        let full = self.policy.on_full == OnFull::Block && self.num_waiting > self.policy.rows_max;
+        let room = Arc::clone(&self.progress).notified_owned();
+        Box::pin(async move {
+            if full {
+                room.await;
+            }
+        })
+    }
+}
+
+impl Handler<LogDurable> for SinkActor {
+    type Result = ();
+
+    /// What is durable now is written at the next flush; only a long queue does not wait for that.
+    fn handle(&mut self, _: LogDurable, ctx: &mut Self::Context) {
+        if self.num_waiting >= self.policy.batch_rows {
+            self.flush(ctx);
+        }
+    }
+}
+
+impl Handler<UnparsedInput> for SinkActor {
+    type Result = ResponseFuture<()>;
+
+    /// Answers once it is written: so those who bring it bound how much there is.
+    fn handle(&mut self, UnparsedInput(letters): UnparsedInput, ctx: &mut Self::Context) -> Self::Result {
+        self.num_unparsed += letters.len() as u64;
+        self.unparsed.extend(letters);
+        self.flush(ctx);
+        let target = self.num_unparsed;
+        let (written, progress) = (Arc::clone(&self.num_unparsed_written), Arc::clone(&self.progress));
+        Box::pin(async move {
+            loop {
+                let notified = progress.notified();
+                if written.load(Ordering::Acquire) >= target {
+                    return;
+                }
+                notified.await;
+            }
+        })
+    }
+}
+
+impl Handler<Drain> for SinkActor {
+    type Result = ResponseFuture<()>;
+
+    /// Answers once everything that has come in is written, progress too. Of a sink that nobody waits for it answers in
+    /// a second at the latest.
+    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
+        // Who waits for the end does not wait for the next try: a full disk may have room again.
+        if let Some(retry) = self.retry.take() {
+            ctx.cancel_future(retry);
+            self.try_again(true, ctx);
+        } else {
+            self.write(true, ctx);
+        }
+        let is_idle = self.waiting.is_empty() && self.unparsed.is_empty() && !self.writing;
+        let progress = Arc::clone(&self.progress).notified_owned();
+        let addr = ctx.address();
+        let grace = if self.is_durable() { Duration::MAX } else { GRACE };
+        let written = async move {
+            if !is_idle {
+                progress.await;
+                // One that is gone has nothing more to write.
+                addr.send(Drain).await.ok();
+            }
+        };
+        Box::pin(async move {
+            // What is not written in its time is lost with the process: nobody was to wait for it.
+            tokio::time::timeout(grace, written).await.ok();
+        })
+    }
+}
