@@ -23,12 +23,12 @@ build: ## build for release
 	$(CARGO) build --release --locked
 
 run: build ## set up, build, run; ARGS="--rate 200" passes flags
-	@exec $(TARGET)/release/tickwire run $(ARGS)
+	@exec $(TARGET)/release/tickwire run --embedded $(ARGS)
 
 test: ## run every test
 	@scripts/setup.sh --quiet --tests
 	@scripts/dashboard.sh build
-	$(CARGO) test --locked
+	@scripts/services.sh $(CARGO) test --locked
 	@scripts/dashboard.sh test
 	@scripts/browser.sh
 

@@ -3,7 +3,7 @@
 # missing; otherwise it says, one line for each missing tool, what to install. Asks nothing.
 #
 #   scripts/setup.sh            for a build: fails when Rust or a C compiler is missing
-#   scripts/setup.sh --tests    for the tests as well: a browser, and Python for clients
+#   scripts/setup.sh --tests    for the tests as well: a browser, Python for clients, and Redis
 #   with --quiet                says nothing when everything is there
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -81,6 +81,8 @@ if [ "$tests" = yes ]; then
         say "setup: $browser is missing, so the page is not tested: install chromium and a font, or name a browser in CHROMIUM"
     has_venv() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
     has_venv || apt_install python3 python3-venv || true
+    has redis-server || apt_install redis-server || true
+    has redis-server || say "setup: redis-server is missing, so Redis is not tested: install it"
     has_venv || say "setup: python3 with venv is missing, so clients in Python are not tested: install both"
 fi
 

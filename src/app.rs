@@ -8,6 +8,7 @@ pub mod check;
 mod housekeeping;
 mod show;
 pub mod signals;
+mod sinks;
 mod venue;
 
 pub use show::show;
@@ -23,6 +24,7 @@ use crate::metrics::Stage;
 use crate::models::provenance::{DataKind, Provenance};
 use crate::node::directory;
 use crate::node::{Node, pipeline_settings};
+use crate::stores::cache::reader::CacheReader;
 use crate::web::live::Live;
 use crate::web::recent::RecentBars;
 use crate::web::routes;
@@ -32,6 +34,7 @@ use crate::web::visitors::Visitors;
 use actix::{Actor, Arbiter};
 use anyhow::Context;
 use signals::Signals;
+use sinks::OtherSinks;
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 
@@ -54,7 +57,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if !config.ignored().is_empty() {
         tracing::info!(
             names = config.ignored().join(" "),
-            "environment ignored: nothing here uses these yet"
+            "environment ignored: this run has no use for these"
         );
     }
     let signals = Signals::arm(config.server.stop_timeout)?;
@@ -75,13 +78,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     // The one provider that there is.
     let provenance = Provenance::simulated();
     announce(&provenance);
-    let state = app_state(&config, &mut node, &live, provenance);
+    let OtherSinks { setups, cache } = sinks::open(&config, &mut node)?;
+    let state = app_state(&config, &mut node, &live, provenance, cache);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let outputs =
         LiveOutputs { batches: live.hub.clone().recipient(), durable: live.hub.clone().recipient() };
-    let storage =
-        Storage { live: Some(outputs), retention: Some(Arc::clone(&retention)), ..node.storage(true) };
+    let storage = Storage {
+        live: Some(outputs),
+        sinks: setups,
+        retention: Some(Arc::clone(&retention)),
+        ..node.storage(true)
+    };
     let start = async {
         let settings = pipeline_settings(&config);
         let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
@@ -178,7 +186,13 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
     Arc::new(Live::new(hub, epoch, run, server.websocket_broadcast, server.limits.clone()))
 }
 
-fn app_state(config: &Config, node: &mut Node, live: &Arc<Live>, provenance: Provenance) -> Arc<AppState> {
+fn app_state(
+    config: &Config,
+    node: &mut Node,
+    live: &Arc<Live>,
+    provenance: Provenance,
+    cache: Option<CacheReader>,
+) -> Arc<AppState> {
     let views = node.publish_views();
     let env = &node.env;
     for name in ["kafka", "postgres", "influxdb", "redis"] {
@@ -201,6 +215,7 @@ fn app_state(config: &Config, node: &mut Node, live: &Arc<Live>, provenance: Pro
         history: Arc::clone(&node.history),
         health: Arc::clone(&node.health),
         metrics: Arc::clone(&env.metrics),
+        cache,
         recent: RecentBars::new(RECENT_BARS_BYTES),
         clock: Arc::clone(&env.now),
         core: Arc::clone(&env.settings),

@@ -111,6 +111,9 @@ pub struct RunOptions {
     /// Seed of the simulated venue: the same seed gives the same ticks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: Option<i64>,
+    /// Use no outside service, whatever the environment and the configuration name
+    #[arg(long)]
+    pub embedded: bool,
 }
 
 /// Flags of `replay`.
@@ -193,7 +196,8 @@ impl Cli {
     /// Returns the sources of the configuration: this process' environment, and what the flags say.
     #[must_use]
     pub fn sources(&self) -> Sources {
-        Sources::of_process(self.global.config.clone(), self.overrides())
+        let is_embedded = matches!(&self.command, Command::Run(run) if run.embedded);
+        Sources { is_embedded, ..Sources::of_process(self.global.config.clone(), self.overrides()) }
     }
 
     /// Returns the keys that the flags set.
@@ -214,6 +218,7 @@ impl Cli {
                 set("--symbol-count", "provider.symbol_count", run.symbol_count.map(Value::from));
                 set("--rate", "provider.rate", run.rate.map(Value::from));
                 set("--seed", "provider.seed", run.seed.map(Value::from));
+                set("--embedded", "redis.enabled", run.embedded.then(|| Value::from(false)));
             }
             Command::Replay(replay) => {
                 let horizon = replay.horizon.map(|span| Value::from(crate::config::duration_text(span)));

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -155,14 +156,43 @@ def capacity(binary, work, cores, kind, symbols, rate, seconds):
     return figures
 
 
-def latency(binary, work, cores, rate, seconds):
+@contextmanager
+def redis(work):
+    """Runs a Redis without data until the block ends; gives None where none is installed."""
+    if not shutil.which("redis-server"):
+        yield None
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
+    server = subprocess.Popen([*command, "--dir", str(work)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server.url = f"redis://127.0.0.1:{port}/0"
+    try:
+        yield server
+    finally:
+        server.send_signal(signal.SIGCONT)
+        server.kill()
+        server.wait()
+
+
+def latency_beside_stopped_redis(binary, work, cores, rate, seconds):
+    """As `latency`, with a Redis that took everything and then answers nothing; None where there is no Redis."""
+    with redis(work) as server:
+        return latency(binary, work, cores, rate, seconds, server) if server else None
+
+
+def latency(binary, work, cores, rate, seconds, stopped_redis=None):
     """Runs at a rate that users have, with the settings they start with, and returns how long ticks take."""
-    with running(binary, work, "latency", cores, ["--rate", str(rate)]) as instance:
+    settings = {"TICKWIRE__REDIS__URL": stopped_redis.url} if stopped_redis else {}
+    with running(binary, work, "latency", cores, ["--rate", str(rate)], **settings) as instance:
         # Past the making of the past, which ends with the first live ticks.
         deadline = time.monotonic() + START_SECONDS
         while not instance.read().buckets("received_to_bar").get(float("inf")) and time.monotonic() < deadline:
             time.sleep(0.2)
         time.sleep(SETTLE_SECONDS)
+        if stopped_redis:
+            stopped_redis.send_signal(signal.SIGSTOP)
         before = instance.read()
         time.sleep(seconds)
         after = instance.read()

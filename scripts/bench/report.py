@@ -165,6 +165,7 @@ def live_section(live):
     bar_ok = to_bar["p99"] is not None and to_bar["p99"]["about"] < 0.001
     commit_ok = to_commit["p99"] is not None and to_commit["p99"]["about"] < 0.03
     symbols = by_kind["memory"]["symbols"]
+    beside = beside_stopped_redis(live.get("latency_beside_stopped_redis"))
     return f"""## Live
 
 `tickwire run` with its simulated venue, web servers and all; making the trades is part of the CPU time.
@@ -197,7 +198,7 @@ venue, each with what it traded in about a millisecond; so a value is known by i
 
 - {verdict(bar_ok, "99 % in bars and indicators within 1 ms")}
 - {verdict(commit_ok, "99 % committed within 30 ms")}
-
+{beside}
 ### What many symbols hold
 
 {memory['symbols']:,} symbols at {memory['applied_per_second']:,.0f} ticks/s in all for {memory['seconds']:.0f} s, default
@@ -207,6 +208,17 @@ than that shows too little.
 
 - {verdict(memory['peak_rss_mb'] < 400, "Less than 400 MB")}
 """
+
+
+def beside_stopped_redis(latency):
+    """Says how long ticks take while Redis answers nothing, where that was measured."""
+    if not latency:
+        return ""
+    to_bar, to_commit = (latency["spans"][span]["p99"] for span in ("received_to_bar", "received_to_committed"))
+    return (
+        f"\nWith a Redis that answers nothing for {latency['seconds']:.0f} s: 99 % in bars and indicators {about(to_bar)}, "
+        f"committed {about(to_commit)}.\n"
+    )
 
 
 def milliseconds(found):

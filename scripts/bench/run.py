@@ -109,6 +109,9 @@ def main():
                 live.capacity(binary, work, args.cores, kind, 1_000, rate, seconds) for kind, rate in OFFERED.items()
             ],
             "latency": live.latency(binary, work, args.cores, 10_000, seconds),
+            "latency_beside_stopped_redis": live.latency_beside_stopped_redis(
+                binary, work, args.cores, 10_000, 10 if args.quick else 60
+            ),
             "memory": live.memory(binary, work, args.cores, 10_000, 10_000, memory_seconds),
         }
         keep(live=lived)

@@ -1,8 +1,9 @@
 //! The environment's part: `TICKWIRE__SECTION__KEY`, the names that people have had for years, and those among them
-//! that the embedded run has no use for.
+//! that nothing here uses, or that an embedded run has no use for.
 
 use super::fault::Fault;
 use super::layers::{Layers, split};
+use super::redis_env::RedisPart;
 use super::sources::Origin;
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -12,7 +13,7 @@ use toml::Value;
 /// Names of ours begin with this.
 const PREFIX: &str = "TICKWIRE__";
 
-/// Names of backends that the embedded run does without: said to be ignored, never shown with their values.
+/// Names of backends that there are not yet: said to be ignored, never shown with their values.
 const IGNORED: [&str; 9] = [
     "POLYGON_API_KEY",
     "FINAGE_API_KEY",
@@ -39,20 +40,45 @@ enum Legacy {
     Host([&'static str; 2]),
     /// The port of an address.
     Port(&'static str),
+    /// Where Redis is.
+    RedisUrl,
+    /// A part of that.
+    Redis(RedisPart),
 }
 
-/// The names of old that are honoured.
-const LEGACY: [(&str, Legacy); 6] = [
+/// The key of the address of Redis.
+const REDIS_URL: &str = "redis.url";
+
+/// The names of old that are honoured; a later one wins over an earlier one.
+const LEGACY: [(&str, Legacy); 10] = [
     ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
     ("API_PORT", Legacy::Port("server.rest")),
     ("WEBSOCKET_PORT", Legacy::Port("server.websocket")),
     ("SYMBOLS", Legacy::Value("provider.symbols")),
     ("PROCESSING_LATENCY_THRESHOLD_MS", Legacy::Millis("metrics.latency_threshold")),
     ("MAX_MESSAGES_PER_SECOND", Legacy::Value("provider.max_messages_per_second")),
+    ("REDIS_HOST", Legacy::Redis(RedisPart::Host)),
+    ("REDIS_PORT", Legacy::Redis(RedisPart::Port)),
+    ("REDIS_DB", Legacy::Redis(RedisPart::Database)),
+    // The whole wins over its parts.
+    ("REDIS_URL", Legacy::RedisUrl),
 ];
 
 fn is_ignored(name: &str) -> bool {
     IGNORED.contains(&name) || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+impl Legacy {
+    /// True for what tells where an outside service is.
+    const fn is_of_a_service(self) -> bool {
+        matches!(self, Legacy::RedisUrl | Legacy::Redis(_))
+    }
+}
+
+/// Returns what a name of old stands for, where it is honoured.
+fn legacy(name: &str, is_embedded: bool) -> Option<Legacy> {
+    let (_, meaning) = LEGACY.iter().find(|(legacy, _)| *legacy == name)?;
+    (!(is_embedded && meaning.is_of_a_service())).then_some(*meaning)
 }
 
 fn is_ours(name: &str) -> bool {
@@ -121,8 +147,9 @@ fn name_on_line<'a>(text: &'a str, unread: &str) -> &'a str {
 }
 
 /// Lays variables over what is there, the names of old first. Returns the names that are ignored.
-pub(super) fn apply(variables: &Variables, layers: &mut Layers) -> Vec<String> {
-    for (name, meaning) in LEGACY {
+pub(super) fn apply(variables: &Variables, is_embedded: bool, layers: &mut Layers) -> Vec<String> {
+    for (name, _) in LEGACY {
+        let Some(meaning) = legacy(name, is_embedded) else { continue };
         if let Some((_, text)) = variables.given().find(|(given, _)| *given == name) {
             let origin = (variables.origin)(name.to_owned());
             for (key, readings) in legacy_readings(meaning, text, layers) {
@@ -135,7 +162,7 @@ pub(super) fn apply(variables: &Variables, layers: &mut Layers) -> Vec<String> {
         if let Some(key) = name.strip_prefix(PREFIX) {
             let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
             layers.offer(&path, &readings(text), text, (variables.origin)(name.to_owned()));
-        } else if is_ignored(name) {
+        } else if is_ignored(name) && legacy(name, is_embedded).is_none() {
             ignored.push(name.to_owned());
         }
     }
@@ -155,6 +182,10 @@ fn legacy_readings(meaning: Legacy, text: &str, layers: &Layers) -> Vec<(&'stati
         Legacy::Value(key) => vec![(key, readings(text))],
         Legacy::Millis(key) => vec![(key, vec![Value::String(format!("{text}ms"))])],
         Legacy::Port(key) => vec![address(key, &|_, port| text.clone_into(port))],
+        Legacy::RedisUrl => vec![(REDIS_URL, vec![Value::String(text.to_owned())])],
+        Legacy::Redis(part) => {
+            vec![(REDIS_URL, vec![Value::String(part.put_into(layers.text(REDIS_URL), text))])]
+        }
         Legacy::Host(keys) => {
             let is_bare_v6 = text.parse::<Ipv6Addr>().is_ok();
             let host = if is_bare_v6 { format!("[{text}]") } else { text.to_owned() };

@@ -91,7 +91,10 @@ impl Layers {
         if key == "provider.symbols" && count_is_earlier {
             self.origins.remove(count);
             self.config.provider.symbol_count = None;
-            self.table = Table::try_from(&self.config).expect("a configuration is plain data");
+            // Not the table of the whole configuration: secrets stand masked in that one.
+            if let Some(Value::Table(provider)) = self.table.get_mut("provider") {
+                provider.remove("symbol_count");
+            }
         }
         self.origins.insert(key, origin);
     }

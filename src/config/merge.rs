@@ -27,7 +27,7 @@ pub(super) fn merge(sources: &Sources) -> Merged {
     let dotenv = sources.dotenv.as_deref().map(|path| Variables::of_file(path, &process, &mut layers.faults));
     let mut ignored = Vec::new();
     for variables in dotenv.iter().chain([&process]) {
-        ignored.extend(environment::apply(variables, &mut layers));
+        ignored.extend(environment::apply(variables, sources.is_embedded, &mut layers));
     }
     ignored.sort();
     ignored.dedup();

@@ -12,8 +12,10 @@ mod mapping;
 mod merge;
 mod origin;
 mod print;
+mod redis_env;
 mod secret;
 mod sections;
+mod sinks;
 mod sources;
 mod text;
 mod validate;
@@ -24,6 +26,7 @@ pub use secret::Secret;
 pub use sections::{
     Core, Durability, History, Limits, Log, LogFormat, LogKind, Metrics, Provider, Recovery, Server,
 };
+pub use sinks::{Batch, Enabled, Redis};
 pub use sources::{Origin, Override, Sources};
 pub use text::{ByteSize, ListenAddress, TextError};
 pub(crate) use text::{duration_text, parse_duration};
@@ -51,6 +54,8 @@ pub struct Config {
     pub log: Log,
     /// Bars, indicators and dead letters that were worked out of the log.
     pub history: History,
+    /// Newest prices, bars and indicators for other programs, by key.
+    pub redis: Redis,
     /// How often the state is saved, so that a start need not read the whole log.
     pub recovery: Recovery,
     /// What is measured about Tickwire itself.
@@ -76,6 +81,7 @@ impl Default for Config {
             core: Core::default(),
             log: Log::default(),
             history: History::default(),
+            redis: Redis::default(),
             recovery: Recovery::default(),
             metrics: Metrics::default(),
             provenance: Provenance::default(),

@@ -56,6 +56,8 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// Values of flags.
     pub flags: Vec<Override>,
+    /// True when no outside service is to be used: names of old that tell where one is are ignored.
+    pub is_embedded: bool,
 }
 
 impl Sources {
@@ -64,6 +66,6 @@ impl Sources {
     pub fn of_process(file: Option<PathBuf>, flags: Vec<Override>) -> Sources {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let environment = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect();
-        Sources { file, dotenv: Some(PathBuf::from(".env")), environment, flags }
+        Sources { file, dotenv: Some(PathBuf::from(".env")), environment, flags, is_embedded: false }
     }
 }

@@ -1,8 +1,9 @@
 //! What one key alone cannot show: values out of range, and values that do not fit each other.
 
-use super::Config;
 use super::fault::Fault;
 use super::layers::{lookup, shown, split};
+use super::{Config, Enabled, Redis};
+use crate::stores::cache::redis::RedisSettings;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::Table;
@@ -55,7 +56,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
 
 /// Returns the values that are out of range.
 fn ranges(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { server, provider, log, history, recovery, metrics, .. } = config;
+    let Config { server, provider, log, history, redis, recovery, metrics, .. } = config;
     let limits = &server.limits;
     let counts = [
         ("server.workers", server.workers as u64),
@@ -66,6 +67,8 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("log.group_entries", log.group_entries as u64),
         ("log.retention_size", log.retention_size.0),
         ("log.spill_entries", log.spill_entries as u64),
+        ("redis.pool_size", redis.pool_size as u64),
+        ("redis.batch.max_events", redis.batch.max_events as u64),
         ("recovery.max_entries", recovery.max_entries),
         ("recovery.replay_entries", recovery.replay_entries),
         ("metrics.max_symbols", metrics.max_symbols as u64),
@@ -77,6 +80,12 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("server.limits.stall_timeout", limits.stall_timeout),
         ("log.retention_age", log.retention_age),
         ("history.retention_age", history.retention_age),
+        ("redis.ttl_latest", redis.ttl_latest),
+        ("redis.ttl_indicators", redis.ttl_indicators),
+        ("redis.ttl_aggregated", redis.ttl_aggregated),
+        ("redis.timeout", redis.timeout),
+        ("redis.retry_delay", redis.retry_delay),
+        ("redis.batch.max_age", redis.batch.max_age),
         ("recovery.max_age", recovery.max_age),
         ("metrics.latency_threshold", metrics.latency_threshold),
     ];
@@ -110,8 +119,24 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
     if config.log.group_entries > config.log.spill_entries {
         found.push(("log.spill_entries", "must hold at least one group of `log.group_entries`".to_owned()));
     }
+    found.extend(redis_faults(&config.redis));
     for (address, other) in shared_addresses(config) {
         found.push((address, format!("is the address of `{other}` too")));
+    }
+    found
+}
+
+/// Returns what does not fit in the section of Redis; what is wrong with its address is said without repeating it.
+fn redis_faults(redis: &Redis) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    if let Some(Err(reason)) = redis.url.as_ref().map(|url| RedisSettings::check_url(url.expose())) {
+        found.push(("redis.url", reason));
+    }
+    if redis.enabled == Enabled::Yes && redis.url.is_none() && redis.url_file.is_none() {
+        found.push(("redis.enabled", "is true, and `redis.url` is not set".to_owned()));
+    }
+    if redis.retry_max_delay < redis.retry_delay {
+        found.push(("redis.retry_max_delay", "must be at least `redis.retry_delay`".to_owned()));
     }
     found
 }
@@ -136,7 +161,7 @@ fn shared_addresses(config: &Config) -> Vec<(&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Origin;
+    use crate::config::{Origin, Secret};
 
     #[test]
     fn the_defaults_have_no_fault() {
@@ -146,7 +171,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 16] = [
+        let table: [(&str, Change); 21] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
             ("server.limits.idle_timeout", |c| c.server.limits.idle_timeout = c.server.limits.ping_interval),
@@ -165,6 +190,11 @@ mod tests {
             ("core.windows", |c| c.core.windows.clear()),
             ("core.windows", |c| c.core.windows.reverse()),
             ("log.spill_entries", |c| c.log.spill_entries = 10),
+            ("redis.pool_size", |c| c.redis.pool_size = 0),
+            ("redis.batch.max_age", |c| c.redis.batch.max_age = Duration::ZERO),
+            ("redis.url", |c| c.redis.url = Some(Secret::new("http://host".to_owned()))),
+            ("redis.enabled", |c| c.redis.enabled = Enabled::Yes),
+            ("redis.retry_max_delay", |c| c.redis.retry_max_delay = Duration::from_millis(1)),
         ];
         for (key, change) in table {
             let mut config = Config::default();

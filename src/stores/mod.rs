@@ -5,6 +5,7 @@
 //! acknowledged is there after a crash of the process; writes to the history are idempotent by key and log position,
 //! and of two rows that meet under one key the one with the higher log position stays.
 
+pub mod cache;
 pub mod error;
 pub mod history;
 pub mod log;

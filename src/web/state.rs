@@ -14,6 +14,7 @@ use crate::models::source::SourceTable;
 use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
 use crate::models::time::{Nanos, Width};
 use crate::models::view::{SymbolView, WindowView};
+use crate::stores::cache::reader::CacheReader;
 use crate::stores::history::History;
 use crate::stores::log::TickLog;
 use std::sync::{Arc, OnceLock};
@@ -39,6 +40,8 @@ pub struct AppState {
     pub health: Arc<HealthBoard>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Reads the cache of newest values, where there is one.
+    pub cache: Option<CacheReader>,
     /// Cache of the newest bars, encoded.
     pub recent: RecentBars,
     /// The clock.

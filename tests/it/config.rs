@@ -1,7 +1,7 @@
 //! Layering, every fault at once, nothing secret shown, and `config/default.toml` kept true.
 
 use std::path::PathBuf;
-use tickwire::config::{Config, ConfigError, Origin, Override, Sources};
+use tickwire::config::{Config, ConfigError, Origin, Override, Secret, Sources};
 use toml::{Table, Value};
 
 /// Sources that a test fills: files live as long as it does.
@@ -150,13 +150,48 @@ fn the_environment_wins_over_dotenv_name_by_name() {
 #[test]
 fn what_other_backends_use_is_named_and_never_shown() {
     let config = Given::new()
-        .dotenv("POLYGON_API_KEY=hunter2\nREDIS_HOST=hunter2\nKAFKA_BOOTSTRAP_SERVERS = a b c\nSMTP_URL=\n")
+        .dotenv(
+            "POLYGON_API_KEY=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BOOTSTRAP_SERVERS = a b c\nSMTP_URL=\n",
+        )
         .env("DATABASE_URL", "postgres://u:hunter2@h/d")
-        .env("REDIS_HOST", "hunter2")
+        .env("REDIS_PASSWORD", "hunter2")
         .env("HOME", "/home/hunter2")
         .config();
-    assert_eq!(config.ignored(), ["DATABASE_URL", "POLYGON_API_KEY", "REDIS_HOST"]);
+    assert_eq!(config.ignored(), ["DATABASE_URL", "POLYGON_API_KEY", "REDIS_PASSWORD"]);
     assert!(!format!("{config:?}{}", config.to_toml()).contains("hunter2"));
+}
+
+#[test]
+fn redis_is_found_by_the_names_of_old_and_its_address_is_never_shown() {
+    let address = |given: &Given| given.config().redis.url.map(|url| url.expose().to_owned());
+    let parts = Given::new().env("REDIS_HOST", "cache.example").env("REDIS_DB", "3");
+    assert_eq!(address(&parts).as_deref(), Some("redis://cache.example:6379/3"));
+    assert!(parts.config().redis.is_enabled());
+    let whole = parts.env("REDIS_URL", "rediss://u:hunter2@one.example:1/2").dotenv("REDIS_PORT=7\n");
+    assert_eq!(address(&whole).as_deref(), Some("rediss://u:hunter2@one.example:1/2"));
+    // Symbols named late must not cost the address.
+    let mut all =
+        whole.file("[provider]\nsymbol_count = 9\n").flag("--symbols", "provider.symbols", vec!["X"]);
+    let config = all.config();
+    let address = config.redis.url.as_ref().map(Secret::expose);
+    assert_eq!(address, Some("rediss://u:hunter2@one.example:1/2"));
+    assert_eq!(config.origin("redis.url"), &Origin::Environment("REDIS_URL".to_owned()));
+    assert!(!format!("{config:?}{}", config.to_toml()).contains("hunter2"));
+    all.sources.is_embedded = true;
+    let config = all.config();
+    assert_eq!((config.redis.url.is_none(), config.redis.is_enabled()), (true, false));
+    assert_eq!(config.ignored(), ["REDIS_DB", "REDIS_HOST", "REDIS_PORT", "REDIS_URL"]);
+
+    let off = Given::new().env("REDIS_URL", "redis://h").env("TICKWIRE__REDIS__ENABLED", "false").config();
+    assert!(!off.redis.is_enabled());
+    for (name, text) in [("REDIS_PORT", "hunter2"), ("REDIS_URL", "hunter2"), ("REDIS_DB", "hunter2")] {
+        let faults = Given::new().env(name, text).faults().concat();
+        assert!(faults.contains("`redis.url` = `***`") && faults.contains(name), "{faults}");
+        assert!(!faults.contains("hunter2"), "{faults}");
+    }
+    let faults = Given::new().file("[redis]\nenabled = 'maybe'\non_full = 'explode'\n").faults();
+    assert!(faults[0].contains("`auto`, true or false"), "{faults:?}");
+    assert!(faults[1].contains("`block` or `drop_oldest`"), "{faults:?}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod kill;
 mod layers;
 mod oracle;
 mod order;
+mod redis;
 mod reference;
 mod replay_cli;
 mod rest;

@@ -1,6 +1,7 @@
 //! What every sink does behind its shell, shown for each of them; and the shell before a backend that does as it is told.
 
 mod scripted;
+mod tenants;
 
 use crate::support::process::wait_for;
 use crate::support::rows::{assert_same_rows, history_rows, rows_by_log};

@@ -8,6 +8,7 @@
 //! and repeats after a restart or a failed write: it removes them by key and log position. A best-effort sink gets
 //! what it has the room for, and never holds anybody.
 
+pub mod cache;
 pub mod history;
 mod isolate;
 pub mod set;

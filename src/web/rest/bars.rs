@@ -1,11 +1,14 @@
-//! `aggregated`: bars of a symbol. Without a range they come from [`crate::web::recent`], else from the history, merged
-//! with the newest bar of the symbol's view, which the history may not hold yet.
+//! `aggregated`: bars of a symbol. Without a range they come from [`crate::web::recent`], or from the cache where this
+//! process has no view of the symbol; else from the history, merged with the newest bar of the symbol's view, which the
+//! history may not hold yet.
 //!
 //! Promises: newest first; a page and its cursor never repeat or omit a bar. On failure of the history: 503.
 
+use super::cached;
 use super::param_docs::{Answers, SymbolName, WindowsQuery};
 use super::windows::WindowsAsked;
 use crate::models::view::WindowView;
+use crate::stores::cache::aggregated_key;
 use crate::web::answer::caching::hash;
 use crate::web::answer::error::ApiError;
 use crate::web::answer::format::Format;
@@ -37,9 +40,18 @@ pub async fn aggregated(
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let params = Params::of(&request)?;
-    let (id, spec) = state.resolve(&symbol)?;
     let asked = WindowsAsked::of(&request, &params, &state)?;
     let include_forming = params.flag("include_forming")?;
+    let resolved = state.resolve(&symbol);
+    let has_view = resolved.as_ref().is_ok_and(|(id, _)| state.views.get(*id).is_some());
+    if asked.is_newest && params.get("limit").is_none() && asked.page.format == Format::Json && !has_view {
+        let key = aggregated_key(&cached::name_of(&state, &symbol)?, &asked.name);
+        if let Some(newest) = cached::read(&state, &key).await {
+            let body = [b"[".as_slice(), &newest, b"]"].concat();
+            return Ok(Reply::json_bytes(body.into()).send(&request));
+        }
+    }
+    let (id, spec) = resolved?;
 
     let view = state.views.get(id);
     let window = view.as_ref().and_then(|view| window_of(view, asked.width));

@@ -1,9 +1,14 @@
-//! `indicators`: the newest of a window from its view, a series from the history.
+//! `indicators`: the newest of a window from its view, else from the cache, else from the history; a series from the
+//! history.
 //!
-//! Promises: without a range no store is read. On failure of the history a series is 503.
+//! Promises: without a range no store is read while there is a view. On failure of the history: 503.
 
+use super::cached;
 use super::param_docs::{Answers, SymbolName, WindowsQuery};
 use super::windows::WindowsAsked;
+use crate::models::symbol::SymbolId;
+use crate::models::time::Width;
+use crate::stores::cache::indicators_key;
 use crate::web::answer::error::ApiError;
 use crate::web::answer::format::Format;
 use crate::web::answer::paging::cut;
@@ -28,6 +33,12 @@ pub enum IndicatorsAnswer<'a> {
     Series(Vec<IndicatorsObject<'a>>),
 }
 
+/// True when this process has a snapshot with indicators of the window.
+fn has_indicators(state: &AppState, symbol: SymbolId, width: Width) -> bool {
+    let view = state.views.get(symbol);
+    view.is_some_and(|view| window_of(&view, width).is_some_and(|window| window.indicators.is_some()))
+}
+
 /// Indicators of one symbol and window.
 ///
 /// Without a range the newest ones as one object; with `start_time`, `end_time`, `limit` or `cursor` the series,
@@ -49,16 +60,29 @@ pub async fn indicators(
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let params = Params::of(&request)?;
-    let (id, spec) = state.resolve(&symbol)?;
     let asked = WindowsAsked::of(&request, &params, &state)?;
+    let wants_newest = asked.is_newest && params.get("limit").is_none();
+    let resolved = state.resolve(&symbol);
+    let has_view = resolved.as_ref().is_ok_and(|(id, _)| has_indicators(&state, *id, asked.width));
+    if wants_newest && asked.page.format == Format::Json && !has_view {
+        let key = indicators_key(&cached::name_of(&state, &symbol)?, &asked.name);
+        if let Some(found) = cached::read(&state, &key).await {
+            return Ok(Reply::json_bytes(found.into()).send(&request));
+        }
+    }
+    let (id, spec) = resolved?;
     let no_data = || ApiError::NoData(format!("no {} indicators of `{}` are there", asked.name, spec.name));
 
     let view = state.views.get(id);
     let window = view.as_ref().and_then(|view| window_of(view, asked.width));
     let newest = window.and_then(|window| window.indicators.as_ref());
     let object = |point| IndicatorsObject::new(point, &spec, &asked.name);
-    if asked.is_newest && params.get("limit").is_none() {
-        let newest = newest.map(object).ok_or_else(no_data)?;
+    if wants_newest {
+        let kept = match newest {
+            Some(_) => None,
+            None => state.history.indicators(&asked.query(id, 1)).await?.into_iter().next(),
+        };
+        let newest = newest.or(kept.as_ref()).map(object).ok_or_else(no_data)?;
         let reply = match asked.page.format {
             Format::Csv => Reply::list(&[newest], asked.page.format),
             Format::Json => Reply::json(&IndicatorsAnswer::Newest(Box::new(newest))),

@@ -1,12 +1,13 @@
-//! `latest`: the newest trade of a symbol, from its published view.
+//! `latest`: the newest trade of a symbol, from its published view; of a single symbol without one, from the cache.
 //!
-//! Promises: no store is read and nothing is waited for.
+//! Promises: no store is read, and only the cache is waited for, within its limit.
 
+use super::cached;
 use super::param_docs::{Answers, SymbolName, Symbols};
-use crate::models::feed;
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
 use crate::models::view::SymbolView;
+use crate::stores::cache::latest_key;
 use crate::web::answer::error::ApiError;
 use crate::web::answer::format::Format;
 use crate::web::answer::params::Params;
@@ -27,11 +28,7 @@ fn object<'a>(
     spec: &'a SymbolSpec,
     now: Nanos,
 ) -> Option<LatestObject<'a>> {
-    let last = view.last.as_ref()?;
-    let clock = state.clocks.get(view.source).max(view.watermark.plus(state.core.lateness));
-    let feed = feed::state(now, last.ts, last.received, clock);
-    // A negative age means that a clock is wrong: ours was set back, or the venue's is ahead.
-    Some(LatestObject::new(spec, last, view.reference, now.since(last.ts).div_euclid(1_000_000), feed))
+    LatestObject::of_view(spec, view, state.clocks.get(view.source), state.core.lateness, now)
 }
 
 /// Newest trade of one symbol.
@@ -51,11 +48,20 @@ pub async fn latest(
     state: Data<AppState>,
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, spec) = state.resolve(&symbol)?;
-    let view = state.views.get(id);
-    let object = view.as_ref().and_then(|view| object(&state, view, &spec, state.now()));
-    let object = object.ok_or_else(|| ApiError::NoData(format!("`{}` has not traded yet", spec.name)))?;
-    Ok(Reply::json(&object).send_volatile(&request))
+    let resolved = state.resolve(&symbol);
+    if let Ok((id, spec)) = &resolved {
+        let view = state.views.get(*id);
+        if let Some(object) = view.as_ref().and_then(|view| object(&state, view, spec, state.now())) {
+            return Ok(Reply::json(&object).send_volatile(&request));
+        }
+    }
+    let name = cached::name_of(&state, &symbol)?;
+    let found = cached::read(&state, &latest_key(&name)).await;
+    if let Some(body) = found.and_then(|found| cached::latest_now(&found, state.now())) {
+        return Ok(Reply::json_bytes(body.into()).send_volatile(&request));
+    }
+    let (_, spec) = resolved?;
+    Err(ApiError::NoData(format!("`{}` has not traded yet", spec.name)))
 }
 
 /// Newest trades of several symbols.

@@ -1,5 +1,6 @@
 //! REST: one file an endpoint, with the OpenAPI document that describes them.
 
+mod cached;
 pub mod openapi;
 pub mod param_docs;
 

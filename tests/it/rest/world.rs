@@ -389,6 +389,7 @@ impl World {
             history: history.clone(),
             health,
             metrics: Arc::new(Metrics::new(500)),
+            cache: None,
             recent: RecentBars::new(8 << 20),
             clock,
             core: Arc::new(CoreSettings::default()),

@@ -121,6 +121,7 @@ impl World {
             history,
             health: Arc::new(HealthBoard::default()),
             metrics,
+            cache: None,
             recent: RecentBars::new(1 << 20),
             clock: now,
             core,

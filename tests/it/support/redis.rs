@@ -1,0 +1,127 @@
+//! A Redis of a test's own, to be stopped, paused and brought back; and one that many tests share.
+
+use super::process::wait_for;
+use deadpool_redis::redis::{Client, Commands, Connection};
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A server without data.
+pub struct RedisServer {
+    child: Child,
+    port: u16,
+}
+
+impl RedisServer {
+    /// Starts a server on a free port. Where there is none to start it says so, and with `CI=true` it fails.
+    pub fn start(test: &str) -> Option<RedisServer> {
+        if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "redis-server is missing");
+            eprintln!("{test}: skipped: redis-server is missing");
+            return None;
+        }
+        // Between the choice of a port and its use somebody else may take it.
+        (0..20).find_map(|_| {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            RedisServer::start_at(port)
+        })
+    }
+
+    /// Starts a server on a port; gives nothing where that is taken.
+    pub fn start_at(port: u16) -> Option<RedisServer> {
+        let mut command = Command::new("redis-server");
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]);
+        command.args(["--dir", std::env::temp_dir().to_str().unwrap()]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut server = RedisServer { child: command.spawn().unwrap(), port };
+        let is_up = wait_for("answer of redis-server, or its end", || {
+            if server.child.try_wait().unwrap().is_some() {
+                return Some(false);
+            }
+            let mut connection = Client::open(server.url()).unwrap().get_connection().ok()?;
+            connection.ping::<String>().ok().map(|_| true)
+        });
+        is_up.then_some(server)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    pub fn connect(&self) -> Connection {
+        connect(&self.url())
+    }
+
+    /// Pauses it, or lets it go on: it keeps its connections and answers nothing meanwhile.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Ends it as `kill -9` does. Returns its port.
+    pub fn kill(mut self) -> u16 {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.port
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Connects to a server.
+pub fn connect(url: &str) -> Connection {
+    Client::open(url).unwrap().get_connection().unwrap()
+}
+
+/// A part of a server's keys that is a test's own.
+pub struct SharedRedis {
+    pub url: String,
+    pub prefix: String,
+    /// Where no server was given: one of the test's own, as long as it lasts.
+    _own: Option<RedisServer>,
+}
+
+impl SharedRedis {
+    /// Takes the server that `make test` has started, else one of its own.
+    pub fn take(test: &str) -> Option<SharedRedis> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let prefix = format!("{test}-{}-{}:", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        if let Ok(url) = std::env::var("TICKWIRE_TEST_REDIS") {
+            return Some(SharedRedis { url, prefix, _own: None });
+        }
+        let own = RedisServer::start(test)?;
+        Some(SharedRedis { url: own.url(), prefix, _own: Some(own) })
+    }
+
+    pub fn connect(&self) -> Connection {
+        connect(&self.url)
+    }
+
+    /// Returns the text under a key.
+    pub fn get(&self, key: &str) -> Option<String> {
+        self.connect().get(format!("{}{key}", self.prefix)).unwrap()
+    }
+
+    /// Returns the milliseconds that a key has left.
+    pub fn ttl(&self, key: &str) -> i64 {
+        self.connect().pttl(format!("{}{key}", self.prefix)).unwrap()
+    }
+}
