@@ -13,7 +13,7 @@ mod venue;
 
 pub use show::show;
 
-use crate::actors::hub::interest::Interest;
+use crate::actors::hub::demand::LiveDemand;
 use crate::actors::hub::messages::{BeginServing, StopServing};
 use crate::actors::hub::{HubActor, HubSettings};
 use crate::actors::messages::Drain;
@@ -163,8 +163,8 @@ fn announce(provenance: &Provenance) {
 /// Starts the hub on a thread of its own.
 fn live(config: &Config, node: &mut Node) -> Arc<Live> {
     let views = node.publish_views();
-    let interest = Arc::<Interest>::default();
-    node.env.live = Some(Arc::clone(&interest));
+    let demand = Arc::<LiveDemand>::default();
+    node.env.live = Some(Arc::clone(&demand));
     let epoch = format!("{:016x}", node.epoch);
     // Ticks are told before the log holds them: their numbers are known to hold within one run only.
     let run = format!("{:016x}", rand::random::<u64>());
@@ -176,7 +176,7 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
         clocks: Arc::clone(&node.env.clocks),
         history: Arc::clone(&node.history),
         metrics: Arc::clone(&node.env.metrics),
-        interest,
+        demand,
         core: Arc::clone(&node.env.settings),
         faults: Arc::clone(&node.env.faults),
         now: Arc::clone(&node.env.now),

@@ -76,7 +76,7 @@ fn who_asks_for_nothing_gets_the_last_ticks_then_all_until_the_first_subscriptio
     assert_eq!(client.until("tick")["symbol"], "MSFT");
     client.send(r#"{"type":"unsubscribe","symbols":["*"]}"#);
     assert_eq!(client.until("subscription")["action"], "unsubscribe");
-    world.wait_until("nobody wants ticks", || !world.interest.ticks());
+    world.wait_until("nobody wants ticks", || !world.demand.ticks());
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn broadcast_can_be_off() {
     client.send(r#"{"type":"ping"}"#);
     assert_eq!(client.frame()["type"], "connection");
     assert_eq!(client.frame()["type"], "pong");
-    assert!(!world.interest.ticks(), "nobody works for ticks that nobody wants");
+    assert!(!world.demand.ticks(), "nobody works for ticks that nobody wants");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn bars_and_indicators_come_by_window_and_forming_ones_where_wanted() {
     assert_eq!(states, ["closed", "forming"]);
     assert_eq!((&snapshot["indicators"][0]["seq"], &snapshot["ticks"]), (&json!(5), &json!([])));
 
-    world.wait_until("previews are wanted", || world.interest.previews());
+    world.wait_until("previews are wanted", || world.demand.previews());
     let moved = view(world.aapl, 5);
     world.state.views.publish(tickwire::models::view::SymbolView { pos: moved.pos + 1, ..moved });
     let forming = client.until("bar");
@@ -136,7 +136,7 @@ fn bars_and_indicators_come_by_window_and_forming_ones_where_wanted() {
 #[test]
 fn a_bar_is_told_once_the_log_holds_it_and_never_twice() {
     let world = served();
-    world.interest.durable.store(60, Ordering::Release);
+    world.demand.durable.store(60, Ordering::Release);
     let mut client = world.connect();
     client.send(SUBSCRIBE_BARS);
     client.until("snapshot");
@@ -146,15 +146,15 @@ fn a_bar_is_told_once_the_log_holds_it_and_never_twice() {
     assert_eq!(client.until("bar")["seq"], 6);
     client.send(r#"{"type":"ping"}"#);
     assert_eq!(client.frame()["type"], "pong", "the log does not hold the seventh");
-    world.interest.durable.store(70, Ordering::Release);
+    world.demand.durable.store(70, Ordering::Release);
     assert_eq!(client.until("bar")["seq"], 7);
 }
 
 #[test]
 fn the_log_is_asked_to_commit_when_somebody_waits_for_a_bar_and_only_then() {
     let world = served();
-    world.interest.durable.store(60, Ordering::Release);
-    let is_asked = || world.interest.commit.notified().now_or_never().is_some();
+    world.demand.durable.store(60, Ordering::Release);
+    let is_asked = || world.demand.commit.notified().now_or_never().is_some();
     let mut client = world.connect();
     client.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["ticks"]}"#);
     client.until("snapshot");
@@ -166,7 +166,7 @@ fn the_log_is_asked_to_commit_when_somebody_waits_for_a_bar_and_only_then() {
     client.until("snapshot");
     world.say(closed(world.aapl, 8), vec![]);
     world.wait_until("the log is asked", is_asked);
-    world.interest.durable.store(80, Ordering::Release);
+    world.demand.durable.store(80, Ordering::Release);
     assert_eq!(client.until("bar")["seq"], 7);
     assert_eq!(client.until("bar")["seq"], 8);
     let timed = "processing_latency_seconds_count{component=\"received_to_bar_sent\"} ";

@@ -5,8 +5,8 @@
 //! see the hole by the numbers. When a thread takes nothing for long, ticks are dropped and counted, then the shards
 //! wait.
 
+use super::demand::LiveDemand;
 use super::held::HeldEffects;
-use super::interest::Interest;
 use super::job::{Jobs, Share};
 use super::messages::{
     AttachWorker, BeginServing, ContinueAnswer, Deliver, ReleaseTopics, StopServing, SubscribeTopics,
@@ -73,7 +73,7 @@ pub struct HubSettings {
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// What clients follow, for the data path.
-    pub interest: Arc<Interest>,
+    pub demand: Arc<LiveDemand>,
     /// The settings of the core: which windows there are.
     pub core: Arc<CoreSettings>,
     /// Panics planned by tests.
@@ -141,8 +141,8 @@ impl HubActor {
     }
 
     /// Tells the data path what clients follow.
-    fn publish_interest(&self) {
-        self.settings.interest.set(self.wants_channel(Channel::Ticks), self.wants_channel(Channel::Previews));
+    fn publish_demand(&self) {
+        self.settings.demand.set(self.wants_channel(Channel::Ticks), self.wants_channel(Channel::Previews));
     }
 
     /// Sends waiting frames if they are due, or schedules a check for when they are.
@@ -237,7 +237,7 @@ impl HubActor {
                 self.snapshots.refresh_tick(&view);
             }
         }
-        self.publish_interest();
+        self.publish_demand();
     }
 
     fn release_topics(&mut self, topics: &[Topic]) {
@@ -251,7 +251,7 @@ impl HubActor {
                 }
             }
         }
-        self.publish_interest();
+        self.publish_demand();
     }
 }
 

@@ -9,9 +9,9 @@
 
 mod actor;
 mod answer;
+pub mod demand;
 pub mod frame;
 mod held;
-pub mod interest;
 mod job;
 pub mod messages;
 mod pace;

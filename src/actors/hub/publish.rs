@@ -38,7 +38,7 @@ impl HubActor {
         self.release();
         // No client waits for a made-up past.
         if self.wants_settled() && self.held.has_live() {
-            self.settings.interest.commit.notify_one();
+            self.settings.demand.commit.notify_one();
         }
     }
 
@@ -55,7 +55,7 @@ impl HubActor {
         if self.held.is_empty() {
             return;
         }
-        for held in self.held.release(self.settings.interest.durable.load(Ordering::Acquire)) {
+        for held in self.held.release(self.settings.demand.durable.load(Ordering::Acquire)) {
             let mut published = 0;
             // Before the hub serves, what recovery reads back is kept bar by bar, for clients that resume.
             let past = if self.is_serving { held.past.as_slice() } else { &[] };

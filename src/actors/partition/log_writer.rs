@@ -312,7 +312,7 @@ impl Handler<Drain> for LogWriterActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::hub::interest::Interest;
+    use crate::actors::hub::demand::LiveDemand;
     use crate::models::entry::{Body, SourceId};
     use crate::models::symbol::SymbolId;
     use crate::stores::log::memory::MemoryLog;
@@ -340,7 +340,7 @@ mod tests {
 
     #[actix::test]
     async fn a_group_that_clients_wait_for_is_written_before_it_is_old() {
-        let live = Arc::<Interest>::default();
+        let live = Arc::<LiveDemand>::default();
         let env = Environment { live: Some(Arc::clone(&live)), ..Environment::for_test() };
         let (sender, mut durable) = tokio::sync::mpsc::unbounded_channel();
         let policy =

@@ -3,7 +3,7 @@
 use super::fanout::{DrainOutbox, FanOutActor};
 use super::journal::Journal;
 use crate::actors::faults::FaultPlan;
-use crate::actors::hub::interest::Interest;
+use crate::actors::hub::demand::LiveDemand;
 use crate::actors::messages::LiveTick;
 use crate::actors::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
@@ -69,7 +69,7 @@ pub struct Environment {
     /// Where pictures of symbols hang; `None` when nobody looks (a replay).
     pub views: Option<Arc<ViewBoard>>,
     /// What live clients want; `None` when there can be none (a replay).
-    pub live: Option<Arc<Interest>>,
+    pub live: Option<Arc<LiveDemand>>,
     /// Clocks of the sources.
     pub clocks: Arc<SourceClocks>,
     /// Counters.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tickwire::actors::faults::FaultPlan;
-use tickwire::actors::hub::interest::Interest;
+use tickwire::actors::hub::demand::LiveDemand;
 use tickwire::actors::hub::messages::{BeginServing, StopServing};
 use tickwire::actors::hub::{HubActor, HubSettings};
 use tickwire::actors::messages::{LiveBatch, LiveTick};
@@ -51,7 +51,7 @@ pub struct World {
     pub aapl: SymbolId,
     pub msft: SymbolId,
     pub state: Arc<AppState>,
-    pub interest: Arc<Interest>,
+    pub demand: Arc<LiveDemand>,
     pub faults: Arc<FaultPlan>,
     pub clock: Arc<ManualClock>,
     hub: actix::Addr<HubActor>,
@@ -75,8 +75,8 @@ impl World {
         let clock = Arc::new(ManualClock::new(NOW));
         let history = Arc::new(MemoryHistory::new(Arc::clone(&symbols), Arc::clone(&sources), 1_000));
         let metrics = Arc::new(Metrics::new(500));
-        let (interest, faults) = (Arc::<Interest>::default(), Arc::<FaultPlan>::default());
-        interest.durable.store(u64::MAX, Ordering::Release);
+        let (demand, faults) = (Arc::<LiveDemand>::default(), Arc::<FaultPlan>::default());
+        demand.durable.store(u64::MAX, Ordering::Release);
         let core = Arc::new(CoreSettings::default());
         let now: Arc<dyn Fn() -> Nanos + Send + Sync> = {
             let clock = Arc::clone(&clock);
@@ -92,7 +92,7 @@ impl World {
             clocks: Arc::default(),
             history: history.clone(),
             metrics: Arc::clone(&metrics),
-            interest: Arc::clone(&interest),
+            demand: Arc::clone(&demand),
             core: Arc::clone(&core),
             faults: Arc::clone(&faults),
             now: Arc::clone(&now),
@@ -135,7 +135,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![Endpoint { listener, routes: routes::websocket, workers: 1 }];
         let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
-        World { aapl, msft, state, interest, faults, clock, hub, server: Some(server), stop }
+        World { aapl, msft, state, demand, faults, clock, hub, server: Some(server), stop }
     }
 
     /// Lets the hub answer.
