@@ -334,13 +334,7 @@ impl Truth {
 
     /// Notes what an entry may have done to its symbol's watermark.
     fn witness_time(&mut self, entry: &Entry) {
-        let received = match entry.body {
-            Body::Trade(Trade { received, .. })
-            | Body::Cancel(Cancel { received, .. })
-            | Body::Correction(Correction { trade: Trade { received, .. }, .. }) => received,
-            Body::Quote(quote) => quote.received,
-            _ => return,
-        };
+        let Some(received) = entry.body.received() else { return };
         self.bounds.newest =
             self.bounds.newest.max(entry.body.time().min(received.plus(self.core.future_tolerance)));
         self.raise_high();

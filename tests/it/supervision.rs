@@ -1,4 +1,5 @@
-//! Panics on purpose, in every kind of actor: nothing is lost, and nobody else notices.
+//! Panics on purpose, in every kind of actor of the data path: nothing is lost, and nobody else notices. Those of the
+//! hub, which cost its clients frames, are in `websocket/panics.rs`.
 
 use crate::support::process::wait_for;
 use crate::support::rows::{assert_same_rows, damage_checkpoints, history_rows, log_entries, rows_by_log};

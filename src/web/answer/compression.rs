@@ -3,7 +3,7 @@
 //! Promises: a client that does not name gzip gets plain bodies. A header that cannot be read counts as absent.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AcceptEncoding, Encoding, Header};
+use actix_web::http::header::{ACCEPT_ENCODING, AcceptEncoding, Encoding, Header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
@@ -12,8 +12,9 @@ use std::io::Write;
 #[must_use]
 pub fn takes_gzip(request: &HttpRequest) -> bool {
     let supported = [Encoding::gzip(), Encoding::identity()];
-    AcceptEncoding::parse(request)
-        .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))
+    request.headers().contains_key(ACCEPT_ENCODING)
+        && AcceptEncoding::parse(request)
+            .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))
 }
 
 /// Compresses a body.
@@ -27,7 +28,6 @@ pub fn compress(body: &[u8], level: Compression) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header;
     use actix_web::test::TestRequest;
 
     #[test]
@@ -45,7 +45,7 @@ mod tests {
             ("identity", false),
             ("", false),
         ] {
-            let request = TestRequest::default().insert_header((header::ACCEPT_ENCODING, value));
+            let request = TestRequest::default().insert_header((ACCEPT_ENCODING, value));
             assert_eq!(takes_gzip(&request.to_http_request()), takes, "{value}");
         }
         assert!(!takes_gzip(&TestRequest::default().to_http_request()));

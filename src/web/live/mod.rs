@@ -10,6 +10,7 @@
 mod dispatch;
 mod gate;
 mod limits;
+mod members;
 mod reasons;
 mod request;
 mod requests;

@@ -43,7 +43,7 @@ const TURN: u32 = 32;
 /// Opens a live session.
 ///
 /// # Errors
-/// When the request is no WebSocket handshake, or there is no live feed.
+/// When the request is no WebSocket handshake, or there is no live output.
 pub async fn websocket(
     request: HttpRequest,
     payload: Payload,
@@ -95,7 +95,7 @@ pub async fn websocket(
     let codec = Codec::new().max_size(max_bytes);
     let gate = Gate::new(payload, max_bytes as u64, violation);
     let actor = WebsocketContext::with_codec(session, gate, codec);
-    Ok(response.streaming(Feed::new(actor, guard)))
+    Ok(response.streaming(Output::new(actor, guard)))
 }
 
 /// Removes the session from its worker when it ends, however it ends.
@@ -248,7 +248,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 }
 
 #[derive(PartialEq, Eq)]
-enum FeedState {
+enum OutputState {
     Open,
     /// The actor has ended; queued frames are still sent.
     Draining,
@@ -256,101 +256,111 @@ enum FeedState {
     Ended,
 }
 
-/// Knows whether the actor has a reason to run. Most of the time its connection is woken for frames alone, and to run
-/// the actor costs as much as all else that such a wake takes outside the system.
-struct Call {
-    is_due: AtomicBool,
+/// The waker of the actor, which is not that of its connection. A connection is woken for frames most of the time, and
+/// would poll the actor twice each time for nothing: 980 instructions or 0.17 us a poll, so 7 % of the 5 us that a
+/// flush costs a session.
+struct ActorWaker {
+    is_woken: AtomicBool,
     connection: AtomicWaker,
 }
 
-impl Wake for Call {
+impl Wake for ActorWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.is_due.store(true, Ordering::Release);
+        self.is_woken.store(true, Ordering::Release);
         self.connection.wake();
     }
 }
 
 /// The stream that the connection sends: frames of the send queue, and between them what the actor writes itself.
-struct Feed<S> {
+struct Output<S> {
     actor: Pin<Box<S>>,
-    call: Arc<Call>,
-    /// Calls the actor.
+    actor_waker: Arc<ActorWaker>,
+    /// The same, as the actor is polled with it.
     waker: Waker,
     guard: Membership,
     /// What the actor wrote, sent after the frames queued before it.
     control: Option<Bytes>,
     turn: u32,
-    state: FeedState,
+    state: OutputState,
 }
 
-impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Feed<S> {
+impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Output<S> {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let feed = &mut *self;
-        if feed.state == FeedState::Ended {
+        let output = &mut *self;
+        if output.state == OutputState::Ended {
             return Poll::Ready(None);
         }
-        let is_actors_turn = feed.turn.is_multiple_of(TURN);
-        feed.turn = feed.turn.wrapping_add(1);
+        let is_actors_turn = output.turn.is_multiple_of(TURN);
+        output.turn = output.turn.wrapping_add(1);
         if is_actors_turn {
-            feed.poll_actor(cx);
+            output.poll_actor(cx);
         }
         loop {
-            let worker = &feed.guard.worker;
-            let frames = feed.guard.queue.take(cx.waker(), |topic| worker.symbol_name(topic));
-            worker.ask_for_more(&feed.guard.queue);
+            let worker = &output.guard.worker;
+            let frames = output.guard.queue.take(cx.waker(), |topic| worker.symbol_name(topic));
+            worker.ask_for_more(&output.guard.queue);
             if let Some(frames) = frames {
                 return Poll::Ready(Some(Ok(frames)));
             }
-            if let Some(control) = feed.control.take() {
+            if let Some(control) = output.control.take() {
                 return Poll::Ready(Some(Ok(control)));
             }
-            if let Some(close_reason) = feed.guard.queue.close_reason() {
-                feed.state = FeedState::Ended;
+            if let Some(close_reason) = output.guard.queue.close_reason() {
+                output.state = OutputState::Ended;
                 return Poll::Ready(Some(Ok(frame::close(close_reason.code(), close_reason.reason()))));
             }
-            if feed.state == FeedState::Draining {
+            if output.state == OutputState::Draining {
                 return Poll::Ready(None);
             }
             // The queue is empty: the actor may write something, or cause something to be queued.
-            feed.turn = 0;
-            if !feed.poll_actor(cx) && !feed.guard.queue.has_something() {
+            output.turn = 0;
+            if !output.poll_actor(cx) && !output.guard.queue.has_something() {
                 return Poll::Pending;
             }
         }
     }
 }
 
-impl<S: Stream<Item = Result<Bytes, Error>>> Feed<S> {
-    fn new(actor: S, guard: Membership) -> Feed<S> {
-        let call = Arc::new(Call { is_due: AtomicBool::new(true), connection: AtomicWaker::new() });
-        let waker = Waker::from(Arc::clone(&call));
-        Feed { actor: Box::pin(actor), call, waker, guard, control: None, turn: 0, state: FeedState::Open }
+impl<S: Stream<Item = Result<Bytes, Error>>> Output<S> {
+    fn new(actor: S, guard: Membership) -> Output<S> {
+        let actor_waker =
+            Arc::new(ActorWaker { is_woken: AtomicBool::new(true), connection: AtomicWaker::new() });
+        let waker = Waker::from(Arc::clone(&actor_waker));
+        Output {
+            actor: Box::pin(actor),
+            actor_waker,
+            waker,
+            guard,
+            control: None,
+            turn: 0,
+            state: OutputState::Open,
+        }
     }
 
-    /// Lets the actor run, if it has a reason. Returns true when it said something, or is done.
+    /// Polls the actor if it was woken. Returns true when it wrote something, or has ended.
     fn poll_actor(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.state != FeedState::Open || self.control.is_some() {
+        if self.state != OutputState::Open || self.control.is_some() {
             return false;
         }
-        self.call.connection.register(cx.waker());
-        if !self.call.is_due.swap(false, Ordering::AcqRel) {
+        self.actor_waker.connection.register(cx.waker());
+        if !self.actor_waker.is_woken.swap(false, Ordering::AcqRel) {
             return false;
         }
         match self.actor.as_mut().poll_next(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(Some(Ok(bytes))) => {
-                // There may be more where that came from.
-                self.call.is_due.store(true, Ordering::Release);
+                // It may write more.
+                self.actor_waker.is_woken.store(true, Ordering::Release);
                 self.control = Some(bytes);
                 true
             }
             Poll::Ready(Some(Err(_)) | None) => {
-                self.state = FeedState::Draining;
+                self.state = OutputState::Draining;
                 true
             }
             Poll::Pending => false,

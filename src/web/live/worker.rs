@@ -1,25 +1,25 @@
-//! The sessions of one thread: which topics each follows, and how a flush of the hub reaches them.
+//! One thread that runs sessions: its end of the messages with the hub, and its timers.
 //!
 //! A flush is one message per thread, whatever the number of its sessions; a session that follows one symbol gets a
-//! slice of it, a session that follows all symbols gets it whole. Promises: a topic's frames begin right after the
-//! answer that showed it, and no frame comes twice. A full mailbox makes the hub gather for longer; nothing here waits
-//! for a client.
+//! slice of it, a session that follows all symbols gets it whole. Promises: nothing here waits for a client. A full
+//! mailbox makes the hub gather for longer.
 
 use super::Live;
+use super::members::{Member, Members};
 use super::reasons::CloseReason;
 use super::request::is_counted;
 use super::requests::Requests;
-use super::send_queue::{SendQueue, SharedFrame};
+use super::send_queue::SendQueue;
 use crate::actors::hub::messages::{
-    Answer, AttachWorker, ContinueAnswer, Deliver, Flush, Presence, ReleaseTopics, Since, SubscribeTopics,
-    WorkerId,
+    AttachWorker, ContinueAnswer, Deliver, Flush, Presence, ReleaseTopics, Since, SubscribeTopics, WorkerId,
 };
 use crate::actors::hub::topic::{Channel, Topic};
 use crate::metrics::Span;
+use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::web::state::AppState;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,9 +31,6 @@ const MAILBOX_CAPACITY: usize = 32;
 
 /// How often sessions with an interval get their ticks, and waiting requests are tried against their budget.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(20);
-
-/// Sessions woken between two clock readings: the latency of frames is measured for this many together.
-const TIMED_TOGETHER: usize = 50;
 
 /// How often clients that stopped reading are looked for.
 const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -47,30 +44,6 @@ impl WorkerSlot {
     pub fn get(&self, state: &Arc<AppState>, live: &Arc<Live>) -> Rc<Worker> {
         Rc::clone(self.0.get_or_init(|| Worker::start(state, live)))
     }
-}
-
-/// One session of the thread.
-struct Member {
-    queue: Rc<SendQueue>,
-    presence: Arc<Presence>,
-    /// The topics it asked for, answered or not.
-    wanted: HashSet<Topic>,
-    requests: Requests,
-    /// The request made on behalf of a client that has not subscribed yet.
-    broadcast: Option<u64>,
-}
-
-impl Member {
-    fn waits_for(&self, request: u64) -> bool {
-        self.requests.is_in_progress(request) || self.broadcast == Some(request)
-    }
-}
-
-#[derive(Default)]
-struct Members {
-    by_id: HashMap<u64, Member>,
-    followers: HashMap<Topic, Vec<Rc<SendQueue>>>,
-    next_id: u64,
 }
 
 /// The sessions of one thread.
@@ -177,7 +150,7 @@ impl Worker {
 
     /// Subscribes a session to every tick, until it subscribes itself.
     pub fn broadcast(&self, id: u64) {
-        let all = |channel| Topic::plain(channel, crate::models::symbol::SymbolId::NONE);
+        let all = |channel| Topic::plain(channel, SymbolId::NONE);
         self.ask(id, vec![all(Channel::Ticks), all(Channel::Feed)], None, true);
     }
 
@@ -341,127 +314,6 @@ fn observe_sent(state: &AppState, flush: &Flush) {
     for (span, since) in [(Span::ReceivedToSent, flush.received), (Span::ReceivedToBarSent, flush.settled)] {
         if since != Nanos::MIN {
             state.metrics.observe(span, since, now);
-        }
-    }
-}
-
-impl Members {
-    fn follow(&mut self, topic: Topic, queue: &Rc<SendQueue>) {
-        let followers = self.followers.entry(topic).or_default();
-        if !followers.iter().any(|known| known.id == queue.id) {
-            followers.push(Rc::clone(queue));
-        }
-    }
-
-    fn unfollow(&mut self, id: u64, topics: &[Topic]) {
-        for topic in topics {
-            if let Some(followers) = self.followers.get_mut(topic) {
-                followers.retain(|queue| queue.id != id);
-                if followers.is_empty() {
-                    self.followers.remove(topic);
-                }
-            }
-        }
-    }
-
-    /// Queues a part of an answer, and makes its topics live from there on. A topic of one symbol is left out where the
-    /// session follows all symbols, so that no frame comes twice.
-    fn answer(&mut self, answer: Answer) {
-        let Answer { session, request, frames, topics, more_from } = answer;
-        let Some(member) = self.by_id.get_mut(&session).filter(|member| member.waits_for(request)) else {
-            return;
-        };
-        let queue = Rc::clone(&member.queue);
-        queue.push(frames);
-        let topics: Vec<Topic> = topics.into_iter().filter(|topic| member.wanted.contains(topic)).collect();
-        let follows = |topic: &Topic| {
-            self.followers.get(topic).is_some_and(|all| all.iter().any(|it| it.id == session))
-        };
-        if !queue.is_catching_up() {
-            // Topics that it follows already stay live meanwhile.
-            let of_all = topics.iter().filter(|topic| topic.is_of_all() && !follows(topic));
-            let of_all: HashSet<Topic> = of_all.copied().collect();
-            let parts =
-                member.wanted.iter().filter(|topic| !topic.is_of_all() && of_all.contains(&topic.of_all()));
-            queue.begin_catch_up(request, of_all.iter().copied().collect(), parts.copied().collect());
-        }
-        let is_part_of_all = |topic: &Topic| !topic.is_of_all() && member.wanted.contains(&topic.of_all());
-        let begun: Vec<Topic> = topics.into_iter().filter(|topic| !is_part_of_all(topic)).collect();
-        begun.into_iter().for_each(|topic| self.follow(topic, &queue));
-        match more_from {
-            Some(symbol) => queue.catch_up_to(symbol),
-            None => {
-                self.unfollow(session, &queue.end_catch_up());
-                if let Some(member) =
-                    self.by_id.get_mut(&session).filter(|it| it.requests.is_in_progress(request))
-                {
-                    member.requests.finish();
-                }
-            }
-        }
-        queue.wake();
-    }
-
-    fn followers(&self, topic: Topic) -> impl Iterator<Item = &Rc<SendQueue>> {
-        let all = if topic.is_of_all() { None } else { self.followers.get(&topic.of_all()) };
-        let all = all.into_iter().flatten().filter(move |queue| queue.takes(topic));
-        self.followers.get(&topic).into_iter().flatten().chain(all)
-    }
-
-    /// Queues each session's slice and wakes its connection; calls `woken` after every few of them, and after the last.
-    fn deliver(&self, flush: &Flush, woken: impl Fn()) {
-        for (topic, frame) in &flush.frames {
-            let is_state = matches!(
-                topic.channel,
-                Channel::Forming | Channel::Previews | Channel::Feed | Channel::Metrics
-            );
-            let shared = SharedFrame::new(frame.clone(), frame.len());
-            for queue in self.followers(*topic) {
-                if is_state {
-                    queue.push_newest(*topic, &shared, &shared, 1);
-                } else {
-                    queue.push(frame.clone());
-                }
-            }
-        }
-        self.deliver_ticks(flush);
-        let of_ticks = flush.tick_parts.iter().map(|part| Topic::plain(Channel::Ticks, part.symbol));
-        let topics = flush.frames.iter().map(|(topic, _)| *topic).chain(of_ticks);
-        let mut num_woken = 0_usize;
-        for queue in topics.flat_map(|topic| self.followers(topic)) {
-            if queue.wake() {
-                num_woken += 1;
-                if num_woken.is_multiple_of(TIMED_TOGETHER) {
-                    woken();
-                }
-            }
-        }
-        if !num_woken.is_multiple_of(TIMED_TOGETHER) {
-            woken();
-        }
-    }
-
-    fn deliver_ticks(&self, flush: &Flush) {
-        let buffer_len = flush.ticks.len();
-        let all = self.followers.get(&Topic::plain(Channel::Ticks, crate::models::symbol::SymbolId::NONE));
-        // Sessions that follow all symbols and keep up share the whole buffer.
-        let (by_symbol, keeping_up): (Vec<&Rc<SendQueue>>, Vec<&Rc<SendQueue>>) =
-            all.into_iter().flatten().partition(|queue| queue.takes_newest() || queue.is_catching_up());
-        if buffer_len > 0 {
-            keeping_up.iter().for_each(|queue| queue.push(flush.ticks.clone()));
-        }
-        for part in &flush.tick_parts {
-            let topic = Topic::plain(Channel::Ticks, part.symbol);
-            let own = self.followers.get(&topic);
-            if own.is_none() && by_symbol.is_empty() {
-                continue;
-            }
-            let shared = SharedFrame::new(flush.ticks.slice(part.range.clone()), buffer_len);
-            let last = SharedFrame::new(flush.ticks.slice(part.last..part.range.end), buffer_len);
-            let of_all = by_symbol.iter().copied().filter(|queue| queue.takes(topic));
-            for queue in own.into_iter().flatten().chain(of_all) {
-                queue.push_newest(topic, &shared, &last, part.count);
-            }
         }
     }
 }
