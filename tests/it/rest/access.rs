@@ -1,0 +1,76 @@
+//! Which requests are admitted: methods, origins, names of the server; and what browsers are told.
+
+use super::world::World;
+
+#[test]
+fn other_methods_and_other_origins() {
+    let world = World::filled();
+    let post = world.send("POST", 0, "/api/v1/latest/BTC-USD", &[]);
+    assert_eq!((post.status, post.json()["code"].as_str()), (405, Some("method_not_allowed")));
+    assert_eq!(post.header("allow"), "GET, HEAD, OPTIONS");
+    let head = world.send("HEAD", 0, "/api/v1/aggregated/BTC-USD", &[]);
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    let near = "http://localhost:3000";
+    let foreign = world.ask("/api/v1/ticks/BTC-USD?limit=1", &[("origin", near)]);
+    assert_eq!(foreign.header("access-control-allow-origin"), near);
+    assert!(foreign.header("vary").contains("Origin"), "{}", foreign.header("vary"));
+    assert!(foreign.header("access-control-expose-headers").to_lowercase().contains("link"));
+    let headers = [("origin", near), ("access-control-request-method", "GET")];
+    let preflight = world.send("OPTIONS", 0, "/api/v1/ticks/BTC-USD", &headers);
+    assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (200, near));
+    let mut allowed: Vec<&str> = preflight.header("access-control-allow-methods").split(", ").collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD"]);
+}
+
+#[test]
+fn pages_of_elsewhere_and_names_that_are_not_ours_are_turned_away_on_every_port() {
+    let world = World::filled();
+    let paths = [
+        (0, "/api/v1/symbols"),
+        (0, "/docs/"),
+        (0, "/nowhere"),
+        (1, "/metrics"),
+        (2, "/"),
+        (2, "/api/v1/symbols"),
+    ];
+    for (port, path) in paths {
+        for (header, code) in [
+            (("origin", "https://evil.example"), "origin_not_allowed"),
+            (("origin", "null"), "origin_not_allowed"),
+            (("host", "evil.example"), "host_not_allowed"),
+        ] {
+            let answer = world.send("GET", port, path, &[header]);
+            assert_eq!(
+                (answer.status, answer.json()["code"].as_str()),
+                (403, Some(code)),
+                "{path} {header:?}"
+            );
+            assert_eq!(answer.header("access-control-allow-origin"), "", "{path} {header:?}");
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+        let answer =
+            world.send("GET", port, path, &[("origin", "http://127.0.0.1:1"), ("host", "localhost")]);
+        assert_ne!(answer.status, 403, "{path}");
+    }
+    let preflight = [("origin", "https://evil.example"), ("access-control-request-method", "GET")];
+    assert_eq!(world.send("OPTIONS", 0, "/api/v1/symbols", &preflight).status, 403);
+}
+
+#[test]
+fn browsers_are_told_to_be_careful() {
+    let world = World::filled();
+    for (port, path) in [(0, "/api/v1/symbols"), (0, "/docs/"), (0, "/nowhere"), (1, "/metrics"), (2, "/")] {
+        let answer = world.send("GET", port, path, &[]);
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        let has_inline = policy.contains("unsafe-inline");
+        assert_eq!(has_inline, path == "/docs/", "{path}: {policy}");
+        assert!(!policy.contains("unsafe-eval"), "{path}: {policy}");
+    }
+}
