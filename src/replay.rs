@@ -30,7 +30,7 @@ use actix::dev::Request;
 use anyhow::Context;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use plan::{Plan, symbols_of};
-use reader::{Reader, Stretch};
+use reader::{Chunk, Reader};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::fs::MetadataExt;
@@ -40,18 +40,18 @@ use std::time::{Duration, Instant};
 use summary::Summary;
 use tokio::time::error::Elapsed;
 
-/// Rows in a stretch when time does not matter (more where there are many symbols), and when it does.
+/// Rows in a chunk when time does not matter (more where there are many symbols), and when it does.
 const ROWS: usize = 4_096;
 const ROWS_PACED: usize = 256;
 
-/// Stretches that may be under way to the log: enough that neither waits for the other's turn on a busy machine.
+/// Chunks that may be under way to the log: enough that neither waits for the other's turn on a busy machine.
 const UNDER_WAY_MAX: usize = 4;
 
-/// Rows handed in after which the symbols are waited for, since some more stretches wait for the shards: with many symbols
+/// Rows handed in after which the symbols are waited for, since some more chunks wait for the shards: with many symbols
 /// these are large, and a signal must not find more to do than its time allows.
 const ROWS_UNDER_WAY_MAX: usize = 1 << 18;
 
-/// Waits until the log has taken a stretch.
+/// Waits until the log has taken a chunk.
 async fn taken(sent: Request<LogActor, Ingest>) -> anyhow::Result<()> {
     sent.await.context("the pipeline has stopped")
 }
@@ -74,18 +74,18 @@ impl Reached {
         postcard::from_bytes(&bytes).context("the progress of an earlier replay is damaged")
     }
 
-    fn count(&mut self, stretch: &Stretch) {
-        for letter in &stretch.dead_letters {
+    fn count(&mut self, chunk: &Chunk) {
+        for letter in &chunk.dead_letters {
             *self.bad_rows.entry(letter.reason.clone()).or_default() += 1;
         }
-        self.rows = stretch.rows;
-        self.has_entries |= !stretch.entries.is_empty();
+        self.rows = chunk.rows;
+        self.has_entries |= !chunk.entries.is_empty();
         let mark = |entry: &Entry| match entry.body {
             Body::ClockMark { time, .. } => Some(time),
             _ => None,
         };
         // Marks ascend.
-        self.newest = self.newest.max(stretch.entries.iter().rev().find_map(mark));
+        self.newest = self.newest.max(chunk.entries.iter().rev().find_map(mark));
     }
 
     fn ledger(&self) -> Ledger {
@@ -275,13 +275,13 @@ impl Job {
                 pipeline.drain_symbols().await?;
                 rows_under_way = 0;
             }
-            let Some(stretch) = self.reader.next().await? else { break };
-            rows_under_way += stretch.entries.len();
-            if let Some(pause) = pace.pause_before(stretch.first_time()) {
+            let Some(chunk) = self.reader.next().await? else { break };
+            rows_under_way += chunk.entries.len();
+            if let Some(pause) = pace.pause_before(chunk.first_time()) {
                 tokio::time::sleep(pause).await;
             }
-            self.show(&stretch);
-            let ingest = self.ingest(stretch)?;
+            self.show(&chunk);
+            let ingest = self.ingest(chunk)?;
             under_way.push_back(pipeline.log().send(ingest));
         }
         for rest in under_way {
@@ -315,22 +315,22 @@ impl Job {
         })
     }
 
-    fn ingest(&mut self, stretch: Stretch) -> anyhow::Result<Ingest> {
-        self.plan.reached.count(&stretch);
+    fn ingest(&mut self, chunk: Chunk) -> anyhow::Result<Ingest> {
+        self.plan.reached.count(&chunk);
         let progress = match &self.plan.key {
             Some(key) => Some(Progress { key: key.clone(), value: postcard::to_stdvec(&self.plan.reached)? }),
             None => None,
         };
-        let Stretch { entries, dead_letters, .. } = stretch;
+        let Chunk { entries, dead_letters, .. } = chunk;
         Ok(Ingest { entries, dead_letters, progress, received: Nanos::MIN })
     }
 
-    fn show(&self, stretch: &Stretch) {
-        if let Some(total) = stretch.total_bytes {
+    fn show(&self, chunk: &Chunk) {
+        if let Some(total) = chunk.total_bytes {
             self.bar.set_length(total);
         }
-        self.bar.set_position(stretch.bytes_read);
-        self.bar.set_message(HumanCount(stretch.rows).to_string());
+        self.bar.set_position(chunk.bytes_read);
+        self.bar.set_message(HumanCount(chunk.rows).to_string());
     }
 }
 

@@ -1,8 +1,8 @@
-//! `tickwire check`: reads everything in a data directory, says what is damaged, and mends it where asked to.
+//! `tickwire check`: reads everything in a data directory, reports damage, and repairs it on request.
 //!
-//! Promises: what is worked out again is what was there, since the log holds what it came from; where the log does not
-//! hold all of that, nothing is guessed: the row stays deleted, and that is said. Nothing is changed without `--repair`,
-//! but that files of an earlier version are migrated.
+//! Promises: repaired rows are what they were, since they are computed again from the log; where the log does not reach
+//! back far enough, nothing is guessed: the row stays deleted, and the report says so. Without `--repair` nothing is
+//! changed, except that files of an earlier version are migrated.
 
 use crate::actors::pipeline::PipelineError;
 use crate::config::Config;
@@ -27,23 +27,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Entries that are read from the log at once, and effects that are written to the history at once.
+/// Entries read from the log per page, and effects written to the history per batch.
 const PAGE_ENTRIES: usize = 8_192;
 const BATCH_EFFECTS: usize = 20_000;
 
-/// How often a long check says how far it has come.
+/// How often a long check reports its progress.
 const TELL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Checks the data directory of the configuration; `repair` mends it too. Ends well when everything is sound, or was
-/// made so.
+/// Checks the data directory of the configuration; `repair` repairs it as well. Succeeds when nothing is damaged, or
+/// everything was repaired.
 ///
 /// # Errors
-/// When something is damaged and not mended, or cannot be read.
+/// When something is damaged and was not repaired, or cannot be read.
 pub fn run(config: &Config, repair: bool) -> anyhow::Result<()> {
     actix::System::new().block_on(check(config, repair))
 }
 
-/// Says what to do where a command failed since a store is damaged; `None` for every other failure.
+/// Returns advice for a command that failed because a store is damaged; `None` for every other failure.
 #[must_use]
 pub fn advice(error: &anyhow::Error, data_dir: &Path) -> Option<String> {
     let is_damaged = |cause: &(dyn std::error::Error + 'static)| {
@@ -87,7 +87,7 @@ async fn check(config: &Config, repair: bool) -> anyhow::Result<()> {
     outcome.end(log.num_rows + history.num_rows, repair)
 }
 
-/// Writes a line to standard output. A reader that has had enough is no failure: the exit code says the rest.
+/// Writes a line to standard output. A closed pipe is no failure: the exit code carries the result.
 fn say(line: &str) {
     writeln!(std::io::stdout(), "{line}").ok();
 }
@@ -105,7 +105,7 @@ impl Progress {
     }
 }
 
-/// What is said at the end.
+/// The report at the end.
 #[derive(Default)]
 struct Outcome {
     num_mended: usize,
@@ -156,7 +156,7 @@ impl Outcome {
     }
 }
 
-/// What the history is worked out from.
+/// The log from which the history can be computed again.
 struct Origin {
     log: SqliteLog,
     symbols: Arc<SymbolTable>,
@@ -166,8 +166,8 @@ struct Origin {
 }
 
 impl Origin {
-    /// Opens the log, or says why the history cannot be worked out from it: only a log from its beginning, and under the
-    /// settings of that time, gives every state that there was, hence every row.
+    /// Opens the log, or returns why the history cannot be computed from it: only a log from its beginning, under the
+    /// settings of that time, gives every state there was, and so every row.
     async fn open(config: &Config, checked: &Checked) -> anyhow::Result<Result<Origin, &'static str>> {
         if checked.findings.iter().any(|finding| !finding.is_mended) {
             return Ok(Err("the log is damaged itself"));
@@ -198,7 +198,7 @@ impl Origin {
     }
 }
 
-/// Puts a history that cannot be used aside, and makes another from the log.
+/// Sets aside a history that cannot be used, and makes another from the log.
 async fn make_anew(
     config: &Config,
     checked_log: &Checked,
@@ -234,8 +234,8 @@ async fn make_anew(
     Ok(())
 }
 
-/// Works out again what was deleted from the history. All rows are written, which changes nothing in those that are
-/// there: a damaged key may have been that of another row.
+/// Computes again what was deleted from the history. All rows are written, which does not change existing ones: a
+/// damaged key may have been that of another row.
 async fn restore(
     config: &Config,
     checked_log: &Checked,
@@ -255,7 +255,7 @@ async fn restore(
     let history = origin.history(config).await?;
     let mut states = write_again(&origin, &history).await?;
     let missing = missing_windows(&config.data_dir, &checked.windows).await?;
-    // A replay that was finished closed what its log leaves open; nothing else may be closed here.
+    // A finished replay closed the bars that its log leaves open; nothing else may be closed here.
     let mut rest = Vec::new();
     states.values_mut().for_each(|state| state.finish(&mut rest));
     rest.retain(|effect| {
@@ -283,7 +283,7 @@ async fn restore(
     Ok(())
 }
 
-/// True when a checkpoint says that the log was worked through under other settings.
+/// True when a checkpoint shows that the log was processed under other settings.
 async fn has_other_settings(log: &SqliteLog, core: &Arc<CoreSettings>) -> anyhow::Result<bool> {
     let found = log.load_checkpoints(Partition::EMBEDDED).await?;
     let is_other = |bytes: &[u8]| {
@@ -295,7 +295,7 @@ async fn has_other_settings(log: &SqliteLog, core: &Arc<CoreSettings>) -> anyhow
     Ok(found.symbols.iter().flatten().any(|checkpoint| is_other(&checkpoint.bytes)))
 }
 
-/// Applies the whole log to fresh states and writes what follows. Returns the states as they are in the end.
+/// Applies the whole log to new states and writes the effects. Returns the final states.
 async fn write_again(
     origin: &Origin,
     history: &SqliteHistory,

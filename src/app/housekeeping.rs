@@ -1,8 +1,8 @@
-//! What happens by the clock beside the data path: samples of the metrics, a look at the disk and at the files of the
-//! data directory, and the end of old history.
+//! Periodic work beside the data path: samples of the metrics, checks of the disk and of the files of the data
+//! directory, and retention of the history.
 //!
-//! Whatever may wait for the disk is done by a thread that nobody waits for: on a disk that hangs it hangs, health says
-//! so, and the process still ends when it is told to.
+//! Promises: nothing waits for this work. What may block on the disk runs on a thread of its own: if the disk hangs, so
+//! does the thread, health reports it, and the process still stops when told to.
 
 use crate::actors::partition::retention::{Doubt, RetentionClock};
 use crate::actors::views::{Health, HealthBoard};
@@ -19,27 +19,27 @@ use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// A look that takes longer than this is worth saying.
-const LOOK_LIMIT: Duration = Duration::from_secs(10);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// A check that takes longer than this is reported.
+const CHECK_LIMIT: Duration = Duration::from_secs(10);
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Under what a doubt in the wall clock is kept in the log, so that it outlives the process.
+/// Key under which the log keeps a doubt in the wall clock, so that it outlives the process.
 const DOUBT_KEY: &str = "retention_clock";
 
 /// Makes the clock by which retention judges ages.
 ///
 /// # Errors
-/// When the log cannot be asked.
+/// When the log cannot be read.
 pub async fn retention_clock(node: &Node) -> anyhow::Result<Arc<RetentionClock>> {
     let kept = node.log.progress(DOUBT_KEY).await?;
-    // One that is damaged is as good as none: the newest time of the log is the better witness then.
+    // A damaged one is ignored: the newest time of the log decides then.
     let doubt = kept.and_then(|bytes| postcard::from_bytes::<Option<Doubt>>(&bytes).ok()).flatten();
     let newest = node.log.tail().await?.newest;
     Ok(Arc::new(RetentionClock::new(Arc::clone(&node.env.now), newest, doubt)))
 }
 
-/// Starts it all.
+/// Starts all periodic work.
 pub fn start(config: &Config, node: &Node, state: Arc<AppState>, retention: Arc<RetentionClock>) {
     every(SAMPLE_INTERVAL, {
         let state = Arc::clone(&state);
@@ -64,7 +64,7 @@ pub fn start(config: &Config, node: &Node, state: Arc<AppState>, retention: Arc<
         let state = Arc::clone(&state);
         move || looks.tell_overdue(&state.health)
     });
-    every(LOOK_INTERVAL, {
+    every(CHECK_INTERVAL, {
         let (state, retention) = (Arc::clone(&state), Arc::clone(&retention));
         let mut is_doubted = false;
         move || is_doubted = look_at_clock(&state, &retention, is_doubted)
@@ -99,7 +99,7 @@ fn every(period: Duration, mut work: impl FnMut() + 'static) {
     });
 }
 
-/// Says when the wall clock is not believed. Returns whether it is not.
+/// Reports when the wall clock is not trusted. Returns true while it is not.
 fn look_at_clock(state: &AppState, retention: &RetentionClock, was_doubted: bool) -> bool {
     let believed = retention.now();
     let is_doubted = retention.doubt().is_some();
@@ -130,7 +130,7 @@ async fn keep_doubt(state: &AppState, doubt: Option<Doubt>) {
     }
 }
 
-/// When the thread looked last.
+/// The time of the last check.
 struct Looks {
     begun: Instant,
     /// Milliseconds since `begun`.
@@ -148,17 +148,17 @@ impl Looks {
         self.last.store(self.begun.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Says when the disk has not answered for long.
+    /// Reports when the disk has not answered for long.
     fn tell_overdue(&self, health: &HealthBoard) {
         let since =
             self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)));
-        if since > LOOK_INTERVAL + LOOK_LIMIT {
+        if since > CHECK_INTERVAL + CHECK_LIMIT {
             health.set("disk", Health::Unhealthy, format!("has not answered for {} s", since.as_secs()));
         }
     }
 }
 
-/// Looks at the disk and at the files until the server is gone.
+/// Checks the disk and the files until the server is gone.
 struct Look {
     state: Weak<AppState>,
     dir: PathBuf,
@@ -193,11 +193,11 @@ impl Look {
             state.metrics.log_size_bytes.set(self.log_bytes());
             self.looks.note();
             drop(state);
-            std::thread::sleep(LOOK_INTERVAL);
+            std::thread::sleep(CHECK_INTERVAL);
         }
     }
 
-    /// The log will soon have nowhere to go when the disk is nearly full.
+    /// Checks the free space of the disk.
     fn disk(&self) -> (Health, String) {
         match rustix::fs::statvfs(&self.dir) {
             Ok(disk) if disk.f_bavail * disk.f_frsize < self.low => {
@@ -227,7 +227,7 @@ impl Look {
         }
     }
 
-    /// Bytes of the log with what is still in its WAL.
+    /// Returns the bytes of the log, its WAL included.
     fn log_bytes(&self) -> i64 {
         let size = |name: &str| std::fs::metadata(self.dir.join(name)).map_or(0, |file| file.len());
         i64::try_from(size("log.db") + size("log.db-wal")).unwrap_or(i64::MAX)

@@ -1,8 +1,8 @@
-//! Shows a data directory: REST, WebSocket and page over what is there, and nothing that adds to it.
+//! Serves an existing data directory over REST, WebSocket and the dashboard, without adding to it.
 //!
-//! Promises: no provider runs, no entry is written, nothing is dropped and no checkpoint is taken; what the log holds
-//! beyond the history is worked out once more, as at any start. The directory's own settings hold. Relative times of
-//! requests count from the newest time that it holds, since nothing newer will come.
+//! Promises: no provider runs, no entry is written, nothing is dropped and no checkpoint is taken; what the log
+//! holds beyond the history is computed again, as at any start. The directory's own settings apply. Relative times of
+//! requests count from the newest time in the directory, since nothing newer will come.
 
 use super::signals::Signals;
 use super::{Listeners, announce, app_state, live};
@@ -16,7 +16,7 @@ use crate::node::{Node, pipeline_settings};
 use anyhow::Context;
 use std::sync::Arc;
 
-/// Shows the data directory until stopped.
+/// Serves the data directory until stopped.
 ///
 /// # Errors
 /// When there is nothing to show, another process uses it, or a port or a store cannot be opened.

@@ -1,9 +1,8 @@
-//! The signals that end the program, heard from its first moment to its last by a thread of their own.
+//! The signals that end the program, received by a thread of their own from start to exit.
 //!
-//! Promises: SIGINT, SIGTERM and SIGHUP are heard whatever the program is doing, and once one is, the process ends within
-//! a limit: by itself if it can, else at once and with exit code 1. SIGHUP stops it as the others do until it means
-//! something else; a parent that had it ignored (`nohup`) is obeyed.
-//! When the limit ends it, whatever the log holds is whole, and the next start goes on from there.
+//! Promises: SIGINT, SIGTERM and SIGHUP are received whatever the program is doing, and the process then ends within a
+//! limit: in order if it can, else at once with exit code 1. SIGHUP stops it like the others, unless the parent had it
+//! ignored (`nohup`). When the limit ends the process, the log is intact, and the next start continues from there.
 
 use anyhow::Context;
 use std::future::pending;
@@ -13,16 +12,16 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// How much longer than a stop may take the process lives at the most, should the stop itself hang.
+/// How much longer than the limit of a stop the process lives at most, should the stop itself hang.
 const LAST_RESORT: Duration = Duration::from_millis(700);
 
-/// Says when the program is told to stop.
+/// Tells when the program must stop.
 pub struct Signals {
     told: watch::Receiver<Option<&'static str>>,
 }
 
 impl Signals {
-    /// Begins to listen. `stop_timeout` is how long a stop may take.
+    /// Starts to receive signals. `stop_timeout` limits a stop.
     ///
     /// # Errors
     /// When the system refuses a handler or a thread.
@@ -55,7 +54,7 @@ impl Signals {
         Ok(Signals { told })
     }
 
-    /// Waits for a signal and returns in a word or two what it was.
+    /// Waits for a signal and returns its name.
     pub async fn told(&self) -> &'static str {
         let mut told = self.told.clone();
         match told.wait_for(Option::is_some).await.map(|told| *told) {
@@ -73,7 +72,7 @@ async fn next(signal: Option<&mut Signal>) {
     }
 }
 
-/// True when whoever started the program wants it to outlive its terminal. Where the system does not tell, nobody does.
+/// True when the program was started to outlive its terminal; false where the system does not tell.
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignores_hangup(&status)

@@ -1,5 +1,8 @@
-//! The environment's part: `TICKWIRE__SECTION__KEY`, the names that people have had for years, and those among them
-//! that nothing here uses, or that an embedded run has no use for.
+//! Variables of the environment: `TICKWIRE__SECTION__KEY`, the names of the former system, and those among them that
+//! nothing here uses, or that an embedded run has no use for.
+//!
+//! Promises: a variable that is ignored is named to the user, never its value. On failure a variable is a fault with
+//! its name.
 
 use super::fault::Fault;
 use super::layers::{Layers, split};
@@ -10,10 +13,10 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 use toml::Value;
 
-/// Names of ours begin with this.
+/// Prefix of Tickwire's own names.
 const PREFIX: &str = "TICKWIRE__";
 
-/// Names of backends that there are not yet: said to be ignored, never shown with their values.
+/// Names of backends that there are not yet: reported as ignored, without their values.
 const IGNORED: [&str; 9] = [
     "POLYGON_API_KEY",
     "FINAGE_API_KEY",
@@ -26,17 +29,17 @@ const IGNORED: [&str; 9] = [
     "ML_RETRAIN_INTERVAL_HOURS",
 ];
 
-/// Beginnings of such names.
+/// Prefixes of such names.
 const IGNORED_PREFIXES: [&str; 4] = ["KAFKA_", "TIMESCALEDB_", "INFLUXDB_", "REDIS_"];
 
-/// What a name of old stands for.
+/// The meaning of a former name.
 #[derive(Clone, Copy)]
 enum Legacy {
     /// The value of a key.
     Value(&'static str),
     /// The span of a key, in milliseconds.
     Millis(&'static str),
-    /// The host of these addresses: the old system had one for both of its servers.
+    /// The host of these addresses: the former system had one for both of its servers.
     Host([&'static str; 2]),
     /// The port of an address.
     Port(&'static str),
@@ -49,7 +52,7 @@ enum Legacy {
 /// The key of the address of Redis.
 const REDIS_URL: &str = "redis.url";
 
-/// The names of old that are honoured; a later one wins over an earlier one.
+/// The former names that are still supported; a later one wins over an earlier one.
 const LEGACY: [(&str, Legacy); 10] = [
     ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
     ("API_PORT", Legacy::Port("server.rest")),
@@ -85,8 +88,8 @@ fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX) || LEGACY.iter().any(|(legacy, _)| *legacy == name)
 }
 
-/// Variables of one source. A variable with an empty value is as good as none: that is how a compose file passes on
-/// what is not set.
+/// Variables of one source. A variable with an empty value counts as not set, since compose files pass on unset
+/// variables that way.
 pub(super) struct Variables {
     values: BTreeMap<String, String>,
     origin: fn(String) -> Origin,
@@ -98,8 +101,8 @@ impl Variables {
         Variables { values: environment.iter().cloned().collect(), origin: Origin::Environment }
     }
 
-    /// Reads a file of variables, but for those that the process has too. A line that cannot be read is a fault only
-    /// where it sets a variable of ours: such files serve other programs as well.
+    /// Reads a file of variables, except those that the process has as well. A malformed line is a fault only if it
+    /// sets a variable of Tickwire, since other programs use such files too.
     pub fn of_file(path: &Path, process: &Variables, faults: &mut Vec<Fault>) -> Variables {
         let mut values = BTreeMap::new();
         let mut fault = |name: &str, reason: String| {
@@ -138,7 +141,7 @@ impl Variables {
     }
 }
 
-/// Returns the name on the line of a file that ends in what could not be read.
+/// Returns the variable's name on the line that ends in the text that could not be read.
 fn name_on_line<'a>(text: &'a str, unread: &str) -> &'a str {
     let end = unread.trim().lines().next().unwrap_or_default();
     let line = text.lines().find(|line| line.trim_end().ends_with(end)).unwrap_or_default();
@@ -146,7 +149,7 @@ fn name_on_line<'a>(text: &'a str, unread: &str) -> &'a str {
     name.strip_prefix("export ").unwrap_or(name).trim()
 }
 
-/// Lays variables over what is there, the names of old first. Returns the names that are ignored.
+/// Applies variables to the layers, former names first. Returns the names that are ignored.
 pub(super) fn apply(variables: &Variables, is_embedded: bool, layers: &mut Layers) -> Vec<String> {
     for (name, _) in LEGACY {
         let Some(meaning) = legacy(name, is_embedded) else { continue };
@@ -169,7 +172,7 @@ pub(super) fn apply(variables: &Variables, is_embedded: bool, layers: &mut Layer
     ignored
 }
 
-/// Returns the keys that a name of old sets, with what its text may mean there.
+/// Returns the keys that a former name sets, with the possible values of its text.
 fn legacy_readings(meaning: Legacy, text: &str, layers: &Layers) -> Vec<(&'static str, Vec<Value>)> {
     let address = |key, change: &dyn Fn(&mut String, &mut String)| {
         let before = layers.text(key);
@@ -194,7 +197,8 @@ fn legacy_readings(meaning: Legacy, text: &str, layers: &Layers) -> Vec<(&'stati
     }
 }
 
-/// Returns what a text may mean, as nobody says its type: a number, a truth value or a list; itself; a list by commas.
+/// Returns the values that an untyped text may stand for: a number, a boolean or a list; the text itself; a list by
+/// commas.
 fn readings(text: &str) -> Vec<Value> {
     let literal = text.parse::<Value>().ok().filter(|value| !value.is_str() && !value.is_table());
     let listed = text.split(',').map(|item| Value::String(item.trim().to_owned())).collect();

@@ -1,4 +1,6 @@
 //! Prints a configuration as TOML, with a comment on each value that is not a default.
+//!
+//! Promises: no secret is printed; what is printed can be read back.
 
 use super::Config;
 use super::sources::Origin;

@@ -1,9 +1,11 @@
-//! A text that nobody may read by accident.
+//! A text that is never shown by accident, such as a password.
+//!
+//! Promises: formatting and serialising it gives `***`.
 
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
-/// What stands wherever a secret would be printed.
+/// Printed in place of a secret.
 pub(super) const MASK: &str = "***";
 
 /// A password, a token or a key: prints as `***`, in logs as in the printed configuration.
@@ -18,7 +20,7 @@ impl Secret {
         Secret(text)
     }
 
-    /// Returns the text itself, for whoever has to send it.
+    /// Returns the text, to be sent where it is needed.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -43,7 +45,7 @@ impl Serialize for Secret {
     }
 }
 
-/// True for a key whose value must not be shown, whether or not we know the key.
+/// True for a key whose value must not be shown, whether or not the key is known.
 pub(super) fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let last = key.rsplit('.').next().unwrap_or(&key);

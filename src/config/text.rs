@@ -1,4 +1,6 @@
 //! Values that a configuration writes as text: spans, sizes, addresses, window widths, symbols.
+//!
+//! Promises: what is printed reads back to the same value. On failure the error says which form was expected.
 
 use crate::models::symbol::is_symbol_name;
 use crate::models::time::{DAY, HOUR, MINUTE, SECOND, parse_span};
@@ -9,7 +11,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Why a text is not what its key wants.
+/// Why a text does not have the form that its key needs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
 pub struct TextError {
@@ -17,7 +19,7 @@ pub struct TextError {
     expected: &'static str,
 }
 
-/// A value with a text form, and the words that say what that is.
+/// A value with a text form, and a description of that form.
 trait Text: Sized {
     const EXPECTED: &'static str;
     fn read(text: &str) -> Option<Self>;
@@ -78,7 +80,7 @@ pub struct ByteSize(
     pub u64,
 );
 
-/// Units, the larger first; of a decimal and a binary one that both divide a size the decimal one is printed.
+/// Units, largest first. Of a decimal and a binary unit that both divide a size, the decimal one is printed.
 const SIZE_UNITS: [(&str, u64); 9] = [
     ("TB", 1_000_000_000_000),
     ("GB", 1_000_000_000),
@@ -113,7 +115,8 @@ impl fmt::Display for ByteSize {
 
 text_form!(ByteSize);
 
-/// Where to listen: `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000`. It prints as what `bind` takes.
+/// An address to listen on: `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000`. It prints in the form that `bind`
+/// accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
     /// Name or address of the interface, without brackets.
@@ -123,7 +126,7 @@ pub struct ListenAddress {
 }
 
 impl ListenAddress {
-    /// Returns a port of this machine that nobody else can reach.
+    /// Returns the address of a port that only this machine can reach.
     #[must_use]
     pub fn loopback(port: u16) -> ListenAddress {
         ListenAddress { host: "127.0.0.1".to_owned(), port }
@@ -177,7 +180,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units =
             [("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", SECOND), ("ms", 1_000_000), ("us", 1_000)];
-        // One day prints as `24h` and so does `50h` as itself: days only where more than one of them is whole.
+        // Days are printed only from two whole ones on, so that `24h` and `50h` print as they are written.
         let fits = |&(name, unit): &(&str, i64)| {
             self.0 % unit == 0 && self.0 >= unit && (name != "d" || self.0 >= 2 * unit)
         };
@@ -257,7 +260,7 @@ pub(super) mod widths {
     }
 }
 
-/// Serde of symbols in our spelling: upper case, pairs with a dash, each once.
+/// Serde of symbols in Tickwire's spelling: upper case, pairs with a dash, each once.
 pub(super) mod symbols {
     use super::{Deserialize, Deserializer, Serialize, Serializer, Text, from_text, is_symbol_name};
 

@@ -1,8 +1,7 @@
-//! Finds out before a replay whether its files come too late for a data directory that has got further already.
+//! Checks before a replay whether its files are too late for a data directory that has advanced further already.
 //!
-//! Promises: what is refused has changed nothing; a file that follows what is there costs a look at its first rows, since
-//! from where it has come as far as the directory nothing of it can be late because of that. A few wrong times are no
-//! reason to refuse a file.
+//! Promises: a refusal changes nothing; for a file that follows the directory's data only the first rows are read,
+//! since rows after the directory's time cannot be late because of it. A few wrong times do not make a file late.
 
 use crate::actors::ingest::file::{FileInput, FileOptions, InputBatch};
 use crate::models::entry::{Body, Entry};
@@ -12,23 +11,23 @@ use crate::models::time::Nanos;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Late trades that are taken for single wrong times. They are dead letters and counted as late.
+/// Late trades up to which a file is accepted; they are dead letters, counted as late.
 const WRONG_TIMES_MAX: u64 = 10;
 
-/// Symbols looked at: more in a file are garbage, which is not worth the memory.
+/// Symbols that are checked: more of them in one file are garbage, which is not worth the memory.
 const SYMBOLS_MAX: usize = 100_000;
 
-/// Rows looked at together.
+/// Rows read per step.
 const ROWS: usize = 4_096;
 
-/// What would come of files in a directory that has come to a time.
+/// The number of reports that would be late in a directory that has advanced to a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lateness {
-    /// Reports that were looked at.
+    /// Reports that were checked.
     pub reports: u64,
-    /// Those of them that no window would take any more.
+    /// Reports whose window is sealed.
     pub late: u64,
-    /// The earliest time of one that would be late.
+    /// The earliest time of a late report.
     pub earliest: Option<Nanos>,
 }
 
@@ -80,7 +79,7 @@ pub(super) fn lateness(
     };
     let mut input = FileInput::open(paths, options, Arc::clone(&symbols), Arc::default())?;
     let (mut found, mut batch) = (Lateness::default(), InputBatch::default());
-    // A fault of the file is told when it is read for good.
+    // A fault of the file is reported when it is replayed.
     while input.next_batch(ROWS, &mut batch).unwrap_or(false) {
         found.look(&batch.entries, &symbols, known, core, reached);
         let marks = batch.entries.iter().filter(|entry| matches!(entry.body, Body::ClockMark { .. }));

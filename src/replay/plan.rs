@@ -1,8 +1,8 @@
 //! What a replay has to read, and whether it may: decided before the first row, and written down in the data directory.
 //!
 //! Promises: a file is known by its content, so what is in the directory already is not read again under any name; an
-//! interrupted replay goes on, whatever the order of its files on the command line, and nothing comes between; files that
-//! would come too late as a whole are refused with the order that works. What is refused has changed nothing.
+//! interrupted replay goes on, whatever the order of its files on the command line, and nothing comes between; files
+//! that would come too late as a whole are refused with the order that works. What is refused has changed nothing.
 //! Standard input and pipes can be read only once: nothing is known of them before.
 
 use super::Reached;

@@ -1,4 +1,4 @@
-//! Reads files on a thread of its own, a few stretches ahead of the pipeline.
+//! Reads files on a thread of its own, a few chunks ahead of the pipeline.
 
 use crate::actors::ingest::file::{BadRow, FileInput, InputBatch};
 use crate::clock::{Clock, SystemClock};
@@ -11,21 +11,21 @@ use anyhow::Context;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Stretches read ahead: enough that neither side waits for the other's hiccups.
+/// Chunks read ahead: enough that short delays of one side do not stall the other.
 const AHEAD: usize = 2;
 
-/// Rows of a stretch for each symbol known. The states of many symbols do not fit the processor's caches, and to bring one
-/// there costs as much as some ten entries of it, so each visit should be worth its while.
+/// Rows of a chunk for each known symbol. The states of many symbols do not fit the processor's caches, and to bring
+/// one there costs as much as some ten entries of it, so each visit should be worth its while.
 const ROWS_PER_SYMBOL: usize = 64;
 
-/// Rows of the largest stretch: 14 MB, of which there are six at the most.
+/// Rows of the largest chunk: 14 MB, of which there are six at most.
 const ROWS_LARGEST: usize = 1 << 17;
 
-/// Complaints about rows that reach the log in a minute; all of them reach the dead letters.
+/// Warnings about rows that are logged per minute; every row becomes a dead letter.
 const COMPLAINTS_PER_MINUTE: u64 = 10;
 
-/// What was read at once.
-pub struct Stretch {
+/// A chunk of the input.
+pub struct Chunk {
     /// Entries, positions not yet given.
     pub entries: Vec<Entry>,
     /// Rows that became no entry.
@@ -38,19 +38,19 @@ pub struct Stretch {
     pub total_bytes: Option<u64>,
 }
 
-impl Stretch {
-    /// Returns the first event time in it.
+impl Chunk {
+    /// Returns the first event time of the chunk.
     #[must_use]
     pub fn first_time(&self) -> Option<Nanos> {
         self.entries.first().map(|entry| entry.body.time())
     }
 }
 
-/// What the reading thread sends: a stretch, or that there is no more. One that ends without a word has panicked.
-type Read = anyhow::Result<Option<Stretch>>;
+/// What the reading thread sends: a chunk, or that there is no more. One that ends without a word has panicked.
+type Read = anyhow::Result<Option<Chunk>>;
 
-/// Returns the rows of a stretch where so many symbols are known.
-fn rows_of_stretch(rows: usize, num_symbols: usize) -> usize {
+/// Returns the rows of a chunk when that many symbols are known.
+fn rows_of_chunk(rows: usize, num_symbols: usize) -> usize {
     rows.max((num_symbols * ROWS_PER_SYMBOL).min(ROWS_LARGEST))
 }
 
@@ -58,22 +58,22 @@ fn rows_of_stretch(rows: usize, num_symbols: usize) -> usize {
 pub struct Reader(Option<mpsc::Receiver<Read>>);
 
 impl Reader {
-    /// Makes one that has nothing to read.
+    /// Makes a reader without input.
     pub fn empty() -> Reader {
         Reader(None)
     }
 
-    /// Starts reading stretches of some rows, or of more where there are many symbols and `symbols` tells.
+    /// Starts reading chunks of some rows, or of more where there are many symbols and `symbols` tells.
     pub fn start(input: FileInput, rows: usize, symbols: Option<Arc<SymbolTable>>) -> anyhow::Result<Reader> {
-        let rows_max = move || rows_of_stretch(rows, symbols.as_ref().map_or(0, |symbols| symbols.len()));
+        let rows_max = move || rows_of_chunk(rows, symbols.as_ref().map_or(0, |symbols| symbols.len()));
         let (sender, receiver) = mpsc::channel(AHEAD);
         let thread = std::thread::Builder::new().name("reader".to_owned());
         thread.spawn(move || read(input, rows_max, &sender)).context("failed to start the reading thread")?;
         Ok(Reader(Some(receiver)))
     }
 
-    /// Returns the next stretch; `None` at the end.
-    pub async fn next(&mut self) -> anyhow::Result<Option<Stretch>> {
+    /// Returns the next chunk; `None` at the end.
+    pub async fn next(&mut self) -> anyhow::Result<Option<Chunk>> {
         let Some(receiver) = &mut self.0 else { return Ok(None) };
         receiver.recv().await.context("the reading thread ended before the input did")?
     }
@@ -90,14 +90,14 @@ fn read(mut input: FileInput, rows_max: impl Fn() -> usize, sender: &mpsc::Sende
             Err(error) => Err(error.into()),
         };
         let ended = !matches!(read, Ok(Some(_)));
-        // Nobody listens any more once the replay was interrupted.
+        // The receiver is gone once the replay was interrupted.
         if sender.blocking_send(read).is_err() || ended {
             return;
         }
     }
 }
 
-fn take(batch: &mut InputBatch, rows_max: usize, throttle: &Throttle<String>) -> Stretch {
+fn take(batch: &mut InputBatch, rows_max: usize, throttle: &Throttle<String>) -> Chunk {
     let complain = |bad: &BadRow| {
         if let Some(held_back) = throttle.admit(bad.record.reason.clone(), SystemClock.now()) {
             tracing::warn!(at = bad.record.origin, error = %bad.fault, held_back, "row became no tick");
@@ -105,7 +105,7 @@ fn take(batch: &mut InputBatch, rows_max: usize, throttle: &Throttle<String>) ->
     };
     batch.bad_rows.iter().for_each(complain);
     let room = Vec::with_capacity(rows_max + rows_max / 16);
-    Stretch {
+    Chunk {
         entries: std::mem::replace(&mut batch.entries, room),
         dead_letters: batch.bad_rows.drain(..).map(|bad| bad.record).collect(),
         rows: batch.rows,
@@ -119,8 +119,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stretches_grow_with_the_symbols_and_no_further_than_memory_bears() {
-        let rows = [1, 100, 1_000, 10_000, 1_000_000].map(|num_symbols| rows_of_stretch(4_096, num_symbols));
+    fn chunks_grow_with_the_symbols_and_no_further_than_memory_bears() {
+        let rows = [1, 100, 1_000, 10_000, 1_000_000].map(|num_symbols| rows_of_chunk(4_096, num_symbols));
         assert_eq!(rows, [4_096, 6_400, 64_000, 131_072, 131_072]);
         assert!(ROWS_LARGEST * size_of::<Entry>() <= 14_000_000, "{} bytes a row", size_of::<Entry>());
     }

@@ -1,4 +1,4 @@
-//! What came of a replay: counts, the digest, and the files asked for.
+//! The result of a replay: counts, the digest, and the output files.
 
 use crate::models::digest::Digest;
 use crate::models::ledger::Ledger;
@@ -47,7 +47,7 @@ impl Serialize for Counts<'_> {
     }
 }
 
-/// What came of a replay.
+/// The result of a replay.
 pub struct Summary {
     bars: Vec<(Width, u64)>,
     digest: String,
@@ -55,7 +55,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Goes through all final bars, in the order of symbol, window and start, and writes them where asked.
+    /// Reads all final bars, in the order of symbol, window and start, and writes the output files.
     pub async fn collect(
         history: &dyn History,
         symbols: &SymbolTable,
@@ -93,8 +93,8 @@ impl Summary {
         Ok(Summary { bars, digest: digest.finish(), ledger })
     }
 
-    /// Prints it for people, and as one line of JSON at the end if asked. A reader that has had enough, such as `head`,
-    /// is no failure: everything else is done by then.
+    /// Prints the result for people, and on request as one line of JSON at the end. A closed pipe, as behind `head`, is
+    /// no failure: everything else is done by then.
     pub fn print(&self, elapsed: Duration, as_json: bool) -> anyhow::Result<()> {
         match self.write(&mut io::stdout().lock(), elapsed, as_json) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
