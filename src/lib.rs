@@ -1,6 +1,6 @@
 //! Tickwire: real-time market data in; bars and indicators out.
 //!
-//! Imports run one way: `models ◄ wire ◄ stores ◄ actors ◄ web ◄ app`; `tests/it/layers.rs` holds the order.
+//! Imports run one way: `models ◄ wire, names ◄ stores ◄ actors ◄ web ◄ app`; `tests/it/layers.rs` holds the order.
 
 pub mod actors;
 pub mod app;
@@ -10,6 +10,7 @@ pub mod config;
 pub mod data_dir;
 pub mod metrics;
 pub mod models;
+pub mod names;
 pub mod node;
 pub mod output;
 pub mod replay;

@@ -12,7 +12,6 @@ pub mod log_pos;
 pub mod num;
 pub mod provenance;
 pub mod settings;
-pub mod source;
 pub mod state;
 pub mod symbol;
 pub mod time;

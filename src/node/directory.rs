@@ -8,7 +8,7 @@
 
 use crate::config::{Config, Core};
 use crate::models::provenance::{DataKind, Provenance};
-use crate::models::source::SourceTable;
+use crate::names::SourceTable;
 use crate::stores::log::{LogGroup, Progress, TickLog};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,8 @@
 use crate::actors::ingest::file::{FileInput, FileOptions, InputBatch};
 use crate::models::entry::{Body, Entry};
 use crate::models::settings::CoreSettings;
-use crate::models::symbol::SymbolTable;
 use crate::models::time::Nanos;
+use crate::names::SymbolTable;
 use std::path::PathBuf;
 use std::sync::Arc;
 

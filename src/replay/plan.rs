@@ -309,7 +309,7 @@ pub(super) fn symbols_of(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let symbols = Arc::<crate::models::symbol::SymbolTable>::default();
+    let symbols = Arc::<crate::names::SymbolTable>::default();
     let options = FileOptions { symbols: None, symbols_max: usize::MAX, horizon: 0, epoch: 0 };
     let mut input = FileInput::open(&files, options, Arc::clone(&symbols), Arc::default())?;
     // What it cannot read was told before.

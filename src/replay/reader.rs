@@ -3,8 +3,8 @@
 use crate::actors::ingest::file::{BadRow, FileInput, InputBatch};
 use crate::clock::{Clock, SystemClock};
 use crate::models::entry::Entry;
-use crate::models::symbol::SymbolTable;
 use crate::models::time::Nanos;
+use crate::names::SymbolTable;
 use crate::stores::history::DeadLetterRecord;
 use crate::telemetry::Throttle;
 use anyhow::Context;

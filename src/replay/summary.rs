@@ -2,8 +2,9 @@
 
 use crate::models::digest::Digest;
 use crate::models::ledger::Ledger;
-use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
+use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::Width;
+use crate::names::SymbolTable;
 use crate::output::{BarWriter, IndicatorWriter};
 use crate::stores::history::History;
 use indicatif::HumanCount;

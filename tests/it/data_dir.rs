@@ -126,11 +126,11 @@ fn a_small_log_stays_small_on_disk() {
     };
     let (mut largest, mut dropped, mut last) = (0, 0, 0);
     block_on(async {
-        let (symbols, sources) = (Arc::<tickwire::models::symbol::SymbolTable>::default(), Arc::default());
+        let (symbols, sources) = (Arc::<tickwire::names::SymbolTable>::default(), Arc::default());
         for at in 0..50 {
             symbols.intern(SymbolSpec::named(&format!("S{at}")));
         }
-        tickwire::models::source::SourceTable::intern(&sources, "simulated");
+        tickwire::names::SourceTable::intern(&sources, "simulated");
         let settings = SqliteSettings { retention_ticks_bytes: LIMIT, ..SqliteSettings::default() };
         let log = SqliteLog::open(dir.path(), symbols, sources, settings).await.unwrap();
         for _ in 0..400 {

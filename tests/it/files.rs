@@ -11,9 +11,9 @@ use std::sync::Arc;
 use tickwire::actors::ingest::file::{BadRow, FileError, FileInput, FileOptions, InputBatch};
 use tickwire::models::entry::{Body, Entry, SourceId, TradeId, Updates};
 use tickwire::models::num::{Price, Size};
-use tickwire::models::source::SourceTable;
-use tickwire::models::symbol::{AssetClass, SymbolSpec, SymbolTable};
+use tickwire::models::symbol::{AssetClass, SymbolSpec};
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
+use tickwire::names::{SourceTable, SymbolTable};
 
 const OPTIONS: FileOptions = FileOptions { symbols: None, symbols_max: 100, horizon: 5 * MINUTE, epoch: 7 };
 

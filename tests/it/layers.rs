@@ -14,7 +14,7 @@ use syn::visit::{self, Visit};
 const LAYERS: [&[&str]; 12] = [
     &["models"],
     &["clock", "metrics", "output", "retry", "visible"],
-    &["wire"],
+    &["names", "wire"],
     &["stores"],
     &["data_dir"],
     &["actors"],

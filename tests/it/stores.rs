@@ -15,9 +15,9 @@ use tickwire::models::entry::{
 };
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::num::{Price, Size};
-use tickwire::models::source::SourceTable;
-use tickwire::models::symbol::{AssetClass, SymbolId, SymbolSpec, SymbolTable};
+use tickwire::models::symbol::{AssetClass, SymbolId, SymbolSpec};
 use tickwire::models::time::{DAY, MINUTE, Nanos, SECOND, Width};
+use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
 use tickwire::stores::history::memory::MemoryHistory;
 use tickwire::stores::history::sqlite::SqliteHistory;

@@ -23,7 +23,6 @@ use crate::actors::messages::{LiveBatch, LogDurable};
 use crate::actors::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::settings::CoreSettings;
-use crate::models::symbol::SymbolTable;
 use crate::models::time::Nanos;
 use crate::stores::history::History;
 use actix::fut::wrap_future;

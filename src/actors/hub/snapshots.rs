@@ -8,9 +8,10 @@ use crate::actors::messages::LiveTick;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
-use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
+use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::Width;
 use crate::models::view::SymbolView;
+use crate::names::SymbolTable;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

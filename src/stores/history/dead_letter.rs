@@ -4,9 +4,9 @@
 
 use super::DeadLetterRecord;
 use crate::models::effect::DeadLetter;
-use crate::models::source::SourceTable;
-use crate::models::symbol::{SymbolId, SymbolTable};
+use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
+use crate::names::{SourceTable, SymbolTable};
 use crate::wire;
 
 impl DeadLetterRecord {

@@ -220,8 +220,8 @@ mod tests {
     use super::*;
     use crate::models::bar::Bar;
     use crate::models::effect::Effect;
-    use crate::models::source::SourceTable;
-    use crate::models::symbol::{SymbolSpec, SymbolTable};
+    use crate::models::symbol::SymbolSpec;
+    use crate::names::{SourceTable, SymbolTable};
     use crate::stores::history::HistoryBatch;
     use crate::stores::history::memory::MemoryHistory;
 

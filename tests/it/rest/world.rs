@@ -16,10 +16,10 @@ use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
 use tickwire::models::provenance::Provenance;
 use tickwire::models::settings::CoreSettings;
-use tickwire::models::source::SourceTable;
-use tickwire::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
+use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
 use tickwire::models::view::{LastTrade, SymbolView, WindowView};
+use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
 use tickwire::stores::history::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, WindowQuery};
 use tickwire::stores::log::{

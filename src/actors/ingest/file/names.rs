@@ -7,8 +7,8 @@
 use super::error::{RowFault, excerpt};
 use crate::models::entry::SourceId;
 use crate::models::num::Scale;
-use crate::models::source::SourceTable;
-use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable, is_symbol_name};
+use crate::models::symbol::{SymbolId, SymbolSpec, is_symbol_name};
+use crate::names::{SourceTable, SymbolTable};
 use hashbrown::HashMap;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@
 
 use super::file::KIND;
 use super::{dead_letters, windows};
-use crate::models::symbol::SymbolTable;
+use crate::names::SymbolTable;
 use crate::stores::error::StoreError;
 use crate::stores::sqlite::check::{CHECKING, Checked, File, PAGE_ROWS, Tell, WindowKey, check};
 use crate::stores::sqlite::checked::{Fault, damaged, get};

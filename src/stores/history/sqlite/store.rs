@@ -9,9 +9,9 @@ use super::windows::{self, Batch};
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
-use crate::models::source::SourceTable;
-use crate::models::symbol::{SymbolId, SymbolTable};
+use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
+use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
 use crate::stores::history::{
     DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, WindowQuery,

@@ -13,9 +13,9 @@ use super::parts::{Part, PartLine};
 use super::{checkpoints, parts, rows, ticks};
 use crate::clock::{Clock, SystemClock};
 use crate::models::entry::{Entry, Position};
-use crate::models::source::SourceTable;
-use crate::models::symbol::{SymbolId, SymbolTable};
+use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
+use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
 use crate::stores::log::{
     Checkpoint, CheckpointSet, CheckpointStore, Checkpoints, CommitLog, LogGroup, LogReader, LogTail,

@@ -1,6 +1,9 @@
-//! Sources: the feeds that report trades, interned to small ids.
+//! The sources of a process, the feeds that report trades, in the order in which it met them.
+//!
+//! Promises: an id is given once and never taken back. Names that stand in data can never take the ids that names in a
+//! configuration need: when there are too many, such a name gets none.
 
-use super::entry::SourceId;
+use crate::models::entry::SourceId;
 use std::sync::{PoisonError, RwLock};
 
 /// Every id but [`SourceId::ANY`].
@@ -8,7 +11,7 @@ const NUM_SOURCES_MAX: usize = u16::MAX as usize;
 /// Foreign names leave so many ids less.
 const NUM_FOREIGN_MAX: usize = NUM_SOURCES_MAX - 1_024;
 
-/// The sources of a process, in the order they were first seen.
+/// The sources of a process.
 #[derive(Debug, Default)]
 pub struct SourceTable {
     names: RwLock<Vec<String>>,

@@ -1,0 +1,150 @@
+//! The symbols of a process, in the order in which it met them.
+//!
+//! Promises: an id is given once and never taken back, and what is fixed about its symbol stays. Readers wait for nobody but
+//! a writer that adds a symbol. Nothing here fails but a question for a text that names no symbol, or several.
+
+use crate::models::symbol::{NAME_LEN_MAX, SymbolError, SymbolId, SymbolSpec, folded, is_symbol_name};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+#[derive(Debug, Default)]
+struct Names {
+    specs: Vec<Arc<SymbolSpec>>,
+    by_name: HashMap<String, SymbolId>,
+    /// How venues spell those that they do not spell as we do.
+    by_venue: HashMap<SymbolId, Arc<str>>,
+}
+
+/// The symbols of a process.
+#[derive(Debug, Default)]
+pub struct SymbolTable {
+    names: RwLock<Names>,
+}
+
+impl SymbolTable {
+    fn read(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the id of exactly this name, if it was seen.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<SymbolId> {
+        self.read().by_name.get(name).copied()
+    }
+
+    /// Returns the id of the name, adding the symbol where it is new; one that is there keeps what is fixed about it.
+    pub fn intern(&self, spec: SymbolSpec) -> SymbolId {
+        if let Some(id) = self.get(&spec.name) {
+            return id;
+        }
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&id) = names.by_name.get(&spec.name) {
+            return id;
+        }
+        let id = SymbolId(u32::try_from(names.specs.len()).expect("fewer than 2^32 symbols"));
+        names.by_name.insert(spec.name.clone(), id);
+        names.specs.push(Arc::new(spec));
+        id
+    }
+
+    /// Returns what is fixed about the symbol.
+    ///
+    /// # Panics
+    /// When the id is not of this table: ids are only made by [`SymbolTable::intern`].
+    #[must_use]
+    pub fn spec(&self, id: SymbolId) -> Arc<SymbolSpec> {
+        Arc::clone(self.read().specs.get(id.index()).expect("id is of this table"))
+    }
+
+    /// Takes note of how the symbol's venue spells it.
+    pub fn spell(&self, id: SymbolId, venue_symbol: &str) {
+        self.names
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_venue
+            .insert(id, Arc::from(venue_symbol));
+    }
+
+    /// Returns how the symbol's venue spells it: as we do, unless it said otherwise.
+    ///
+    /// # Panics
+    /// When the id is not of this table.
+    #[must_use]
+    pub fn venue_symbol(&self, id: SymbolId) -> String {
+        let names = self.read();
+        match names.by_venue.get(&id) {
+            Some(spelling) => spelling.to_string(),
+            None => names.specs.get(id.index()).expect("id is of this table").name.clone(),
+        }
+    }
+
+    /// Returns the number of symbols.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.read().specs.len()
+    }
+
+    /// True when no symbol was seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns all symbols from this id on, with their ids.
+    #[must_use]
+    pub fn since(&self, first: usize) -> Vec<(SymbolId, Arc<SymbolSpec>)> {
+        let names = self.read();
+        (0_u32..).zip(&names.specs).skip(first).map(|(id, spec)| (SymbolId(id), Arc::clone(spec))).collect()
+    }
+
+    /// Finds the symbol that a user means: the name itself, else lower case, `BTC/USD`, `X:BTCUSD` or `BTCUSD`.
+    ///
+    /// # Errors
+    /// [`SymbolError::Malformed`], [`SymbolError::Unknown`], or [`SymbolError::Ambiguous`] where the alias fits several.
+    pub fn resolve(&self, text: &str) -> Result<SymbolId, SymbolError> {
+        if !is_symbol_name(text.as_bytes()) {
+            return Err(SymbolError::Malformed(text.chars().take(NAME_LEN_MAX).collect()));
+        }
+        let names = self.read();
+        if let Some(&id) = names.by_name.get(text).or_else(|| names.by_name.get(&text.to_ascii_uppercase())) {
+            return Ok(id);
+        }
+        let wanted = folded(text);
+        let fits: Vec<usize> =
+            (0..names.specs.len()).filter(|&at| folded(&names.specs[at].name) == wanted).collect();
+        match fits[..] {
+            [] => Err(SymbolError::Unknown(text.to_owned())),
+            [at] => Ok(names.by_name[&names.specs[at].name]),
+            _ => {
+                let all: Vec<&str> = fits.iter().map(|&at| names.specs[at].name.as_str()).collect();
+                Err(SymbolError::Ambiguous(text.to_owned(), all.join(" or ")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_find_their_symbol_and_ambiguous_ones_say_so() {
+        let table = SymbolTable::default();
+        let btc = table.intern(SymbolSpec::named("BTC-USD"));
+        let brk = table.intern(SymbolSpec::named("BRK.B"));
+        assert_eq!(table.intern(SymbolSpec::named("BTC-USD")), btc);
+        for alias in ["BTC-USD", "btc-usd", "BTC/USD", "X:BTCUSD", "btcusd", "BTC_USD"] {
+            assert_eq!(table.resolve(alias), Ok(btc), "{alias}");
+        }
+        assert_eq!(table.resolve("brk.b"), Ok(brk));
+        assert!(matches!(table.resolve("ETHUSD"), Err(SymbolError::Unknown(_))));
+        assert!(matches!(table.resolve("a b"), Err(SymbolError::Malformed(_))));
+        table.intern(SymbolSpec::named("BT-CUSD"));
+        assert!(matches!(table.resolve("BTCUSD"), Err(SymbolError::Ambiguous(..))));
+        assert_eq!(table.len(), 3);
+        assert_eq!(table.venue_symbol(btc), "BTC-USD");
+        table.spell(btc, "X:BTCUSD");
+        assert_eq!((table.venue_symbol(btc), table.venue_symbol(brk)), ("X:BTCUSD".into(), "BRK.B".into()));
+        assert_eq!(table.since(2).len(), 1);
+    }
+}
