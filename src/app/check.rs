@@ -10,7 +10,7 @@ use crate::data_dir::DataDir;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
 use crate::models::settings::CoreSettings;
-use crate::models::state::{PointError, SymbolState};
+use crate::models::state::{CheckpointError, SymbolState};
 use crate::models::symbol::SymbolId;
 use crate::names::SymbolTable;
 use crate::stores::StoreError;
@@ -289,7 +289,7 @@ async fn has_other_settings(log: &SqliteLog, core: &Arc<CoreSettings>) -> anyhow
     let is_other = |bytes: &[u8]| {
         matches!(
             SymbolState::decode(bytes, Arc::clone(core)),
-            Err(PointError::Settings | PointError::Version(_))
+            Err(CheckpointError::Settings | CheckpointError::Version(_))
         )
     };
     Ok(found.symbols.iter().flatten().any(|checkpoint| is_other(&checkpoint.bytes)))

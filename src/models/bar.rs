@@ -221,7 +221,7 @@ impl BarState {
 /// One bar as it is published and stored. Prices and sizes are scaled by the symbol's scales.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bar {
-    /// Whose bar.
+    /// The symbol.
     pub symbol: SymbolId,
     /// Width of its window.
     pub width: Width,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The indicators of one window after its bar closed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IndicatorPoint {
-    /// Whose indicators.
+    /// The symbol.
     pub symbol: SymbolId,
     /// Width of the window.
     pub width: Width,

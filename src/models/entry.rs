@@ -308,7 +308,7 @@ impl VenueBar {
 /// A stretch of time in which a source may have reported less than happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// Whose silence it is.
+    /// The source that was silent.
     pub source: SourceId,
     /// First moment that may be missing.
     pub from: Nanos,
@@ -342,7 +342,7 @@ pub enum Body {
     },
     /// No event of this source before this time is outstanding, but for late ones. For every symbol of its source.
     ClockMark {
-        /// Whose clock.
+        /// The source whose clock it is.
         source: SourceId,
         /// The source's event time now.
         time: Nanos,

@@ -21,8 +21,8 @@ impl Leap {
     /// No time waits.
     pub const NONE: Leap = Leap { first: None, second: None };
 
-    /// Hears a time that is more than a horizon ahead. Returns the time that counts now, if that confirmed one.
-    pub fn hear(&mut self, time: Nanos, horizon: i64) -> Option<Nanos> {
+    /// Observes a time that is more than a horizon ahead. Returns the time that counts now, if that confirmed one.
+    pub fn observe(&mut self, time: Nanos, horizon: i64) -> Option<Nanos> {
         let is_near = |other: &Nanos| other.0.abs_diff(time.0) <= horizon.unsigned_abs();
         let near = [self.first, self.second].into_iter().flatten().filter(is_near).min();
         let confirmed = match (near, self.first, self.second) {
@@ -68,7 +68,7 @@ mod tests {
     /// What counts after each of these times, with a horizon of 5.
     fn heard(times: &[i64]) -> Vec<Option<i64>> {
         let mut leap = Leap::NONE;
-        times.iter().map(|&time| leap.hear(Nanos(time), 5).map(|nanos| nanos.0)).collect()
+        times.iter().map(|&time| leap.observe(Nanos(time), 5).map(|nanos| nanos.0)).collect()
     }
 
     #[test]
@@ -88,12 +88,12 @@ mod tests {
     #[test]
     fn what_is_contradicted_is_forgotten() {
         let mut leap = Leap::NONE;
-        assert_eq!((leap.hear(Nanos(100), 5), leap.hear(Nanos(900), 5)), (None, None));
+        assert_eq!((leap.observe(Nanos(100), 5), leap.observe(Nanos(900), 5)), (None, None));
         leap.forget();
         assert_eq!(leap, Leap::NONE);
-        assert_eq!(leap.hear(Nanos(100), 5), None);
+        assert_eq!(leap.observe(Nanos(100), 5), None);
         for time in [Nanos::MAX, Nanos::MIN] {
-            leap.hear(time, i64::MAX);
+            leap.observe(time, i64::MAX);
         }
     }
 }

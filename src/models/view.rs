@@ -47,7 +47,7 @@ pub struct WindowView {
 /// Picture of a symbol after the entry at `pos`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SymbolView {
-    /// Whose picture.
+    /// The symbol.
     pub symbol: SymbolId,
     /// The last entry it knows.
     pub pos: Position,

@@ -310,7 +310,7 @@ impl SymbolActor {
         // Encoding costs some 10 ns a kept trade; this way, at most four times that an entry.
         let num_symbols = self.shard.dues.borrow().len();
         let least = (JOURNALS_MIN / num_symbols).clamp(JOURNAL_MIN_OF_MANY, JOURNAL_MIN);
-        let longest = least.max(self.state.num_kept() / 4);
+        let longest = least.max(self.state.num_retained() / 4);
         if journal.weight() > longest && self.cell.in_flight.get() == 0 {
             self.state.pack();
             journal.keep_checkpoint(self.state.pos(), self.state.encode());

@@ -1,9 +1,9 @@
 //! Windows close, are amended and sealed as the watermark moves.
 
 use super::SymbolState;
-use super::fates::{Orphans, settle};
-use super::waiting::Waiting;
-use super::window::{self, BaseWindow, Frame, LargerWindow, Life, Tally};
+use super::outcomes::PendingTrades;
+use super::pending_cancels::PendingCancel;
+use super::window::{self, BarHeader, BarLifecycle, BaseWindow, LargerWindow, Tally};
 use crate::models::bar::{BarState, BarSum, Figures};
 use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use crate::models::entry::{Body, Cancel};
@@ -18,7 +18,7 @@ impl SymbolState {
         self.close_until(self.watermark(), effects);
         self.expire_waiting(effects);
         self.seal();
-        self.schedule();
+        self.reschedule();
     }
 
     /// Closes the windows that end by then, in the order of their ends, smaller ones first.
@@ -26,12 +26,14 @@ impl SymbolState {
         let mut closing: SmallVec<[(Nanos, usize, Nanos); 8]> = SmallVec::new();
         let width = self.tracks[0].width.nanos();
         let ended = self.base.iter().take_while(|window| window.start.plus(width) <= watermark);
-        closing.extend(ended.filter(|window| !window.life.closed).map(|w| (w.start.plus(width), 0, w.start)));
+        closing.extend(
+            ended.filter(|window| !window.lifecycle.closed).map(|w| (w.start.plus(width), 0, w.start)),
+        );
         for (at, track) in self.tracks.iter().enumerate().skip(1) {
             let width = track.width.nanos();
             let ended = track.larger.iter().take_while(|window| window.start.plus(width) <= watermark);
             closing.extend(
-                ended.filter(|window| !window.life.closed).map(|w| (w.start.plus(width), at, w.start)),
+                ended.filter(|window| !window.lifecycle.closed).map(|w| (w.start.plus(width), at, w.start)),
             );
         }
         closing.sort_unstable();
@@ -44,15 +46,15 @@ impl SymbolState {
         if track == 0
             && let Some(at) = self.window_at(start)
         {
-            self.kept.shrink(self.base[at].slot);
+            self.retained.shrink(self.base[at].slot);
         }
         let figures = self.figures(track, start);
         let coverage = self.coverage(track, start);
-        let life = self.life_mut(track, start);
-        life.closed = true;
-        life.coverage = coverage;
+        let lifecycle = self.lifecycle_mut(track, start);
+        lifecycle.closed = true;
+        lifecycle.coverage = coverage;
         if let Some(figures) = figures {
-            life.state = BarState::Closed;
+            lifecycle.state = BarState::Closed;
             self.publish(track, start, Some(figures), effects);
         }
     }
@@ -93,30 +95,30 @@ impl SymbolState {
     }
 
     fn amend_bar(&mut self, track: usize, start: Nanos, effects: &mut Vec<Effect>) {
-        if !self.life_mut(track, start).closed {
+        if !self.lifecycle_mut(track, start).closed {
             return;
         }
         let figures = self.figures(track, start);
         let coverage = self.coverage(track, start);
-        let life = self.life_mut(track, start);
-        let same_coverage = life.coverage.to_bits() == coverage.to_bits();
-        life.coverage = coverage;
-        if life.published == figures && (figures.is_none() || same_coverage) {
+        let lifecycle = self.lifecycle_mut(track, start);
+        let same_coverage = lifecycle.coverage.to_bits() == coverage.to_bits();
+        lifecycle.coverage = coverage;
+        if lifecycle.published == figures && (figures.is_none() || same_coverage) {
             return;
         }
-        life.revision += 1;
-        life.state = if figures.is_some() { BarState::Amended } else { BarState::Void };
+        lifecycle.revision += 1;
+        lifecycle.state = if figures.is_some() { BarState::Amended } else { BarState::Void };
         self.publish(track, start, figures, effects);
     }
 
     /// Publishes a bar, then its indicators and those that follow from it.
     fn publish(&mut self, at: usize, start: Nanos, figures: Option<Figures>, effects: &mut Vec<Effect>) {
         let tally = self.tally(at, start);
-        let life = *self.life_mut(at, start);
+        let lifecycle = *self.lifecycle_mut(at, start);
         let track = &mut self.tracks[at];
         track.seq += 1;
         let (symbol, width, seq, log_pos) = (self.symbol, track.width, track.seq, self.pos);
-        let bar = Frame { symbol, width, start, seq, log_pos }.bar(figures, &life, tally);
+        let bar = BarHeader { symbol, width, start, seq, log_pos }.bar(figures, &lifecycle, tally);
         effects.push(Effect::Bar(bar));
         let series = &mut track.indicators;
         let steps = if figures.is_some() {
@@ -134,7 +136,7 @@ impl SymbolState {
             }
             series.remove(start).map_or(0..0, |first| first..series.len())
         };
-        self.life_mut(at, start).published = figures;
+        self.lifecycle_mut(at, start).published = figures;
         self.publish_points(at, steps, effects);
     }
 
@@ -142,7 +144,7 @@ impl SymbolState {
         let track = &self.tracks[at];
         for step in steps {
             let (start, close, values) = track.indicators.step(step);
-            let figures = self.life(at, start).and_then(|life| life.published);
+            let figures = self.lifecycle(at, start).and_then(|lifecycle| lifecycle.published);
             effects.push(Effect::Indicators(IndicatorPoint {
                 symbol: self.symbol,
                 width: track.width,
@@ -164,7 +166,7 @@ impl SymbolState {
         let base = self.settings.base();
         let mut frontier = base.start_of(watermark.plus(-self.settings.horizon));
         if let Some((from, _)) =
-            self.gaps.hold(&self.charge, self.sealed_until, watermark, self.settings.gap_hold)
+            self.gaps.hold(&self.schedule, self.sealed_until, watermark, self.settings.gap_hold)
         {
             frontier = frontier.min(base.start_of(from));
         }
@@ -182,8 +184,8 @@ impl SymbolState {
                     track.larger[at].sealed_tally.merge(window.tally);
                 }
             }
-            self.kept.release(window.slot);
-            self.fates.settle_sealed(&window);
+            self.retained.release(window.slot);
+            self.outcomes.settle_sealed(&window);
         }
         window::shrink(&mut self.base);
         for at in 1..self.tracks.len() {
@@ -192,8 +194,8 @@ impl SymbolState {
                 && window.start.plus(width.nanos()) <= frontier
             {
                 let (start, makes_bar) = (window.start, window.sealed.is_bar());
-                for orphans in &mut self.fates.orphans {
-                    orphans.counted |= makes_bar && width.start_of(orphans.start) == start;
+                for pending in &mut self.outcomes.pending {
+                    pending.counted |= makes_bar && width.start_of(pending.start) == start;
                 }
                 self.tracks[at].larger.pop_front();
             }
@@ -203,38 +205,38 @@ impl SymbolState {
             track.indicators.seal(track.width.start_of(frontier));
         }
         self.settle_orphans();
-        self.corrections.seal(frontier, base, &self.kept);
+        self.corrections.seal(frontier, base, &self.retained);
         let oldest = self.tracks.iter().map(|track| track.width.start_of(frontier)).min();
         let oldest = oldest.unwrap_or(frontier);
-        self.charge.prune(oldest);
+        self.schedule.prune(oldest);
         self.gaps.prune(oldest);
     }
 
     /// Decides over the trades of sealed windows for which no larger window is left to wait for.
     fn settle_orphans(&mut self) {
-        if self.fates.orphans.is_empty() {
+        if self.outcomes.pending.is_empty() {
             return;
         }
         let (tracks, frontier) = (&self.tracks, self.sealed_until);
         let open =
             |start: Nanos| tracks.iter().any(|t| t.width.start_of(start).plus(t.width.nanos()) > frontier);
-        let settled: Vec<Orphans> = self.fates.orphans.extract_if(.., |o| !open(o.start)).collect();
-        for orphans in settled {
-            orphans.settle(self.fates.of(orphans.local), orphans.counted);
+        let settled: Vec<PendingTrades> = self.outcomes.pending.extract_if(.., |o| !open(o.start)).collect();
+        for pending in settled {
+            pending.settle(self.outcomes.of(pending.local), pending.counted);
         }
     }
 
     /// Gives up cancels whose trade can no longer come.
     fn expire_waiting(&mut self, effects: &mut Vec<Effect>) {
-        if self.waiting.is_empty() {
+        if self.pending_cancels.is_empty() {
             return;
         }
         self.seal();
         let far = self.clock.now().plus(self.settings.horizon);
-        let gone = self.waiting.expire(self.sealed_until, far, self.settings.base());
-        for ((local, target), waiting) in gone {
-            let Waiting { ts, pos, received, .. } = waiting;
-            let source = self.kept.sources()[usize::from(local)];
+        let gone = self.pending_cancels.expire(self.sealed_until, far, self.settings.base());
+        for ((local, target), cancel) in gone {
+            let PendingCancel { ts, pos, received, .. } = cancel;
+            let source = self.retained.sources()[usize::from(local)];
             let body = Body::Cancel(Cancel { ts, received, target, source });
             let reason = DeadReason::Rejected(RejectReason::NoTrade);
             effects.push(Effect::DeadLetter(DeadLetter { pos, symbol: self.symbol, reason, body }));
@@ -242,7 +244,7 @@ impl SymbolState {
     }
 
     /// Works out when something is to be done next: the next close or seal of a window, or the end of a gap's hold.
-    pub(super) fn schedule(&mut self) {
+    pub(super) fn reschedule(&mut self) {
         let watermark = self.watermark();
         let base = self.settings.base();
         // Of each width the oldest window seals next, and the oldest open one closes next.
@@ -255,8 +257,8 @@ impl SymbolState {
             let open = track.larger.partition_point(|window| end(window) <= watermark);
             ends.extend([track.larger.front(), track.larger.get(open)].into_iter().flatten().map(end));
         }
-        ends.extend(self.waiting.next_end());
-        let hold = self.gaps.hold(&self.charge, self.sealed_until, watermark, self.settings.gap_hold);
+        ends.extend(self.pending_cancels.next_end());
+        let hold = self.gaps.hold(&self.schedule, self.sealed_until, watermark, self.settings.gap_hold);
         let due_of = |end: Nanos| match hold {
             _ if end > watermark => end,
             _ if end.plus(self.settings.horizon) > watermark => end.plus(self.settings.horizon),
@@ -286,7 +288,7 @@ impl SymbolState {
     }
 
     pub(super) fn coverage(&self, track: usize, start: Nanos) -> f64 {
-        self.gaps.coverage(&self.charge, start, self.tracks[track].width)
+        self.gaps.coverage(&self.schedule, start, self.tracks[track].width)
     }
 
     pub(super) fn tally(&self, track: usize, start: Nanos) -> Tally {
@@ -316,20 +318,20 @@ impl SymbolState {
         self.base.binary_search_by_key(&start, |window| window.start).ok()
     }
 
-    fn life(&self, track: usize, start: Nanos) -> Option<&Life> {
+    fn lifecycle(&self, track: usize, start: Nanos) -> Option<&BarLifecycle> {
         if track == 0 {
-            self.window_at(start).map(|at| &self.base[at].life)
+            self.window_at(start).map(|at| &self.base[at].lifecycle)
         } else {
-            self.larger_at(track, start).map(|at| &self.tracks[track].larger[at].life)
+            self.larger_at(track, start).map(|at| &self.tracks[track].larger[at].lifecycle)
         }
     }
 
-    /// Returns the life of a window that is known to be unsealed.
-    pub(super) fn life_mut(&mut self, track: usize, start: Nanos) -> &mut Life {
+    /// Returns the lifecycle of a window that is known to be unsealed.
+    pub(super) fn lifecycle_mut(&mut self, track: usize, start: Nanos) -> &mut BarLifecycle {
         let found = if track == 0 {
-            self.window_at(start).map(|at| &mut self.base[at].life)
+            self.window_at(start).map(|at| &mut self.base[at].lifecycle)
         } else {
-            self.larger_at(track, start).map(|at| &mut self.tracks[track].larger[at].life)
+            self.larger_at(track, start).map(|at| &mut self.tracks[track].larger[at].lifecycle)
         };
         found.expect("an unsealed window is open in every width")
     }
@@ -349,18 +351,18 @@ impl SymbolState {
     }
 
     /// Returns the fates of all reports, by the source's place.
-    pub(super) fn fates(&self) -> Vec<Ledger> {
-        let mut ledgers = self.fates.finals();
+    pub(super) fn outcomes_by_source(&self) -> Vec<Ledger> {
+        let mut ledgers = self.outcomes.finals();
         for window in &self.base {
             let makes_bar =
                 window.sum.is_bar() || (window.venue.is_none() && self.counts_in_larger(window.start));
             for (local, count) in window.counts.iter() {
-                settle(&mut ledgers[usize::from(local)], count, makes_bar);
+                count.settle(&mut ledgers[usize::from(local)], makes_bar);
             }
         }
-        for orphans in &self.fates.orphans {
-            let counted = orphans.counted || self.counts_in_larger(orphans.start);
-            orphans.settle(&mut ledgers[usize::from(orphans.local)], counted);
+        for pending in &self.outcomes.pending {
+            let counted = pending.counted || self.counts_in_larger(pending.start);
+            pending.settle(&mut ledgers[usize::from(pending.local)], counted);
         }
         ledgers
     }

@@ -19,7 +19,7 @@ pub struct EventClock {
 }
 
 impl EventClock {
-    /// A clock that has heard nothing.
+    /// A clock that has observed nothing.
     pub const NEW: EventClock = EventClock { newest: Nanos::MIN, mark: Nanos::MIN, leap: Leap::NONE };
 
     /// Returns the newest event time known; [`Nanos::MIN`] when there is none.
@@ -28,7 +28,7 @@ impl EventClock {
         self.newest.max(self.mark)
     }
 
-    /// Hears an event time. With a received time it counts up to that plus a tolerance. Without one (files), a time
+    /// Observes an event time. With a received time it counts up to that plus a tolerance. Without one (files), a time
     /// more than a horizon ahead, and so the first, only counts once others confirm it.
     #[inline]
     pub fn observe(&mut self, ts: Nanos, received: Nanos, settings: &CoreSettings) {
@@ -37,7 +37,7 @@ impl EventClock {
         } else if ts > self.newest {
             let now = self.now();
             if now == Nanos::MIN || ts > now.plus(settings.horizon) {
-                if let Some(confirmed) = self.leap.hear(ts, settings.horizon) {
+                if let Some(confirmed) = self.leap.observe(ts, settings.horizon) {
                     self.newest = self.newest.max(confirmed);
                 }
                 return;
@@ -47,7 +47,7 @@ impl EventClock {
         self.leap.forget();
     }
 
-    /// Hears a clock mark.
+    /// Observes a clock mark.
     pub fn mark(&mut self, time: Nanos) {
         self.mark = self.mark.max(time);
     }

@@ -1,16 +1,16 @@
 //! Which trades stand for which others.
 //!
 //! Promises: what is sealed is found without looking at what is not. A correction is known for as long as the trade that
-//! it brought is kept.
+//! it brought is retained.
 
 use super::Identity;
-use super::trades::KeptTrades;
+use super::trades::RetainedTrades;
 use crate::models::entry::TradeId;
 use crate::models::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The corrections whose trades are kept.
+/// The corrections whose trades are retained.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Corrections {
     /// Corrected trade, known or not, to the known trades that stand for it.
@@ -36,7 +36,7 @@ impl Corrections {
         self.by_target.get(&target).map_or(&[], Vec::as_slice)
     }
 
-    /// Notes that a trade, kept in the window that starts then, stands for another of its source.
+    /// Notes that a trade, retained in the window that starts then, stands for another of its source.
     pub fn insert(&mut self, target: Identity, by: TradeId, window: Nanos) {
         let standing = self.by_target.entry(target).or_default();
         if standing.contains(&by) {
@@ -51,20 +51,20 @@ impl Corrections {
         }
     }
 
-    /// Notes that a trade is now kept in another window.
+    /// Notes that a trade is now retained in another window.
     pub fn moved(&mut self, by: Identity, window: Nanos) {
         if self.targets.contains_key(&by) {
             self.by_window.entry(window).or_default().push(by);
         }
     }
 
-    /// Forgets the corrections whose trades are kept no more, once the windows that end by then are released.
-    pub fn seal(&mut self, frontier: Nanos, base: Width, kept: &KeptTrades) {
+    /// Forgets the corrections whose trades are retained no more, once the windows that end by then are released.
+    pub fn seal(&mut self, frontier: Nanos, base: Width, retained: &RetainedTrades) {
         while let Some(window) = self.by_window.first_entry()
             && window.key().plus(base.nanos()) <= frontier
         {
             for by in window.remove() {
-                if kept.find(by.0, by.1).is_none() {
+                if retained.find(by.0, by.1).is_none() {
                     self.forget(by);
                 }
             }
@@ -83,11 +83,12 @@ impl Corrections {
     }
 
     /// Works out what a recovery point does not hold.
-    pub fn restore(&mut self, kept: &KeptTrades) {
+    pub fn restore(&mut self, retained: &RetainedTrades) {
         for (target, standing) in std::mem::take(&mut self.by_target) {
             for by in standing {
-                // One that is not kept goes with the next seal.
-                let window = kept.find(target.0, by).map_or(Nanos::MIN, |place| kept.start_of(place.slot));
+                // One that is not retained goes with the next seal.
+                let window =
+                    retained.find(target.0, by).map_or(Nanos::MIN, |place| retained.start_of(place.slot));
                 self.insert(target, by, window);
             }
         }

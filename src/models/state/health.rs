@@ -6,54 +6,58 @@ use serde::{Deserialize, Serialize};
 
 /// Which source is in charge from which event time on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Charge {
-    /// The first source that spoke of the symbol: its health counts before the first turn.
+pub struct SourceSchedule {
+    /// The first source that spoke of the symbol: its health counts before the first handover.
     first: Option<SourceId>,
     /// Ascending by time.
-    turns: Vec<(Nanos, SourceId)>,
+    handovers: Vec<(Nanos, SourceId)>,
 }
 
-impl Charge {
+impl SourceSchedule {
     /// Hears the first source that speaks of the symbol.
-    pub fn hear(&mut self, source: SourceId) {
+    pub fn observe(&mut self, source: SourceId) {
         self.first = Some(source);
     }
 
-    /// Puts a source in charge from a time on, until the next turn.
+    /// Puts a source in charge from a time on, until the next handover.
     pub fn hand_over(&mut self, from: Nanos, source: SourceId) {
-        match self.turns.binary_search_by_key(&from, |turn| turn.0) {
-            Ok(at) => self.turns[at].1 = source,
-            Err(at) => self.turns.insert(at, (from, source)),
+        match self.handovers.binary_search_by_key(&from, |handover| handover.0) {
+            Ok(at) => self.handovers[at].1 = source,
+            Err(at) => self.handovers.insert(at, (from, source)),
         }
     }
 
-    /// True when trades of the source count at that time. Before the first turn all count.
+    /// True when trades of the source count at that time. Before the first handover all count.
     #[must_use]
     pub fn counts(&self, source: SourceId, ts: Nanos) -> bool {
-        self.turns.iter().rev().find(|turn| turn.0 <= ts).is_none_or(|turn| turn.1 == source)
+        self.handovers
+            .iter()
+            .rev()
+            .find(|handover| handover.0 <= ts)
+            .is_none_or(|handover| handover.1 == source)
     }
 
-    /// Returns the source of the last turn, else the first that spoke: whose clock counts.
+    /// Returns the source of the last handover, else the first that spoke: whose clock counts.
     #[must_use]
-    pub fn home(&self) -> Option<SourceId> {
-        self.turns.last().map(|turn| turn.1).or(self.first)
+    pub fn primary(&self) -> Option<SourceId> {
+        self.handovers.last().map(|handover| handover.1).or(self.first)
     }
 
     /// Returns the stretches of time in which the source is in charge; [`SourceId::ANY`] always is.
     fn stretches(&self, source: SourceId) -> impl Iterator<Item = (Nanos, Nanos)> {
         let begins = [(Nanos::MIN, self.first)].into_iter();
-        let begins = begins.chain(self.turns.iter().map(|&(from, source)| (from, Some(source))));
-        let ends = self.turns.iter().map(|turn| turn.0).chain([Nanos::MAX]);
+        let begins = begins.chain(self.handovers.iter().map(|&(from, source)| (from, Some(source))));
+        let ends = self.handovers.iter().map(|handover| handover.0).chain([Nanos::MAX]);
         begins
             .zip(ends)
             .filter(move |((_, charged), _)| source == SourceId::ANY || *charged == Some(source))
             .map(|((from, _), to)| (from, to))
     }
 
-    /// Forgets turns that no time from this one on needs.
+    /// Forgets handovers that no time from this one on needs.
     pub fn prune(&mut self, oldest: Nanos) {
-        let needed = self.turns.iter().rposition(|turn| turn.0 <= oldest).unwrap_or(0);
-        self.turns.drain(..needed);
+        let needed = self.handovers.iter().rposition(|handover| handover.0 <= oldest).unwrap_or(0);
+        self.handovers.drain(..needed);
     }
 }
 
@@ -91,23 +95,23 @@ impl Gaps {
     }
 
     /// Returns the parts of holes in which their source is in charge, each with the end of its whole hole.
-    fn of(&self, charge: &Charge) -> impl Iterator<Item = (Nanos, Nanos, Nanos)> {
+    fn of(&self, schedule: &SourceSchedule) -> impl Iterator<Item = (Nanos, Nanos, Nanos)> {
         let parts = |hole: &Hole| {
             let Hole { source, from, to } = *hole;
-            charge.stretches(source).map(move |(start, end)| (from.max(start), to.min(end), to))
+            schedule.stretches(source).map(move |(start, end)| (from.max(start), to.min(end), to))
         };
         self.holes.iter().flat_map(parts).filter(|(from, to, _)| from < to)
     }
 
     /// Returns the share of the window in which the source in charge was healthy.
     #[must_use]
-    pub fn coverage(&self, charge: &Charge, start: Nanos, width: Width) -> f64 {
+    pub fn coverage(&self, schedule: &SourceSchedule, start: Nanos, width: Width) -> f64 {
         if self.holes.is_empty() {
             return 1.0;
         }
         let end = start.plus(width.nanos());
         let mut parts: Vec<(Nanos, Nanos)> = self
-            .of(charge)
+            .of(schedule)
             .map(|(from, to, _)| (from.max(start), to.min(end)))
             .filter(|(from, to)| from < to)
             .collect();
@@ -128,12 +132,12 @@ impl Gaps {
     #[must_use]
     pub fn hold(
         &self,
-        charge: &Charge,
+        schedule: &SourceSchedule,
         sealed_until: Nanos,
         watermark: Nanos,
         gap_hold: i64,
     ) -> Option<(Nanos, Nanos)> {
-        self.of(charge)
+        self.of(schedule)
             .filter(|&(_, to, _)| to > sealed_until)
             .map(|(from, _, whole)| (from, whole.plus(gap_hold)))
             .filter(|&(_, given_up)| watermark < given_up)
@@ -159,42 +163,46 @@ mod tests {
 
     #[test]
     fn charge_goes_by_event_time() {
-        let mut charge = Charge::default();
-        assert!(charge.counts(A, Nanos(5)));
-        charge.hand_over(Nanos(10), A);
-        charge.hand_over(Nanos(20), B);
+        let mut schedule = SourceSchedule::default();
+        assert!(schedule.counts(A, Nanos(5)));
+        schedule.hand_over(Nanos(10), A);
+        schedule.hand_over(Nanos(20), B);
         let table =
             [(5, A, true), (5, B, true), (10, A, true), (19, B, false), (20, A, false), (20, B, true)];
         for (ts, source, counts) in table {
-            assert_eq!(charge.counts(source, Nanos(ts)), counts, "{ts} {source:?}");
+            assert_eq!(schedule.counts(source, Nanos(ts)), counts, "{ts} {source:?}");
         }
-        charge.prune(Nanos(25));
-        assert!(!charge.counts(A, Nanos(25)) && charge.home() == Some(B));
+        schedule.prune(Nanos(25));
+        assert!(!schedule.counts(A, Nanos(25)) && schedule.primary() == Some(B));
     }
 
     #[test]
     fn coverage_counts_overlaps_once_and_fills_undo_it() {
         let width = Width::new(100).expect("divides a day");
-        let (mut gaps, mut charge) = (Gaps::default(), Charge::default());
-        charge.hear(A);
+        let (mut gaps, mut schedule) = (Gaps::default(), SourceSchedule::default());
+        schedule.observe(A);
         gaps.apply(&gap(A, 10, 40, false));
         gaps.apply(&gap(SourceId::ANY, 30, 60, false));
         gaps.apply(&gap(B, 0, 100, false));
-        assert_eq!(gaps.coverage(&charge, Nanos(0), width), 0.5);
+        assert_eq!(gaps.coverage(&schedule, Nanos(0), width), 0.5);
         gaps.apply(&gap(A, 20, 35, true));
-        assert_eq!(gaps.coverage(&charge, Nanos(0), width), 0.6, "10..20 and 30..60 are left");
-        assert_eq!(gaps.hold(&charge, Nanos(0), Nanos(0), 5), Some((Nanos(10), Nanos(25))));
+        assert_eq!(gaps.coverage(&schedule, Nanos(0), width), 0.6, "10..20 and 30..60 are left");
+        assert_eq!(gaps.hold(&schedule, Nanos(0), Nanos(0), 5), Some((Nanos(10), Nanos(25))));
         assert_eq!(
-            gaps.hold(&charge, Nanos(0), Nanos(25), 5),
+            gaps.hold(&schedule, Nanos(0), Nanos(25), 5),
             Some((Nanos(30), Nanos(65))),
             "the first is given up"
         );
-        charge.hand_over(Nanos(50), B);
-        assert_eq!(gaps.coverage(&charge, Nanos(0), width), 0.2, "from 50 on it is the health of the other");
-        assert_eq!(gaps.hold(&charge, Nanos(40), Nanos(25), 5), Some((Nanos(30), Nanos(65))));
-        assert_eq!(gaps.hold(&charge, Nanos(60), Nanos(65), 5), Some((Nanos(50), Nanos(105))));
+        schedule.hand_over(Nanos(50), B);
+        assert_eq!(
+            gaps.coverage(&schedule, Nanos(0), width),
+            0.2,
+            "from 50 on it is the health of the other"
+        );
+        assert_eq!(gaps.hold(&schedule, Nanos(40), Nanos(25), 5), Some((Nanos(30), Nanos(65))));
+        assert_eq!(gaps.hold(&schedule, Nanos(60), Nanos(65), 5), Some((Nanos(50), Nanos(105))));
         gaps.prune(Nanos(60));
-        charge.hand_over(Nanos(0), B);
-        assert_eq!(gaps.coverage(&charge, Nanos(0), width), 0.0);
+        schedule.hand_over(Nanos(0), B);
+        assert_eq!(gaps.coverage(&schedule, Nanos(0), width), 0.0);
     }
 }

@@ -1,9 +1,9 @@
 //! Reports come in: who is a repeat, who is late, who waits for whom.
 
-use super::kept::{Kept, LocalSource, Marks};
+use super::pending_cancels::PendingCancel;
+use super::retained::{LocalSource, RetainedTrade, TradeFlags};
 use super::trades::Place;
-use super::waiting::Waiting;
-use super::window::{self, BaseWindow, LargerWindow, Life, Tally};
+use super::window::{self, BarLifecycle, BaseWindow, LargerWindow, Tally};
 use super::{Newest, SymbolState, Touched};
 use crate::models::bar::BarSum;
 use crate::models::effect::{DeadLetter, DeadReason, Effect};
@@ -21,26 +21,26 @@ impl SymbolState {
         let body = || Body::Trade(*trade);
         let Some(local) = self.admit(trade, body, effects) else { return };
         let Some(at) = self.window_for(trade.ts, body, Some(local), effects) else { return };
-        let touched = match self.kept.find(local, trade.id) {
+        let touched = match self.retained.find(local, trade.id) {
             Some(place) => self.repeat(place, at, trade, local),
-            None if self.kept.may_be_full() && self.is_full(at) => {
+            None if self.retained.may_be_full() && self.is_full(at) => {
                 return self.set_aside_overflow(local, body(), effects);
             }
-            None => self.insert(at, trade, local, Marks::NONE),
+            None => self.insert(at, trade, local, TradeFlags::NONE),
         };
         self.amend(&touched, effects);
     }
 
     /// True when a window keeps as many trades as its rows can count.
     fn is_full(&self, at: usize) -> bool {
-        self.kept.is_full(self.base[at].slot)
+        self.retained.is_full(self.base[at].slot)
     }
 
     /// Sets a report aside that its window has no room for.
     #[cold]
     fn set_aside_overflow(&mut self, local: LocalSource, body: Body, effects: &mut Vec<Effect>) {
         let reason = RejectReason::BadTime;
-        self.fates.of(local).reject(reason);
+        self.outcomes.of(local).reject(reason);
         self.set_aside(DeadReason::Rejected(reason), body, effects);
     }
 
@@ -51,8 +51,8 @@ impl SymbolState {
         body: impl Fn() -> Body,
         effects: &mut Vec<Effect>,
     ) -> Option<LocalSource> {
-        let local = self.kept.local(trade.source);
-        let ledger = self.fates.of(local.unwrap_or(0));
+        let local = self.retained.local(trade.source);
+        let ledger = self.outcomes.of(local.unwrap_or(0));
         ledger.received += 1;
         let fault = value_fault(trade).or(if local.is_none() { Some(RejectReason::Malformed) } else { None });
         if let Some(reason) = fault {
@@ -89,7 +89,7 @@ impl SymbolState {
         let start = self.settings.base().start_of(ts);
         if self.is_sealed(start.plus(width)) {
             if let Some(local) = local {
-                self.fates.of(local).late += 1;
+                self.outcomes.of(local).late += 1;
             }
             self.set_aside(DeadReason::Late, body(), effects);
             return None;
@@ -98,10 +98,10 @@ impl SymbolState {
         if self.base.get(at).is_some_and(|window| window.start == start) {
             return Some(at);
         }
-        let Some(slot) = self.kept.open(start) else {
+        let Some(slot) = self.retained.open(start) else {
             let reason = RejectReason::BadTime;
             if let Some(local) = local {
-                self.fates.of(local).reject(reason);
+                self.outcomes.of(local).reject(reason);
             }
             self.set_aside(DeadReason::Rejected(reason), body(), effects);
             return None;
@@ -119,85 +119,85 @@ impl SymbolState {
             venue: None,
             counts: Default::default(),
             tally: Tally::default(),
-            life: Life::new(start.plus(self.settings.base().nanos()) <= watermark),
+            lifecycle: BarLifecycle::new(start.plus(self.settings.base().nanos()) <= watermark),
         };
         window::insert(&mut self.base, at, window);
         for track in &mut self.tracks[1..] {
             let start = track.width.start_of(start);
             let at = track.larger.partition_point(|window| window.start < start);
             if track.larger.get(at).is_none_or(|window| window.start != start) {
-                let life = Life::new(start.plus(track.width.nanos()) <= watermark);
+                let lifecycle = BarLifecycle::new(start.plus(track.width.nanos()) <= watermark);
                 let window =
-                    LargerWindow { start, sealed: BarSum::EMPTY, sealed_tally: Tally::default(), life };
+                    LargerWindow { start, sealed: BarSum::EMPTY, sealed_tally: Tally::default(), lifecycle };
                 window::insert(&mut track.larger, at, window);
             }
         }
-        self.schedule();
+        self.reschedule();
     }
 
     /// Takes in a trade that nobody reported before, into a window that is not full.
     #[inline]
-    fn insert(&mut self, at: usize, trade: &Trade, local: LocalSource, marks: Marks) -> Touched {
-        let marks = marks.with(self.awaited(local, trade.id));
-        let kept = Kept { marks, ..Kept::of(trade, local) };
-        let in_charge = self.charge.counts(trade.source, trade.ts);
+    fn insert(&mut self, at: usize, trade: &Trade, local: LocalSource, flags: TradeFlags) -> Touched {
+        let flags = flags.with(self.awaited(local, trade.id));
+        let retained = RetainedTrade { flags, ..RetainedTrade::of(trade, local) };
+        let in_charge = self.schedule.counts(trade.source, trade.ts);
         let window = &mut self.base[at];
-        self.kept.insert(window.slot, &kept);
+        self.retained.insert(window.slot, &retained);
         self.accepted += 1;
         let mut touched = Touched::new();
-        if window.add(&kept, in_charge) && window.life.closed {
+        if window.add(&retained, in_charge) && window.lifecycle.closed {
             touched.push(window.start);
             let start = window.start;
             self.count_late(start);
         }
         if in_charge {
-            self.heard(trade, &kept);
+            self.observe_trade(trade, &retained);
         }
         touched
     }
 
     /// Lets a trade of the source in charge move the clock and the last price.
     #[inline]
-    fn heard(&mut self, trade: &Trade, kept: &Kept) {
-        if kept.marks.stands()
-            && kept.updates.open_close()
-            && self.newest.is_none_or(|newest| newest.order < kept.order)
+    fn observe_trade(&mut self, trade: &Trade, retained: &RetainedTrade) {
+        if retained.flags.stands()
+            && retained.updates.open_close()
+            && self.newest.is_none_or(|newest| newest.order < retained.order)
         {
-            self.remember_newest(kept, trade.received);
+            self.remember_newest(retained, trade.received);
         }
         self.clock.observe(trade.ts, trade.received, &self.settings);
     }
 
-    fn remember_newest(&mut self, kept: &Kept, received: Nanos) {
-        let order = kept.order;
+    fn remember_newest(&mut self, retained: &RetainedTrade, received: Nanos) {
+        let order = retained.order;
         let day = |ts: Nanos| ts.0.div_euclid(DAY);
         let reference = match self.newest {
             Some(before) if day(before.order.ts) < day(order.ts) => before.trade.price,
             Some(before) => before.reference,
-            None => kept.price,
+            None => retained.price,
         };
         let trade = LastTrade {
             ts: order.ts,
             received,
-            price: kept.price,
-            size: kept.size,
-            updates: kept.updates,
+            price: retained.price,
+            size: retained.size,
+            updates: retained.updates,
             seq: self.accepted,
         };
         self.newest = Some(Newest { order, trade, reference });
     }
 
     /// Looks for the newest trade anew, where the one known is no more.
-    fn forget_newest(&mut self, gone: &Kept) {
+    fn forget_newest(&mut self, gone: &RetainedTrade) {
         let Some(newest) = self.newest.filter(|newest| newest.order == gone.order) else { return };
-        let mut best: Option<Kept> = None;
+        let mut best: Option<RetainedTrade> = None;
         for window in self.base.iter().rev() {
-            let stands = |kept: &Kept| {
-                kept.marks.stands()
-                    && kept.updates.open_close()
-                    && self.charge.counts(kept.order.source, kept.order.ts)
+            let stands = |retained: &RetainedTrade| {
+                retained.flags.stands()
+                    && retained.updates.open_close()
+                    && self.schedule.counts(retained.order.source, retained.order.ts)
             };
-            best = self.kept.iter(window.slot).filter(stands).max_by_key(|kept| kept.order);
+            best = self.retained.iter(window.slot).filter(stands).max_by_key(|retained| retained.order);
             if best.is_some() {
                 break;
             }
@@ -215,64 +215,64 @@ impl SymbolState {
     fn count_late(&mut self, start: Nanos) {
         for track in 0..self.tracks.len() {
             let start = self.tracks[track].width.start_of(start);
-            let life = self.life_mut(track, start);
-            if life.closed {
-                life.late += 1;
+            let lifecycle = self.lifecycle_mut(track, start);
+            if lifecycle.closed {
+                lifecycle.late += 1;
             }
         }
     }
 
-    /// Returns the marks that cancels and corrections which came before their trade have for it.
+    /// Returns the flags that cancels and corrections which came before their trade have for it.
     #[inline]
-    fn awaited(&mut self, local: LocalSource, id: TradeId) -> Marks {
-        let mut marks = Marks::NONE;
-        if !self.waiting.is_empty() && self.waiting.remove((local, id)).is_some() {
-            let ledger = self.fates.of(local);
+    fn awaited(&mut self, local: LocalSource, id: TradeId) -> TradeFlags {
+        let mut flags = TradeFlags::NONE;
+        if !self.pending_cancels.is_empty() && self.pending_cancels.remove((local, id)).is_some() {
+            let ledger = self.outcomes.of(local);
             ledger.rejected[RejectReason::NoTrade as usize] -= 1;
             ledger.cancelled += 1;
-            marks = Marks::CANCELLED;
+            flags = TradeFlags::CANCELLED;
         }
-        if self.corrections.contains((local, id)) { marks.with(Marks::REPLACED) } else { marks }
+        if self.corrections.contains((local, id)) { flags.with(TradeFlags::REPLACED) } else { flags }
     }
 
     /// Takes in another report of a trade that is known.
     fn repeat(&mut self, place: Place, at: usize, trade: &Trade, local: LocalSource) -> Touched {
-        let before = self.kept.get(place);
+        let before = self.retained.get(place);
         let conflict = !before.same_content(trade);
-        let ledger = self.fates.of(local);
+        let ledger = self.outcomes.of(local);
         ledger.duplicate += 1;
         ledger.conflicts += u64::from(conflict);
         let home = self.window_of(place);
         self.base[home].tally.duplicates += 1;
         let mut touched = Touched::new();
         if conflict && before.loses_to(trade) && !self.is_full(at) {
-            self.kept.mark(place, Marks::GONE);
-            let kept = Kept { marks: before.marks, ..Kept::of(trade, local) };
-            self.kept.insert(self.base[at].slot, &kept);
+            self.retained.mark(place, TradeFlags::GONE);
+            let retained = RetainedTrade { flags: before.flags, ..RetainedTrade::of(trade, local) };
+            self.retained.insert(self.base[at].slot, &retained);
             self.corrections.moved((local, trade.id), self.base[at].start);
             self.recount(home, &mut touched);
             self.recount(at, &mut touched);
             self.forget_newest(&before);
-            if self.charge.counts(trade.source, trade.ts) {
-                self.heard(trade, &kept);
+            if self.schedule.counts(trade.source, trade.ts) {
+                self.observe_trade(trade, &retained);
             }
         }
         touched
     }
 
-    /// Marks a kept trade as taken out.
-    fn take_out(&mut self, place: Place, marks: Marks, touched: &mut Touched) {
-        let before = self.kept.get(place);
-        self.kept.mark(place, marks);
-        if before.marks.stands() {
+    /// Marks a retained trade as taken out.
+    fn take_out(&mut self, place: Place, flags: TradeFlags, touched: &mut Touched) {
+        let before = self.retained.get(place);
+        self.retained.mark(place, flags);
+        if before.flags.stands() {
             self.recount(self.window_of(place), touched);
             self.forget_newest(&before);
         }
     }
 
     pub(super) fn cancel(&mut self, cancel: &Cancel, effects: &mut Vec<Effect>) {
-        let local = self.kept.local(cancel.source);
-        let ledger = self.fates.of(local.unwrap_or(0));
+        let local = self.retained.local(cancel.source);
+        let ledger = self.outcomes.of(local.unwrap_or(0));
         ledger.received += 1;
         let (Some(local), true) = (local, is_time(cancel.ts) && is_received(cancel.received)) else {
             let reason = if local.is_none() { RejectReason::Malformed } else { RejectReason::BadTime };
@@ -281,14 +281,14 @@ impl SymbolState {
             return;
         };
         let mut touched = Touched::new();
-        match self.kept.find(local, cancel.target) {
-            Some(place) if self.kept.get(place).marks.has(Marks::CANCELLED) => {
-                self.fates.of(local).duplicate += 1;
+        match self.retained.find(local, cancel.target) {
+            Some(place) if self.retained.get(place).flags.has(TradeFlags::CANCELLED) => {
+                self.outcomes.of(local).duplicate += 1;
                 return;
             }
             Some(place) => {
-                self.fates.of(local).cancelled += 1;
-                self.take_out(place, Marks::CANCELLED, &mut touched);
+                self.outcomes.of(local).cancelled += 1;
+                self.take_out(place, TradeFlags::CANCELLED, &mut touched);
             }
             None if !self.await_trade(local, cancel, effects) => return,
             None => {}
@@ -302,9 +302,9 @@ impl SymbolState {
         let mut targets = vec![target];
         while let Some(target) = targets.pop() {
             for id in self.corrections.of((local, target)).to_vec() {
-                let Some(place) = self.kept.find(local, id) else { continue };
-                if !self.kept.get(place).marks.has(Marks::CANCELLED) {
-                    self.take_out(place, Marks::CANCELLED, touched);
+                let Some(place) = self.retained.find(local, id) else { continue };
+                if !self.retained.get(place).flags.has(TradeFlags::CANCELLED) {
+                    self.take_out(place, TradeFlags::CANCELLED, touched);
                     targets.push(id);
                 }
             }
@@ -314,13 +314,13 @@ impl SymbolState {
     /// Lets a cancel wait for its trade. Returns false when it does not: a repeat, too late, or one too many.
     fn await_trade(&mut self, local: LocalSource, cancel: &Cancel, effects: &mut Vec<Effect>) -> bool {
         let trade = (local, cancel.target);
-        if self.waiting.contains(trade) {
-            self.fates.of(local).duplicate += 1;
+        if self.pending_cancels.contains(trade) {
+            self.outcomes.of(local).duplicate += 1;
             return false;
         }
-        self.fates.of(local).reject(RejectReason::NoTrade);
+        self.outcomes.of(local).reject(RejectReason::NoTrade);
         let end = self.settings.base().end_of(cancel.ts);
-        if self.is_sealed(end) || self.waiting.is_full() {
+        if self.is_sealed(end) || self.pending_cancels.is_full() {
             let reason = DeadReason::Rejected(RejectReason::NoTrade);
             self.set_aside(reason, Body::Cancel(*cancel), effects);
             return false;
@@ -328,9 +328,9 @@ impl SymbolState {
         // One that is dated far ahead is judged when the time at which it came is sealed.
         let far = self.clock.now().plus(self.settings.horizon);
         let until = if cancel.ts > far { self.settings.base().end_of(far) } else { end };
-        let waiting = Waiting { ts: cancel.ts, pos: self.pos, received: cancel.received, until };
-        self.waiting.insert(trade, waiting);
-        self.schedule();
+        let pending = PendingCancel { ts: cancel.ts, pos: self.pos, received: cancel.received, until };
+        self.pending_cancels.insert(trade, pending);
+        self.reschedule();
         true
     }
 
@@ -343,26 +343,31 @@ impl SymbolState {
         let body = || Body::Correction(*correction);
         let Some(local) = self.admit(&trade, body, effects) else { return };
         let Some(at) = self.window_for(trade.ts, body, Some(local), effects) else { return };
-        if self.is_full(at) && self.kept.find(local, trade.id).is_none() {
+        if self.is_full(at) && self.retained.find(local, trade.id).is_none() {
             return self.set_aside_overflow(local, body(), effects);
         }
         // Also a repeat replaces its target: whether the trade was known by itself is a matter of order.
         let mut touched = Touched::new();
         let cancelled = self.replace(local, target, &mut touched);
-        let changed = match self.kept.find(local, trade.id) {
+        let changed = match self.retained.find(local, trade.id) {
             Some(place) => self.repeat(place, at, &trade, local),
-            None => self.insert(at, &trade, local, if cancelled { Marks::CANCELLED } else { Marks::NONE }),
+            None => self.insert(
+                at,
+                &trade,
+                local,
+                if cancelled { TradeFlags::CANCELLED } else { TradeFlags::NONE },
+            ),
         };
         touched.extend(changed);
-        let stands_at = self.kept.find(local, trade.id).map(|place| self.kept.start_of(place.slot));
+        let stands_at = self.retained.find(local, trade.id).map(|place| self.retained.start_of(place.slot));
         self.corrections.insert((local, target), trade.id, stands_at.unwrap_or(self.base[at].start));
         if cancelled {
             self.cancel_corrections(local, target, &mut touched);
         }
         if self
-            .kept
+            .retained
             .find(local, trade.id)
-            .is_some_and(|place| self.kept.get(place).marks.has(Marks::CANCELLED))
+            .is_some_and(|place| self.retained.get(place).flags.has(TradeFlags::CANCELLED))
         {
             self.cancel_corrections(local, trade.id, &mut touched);
         }
@@ -371,12 +376,12 @@ impl SymbolState {
 
     /// Takes out the trade that another one stands for; it may come later. Returns true when it is cancelled.
     fn replace(&mut self, local: LocalSource, target: TradeId, touched: &mut Touched) -> bool {
-        match self.kept.find(local, target) {
+        match self.retained.find(local, target) {
             Some(place) => {
-                self.take_out(place, Marks::REPLACED, touched);
-                self.kept.get(place).marks.has(Marks::CANCELLED)
+                self.take_out(place, TradeFlags::REPLACED, touched);
+                self.retained.get(place).flags.has(TradeFlags::CANCELLED)
             }
-            None => self.waiting.contains((local, target)),
+            None => self.pending_cancels.contains((local, target)),
         }
     }
 
@@ -384,7 +389,7 @@ impl SymbolState {
     pub(super) fn quote(&mut self, quote: &Quote, effects: &mut Vec<Effect>) {
         if let Some(reason) = quote_fault(quote) {
             self.set_aside(DeadReason::Rejected(reason), Body::Quote(*quote), effects);
-        } else if self.charge.counts(quote.source, quote.ts) {
+        } else if self.schedule.counts(quote.source, quote.ts) {
             self.clock.observe(quote.ts, quote.received, &self.settings);
         }
     }
@@ -416,13 +421,13 @@ impl SymbolState {
         // The same bar again is no second witness of its time.
         let is_first = self.base[at].venue.replace(Box::new(*bar)).is_none();
         self.amend(&[bar.start], effects);
-        if is_first && self.charge.counts(bar.source, bar.start) {
+        if is_first && self.schedule.counts(bar.source, bar.start) {
             self.clock.observe(bar.start, bar.received, &self.settings);
         }
     }
 
     pub(super) fn hand_over(&mut self, source: SourceId, from: Nanos, effects: &mut Vec<Effect>) {
-        self.charge.hand_over(from, source);
+        self.schedule.hand_over(from, source);
         let width = self.settings.base().nanos();
         for at in 0..self.base.len() {
             if self.base[at].start.plus(width) > from {
@@ -430,7 +435,7 @@ impl SymbolState {
             }
         }
         self.amend_all(effects);
-        self.schedule();
+        self.reschedule();
     }
 
     /// Sends an entry to the dead letters.
@@ -438,9 +443,9 @@ impl SymbolState {
         effects.push(Effect::DeadLetter(DeadLetter { pos: self.pos, symbol: self.symbol, reason, body }));
     }
 
-    /// Returns the place of the window in which a kept trade stands.
+    /// Returns the place of the window in which a retained trade stands.
     fn window_of(&self, place: Place) -> usize {
-        self.window_at(self.kept.start_of(place.slot)).expect("kept trades have their window")
+        self.window_at(self.retained.start_of(place.slot)).expect("retained trades have their window")
     }
 
     /// Adds up a window anew, and notes that it was touched.
@@ -456,8 +461,8 @@ impl SymbolState {
     fn add_up(&mut self, at: usize) {
         let window = &mut self.base[at];
         window.clear();
-        for kept in self.kept.iter(window.slot) {
-            window.add(&kept, self.charge.counts(kept.order.source, kept.order.ts));
+        for retained in self.retained.iter(window.slot) {
+            window.add(&retained, self.schedule.counts(retained.order.source, retained.order.ts));
         }
     }
 }

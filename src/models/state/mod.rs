@@ -8,20 +8,21 @@
 //! amended, then the watermark moves, closing and sealing windows.
 
 mod bars;
+mod checkpoint;
 mod clock;
 mod corrections;
-mod fates;
+mod counts;
 mod health;
 mod intake;
-mod kept;
+mod outcomes;
 mod packed;
-mod picture;
-mod point;
+mod pending_cancels;
+mod retained;
 mod rows;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod trades;
-mod waiting;
 mod window;
 
 use super::bar::{Bar, TradeOrder};
@@ -36,19 +37,19 @@ use super::time::{Nanos, Width};
 use super::view::LastTrade;
 use clock::EventClock;
 use corrections::Corrections;
-use fates::Fates;
-use health::{Charge, Gaps};
-use kept::LocalSource;
+use health::{Gaps, SourceSchedule};
+use outcomes::Outcomes;
+use pending_cancels::PendingCancels;
+use retained::LocalSource;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use trades::KeptTrades;
-use waiting::WaitingCancels;
+use trades::RetainedTrades;
 use window::{BaseWindow, LargerWindow};
 
-pub use fates::SourceLedger;
-pub use point::PointError;
+pub use checkpoint::CheckpointError;
+pub use outcomes::SourceLedger;
 
 /// One width of windows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,16 +87,16 @@ pub struct SymbolState {
     settings: Arc<CoreSettings>,
     pos: Position,
     clock: EventClock,
-    charge: Charge,
+    schedule: SourceSchedule,
     gaps: Gaps,
-    kept: KeptTrades,
+    retained: RetainedTrades,
     /// Unsealed windows of the smallest width, by start.
     base: VecDeque<BaseWindow>,
     /// One a width, ascending.
     tracks: Vec<Track>,
-    waiting: WaitingCancels,
+    pending_cancels: PendingCancels,
     corrections: Corrections,
-    fates: Fates,
+    outcomes: Outcomes,
     accepted: u64,
     newest: Option<Newest>,
     /// Windows that end at or before this take no entries any more.
@@ -120,14 +121,14 @@ impl SymbolState {
             price_scale: spec.price_scale,
             pos: 0,
             clock: EventClock::NEW,
-            charge: Charge::default(),
+            schedule: SourceSchedule::default(),
             gaps: Gaps::default(),
-            kept: KeptTrades::default(),
+            retained: RetainedTrades::default(),
             base: VecDeque::new(),
             tracks: settings.widths.iter().map(track).collect(),
-            waiting: WaitingCancels::default(),
+            pending_cancels: PendingCancels::default(),
             corrections: Corrections::default(),
-            fates: Fates::default(),
+            outcomes: Outcomes::default(),
             accepted: 0,
             newest: None,
             sealed_until: Nanos::MIN,
@@ -148,13 +149,13 @@ impl SymbolState {
     }
 
     fn apply_body(&mut self, body: &Body, effects: &mut Vec<Effect>) {
-        let speaks_first = !body.is_broadcast() && self.charge.home().is_none();
+        let speaks_first = !body.is_broadcast() && self.schedule.primary().is_none();
         if speaks_first || matches!(body, Body::Gap(_) | Body::SourceInCharge { .. }) {
             // What the watermark has sealed stays so, whatever becomes known of the sources.
             self.seal();
         }
         if speaks_first {
-            self.charge.hear(body.source());
+            self.schedule.observe(body.source());
         }
         match body {
             Body::Trade(trade) => self.trade(trade, effects),
@@ -165,11 +166,11 @@ impl SymbolState {
             Body::Gap(gap) => {
                 self.gaps.apply(gap);
                 self.amend_all(effects);
-                self.schedule();
+                self.reschedule();
             }
             Body::SourceInCharge { source, from } => self.hand_over(*source, *from, effects),
             Body::ClockMark { source, time } => {
-                if *source == SourceId::ANY || Some(*source) == self.charge.home() {
+                if *source == SourceId::ANY || Some(*source) == self.schedule.primary() {
                     self.clock.mark(*time);
                 }
             }
@@ -187,8 +188,8 @@ impl SymbolState {
         self.pos = entry.pos;
         let reason = RejectReason::Poison;
         if entry.body.is_report() {
-            let local = self.kept.local(entry.body.source()).unwrap_or(0);
-            let ledger = self.fates.of(local);
+            let local = self.retained.local(entry.body.source()).unwrap_or(0);
+            let ledger = self.outcomes.of(local);
             ledger.received += 1;
             ledger.reject(reason);
         }
@@ -203,8 +204,8 @@ impl SymbolState {
     /// Packs what will hardly change any more. Changes nothing that can be seen; costs some 20 ns for each trade of the
     /// windows that closed since the last time, so it is not for the path of a tick.
     pub fn pack(&mut self) {
-        for window in self.base.iter().filter(|window| window.life.closed) {
-            self.kept.pack(window.slot);
+        for window in self.base.iter().filter(|window| window.lifecycle.closed) {
+            self.retained.pack(window.slot);
         }
     }
 
@@ -228,8 +229,8 @@ impl SymbolState {
 
     /// Returns the number of trades that it keeps, which is what its encoding grows with.
     #[must_use]
-    pub fn num_kept(&self) -> usize {
-        self.kept.len()
+    pub fn num_retained(&self) -> usize {
+        self.retained.len()
     }
 
     /// Returns whose state it is.

@@ -1,10 +1,10 @@
 //! The trades of one window: 32 bytes each while the window is open, some 12 once it is packed.
 //!
 //! Promises: a trade keeps its row, and what is read of it is the same, packed or not. A packed window may still get
-//! trades, which stand unpacked behind the others, and marks, which unpack it for good: both are rare.
+//! trades, which stand unpacked behind the others, and flags, which unpack it for good: both are rare.
 
-use super::kept::{Kept, LocalSource, Marks};
 use super::packed::{Packed, Reader};
+use super::retained::{LocalSource, RetainedTrade, TradeFlags};
 use crate::models::bar::TradeOrder;
 use crate::models::entry::{SourceId, TradeId, Updates};
 use crate::models::num::{Price, Size};
@@ -24,7 +24,7 @@ type Columns = [u64; 7];
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Row {
     id_lo: u64,
-    /// From the top: 47 bits of time since the window's start, 11 of source, 3 of updates, 3 of marks.
+    /// From the top: 47 bits of time since the window's start, 11 of source, 3 of updates, 3 of flags.
     meta: u64,
     price: Price,
     size: Size,
@@ -81,28 +81,28 @@ impl Rows {
 
     /// Appends a trade to fewer than [`NUM_ROWS_MAX`] and returns its row.
     #[inline]
-    pub fn push(&mut self, kept: &Kept) -> u32 {
+    pub fn push(&mut self, retained: &RetainedTrade) -> u32 {
         let at = self.rows.len();
-        let (id_hi, id_lo) = kept.order.id.words();
+        let (id_hi, id_lo) = retained.order.id.words();
         push_sparse(&mut self.id_hi, at, id_hi);
-        push_sparse(&mut self.seq, at, kept.order.seq);
-        let meta = (kept.order.ts.since(self.start) as u64) << TIME_SHIFT
-            | u64::from(kept.local) << SOURCE_SHIFT
-            | u64::from(kept.updates.bits()) << UPDATES_SHIFT
-            | u64::from(kept.marks.bits());
-        self.rows.push(Row { id_lo, meta, price: kept.price, size: kept.size });
+        push_sparse(&mut self.seq, at, retained.order.seq);
+        let meta = (retained.order.ts.since(self.start) as u64) << TIME_SHIFT
+            | u64::from(retained.local) << SOURCE_SHIFT
+            | u64::from(retained.updates.bits()) << UPDATES_SHIFT
+            | u64::from(retained.flags.bits());
+        self.rows.push(Row { id_lo, meta, price: retained.price, size: retained.size });
         u32::try_from(self.packed.len() + at).expect("fewer than 2^26 trades in a window")
     }
 
     /// Returns a trade.
     #[must_use]
-    pub fn get(&self, row: usize, sources: &[SourceId]) -> Kept {
-        self.kept(&self.columns(row), sources)
+    pub fn get(&self, row: usize, sources: &[SourceId]) -> RetainedTrade {
+        self.retained(&self.columns(row), sources)
     }
 
     /// Returns all trades in order of arrival.
-    pub fn iter<'a>(&'a self, sources: &'a [SourceId]) -> impl Iterator<Item = Kept> + 'a {
-        self.all().map(|columns| self.kept(&columns, sources))
+    pub fn iter<'a>(&'a self, sources: &'a [SourceId]) -> impl Iterator<Item = RetainedTrade> + 'a {
+        self.all().map(|columns| self.retained(&columns, sources))
     }
 
     /// Returns what identifies a trade.
@@ -116,13 +116,13 @@ impl Rows {
         self.all().map(|columns| identity(&columns))
     }
 
-    /// Adds marks to a trade.
-    pub fn mark(&mut self, row: usize, marks: Marks) {
+    /// Adds flags to a trade.
+    pub fn mark(&mut self, row: usize, flags: TradeFlags) {
         if row < self.packed.len() {
             self.unpack();
         }
         let row = row - self.packed.len();
-        self.rows[row].meta |= u64::from(marks.bits());
+        self.rows[row].meta |= u64::from(flags.bits());
     }
 
     /// Packs the trades; for windows that will hardly change any more. Returns false where they stay as they are.
@@ -213,10 +213,10 @@ impl Rows {
         [sparse(&self.id_hi), id_lo, sparse(&self.seq), meta >> TIME_SHIFT, price, size, meta & REST_MASK]
     }
 
-    fn kept(&self, columns: &Columns, sources: &[SourceId]) -> Kept {
+    fn retained(&self, columns: &Columns, sources: &[SourceId]) -> RetainedTrade {
         let &[id_hi, id_lo, seq, time, price, size, rest] = columns;
         let local = local(rest);
-        Kept {
+        RetainedTrade {
             order: TradeOrder {
                 ts: self.start.plus(time.cast_signed()),
                 seq,
@@ -227,7 +227,7 @@ impl Rows {
             size: Size(size.cast_signed()),
             updates: Updates::from_bits((rest >> UPDATES_SHIFT) as u8 & 7),
             local,
-            marks: Marks::from_bits(rest as u8 & 7),
+            flags: TradeFlags::from_bits(rest as u8 & 7),
         }
     }
 }
@@ -238,7 +238,7 @@ const fn local(rest: u64) -> LocalSource {
 
 fn identity(columns: &Columns) -> RowIdentity {
     let &[id_hi, id_lo, .., rest] = columns;
-    let is_gone = Marks::from_bits(rest as u8 & 7).has(Marks::GONE);
+    let is_gone = TradeFlags::from_bits(rest as u8 & 7).has(TradeFlags::GONE);
     RowIdentity { local: local(rest), id: TradeId::from_words(id_hi, id_lo), is_gone }
 }
 
@@ -257,10 +257,10 @@ mod tests {
 
     const SOURCES: [SourceId; 3] = [SourceId(4), SourceId(9), SourceId(2)];
 
-    fn kept(n: i64, text: bool, seq: u64, local: LocalSource) -> Kept {
+    fn retained(n: i64, text: bool, seq: u64, local: LocalSource) -> RetainedTrade {
         let id =
             if text { TradeId::from_text(format!("t-{n}").as_bytes()) } else { TradeId::number(n as u64) };
-        Kept {
+        RetainedTrade {
             order: TradeOrder {
                 ts: Nanos(1_000 + n * 1_000_000),
                 seq,
@@ -271,7 +271,7 @@ mod tests {
             size: Size(n + 1),
             updates: Updates::from_bits(n as u8 & 7),
             local,
-            marks: Marks::from_bits(n as u8 >> 3 & 3),
+            flags: TradeFlags::from_bits(n as u8 >> 3 & 3),
         }
     }
 
@@ -290,24 +290,24 @@ mod tests {
                 if is_late && expected.len() == trades.len() {
                     rows.pack();
                 }
-                let kept = kept(n, text, seq, local);
-                prop_assert_eq!(rows.push(&kept) as usize, expected.len());
-                expected.push(kept);
+                let retained = retained(n, text, seq, local);
+                prop_assert_eq!(rows.push(&retained) as usize, expected.len());
+                expected.push(retained);
             }
             rows.pack();
             for step in 0..2 {
                 prop_assert_eq!(rows.len(), expected.len());
                 prop_assert_eq!(&rows.iter(&SOURCES).collect::<Vec<_>>(), &expected);
-                for (row, kept) in expected.iter().enumerate() {
-                    let is_gone = kept.marks.has(Marks::GONE);
-                    prop_assert_eq!(&rows.get(row, &SOURCES), kept);
-                    let identity = RowIdentity { local: kept.local, id: kept.order.id, is_gone };
+                for (row, retained) in expected.iter().enumerate() {
+                    let is_gone = retained.flags.has(TradeFlags::GONE);
+                    prop_assert_eq!(&rows.get(row, &SOURCES), retained);
+                    let identity = RowIdentity { local: retained.local, id: retained.order.id, is_gone };
                     prop_assert_eq!(rows.identity(row), identity);
                 }
                 if step == 0 && !expected.is_empty() {
                     let row = marked.index(expected.len());
-                    rows.mark(row, Marks::GONE);
-                    expected[row].marks = expected[row].marks.with(Marks::GONE);
+                    rows.mark(row, TradeFlags::GONE);
+                    expected[row].flags = expected[row].flags.with(TradeFlags::GONE);
                 }
             }
         }

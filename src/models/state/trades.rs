@@ -4,7 +4,7 @@
 //! and some 14 of index unless its window's ids ascend, since ten thousand symbols keep seven minutes of trades each;
 //! finding one touches its row only when hashes agree; nothing here depends on the order of a hash table.
 
-use super::kept::{Kept, LocalSource, Marks, NUM_SOURCES_MAX};
+use super::retained::{LocalSource, NUM_SOURCES_MAX, RetainedTrade, TradeFlags};
 use super::rows::{NUM_ROWS_MAX, RowIdentity, Rows};
 use crate::models::entry::{SourceId, TradeId};
 use crate::models::time::Nanos;
@@ -15,7 +15,7 @@ use std::ops::Range;
 /// At most so many windows of one symbol may be unsealed: the bits that the index has for them.
 pub const NUM_WINDOWS_MAX: usize = 1 << 14;
 
-/// Where a kept trade stands: the slot of its window and its row there.
+/// Where a retained trade stands: the slot of its window and its row there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Slot of the window.
@@ -66,7 +66,7 @@ struct Span {
 
 /// All trades of a symbol's unsealed windows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct KeptTrades {
+pub struct RetainedTrades {
     windows: Vec<Option<Rows>>,
     sources: Vec<SourceId>,
     /// Every trade but those of the spans.
@@ -90,9 +90,9 @@ const fn most_rows() -> usize {
     NUM_ROWS_MAX
 }
 
-impl Default for KeptTrades {
-    fn default() -> KeptTrades {
-        KeptTrades {
+impl Default for RetainedTrades {
+    fn default() -> RetainedTrades {
+        RetainedTrades {
             windows: Vec::new(),
             sources: Vec::new(),
             index: HashTable::new(),
@@ -104,7 +104,7 @@ impl Default for KeptTrades {
     }
 }
 
-impl KeptTrades {
+impl RetainedTrades {
     /// Rebuilds the index after decoding.
     pub fn reindex(&mut self) {
         self.index.clear();
@@ -120,7 +120,7 @@ impl KeptTrades {
 
     /// Puts some rows of a window into the index.
     fn index_rows(&mut self, slot: u16, range: Range<usize>) {
-        let KeptTrades { windows, index, .. } = self;
+        let RetainedTrades { windows, index, .. } = self;
         let Some(rows) = &windows[usize::from(slot)] else { return };
         let identities = (0..).zip(rows.identities()).take(range.end).skip(range.start);
         for (row, RowIdentity { local, id, is_gone }) in identities {
@@ -249,37 +249,37 @@ impl KeptTrades {
 
     /// Keeps a trade in the window of the slot, which must not be full.
     #[inline]
-    pub fn insert(&mut self, slot: u16, kept: &Kept) -> Place {
+    pub fn insert(&mut self, slot: u16, retained: &RetainedTrade) -> Place {
         self.num_rows += 1;
-        let row = self.rows_mut(slot).push(kept);
-        let hash = hash(kept.local, kept.order.id);
+        let row = self.rows_mut(slot).push(retained);
+        let hash = hash(retained.local, retained.order.id);
         let place = Place { slot, row };
         self.index.insert_unique(spread(hash), IndexEntry::new(hash, place), |entry| spread(entry.hash()));
         place
     }
 
-    /// Returns a kept trade.
+    /// Returns a retained trade.
     #[must_use]
-    pub fn get(&self, place: Place) -> Kept {
+    pub fn get(&self, place: Place) -> RetainedTrade {
         self.rows(place.slot).get(place.row as usize, &self.sources)
     }
 
-    /// Adds marks to a kept trade; one that is gone is found no more.
-    pub fn mark(&mut self, place: Place, marks: Marks) {
-        let kept = self.get(place);
+    /// Adds flags to a retained trade; one that is gone is found no more.
+    pub fn mark(&mut self, place: Place, flags: TradeFlags) {
+        let retained = self.get(place);
         if (place.row as usize) < self.rows(place.slot).num_packed() && self.remove_span(place.slot) {
             let packed = 0..self.rows(place.slot).num_packed();
             self.index_rows(place.slot, packed);
         }
-        self.rows_mut(place.slot).mark(place.row as usize, marks);
-        if marks.has(Marks::GONE) {
-            self.forget(hash(kept.local, kept.order.id), place);
+        self.rows_mut(place.slot).mark(place.row as usize, flags);
+        if flags.has(TradeFlags::GONE) {
+            self.forget(hash(retained.local, retained.order.id), place);
         }
     }
 
     /// Returns the trades of a window that are not gone, in order of arrival.
-    pub fn iter(&self, slot: u16) -> impl Iterator<Item = Kept> + '_ {
-        self.rows(slot).iter(&self.sources).filter(|kept| !kept.marks.has(Marks::GONE))
+    pub fn iter(&self, slot: u16) -> impl Iterator<Item = RetainedTrade> + '_ {
+        self.rows(slot).iter(&self.sources).filter(|retained| !retained.flags.has(TradeFlags::GONE))
     }
 
     /// Gives back what a window grew to in advance; for windows that will hardly grow any more.
@@ -360,33 +360,34 @@ mod tests {
 
     #[test]
     fn a_trade_is_found_until_it_is_gone_or_its_window_is_released() {
-        let mut kept = KeptTrades::default();
-        let local = kept.local(SourceId(3)).expect("room");
-        let slot = kept.open(Nanos(100)).expect("room");
-        let other = kept.open(Nanos(200)).expect("room");
+        let mut retained = RetainedTrades::default();
+        let local = retained.local(SourceId(3)).expect("room");
+        let slot = retained.open(Nanos(100)).expect("room");
+        let other = retained.open(Nanos(200)).expect("room");
         let trades = [trade(b"1", 100, 0), trade(b"text-id", 150, 9), trade(b"2", 199, 0)];
-        let places: Vec<Place> = trades.iter().map(|t| kept.insert(slot, &Kept::of(t, local))).collect();
-        let moved = kept.insert(other, &Kept::of(&trade(b"3", 200, 0), local));
+        let places: Vec<Place> =
+            trades.iter().map(|t| retained.insert(slot, &RetainedTrade::of(t, local))).collect();
+        let moved = retained.insert(other, &RetainedTrade::of(&trade(b"3", 200, 0), local));
         for (trade, &place) in trades.iter().zip(&places) {
-            assert_eq!(kept.find(local, trade.id), Some(place));
-            assert_eq!(kept.get(place), Kept::of(trade, local), "packs and unpacks");
+            assert_eq!(retained.find(local, trade.id), Some(place));
+            assert_eq!(retained.get(place), RetainedTrade::of(trade, local), "packs and unpacks");
         }
-        kept.pack(slot);
-        assert_eq!(kept.get(places[2]), Kept::of(&trades[2], local), "packs and unpacks");
-        kept.mark(places[0], Marks::CANCELLED);
-        assert_eq!(kept.find(local, trades[0].id), Some(places[0]), "a cancelled trade is remembered");
-        kept.mark(places[1], Marks::GONE);
-        assert_eq!(kept.find(local, trades[1].id), None);
-        assert_eq!(kept.iter(slot).count(), 2);
-        let bytes = postcard::to_stdvec(&kept).expect("plain data");
-        let mut again: KeptTrades = postcard::from_bytes(&bytes).expect("just encoded");
+        retained.pack(slot);
+        assert_eq!(retained.get(places[2]), RetainedTrade::of(&trades[2], local), "packs and unpacks");
+        retained.mark(places[0], TradeFlags::CANCELLED);
+        assert_eq!(retained.find(local, trades[0].id), Some(places[0]), "a cancelled trade is remembered");
+        retained.mark(places[1], TradeFlags::GONE);
+        assert_eq!(retained.find(local, trades[1].id), None);
+        assert_eq!(retained.iter(slot).count(), 2);
+        let bytes = postcard::to_stdvec(&retained).expect("plain data");
+        let mut again: RetainedTrades = postcard::from_bytes(&bytes).expect("just encoded");
         again.reindex();
         assert_eq!(again.find(local, trades[2].id), Some(places[2]));
         assert_eq!(again.find(local, trades[1].id), None);
-        kept.release(slot);
-        assert_eq!(kept.find(local, trades[2].id), None);
-        assert_eq!(kept.find(local, TradeId::number(3)), Some(moved));
-        assert_eq!(kept.open(Nanos(300)), Some(slot), "slots are used again");
+        retained.release(slot);
+        assert_eq!(retained.find(local, trades[2].id), None);
+        assert_eq!(retained.find(local, TradeId::number(3)), Some(moved));
+        assert_eq!(retained.open(Nanos(300)), Some(slot), "slots are used again");
     }
 
     /// What happens to the trades of four windows; ids are taken from a counter, or from anywhere.
@@ -407,7 +408,7 @@ mod tests {
             20 => insert(0..1),
             2 => insert(1..200),
             2 => (0_u16..4).prop_map(Step::Pack),
-            1 => (any::<prop::sample::Index>(), 1_u8..5).prop_map(|(at, marks)| Step::Mark(at, marks & 5)),
+            1 => (any::<prop::sample::Index>(), 1_u8..5).prop_map(|(at, flags)| Step::Mark(at, flags & 5)),
             1 => (0_u16..4).prop_map(Step::Release),
             1 => Just(Step::Decode),
         ]
@@ -416,10 +417,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_found_does_not_depend_on_packing(steps in prop::collection::vec(step(), 0..300)) {
-            let mut kept = KeptTrades::default();
-            let local = kept.local(SourceId(3)).expect("room");
-            let mut slots: Vec<u16> = (0..4).map(|w| kept.open(Nanos(w * 1_000)).expect("room")).collect();
-            let mut model: BTreeMap<TradeId, (usize, Kept)> = BTreeMap::new();
+            let mut retained = RetainedTrades::default();
+            let local = retained.local(SourceId(3)).expect("room");
+            let mut slots: Vec<u16> = (0..4).map(|w| retained.open(Nanos(w * 1_000)).expect("room")).collect();
+            let mut model: BTreeMap<TradeId, (usize, RetainedTrade)> = BTreeMap::new();
             let mut next = 0;
             for step in steps {
                 match step {
@@ -428,61 +429,64 @@ mod tests {
                         let id = TradeId::number(if id == 0 { next } else { id });
                         if let btree_map::Entry::Vacant(free) = model.entry(id) {
                             let ts = Nanos(i64::from(window) * 1_000 + 7);
-                            let new = Kept::of(&Trade { id, ts, ..trade(b"1", 0, 0) }, local);
-                            kept.insert(slots[usize::from(window)], &new);
+                            let new = RetainedTrade::of(&Trade { id, ts, ..trade(b"1", 0, 0) }, local);
+                            retained.insert(slots[usize::from(window)], &new);
                             free.insert((usize::from(window), new));
                         }
                     }
-                    Step::Pack(window) => kept.pack(slots[usize::from(window)]),
-                    Step::Mark(at, marks) if !model.is_empty() => {
+                    Step::Pack(window) => retained.pack(slots[usize::from(window)]),
+                    Step::Mark(at, flags) if !model.is_empty() => {
                         let id = *model.keys().nth(at.index(model.len())).expect("in range");
-                        let place = kept.find(local, id).expect("kept");
-                        let marks = Marks::from_bits(marks);
-                        kept.mark(place, marks);
+                        let place = retained.find(local, id).expect("retained");
+                        let flags = TradeFlags::from_bits(flags);
+                        retained.mark(place, flags);
                         let known = model.get_mut(&id).expect("in range");
-                        known.1.marks = known.1.marks.with(marks);
-                        if marks.has(Marks::GONE) {
+                        known.1.flags = known.1.flags.with(flags);
+                        if flags.has(TradeFlags::GONE) {
                             model.remove(&id);
                         }
                     }
                     Step::Mark(..) => {}
                     Step::Release(window) => {
                         let window = usize::from(window);
-                        kept.release(slots[window]);
-                        slots[window] = kept.open(Nanos(window as i64 * 1_000)).expect("room");
+                        retained.release(slots[window]);
+                        slots[window] = retained.open(Nanos(window as i64 * 1_000)).expect("room");
                         model.retain(|_, (home, _)| *home != window);
                     }
                     Step::Decode => {
-                        let bytes = postcard::to_stdvec(&kept).expect("plain data");
-                        kept = postcard::from_bytes(&bytes).expect("just encoded");
-                        kept.reindex();
+                        let bytes = postcard::to_stdvec(&retained).expect("plain data");
+                        retained = postcard::from_bytes(&bytes).expect("just encoded");
+                        retained.reindex();
                     }
                 }
-                prop_assert_eq!(kept.len(), model.len());
+                prop_assert_eq!(retained.len(), model.len());
             }
             for id in (0..next + 200).map(TradeId::number) {
-                let found = kept.find(local, id).map(|place| kept.get(place));
-                prop_assert_eq!(found, model.get(&id).map(|(_, kept)| *kept), "{:?}", id);
+                let found = retained.find(local, id).map(|place| retained.get(place));
+                prop_assert_eq!(found, model.get(&id).map(|(_, retained)| *retained), "{:?}", id);
             }
         }
     }
 
     #[test]
     fn many_windows_and_trades_do_not_mix_up() {
-        let mut kept = KeptTrades::default();
-        let local = kept.local(SourceId(3)).expect("room");
-        let slots: Vec<u16> = (0..50).map(|w| kept.open(Nanos(w * 1000)).expect("room")).collect();
+        let mut retained = RetainedTrades::default();
+        let local = retained.local(SourceId(3)).expect("room");
+        let slots: Vec<u16> = (0..50).map(|w| retained.open(Nanos(w * 1000)).expect("room")).collect();
         for id in 0..20_000_i64 {
             let (window, text) = (id % 50, id.to_string());
-            kept.insert(slots[window as usize], &Kept::of(&trade(text.as_bytes(), window * 1000, 0), local));
+            retained.insert(
+                slots[window as usize],
+                &RetainedTrade::of(&trade(text.as_bytes(), window * 1000, 0), local),
+            );
         }
-        slots.iter().step_by(2).for_each(|slot| kept.pack(*slot));
-        kept.release(slots[7]);
+        slots.iter().step_by(2).for_each(|slot| retained.pack(*slot));
+        retained.release(slots[7]);
         for id in 0..20_000_u64 {
-            let found = kept.find(local, TradeId::number(id));
+            let found = retained.find(local, TradeId::number(id));
             assert_eq!(found.is_some(), id % 50 != 7, "{id}");
             if let Some(place) = found {
-                assert_eq!(kept.get(place).order.id, TradeId::number(id));
+                assert_eq!(retained.get(place).order.id, TradeId::number(id));
             }
         }
     }

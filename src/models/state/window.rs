@@ -1,7 +1,7 @@
 //! One window of one width: what it adds up to, and what has become of its bar.
 
-use super::fates::Counts;
-use super::kept::Kept;
+use super::counts::Counts;
+use super::retained::RetainedTrade;
 use crate::models::bar::{Bar, BarState, BarSum, Figures, TradeOrder};
 use crate::models::entry::{Position, Updates, VenueBar};
 use crate::models::num::Price;
@@ -27,9 +27,9 @@ impl Tally {
     }
 }
 
-/// The life of a window's bar.
+/// The lifecycle of a window's bar.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Life {
+pub struct BarLifecycle {
     /// The watermark passed the window's end.
     pub closed: bool,
     /// What was published last; `None` when there was no bar, or it became void.
@@ -44,12 +44,12 @@ pub struct Life {
     pub state: BarState,
 }
 
-impl Life {
-    /// A life that begins, in a window that is open still or has closed already.
+impl BarLifecycle {
+    /// A lifecycle that begins, in a window that is open still or has closed already.
     #[must_use]
-    pub const fn new(closed: bool) -> Life {
+    pub const fn new(closed: bool) -> BarLifecycle {
         let state = BarState::Forming;
-        Life { closed, published: None, coverage: 1.0, revision: 0, late: 0, state }
+        BarLifecycle { closed, published: None, coverage: 1.0, revision: 0, late: 0, state }
     }
 }
 
@@ -58,33 +58,33 @@ impl Life {
 pub struct BaseWindow {
     /// Start, inclusive.
     pub start: Nanos,
-    /// Where its trades are kept.
+    /// Where its trades are retained.
     pub slot: u16,
     /// Sum over the trades that count.
     pub sum: BarSum,
     /// The venue's own bar; counts while no trade makes one.
     pub venue: Option<Box<VenueBar>>,
-    /// Fates of its trades, by source.
+    /// Outcomes of its trades, by source.
     pub counts: Counts,
     /// What else it knows of.
     pub tally: Tally,
-    /// The life of its bar.
-    pub life: Life,
+    /// The lifecycle of its bar.
+    pub lifecycle: BarLifecycle,
 }
 
 impl BaseWindow {
-    /// Counts a kept trade, and adds it up if it stands and its source is in charge. Returns true if it was added.
+    /// Counts a retained trade, and adds it up if it stands and its source is in charge. Returns true if it was added.
     #[inline]
-    pub fn add(&mut self, kept: &Kept, in_charge: bool) -> bool {
-        let count = self.counts.of(kept.local);
-        if !kept.marks.stands() {
+    pub fn add(&mut self, retained: &RetainedTrade, in_charge: bool) -> bool {
+        let count = self.counts.of(retained.local);
+        if !retained.flags.stands() {
             count.cancelled += 1;
             self.tally.cancelled += 1;
             false
-        } else if in_charge && kept.updates != Updates::NONE {
+        } else if in_charge && retained.updates != Updates::NONE {
             count.active += 1;
-            let order = TradeOrder { id: kept.order.id.as_reported(), ..kept.order };
-            self.sum.add(order, kept.price, kept.size, kept.updates);
+            let order = TradeOrder { id: retained.order.id.as_reported(), ..retained.order };
+            self.sum.add(order, retained.price, retained.size, retained.updates);
             true
         } else {
             count.idle += 1;
@@ -92,7 +92,7 @@ impl BaseWindow {
         }
     }
 
-    /// Forgets its trades, but not its life, before they are counted anew.
+    /// Forgets its trades, but not its lifecycle, before they are counted anew.
     pub fn clear(&mut self) {
         self.counts.clear();
         self.sum = BarSum::EMPTY;
@@ -118,8 +118,8 @@ pub struct LargerWindow {
     pub sealed: BarSum,
     /// What the sealed windows in it knew of besides.
     pub sealed_tally: Tally,
-    /// The life of its bar.
-    pub life: Life,
+    /// The lifecycle of its bar.
+    pub lifecycle: BarLifecycle,
 }
 
 /// Puts a window in its place. Windows are large and symbols many, so room is made for few more than there are.
@@ -139,8 +139,8 @@ pub fn shrink<T>(windows: &mut VecDeque<T>) {
 
 /// What a published bar needs to know beside its figures.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame {
-    /// Whose bar.
+pub struct BarHeader {
+    /// The symbol.
     pub symbol: SymbolId,
     /// Width of its window.
     pub width: Width,
@@ -152,12 +152,12 @@ pub struct Frame {
     pub log_pos: Position,
 }
 
-impl Frame {
+impl BarHeader {
     /// Puts a bar together. A void one shows the prices it had and counts nothing.
     #[must_use]
-    pub fn bar(self, figures: Option<Figures>, life: &Life, tally: Tally) -> Bar {
+    pub fn bar(self, figures: Option<Figures>, lifecycle: &BarLifecycle, tally: Tally) -> Bar {
         let none = Figures { ohlc: [Price(0); 4], volume: 0, vwap: None, trade_count: 0 };
-        let void = life.published.map_or(none, |before| Figures { ohlc: before.ohlc, ..none });
+        let void = lifecycle.published.map_or(none, |before| Figures { ohlc: before.ohlc, ..none });
         let Figures { ohlc: [open, high, low, close], volume, vwap, trade_count } = figures.unwrap_or(void);
         Bar {
             symbol: self.symbol,
@@ -170,10 +170,10 @@ impl Frame {
             volume,
             vwap,
             trade_count,
-            state: life.state,
-            revision: life.revision,
-            coverage: life.coverage,
-            late: life.late,
+            state: lifecycle.state,
+            revision: lifecycle.revision,
+            coverage: lifecycle.coverage,
+            late: lifecycle.late,
             duplicates: tally.duplicates,
             cancelled: tally.cancelled,
             seq: self.seq,

@@ -7,7 +7,7 @@ use crate::models::ledger::RejectReason;
 use crate::models::num::{Price, Size};
 use crate::models::settings::CoreSettings;
 use crate::models::state::SymbolState;
-use crate::models::state::waiting::NUM_WAITING_MAX;
+use crate::models::state::pending_cancels::NUM_WAITING_MAX;
 use crate::models::time::{DAY, HOUR, Nanos};
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ fn a_cancel_dated_far_ahead_is_given_up_unless_the_clock_follows() {
 #[test]
 fn a_full_window_takes_no_more_trades_and_says_so() {
     let mut bench = Bench::new();
-    bench.state.kept.limit_rows(3);
+    bench.state.retained.limit_rows(3);
     for id in 0..3 {
         assert_eq!(bench.trade(id, 1, 50), []);
     }

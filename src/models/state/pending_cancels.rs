@@ -16,7 +16,7 @@ pub const NUM_WAITING_MAX: usize = 1 << 14;
 
 /// All that is needed of a cancel for the dead letter it may become.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct PendingCancel {
     /// Its event time.
     pub ts: Nanos,
     /// Where it stands in the log.
@@ -34,13 +34,13 @@ const fn unknown() -> Nanos {
 
 /// The cancels that wait.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct WaitingCancels {
-    by_trade: BTreeMap<Identity, Waiting>,
+pub struct PendingCancels {
+    by_trade: BTreeMap<Identity, PendingCancel>,
     #[serde(skip)]
     by_end: BTreeSet<(Nanos, Identity)>,
 }
 
-impl WaitingCancels {
+impl PendingCancels {
     /// True when none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -60,16 +60,16 @@ impl WaitingCancels {
     }
 
     /// Lets a cancel wait for a trade that none waits for yet.
-    pub fn insert(&mut self, trade: Identity, waiting: Waiting) {
-        self.by_end.insert((waiting.until, trade));
-        self.by_trade.insert(trade, waiting);
+    pub fn insert(&mut self, trade: Identity, cancel: PendingCancel) {
+        self.by_end.insert((cancel.until, trade));
+        self.by_trade.insert(trade, cancel);
     }
 
     /// Takes out the cancel of a trade.
-    pub fn remove(&mut self, trade: Identity) -> Option<Waiting> {
-        let waiting = self.by_trade.remove(&trade)?;
-        self.by_end.remove(&(waiting.until, trade));
-        Some(waiting)
+    pub fn remove(&mut self, trade: Identity) -> Option<PendingCancel> {
+        let cancel = self.by_trade.remove(&trade)?;
+        self.by_end.remove(&(cancel.until, trade));
+        Some(cancel)
     }
 
     /// Returns the time with whose seal the next one is to be looked at.
@@ -80,17 +80,17 @@ impl WaitingCancels {
 
     /// Takes out those that waited in vain when everything before `frontier` is sealed, by trade. `far` is a horizon
     /// ahead of the clock.
-    pub fn expire(&mut self, frontier: Nanos, far: Nanos, base: Width) -> Vec<(Identity, Waiting)> {
+    pub fn expire(&mut self, frontier: Nanos, far: Nanos, base: Width) -> Vec<(Identity, PendingCancel)> {
         let mut gone = Vec::new();
         while let Some(&(until, trade)) = self.by_end.first()
             && until <= frontier
         {
-            let Some(waiting) = self.remove(trade) else { break };
-            let end = base.end_of(waiting.ts);
-            if end <= frontier || waiting.ts > far {
-                gone.push((trade, waiting));
+            let Some(cancel) = self.remove(trade) else { break };
+            let end = base.end_of(cancel.ts);
+            if end <= frontier || cancel.ts > far {
+                gone.push((trade, cancel));
             } else {
-                self.insert(trade, Waiting { until: end, ..waiting });
+                self.insert(trade, PendingCancel { until: end, ..cancel });
             }
         }
         gone.sort_unstable_by_key(|(trade, _)| *trade);
@@ -100,21 +100,21 @@ impl WaitingCancels {
     /// Returns those that are to be judged before their own time is sealed, and when.
     #[must_use]
     pub fn judged(&self, base: Width) -> Vec<(Identity, Nanos)> {
-        let is_judged = |waiting: &Waiting| waiting.until < base.end_of(waiting.ts);
-        let judged = self.by_trade.iter().filter(|(_, waiting)| is_judged(waiting));
-        judged.map(|(trade, waiting)| (*trade, waiting.until)).collect()
+        let is_judged = |cancel: &PendingCancel| cancel.until < base.end_of(cancel.ts);
+        let judged = self.by_trade.iter().filter(|(_, cancel)| is_judged(cancel));
+        judged.map(|(trade, cancel)| (*trade, cancel.until)).collect()
     }
 
     /// Puts back what a recovery point does not hold of each cancel.
     pub fn restore(&mut self, judged: &[(Identity, Nanos)], base: Width) {
-        for waiting in self.by_trade.values_mut() {
-            waiting.until = base.end_of(waiting.ts);
+        for cancel in self.by_trade.values_mut() {
+            cancel.until = base.end_of(cancel.ts);
         }
         for (trade, until) in judged {
-            if let Some(waiting) = self.by_trade.get_mut(trade) {
-                waiting.until = *until;
+            if let Some(cancel) = self.by_trade.get_mut(trade) {
+                cancel.until = *until;
             }
         }
-        self.by_end = self.by_trade.iter().map(|(trade, waiting)| (waiting.until, *trade)).collect();
+        self.by_end = self.by_trade.iter().map(|(trade, cancel)| (cancel.until, *trade)).collect();
     }
 }

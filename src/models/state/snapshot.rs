@@ -1,8 +1,8 @@
 //! The state as others may see it.
 
 use super::SymbolState;
-use super::fates::SourceLedger;
-use super::window::{Frame, Life};
+use super::outcomes::SourceLedger;
+use super::window::{BarHeader, BarLifecycle};
 use crate::models::bar::Bar;
 use crate::models::effect::IndicatorPoint;
 use crate::models::indicators::IndicatorValues;
@@ -11,20 +11,20 @@ use crate::models::time::Nanos;
 use crate::models::view::{SymbolView, WindowView};
 
 impl SymbolState {
-    /// Returns the fates of all its reports.
+    /// Returns the outcomes of all its reports.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let mut sum = Ledger::default();
-        for ledger in self.fates() {
+        for ledger in self.outcomes_by_source() {
             sum.merge(&ledger);
         }
         sum
     }
 
-    /// Returns the fates of its reports, by source.
+    /// Returns the outcomes of its reports, by source.
     #[must_use]
     pub fn ledgers(&self) -> Vec<SourceLedger> {
-        self.kept.sources().iter().copied().zip(self.fates()).collect()
+        self.retained.sources().iter().copied().zip(self.outcomes_by_source()).collect()
     }
 
     /// Returns the bars in progress, one a width, ascending: those of windows whose end the watermark has not passed.
@@ -41,19 +41,19 @@ impl SymbolState {
 
     fn forming_bar(&self, at: usize) -> Option<Bar> {
         let track = &self.tracks[at];
-        let (start, life): (Nanos, &Life) = if at == 0 {
-            self.base.back().map(|window| (window.start, &window.life))?
+        let (start, lifecycle): (Nanos, &BarLifecycle) = if at == 0 {
+            self.base.back().map(|window| (window.start, &window.lifecycle))?
         } else {
-            track.larger.back().map(|window| (window.start, &window.life))?
+            track.larger.back().map(|window| (window.start, &window.lifecycle))?
         };
-        if life.closed {
+        if lifecycle.closed {
             return None;
         }
         let figures = self.figures(at, start)?;
-        let life = Life { coverage: self.coverage(at, start), ..*life };
-        let frame =
-            Frame { symbol: self.symbol, width: track.width, start, seq: track.seq, log_pos: self.pos };
-        Some(frame.bar(Some(figures), &life, self.tally(at, start)))
+        let lifecycle = BarLifecycle { coverage: self.coverage(at, start), ..*lifecycle };
+        let header =
+            BarHeader { symbol: self.symbol, width: track.width, start, seq: track.seq, log_pos: self.pos };
+        Some(header.bar(Some(figures), &lifecycle, self.tally(at, start)))
     }
 
     /// Makes the picture that readers share.
@@ -74,7 +74,7 @@ impl SymbolState {
             pos: self.pos,
             last: self.newest.map(|newest| newest.trade),
             reference: self.newest.map(|newest| newest.reference),
-            source: self.charge.home().unwrap_or_default(),
+            source: self.schedule.primary().unwrap_or_default(),
             watermark: self.watermark(),
             sealed_until: self.sealed_until,
             ledger,

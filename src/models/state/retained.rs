@@ -1,4 +1,4 @@
-//! What is kept of a trade until its windows are sealed.
+//! What is retained of a trade until its windows are sealed.
 
 use crate::models::bar::TradeOrder;
 use crate::models::entry::{Trade, Updates};
@@ -10,24 +10,24 @@ pub type LocalSource = u16;
 /// At most so many sources may report one symbol: the bits that a row has for it.
 pub const NUM_SOURCES_MAX: usize = 1 << 11;
 
-/// What became of a kept trade.
+/// What became of a retained trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Marks(u8);
+pub struct TradeFlags(u8);
 
-impl Marks {
+impl TradeFlags {
     /// A trade that stands.
-    pub const NONE: Marks = Marks(0);
+    pub const NONE: TradeFlags = TradeFlags(0);
     /// An explicit cancel took it out.
-    pub const CANCELLED: Marks = Marks(1);
+    pub const CANCELLED: TradeFlags = TradeFlags(1);
     /// A correction took its place.
-    pub const REPLACED: Marks = Marks(2);
+    pub const REPLACED: TradeFlags = TradeFlags(2);
     /// Another version of it won and stands elsewhere: the row is dead.
-    pub const GONE: Marks = Marks(4);
+    pub const GONE: TradeFlags = TradeFlags(4);
 
     /// Takes three bits.
     #[must_use]
-    pub const fn from_bits(bits: u8) -> Marks {
-        Marks(bits)
+    pub const fn from_bits(bits: u8) -> TradeFlags {
+        TradeFlags(bits)
     }
 
     /// Returns three bits.
@@ -38,13 +38,13 @@ impl Marks {
 
     /// Joins two.
     #[must_use]
-    pub const fn with(self, other: Marks) -> Marks {
-        Marks(self.0 | other.0)
+    pub const fn with(self, other: TradeFlags) -> TradeFlags {
+        TradeFlags(self.0 | other.0)
     }
 
-    /// True when all of the other's marks are there.
+    /// True when all of the other's flags are there.
     #[must_use]
-    pub const fn has(self, other: Marks) -> bool {
+    pub const fn has(self, other: TradeFlags) -> bool {
         self.0 & other.0 == other.0
     }
 
@@ -55,9 +55,9 @@ impl Marks {
     }
 }
 
-/// A kept trade, unpacked.
+/// A retained trade, unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct RetainedTrade {
     /// Event time, venue sequence, identity and source.
     pub order: TradeOrder,
     /// Price in the symbol's scale.
@@ -69,20 +69,20 @@ pub struct Kept {
     /// The source's place in the symbol's list.
     pub local: LocalSource,
     /// What became of it.
-    pub marks: Marks,
+    pub flags: TradeFlags,
 }
 
-impl Kept {
-    /// Takes what is kept of a trade.
+impl RetainedTrade {
+    /// Takes what is retained of a trade.
     #[must_use]
-    pub const fn of(trade: &Trade, local: LocalSource) -> Kept {
-        Kept {
+    pub const fn of(trade: &Trade, local: LocalSource) -> RetainedTrade {
+        RetainedTrade {
             order: TradeOrder { ts: trade.ts, seq: trade.seq, id: trade.id, source: trade.source },
             price: trade.price,
             size: trade.size,
             updates: trade.updates,
             local,
-            marks: Marks::NONE,
+            flags: TradeFlags::NONE,
         }
     }
 

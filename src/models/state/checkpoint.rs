@@ -18,7 +18,7 @@ const HEADER: usize = 4 + 2 + 8 + 4;
 
 /// Why bytes are no recovery point of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PointError {
+pub enum CheckpointError {
     /// Not a recovery point, or cut short.
     #[error("not a recovery point")]
     Malformed,
@@ -47,14 +47,14 @@ impl SymbolState {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         // About what it takes: growing bit by bit would copy the megabytes of a busy symbol several times.
-        let mut bytes = Vec::with_capacity(4096 + 12 * self.kept.len());
+        let mut bytes = Vec::with_capacity(4096 + 12 * self.retained.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&self.settings.fingerprint().to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         let supplement = Supplement {
             leap_second: self.clock.leap.second(),
-            judged: self.waiting.judged(self.settings.base()),
+            judged: self.pending_cancels.judged(self.settings.base()),
         };
         let bytes = postcard::to_extend(self, bytes).expect("the state is plain data");
         let mut bytes = postcard::to_extend(&supplement, bytes).expect("plain data");
@@ -74,39 +74,39 @@ impl SymbolState {
     /// Decodes a state that was made under the same settings.
     ///
     /// # Errors
-    /// See [`PointError`]. Another state must then be found; nothing of this one can be used.
-    pub fn decode(bytes: &[u8], settings: Arc<CoreSettings>) -> Result<SymbolState, PointError> {
-        let (header, body) = bytes.split_at_checked(HEADER).ok_or(PointError::Malformed)?;
-        let field = |at: usize| header.get(at..).ok_or(PointError::Malformed);
+    /// See [`CheckpointError`]. Another state must then be found; nothing of this one can be used.
+    pub fn decode(bytes: &[u8], settings: Arc<CoreSettings>) -> Result<SymbolState, CheckpointError> {
+        let (header, body) = bytes.split_at_checked(HEADER).ok_or(CheckpointError::Malformed)?;
+        let field = |at: usize| header.get(at..).ok_or(CheckpointError::Malformed);
         if !header.starts_with(MAGIC) {
-            return Err(PointError::Malformed);
+            return Err(CheckpointError::Malformed);
         }
         let version = u16::from_le_bytes(first(field(4)?)?);
         if version != VERSION && version != VERSION_BEFORE {
-            return Err(PointError::Version(version));
+            return Err(CheckpointError::Version(version));
         }
         if u64::from_le_bytes(first(field(6)?)?) != settings.fingerprint() {
-            return Err(PointError::Settings);
+            return Err(CheckpointError::Settings);
         }
         if u32::from_le_bytes(first(field(14)?)?) != crc32fast::hash(body) {
-            return Err(PointError::Damaged);
+            return Err(CheckpointError::Damaged);
         }
         let (mut state, rest): (SymbolState, _) =
-            postcard::take_from_bytes(body).map_err(|_| PointError::Damaged)?;
+            postcard::take_from_bytes(body).map_err(|_| CheckpointError::Damaged)?;
         let supplement = if version == VERSION_BEFORE {
             Supplement::default()
         } else {
-            postcard::from_bytes(rest).map_err(|_| PointError::Damaged)?
+            postcard::from_bytes(rest).map_err(|_| CheckpointError::Damaged)?
         };
         state.clock.leap.restore_second(supplement.leap_second);
-        state.waiting.restore(&supplement.judged, settings.base());
+        state.pending_cancels.restore(&supplement.judged, settings.base());
         state.settings = settings;
-        state.kept.reindex();
-        state.corrections.restore(&state.kept);
+        state.retained.reindex();
+        state.corrections.restore(&state.retained);
         Ok(state)
     }
 }
 
-fn first<const N: usize>(bytes: &[u8]) -> Result<[u8; N], PointError> {
-    bytes.first_chunk().copied().ok_or(PointError::Malformed)
+fn first<const N: usize>(bytes: &[u8]) -> Result<[u8; N], CheckpointError> {
+    bytes.first_chunk().copied().ok_or(CheckpointError::Malformed)
 }
