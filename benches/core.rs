@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Body, Entry, SourceId, Trade, TradeId, Updates};
+use tickwire::models::names::Interner;
 use tickwire::models::num::{Price, Size};
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::{Nanos, SECOND};
+use tickwire::names::Names;
 
 const NUM_TRADES: u64 = 200_000;
 const SPAN: i64 = 7_200 * SECOND;
@@ -71,9 +73,21 @@ fn trades(num_symbols: u64, arrival: Arrival) -> Vec<Entry> {
     (0..NUM_TRADES).map(entry).collect()
 }
 
+/// Names of a process with the one source that there is.
+fn names() -> Arc<dyn Interner> {
+    let names = Names::default();
+    names.symbols.intern(SymbolSpec::named("TEST"));
+    names.sources.intern("file");
+    Arc::new(names)
+}
+
 fn states(num_symbols: u64) -> Vec<SymbolState> {
     let settings = Arc::new(CoreSettings::default());
-    let state = |at| SymbolState::new(SymbolId(at), &SymbolSpec::named("TEST"), Arc::clone(&settings));
+    let names = names();
+    let state = |at| {
+        let (settings, names) = (Arc::clone(&settings), Arc::clone(&names));
+        SymbolState::new(SymbolId(at), &SymbolSpec::named("TEST"), settings, names)
+    };
     (0..num_symbols as u32).map(state).collect()
 }
 
@@ -123,13 +137,14 @@ fn recovery_point(c: &mut Criterion) {
     let (states, _) = apply_all(states(1), &batches);
     let state = states.into_iter().next().expect("there is one symbol");
     let bytes = state.encode();
-    let settings = Arc::new(CoreSettings::default());
+    let (settings, names) = (Arc::new(CoreSettings::default()), names());
     let mut group = c.benchmark_group("recovery point");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function("encode", |b| b.iter(|| black_box(&state).encode()));
     group.bench_function("decode", |b| {
         b.iter(|| {
-            SymbolState::decode(black_box(&bytes), Arc::clone(&settings)).expect("made under these settings")
+            let (settings, names) = (Arc::clone(&settings), Arc::clone(&names));
+            SymbolState::decode(black_box(&bytes), settings, names).expect("made under these settings")
         });
     });
     group.finish();

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogKind};
 use crate::data_dir::{DataDir, FileWatch};
 use crate::metrics::Metrics;
-use crate::names::{SourceTable, SymbolTable};
+use crate::names::{Names, SourceTable, SymbolTable};
 use crate::stores::history::History;
 use crate::stores::history::memory::MemoryHistory;
 use crate::stores::history::sqlite::SqliteHistory;
@@ -96,7 +96,7 @@ impl Node {
         let history = MemoryHistory::new(Arc::clone(&symbols), Arc::clone(&sources), max_rows);
         let log = Arc::new(MemoryLog::new());
         let epoch = log.tail().await?.epoch;
-        let env = environment(config, &symbols, None);
+        let env = environment(config, &symbols, &sources, None);
         Ok(Node {
             symbols,
             sources,
@@ -136,7 +136,7 @@ impl Node {
         let log: Arc<dyn TickLog> = Arc::new(log);
         let record = Record::load(log.as_ref(), &sources).await;
         let record = record.with_context(|| format!("cannot read the data directory `{}`", dir.display()))?;
-        let mut env = environment(config, &symbols, Some(Arc::clone(&log)));
+        let mut env = environment(config, &symbols, &sources, Some(Arc::clone(&log)));
         if let Some(shown) = shown {
             if let Some(core) = record.as_ref().and_then(|record| record.core.as_ref()) {
                 env.settings = Arc::new(core.settings());
@@ -216,10 +216,16 @@ pub fn pipeline_settings(config: &Config) -> PipelineSettings {
     }
 }
 
-fn environment(config: &Config, symbols: &Arc<SymbolTable>, log: Option<Arc<dyn TickLog>>) -> Environment {
+fn environment(
+    config: &Config,
+    symbols: &Arc<SymbolTable>,
+    sources: &Arc<SourceTable>,
+    log: Option<Arc<dyn TickLog>>,
+) -> Environment {
     Environment {
         settings: Arc::new(config.core_settings()),
         symbols: Arc::clone(symbols),
+        names: Names::interner(symbols, sources),
         views: None,
         live: None,
         clocks: Arc::new(SourceClocks::default()),

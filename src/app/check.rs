@@ -9,10 +9,11 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
+use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
 use crate::models::state::{CheckpointError, SymbolState};
 use crate::models::symbol::SymbolId;
-use crate::names::SymbolTable;
+use crate::names::{Names, SourceTable, SymbolTable};
 use crate::stores::StoreError;
 use crate::stores::history::sqlite::{SqliteHistory, check_history, missing_windows};
 use crate::stores::history::{History, HistoryBatch};
@@ -286,11 +287,10 @@ async fn restore(
 /// True when a checkpoint shows that the log was processed under other settings.
 async fn has_other_settings(log: &SqliteLog, core: &Arc<CoreSettings>) -> anyhow::Result<bool> {
     let found = log.load_checkpoints(Partition::EMBEDDED).await?;
+    // What they are called is not asked for.
+    let names = || Arc::<Names>::default() as Arc<dyn Interner>;
     let is_other = |bytes: &[u8]| {
-        matches!(
-            SymbolState::decode(bytes, Arc::clone(core)),
-            Err(CheckpointError::Settings | CheckpointError::Version(_))
-        )
+        matches!(SymbolState::decode(bytes, Arc::clone(core), names()), Err(CheckpointError::Settings))
     };
     Ok(found.symbols.iter().flatten().any(|checkpoint| is_other(&checkpoint.bytes)))
 }
@@ -300,7 +300,8 @@ async fn write_again(
     origin: &Origin,
     history: &SqliteHistory,
 ) -> anyhow::Result<BTreeMap<SymbolId, SymbolState>> {
-    let Origin { log, symbols, core, .. } = origin;
+    let Origin { log, symbols, sources, core, .. } = origin;
+    let names = Names::interner(symbols, sources);
     let poison = log.poison(Partition::EMBEDDED).await?;
     let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
     let (mut effects, mut after): (Vec<Effect>, Position) = (Vec::new(), 0);
@@ -313,7 +314,10 @@ async fn write_again(
                 states.values_mut().for_each(|state| state.apply(std::slice::from_ref(entry), &mut effects));
                 continue;
             }
-            let new = || SymbolState::new(entry.symbol, &symbols.spec(entry.symbol), Arc::clone(core));
+            let new = || {
+                let spec = symbols.spec(entry.symbol);
+                SymbolState::new(entry.symbol, &spec, Arc::clone(core), Arc::clone(&names))
+            };
             let state = states.entry(entry.symbol).or_insert_with(new);
             if poison.binary_search(&entry.pos).is_ok() {
                 state.set_aside_poison(entry, &mut effects);

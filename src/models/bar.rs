@@ -1,12 +1,17 @@
 //! Bars: what one tumbling window of one symbol adds up to.
 
-use super::entry::{Position, SourceId, TradeId, Updates, VenueBar};
+use super::entry::{Position, TradeId, Updates, VenueBar};
 use super::num::{Price, Scale, Size, div_half_even};
 use super::symbol::SymbolId;
 use super::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 
-/// Where a trade stands among the trades of its symbol: by event time, venue sequence, source, identity.
+/// Place of a source among the sources that report a symbol, by their names. It settles what nothing else does, and is the
+/// same in every process, where ids are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourceRank(pub u16);
+
+/// Where a trade stands among the trades of its symbol: by event time, venue sequence, identity, name of the source.
 /// Open and close follow it, so they do not depend on the order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TradeOrder {
@@ -17,7 +22,16 @@ pub struct TradeOrder {
     /// Identity.
     pub id: TradeId,
     /// Source, as the last resort.
-    pub source: SourceId,
+    pub source: SourceRank,
+}
+
+impl TradeOrder {
+    /// Makes room for a source that now has this rank: it and those behind it move on by one.
+    pub const fn make_room(&mut self, rank: SourceRank) {
+        if self.source.0 >= rank.0 {
+            self.source.0 += 1;
+        }
+    }
 }
 
 /// Sums over trades. Adding and merging commute and associate exactly: any order, any grouping, the same bits.
@@ -58,7 +72,8 @@ impl BarSum {
     /// Takes over a bar that a venue made. Its ends stand at the edges of its window.
     #[must_use]
     pub fn of_venue_bar(bar: &VenueBar) -> BarSum {
-        let order = |ts| TradeOrder { ts, seq: 0, id: TradeId::default(), source: bar.source };
+        // No trade stands beside them: a trade in the window would have its bar, and other windows have other times.
+        let order = |ts| TradeOrder { ts, seq: 0, id: TradeId::default(), source: SourceRank::default() };
         let last_moment = bar.start.plus(i64::from(bar.width_ms) * 1_000_000 - 1);
         BarSum {
             ends: Some(Ends { first: (order(bar.start), bar.open), last: (order(last_moment), bar.close) }),
@@ -117,6 +132,14 @@ impl BarSum {
             }
             (None, ends) => self.ends = ends,
             (Some(_), None) => {}
+        }
+    }
+
+    /// As [`TradeOrder::make_room`], for the trades that it remembers.
+    pub const fn make_room(&mut self, rank: SourceRank) {
+        if let Some(ends) = &mut self.ends {
+            ends.first.0.make_room(rank);
+            ends.last.0.make_room(rank);
         }
     }
 
@@ -269,11 +292,10 @@ impl Bar {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::SourceId;
     use super::*;
 
     fn order(ts: i64, id: u64) -> TradeOrder {
-        TradeOrder { ts: Nanos(ts), seq: 0, id: TradeId::number(id), source: SourceId(0) }
+        TradeOrder { ts: Nanos(ts), seq: 0, id: TradeId::number(id), source: SourceRank(0) }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What Tickwire talks about: values and arithmetic. Pure: no actor, no I/O, no clock, no randomness.
 
 pub mod bar;
+pub mod clock_marks;
 pub mod digest;
 pub mod effect;
 pub mod entry;
@@ -9,6 +10,7 @@ pub mod indicators;
 pub mod leap;
 pub mod ledger;
 pub mod log_pos;
+pub mod names;
 pub mod num;
 pub mod provenance;
 pub mod settings;

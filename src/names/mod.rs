@@ -9,3 +9,39 @@ mod symbols;
 
 pub use sources::SourceTable;
 pub use symbols::SymbolTable;
+
+use crate::models::entry::SourceId;
+use crate::models::names::Interner;
+use crate::models::symbol::{SymbolId, SymbolSpec};
+use std::sync::Arc;
+
+/// Both tables of a process.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Its symbols.
+    pub symbols: Arc<SymbolTable>,
+    /// Its sources.
+    pub sources: Arc<SourceTable>,
+}
+
+impl Names {
+    /// Puts the tables together for the core.
+    #[must_use]
+    pub fn interner(symbols: &Arc<SymbolTable>, sources: &Arc<SourceTable>) -> Arc<dyn Interner> {
+        Arc::new(Names { symbols: Arc::clone(symbols), sources: Arc::clone(sources) })
+    }
+}
+
+impl Interner for Names {
+    fn source_name(&self, id: SourceId) -> Arc<str> {
+        self.sources.name(id).into()
+    }
+
+    fn source_id(&self, name: &str) -> Option<SourceId> {
+        self.sources.intern_foreign(name)
+    }
+
+    fn symbol_id(&self, spec: &SymbolSpec) -> SymbolId {
+        self.symbols.intern(spec.clone())
+    }
+}

@@ -20,6 +20,7 @@ mod layers;
 mod oracle;
 mod order;
 mod redis;
+mod other_process;
 mod reference;
 mod replay_cli;
 mod rest;

@@ -36,10 +36,14 @@ impl Cores {
     fn new(num_symbols: u32, settings: &CoreSettings) -> Cores {
         let settings = Arc::new(settings.clone());
         let names = symbol_names(num_symbols as usize);
-        let states = (0..)
-            .map(SymbolId)
-            .zip(&names)
-            .map(|(id, name)| SymbolState::new(id, &SymbolSpec::named(name), Arc::clone(&settings)));
+        let states = (0..).map(SymbolId).zip(&names).map(|(id, name)| {
+            SymbolState::new(
+                id,
+                &SymbolSpec::named(name),
+                Arc::clone(&settings),
+                Arc::<tickwire::names::Names>::default(),
+            )
+        });
         let (effects, bars) = (Vec::new(), BTreeMap::new());
         Cores { states: states.collect(), num_entries: 0, effects, bars, num_amended: 0 }
     }

@@ -149,6 +149,7 @@ mod tests {
     use super::*;
     use crate::models::effect::Effect;
     use crate::models::entry::Trade;
+    use crate::models::names::for_test::ListedNames;
     use crate::models::settings::CoreSettings;
     use crate::models::state::SymbolState;
     use crate::models::symbol::SymbolSpec;
@@ -164,8 +165,9 @@ mod tests {
 
     impl Heard {
         fn new() -> Heard {
-            let state =
-                SymbolState::new(SymbolId(0), &SymbolSpec::named("A"), Arc::new(CoreSettings::default()));
+            let names = ListedNames::of_sources(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+            let settings = Arc::new(CoreSettings::default());
+            let state = SymbolState::new(SymbolId(0), &SymbolSpec::named("A"), settings, names);
             Heard { state, effects: Vec::new(), positions: Vec::new() }
         }
     }

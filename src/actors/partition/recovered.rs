@@ -5,11 +5,12 @@
 //! so the replay begins there. A checkpoint that cannot be read costs the replay from the one before, or from the log's
 //! beginning, never an entry.
 
-use super::router::{ClockMarks, marks_of};
+use super::router::ClockMarks;
 use super::shard::Environment;
+use crate::models::clock_marks;
 use crate::models::entry::Position;
-use crate::models::settings::CoreSettings;
-use crate::models::state::SymbolState;
+use crate::models::names::Interner;
+use crate::models::state::{CheckpointError, SymbolState};
 use crate::stores::log::checkpoint::slice_of;
 use crate::stores::log::{Checkpoint, Checkpoints, NUM_SLICES, SetHeader};
 use std::collections::HashMap;
@@ -32,11 +33,12 @@ impl Recovered {
     /// Finds the newest usable checkpoint of every symbol, among those that hold nothing after `through`.
     #[must_use]
     pub fn of(checkpoints: &Checkpoints, env: &Environment, through: Position) -> Recovered {
-        let (lines, settings) = (Lines::of(checkpoints), &env.settings);
+        let lines = Lines::of(checkpoints, env.names.as_ref());
+        let mut num_foreign = 0;
         let mut recovered = Recovered { replay_after: lines.first_good_to(), ..Recovered::default() };
         for of_symbol in &checkpoints.symbols {
             let Some(Checkpoint { symbol, .. }) = of_symbol.first() else { continue };
-            let begins = match usable(of_symbol, settings, through) {
+            let begins = match usable(of_symbol, env, through, &mut num_foreign) {
                 Some((0, mut state)) => {
                     let begins = lines.hear(&mut state, &of_symbol[0]);
                     recovered.states.push(state);
@@ -53,24 +55,41 @@ impl Recovered {
             };
             recovered.replay_after = recovered.replay_after.min(begins);
         }
+        if num_foreign > 0 {
+            // Once for all: after a change of version there are as many as symbols, twice.
+            tracing::warn!(
+                num_foreign,
+                "checkpoints of another version of the program are not read: the log is read again instead"
+            );
+        }
         recovered.marks = lines.marks_until(recovered.replay_after);
         recovered
     }
 }
 
-/// Returns the first checkpoint that can be used, and its place.
+/// Returns the first checkpoint that can be used, and its place. Counts those of another version.
 fn usable(
     checkpoints: &[Checkpoint],
-    settings: &Arc<CoreSettings>,
+    env: &Environment,
     through: Position,
+    num_foreign: &mut u64,
 ) -> Option<(usize, SymbolState)> {
     checkpoints.iter().enumerate().filter(|(_, checkpoint)| checkpoint.pos <= through).find_map(|(at, checkpoint)| {
-        SymbolState::decode(&checkpoint.bytes, Arc::clone(settings))
-            .map_err(|error| {
+        match SymbolState::decode(&checkpoint.bytes, Arc::clone(&env.settings), Arc::clone(&env.names)) {
+            Ok(state) if *state.spec().name == *checkpoint.symbol => return Some((at, state)),
+            Ok(state) => {
+                tracing::warn!(
+                    symbol = &*checkpoint.symbol,
+                    of = state.spec().name,
+                    "checkpoint is another symbol's"
+                );
+            }
+            Err(CheckpointError::Version(_)) => *num_foreign += 1,
+            Err(error) => {
                 tracing::warn!(symbol = &*checkpoint.symbol, pos = checkpoint.pos, %error, "checkpoint is of no use");
-            })
-            .ok()
-            .map(|state| (at, state))
+            }
+        }
+        None
     })
 }
 
@@ -81,15 +100,14 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(checkpoints: &Checkpoints) -> Lines {
+    fn of(checkpoints: &Checkpoints, names: &dyn Interner) -> Lines {
         let nothing = <[SetHeader; 2]>::default();
         let line = |slice: u32| {
             let [newest, _] = checkpoints.slices.get(slice as usize).unwrap_or(&nothing);
             let has_none = newest.context.is_empty();
-            (
-                newest.covers_through,
-                if has_none { Some(ClockMarks::new()) } else { marks_of(&newest.context) },
-            )
+            let marks =
+                if has_none { Some(ClockMarks::new()) } else { clock_marks::decode(&newest.context, names) };
+            (newest.covers_through, marks)
         };
         Lines { newest: (0..NUM_SLICES).map(line).collect() }
     }
@@ -188,7 +206,8 @@ mod tests {
 
     fn state(symbol: u32, pos: Position, env: &Environment) -> SymbolState {
         let symbol = SymbolId(symbol);
-        let mut state = SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings));
+        let (settings, names) = (Arc::clone(&env.settings), Arc::clone(&env.names));
+        let mut state = SymbolState::new(symbol, &env.symbols.spec(symbol), settings, names);
         let trade = Trade::for_test(pos, Nanos(pos.cast_signed()));
         state.apply(&[Entry { pos, symbol, body: Body::Trade(trade) }], &mut Vec::new());
         state
@@ -201,7 +220,7 @@ mod tests {
             let bytes = state(slice, 5, env).encode();
             let checkpoints = vec![Checkpoint { symbol: name(slice).into(), pos: 5, bytes }];
             let covers_through = 10 * Position::from(slice + 1);
-            let context = postcard::to_stdvec(&vec![mark(covers_through - 1)]).expect("plain data");
+            let context = clock_marks::encode(&[mark(covers_through - 1)], env.names.as_ref());
             let set = CheckpointSet { slice, covers_through, context, checkpoints };
             log.save_checkpoints(Partition::EMBEDDED, &set).await.expect("saves");
         }

@@ -13,6 +13,7 @@ use super::symbol::{FinishSymbol, SymbolActor, SymbolBatch, TakeCheckpoint};
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{CheckpointsSaved, Drain, Finish, LogBatch, TakeCheckpoints};
 use crate::metrics::Stage;
+use crate::models::clock_marks;
 use crate::models::entry::{Entry, Position};
 use crate::models::ledger::Ledger;
 use crate::models::state::SymbolState;
@@ -152,7 +153,12 @@ impl RouterActor {
             return None;
         }
         let env = &self.shard.env;
-        let state = SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings));
+        let state = SymbolState::new(
+            symbol,
+            &env.symbols.spec(symbol),
+            Arc::clone(&env.settings),
+            Arc::clone(&env.names),
+        );
         Some(self.add(symbol, state))
     }
 
@@ -331,7 +337,7 @@ impl Handler<TakeCheckpoints> for RouterActor {
             slot.addr.send(TakeCheckpoint { marks: Arc::clone(&marks), covers_through })
         };
         let asked: Vec<_> = self.slots.iter().filter(is_wanted).map(ask).collect();
-        let context = postcard::to_stdvec(&self.marks).expect("marks are plain data");
+        let context = clock_marks::encode(&self.marks, self.shard.env.names.as_ref());
         Box::pin(async move {
             let taken = join_all(asked).await;
             let mut checkpoints = taken.into_iter().collect::<Result<Vec<Checkpoint>, _>>().ok()?;
@@ -367,12 +373,6 @@ fn list_of(newest: &[Entry], fresh: &[Mark]) -> MarkList {
     marks.sort_unstable_by_key(|mark| mark.pos);
     marks.extend_from_slice(fresh);
     MarkList::new(marks)
-}
-
-/// Unpacks what a set of checkpoints knows of the marks. `None` where it is damaged.
-#[must_use]
-pub fn marks_of(context: &[u8]) -> Option<ClockMarks> {
-    postcard::from_bytes(context).ok()
 }
 
 impl Handler<CheckpointsSaved> for RouterActor {
@@ -442,6 +442,11 @@ mod tests {
         Shard::new(0, 1, env, None, &[])
     }
 
+    fn state(shard: &Shard, spec: &SymbolSpec) -> SymbolState {
+        let env = &shard.env;
+        SymbolState::new(SymbolId(0), spec, Arc::clone(&env.settings), Arc::clone(&env.names))
+    }
+
     fn trade(pos: Position) -> Entry {
         let trade = Trade::for_test(pos, Nanos(pos.cast_signed()));
         Entry { pos, symbol: SymbolId(0), body: Body::Trade(trade) }
@@ -475,13 +480,11 @@ mod tests {
     async fn a_symbol_of_a_point_hears_the_marks_from_before_the_start() {
         let shard = shard();
         let spec = SymbolSpec::named("A");
-        let mut state = SymbolState::new(SymbolId(0), &spec, Arc::clone(&shard.env.settings));
+        let mut state = state(&shard, &spec);
         state.apply(&[trade(1)], &mut Vec::new());
         let mut expected = state.clone();
         expected.apply(&[mark(2), trade(3)], &mut Vec::new());
         let mut router = RouterActor::new(shard, vec![state], vec![mark(2)]);
-        let context = postcard::to_stdvec(&router.marks).expect("plain data");
-        assert_eq!(marks_of(&context), Some(vec![mark(2)]));
         let (checkpoint, _) = routed(&mut router, vec![batch(vec![trade(3)])]).await;
         assert_eq!((checkpoint.pos, checkpoint.bytes == expected.encode()), (3, true));
     }
@@ -506,7 +509,7 @@ mod tests {
     async fn a_symbol_begins_after_the_marks_before_it() {
         let shard = shard();
         let spec = SymbolSpec::named("A");
-        let mut expected = SymbolState::new(SymbolId(0), &spec, Arc::clone(&shard.env.settings));
+        let mut expected = state(&shard, &spec);
         expected.apply(&[trade(3), mark(4), trade(5)], &mut Vec::new());
         let mut router = RouterActor::new(shard, Vec::new(), vec![mark(2)]);
         let (checkpoint, _) = routed(&mut router, vec![batch(vec![trade(3), mark(4), trade(5)])]).await;
@@ -517,7 +520,7 @@ mod tests {
     async fn a_mark_goes_only_where_something_may_be_due() {
         let shard = shard();
         let spec = SymbolSpec::named("A");
-        let mut state = SymbolState::new(SymbolId(0), &spec, Arc::clone(&shard.env.settings));
+        let mut state = state(&shard, &spec);
         state.apply(&[trade(1)], &mut Vec::new());
         let due = state.next_due();
         let late = Entry {

@@ -9,6 +9,7 @@ use crate::actors::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
+use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
@@ -67,6 +68,8 @@ pub struct Environment {
     pub settings: Arc<CoreSettings>,
     /// Symbols of the process.
     pub symbols: Arc<SymbolTable>,
+    /// Names of its symbols and sources, for the core.
+    pub names: Arc<dyn Interner>,
     /// Where pictures of symbols hang; `None` when nobody looks (a replay).
     pub views: Option<Arc<ViewBoard>>,
     /// What live clients want; `None` when there can be none (a replay).
@@ -90,13 +93,19 @@ pub struct Environment {
 }
 
 #[cfg(test)]
+use crate::names::Names;
+
+#[cfg(test)]
 impl Environment {
     /// Makes one with which nothing outlives the test, nobody looks, and time stands still.
     #[must_use]
     pub fn for_test() -> Environment {
+        let names = Names::default();
+        names.sources.intern("test");
         Environment {
             settings: Arc::new(CoreSettings::default()),
-            symbols: Arc::new(SymbolTable::default()),
+            symbols: Arc::clone(&names.symbols),
+            names: Arc::new(names),
             views: None,
             live: None,
             clocks: Arc::new(SourceClocks::default()),

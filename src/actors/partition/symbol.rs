@@ -252,12 +252,13 @@ impl SymbolActor {
             None => journal.checkpoint().map(<[u8]>::to_vec).into_iter().collect(),
         };
         let state = checkpoints.iter().find_map(|bytes| {
-            let decoded = SymbolState::decode(bytes, Arc::clone(&env.settings));
+            let decoded = SymbolState::decode(bytes, Arc::clone(&env.settings), Arc::clone(&env.names));
             decoded.map_err(|error| tracing::warn!(%error, "checkpoint is of no use")).ok()
         });
         let mut after = state.as_ref().map_or(journal.begins_after(), SymbolState::pos);
         self.state = state.unwrap_or_else(|| {
-            SymbolState::new(symbol, &env.symbols.spec(symbol), Arc::clone(&env.settings))
+            let (settings, names) = (Arc::clone(&env.settings), Arc::clone(&env.names));
+            SymbolState::new(symbol, &env.symbols.spec(symbol), settings, names)
         });
         self.applying = 0;
         let mut unheard = Vec::new();

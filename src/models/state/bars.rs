@@ -236,7 +236,7 @@ impl SymbolState {
         let gone = self.pending_cancels.expire(self.sealed_until, far, self.settings.base());
         for ((local, target), cancel) in gone {
             let PendingCancel { ts, pos, received, .. } = cancel;
-            let source = self.retained.sources()[usize::from(local)];
+            let source = self.retained.sources().id(local);
             let body = Body::Cancel(Cancel { ts, received, target, source });
             let reason = DeadReason::Rejected(RejectReason::NoTrade);
             effects.push(Effect::DeadLetter(DeadLetter { pos, symbol: self.symbol, reason, body }));
@@ -284,7 +284,7 @@ impl SymbolState {
     }
 
     pub(super) fn figures(&self, track: usize, start: Nanos) -> Option<Figures> {
-        self.sum(track, start).figures(self.price_scale)
+        self.sum(track, start).figures(self.spec.price_scale)
     }
 
     pub(super) fn coverage(&self, track: usize, start: Nanos) -> f64 {

@@ -2,7 +2,7 @@
 //!
 //! Promises: plain sums, which the order of the trades does not change. Nothing here fails.
 
-use super::retained::LocalSource;
+use super::sources::LocalSource;
 use crate::models::ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;

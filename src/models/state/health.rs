@@ -5,16 +5,37 @@ use crate::models::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 
 /// Which source is in charge from which event time on.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SourceSchedule {
+///
+/// `S` tells sources apart: ids in a process, places in a list of names in a checkpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SourceSchedule<S = SourceId> {
     /// The first source that spoke of the symbol: its health counts before the first handover.
-    first: Option<SourceId>,
+    first: Option<S>,
     /// Ascending by time.
-    handovers: Vec<(Nanos, SourceId)>,
+    handovers: Vec<(Nanos, S)>,
+}
+
+impl Default for SourceSchedule {
+    fn default() -> SourceSchedule {
+        SourceSchedule { first: None, handovers: Vec::new() }
+    }
+}
+
+impl<S: Copy> SourceSchedule<S> {
+    /// Names all sources another way; `None` where one has no other name.
+    pub fn map<T>(&self, mut to: impl FnMut(S) -> Option<T>) -> Option<SourceSchedule<T>> {
+        let first = match self.first {
+            Some(source) => Some(to(source)?),
+            None => None,
+        };
+        let handovers =
+            self.handovers.iter().map(|&(from, source)| Some((from, to(source)?))).collect::<Option<_>>()?;
+        Some(SourceSchedule { first, handovers })
+    }
 }
 
 impl SourceSchedule {
-    /// Hears the first source that speaks of the symbol.
+    /// Notes the first source that speaks of the symbol.
     pub fn observe(&mut self, source: SourceId) {
         self.first = Some(source);
     }
@@ -62,16 +83,30 @@ impl SourceSchedule {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Hole {
-    source: SourceId,
+struct Hole<S = SourceId> {
+    source: S,
     from: Nanos,
     to: Nanos,
 }
 
-/// Stretches in which a source may have reported less than happened.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Gaps {
-    holes: Vec<Hole>,
+/// Stretches in which a source may have reported less than happened. `S` as in [`SourceSchedule`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Gaps<S = SourceId> {
+    holes: Vec<Hole<S>>,
+}
+
+impl Default for Gaps {
+    fn default() -> Gaps {
+        Gaps { holes: Vec::new() }
+    }
+}
+
+impl<S: Copy> Gaps<S> {
+    /// Names all sources another way; `None` where one has no other name.
+    pub fn map<T>(&self, mut to: impl FnMut(S) -> Option<T>) -> Option<Gaps<T>> {
+        let hole = |hole: &Hole<S>| Some(Hole { source: to(hole.source)?, from: hole.from, to: hole.to });
+        Some(Gaps { holes: self.holes.iter().map(hole).collect::<Option<_>>()? })
+    }
 }
 
 impl Gaps {

@@ -1,7 +1,8 @@
 //! Reports come in: who is a repeat, who is late, who waits for whom.
 
 use super::pending_cancels::PendingCancel;
-use super::retained::{LocalSource, RetainedTrade, TradeFlags};
+use super::retained::{RetainedTrade, TradeFlags};
+use super::sources::LocalSource;
 use super::trades::Place;
 use super::window::{self, BarLifecycle, BaseWindow, LargerWindow, Tally};
 use super::{Newest, SymbolState, Touched};
@@ -51,7 +52,7 @@ impl SymbolState {
         body: impl Fn() -> Body,
         effects: &mut Vec<Effect>,
     ) -> Option<LocalSource> {
-        let local = self.retained.local(trade.source);
+        let local = self.local(trade.source);
         let ledger = self.outcomes.of(local.unwrap_or(0));
         ledger.received += 1;
         let fault = value_fault(trade).or(if local.is_none() { Some(RejectReason::Malformed) } else { None });
@@ -139,7 +140,7 @@ impl SymbolState {
     #[inline]
     fn insert(&mut self, at: usize, trade: &Trade, local: LocalSource, flags: TradeFlags) -> Touched {
         let flags = flags.with(self.awaited(local, trade.id));
-        let retained = RetainedTrade { flags, ..RetainedTrade::of(trade, local) };
+        let retained = RetainedTrade { flags, ..RetainedTrade::of(trade, local, self.retained.sources()) };
         let in_charge = self.schedule.counts(trade.source, trade.ts);
         let window = &mut self.base[at];
         self.retained.insert(window.slot, &retained);
@@ -195,7 +196,7 @@ impl SymbolState {
             let stands = |retained: &RetainedTrade| {
                 retained.flags.stands()
                     && retained.updates.open_close()
-                    && self.schedule.counts(retained.order.source, retained.order.ts)
+                    && self.schedule.counts(retained.source, retained.order.ts)
             };
             best = self.retained.iter(window.slot).filter(stands).max_by_key(|retained| retained.order);
             if best.is_some() {
@@ -247,7 +248,10 @@ impl SymbolState {
         let mut touched = Touched::new();
         if conflict && before.loses_to(trade) && !self.is_full(at) {
             self.retained.mark(place, TradeFlags::GONE);
-            let retained = RetainedTrade { flags: before.flags, ..RetainedTrade::of(trade, local) };
+            let retained = RetainedTrade {
+                flags: before.flags,
+                ..RetainedTrade::of(trade, local, self.retained.sources())
+            };
             self.retained.insert(self.base[at].slot, &retained);
             self.corrections.moved((local, trade.id), self.base[at].start);
             self.recount(home, &mut touched);
@@ -271,7 +275,7 @@ impl SymbolState {
     }
 
     pub(super) fn cancel(&mut self, cancel: &Cancel, effects: &mut Vec<Effect>) {
-        let local = self.retained.local(cancel.source);
+        let local = self.local(cancel.source);
         let ledger = self.outcomes.of(local.unwrap_or(0));
         ledger.received += 1;
         let (Some(local), true) = (local, is_time(cancel.ts) && is_received(cancel.received)) else {
@@ -419,7 +423,7 @@ impl SymbolState {
         }
         let Some(at) = self.window_for(bar.start, body, None, effects) else { return };
         // The same bar again is no second witness of its time.
-        let is_first = self.base[at].venue.replace(Box::new(*bar)).is_none();
+        let is_first = self.base[at].venue.replace(Box::new(BarSum::of_venue_bar(bar))).is_none();
         self.amend(&[bar.start], effects);
         if is_first && self.schedule.counts(bar.source, bar.start) {
             self.clock.observe(bar.start, bar.received, &self.settings);
@@ -462,7 +466,7 @@ impl SymbolState {
         let window = &mut self.base[at];
         window.clear();
         for retained in self.retained.iter(window.slot) {
-            window.add(&retained, self.schedule.counts(retained.order.source, retained.order.ts));
+            window.add(&retained, self.schedule.counts(retained.source, retained.order.ts));
         }
     }
 }

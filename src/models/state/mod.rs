@@ -20,6 +20,7 @@ mod pending_cancels;
 mod retained;
 mod rows;
 mod snapshot;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod trades;
@@ -30,7 +31,8 @@ use super::effect::{DeadReason, Effect};
 use super::entry::{Body, Entry, Position, SourceId, TradeId};
 use super::indicators::IndicatorSeries;
 use super::ledger::RejectReason;
-use super::num::{Price, Scale};
+use super::names::Interner;
+use super::num::Price;
 use super::settings::CoreSettings;
 use super::symbol::{SymbolId, SymbolSpec};
 use super::time::{Nanos, Width};
@@ -40,9 +42,9 @@ use corrections::Corrections;
 use health::{Gaps, SourceSchedule};
 use outcomes::Outcomes;
 use pending_cancels::PendingCancels;
-use retained::LocalSource;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
+use sources::LocalSource;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use trades::RetainedTrades;
@@ -60,8 +62,13 @@ struct Track {
     indicators: IndicatorSeries,
     /// Counts closed, amended and void bars.
     seq: u64,
-    /// The newest bar that is not void.
+    /// The newest bar that is not void. Without its symbol in a checkpoint, which says once by name whose state it is.
+    #[serde(serialize_with = "without_symbol")]
     newest: Option<Bar>,
+}
+
+fn without_symbol<S: Serializer>(bar: &Option<Bar>, serializer: S) -> Result<S::Ok, S::Error> {
+    bar.map(|bar| Bar { symbol: SymbolId::NONE, ..bar }).serialize(serializer)
 }
 
 /// The newest trade that may set a price, and where it stands.
@@ -79,12 +86,12 @@ type Identity = (LocalSource, TradeId);
 type Touched = SmallVec<[Nanos; 2]>;
 
 /// Everything that is known about one symbol.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct SymbolState {
     symbol: SymbolId,
-    price_scale: Scale,
-    #[serde(skip)]
+    spec: SymbolSpec,
     settings: Arc<CoreSettings>,
+    names: Arc<dyn Interner>,
     pos: Position,
     clock: EventClock,
     schedule: SourceSchedule,
@@ -106,9 +113,15 @@ pub struct SymbolState {
 }
 
 impl SymbolState {
-    /// Makes the state of a symbol that nothing is known about.
+    /// Makes the state of a symbol that nothing is known about. `names` are those of the process that gave the symbol and
+    /// all sources their ids.
     #[must_use]
-    pub fn new(symbol: SymbolId, spec: &SymbolSpec, settings: Arc<CoreSettings>) -> SymbolState {
+    pub fn new(
+        symbol: SymbolId,
+        spec: &SymbolSpec,
+        settings: Arc<CoreSettings>,
+        names: Arc<dyn Interner>,
+    ) -> SymbolState {
         let track = |&width| Track {
             width,
             larger: VecDeque::new(),
@@ -118,7 +131,7 @@ impl SymbolState {
         };
         SymbolState {
             symbol,
-            price_scale: spec.price_scale,
+            spec: spec.clone(),
             pos: 0,
             clock: EventClock::NEW,
             schedule: SourceSchedule::default(),
@@ -134,6 +147,7 @@ impl SymbolState {
             sealed_until: Nanos::MIN,
             due: Nanos::MAX,
             settings,
+            names,
         }
     }
 
@@ -188,7 +202,7 @@ impl SymbolState {
         self.pos = entry.pos;
         let reason = RejectReason::Poison;
         if entry.body.is_report() {
-            let local = self.retained.local(entry.body.source()).unwrap_or(0);
+            let local = self.local(entry.body.source()).unwrap_or(0);
             let ledger = self.outcomes.of(local);
             ledger.received += 1;
             ledger.reject(reason);
@@ -237,6 +251,25 @@ impl SymbolState {
     #[must_use]
     pub const fn symbol(&self) -> SymbolId {
         self.symbol
+    }
+
+    /// Returns the source's place in the symbol's list, or `None` when there are too many.
+    #[inline]
+    fn local(&mut self, source: SourceId) -> Option<LocalSource> {
+        self.retained.sources().find(source).or_else(|| self.add_source(source))
+    }
+
+    /// Takes a source up. What is ordered by the names of sources makes room for its name.
+    #[cold]
+    fn add_source(&mut self, source: SourceId) -> Option<LocalSource> {
+        let (local, rank) = self.retained.sources_mut().add(source, self.names.source_name(source))?;
+        self.base.iter_mut().for_each(|window| window.sum.make_room(rank));
+        let larger = self.tracks.iter_mut().flat_map(|track| &mut track.larger);
+        larger.for_each(|window| window.sealed.make_room(rank));
+        if let Some(newest) = &mut self.newest {
+            newest.order.make_room(rank);
+        }
+        Some(local)
     }
 
     fn watermark(&self) -> Nanos {

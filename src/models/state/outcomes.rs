@@ -3,7 +3,7 @@
 //! What can still change is not written down but counted anew when asked: the trades of unsealed windows, and of sealed
 //! ones that made no bar while a larger window around them still may.
 
-use super::retained::LocalSource;
+use super::sources::LocalSource;
 use super::window::BaseWindow;
 use crate::models::entry::SourceId;
 use crate::models::ledger::Ledger;

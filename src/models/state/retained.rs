@@ -1,14 +1,9 @@
 //! What is retained of a trade until its windows are sealed.
 
+use super::sources::{LocalSource, LocalSources};
 use crate::models::bar::TradeOrder;
-use crate::models::entry::{Trade, Updates};
+use crate::models::entry::{SourceId, Trade, Updates};
 use crate::models::num::{Price, Size};
-
-/// A source's place in the symbol's own list of sources.
-pub type LocalSource = u16;
-
-/// At most so many sources may report one symbol: the bits that a row has for it.
-pub const NUM_SOURCES_MAX: usize = 1 << 11;
 
 /// What became of a retained trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +53,10 @@ impl TradeFlags {
 /// A retained trade, unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetainedTrade {
-    /// Event time, venue sequence, identity and source.
+    /// Event time, venue sequence, identity and rank of the source.
     pub order: TradeOrder,
+    /// Who reported it.
+    pub source: SourceId,
     /// Price in the symbol's scale.
     pub price: Price,
     /// Size in the symbol's scale.
@@ -73,11 +70,14 @@ pub struct RetainedTrade {
 }
 
 impl RetainedTrade {
-    /// Takes what is retained of a trade.
+    /// Takes what is retained of a trade; `local` is the place of its source.
+    #[inline]
     #[must_use]
-    pub const fn of(trade: &Trade, local: LocalSource) -> RetainedTrade {
+    pub fn of(trade: &Trade, local: LocalSource, sources: &LocalSources) -> RetainedTrade {
+        let source = sources.rank(local);
         RetainedTrade {
-            order: TradeOrder { ts: trade.ts, seq: trade.seq, id: trade.id, source: trade.source },
+            order: TradeOrder { ts: trade.ts, seq: trade.seq, id: trade.id, source },
+            source: trade.source,
             price: trade.price,
             size: trade.size,
             updates: trade.updates,

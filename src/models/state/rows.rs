@@ -4,9 +4,10 @@
 //! trades, which stand unpacked behind the others, and flags, which unpack it for good: both are rare.
 
 use super::packed::{Packed, Reader};
-use super::retained::{LocalSource, RetainedTrade, TradeFlags};
+use super::retained::{RetainedTrade, TradeFlags};
+use super::sources::{LocalSource, LocalSources};
 use crate::models::bar::TradeOrder;
-use crate::models::entry::{SourceId, TradeId, Updates};
+use crate::models::entry::{TradeId, Updates};
 use crate::models::num::{Price, Size};
 use crate::models::time::Nanos;
 use serde::{Deserialize, Serialize};
@@ -96,12 +97,12 @@ impl Rows {
 
     /// Returns a trade.
     #[must_use]
-    pub fn get(&self, row: usize, sources: &[SourceId]) -> RetainedTrade {
+    pub fn get(&self, row: usize, sources: &LocalSources) -> RetainedTrade {
         self.retained(&self.columns(row), sources)
     }
 
     /// Returns all trades in order of arrival.
-    pub fn iter<'a>(&'a self, sources: &'a [SourceId]) -> impl Iterator<Item = RetainedTrade> + 'a {
+    pub fn iter<'a>(&'a self, sources: &'a LocalSources) -> impl Iterator<Item = RetainedTrade> + 'a {
         self.all().map(|columns| self.retained(&columns, sources))
     }
 
@@ -213,7 +214,7 @@ impl Rows {
         [sparse(&self.id_hi), id_lo, sparse(&self.seq), meta >> TIME_SHIFT, price, size, meta & REST_MASK]
     }
 
-    fn retained(&self, columns: &Columns, sources: &[SourceId]) -> RetainedTrade {
+    fn retained(&self, columns: &Columns, sources: &LocalSources) -> RetainedTrade {
         let &[id_hi, id_lo, seq, time, price, size, rest] = columns;
         let local = local(rest);
         RetainedTrade {
@@ -221,8 +222,9 @@ impl Rows {
                 ts: self.start.plus(time.cast_signed()),
                 seq,
                 id: TradeId::from_words(id_hi, id_lo),
-                source: sources[usize::from(local)],
+                source: sources.rank(local),
             },
+            source: sources.id(local),
             price: Price(price.cast_signed()),
             size: Size(size.cast_signed()),
             updates: Updates::from_bits((rest >> UPDATES_SHIFT) as u8 & 7),
@@ -253,20 +255,23 @@ fn push_sparse(column: &mut Vec<u64>, at: usize, value: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::entry::SourceId;
     use proptest::prelude::*;
 
-    const SOURCES: [SourceId; 3] = [SourceId(4), SourceId(9), SourceId(2)];
+    fn sources() -> LocalSources {
+        let mut sources = LocalSources::default();
+        for (id, name) in [(4, "m"), (9, "z"), (2, "a")] {
+            sources.add(SourceId(id), name.into()).expect("room");
+        }
+        sources
+    }
 
     fn retained(n: i64, text: bool, seq: u64, local: LocalSource) -> RetainedTrade {
         let id =
             if text { TradeId::from_text(format!("t-{n}").as_bytes()) } else { TradeId::number(n as u64) };
         RetainedTrade {
-            order: TradeOrder {
-                ts: Nanos(1_000 + n * 1_000_000),
-                seq,
-                id,
-                source: SOURCES[usize::from(local)],
-            },
+            order: TradeOrder { ts: Nanos(1_000 + n * 1_000_000), seq, id, source: sources().rank(local) },
+            source: sources().id(local),
             price: Price(100_000_000_000 + n % 7 * 10_000_000),
             size: Size(n + 1),
             updates: Updates::from_bits(n as u8 & 7),
@@ -297,10 +302,10 @@ mod tests {
             rows.pack();
             for step in 0..2 {
                 prop_assert_eq!(rows.len(), expected.len());
-                prop_assert_eq!(&rows.iter(&SOURCES).collect::<Vec<_>>(), &expected);
+                prop_assert_eq!(&rows.iter(&sources()).collect::<Vec<_>>(), &expected);
                 for (row, retained) in expected.iter().enumerate() {
                     let is_gone = retained.flags.has(TradeFlags::GONE);
-                    prop_assert_eq!(&rows.get(row, &SOURCES), retained);
+                    prop_assert_eq!(&rows.get(row, &sources()), retained);
                     let identity = RowIdentity { local: retained.local, id: retained.order.id, is_gone };
                     prop_assert_eq!(rows.identity(row), identity);
                 }

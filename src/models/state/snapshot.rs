@@ -24,7 +24,7 @@ impl SymbolState {
     /// Returns the outcomes of its reports, by source.
     #[must_use]
     pub fn ledgers(&self) -> Vec<SourceLedger> {
-        self.retained.sources().iter().copied().zip(self.outcomes_by_source()).collect()
+        self.retained.sources().ids().zip(self.outcomes_by_source()).collect()
     }
 
     /// Returns the bars in progress, one a width, ascending: those of windows whose end the watermark has not passed.

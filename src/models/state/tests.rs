@@ -6,6 +6,8 @@ use super::SymbolState;
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::{DeadReason, Effect};
 use crate::models::entry::{Body, Cancel, Correction, Entry, Gap, SourceId, Trade, TradeId, Updates};
+use crate::models::names::Interner;
+use crate::models::names::for_test::ListedNames;
 use crate::models::num::{Price, Size};
 use crate::models::settings::CoreSettings;
 use crate::models::symbol::{SymbolId, SymbolSpec};
@@ -13,6 +15,13 @@ use crate::models::time::{MINUTE, Nanos, SECOND};
 use std::sync::Arc;
 
 const T: i64 = 1_700_000_100 * SECOND;
+
+/// Names of a process that knows the symbol and its only source.
+fn names() -> Arc<dyn Interner> {
+    let names = ListedNames::of_sources(&["one"]);
+    names.symbol_id(&SymbolSpec::named("TEST"));
+    names
+}
 
 /// A symbol with its log.
 struct Bench {
@@ -23,8 +32,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let state =
-            SymbolState::new(SymbolId(0), &SymbolSpec::named("TEST"), Arc::new(CoreSettings::default()));
+        let spec = SymbolSpec::named("TEST");
+        let state = SymbolState::new(SymbolId(0), &spec, Arc::new(CoreSettings::default()), names());
         Bench { state, effects: Vec::new(), pos: 0 }
     }
 
@@ -163,7 +172,7 @@ fn a_state_goes_on_from_its_bytes() {
     }
     let settings = Arc::new(CoreSettings::default());
     let bytes = bench.state.encode();
-    let again = SymbolState::decode(&bytes, Arc::clone(&settings)).expect("just encoded");
+    let again = SymbolState::decode(&bytes, Arc::clone(&settings), names()).expect("just encoded");
     let mut twin = Bench { state: again, effects: Vec::new(), pos: bench.pos };
     assert_eq!(bench.trade(3, 21, 1_003), twin.trade(3, 21, 1_003), "a repeat stays a repeat");
     assert_eq!(bench.mark(2_000), twin.mark(2_000));
@@ -172,6 +181,6 @@ fn a_state_goes_on_from_its_bytes() {
     *damaged.last_mut().expect("not empty") ^= 1;
     let other = CoreSettings { horizon: MINUTE, ..CoreSettings::default() };
     for (bytes, settings) in [(&damaged, settings), (&bytes, Arc::new(other))] {
-        assert!(SymbolState::decode(bytes, settings).is_err());
+        assert!(SymbolState::decode(bytes, settings, names()).is_err());
     }
 }

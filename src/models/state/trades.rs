@@ -4,9 +4,10 @@
 //! and some 14 of index unless its window's ids ascend, since ten thousand symbols keep seven minutes of trades each;
 //! finding one touches its row only when hashes agree; nothing here depends on the order of a hash table.
 
-use super::retained::{LocalSource, NUM_SOURCES_MAX, RetainedTrade, TradeFlags};
+use super::retained::{RetainedTrade, TradeFlags};
 use super::rows::{NUM_ROWS_MAX, RowIdentity, Rows};
-use crate::models::entry::{SourceId, TradeId};
+use super::sources::{LocalSource, LocalSources};
+use crate::models::entry::TradeId;
 use crate::models::time::Nanos;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -68,7 +69,9 @@ struct Span {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RetainedTrades {
     windows: Vec<Option<Rows>>,
-    sources: Vec<SourceId>,
+    /// Stands by name in a checkpoint, and so apart.
+    #[serde(skip)]
+    sources: LocalSources,
     /// Every trade but those of the spans.
     #[serde(skip)]
     index: HashTable<IndexEntry>,
@@ -94,7 +97,7 @@ impl Default for RetainedTrades {
     fn default() -> RetainedTrades {
         RetainedTrades {
             windows: Vec::new(),
-            sources: Vec::new(),
+            sources: LocalSources::default(),
             index: HashTable::new(),
             spans: Vec::new(),
             lowest_free: 0,
@@ -105,8 +108,9 @@ impl Default for RetainedTrades {
 }
 
 impl RetainedTrades {
-    /// Rebuilds the index after decoding.
-    pub fn reindex(&mut self) {
+    /// Puts back after decoding what a checkpoint does not hold: the sources, and the index.
+    pub fn restore(&mut self, sources: LocalSources) {
+        self.sources = sources;
         self.index.clear();
         self.spans.clear();
         self.num_rows = self.windows.iter().flatten().map(Rows::len).sum();
@@ -151,29 +155,22 @@ impl RetainedTrades {
         at.map(|at| self.spans.remove(at)).is_some()
     }
 
-    /// Returns the source's place in the symbol's list, or `None` when there are too many.
-    pub fn local(&mut self, source: SourceId) -> Option<LocalSource> {
-        let at = match self.sources.iter().position(|&known| known == source) {
-            Some(at) => at,
-            None if self.sources.len() < NUM_SOURCES_MAX => {
-                self.sources.push(source);
-                self.sources.len() - 1
-            }
-            None => return None,
-        };
-        LocalSource::try_from(at).ok()
+    /// Returns the sources that report the symbol.
+    #[inline]
+    #[must_use]
+    pub const fn sources(&self) -> &LocalSources {
+        &self.sources
+    }
+
+    /// Returns the same, to add one. Whoever does makes room for it in what is ordered by rank.
+    pub const fn sources_mut(&mut self) -> &mut LocalSources {
+        &mut self.sources
     }
 
     /// Returns the number of trades that can be found.
     #[must_use]
     pub fn len(&self) -> usize {
         self.index.len() + self.spans.iter().map(|span| span.count as usize).sum::<usize>()
-    }
-
-    /// Returns the sources seen, in the order of their places.
-    #[must_use]
-    pub fn sources(&self) -> &[SourceId] {
-        &self.sources
     }
 
     /// Makes room for a window and returns its slot, or `None` when too many are unsealed.
@@ -340,10 +337,25 @@ impl RetainedTrades {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::entry::{Trade, Updates};
+    use crate::models::entry::{SourceId, Trade, Updates};
     use crate::models::num::{Price, Size};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, btree_map};
+
+    fn sources() -> LocalSources {
+        let mut sources = LocalSources::default();
+        sources.add(SourceId(3), "one".into()).expect("room");
+        sources
+    }
+
+    /// No trades, of the only source, whose place is 0.
+    fn empty() -> RetainedTrades {
+        RetainedTrades { sources: sources(), ..RetainedTrades::default() }
+    }
+
+    fn of(trade: &Trade) -> RetainedTrade {
+        RetainedTrade::of(trade, 0, &sources())
+    }
 
     fn trade(id: &[u8], ts: i64, seq: u64) -> Trade {
         Trade {
@@ -360,20 +372,19 @@ mod tests {
 
     #[test]
     fn a_trade_is_found_until_it_is_gone_or_its_window_is_released() {
-        let mut retained = RetainedTrades::default();
-        let local = retained.local(SourceId(3)).expect("room");
+        let mut retained = empty();
+        let local = 0;
         let slot = retained.open(Nanos(100)).expect("room");
         let other = retained.open(Nanos(200)).expect("room");
         let trades = [trade(b"1", 100, 0), trade(b"text-id", 150, 9), trade(b"2", 199, 0)];
-        let places: Vec<Place> =
-            trades.iter().map(|t| retained.insert(slot, &RetainedTrade::of(t, local))).collect();
-        let moved = retained.insert(other, &RetainedTrade::of(&trade(b"3", 200, 0), local));
+        let places: Vec<Place> = trades.iter().map(|t| retained.insert(slot, &of(t))).collect();
+        let moved = retained.insert(other, &of(&trade(b"3", 200, 0)));
         for (trade, &place) in trades.iter().zip(&places) {
             assert_eq!(retained.find(local, trade.id), Some(place));
-            assert_eq!(retained.get(place), RetainedTrade::of(trade, local), "packs and unpacks");
+            assert_eq!(retained.get(place), of(trade), "packs and unpacks");
         }
         retained.pack(slot);
-        assert_eq!(retained.get(places[2]), RetainedTrade::of(&trades[2], local), "packs and unpacks");
+        assert_eq!(retained.get(places[2]), of(&trades[2]), "packs and unpacks");
         retained.mark(places[0], TradeFlags::CANCELLED);
         assert_eq!(retained.find(local, trades[0].id), Some(places[0]), "a cancelled trade is remembered");
         retained.mark(places[1], TradeFlags::GONE);
@@ -381,7 +392,7 @@ mod tests {
         assert_eq!(retained.iter(slot).count(), 2);
         let bytes = postcard::to_stdvec(&retained).expect("plain data");
         let mut again: RetainedTrades = postcard::from_bytes(&bytes).expect("just encoded");
-        again.reindex();
+        again.restore(sources());
         assert_eq!(again.find(local, trades[2].id), Some(places[2]));
         assert_eq!(again.find(local, trades[1].id), None);
         retained.release(slot);
@@ -417,8 +428,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_found_does_not_depend_on_packing(steps in prop::collection::vec(step(), 0..300)) {
-            let mut retained = RetainedTrades::default();
-            let local = retained.local(SourceId(3)).expect("room");
+            let mut retained = empty();
+            let local = 0;
             let mut slots: Vec<u16> = (0..4).map(|w| retained.open(Nanos(w * 1_000)).expect("room")).collect();
             let mut model: BTreeMap<TradeId, (usize, RetainedTrade)> = BTreeMap::new();
             let mut next = 0;
@@ -429,7 +440,7 @@ mod tests {
                         let id = TradeId::number(if id == 0 { next } else { id });
                         if let btree_map::Entry::Vacant(free) = model.entry(id) {
                             let ts = Nanos(i64::from(window) * 1_000 + 7);
-                            let new = RetainedTrade::of(&Trade { id, ts, ..trade(b"1", 0, 0) }, local);
+                            let new = of(&Trade { id, ts, ..trade(b"1", 0, 0) });
                             retained.insert(slots[usize::from(window)], &new);
                             free.insert((usize::from(window), new));
                         }
@@ -456,7 +467,7 @@ mod tests {
                     Step::Decode => {
                         let bytes = postcard::to_stdvec(&retained).expect("plain data");
                         retained = postcard::from_bytes(&bytes).expect("just encoded");
-                        retained.reindex();
+                        retained.restore(sources());
                     }
                 }
                 prop_assert_eq!(retained.len(), model.len());
@@ -470,15 +481,12 @@ mod tests {
 
     #[test]
     fn many_windows_and_trades_do_not_mix_up() {
-        let mut retained = RetainedTrades::default();
-        let local = retained.local(SourceId(3)).expect("room");
+        let mut retained = empty();
+        let local = 0;
         let slots: Vec<u16> = (0..50).map(|w| retained.open(Nanos(w * 1000)).expect("room")).collect();
         for id in 0..20_000_i64 {
             let (window, text) = (id % 50, id.to_string());
-            retained.insert(
-                slots[window as usize],
-                &RetainedTrade::of(&trade(text.as_bytes(), window * 1000, 0), local),
-            );
+            retained.insert(slots[window as usize], &of(&trade(text.as_bytes(), window * 1000, 0)));
         }
         slots.iter().step_by(2).for_each(|slot| retained.pack(*slot));
         retained.release(slots[7]);

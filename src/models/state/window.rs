@@ -3,7 +3,7 @@
 use super::counts::Counts;
 use super::retained::RetainedTrade;
 use crate::models::bar::{Bar, BarState, BarSum, Figures, TradeOrder};
-use crate::models::entry::{Position, Updates, VenueBar};
+use crate::models::entry::{Position, Updates};
 use crate::models::num::Price;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
@@ -62,8 +62,8 @@ pub struct BaseWindow {
     pub slot: u16,
     /// Sum over the trades that count.
     pub sum: BarSum,
-    /// The venue's own bar; counts while no trade makes one.
-    pub venue: Option<Box<VenueBar>>,
+    /// What the venue's own bar adds up to; counts while no trade makes one.
+    pub venue: Option<Box<BarSum>>,
     /// Outcomes of its trades, by source.
     pub counts: Counts,
     /// What else it knows of.
@@ -103,7 +103,7 @@ impl BaseWindow {
     #[must_use]
     pub fn effective(&self) -> BarSum {
         match &self.venue {
-            Some(bar) if !self.sum.is_bar() => BarSum::of_venue_bar(bar),
+            Some(bar) if !self.sum.is_bar() => **bar,
             _ => self.sum,
         }
     }

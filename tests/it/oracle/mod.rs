@@ -7,11 +7,11 @@
 mod bars;
 mod cases;
 mod clock;
-mod histories;
+pub mod histories;
 mod indicators;
 mod model;
 
-use crate::support::outcome::{Window, core, log, named};
+use crate::support::outcome::{Window, core, log, named, names};
 use histories::{Step, bodies, long_steps, settings_strategy, steps};
 use model::Model;
 use proptest::prelude::*;
@@ -162,7 +162,8 @@ fn in_batches(
         state.apply(&entries[from..border], &mut effects);
         from = border;
         if through_bytes {
-            state = SymbolState::decode(&state.encode(), Arc::clone(settings)).expect("just encoded");
+            state =
+                SymbolState::decode(&state.encode(), Arc::clone(settings), names()).expect("just encoded");
         }
     }
     state.finish(&mut effects);

@@ -11,6 +11,7 @@ use tickwire::models::settings::CoreSettings;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::{Nanos, Width};
+use tickwire::names::Names;
 
 /// The symbol of every test that has only one.
 pub const SYMBOL: SymbolId = SymbolId(0);
@@ -79,9 +80,22 @@ pub fn log(bodies: impl IntoIterator<Item = Body>) -> Vec<Entry> {
     (1..).zip(bodies).map(entry).collect()
 }
 
+/// Names of the sources with the ids 0, 1, ...: in the order of the ids, as a model without names has them.
+const SOURCES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+/// Makes the names of a process that knows [`SYMBOL`] and eight sources.
+pub fn names() -> Arc<Names> {
+    let names = Arc::<Names>::default();
+    names.symbols.intern(SymbolSpec::named("TEST"));
+    for name in SOURCES {
+        names.sources.intern(name);
+    }
+    names
+}
+
 /// Makes the core of [`SYMBOL`] with default scales.
 pub fn core(settings: &Arc<CoreSettings>) -> SymbolState {
-    SymbolState::new(SYMBOL, &SymbolSpec::named("TEST"), Arc::clone(settings))
+    SymbolState::new(SYMBOL, &SymbolSpec::named("TEST"), Arc::clone(settings), names())
 }
 
 /// Applies everything at once and ends the input.

@@ -12,7 +12,7 @@ use tickwire::models::ledger::Ledger;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::SymbolId;
-use tickwire::names::{SourceTable, SymbolTable};
+use tickwire::names::{Names, SourceTable, SymbolTable};
 use tickwire::stores::history::sqlite::SqliteHistory;
 use tickwire::stores::history::{History, HistoryBatch};
 use tickwire::stores::log::sqlite::SqliteLog;
@@ -187,6 +187,7 @@ pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<St
         let log = log.await.unwrap();
         let poison = log.poison(Partition::EMBEDDED).await.unwrap();
         let core = Arc::new(core);
+        let names = Names::interner(&symbols, &sources);
         let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
         let mut effects = Vec::new();
         for entry in read_all(&log).await {
@@ -194,7 +195,10 @@ pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<St
                 states.values_mut().for_each(|state| state.apply(&[entry], &mut effects));
                 continue;
             }
-            let fresh = || SymbolState::new(entry.symbol, &symbols.spec(entry.symbol), Arc::clone(&core));
+            let fresh = || {
+                let spec = symbols.spec(entry.symbol);
+                SymbolState::new(entry.symbol, &spec, Arc::clone(&core), Arc::clone(&names))
+            };
             let state = states.entry(entry.symbol).or_insert_with(fresh);
             if poison.contains(&entry.pos) {
                 state.set_aside_poison(&entry, &mut effects);

@@ -255,6 +255,7 @@ mod tests {
     use super::*;
     use crate::models::bar::Bar;
     use crate::models::effect::Effect;
+    use crate::models::names::for_test::ListedNames;
     use crate::models::settings::CoreSettings;
     use crate::models::state::SymbolState;
     use crate::models::symbol::SymbolSpec;
@@ -286,7 +287,12 @@ mod tests {
     /// Returns what the core makes of a past, and its state.
     fn bars(entries: &[Entry]) -> (Vec<Bar>, SymbolState) {
         let settings = Arc::new(CoreSettings::default());
-        let mut state = SymbolState::new(entries[0].symbol, &SymbolSpec::named("A"), settings);
+        let mut state = SymbolState::new(
+            entries[0].symbol,
+            &SymbolSpec::named("A"),
+            settings,
+            ListedNames::of_sources(&["simulated"]),
+        );
         let numbered: Vec<Entry> = (1..).zip(entries).map(|(pos, entry)| Entry { pos, ..*entry }).collect();
         let mut effects = Vec::new();
         state.apply(&numbered, &mut effects);
