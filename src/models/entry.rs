@@ -45,7 +45,8 @@ impl TradeId {
         TradeId { hi: TAG_GIVEN | epoch as u64, lo: counter }
     }
 
-    /// Packs a venue's id: digits as a number, short text inline, longer text by hash.
+    /// Packs a venue's id: digits as a number, short text inline, longer text by hash. What [`TradeId::to_text`] wrote
+    /// gives the same id again.
     #[must_use]
     pub fn from_text(text: &[u8]) -> TradeId {
         let mut number: u64 = 0;
@@ -67,6 +68,9 @@ impl TradeId {
             let packed = u128::from_be_bytes(bytes);
             let hi = (packed >> 64) as u64 | TAG_TEXT | (text.len() as u64) << 56;
             return TradeId { hi, lo: packed as u64 };
+        }
+        if let Some(id) = TradeId::from_hex(text) {
+            return id;
         }
         let hash = blake3::hash(text);
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[at + i]));
@@ -98,20 +102,53 @@ impl TradeId {
         TradeId { hi, lo }
     }
 
-    /// Returns the venue's spelling where it can be had back: digits and inline text.
+    /// Reads the hexadecimal form; `None` for a text that [`TradeId::to_text`] does not write.
+    fn from_hex(text: &[u8]) -> Option<TradeId> {
+        let digits = text.strip_prefix(HEX_MARK).filter(|digits| digits.len() == HEX_DIGITS)?;
+        let mut words = [0_u64; 2];
+        for (at, byte) in digits.iter().enumerate() {
+            let digit = match byte {
+                b'0'..=b'9' => byte - b'0',
+                b'a'..=b'f' => byte - b'a' + 10,
+                _ => return None,
+            };
+            let word = &mut words[at / 16];
+            *word = *word << 4 | u64::from(digit);
+        }
+        let id = TradeId { hi: words[0], lo: words[1] };
+        // An id has one text: a venue may use this very form for ids that are digits or short.
+        id.venue_text().is_none().then_some(id)
+    }
+
+    /// Returns the id as the venue wrote it, where it is held as that: digits and short text.
     #[must_use]
-    pub fn to_text(self) -> Option<String> {
-        match self.hi >> 62 {
-            0 if self.hi == 0 => Some(self.lo.to_string()),
+    pub fn venue_text(self) -> Option<String> {
+        let text = match self.hi >> 62 {
+            0 if self.hi == 0 => self.lo.to_string(),
             1 => {
                 let len = ((self.hi >> 56) & 0x1f) as usize;
                 let packed = (u128::from(self.hi) << 64 | u128::from(self.lo)).to_be_bytes();
-                std::str::from_utf8(packed.get(1..=len)?).ok().map(str::to_owned)
+                // Bytes that are no text cannot be written as one.
+                std::str::from_utf8(packed.get(1..=len)?).ok()?.to_owned()
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        // A number beyond 18 digits, or a text that the venue cannot have sent, would come back as another id.
+        (TradeId::from_text(text.as_bytes()) == self).then_some(text)
+    }
+
+    /// Returns a text from which [`TradeId::from_text`] makes this id: the venue's own where it is held, else `#` and 32
+    /// hexadecimal digits. So whoever has a dead letter, an answer or an export can name the trade.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        self.venue_text().unwrap_or_else(|| format!("#{:016x}{:016x}", self.hi, self.lo))
     }
 }
+
+/// Begins the text of an id that is not held as the venue wrote it.
+const HEX_MARK: &[u8] = b"#";
+/// Digits of that text.
+const HEX_DIGITS: usize = 32;
 
 /// What a trade counts for, as in the condition tables of the US tapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -420,6 +457,7 @@ pub struct Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn an_entry_stays_small() {
@@ -431,12 +469,44 @@ mod tests {
         assert!(TradeId::from_text(b"9") < TradeId::from_text(b"10"));
         assert!(TradeId::from_text(b"AAPL-000000009") < TradeId::from_text(b"AAPL-000000010"));
         for text in ["0", "7", "123456789012345678", "AAPL-000000001", "a", "007", ""] {
-            assert_eq!(TradeId::from_text(text.as_bytes()).to_text().as_deref(), Some(text));
+            assert_eq!(TradeId::from_text(text.as_bytes()).venue_text().as_deref(), Some(text));
         }
         let long = TradeId::from_text(b"0b9d9a1e-6a3c-4d0c-9f57-1d3b8c1d2e3f");
-        assert_eq!(long.to_text(), None);
+        assert_eq!((long.venue_text(), long.to_text().len()), (None, 1 + HEX_DIGITS));
         assert_ne!(long, TradeId::from_text(b"0b9d9a1e-6a3c-4d0c-9f57-1d3b8c1d2e3e"));
         assert_ne!(TradeId::number(5).corrected(), TradeId::number(5));
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_comes_back_from_its_text(
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+            text in "[0-9a-zA-Z#-]{0,40}",
+            hex in "#[0-9a-f]{32}",
+            number in any::<u64>(),
+            epoch in any::<u32>(),
+        ) {
+            let ids = [
+                TradeId::from_text(&bytes),
+                TradeId::from_text(text.as_bytes()),
+                TradeId::from_text(hex.as_bytes()),
+                TradeId::number(number),
+                TradeId::number(number % 1_000),
+                TradeId::given(epoch, number),
+            ];
+            for id in ids.into_iter().flat_map(|id| [id, id.corrected()]) {
+                prop_assert_eq!(TradeId::from_text(id.to_text().as_bytes()), id, "{}", id.to_text());
+            }
+        }
+
+        #[test]
+        fn the_hexadecimal_form_hides_no_other_id(words in any::<(u64, u64)>()) {
+            let id = TradeId::from_words(words.0, words.1);
+            prop_assert_eq!(TradeId::from_text(id.to_text().as_bytes()), id);
+            let digits = format!("#{:016x}{:016x}", 0, words.1 % 1_000);
+            let of_venue = TradeId::from_text(digits.as_bytes());
+            prop_assert_ne!(of_venue, TradeId::number(words.1 % 1_000), "a venue's own id of that form is its own");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub struct TickObject<'a> {
     /// Name of its source.
     #[schema(required = true, example = "simulated")]
     pub provider: String,
-    /// The venue's id, where it can be had back.
+    /// The venue's id; where that is long or there is none, `#` and 32 hexadecimal digits that name the trade as well.
     #[schema(example = "1001")]
     pub trade_id: Option<String>,
     /// The venue's sequence number.
@@ -83,12 +83,12 @@ impl<'a> TickObject<'a> {
         match &entry.body {
             Body::Trade(trade) => Some(common.with_trade("trade", trade, spec)),
             Body::Correction(Correction { target, trade }) => Some(TickObject {
-                ref_trade_id: target.to_text(),
+                ref_trade_id: Some(target.to_text()),
                 ..common.with_trade("correction", trade, spec)
             }),
             Body::Cancel(Cancel { received, target, .. }) => Some(TickObject {
                 tick_type: "cancel".into(),
-                ref_trade_id: target.to_text(),
+                ref_trade_id: Some(target.to_text()),
                 received_at: Time::known(*received),
                 ..common
             }),
@@ -102,7 +102,7 @@ impl<'a> TickObject<'a> {
             price: Some(nearest(i128::from(trade.price.0), spec.price_scale)),
             volume: Some(nearest(i128::from(trade.size.0), spec.size_scale)),
             tick_type: tick_type.into(),
-            trade_id: trade.id.to_text(),
+            trade_id: Some(trade.id.to_text()),
             seq: (trade.seq != 0).then_some(trade.seq),
             updates: Some(trade.updates.as_str().into()),
             received_at: Time::known(trade.received),
@@ -185,8 +185,7 @@ impl<'a> TickObject<'a> {
 }
 
 /// Writes an entry as the payload of a dead letter: the fields of a tick that are known. A bar of a venue has its
-/// prices and `width_ms`; what concerns a whole source has the type `control`. An id that cannot be had back is in
-/// hexadecimal.
+/// prices and `width_ms`; what concerns a whole source has the type `control`.
 #[must_use]
 pub fn payload(body: &Body, spec: Option<&SymbolSpec>, provider: &str) -> String {
     let nameless = SymbolSpec::named("");
@@ -210,19 +209,9 @@ pub fn payload(body: &Body, spec: Option<&SymbolSpec>, provider: &str) -> String
     if spec.name.is_empty() {
         fields.remove("symbol");
     }
-    let id = |id: TradeId| {
-        let (hi, lo) = id.words();
-        json!(id.to_text().unwrap_or_else(|| format!("{hi:016x}{lo:016x}")))
-    };
     let mut put = |name: &str, value: Value| _ = fields.insert(name.to_owned(), value);
     match body {
-        Body::Trade(trade) => put("trade_id", id(trade.id)),
-        Body::Correction(Correction { target, trade }) => {
-            put("trade_id", id(trade.id));
-            put("ref_trade_id", id(*target));
-        }
-        Body::Cancel(cancel) => put("ref_trade_id", id(cancel.target)),
-        Body::Quote(_) => {}
+        Body::Trade(_) | Body::Correction(_) | Body::Cancel(_) | Body::Quote(_) => {}
         Body::VenueBar(bar) => {
             let prices = [("open", bar.open), ("high", bar.high), ("low", bar.low), ("price", bar.close)];
             for (name, price) in prices {
@@ -330,8 +319,10 @@ mod tests {
         }
         let long = TradeId::from_text(b"0b9d9a1e-6a3c-4d0c-9f57-1d3b8c1d2e3f");
         let text = payload(&Body::Trade(Trade { id: long, ..trade() }), Some(&spec), "coinbase");
-        let (hi, lo) = long.words();
-        assert!(text.contains(&format!("\"trade_id\":\"{hi:016x}{lo:016x}\"")), "{text}");
+        assert!(text.contains(&format!("\"trade_id\":\"{}\"", long.to_text())), "{text}");
+        let tick: TickObject<'_> = serde_json::from_str(&text).unwrap();
+        let read = tick.read(&spec, SourceId(3), TradeId::default());
+        assert_eq!(read, Ok(Body::Trade(Trade { id: long, ..trade() })), "it names the same trade");
     }
 
     #[test]

@@ -75,10 +75,9 @@ impl<'r> Id<'r> {
             Ok(number) if hi == 0 => return Id::Number(number),
             _ => {}
         }
-        match id.to_text() {
-            // A number beyond 2^63 would come back as another kind of id, and so would odd inline texts.
-            Some(text) if TradeId::from_text(text.as_bytes()) == id => Id::Text(text.into()),
-            _ => Id::Bytes([hi.to_be_bytes(), lo.to_be_bytes()].concat().into()),
+        match id.venue_text() {
+            Some(text) => Id::Text(text.into()),
+            None => Id::Bytes([hi.to_be_bytes(), lo.to_be_bytes()].concat().into()),
         }
     }
 
@@ -448,7 +447,7 @@ pub(super) fn tick_data_sql(parts: &[u32]) -> String {
          CASE WHEN log.head & 7 = {QUOTE} THEN log.size / symbols.size_unit END AS bid_size, \
          CASE WHEN log.head & 7 = {QUOTE} THEN log.seq / symbols.size_unit END AS ask_size, \
          NULL AS exchange, NULL AS metadata, \
-         CASE WHEN log.head & 7 = {QUOTE} THEN NULL WHEN typeof(log.id) = 'blob' THEN lower(hex(log.id)) \
+         CASE WHEN log.head & 7 = {QUOTE} THEN NULL WHEN typeof(log.id) = 'blob' THEN '#' || lower(hex(log.id)) \
          ELSE CAST(log.id AS TEXT) END AS trade_id, \
          sources.name AS provider, \
          CASE WHEN log.head & 7 IN ({TRADE}, {CORRECTION}) THEN \
