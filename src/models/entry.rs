@@ -1,7 +1,7 @@
 //! The entries of the log: everything that can change a result, as small `Copy` values.
 
 use super::num::{Price, Size};
-use super::symbol::SymbolId;
+use super::symbol::{SymbolDefinition, SymbolId};
 use super::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 
@@ -377,6 +377,15 @@ pub enum Body {
         /// First event time it is in charge of.
         from: Nanos,
     },
+    /// What the symbol is, as its source says; comes before its first report. See [`SymbolDefinition`].
+    Symbol {
+        /// The source.
+        source: SourceId,
+        /// When this process received it; [`Nanos::MIN`] where nobody knows.
+        received: Nanos,
+        /// What it is.
+        definition: SymbolDefinition,
+    },
     /// No event of this source before this time is outstanding, but for late ones. For every symbol of its source.
     ClockMark {
         /// The source whose clock it is.
@@ -410,6 +419,7 @@ impl Body {
             | Body::VenueBar(VenueBar { source, .. })
             | Body::Gap(Gap { source, .. })
             | Body::SourceInCharge { source, .. }
+            | Body::Symbol { source, .. }
             | Body::ClockMark { source, .. } => *source,
         }
     }
@@ -423,11 +433,12 @@ impl Body {
             | Body::Correction(Correction { trade: Trade { received, .. }, .. })
             | Body::Quote(Quote { received, .. })
             | Body::VenueBar(VenueBar { received, .. }) => Some(*received),
+            Body::Symbol { received, .. } => Some(*received),
             Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
         }
     }
 
-    /// Returns the event time it speaks of.
+    /// Returns the event time it speaks of; of what a symbol is, which holds for all time, when it was received.
     #[must_use]
     pub const fn time(&self) -> Nanos {
         match self {
@@ -438,6 +449,7 @@ impl Body {
             Body::VenueBar(bar) => bar.start,
             Body::Gap(gap) => gap.to,
             Body::SourceInCharge { from, .. } => *from,
+            Body::Symbol { received, .. } => *received,
             Body::ClockMark { time, .. } => *time,
         }
     }

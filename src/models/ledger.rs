@@ -23,11 +23,13 @@ pub enum RejectReason {
     Malformed,
     /// An entry that made its symbol's actor panic twice.
     Poison,
+    /// What a symbol is would change although prices are known already.
+    SymbolFixed,
 }
 
 impl RejectReason {
     /// Every reason, in the order of [`Ledger::rejected`].
-    pub const ALL: [RejectReason; 7] = [
+    pub const ALL: [RejectReason; 8] = [
         RejectReason::BadPrice,
         RejectReason::BadSize,
         RejectReason::BadTime,
@@ -35,6 +37,7 @@ impl RejectReason {
         RejectReason::UnknownWidth,
         RejectReason::Malformed,
         RejectReason::Poison,
+        RejectReason::SymbolFixed,
     ];
 
     /// Returns the word that answers, metrics and dead letters use.
@@ -48,6 +51,7 @@ impl RejectReason {
             RejectReason::UnknownWidth => "unknown_width",
             RejectReason::Malformed => "malformed",
             RejectReason::Poison => "poison",
+            RejectReason::SymbolFixed => "symbol_fixed",
         }
     }
 }

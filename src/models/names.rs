@@ -5,7 +5,7 @@
 //! source first reports a symbol, and when a state becomes bytes or comes back from them.
 
 use super::entry::SourceId;
-use super::symbol::{SymbolId, SymbolSpec};
+use super::symbol::{SymbolDefinition, SymbolId, SymbolSpec};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -19,13 +19,16 @@ pub trait Interner: Debug + Send + Sync {
 
     /// Returns the id of a symbol, adding it where it is new; one that is there keeps what is fixed about it.
     fn symbol_id(&self, spec: &SymbolSpec) -> SymbolId;
+
+    /// Takes note of what a log entry says that the symbol is, from before its first report.
+    fn define(&self, symbol: SymbolId, definition: &SymbolDefinition);
 }
 
 #[cfg(test)]
 pub mod for_test {
     //! Names for tests of the core.
 
-    use super::{Interner, SourceId, SymbolId, SymbolSpec};
+    use super::{Interner, SourceId, SymbolDefinition, SymbolId, SymbolSpec};
     use std::sync::{Arc, Mutex};
 
     /// Names of sources and symbols, whose ids are their places.
@@ -67,5 +70,8 @@ pub mod for_test {
             });
             SymbolId(u32::try_from(at).expect("few symbols"))
         }
+
+        /// Nobody asks these names what a symbol is.
+        fn define(&self, _: SymbolId, _: &SymbolDefinition) {}
     }
 }

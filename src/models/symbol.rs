@@ -4,7 +4,10 @@
 //! refused with an error that says what one looks like.
 
 use super::num::Scale;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
 
 /// An interned symbol: its place in the process's table of symbols. Two processes number symbols differently, so it
 /// stands in nothing that outlives one.
@@ -47,6 +50,56 @@ impl AssetClass {
             AssetClass::Unknown => "unknown",
         }
     }
+
+    /// Reads the word that answers use.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<AssetClass> {
+        [AssetClass::Equity, AssetClass::Pair, AssetClass::Future, AssetClass::Unknown]
+            .into_iter()
+            .find(|class| class.as_str() == text)
+    }
+}
+
+/// Which prices make a symbol's bars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceSource {
+    /// Those of trades.
+    #[default]
+    Trade,
+    /// The middle of each quote that has both sides, rounded half-even.
+    Mid,
+    /// The bid of each quote that has one.
+    Bid,
+    /// The ask of each quote that has one.
+    Ask,
+}
+
+impl PriceSource {
+    /// Returns the word that the configuration and the log use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PriceSource::Trade => "trade",
+            PriceSource::Mid => "mid",
+            PriceSource::Bid => "bid",
+            PriceSource::Ask => "ask",
+        }
+    }
+
+    /// Reads the word that the configuration and the log use.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<PriceSource> {
+        [PriceSource::Trade, PriceSource::Mid, PriceSource::Bid, PriceSource::Ask]
+            .into_iter()
+            .find(|price| price.as_str() == text)
+    }
+
+    /// True when quotes make the bars, and trades do not.
+    #[must_use]
+    pub const fn is_quotes(self) -> bool {
+        !matches!(self, PriceSource::Trade)
+    }
 }
 
 /// What is fixed about a symbol while its state lives.
@@ -60,6 +113,8 @@ pub struct SymbolSpec {
     pub size_scale: Scale,
     /// Kind of instrument.
     pub asset_class: AssetClass,
+    /// Which prices make its bars.
+    pub price: PriceSource,
 }
 
 impl SymbolSpec {
@@ -67,7 +122,95 @@ impl SymbolSpec {
     #[must_use]
     pub fn named(name: &str) -> SymbolSpec {
         let asset_class = if name.contains('-') { AssetClass::Pair } else { AssetClass::Unknown };
-        SymbolSpec { name: name.to_owned(), price_scale: Scale::PRICE, size_scale: Scale::SIZE, asset_class }
+        SymbolSpec {
+            name: name.to_owned(),
+            price_scale: Scale::PRICE,
+            size_scale: Scale::SIZE,
+            asset_class,
+            price: PriceSource::Trade,
+        }
+    }
+
+    /// Returns the symbol as a log entry defines it.
+    #[must_use]
+    pub fn defined(&self, definition: &SymbolDefinition) -> SymbolSpec {
+        let SymbolDefinition { price_scale, size_scale, asset_class, price, .. } = *definition;
+        SymbolSpec { name: self.name.clone(), price_scale, size_scale, asset_class, price }
+    }
+}
+
+/// How a venue spells a symbol, as a small `Copy` value: log entries are made of such. Nothing in it means that the venue
+/// spells it as we do.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct VenueSymbol {
+    len: u8,
+    bytes: [u8; NAME_LEN_MAX],
+}
+
+impl VenueSymbol {
+    /// Takes a spelling of at most [`NAME_LEN_MAX`] bytes; `None` of a longer one.
+    #[must_use]
+    pub fn new(text: &str) -> Option<VenueSymbol> {
+        let mut bytes = [0; NAME_LEN_MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        let len = u8::try_from(text.len()).expect("at most 32");
+        Some(VenueSymbol { len, bytes })
+    }
+
+    /// Returns the spelling; empty where the venue spells the symbol as we do.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).expect("it was made of a text")
+    }
+}
+
+impl fmt::Debug for VenueSymbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl Serialize for VenueSymbol {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for VenueSymbol {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<VenueSymbol, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        VenueSymbol::new(&text).ok_or_else(|| D::Error::custom("a venue's spelling is too long"))
+    }
+}
+
+/// What a log entry says that a symbol is. It comes before the symbol's first report, so that every process that reads the
+/// log rounds alike; a symbol without one has the defaults. All of it stands in the entry, the spelling too: what is only in
+/// one store's table of names is not in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SymbolDefinition {
+    /// Decimals of its prices.
+    pub price_scale: Scale,
+    /// Decimals of its sizes.
+    pub size_scale: Scale,
+    /// Kind of instrument.
+    pub asset_class: AssetClass,
+    /// Which prices make its bars.
+    pub price: PriceSource,
+    /// How the venue spells it.
+    pub venue_symbol: VenueSymbol,
+}
+
+impl SymbolDefinition {
+    /// Makes the definition of a symbol that a venue spells in this way.
+    #[must_use]
+    pub const fn of(spec: &SymbolSpec, venue_symbol: VenueSymbol) -> SymbolDefinition {
+        SymbolDefinition {
+            price_scale: spec.price_scale,
+            size_scale: spec.size_scale,
+            asset_class: spec.asset_class,
+            price: spec.price,
+            venue_symbol,
+        }
     }
 }
 
@@ -113,5 +256,27 @@ mod tests {
             assert_eq!(folded(alias), "BTCUSD", "{alias}");
         }
         assert_ne!(folded("BRK.B"), folded("BRKB"), "a class of shares is not folded away");
+    }
+
+    #[test]
+    fn a_spelling_comes_back_and_one_that_is_too_long_is_refused() {
+        for text in ["", "X:BTCUSD", "O:SPY251219C00650000", &"x".repeat(NAME_LEN_MAX)] {
+            let spelling = VenueSymbol::new(text).expect("short enough");
+            assert_eq!(spelling.as_str(), text);
+            let bytes = postcard::to_stdvec(&spelling).expect("plain data");
+            assert_eq!(postcard::from_bytes::<VenueSymbol>(&bytes), Ok(spelling));
+        }
+        assert_eq!(VenueSymbol::new(&"x".repeat(NAME_LEN_MAX + 1)), None);
+    }
+
+    #[test]
+    fn words_are_read_back() {
+        for price in [PriceSource::Trade, PriceSource::Mid, PriceSource::Bid, PriceSource::Ask] {
+            assert_eq!(PriceSource::parse(price.as_str()), Some(price));
+        }
+        for class in [AssetClass::Equity, AssetClass::Pair, AssetClass::Future, AssetClass::Unknown] {
+            assert_eq!(AssetClass::parse(class.as_str()), Some(class));
+        }
+        assert_eq!((PriceSource::parse("last"), AssetClass::parse("")), (None, None));
     }
 }

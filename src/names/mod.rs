@@ -12,7 +12,7 @@ pub use symbols::SymbolTable;
 
 use crate::models::entry::SourceId;
 use crate::models::names::Interner;
-use crate::models::symbol::{SymbolId, SymbolSpec};
+use crate::models::symbol::{SymbolDefinition, SymbolId, SymbolSpec};
 use std::sync::Arc;
 
 /// Both tables of a process.
@@ -43,5 +43,9 @@ impl Interner for Names {
 
     fn symbol_id(&self, spec: &SymbolSpec) -> SymbolId {
         self.symbols.intern(spec.clone())
+    }
+
+    fn define(&self, symbol: SymbolId, definition: &SymbolDefinition) {
+        self.symbols.define(symbol, definition);
     }
 }

@@ -1,9 +1,12 @@
 //! The symbols of a process, in the order in which it met them.
 //!
-//! Promises: an id is given once and never taken back, and what is fixed about its symbol stays. Readers wait for nobody but
+//! Promises: an id is given once and never taken back; what is fixed about its symbol stays, but for what a log entry says
+//! of it before its first report. Readers wait for nobody but
 //! a writer that adds a symbol. Nothing here fails but a question for a text that names no symbol, or several.
 
-use crate::models::symbol::{NAME_LEN_MAX, SymbolError, SymbolId, SymbolSpec, folded, is_symbol_name};
+use crate::models::symbol::{
+    NAME_LEN_MAX, SymbolDefinition, SymbolError, SymbolId, SymbolSpec, folded, is_symbol_name,
+};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -56,13 +59,22 @@ impl SymbolTable {
         Arc::clone(self.read().specs.get(id.index()).expect("id is of this table"))
     }
 
-    /// Takes note of how the symbol's venue spells it.
-    pub fn spell(&self, id: SymbolId, venue_symbol: &str) {
-        self.names
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .by_venue
-            .insert(id, Arc::from(venue_symbol));
+    /// Takes note of what the symbol is, as a log entry says from before its first report. Whoever appends such an entry, or
+    /// converts prices before the core has it, calls this first.
+    ///
+    /// # Panics
+    /// When the id is not of this table.
+    pub fn define(&self, id: SymbolId, definition: &SymbolDefinition) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let spec = names.specs.get_mut(id.index()).expect("id is of this table");
+        let defined = spec.defined(definition);
+        if **spec != defined {
+            *spec = Arc::new(defined);
+        }
+        match definition.venue_symbol.as_str() {
+            "" => names.by_venue.remove(&id),
+            spelling => names.by_venue.insert(id, Arc::from(spelling)),
+        };
     }
 
     /// Returns how the symbol's venue spells it: as we do, unless it said otherwise.
@@ -126,6 +138,8 @@ impl SymbolTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::num::Scale;
+    use crate::models::symbol::{AssetClass, PriceSource, VenueSymbol};
 
     #[test]
     fn aliases_find_their_symbol_and_ambiguous_ones_say_so() {
@@ -143,7 +157,17 @@ mod tests {
         assert!(matches!(table.resolve("BTCUSD"), Err(SymbolError::Ambiguous(..))));
         assert_eq!(table.len(), 3);
         assert_eq!(table.venue_symbol(btc), "BTC-USD");
-        table.spell(btc, "X:BTCUSD");
+        let scale = Scale::new(2).expect("at most 12");
+        let definition = SymbolDefinition {
+            price_scale: scale,
+            size_scale: Scale::SIZE,
+            asset_class: AssetClass::Pair,
+            price: PriceSource::Mid,
+            venue_symbol: VenueSymbol::new("X:BTCUSD").expect("short"),
+        };
+        table.define(btc, &definition);
+        assert_eq!((table.spec(btc).price_scale, table.spec(btc).price), (scale, PriceSource::Mid));
+        assert_eq!((table.spec(btc).name.as_str(), table.spec(brk).price_scale), ("BTC-USD", Scale::PRICE));
         assert_eq!((table.venue_symbol(btc), table.venue_symbol(brk)), ("X:BTCUSD".into(), "BRK.B".into()));
         assert_eq!(table.since(2).len(), 1);
     }

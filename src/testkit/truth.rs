@@ -150,7 +150,7 @@ impl Truth {
                 self.witness_mark(*time);
                 true
             }
-            Body::VenueBar(_) | Body::SourceInCharge { .. } => false,
+            Body::VenueBar(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } => false,
         };
         if !clear {
             self.num_withheld += 1;

@@ -93,7 +93,11 @@ impl<'a> TickObject<'a> {
                 ..common
             }),
             Body::Quote(quote) => Some(common.with_quote(quote, spec)),
-            Body::VenueBar(_) | Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
+            Body::VenueBar(_)
+            | Body::Gap(_)
+            | Body::SourceInCharge { .. }
+            | Body::Symbol { .. }
+            | Body::ClockMark { .. } => None,
         }
     }
 
@@ -228,6 +232,14 @@ pub fn payload(body: &Body, spec: Option<&SymbolSpec>, provider: &str) -> String
         Body::SourceInCharge { from, .. } => {
             put("control", json!("charge"));
             put("from", json!(from.to_rfc3339()));
+        }
+        Body::Symbol { definition, .. } => {
+            put("control", json!("symbol"));
+            put("price_scale", json!(definition.price_scale.decimals()));
+            put("size_scale", json!(definition.size_scale.decimals()));
+            put("asset_class", json!(definition.asset_class.as_str()));
+            put("price_source", json!(definition.price.as_str()));
+            put("venue_symbol", json!(definition.venue_symbol.as_str()));
         }
         Body::ClockMark { .. } => put("control", json!("mark")),
     }

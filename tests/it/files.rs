@@ -355,10 +355,10 @@ fn symbols_keep_the_scale_they_have_and_others_are_left_out() {
     let symbols = Arc::new(SymbolTable::default());
     let scale = |n| tickwire::models::num::Scale::new(n).expect("at most 12");
     symbols.intern(SymbolSpec {
-        name: "A".to_owned(),
         price_scale: scale(2),
         size_scale: scale(0),
         asset_class: AssetClass::Equity,
+        ..SymbolSpec::named("A")
     });
     let dir = Folder::new();
     let path =

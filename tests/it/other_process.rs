@@ -65,6 +65,7 @@ impl World {
         | Body::VenueBar(VenueBar { source, .. })
         | Body::Gap(Gap { source, .. })
         | Body::SourceInCharge { source, .. }
+        | Body::Symbol { source, .. }
         | Body::ClockMark { source, .. }) = &mut entry.body;
         if *source != SourceId::ANY {
             *source = self.sources[usize::from(source.0)];

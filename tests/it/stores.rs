@@ -14,8 +14,10 @@ use tickwire::models::entry::{
     Body, Cancel, Correction, Entry, Gap, Position, Quote, SourceId, Trade, TradeId, Updates, VenueBar,
 };
 use tickwire::models::indicators::IndicatorValues;
-use tickwire::models::num::{Price, Size};
-use tickwire::models::symbol::{AssetClass, SymbolId, SymbolSpec};
+use tickwire::models::num::{Price, Scale, Size};
+use tickwire::models::symbol::{
+    AssetClass, PriceSource, SymbolDefinition, SymbolId, SymbolSpec, VenueSymbol,
+};
 use tickwire::models::time::{DAY, MINUTE, Nanos, SECOND, Width};
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
@@ -119,6 +121,22 @@ fn arb_id() -> impl Strategy<Value = TradeId> {
     ]
 }
 
+fn arb_definition() -> impl Strategy<Value = SymbolDefinition> {
+    let scale = || (0_u8..=12).prop_map(|decimals| Scale::new(decimals).expect("at most 12"));
+    let prices = vec![PriceSource::Trade, PriceSource::Mid, PriceSource::Bid, PriceSource::Ask];
+    let classes = vec![AssetClass::Equity, AssetClass::Pair, AssetClass::Future, AssetClass::Unknown];
+    let (prices, classes) = (prop::sample::select(prices), prop::sample::select(classes));
+    (scale(), scale(), classes, prices, "[ -~]{0,32}").prop_map(
+        |(price_scale, size_scale, asset_class, price, spelling)| SymbolDefinition {
+            price_scale,
+            size_scale,
+            asset_class,
+            price,
+            venue_symbol: VenueSymbol::new(&spelling).expect("short enough"),
+        },
+    )
+}
+
 fn arb_time() -> impl Strategy<Value = Nanos> {
     prop_oneof![
         (0_i64..DAY).prop_map(|after| Nanos(BEGIN + after)),
@@ -175,6 +193,7 @@ fn arb_body() -> impl Strategy<Value = Body> {
         (arb_source(), arb_time(), arb_time(), any::<bool>())
             .prop_map(|(source, from, to, filled)| Body::Gap(Gap { source, from, to, filled })),
         (arb_source(), arb_time()).prop_map(|(source, from)| Body::SourceInCharge { source, from }),
+        (arb_source(), arb_definition()).prop_map(|(source, definition)| Body::Symbol { source, definition }),
         (arb_source(), arb_time()).prop_map(|(source, time)| Body::ClockMark { source, time }),
     ]
 }

@@ -21,7 +21,7 @@ use super::{Identity, Newest, SymbolState, Track};
 use crate::models::entry::{Position, SourceId};
 use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
-use crate::models::symbol::SymbolSpec;
+use crate::models::symbol::{SymbolDefinition, SymbolSpec};
 use crate::models::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -59,6 +59,7 @@ pub enum CheckpointError {
 #[derive(Debug, Serialize, Deserialize)]
 struct Named {
     spec: SymbolSpec,
+    definition: Option<SymbolDefinition>,
     /// First the sources that reported the symbol, by place, then others that the schedule or a gap speaks of.
     sources: Vec<Arc<str>>,
     num_local: u16,
@@ -120,6 +121,7 @@ impl SymbolState {
         let SymbolState {
             symbol: _,
             spec,
+            definition,
             settings,
             names,
             pos,
@@ -143,7 +145,8 @@ impl SymbolState {
         let mut place = |source| Some(list.place(source, names.as_ref()));
         let schedule = schedule.map(&mut place).expect("every source has a place");
         let gaps = gaps.map(&mut place).expect("every source has a place");
-        let named = Named { spec: spec.clone(), sources: list.names, num_local, schedule, gaps };
+        let (spec, definition) = (spec.clone(), *definition);
+        let named = Named { spec, definition, sources: list.names, num_local, schedule, gaps };
         let parts = (
             pos,
             clock,
@@ -197,7 +200,7 @@ impl SymbolState {
         let (named, rest): (Named, _) = postcard::take_from_bytes(body).map_err(damaged)?;
         let (parts, rest): (Parts, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
         let supplement: Supplement = postcard::from_bytes(rest).map_err(damaged)?;
-        let Named { spec, sources, num_local, schedule, gaps } = named;
+        let Named { spec, definition, sources, num_local, schedule, gaps } = named;
         let (
             pos,
             mut clock,
@@ -223,6 +226,9 @@ impl SymbolState {
             local.add(*id, Arc::clone(name)).ok_or(CheckpointError::Damaged)?;
         }
         let symbol = names.symbol_id(&spec);
+        if let Some(definition) = &definition {
+            names.define(symbol, definition);
+        }
         clock.leap.restore_second(supplement.leap_second);
         pending_cancels.restore(&supplement.judged, settings.base());
         retained.restore(local);
@@ -233,6 +239,7 @@ impl SymbolState {
         Ok(SymbolState {
             symbol,
             spec,
+            definition,
             settings,
             names,
             pos,

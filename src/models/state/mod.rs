@@ -12,6 +12,7 @@ mod checkpoint;
 mod clock;
 mod corrections;
 mod counts;
+mod definition;
 mod health;
 mod intake;
 mod outcomes;
@@ -34,7 +35,7 @@ use super::ledger::RejectReason;
 use super::names::Interner;
 use super::num::Price;
 use super::settings::CoreSettings;
-use super::symbol::{SymbolId, SymbolSpec};
+use super::symbol::{SymbolDefinition, SymbolId, SymbolSpec};
 use super::time::{Nanos, Width};
 use super::view::LastTrade;
 use clock::EventClock;
@@ -90,6 +91,8 @@ type Touched = SmallVec<[Nanos; 2]>;
 pub struct SymbolState {
     symbol: SymbolId,
     spec: SymbolSpec,
+    /// What its log said last that it is, and was taken in.
+    definition: Option<SymbolDefinition>,
     settings: Arc<CoreSettings>,
     names: Arc<dyn Interner>,
     pos: Position,
@@ -132,6 +135,7 @@ impl SymbolState {
         SymbolState {
             symbol,
             spec: spec.clone(),
+            definition: None,
             pos: 0,
             clock: EventClock::NEW,
             schedule: SourceSchedule::default(),
@@ -183,6 +187,7 @@ impl SymbolState {
                 self.reschedule();
             }
             Body::SourceInCharge { source, from } => self.hand_over(*source, *from, effects),
+            Body::Symbol { definition, .. } => self.define(body, definition, effects),
             Body::ClockMark { source, time } => {
                 if *source == SourceId::ANY || Some(*source) == self.schedule.primary() {
                     self.clock.mark(*time);
@@ -233,6 +238,12 @@ impl SymbolState {
     #[must_use]
     pub const fn pos(&self) -> Position {
         self.pos
+    }
+
+    /// Returns what is fixed about the symbol, as the state knows it.
+    #[must_use]
+    pub const fn spec(&self) -> &SymbolSpec {
+        &self.spec
     }
 
     /// Returns the number of accepted trades: those that were neither repeats nor set aside.

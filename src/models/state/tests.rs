@@ -1,5 +1,6 @@
 //! The core's rules, one by one. The whole is held against a slow model elsewhere.
 
+mod definition;
 mod limits;
 
 use super::SymbolState;

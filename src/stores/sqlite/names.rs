@@ -8,7 +8,7 @@ use super::database::failed;
 use super::meta;
 use crate::models::entry::SourceId;
 use crate::models::num::Scale;
-use crate::models::symbol::{AssetClass, SymbolId, SymbolSpec};
+use crate::models::symbol::{AssetClass, PriceSource, SymbolId, SymbolSpec};
 use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
 use sqlx::SqliteConnection;
@@ -226,7 +226,9 @@ pub(in crate::stores) fn decode_symbol(row: &SqliteRow) -> Result<(u32, SymbolSp
         name: get(row, 1)?,
         price_scale: scale(2)?,
         size_scale: scale(3)?,
-        asset_class: asset_class(get(row, 4)?),
+        asset_class: AssetClass::parse(get(row, 4)?).unwrap_or(AssetClass::Unknown),
+        // Stands in the log, as an entry.
+        price: PriceSource::Trade,
     };
     Ok((number(row)?, spec))
 }
@@ -246,11 +248,4 @@ fn number(row: &SqliteRow) -> Result<u32, Fault> {
             Err(Fault::new(format!("there is no number {number}")))
         }
     })
-}
-
-fn asset_class(text: &str) -> AssetClass {
-    [AssetClass::Equity, AssetClass::Pair, AssetClass::Future]
-        .into_iter()
-        .find(|class| class.as_str() == text)
-        .unwrap_or(AssetClass::Unknown)
 }

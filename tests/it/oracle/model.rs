@@ -142,7 +142,7 @@ impl Model {
             Body::Cancel(cancel) => self.cancel(entry.pos, cancel),
             Body::VenueBar(bar) => self.venue_bar(entry.pos, bar),
             Body::Quote(quote) => self.quote(entry.pos, quote),
-            Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => {}
+            Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::ClockMark { .. } => {}
         }
         self.entries.push(entry);
         self.charge();
@@ -179,7 +179,11 @@ impl Model {
                 let kept = !self.dead_letters.iter().any(|(pos, _)| *pos == entry.pos);
                 (kept && in_charge(quote.source, quote.ts)).then_some((quote.ts, quote.received))
             }
-            Body::Cancel(_) | Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
+            Body::Cancel(_)
+            | Body::Gap(_)
+            | Body::SourceInCharge { .. }
+            | Body::Symbol { .. }
+            | Body::ClockMark { .. } => None,
         }
     }
 

@@ -16,7 +16,7 @@ use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
 use tickwire::models::provenance::Provenance;
 use tickwire::models::settings::CoreSettings;
-use tickwire::models::symbol::{SymbolId, SymbolSpec};
+use tickwire::models::symbol::{SymbolDefinition, SymbolId, SymbolSpec, VenueSymbol};
 use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
 use tickwire::models::view::{LastTrade, SymbolView, WindowView};
 use tickwire::names::{SourceTable, SymbolTable};
@@ -366,7 +366,8 @@ impl World {
     pub fn start() -> World {
         let symbols = Arc::new(SymbolTable::default());
         let btc = symbols.intern(SymbolSpec::named("BTC-USD"));
-        symbols.spell(btc, "X:BTCUSD");
+        let spelling = VenueSymbol::new("X:BTCUSD").unwrap();
+        symbols.define(btc, &SymbolDefinition::of(&symbols.spec(btc), spelling));
         for name in ["BRK.B", "EUR-USD", "EURU-SD"] {
             symbols.intern(SymbolSpec::named(name));
         }

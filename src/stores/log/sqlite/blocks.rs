@@ -189,10 +189,11 @@ pub(super) const fn is_tick(body: &Body) -> bool {
     body.is_report() || matches!(body, Body::Quote(_))
 }
 
-/// The event time that an entry knows of. A gap and a change of source speak of times that may never come.
+/// The event time that an entry knows of. A gap and a change of source speak of times that may never come, and what a symbol
+/// is holds for all time.
 const fn event_time(body: &Body) -> Option<Nanos> {
     match body {
-        Body::Gap(_) | Body::SourceInCharge { .. } => None,
+        Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } => None,
         _ => Some(body.time()),
     }
 }

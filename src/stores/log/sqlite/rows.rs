@@ -11,6 +11,9 @@
 //! | `seq` | sequence; NULL 0 | | size at the ask | | |
 //! | `extra` | correction: target | | | the rest | gap: the rest |
 //!
+//! What a symbol is shares the kind of a change of source, and is told from it by `updates`, which is 1: three bits have no
+//! room for a ninth kind. Its `ts` is when it was received, and what it says stands in `extra`.
+//!
 //! `extra` ends with the checksum of the row, and is the checksum alone where there is nothing else to say; so it takes
 //! four bytes and no column of its own. Rows without one were written before there were any.
 
@@ -41,6 +44,9 @@ const VENUE_BAR: i64 = 4;
 const GAP: i64 = 5;
 const SOURCE_IN_CHARGE: i64 = 6;
 const CLOCK_MARK: i64 = 7;
+
+/// In `updates` of a row of the kind [`SOURCE_IN_CHARGE`]: it says what a symbol is.
+const DEFINES_SYMBOL: u8 = 1;
 
 const UPDATES_AT: u32 = 3;
 const SOURCE_AT: u32 = 6;
@@ -149,6 +155,13 @@ impl Columns {
             Body::SourceInCharge { from, .. } => {
                 Columns { kind: SOURCE_IN_CHARGE, ts: *from, ..Columns::default() }
             }
+            Body::Symbol { received, definition, .. } => Columns {
+                kind: SOURCE_IN_CHARGE,
+                updates: DEFINES_SYMBOL,
+                ts: *received,
+                extra: Some(pack(definition)),
+                ..Columns::default()
+            },
             Body::ClockMark { time, .. } => Columns { kind: CLOCK_MARK, ts: *time, ..Columns::default() },
         }
     }
@@ -418,6 +431,9 @@ pub(super) fn decode_row(row: &SqliteRow, symbols: &Symbols, sources: &Sources) 
         GAP => {
             let (from, filled) = stored.unpack()?;
             Body::Gap(Gap { source, from, to: ts, filled })
+        }
+        SOURCE_IN_CHARGE if updates.bits() == DEFINES_SYMBOL => {
+            Body::Symbol { source, received: ts, definition: stored.unpack()? }
         }
         SOURCE_IN_CHARGE => Body::SourceInCharge { source, from: ts },
         _ => Body::ClockMark { source, time: ts },
