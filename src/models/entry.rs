@@ -1,7 +1,7 @@
 //! The entries of the log: everything that can change a result, as small `Copy` values.
 
-use super::num::{Price, Size};
-use super::symbol::{SymbolDefinition, SymbolId};
+use super::num::{Price, Size, div_half_even};
+use super::symbol::{PriceSource, SymbolDefinition, SymbolId};
 use super::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,8 @@ impl SourceId {
 /// A trade's identity within its source, packed into 128 bits.
 ///
 /// The two top bits tell the form: 0 digits as a number, 1 text of up to 15 bytes inline, 2 a hash of longer text,
-/// 3 given on receipt to a trade that came without an id. Digits therefore compare as numbers.
+/// 3 given on receipt to a trade that came without an id, or the core's own for a quote. Digits therefore compare as
+/// numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TradeId {
     hi: u64,
@@ -30,6 +31,7 @@ pub struct TradeId {
 const TAG_TEXT: u64 = 1 << 62;
 const TAG_HASH: u64 = 2 << 62;
 const TAG_GIVEN: u64 = 3 << 62;
+const TAG_QUOTE: u64 = TAG_GIVEN | 1 << 60;
 const CORRECTED: u64 = 1 << 61;
 
 impl TradeId {
@@ -43,6 +45,27 @@ impl TradeId {
     #[must_use]
     pub const fn given(epoch: u32, counter: u64) -> TradeId {
         TradeId { hi: TAG_GIVEN | epoch as u64, lo: counter }
+    }
+
+    /// Makes the id under which the core retains a quote that makes bars. Venues give quotes none, so it is a hash of what the
+    /// quote says: the same sides and sizes at the same moment are the same quote.
+    #[must_use]
+    pub fn of_quote(quote: &Quote) -> TradeId {
+        let Quote { ts, bid, ask, bid_size, ask_size, .. } = *quote;
+        let mut bytes = [0; 40];
+        for (room, value) in bytes.chunks_exact_mut(8).zip([ts.0, bid.0, ask.0, bid_size.0, ask_size.0]) {
+            room.copy_from_slice(&value.to_le_bytes());
+        }
+        let hash = blake3::hash(&bytes);
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[at + i]));
+        TradeId { hi: word(0) >> 4 | TAG_QUOTE, lo: word(8) }
+    }
+
+    /// True for an id of [`TradeId::of_quote`]. No report has one.
+    #[inline]
+    #[must_use]
+    pub const fn is_quote(self) -> bool {
+        self.hi >> 60 == TAG_QUOTE >> 60
     }
 
     /// Packs a venue's id: digits as a number, short text inline, longer text by hash. What [`TradeId::to_text`] wrote
@@ -116,8 +139,8 @@ impl TradeId {
             *word = *word << 4 | u64::from(digit);
         }
         let id = TradeId { hi: words[0], lo: words[1] };
-        // An id has one text: a venue may use this very form for ids that are digits or short.
-        id.venue_text().is_none().then_some(id)
+        // An id has one text, so digits and short texts do not come in this form; nor does what no report has.
+        (!id.is_quote() && id.venue_text().is_none()).then_some(id)
     }
 
     /// Returns the id as the venue wrote it, where it is held as that: digits and short text.
@@ -288,7 +311,7 @@ pub struct Correction {
     pub trade: Trade,
 }
 
-/// The best bid and ask; moves the clock, changes no bar.
+/// The best bid and ask. Moves the clock; changes a bar only of a symbol whose bars are made of quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quote {
     /// Event time.
@@ -305,6 +328,24 @@ pub struct Quote {
     pub ask_size: Size,
     /// Who reported it.
     pub source: SourceId,
+}
+
+impl Quote {
+    /// Returns the price that the quote gives for bars; `None` where it lacks a side that it takes, or trades make the bars.
+    #[must_use]
+    pub fn price(&self, source: PriceSource) -> Option<Price> {
+        let side = |price: Price| (price.0 > 0).then_some(price);
+        match source {
+            PriceSource::Trade => None,
+            PriceSource::Bid => side(self.bid),
+            PriceSource::Ask => side(self.ask),
+            PriceSource::Mid => {
+                let sum = i128::from(side(self.bid)?.0) + i128::from(side(self.ask)?.0);
+                // What no price can be is none.
+                i64::try_from(div_half_even(sum, 2)).ok().map(Price)
+            }
+        }
+    }
 }
 
 /// A bar that a venue gives ready-made. Counts in a window of its width that holds no counting trade.
@@ -514,11 +555,41 @@ mod tests {
         #[test]
         fn the_hexadecimal_form_hides_no_other_id(words in any::<(u64, u64)>()) {
             let id = TradeId::from_words(words.0, words.1);
-            prop_assert_eq!(TradeId::from_text(id.to_text().as_bytes()), id);
+            prop_assert_eq!(TradeId::from_text(id.to_text().as_bytes()) == id, !id.is_quote());
             let digits = format!("#{:016x}{:016x}", 0, words.1 % 1_000);
             let of_venue = TradeId::from_text(digits.as_bytes());
             prop_assert_ne!(of_venue, TradeId::number(words.1 % 1_000), "a venue's own id of that form is its own");
         }
+    }
+
+    #[test]
+    fn a_quote_gives_the_price_that_is_asked_for_and_none_that_it_lacks() {
+        let quote = |bid, ask| Quote {
+            ts: Nanos(5),
+            received: Nanos::MIN,
+            bid: Price(bid),
+            ask: Price(ask),
+            bid_size: Size(1),
+            ask_size: Size(2),
+            source: SourceId(0),
+        };
+        let table = [
+            (10, 12, Some(11), Some(10), Some(12)),
+            (10, 13, Some(12), Some(10), Some(13)),
+            (10, 11, Some(10), Some(10), Some(11)),
+            (0, 12, None, None, Some(12)),
+            (10, 0, None, Some(10), None),
+        ];
+        for (bid, ask, mid, of_bid, of_ask) in table {
+            let prices = [PriceSource::Mid, PriceSource::Bid, PriceSource::Ask];
+            let found = prices.map(|source| quote(bid, ask).price(source).map(|price| price.0));
+            assert_eq!(found, [mid, of_bid, of_ask], "{bid} {ask}");
+            assert_eq!(quote(bid, ask).price(PriceSource::Trade), None);
+        }
+        let id = TradeId::of_quote(&quote(10, 12));
+        assert!(id.is_quote() && !TradeId::given(u32::MAX, u64::MAX).corrected().is_quote());
+        assert_eq!(id, TradeId::of_quote(&Quote { received: Nanos(9), ..quote(10, 12) }), "the same quote");
+        assert_ne!(id, TradeId::of_quote(&quote(10, 13)));
     }
 
     #[test]

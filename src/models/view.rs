@@ -10,7 +10,7 @@ use super::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The newest trade of a symbol, by event time.
+/// The newest trade of a symbol, by event time; the newest quote where quotes make its bars.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastTrade {
     /// Event time.
@@ -19,7 +19,7 @@ pub struct LastTrade {
     pub received: Nanos,
     /// Price in the symbol's price scale.
     pub price: Price,
-    /// Size in the symbol's size scale.
+    /// Size in the symbol's size scale; 0 of a quote, which no trade has.
     pub size: Size,
     /// What it counts for.
     pub updates: Updates,

@@ -3,12 +3,18 @@
 use super::number::nearest;
 use super::time::Time;
 use crate::models::feed;
-use crate::models::num::Price;
+use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
 use crate::models::view::{LastTrade, SymbolView};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// Returns what kind of tick set a symbol's price: a quote has no size, and every trade has one.
+#[must_use]
+pub const fn tick_type(size: Size) -> &'static str {
+    if size.0 == 0 { "quote" } else { "trade" }
+}
 
 /// The newest trade of a symbol.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -25,7 +31,7 @@ pub struct LatestObject<'a> {
     /// Its event time.
     #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00.123Z")]
     pub timestamp: Time,
-    /// Always `trade`.
+    /// `trade`, or `quote` where quotes make the bars.
     #[schema(example = "trade")]
     pub tick_type: &'a str,
     /// Milliseconds since the event time; negative where that is ahead of the server's clock.
@@ -76,7 +82,7 @@ impl<'a> LatestObject<'a> {
             price: nearest(i128::from(last.price.0), spec.price_scale),
             volume: nearest(i128::from(last.size.0), spec.size_scale),
             timestamp: Time(last.ts),
-            tick_type: "trade",
+            tick_type: tick_type(last.size),
             age_ms,
             feed,
             change: change.map(|change| nearest(change, spec.price_scale)),

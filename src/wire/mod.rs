@@ -18,7 +18,7 @@ mod time;
 pub use bar::BarObject;
 pub use indicators::IndicatorsObject;
 pub use json::{append_json, to_json};
-pub use latest::LatestObject;
+pub use latest::{LatestObject, tick_type};
 pub use number::{WireError, exact, nearest};
 pub use past::PastObject;
 pub use tick::{TickObject, payload};

@@ -21,6 +21,7 @@ mod oracle;
 mod order;
 mod redis;
 mod other_process;
+mod quotes;
 mod reference;
 mod replay_cli;
 mod rest;

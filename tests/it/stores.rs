@@ -193,7 +193,8 @@ fn arb_body() -> impl Strategy<Value = Body> {
         (arb_source(), arb_time(), arb_time(), any::<bool>())
             .prop_map(|(source, from, to, filled)| Body::Gap(Gap { source, from, to, filled })),
         (arb_source(), arb_time()).prop_map(|(source, from)| Body::SourceInCharge { source, from }),
-        (arb_source(), arb_definition()).prop_map(|(source, definition)| Body::Symbol { source, definition }),
+        (arb_source(), arb_time(), arb_definition())
+            .prop_map(|(source, received, definition)| Body::Symbol { source, received, definition }),
         (arb_source(), arb_time()).prop_map(|(source, time)| Body::ClockMark { source, time }),
     ]
 }

@@ -9,7 +9,7 @@ use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::provenance::{DataKind, Provenance};
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
-use crate::wire::{BarObject, IndicatorsObject, PastObject, Time, append_json, nearest};
+use crate::wire::{BarObject, IndicatorsObject, PastObject, Time, append_json, nearest, tick_type};
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -87,7 +87,7 @@ pub fn last_tick(tick: &LiveTick, spec: &SymbolSpec, feed: &'static str, out: &m
         price: nearest(i128::from(tick.price.0), spec.price_scale),
         volume: nearest(i128::from(tick.size.0), spec.size_scale),
         timestamp: Time(tick.ts),
-        tick_type: "trade",
+        tick_type: tick_type(tick.size),
         seq: tick.seq,
         feed,
     };

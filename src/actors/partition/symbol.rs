@@ -14,8 +14,9 @@ use crate::actors::messages::{Drain, LiveTick};
 use crate::actors::views::ViewSlot;
 use crate::metrics::SymbolMetrics;
 use crate::models::effect::Effect;
-use crate::models::entry::{Body, Correction, Entry, Position, Trade};
+use crate::models::entry::{Body, Correction, Entry, Position};
 use crate::models::ledger::Ledger;
+use crate::models::num::Size;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
@@ -188,8 +189,17 @@ impl SymbolActor {
         if seq == before {
             return;
         }
-        let (Body::Trade(trade) | Body::Correction(Correction { trade, .. })) = &entry.body else { return };
-        let Trade { ts, received, price, size, .. } = *trade;
+        let (ts, received, price, size) = match entry.body {
+            Body::Trade(trade) | Body::Correction(Correction { trade, .. }) => {
+                (trade.ts, trade.received, trade.price, trade.size)
+            }
+            // Where quotes make the bars they are the ticks.
+            Body::Quote(quote) => match quote.price(self.state.spec().price) {
+                Some(price) => (quote.ts, quote.received, price, Size(0)),
+                None => return,
+            },
+            _ => return,
+        };
         self.ticks.push(LiveTick { symbol: self.symbol(), ts, received, price, size, seq });
     }
 

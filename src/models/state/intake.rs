@@ -8,9 +8,9 @@ use super::window::{self, BarLifecycle, BaseWindow, LargerWindow, Tally};
 use super::{Newest, SymbolState, Touched};
 use crate::models::bar::BarSum;
 use crate::models::effect::{DeadLetter, DeadReason, Effect};
-use crate::models::entry::{Body, Cancel, Correction, Quote, SourceId, Trade, TradeId, VenueBar};
+use crate::models::entry::{Body, Cancel, Correction, Quote, SourceId, Trade, TradeId, Updates, VenueBar};
 use crate::models::ledger::RejectReason;
-use crate::models::num::{NOTIONAL_LIMIT, Price};
+use crate::models::num::{NOTIONAL_LIMIT, Price, Size};
 use crate::models::time::{DAY, Nanos};
 use crate::models::view::LastTrade;
 
@@ -142,25 +142,38 @@ impl SymbolState {
         let flags = flags.with(self.awaited(local, trade.id));
         let retained = RetainedTrade { flags, ..RetainedTrade::of(trade, local, self.retained.sources()) };
         let in_charge = self.schedule.counts(trade.source, trade.ts);
+        let counts = in_charge && self.makes_bars(trade.id);
         let window = &mut self.base[at];
         self.retained.insert(window.slot, &retained);
         self.accepted += 1;
         let mut touched = Touched::new();
-        if window.add(&retained, in_charge) && window.lifecycle.closed {
+        if window.add(&retained, counts) && window.lifecycle.closed {
             touched.push(window.start);
             let start = window.start;
             self.count_late(start);
         }
         if in_charge {
-            self.observe_trade(trade, &retained);
+            self.observe_trade(trade, &retained, counts);
         }
         touched
     }
 
-    /// Lets a trade of the source in charge move the clock and the last price.
+    /// True when what has this id may make bars: a quote where quotes do, else a trade.
     #[inline]
-    fn observe_trade(&mut self, trade: &Trade, retained: &RetainedTrade) {
-        if retained.flags.stands()
+    fn makes_bars(&self, id: TradeId) -> bool {
+        self.spec.price.is_quotes() == id.is_quote()
+    }
+
+    /// True when a retained trade counts as far as it stands: it may make bars, and its source is in charge.
+    fn counts(&self, retained: &RetainedTrade) -> bool {
+        self.makes_bars(retained.order.id) && self.schedule.counts(retained.source, retained.order.ts)
+    }
+
+    /// Lets a trade of the source in charge move the clock, and the last price if it counts.
+    #[inline]
+    fn observe_trade(&mut self, trade: &Trade, retained: &RetainedTrade, counts: bool) {
+        if counts
+            && retained.flags.stands()
             && retained.updates.open_close()
             && self.newest.is_none_or(|newest| newest.order < retained.order)
         {
@@ -194,9 +207,7 @@ impl SymbolState {
         let mut best: Option<RetainedTrade> = None;
         for window in self.base.iter().rev() {
             let stands = |retained: &RetainedTrade| {
-                retained.flags.stands()
-                    && retained.updates.open_close()
-                    && self.schedule.counts(retained.source, retained.order.ts)
+                retained.flags.stands() && retained.updates.open_close() && self.counts(retained)
             };
             best = self.retained.iter(window.slot).filter(stands).max_by_key(|retained| retained.order);
             if best.is_some() {
@@ -258,7 +269,7 @@ impl SymbolState {
             self.recount(at, &mut touched);
             self.forget_newest(&before);
             if self.schedule.counts(trade.source, trade.ts) {
-                self.observe_trade(trade, &retained);
+                self.observe_trade(trade, &retained, self.makes_bars(trade.id));
             }
         }
         touched
@@ -389,12 +400,44 @@ impl SymbolState {
         }
     }
 
-    /// Lets a quote of the source in charge move the clock: bars do not come of quotes.
+    /// Takes in a quote. Where quotes make the bars it is retained like a trade without a size: in any order, and known
+    /// when it comes again. Else, or without the price that the bars take, it moves the clock if its source is in charge.
     pub(super) fn quote(&mut self, quote: &Quote, effects: &mut Vec<Effect>) {
         if let Some(reason) = quote_fault(quote) {
             self.set_aside(DeadReason::Rejected(reason), Body::Quote(*quote), effects);
+        } else if let Some(price) = quote.price(self.spec.price) {
+            self.priced_quote(quote, price, effects);
         } else if self.schedule.counts(quote.source, quote.ts) {
             self.clock.observe(quote.ts, quote.received, &self.settings);
+        }
+    }
+
+    /// Takes in a quote that gives a price for bars. It is no report, so the ledger knows nothing of it.
+    fn priced_quote(&mut self, quote: &Quote, price: Price, effects: &mut Vec<Effect>) {
+        let body = || Body::Quote(*quote);
+        let Some(local) = self.local(quote.source) else {
+            self.set_aside(DeadReason::Rejected(RejectReason::Malformed), body(), effects);
+            return;
+        };
+        let Some(at) = self.window_for(quote.ts, body, None, effects) else { return };
+        let tick = Trade {
+            ts: quote.ts,
+            received: quote.received,
+            price,
+            size: Size(0),
+            seq: 0,
+            id: TradeId::of_quote(quote),
+            source: quote.source,
+            updates: Updates::ALL,
+        };
+        if let Some(place) = self.retained.find(local, tick.id) {
+            let home = self.window_of(place);
+            self.base[home].tally.duplicates += 1;
+        } else if self.retained.may_be_full() && self.is_full(at) {
+            self.set_aside(DeadReason::Rejected(RejectReason::BadTime), body(), effects);
+        } else {
+            let touched = self.insert(at, &tick, local, TradeFlags::NONE);
+            self.amend(&touched, effects);
         }
     }
 
@@ -463,10 +506,15 @@ impl SymbolState {
 
     /// Adds up a window anew from its trades, after something other than one more trade changed it.
     fn add_up(&mut self, at: usize) {
+        let quotes_make_bars = self.spec.price.is_quotes();
+        let makes_bars = |retained: &RetainedTrade| quotes_make_bars == retained.order.id.is_quote();
         let window = &mut self.base[at];
         window.clear();
         for retained in self.retained.iter(window.slot) {
-            window.add(&retained, self.schedule.counts(retained.source, retained.order.ts));
+            window.add(
+                &retained,
+                makes_bars(&retained) && self.schedule.counts(retained.source, retained.order.ts),
+            );
         }
     }
 }

@@ -73,15 +73,22 @@ pub struct BaseWindow {
 }
 
 impl BaseWindow {
-    /// Counts a retained trade, and adds it up if it stands and its source is in charge. Returns true if it was added.
+    /// Counts a retained trade, and adds it up if it stands and counts. Returns true if it was added. Quotes are no reports,
+    /// so they are added up only.
     #[inline]
-    pub fn add(&mut self, retained: &RetainedTrade, in_charge: bool) -> bool {
+    pub fn add(&mut self, retained: &RetainedTrade, counts: bool) -> bool {
+        if retained.order.id.is_quote() {
+            if counts {
+                self.sum.add(retained.order, retained.price, retained.size, retained.updates);
+            }
+            return counts;
+        }
         let count = self.counts.of(retained.local);
         if !retained.flags.stands() {
             count.cancelled += 1;
             self.tally.cancelled += 1;
             false
-        } else if in_charge && retained.updates != Updates::NONE {
+        } else if counts && retained.updates != Updates::NONE {
             count.active += 1;
             let order = TradeOrder { id: retained.order.id.as_reported(), ..retained.order };
             self.sum.add(order, retained.price, retained.size, retained.updates);
