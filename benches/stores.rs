@@ -7,7 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::{Effect, IndicatorPoint};
 use tickwire::models::entry::{Body, Entry, Trade, TradeId, Updates};
 use tickwire::models::indicators::IndicatorValues;
@@ -201,6 +201,7 @@ fn window(symbol: SymbolId, width: Width, start: Nanos, log_pos: u64) -> (Bar, I
         vwap: Some(price.0),
         trade_count: 600,
         state: BarState::Closed,
+        origin: BarOrigin::Trades,
         revision: 0,
         coverage: 1.0,
         late: 0,

@@ -183,7 +183,7 @@ fn write_error(path: &Path, cause: io::Error) -> OutputError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::bar::BarState;
+    use crate::models::bar::{BarOrigin, BarState};
     use crate::models::indicators::IndicatorValues;
     use crate::models::symbol::SymbolId;
     use crate::models::time::{MINUTE, Nanos, Width};
@@ -201,6 +201,7 @@ mod tests {
             vwap: Some(123_333_333_333),
             trade_count: 7,
             state: BarState::Amended,
+            origin: BarOrigin::Trades,
             revision: 2,
             coverage: 1.0,
             late: 0,

@@ -49,6 +49,8 @@ pub struct BarSum {
     pub trade_count: u64,
     /// A venue's bar without a mean price is in the sum, so nobody knows the notional.
     vwap_unknown: bool,
+    /// It is a bar because venues made bars, and no trade would have made one.
+    vendor_only: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,22 +69,24 @@ impl BarSum {
         notional: 0,
         trade_count: 0,
         vwap_unknown: false,
+        vendor_only: false,
     };
 
-    /// Takes over a bar that a venue made. Its ends stand at the edges of its window.
+    /// Takes over a bar that a venue made of a window. Its ends stand at the edges of the window.
     #[must_use]
-    pub fn of_venue_bar(bar: &VenueBar) -> BarSum {
+    pub fn of_vendor(bar: &VendorBar, start: Nanos, width: Width) -> BarSum {
         // No trade stands beside them: a trade in the window would have its bar, and other windows have other times.
         let order = |ts| TradeOrder { ts, seq: 0, id: TradeId::default(), source: SourceRank::default() };
-        let last_moment = bar.start.plus(i64::from(bar.width_ms) * 1_000_000 - 1);
+        let last_moment = start.plus(width.nanos() - 1);
         BarSum {
-            ends: Some(Ends { first: (order(bar.start), bar.open), last: (order(last_moment), bar.close) }),
+            ends: Some(Ends { first: (order(start), bar.open), last: (order(last_moment), bar.close) }),
             high: bar.high,
             low: bar.low,
             volume: i128::from(bar.volume.0),
             notional: i128::from(bar.vwap.0) * i128::from(bar.volume.0),
             trade_count: u64::from(bar.trade_count),
             vwap_unknown: bar.vwap.0 == 0,
+            vendor_only: true,
         }
     }
 
@@ -121,6 +125,11 @@ impl BarSum {
         self.notional += other.notional;
         self.trade_count += other.trade_count;
         self.vwap_unknown |= other.vwap_unknown;
+        self.vendor_only = match (self.is_bar(), other.is_bar()) {
+            (true, true) => self.vendor_only && other.vendor_only,
+            (true, false) => self.vendor_only,
+            (false, _) => other.vendor_only,
+        };
         match (&mut self.ends, other.ends) {
             (Some(ends), Some(others)) => {
                 if others.first.0 < ends.first.0 {
@@ -155,14 +164,15 @@ impl BarSum {
         self.ends.map(|ends| [ends.first.1, self.high, self.low, ends.last.1])
     }
 
-    /// Returns what the bar shows, if one exists.
+    /// Returns what the bar shows, if one exists; `own` is what bars of this symbol are made of unless a venue made them.
     #[must_use]
-    pub fn figures(&self, price_scale: Scale) -> Option<Figures> {
+    pub fn figures(&self, price_scale: Scale, own: BarOrigin) -> Option<Figures> {
         self.ohlc().map(|ohlc| Figures {
             ohlc,
             volume: self.volume,
             vwap: self.vwap(price_scale),
             trade_count: self.trade_count,
+            origin: if self.vendor_only { BarOrigin::Vendor } else { own },
         })
     }
 
@@ -204,6 +214,63 @@ pub struct Figures {
     pub vwap: Option<i64>,
     /// Trades that count for volume and count.
     pub trade_count: u64,
+    /// What it is made of.
+    pub origin: BarOrigin,
+}
+
+/// A bar that a venue gave ready-made. Of two for one window the greater one stays, whichever came first: the one of more
+/// trades, then of more volume, then that with the greater prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VendorBar {
+    trade_count: u32,
+    volume: Size,
+    high: Price,
+    low: Price,
+    open: Price,
+    close: Price,
+    vwap: Price,
+}
+
+impl VendorBar {
+    /// Takes what a bar shows.
+    #[must_use]
+    pub const fn of(bar: &VenueBar) -> VendorBar {
+        let VenueBar { trade_count, volume, high, low, open, close, vwap, .. } = *bar;
+        VendorBar { trade_count, volume, high, low, open, close, vwap }
+    }
+}
+
+/// What a bar is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BarOrigin {
+    /// Trades, and bars of a venue where its window had none.
+    #[default]
+    Trades,
+    /// Quotes, and bars of a venue where its window had none.
+    Quotes,
+    /// Bars of a venue alone.
+    Vendor,
+}
+
+impl BarOrigin {
+    /// Returns the word that answers use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BarOrigin::Trades => "trades",
+            BarOrigin::Quotes => "quotes",
+            BarOrigin::Vendor => "vendor",
+        }
+    }
+
+    /// Reads the word that answers use.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<BarOrigin> {
+        [BarOrigin::Trades, BarOrigin::Quotes, BarOrigin::Vendor]
+            .into_iter()
+            .find(|origin| origin.as_str() == text)
+    }
 }
 
 /// What a bar's life has brought it to. "Sealed" is no state: it follows from the symbol's frontier.
@@ -266,6 +333,8 @@ pub struct Bar {
     pub trade_count: u64,
     /// What its life has brought it to.
     pub state: BarState,
+    /// What it is made of.
+    pub origin: BarOrigin,
     /// How many entries changed it after it closed.
     pub revision: u32,
     /// Share of the window in which its source was healthy, 0 to 1.

@@ -81,7 +81,7 @@ fn in_decimals(raw: i128, scale: Scale) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bar::BarState;
+    use super::super::bar::{BarOrigin, BarState};
     use super::super::num::Price;
     use super::super::symbol::SymbolId;
     use super::super::time::{MINUTE, Nanos, Width};
@@ -100,6 +100,7 @@ mod tests {
             vwap: Some(10),
             trade_count: 3,
             state: BarState::Closed,
+            origin: BarOrigin::Trades,
             revision: 0,
             coverage: 1.0,
             late: 0,
@@ -148,6 +149,7 @@ mod tests {
         }
         let other = Bar {
             state: BarState::Amended,
+            origin: BarOrigin::Vendor,
             revision: 2,
             coverage: 0.5,
             late: 1,

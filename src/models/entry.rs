@@ -348,7 +348,7 @@ impl Quote {
     }
 }
 
-/// A bar that a venue gives ready-made. Counts in a window of its width that holds no counting trade.
+/// A bar that a venue gives ready-made. Counts in a window of its width of which nothing smaller is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueBar {
     /// Start of the window.

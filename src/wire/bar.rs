@@ -2,7 +2,7 @@
 
 use super::number::{WireError, exact, nearest};
 use super::time::Time;
-use crate::models::bar::{Bar, BarState};
+use crate::models::bar::{Bar, BarOrigin, BarState};
 use crate::models::num::{Price, Scale};
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::Width;
@@ -70,6 +70,11 @@ pub struct BarObject<'a> {
     /// Trades that were taken out.
     #[schema(example = 0)]
     pub cancelled: u32,
+    /// What it is made of: `trades`, `quotes`, or `vendor` where only the venue's own bars are known. Objects of before lack
+    /// it.
+    #[schema(required = true, example = "trades")]
+    #[serde(borrow, default)]
+    pub origin: Cow<'a, str>,
 }
 
 impl<'a> BarObject<'a> {
@@ -96,6 +101,7 @@ impl<'a> BarObject<'a> {
             late: bar.late,
             duplicates: bar.duplicates,
             cancelled: bar.cancelled,
+            origin: Cow::Borrowed(bar.origin.as_str()),
         }
     }
 
@@ -118,6 +124,10 @@ impl<'a> BarObject<'a> {
             vwap: self.vwap.map(|vwap| exact(vwap, Scale::VWAP, "vwap")).transpose()?,
             trade_count: self.trade_count,
             state: BarState::parse(&self.state).ok_or_else(|| word("state", &self.state))?,
+            origin: match &*self.origin {
+                "" => BarOrigin::default(),
+                text => BarOrigin::parse(text).ok_or_else(|| word("origin", &self.origin))?,
+            },
             revision: self.revision,
             coverage: self.coverage,
             late: self.late,
@@ -150,6 +160,7 @@ mod tests {
             vwap: Some(25_716_123_456_789),
             trade_count: 17,
             state: BarState::Amended,
+            origin: BarOrigin::Vendor,
             revision: 2,
             coverage: 0.75,
             late: 1,

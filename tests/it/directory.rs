@@ -6,7 +6,7 @@ use crate::support::scenario::{bad_day, write_csv};
 use std::path::Path;
 use std::sync::Arc;
 use tickwire::clock::{Clock, SystemClock};
-use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Body, Entry, Trade, TradeId, Updates};
 use tickwire::models::num::{Price, Size};
@@ -132,6 +132,7 @@ fn a_clock_far_ahead_deletes_nothing() {
                 vwap: Some(1),
                 trade_count: 1,
                 state: BarState::Closed,
+                origin: BarOrigin::Trades,
                 revision: 1,
                 coverage: 1.0,
                 late: 0,

@@ -31,5 +31,6 @@ mod sinks;
 mod stores;
 mod supervision;
 mod support;
+mod vendor_bars;
 mod websocket;
 mod wire;

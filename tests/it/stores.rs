@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use tickwire::clock::{Clock, SystemClock};
-use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use tickwire::models::entry::{
     Body, Cancel, Correction, Entry, Gap, Position, Quote, SourceId, Trade, TradeId, Updates, VenueBar,
@@ -561,6 +561,7 @@ fn bar_at(symbol: u32, width: i64, at: i64, state: BarState, log_pos: Position) 
         vwap: (state != BarState::Void).then_some(10_300_000_000),
         trade_count: 12,
         state,
+        origin: [BarOrigin::Trades, BarOrigin::Quotes, BarOrigin::Vendor][log_pos as usize % 3],
         revision: 1,
         coverage: 0.75,
         late: 2,

@@ -86,7 +86,7 @@ fn with_points(told: &[Bar], mut points: Vec<IndicatorPoint>, known_pos: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::bar::BarState;
+    use crate::models::bar::{BarOrigin, BarState};
     use crate::models::indicators::IndicatorValues;
     use crate::models::num::Price;
     use crate::models::time::MINUTE;
@@ -109,6 +109,7 @@ mod tests {
             vwap: None,
             trade_count: 1,
             state: BarState::Closed,
+            origin: BarOrigin::Trades,
             revision,
             coverage: 1.0,
             late: 0,

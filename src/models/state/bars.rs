@@ -4,7 +4,7 @@ use super::SymbolState;
 use super::outcomes::PendingTrades;
 use super::pending_cancels::PendingCancel;
 use super::window::{self, BarHeader, BarLifecycle, BaseWindow, LargerWindow, Tally};
-use crate::models::bar::{BarState, BarSum, Figures};
+use crate::models::bar::{BarOrigin, BarState, BarSum, Figures};
 use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use crate::models::entry::{Body, Cancel};
 use crate::models::ledger::{Ledger, RejectReason};
@@ -94,7 +94,7 @@ impl SymbolState {
         }
     }
 
-    fn amend_bar(&mut self, track: usize, start: Nanos, effects: &mut Vec<Effect>) {
+    pub(super) fn amend_bar(&mut self, track: usize, start: Nanos, effects: &mut Vec<Effect>) {
         if !self.lifecycle_mut(track, start).closed {
             return;
         }
@@ -176,7 +176,7 @@ impl SymbolState {
         self.sealed_until = frontier;
         while self.base.front().is_some_and(|window| window.start.plus(base.nanos()) <= frontier) {
             let Some(window) = self.base.pop_front() else { break };
-            let sum = window.effective();
+            let sum = window.effective(base);
             for track in &mut self.tracks[1..] {
                 let start = track.width.start_of(window.start);
                 if let Ok(at) = track.larger.binary_search_by_key(&start, |window| window.start) {
@@ -273,21 +273,43 @@ impl SymbolState {
     /// Returns the sum over a window's trades now.
     fn sum(&self, track: usize, start: Nanos) -> BarSum {
         if track == 0 {
-            return self.window_at(start).map_or(BarSum::EMPTY, |at| self.base[at].effective());
+            let base = self.settings.base();
+            return self.window_at(start).map_or(BarSum::EMPTY, |at| self.base[at].effective(base));
         }
         let Some(at) = self.larger_at(track, start) else { return BarSum::EMPTY };
-        let mut sum = self.tracks[track].larger[at].sealed;
-        for window in self.base_within(track, start) {
-            sum.merge(&window.effective());
+        let sum = self.sum_of_smallest(track, at);
+        match &self.tracks[track].larger[at].venue {
+            Some(bar) if !sum.is_bar() => BarSum::of_vendor(bar, start, self.tracks[track].width),
+            _ => sum,
+        }
+    }
+
+    /// Returns what the windows of the smallest width in a larger one add up to.
+    fn sum_of_smallest(&self, track: usize, at: usize) -> BarSum {
+        let window = &self.tracks[track].larger[at];
+        let mut sum = window.sealed;
+        for window in self.base_within(track, window.start) {
+            sum.merge(&window.effective(self.settings.base()));
         }
         sum
     }
 
-    pub(super) fn figures(&self, track: usize, start: Nanos) -> Option<Figures> {
-        self.sum(track, start).figures(self.spec.price_scale)
+    /// True when a bar that the venue gave of this width stands where nothing else is known of the window.
+    fn is_filled(&self, track: usize, start: Nanos) -> bool {
+        let Some(at) = self.larger_at(track, start).filter(|_| track > 0) else { return false };
+        self.tracks[track].larger[at].venue.is_some() && !self.sum_of_smallest(track, at).is_bar()
     }
 
+    pub(super) fn figures(&self, track: usize, start: Nanos) -> Option<Figures> {
+        let own = if self.spec.price.is_quotes() { BarOrigin::Quotes } else { BarOrigin::Trades };
+        self.sum(track, start).figures(self.spec.price_scale, own)
+    }
+
+    /// Returns the share of the window in which its source was healthy; none of one that only the venue's bar fills.
     pub(super) fn coverage(&self, track: usize, start: Nanos) -> f64 {
+        if self.is_filled(track, start) {
+            return 0.0;
+        }
         self.gaps.coverage(&self.schedule, start, self.tracks[track].width)
     }
 
@@ -347,7 +369,7 @@ impl SymbolState {
     fn trades_make_bar(&self, track: usize, start: Nanos) -> bool {
         let sealed =
             self.larger_at(track, start).is_some_and(|at| self.tracks[track].larger[at].sealed.is_bar());
-        sealed || self.base_within(track, start).any(|window| window.effective().is_bar())
+        sealed || self.base_within(track, start).any(|window| window.effective(self.settings.base()).is_bar())
     }
 
     /// Returns the fates of all reports, by the source's place.

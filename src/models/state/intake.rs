@@ -3,15 +3,15 @@
 use super::pending_cancels::PendingCancel;
 use super::retained::{RetainedTrade, TradeFlags};
 use super::sources::LocalSource;
-use super::trades::Place;
+use super::trades::{NUM_WINDOWS_MAX, Place};
 use super::window::{self, BarLifecycle, BaseWindow, LargerWindow, Tally};
 use super::{Newest, SymbolState, Touched};
-use crate::models::bar::BarSum;
+use crate::models::bar::{BarSum, VendorBar};
 use crate::models::effect::{DeadLetter, DeadReason, Effect};
 use crate::models::entry::{Body, Cancel, Correction, Quote, SourceId, Trade, TradeId, Updates, VenueBar};
 use crate::models::ledger::RejectReason;
 use crate::models::num::{NOTIONAL_LIMIT, Price, Size};
-use crate::models::time::{DAY, Nanos};
+use crate::models::time::{DAY, Nanos, Width};
 use crate::models::view::LastTrade;
 
 /// Event times stay below this (the year 2116), so that no window's end and no horizon overflows.
@@ -123,17 +123,23 @@ impl SymbolState {
             lifecycle: BarLifecycle::new(start.plus(self.settings.base().nanos()) <= watermark),
         };
         window::insert(&mut self.base, at, window);
-        for track in &mut self.tracks[1..] {
-            let start = track.width.start_of(start);
-            let at = track.larger.partition_point(|window| window.start < start);
-            if track.larger.get(at).is_none_or(|window| window.start != start) {
-                let lifecycle = BarLifecycle::new(start.plus(track.width.nanos()) <= watermark);
-                let window =
-                    LargerWindow { start, sealed: BarSum::EMPTY, sealed_tally: Tally::default(), lifecycle };
-                window::insert(&mut track.larger, at, window);
-            }
+        for track in 1..self.tracks.len() {
+            let start = self.tracks[track].width.start_of(start);
+            self.open_larger(track, start);
         }
         self.reschedule();
+    }
+
+    /// Opens a window of a larger width, if it is not open. Returns its place.
+    fn open_larger(&mut self, track: usize, start: Nanos) -> usize {
+        let watermark = self.watermark();
+        let track = &mut self.tracks[track];
+        let at = track.larger.partition_point(|window| window.start < start);
+        if track.larger.get(at).is_none_or(|window| window.start != start) {
+            let closed = start.plus(track.width.nanos()) <= watermark;
+            window::insert(&mut track.larger, at, LargerWindow::new(start, closed));
+        }
+        at
     }
 
     /// Takes in a trade that nobody reported before, into a window that is not full.
@@ -441,33 +447,43 @@ impl SymbolState {
         }
     }
 
+    /// Takes in a bar that a venue gives ready-made. One of the smallest width counts in its window while no trade makes a
+    /// bar there; one of a larger width does in its own while the smallest windows in it make none. It counts whoever is in
+    /// charge: where nothing else is known, it is better than nothing.
     pub(super) fn venue_bar(&mut self, bar: &VenueBar, effects: &mut Vec<Effect>) {
         let body = || Body::VenueBar(*bar);
-        let prices = [bar.open, bar.high, bar.low, bar.close];
-        let is_within = |price: Price| bar.low <= price && price <= bar.high;
-        let fault = if bar.width() != Some(self.settings.base())
-            || self.settings.base().start_of(bar.start) != bar.start
-        {
-            Some(RejectReason::UnknownWidth)
-        } else if !prices.into_iter().all(|price| is_price(price) && is_within(price))
-            || !(bar.vwap.0 == 0 || is_price(bar.vwap))
-        {
-            Some(RejectReason::BadPrice)
-        } else if bar.volume.0 < 0
-            || i128::from(bar.vwap.0.max(bar.high.0)) * i128::from(bar.volume.0) >= NOTIONAL_LIMIT
-        {
-            Some(RejectReason::BadSize)
-        } else {
-            (!is_time(bar.start) || !is_received(bar.received)).then_some(RejectReason::BadTime)
+        let is_own = |width: Width| Some(width) == bar.width() && width.start_of(bar.start) == bar.start;
+        let track = self.tracks.iter().position(|track| is_own(track.width));
+        let (track, fault) = match track {
+            Some(track) => (track, venue_bar_fault(bar)),
+            None => (0, Some(RejectReason::UnknownWidth)),
         };
         if let Some(reason) = fault {
             self.set_aside(DeadReason::Rejected(reason), body(), effects);
             return;
         }
-        let Some(at) = self.window_for(bar.start, body, None, effects) else { return };
         // The same bar again is no second witness of its time.
-        let is_first = self.base[at].venue.replace(Box::new(BarSum::of_venue_bar(bar))).is_none();
-        self.amend(&[bar.start], effects);
+        let is_first = if track == 0 {
+            let Some(at) = self.window_for(bar.start, body, None, effects) else { return };
+            let is_first = window::keep_greater(&mut self.base[at].venue, VendorBar::of(bar));
+            self.amend(&[bar.start], effects);
+            is_first
+        } else {
+            if self.is_sealed(bar.start.plus(self.tracks[track].width.nanos())) {
+                self.set_aside(DeadReason::Late, body(), effects);
+                return;
+            }
+            if self.tracks[track].larger.len() >= NUM_WINDOWS_MAX {
+                self.set_aside(DeadReason::Rejected(RejectReason::BadTime), body(), effects);
+                return;
+            }
+            let at = self.open_larger(track, bar.start);
+            let window = &mut self.tracks[track].larger[at];
+            let is_first = window::keep_greater(&mut window.venue, VendorBar::of(bar));
+            self.amend_bar(track, bar.start, effects);
+            self.reschedule();
+            is_first
+        };
         if is_first && self.schedule.counts(bar.source, bar.start) {
             self.clock.observe(bar.start, bar.received, &self.settings);
         }
@@ -541,6 +557,23 @@ fn quote_fault(quote: &Quote) -> Option<RejectReason> {
         Some(RejectReason::BadSize)
     } else {
         (!is_time(quote.ts) || !is_received(quote.received)).then_some(RejectReason::BadTime)
+    }
+}
+
+/// Returns what is wrong with a bar's values.
+fn venue_bar_fault(bar: &VenueBar) -> Option<RejectReason> {
+    let prices = [bar.open, bar.high, bar.low, bar.close];
+    let is_within = |price: Price| bar.low <= price && price <= bar.high;
+    if !prices.into_iter().all(|price| is_price(price) && is_within(price))
+        || !(bar.vwap.0 == 0 || is_price(bar.vwap))
+    {
+        Some(RejectReason::BadPrice)
+    } else if bar.volume.0 < 0
+        || i128::from(bar.vwap.0.max(bar.high.0)) * i128::from(bar.volume.0) >= NOTIONAL_LIMIT
+    {
+        Some(RejectReason::BadSize)
+    } else {
+        (!is_time(bar.start) || !is_received(bar.received)).then_some(RejectReason::BadTime)
     }
 }
 

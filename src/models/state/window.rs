@@ -2,7 +2,7 @@
 
 use super::counts::Counts;
 use super::retained::RetainedTrade;
-use crate::models::bar::{Bar, BarState, BarSum, Figures, TradeOrder};
+use crate::models::bar::{Bar, BarOrigin, BarState, BarSum, Figures, TradeOrder, VendorBar};
 use crate::models::entry::{Position, Updates};
 use crate::models::num::Price;
 use crate::models::symbol::SymbolId;
@@ -62,8 +62,8 @@ pub struct BaseWindow {
     pub slot: u16,
     /// Sum over the trades that count.
     pub sum: BarSum,
-    /// What the venue's own bar adds up to; counts while no trade makes one.
-    pub venue: Option<Box<BarSum>>,
+    /// The venue's own bar; counts while no trade makes one.
+    pub venue: Option<Box<VendorBar>>,
     /// Outcomes of its trades, by source.
     pub counts: Counts,
     /// What else it knows of.
@@ -108,9 +108,9 @@ impl BaseWindow {
 
     /// Returns what larger windows merge: the trades, or the venue's bar while no trade makes one.
     #[must_use]
-    pub fn effective(&self) -> BarSum {
+    pub fn effective(&self, width: Width) -> BarSum {
         match &self.venue {
-            Some(bar) if !self.sum.is_bar() => **bar,
+            Some(bar) if !self.sum.is_bar() => BarSum::of_vendor(bar, self.start, width),
             _ => self.sum,
         }
     }
@@ -125,8 +125,34 @@ pub struct LargerWindow {
     pub sealed: BarSum,
     /// What the sealed windows in it knew of besides.
     pub sealed_tally: Tally,
+    /// The venue's own bar; counts while the windows of the smallest width make none.
+    pub venue: Option<Box<VendorBar>>,
     /// The lifecycle of its bar.
     pub lifecycle: BarLifecycle,
+}
+
+impl LargerWindow {
+    /// A window of which nothing is known, open still or closed already.
+    #[must_use]
+    pub const fn new(start: Nanos, closed: bool) -> LargerWindow {
+        let lifecycle = BarLifecycle::new(closed);
+        let sealed_tally = Tally { duplicates: 0, cancelled: 0 };
+        LargerWindow { start, sealed: BarSum::EMPTY, sealed_tally, venue: None, lifecycle }
+    }
+}
+
+/// Keeps the greater of the bars that a venue gives for a window. Returns true for the first one.
+pub fn keep_greater(kept: &mut Option<Box<VendorBar>>, bar: VendorBar) -> bool {
+    match kept {
+        Some(known) => {
+            **known = bar.max(**known);
+            false
+        }
+        None => {
+            *kept = Some(Box::new(bar));
+            true
+        }
+    }
 }
 
 /// Puts a window in its place. Windows are large and symbols many, so room is made for few more than there are.
@@ -163,9 +189,20 @@ impl BarHeader {
     /// Puts a bar together. A void one shows the prices it had and counts nothing.
     #[must_use]
     pub fn bar(self, figures: Option<Figures>, lifecycle: &BarLifecycle, tally: Tally) -> Bar {
-        let none = Figures { ohlc: [Price(0); 4], volume: 0, vwap: None, trade_count: 0 };
-        let void = lifecycle.published.map_or(none, |before| Figures { ohlc: before.ohlc, ..none });
-        let Figures { ohlc: [open, high, low, close], volume, vwap, trade_count } = figures.unwrap_or(void);
+        let none = Figures {
+            ohlc: [Price(0); 4],
+            volume: 0,
+            vwap: None,
+            trade_count: 0,
+            origin: BarOrigin::default(),
+        };
+        let void = lifecycle.published.map_or(none, |before| Figures {
+            ohlc: before.ohlc,
+            origin: before.origin,
+            ..none
+        });
+        let Figures { ohlc: [open, high, low, close], volume, vwap, trade_count, origin } =
+            figures.unwrap_or(void);
         Bar {
             symbol: self.symbol,
             width: self.width,
@@ -178,6 +215,7 @@ impl BarHeader {
             vwap,
             trade_count,
             state: lifecycle.state,
+            origin,
             revision: lifecycle.revision,
             coverage: lifecycle.coverage,
             late: lifecycle.late,

@@ -62,6 +62,18 @@ pub(in crate::stores) fn verify_all(
     columns: Range<usize>,
     may_lack: bool,
 ) -> Result<(), Fault> {
+    let end = columns.end;
+    verify_added(row, columns, end, may_lack)
+}
+
+/// The same, where the columns from `added` on came later than the rows: as long as there is nothing in them, they are no
+/// part of the checksum.
+pub(in crate::stores) fn verify_added(
+    row: &SqliteRow,
+    columns: Range<usize>,
+    added: usize,
+    may_lack: bool,
+) -> Result<(), Fault> {
     let Some(expected) = get::<Option<i64>>(row, columns.end)? else {
         return if may_lack { Ok(()) } else { Err(Fault::new(LACKING)) };
     };
@@ -69,7 +81,9 @@ pub(in crate::stores) fn verify_all(
     for at in columns {
         let value = row.try_get_raw(at).map_err(|error| Fault(error.to_string()))?;
         if value.is_null() {
-            sum.null();
+            if at < added {
+                sum.null();
+            }
             continue;
         }
         match value.type_info().name() {
@@ -146,6 +160,14 @@ impl<'a> Binder<'a> {
             None => self.sum.null(),
         }
         self.arguments.add(value)
+    }
+
+    /// Binds a column that rows of before lack: see [`verify_added`].
+    pub(in crate::stores) fn added(&mut self, value: Option<i64>) -> Result<(), BoxDynError> {
+        match value {
+            Some(value) => self.integer(value),
+            None => self.arguments.add(value),
+        }
     }
 
     /// Binds an integer that may use all 64 bits.

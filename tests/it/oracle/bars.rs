@@ -1,6 +1,7 @@
 //! Bars of the model: every window of every width, added up from scratch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use tickwire::models::bar::BarOrigin;
 use tickwire::models::entry::{SourceId, Trade, TradeId, VenueBar};
 use tickwire::models::num::Price;
 use tickwire::models::settings::CoreSettings;
@@ -15,6 +16,9 @@ pub struct ModelBar {
     pub volume: i128,
     pub vwap: Option<i64>,
     pub trade_count: u64,
+    pub origin: BarOrigin,
+    /// Nothing smaller is known of the window: the bar is the venue's own of this width.
+    pub is_filled: bool,
 }
 
 /// By smallest window first, since a venue's bar stands for all of its own; then by time, venue sequence, identity, source.
@@ -29,12 +33,13 @@ struct Part {
     /// `None` where the venue gives no mean price: then nobody knows the one of the window.
     notional: Option<i128>,
     count: u64,
+    is_venues: bool,
 }
 
-/// Computes every bar that exists. `trades` are those that count; `venue_bars` the last of each base window.
+/// Computes every bar that exists. `trades` are those that count; `venue_bars` the greatest of each window.
 pub fn all(
     trades: &[Trade],
-    venue_bars: &BTreeMap<Nanos, VenueBar>,
+    venue_bars: &BTreeMap<Window, VenueBar>,
     settings: &CoreSettings,
 ) -> BTreeMap<Window, ModelBar> {
     let base = settings.base();
@@ -50,6 +55,10 @@ pub fn all(
             }
         }
     }
+    for (window, bar) in venue_bars.iter().filter(|(window, _)| window.0 != base) {
+        let alone = add_up(&[&part_of_venue(bar)]).expect("a venue's bar has ends");
+        bars.entry(*window).or_insert(ModelBar { is_filled: true, ..alone });
+    }
     bars
 }
 
@@ -61,14 +70,14 @@ fn has_own_bar(trades: &[Trade], start: Nanos, base: Width) -> bool {
 /// True when a venue's bar stands for the trades of the window.
 pub fn is_venues(
     trades: &[Trade],
-    venue_bars: &BTreeMap<Nanos, VenueBar>,
+    venue_bars: &BTreeMap<Window, VenueBar>,
     start: Nanos,
     base: Width,
 ) -> bool {
-    venue_bars.contains_key(&start) && !has_own_bar(trades, start, base)
+    venue_bars.contains_key(&(base, start)) && !has_own_bar(trades, start, base)
 }
 
-fn parts(trades: &[Trade], venue_bars: &BTreeMap<Nanos, VenueBar>, base: Width) -> Vec<Part> {
+fn parts(trades: &[Trade], venue_bars: &BTreeMap<Window, VenueBar>, base: Width) -> Vec<Part> {
     let mut parts: Vec<Part> = trades
         .iter()
         .filter(|trade| !is_venues(trades, venue_bars, base.start_of(trade.ts), base))
@@ -82,21 +91,26 @@ fn parts(trades: &[Trade], venue_bars: &BTreeMap<Nanos, VenueBar>, base: Width) 
                 volume: if counts { i128::from(size.0) } else { 0 },
                 notional: Some(if counts { i128::from(price.0) * i128::from(size.0) } else { 0 }),
                 count: u64::from(counts),
+                is_venues: false,
             }
         })
         .collect();
-    for bar in venue_bars.values().filter(|bar| !has_own_bar(trades, bar.start, base)) {
-        parts.push(Part {
-            order: (bar.start, bar.start, 0, TradeId::default(), bar.source),
-            ends: Some((bar.open, bar.close)),
-            extremes: Some((bar.high, bar.low)),
-            volume: i128::from(bar.volume.0),
-            notional: (bar.vwap.0 != 0).then(|| i128::from(bar.vwap.0) * i128::from(bar.volume.0)),
-            count: u64::from(bar.trade_count),
-        });
-    }
+    let of_base = venue_bars.iter().filter(|(window, _)| window.0 == base).map(|(_, bar)| bar);
+    parts.extend(of_base.filter(|bar| !has_own_bar(trades, bar.start, base)).map(part_of_venue));
     parts.sort_by_key(|part| part.order);
     parts
+}
+
+fn part_of_venue(bar: &VenueBar) -> Part {
+    Part {
+        order: (bar.start, bar.start, 0, TradeId::default(), bar.source),
+        ends: Some((bar.open, bar.close)),
+        extremes: Some((bar.high, bar.low)),
+        volume: i128::from(bar.volume.0),
+        notional: (bar.vwap.0 != 0).then(|| i128::from(bar.vwap.0) * i128::from(bar.volume.0)),
+        count: u64::from(bar.trade_count),
+        is_venues: true,
+    }
 }
 
 fn add_up(parts: &[&Part]) -> Option<ModelBar> {
@@ -106,7 +120,10 @@ fn add_up(parts: &[&Part]) -> Option<ModelBar> {
     let low = parts.iter().filter_map(|part| part.extremes).map(|extremes| extremes.1).min()?;
     let volume: i128 = parts.iter().map(|part| part.volume).sum();
     let notional: Option<i128> = parts.iter().map(|part| part.notional).sum();
+    let is_own = parts.iter().any(|part| part.ends.is_some() && !part.is_venues);
     Some(ModelBar {
+        origin: if is_own { BarOrigin::Trades } else { BarOrigin::Vendor },
+        is_filled: false,
         ohlc: [open, high, low, close],
         volume,
         vwap: notional.and_then(|notional| half_even(notional, volume)),

@@ -91,7 +91,7 @@ fn kind() -> impl Strategy<Value = Kind> {
         4 => Just(Kind::Cancel),
         3 => Just(Kind::Correction),
         1 => Just(Kind::Quote),
-        1 => Just(Kind::VenueBar),
+        2 => Just(Kind::VenueBar),
         1 => any::<bool>().prop_map(|filled| Kind::Gap { filled }),
         1 => Just(Kind::HandOver),
         3 => any::<bool>().prop_map(|any| Kind::Mark { any }),
@@ -238,8 +238,13 @@ fn body(step: &Step, now: Nanos, unit: i64, settings: &CoreSettings) -> Body {
 }
 
 fn venue_bar(step: &Step, ts: Nanos, received: Nanos, settings: &CoreSettings) -> VenueBar {
-    // Every ninth bar is of a width that no window of the smallest width has.
-    let width = if step.id.is_multiple_of(9) { settings.widths[1] } else { settings.base() };
+    // A third is of larger widths, some are of one that no window has.
+    let width = match step.id % 9 {
+        0 => Width::new(3 * settings.base().nanos()).expect("divides a day"),
+        1 | 2 => settings.widths[1],
+        3 => settings.widths[2],
+        _ => settings.base(),
+    };
     VenueBar {
         start: width.start_of(ts),
         received,

@@ -12,6 +12,7 @@ mod indicators;
 mod model;
 
 use crate::support::outcome::{Window, core, log, named, names};
+use bars::ModelBar;
 use histories::{Step, bodies, long_steps, settings_strategy, steps};
 use model::Model;
 use proptest::prelude::*;
@@ -112,8 +113,10 @@ fn compare_bars(said: &Said, model: &Model, entry: &Entry) -> Result<(), TestCas
         let expected_life = (expected.state, expected.revision, expected.log_pos, expected.coverage);
         prop_assert_eq!(life, expected_life, "core, then model, of {:?} after {:?}", window, entry);
         if let Some(expected) = &expected.bar {
-            let figures = ([bar.open, bar.high, bar.low, bar.close], bar.volume, bar.vwap, bar.trade_count);
-            let expected = (expected.ohlc, expected.volume, expected.vwap, expected.trade_count);
+            let ohlc = [bar.open, bar.high, bar.low, bar.close];
+            let figures = (ohlc, bar.volume, bar.vwap, bar.trade_count, bar.origin);
+            let ModelBar { ohlc, volume, vwap, trade_count, origin, .. } = *expected;
+            let expected = (ohlc, volume, vwap, trade_count, origin);
             prop_assert_eq!(figures, expected, "core, then model, of {:?} after {:?}", window, entry);
         }
     }

@@ -17,7 +17,7 @@ use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::{Ledger, RejectReason};
 use tickwire::models::num::{NOTIONAL_LIMIT, Price, Scale};
 use tickwire::models::settings::CoreSettings;
-use tickwire::models::time::Nanos;
+use tickwire::models::time::{Nanos, Width};
 
 /// Who reported a trade, and under which id.
 type Identity = (SourceId, TradeId);
@@ -89,9 +89,10 @@ pub struct Model {
     reports: Vec<Report>,
     /// What was corrected, and what stands for it.
     corrections: Vec<(Identity, Identity)>,
-    venue_bars: BTreeMap<Nanos, VenueBar>,
+    /// The greatest that the venue gave of each window.
+    venue_bars: BTreeMap<Window, VenueBar>,
     /// The entry that brought the first bar of each window.
-    venue_bars_at: BTreeMap<Nanos, Position>,
+    venue_bars_at: BTreeMap<Window, Position>,
     pub published: BTreeMap<Window, Published>,
     /// Position and reason of everything set aside, in the order it was.
     pub dead_letters: Vec<(Position, DeadReason)>,
@@ -172,7 +173,8 @@ impl Model {
             }
             Body::VenueBar(bar) => {
                 // A repeat of a bar is no second witness of its time.
-                let first = self.venue_bars_at.get(&bar.start) == Some(&entry.pos);
+                let window = bar.width().map(|width| (width, bar.start));
+                let first = window.is_some_and(|window| self.venue_bars_at.get(&window) == Some(&entry.pos));
                 (first && in_charge(bar.source, bar.start)).then_some((bar.start, bar.received))
             }
             Body::Quote(quote) => {
@@ -355,7 +357,9 @@ impl Model {
         let rejected = |reason| Some(DeadReason::Rejected(reason));
         let prices = [bar.open, bar.high, bar.low, bar.close];
         let notional = i128::from(bar.high.0) * i128::from(bar.volume.0);
-        let reason = if bar.width() != Some(self.settings.base()) {
+        let width = bar.width().filter(|width| self.settings.widths.contains(width));
+        let width = width.filter(|width| width.start_of(bar.start) == bar.start);
+        let reason = if width.is_none() {
             rejected(RejectReason::UnknownWidth)
         } else if prices.iter().any(|price| price.0 <= 0 || price.0 >= Price::LIMIT)
             || prices.iter().max() != Some(&bar.high)
@@ -367,17 +371,24 @@ impl Model {
             rejected(RejectReason::BadSize)
         } else if !is_time(bar.start, bar.received) {
             rejected(RejectReason::BadTime)
-        } else if self.is_sealed(bar.start) {
+        } else if width.is_some_and(|width| bar.start.plus(width.nanos()) <= self.clock.frontier) {
             Some(DeadReason::Late)
         } else {
             None
         };
-        match reason {
-            Some(reason) => self.dead_letters.push((pos, reason)),
-            None => {
-                self.venue_bars_at.entry(bar.start).or_insert(pos);
-                self.venue_bars.insert(bar.start, bar);
+        match (reason, width) {
+            (None, Some(width)) => {
+                let window = (width, bar.start);
+                self.venue_bars_at.entry(window).or_insert(pos);
+                let rank = |bar: &VenueBar| {
+                    (bar.trade_count, bar.volume, bar.high, bar.low, bar.open, bar.close, bar.vwap)
+                };
+                let known = self.venue_bars.entry(window).or_insert(bar);
+                if rank(known) < rank(&bar) {
+                    *known = bar;
+                }
             }
+            (reason, _) => self.dead_letters.extend(reason.map(|reason| (pos, reason))),
         }
     }
 
@@ -418,7 +429,7 @@ impl Model {
             }
             let bar = after.get(&window);
             let known = self.published.get(&window);
-            let coverage = clock::coverage(&self.entries, start, width);
+            let coverage = self.coverage(start, width, bar);
             let covers_anew =
                 bar.is_some() && known.is_some_and(|known| known.coverage.to_bits() != coverage.to_bits());
             if bar == before.get(&window) && !covers_anew {
@@ -435,16 +446,22 @@ impl Model {
         }
     }
 
+    /// Returns the share of the window in which the source in charge was whole: none where only a venue's bar fills it.
+    fn coverage(&self, start: Nanos, width: Width, bar: Option<&ModelBar>) -> f64 {
+        if bar.is_some_and(|bar| bar.is_filled) { 0.0 } else { clock::coverage(&self.entries, start, width) }
+    }
+
     /// Publishes the bars of windows that end by then.
     fn close(&mut self, by: Nanos, pos: Position) {
         for ((width, start), bar) in self.bars() {
             let closes = start.plus(width.nanos()) <= by;
             if closes && !self.published.contains_key(&(width, start)) {
+                let coverage = self.coverage(start, width, Some(&bar));
                 let published = Published {
                     bar: Some(bar),
                     state: BarState::Closed,
                     revision: 0,
-                    coverage: clock::coverage(&self.entries, start, width),
+                    coverage,
                     log_pos: pos,
                 };
                 self.published.insert((width, start), published);
@@ -499,7 +516,7 @@ impl Model {
         let Some(trade) = report.trade else { return false };
         let base = self.settings.base();
         let in_window =
-            |width: &tickwire::models::time::Width| bars.contains_key(&(*width, width.start_of(trade.ts)));
+            |width: &Width| bars.get(&(*width, width.start_of(trade.ts))).is_some_and(|bar| !bar.is_filled);
         report.in_charge
             && trade.updates.bits() != 0
             && !bars::is_venues(standing, &self.venue_bars, base.start_of(trade.ts), base)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use tickwire::config::OriginPattern;
 use tickwire::metrics::Metrics;
-use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::IndicatorPoint;
 use tickwire::models::entry::{Body, Entry, Position, Trade, TradeId, Updates};
 use tickwire::models::indicators::IndicatorValues;
@@ -234,6 +234,7 @@ pub fn bar(symbol: SymbolId, nth: i64) -> Bar {
         vwap: Some((25_000 + nth) * 1_000_000_000 + 123_456_789),
         trade_count: 17,
         state: BarState::Closed,
+        origin: BarOrigin::Trades,
         revision: 0,
         coverage: 1.0,
         late: 0,

@@ -15,7 +15,7 @@ use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use tickwire::clock::{Clock, ManualClock};
 use tickwire::config::{Limits, OriginPattern};
 use tickwire::metrics::Metrics;
-use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::{Effect, IndicatorPoint};
 use tickwire::models::entry::{SourceId, Updates};
 use tickwire::models::indicators::IndicatorValues;
@@ -285,6 +285,7 @@ pub fn bar(symbol: SymbolId, nth: u64) -> Bar {
         vwap: Some(182_284_166_667),
         trade_count: 9,
         state: BarState::Closed,
+        origin: BarOrigin::Trades,
         revision: 0,
         coverage: 1.0,
         late: 0,

@@ -3,7 +3,7 @@
 //! Promises: what is put comes back as it was; of two rows that meet under one place the one with the higher log position
 //! stays; room that is given up is used again. Nothing here fails.
 
-use crate::models::bar::{Bar, BarState};
+use crate::models::bar::{Bar, BarOrigin, BarState};
 use crate::models::effect::IndicatorPoint;
 use crate::models::entry::Position;
 use crate::models::indicators::IndicatorValues;
@@ -32,7 +32,8 @@ pub(super) struct Row {
     /// Which indicators there are, and what else.
     flags: u16,
     state: BarState,
-    has_story: bool,
+    /// Bit 0: it has a story. The bits above: its origin.
+    kind: u8,
     /// Place of the first indicator.
     values: u32,
     prices: [Price; 4],
@@ -65,7 +66,7 @@ impl Row {
     const EMPTY: Row = Row {
         flags: 0,
         state: BarState::Forming,
-        has_story: false,
+        kind: 0,
         values: 0,
         prices: [Price(0); 4],
         volume: 0,
@@ -81,6 +82,31 @@ impl Row {
 
     const fn set(&mut self, flag: u16, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
+    }
+
+    const fn has_story(&self) -> bool {
+        self.kind & 1 != 0
+    }
+
+    fn set_story(&mut self, on: bool) {
+        self.kind = self.kind & !1 | u8::from(on);
+    }
+
+    const fn origin(&self) -> BarOrigin {
+        match self.kind >> 1 {
+            0 => BarOrigin::Trades,
+            1 => BarOrigin::Quotes,
+            _ => BarOrigin::Vendor,
+        }
+    }
+
+    const fn set_origin(&mut self, origin: BarOrigin) {
+        let code = match origin {
+            BarOrigin::Trades => 0,
+            BarOrigin::Quotes => 1,
+            BarOrigin::Vendor => 2,
+        };
+        self.kind = self.kind & 1 | code << 1;
     }
 
     fn vwap(&self) -> Option<i64> {
@@ -149,14 +175,14 @@ impl Rows {
 
     fn story(&self, place: u32) -> Story {
         let row = self.at(place);
-        let told = if row.has_story { self.stories.get(&place).copied() } else { None };
+        let told = if row.has_story() { self.stories.get(&place).copied() } else { None };
         told.unwrap_or_else(|| row.plain_story())
     }
 
     fn tell(&mut self, place: u32, story: Story) {
         let row = self.at_mut(place);
-        let (had_story, has_story) = (row.has_story, row.plain_story() != story);
-        row.has_story = has_story;
+        let (had_story, has_story) = (row.has_story(), row.plain_story() != story);
+        row.set_story(has_story);
         if has_story {
             self.stories.insert(place, story);
         } else if had_story {
@@ -174,6 +200,7 @@ impl Rows {
         row.set(HAS_BAR, true);
         row.set(HAS_VWAP, bar.vwap.is_some());
         row.state = bar.state;
+        row.set_origin(bar.origin);
         row.prices = [bar.open, bar.high, bar.low, bar.close];
         row.volume = bar.volume as u64;
         row.vwap = bar.vwap.unwrap_or(0);
@@ -250,6 +277,7 @@ impl Rows {
             vwap: row.vwap(),
             trade_count: row.trade_count,
             state: row.state,
+            origin: row.origin(),
             revision: story.revision,
             coverage: story.coverage,
             late: story.late,

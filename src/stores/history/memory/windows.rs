@@ -6,7 +6,7 @@
 //! the one with the higher log position stays. Nothing here fails.
 
 use super::rows::Rows;
-use crate::models::bar::{Bar, BarState};
+use crate::models::bar::{Bar, BarOrigin, BarState};
 use crate::models::effect::IndicatorPoint;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
@@ -161,6 +161,7 @@ mod tests {
             vwap: (minute % 2 == 0).then_some(6),
             trade_count: 7,
             state: BarState::Amended,
+            origin: BarOrigin::Quotes,
             revision: 8,
             coverage: 0.5,
             late: 9,

@@ -1,6 +1,6 @@
 //! Bars and indicators as rows: exact integers in, exact integers out.
 
-use crate::models::bar::{Bar, BarState};
+use crate::models::bar::{Bar, BarOrigin, BarState};
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::indicators::IndicatorValues;
 use crate::models::num::Price;
@@ -8,7 +8,7 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::error::StoreError;
 use crate::stores::history::WindowQuery;
-use crate::stores::sqlite::checked::{Binder, Fault, damaged, get, get_unsigned, verify_all};
+use crate::stores::sqlite::checked::{Binder, Fault, damaged, get, get_unsigned, verify_added, verify_all};
 use crate::stores::sqlite::database::failed;
 use crate::stores::sqlite::names::Symbols;
 use sqlx::error::BoxDynError;
@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 const KEY: &str = "symbol, width, start";
 const KEY_COLUMNS: [&str; 3] = ["symbol", "width", "start"];
 
-const BAR_COLUMNS: [&str; 15] = [
+const BAR_COLUMNS: [&str; 16] = [
     "open",
     "high",
     "low",
@@ -36,6 +36,8 @@ const BAR_COLUMNS: [&str; 15] = [
     "cancelled",
     "seq",
     "log_pos",
+    // Came after the checksums: nothing in it means trades, and leaves the checksum as it was.
+    "origin",
 ];
 
 /// The values, with close and VWAP before them and the log position behind.
@@ -171,8 +173,17 @@ fn bind_bar(row: &mut Binder<'_>, bar: &Bar) -> Result<(), BoxDynError> {
     row.integer(i64::from(bar.duplicates))?;
     row.integer(i64::from(bar.cancelled))?;
     row.unsigned(bar.seq)?;
-    row.unsigned(bar.log_pos)
+    row.unsigned(bar.log_pos)?;
+    row.added(match bar.origin {
+        BarOrigin::Trades => None,
+        BarOrigin::Vendor => Some(ORIGIN_VENDOR),
+        BarOrigin::Quotes => Some(ORIGIN_QUOTES),
+    })
 }
+
+/// Of most bars that the simulated past is made of, hence the number that takes no byte.
+const ORIGIN_VENDOR: i64 = 1;
+const ORIGIN_QUOTES: i64 = 2;
 
 fn bind_indicators(
     row: &mut Binder<'_>,
@@ -225,7 +236,7 @@ fn decode_bar(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, StoreError> {
 
 /// Reads a row of [`BAR_SELECT`].
 pub(super) fn bar_of(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, Fault> {
-    verify_all(row, 0..BAR_LEN - 1, symbols.has_unchecked_rows)?;
+    verify_added(row, 0..BAR_LEN - 1, BAR_LEN - 2, symbols.has_unchecked_rows)?;
     let (symbol, width, start) = decode_key(row, 0, symbols)?;
     let price = |at: usize| get(row, KEY_LEN + at).map(Price);
     let volume = row.try_get_raw(KEY_LEN + 4).map_err(|error| Fault::new(error.to_string()))?;
@@ -245,6 +256,12 @@ pub(super) fn bar_of(row: &SqliteRow, symbols: &Symbols) -> Result<Bar, Fault> {
         vwap: get(row, KEY_LEN + 5)?,
         trade_count: get_unsigned(row, KEY_LEN + 6)?,
         state: BarState::parse(get(row, KEY_LEN + 7)?).ok_or_else(|| Fault::new("there is no such state"))?,
+        origin: match get::<Option<i64>>(row, KEY_LEN + 15)? {
+            None => BarOrigin::Trades,
+            Some(ORIGIN_VENDOR) => BarOrigin::Vendor,
+            Some(ORIGIN_QUOTES) => BarOrigin::Quotes,
+            Some(_) => return Err(Fault::new("there is no such origin")),
+        },
         revision: get(row, KEY_LEN + 8)?,
         coverage: get(row, KEY_LEN + 9)?,
         late: get(row, KEY_LEN + 10)?,
