@@ -24,7 +24,7 @@ SNAPSHOT = {"type": str, "epoch": str, "ticks": list, "bars": list, "indicators"
 BAR = {
     "type": str, "time": str, "symbol": str, "window": str, "window_start": str, "window_end": str, "open": NUMBER,
     "high": NUMBER, "low": NUMBER, "close": NUMBER, "volume": NUMBER, "vwap": OPTIONAL, "trade_count": int,
-    "state": str, "revision": int, "coverage": NUMBER, "late": int, "duplicates": int, "cancelled": int, "seq": int,
+    "state": str, "revision": int, "coverage": NUMBER, "late": int, "duplicates": int, "cancelled": int, "origin": str, "seq": int,
 }
 INDICATORS = {
     "type": str, "symbol": str, "window": str, "timestamp": str, "sma_20": OPTIONAL, "sma_50": OPTIONAL,

@@ -28,7 +28,7 @@ LATEST = {
 BAR = {
     "time": str, "symbol": str, "window": str, "window_start": str, "window_end": str, "open": NUMBER, "high": NUMBER,
     "low": NUMBER, "close": NUMBER, "volume": NUMBER, "vwap": OPTIONAL, "trade_count": int, "state": str,
-    "revision": int, "coverage": NUMBER, "late": int, "duplicates": int, "cancelled": int,
+    "revision": int, "coverage": NUMBER, "late": int, "duplicates": int, "cancelled": int, "origin": str,
 }
 INDICATORS = {
     "symbol": str, "window": str, "timestamp": str, "sma_20": OPTIONAL, "sma_50": OPTIONAL, "sma_200": OPTIONAL,
