@@ -473,8 +473,8 @@ impl Body {
             | Body::Cancel(Cancel { received, .. })
             | Body::Correction(Correction { trade: Trade { received, .. }, .. })
             | Body::Quote(Quote { received, .. })
-            | Body::VenueBar(VenueBar { received, .. }) => Some(*received),
-            Body::Symbol { received, .. } => Some(*received),
+            | Body::VenueBar(VenueBar { received, .. })
+            | Body::Symbol { received, .. } => Some(*received),
             Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
         }
     }
@@ -489,9 +489,9 @@ impl Body {
             | Body::Quote(Quote { ts, .. }) => *ts,
             Body::VenueBar(bar) => bar.start,
             Body::Gap(gap) => gap.to,
-            Body::SourceInCharge { from, .. } => *from,
-            Body::Symbol { received, .. } => *received,
-            Body::ClockMark { time, .. } => *time,
+            Body::SourceInCharge { from: time, .. }
+            | Body::Symbol { received: time, .. }
+            | Body::ClockMark { time, .. } => *time,
         }
     }
 }

@@ -37,8 +37,12 @@ impl World {
     /// Meets symbols and sources in these orders; they may be more than the history speaks of.
     fn new(symbols: &[&str], sources: &[&str]) -> World {
         let names = Arc::<Names>::default();
-        symbols.iter().for_each(|name| drop(names.symbols.intern(SymbolSpec::named(name))));
-        sources.iter().for_each(|name| drop(names.sources.intern(name)));
+        for name in symbols {
+            names.symbols.intern(SymbolSpec::named(name));
+        }
+        for name in sources {
+            names.sources.intern(name);
+        }
         let symbol = names.symbols.intern(SymbolSpec::named(SYMBOL));
         let sources = SOURCES.map(|name| names.sources.intern(name));
         World { names, symbol, sources }

@@ -19,7 +19,7 @@ use tickwire::actors::sinks::{Delivery, OnFull, SinkPolicy};
 use tickwire::actors::views::{Health, HealthBoard};
 use tickwire::config::{Config, Sources};
 use tickwire::metrics::Metrics;
-use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::Position;
 use tickwire::models::num::{Price, Size};
@@ -59,6 +59,7 @@ fn bar(symbol: u32, nth: i64, pos: Position) -> Effect {
         late: 0,
         duplicates: 0,
         cancelled: 0,
+        origin: BarOrigin::Trades,
         seq: nth as u64 + 1,
         log_pos: pos,
     })

@@ -371,7 +371,7 @@ fn names_met_in_another_order_are_translated() {
         assert_eq!(log.read(18, 9).await.expect("reads"), [new]);
 
         let other = Names::new();
-        let scale = tickwire::models::num::Scale::new(2).expect("valid");
+        let scale = Scale::new(2).expect("valid");
         other.symbols.intern(SymbolSpec {
             price_scale: scale,
             asset_class: AssetClass::Equity,

@@ -6,7 +6,7 @@ use tickwire::actors::hub::frame::{
     SnapshotWriter, SubscriptionFrame,
 };
 use tickwire::actors::messages::LiveTick;
-use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::IndicatorPoint;
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::num::{Price, Size};
@@ -67,6 +67,7 @@ fn bar(state: BarState) -> Bar {
         vwap: Some(182_284_166_667),
         trade_count: 9,
         state,
+        origin: BarOrigin::Trades,
         revision: 0,
         coverage: 1.0,
         late: 0,

@@ -24,6 +24,7 @@ use crate::actors::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
+use crate::names::SymbolTable;
 use crate::stores::history::History;
 use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, Handler};

@@ -264,6 +264,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn checkpoints_of_another_version_leave_everything_to_the_log() {
+        let env = environment();
+        let mut checkpoints = one_a_slice(&env).await;
+        for checkpoint in checkpoints.symbols.iter_mut().flatten() {
+            checkpoint.bytes[4] = 3;
+        }
+        let recovered = Recovered::of(&checkpoints, &env, Position::MAX);
+        assert_eq!((recovered.replay_after, recovered.states.len(), &recovered.marks[..]), (0, 0, &[][..]));
+        assert_eq!(recovered.without_checkpoint.len(), NUM_SLICES as usize);
+    }
+
+    #[tokio::test]
     async fn a_line_whose_marks_are_damaged_is_not_relied_on() {
         let env = environment();
         let mut checkpoints = one_a_slice(&env).await;

@@ -20,9 +20,10 @@ use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Updates;
 use crate::models::feed;
 use crate::models::settings::CoreSettings;
-use crate::models::symbol::{SymbolId, SymbolSpec, SymbolTable};
+use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{Nanos, Width};
 use crate::models::view::{LastTrade, SymbolView};
+use crate::names::SymbolTable;
 use crate::stores::cache::{
     COUNT_SPAN, Cache, CacheTtls, CacheWrite, aggregated_key, count_key, indicators_key, latest_key,
 };

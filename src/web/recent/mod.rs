@@ -183,7 +183,7 @@ async fn load(
 pub(crate) mod samples {
     //! Bars for the tests of this folder.
 
-    use crate::models::bar::{Bar, BarState};
+    use crate::models::bar::{Bar, BarOrigin, BarState};
     use crate::models::num::Price;
     use crate::models::symbol::SymbolId;
     use crate::models::time::{MINUTE, Nanos, Width};
@@ -203,6 +203,7 @@ pub(crate) mod samples {
             vwap: None,
             trade_count: 1,
             state: BarState::Closed,
+            origin: BarOrigin::Trades,
             revision: 0,
             coverage: 1.0,
             late: 0,

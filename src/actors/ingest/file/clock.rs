@@ -38,7 +38,7 @@ impl Clock {
     #[inline]
     pub(super) fn observe(&mut self, time: Nanos) -> Option<Nanos> {
         if self.is_far_ahead(time) {
-            self.newest = self.newest.max(self.leap.hear(time, self.horizon)?);
+            self.newest = self.newest.max(self.leap.observe(time, self.horizon)?);
         } else {
             self.leap.forget();
             self.newest = self.newest.max(time);

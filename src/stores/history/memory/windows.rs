@@ -6,7 +6,7 @@
 //! the one with the higher log position stays. Nothing here fails.
 
 use super::rows::Rows;
-use crate::models::bar::{Bar, BarOrigin, BarState};
+use crate::models::bar::{Bar, BarState};
 use crate::models::effect::IndicatorPoint;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
@@ -137,6 +137,7 @@ impl Windows {
 mod tests {
     use super::super::rows::CHUNK;
     use super::*;
+    use crate::models::bar::BarOrigin;
     use crate::models::entry::Position;
     use crate::models::indicators::IndicatorValues;
     use crate::models::num::Price;
