@@ -9,7 +9,7 @@ use crate::models::time::{Nanos, SECOND};
 
 /// Follows the event times of entries in the order of the log.
 #[derive(Clone, Debug)]
-pub(super) struct Clock {
+pub(super) struct RecordedClock {
     horizon: i64,
     newest: Nanos,
     /// End of the second that the last mark (or the first time) lies in: a newest time from here on makes a mark due.
@@ -17,9 +17,9 @@ pub(super) struct Clock {
     leap: Leap,
 }
 
-impl Clock {
-    pub(super) fn new(horizon: i64) -> Clock {
-        Clock { horizon, newest: Nanos::MIN, next_mark: Nanos::MIN, leap: Leap::NONE }
+impl RecordedClock {
+    pub(super) fn new(horizon: i64) -> RecordedClock {
+        RecordedClock { horizon, newest: Nanos::MIN, next_mark: Nanos::MIN, leap: Leap::NONE }
     }
 
     /// Returns the newest confirmed event time; [`Nanos::MIN`] before there is one.
@@ -58,7 +58,7 @@ mod tests {
     use crate::models::time::MINUTE;
 
     fn marks(times: &[i64]) -> Vec<Option<i64>> {
-        let mut clock = Clock::new(5 * MINUTE);
+        let mut clock = RecordedClock::new(5 * MINUTE);
         times.iter().map(|&ms| clock.observe(Nanos(ms * 1_000_000)).map(|mark| mark.0 / SECOND)).collect()
     }
 
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_ends_of_time_do_not_overflow() {
-        let mut clock = Clock::new(i64::MAX);
+        let mut clock = RecordedClock::new(i64::MAX);
         for time in [Nanos::MIN, Nanos::MIN, Nanos::MAX, Nanos::MAX, Nanos(0), Nanos::MIN] {
             clock.observe(time);
         }

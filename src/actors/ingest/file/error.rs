@@ -2,6 +2,7 @@
 
 use crate::models::ledger::{RejectReason, TOO_MANY_SYMBOLS};
 use crate::models::num::NumError;
+use crate::stores::history::DeadLetterRecord;
 use crate::visible::visible;
 use std::io;
 use std::path::Path;
@@ -59,6 +60,15 @@ pub enum FileError {
         /// The beginning of the first row.
         found: String,
     },
+}
+
+/// A row that became no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRow {
+    /// What goes to the dead letters.
+    pub record: DeadLetterRecord,
+    /// What is wrong, for people.
+    pub fault: RowFault,
 }
 
 /// Why a row is no entry.

@@ -1,14 +1,13 @@
 //! Several files as one input: merged by time, with clock marks, in batches.
 
-use super::clock::Clock;
-use super::error::{FileError, RowFault};
-use super::feed::{Feed, Row};
+use super::clock::RecordedClock;
+use super::error::{BadRow, FileError};
 use super::names::Names;
+use super::reader::{Row, RowReader};
 use crate::models::entry::{Body, Entry, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::names::{SourceTable, SymbolTable};
-use crate::stores::history::DeadLetterRecord;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::path::PathBuf;
@@ -27,15 +26,6 @@ pub struct FileOptions {
     /// Epoch of the ids that trades without one are given on standard input or a pipe; of a file's trades it follows
     /// from the file.
     pub epoch: u32,
-}
-
-/// A row that became no entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadRow {
-    /// What goes to the dead letters.
-    pub record: DeadLetterRecord,
-    /// What is wrong, for people.
-    pub fault: RowFault,
 }
 
 /// What [`FileInput::next_batch`] fills.
@@ -59,7 +49,7 @@ pub struct InputBatch {
 pub struct FileInput {
     merge: Merge,
     names: Names,
-    clock: Clock,
+    clock: RecordedClock,
     rows: u64,
     skipped: u64,
     bytes_read: Arc<AtomicU64>,
@@ -86,18 +76,18 @@ impl FileInput {
             _ => return Err(FileError::StdinTwice),
         }
         let bytes_read = Arc::new(AtomicU64::new(0));
-        let feeds = paths
+        let readers = paths
             .iter()
-            .map(|path| Feed::open(path, options.epoch, &bytes_read))
+            .map(|path| RowReader::open(path, options.epoch, &bytes_read))
             .collect::<Result<Vec<_>, _>>()?;
         // Standard input, or a pipe with a name, has no size.
         let sizes = paths
             .iter()
             .map(|path| path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len()));
         Ok(FileInput {
-            merge: Merge::new(feeds, options.horizon),
+            merge: Merge::new(readers, options.horizon),
             names: Names::new(symbols, sources, options.symbols, options.symbols_max),
-            clock: Clock::new(options.horizon),
+            clock: RecordedClock::new(options.horizon),
             rows: 0,
             skipped: 0,
             bytes_read,
@@ -170,7 +160,7 @@ impl FileInput {
     }
 }
 
-/// Takes rows from several feeds in the order of their times; the order within a feed stays. Rows without a time follow
+/// Takes rows from several files in the order of their times; the order within a file stays. Rows without a time follow
 /// the row before them.
 struct Merge {
     lanes: Vec<Lane>,
@@ -181,15 +171,15 @@ struct Merge {
 }
 
 impl Merge {
-    fn new(feeds: Vec<Feed>, horizon: i64) -> Merge {
-        let lanes: Vec<Lane> = feeds.into_iter().map(|feed| Lane::new(feed, horizon)).collect();
+    fn new(readers: Vec<RowReader>, horizon: i64) -> Merge {
+        let lanes: Vec<Lane> = readers.into_iter().map(|reader| Lane::new(reader, horizon)).collect();
         Merge { unseen: (0..lanes.len()).collect(), lanes, waiting: BinaryHeap::new() }
     }
 
     #[inline]
     fn next_row(&mut self, names: &mut Names, now: Nanos) -> Result<Option<Row>, FileError> {
         if let [lane] = &mut self.lanes[..] {
-            return lane.feed.next_row(names, now);
+            return lane.reader.next_row(names, now);
         }
         // A row is looked at when its turn may have come, not earlier: a fault there comes after the rows before it.
         while let Some(at) = self.unseen.pop() {
@@ -203,9 +193,9 @@ impl Merge {
     }
 }
 
-/// A feed among others.
+/// A file among others.
 struct Lane {
-    feed: Feed,
+    reader: RowReader,
     horizon: i64,
     /// Newest time of the rows that took their turn in time.
     newest: Nanos,
@@ -220,14 +210,14 @@ struct Lane {
 const LOOK_AHEAD_MAX: usize = 16;
 
 impl Lane {
-    fn new(feed: Feed, horizon: i64) -> Lane {
-        Lane { feed, horizon, newest: Nanos::MIN, ahead: VecDeque::new(), is_done: false, failure: None }
+    fn new(reader: RowReader, horizon: i64) -> Lane {
+        Lane { reader, horizon, newest: Nanos::MIN, ahead: VecDeque::new(), is_done: false, failure: None }
     }
 
-    /// Returns the time at which the next row takes its turn, reading it if need be; `None` at the end of the feed.
+    /// Returns the time at which the next row takes its turn, reading it if need be; `None` at the end of the file.
     ///
     /// That is the row's own time. But a single wrong time far ahead must not hold up the rows behind it until the
-    /// other feeds have come so far: when the row behind it is far behind in time as well, its turn is now.
+    /// other files have come so far: when the row behind it is far behind in time as well, its turn is now.
     fn next_time(&mut self, names: &mut Names, now: Nanos) -> Result<Option<Nanos>, FileError> {
         let time = match self.peek(0, names, now) {
             None => return self.failure.take().map_or(Ok(None), Err),
@@ -254,7 +244,7 @@ impl Lane {
     /// Returns a row that is still to be taken, reading up to it.
     fn peek(&mut self, at: usize, names: &mut Names, now: Nanos) -> Option<&Row> {
         while self.ahead.len() <= at && !self.is_done {
-            match self.feed.next_row(names, now) {
+            match self.reader.next_row(names, now) {
                 Ok(Some(row)) => self.ahead.push_back(row),
                 Ok(None) => self.is_done = true,
                 Err(failure) => {

@@ -8,15 +8,15 @@
 mod clock;
 mod csv;
 mod error;
-mod feed;
 mod fingerprint;
 mod input;
 mod json;
 mod lines;
 mod names;
+mod reader;
 mod row;
 mod scan;
 
-pub use error::{FileError, RowFault};
+pub use error::{BadRow, FileError, RowFault};
 pub use fingerprint::content_hash;
-pub use input::{BadRow, FileInput, FileOptions, InputBatch};
+pub use input::{FileInput, FileOptions, InputBatch};

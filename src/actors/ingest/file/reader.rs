@@ -1,9 +1,8 @@
 //! One file of rows: opened by what it holds, read row by row.
 
 use super::csv::Columns;
-use super::error::{FileError, RowFault, excerpt, shown};
+use super::error::{BadRow, FileError, RowFault, excerpt, shown};
 use super::fingerprint::{GZIP_MAGIC, epoch_of};
-use super::input::BadRow;
 use super::json::{self, Record};
 use super::lines::{EXCERPT_LEN, LINE_LEN_MAX, Line, LineReader};
 use super::names::{FILE_SOURCE, Names};
@@ -35,7 +34,7 @@ enum Format {
 }
 
 /// A file that is being read.
-pub(super) struct Feed {
+pub(super) struct RowReader {
     /// How messages call it.
     path: String,
     lines: LineReader,
@@ -47,16 +46,16 @@ pub(super) struct Feed {
     epoch: u32,
 }
 
-impl Feed {
+impl RowReader {
     /// Opens a file, or standard input where the path is `-`, and reads the header. Trades without an id are given one
     /// of an epoch that follows from the file's beginning; `epoch` is that of what is no file. `bytes_read` counts what
     /// is read.
-    pub(super) fn open(path: &Path, epoch: u32, bytes_read: &Arc<AtomicU64>) -> Result<Feed, FileError> {
+    pub(super) fn open(path: &Path, epoch: u32, bytes_read: &Arc<AtomicU64>) -> Result<RowReader, FileError> {
         let counted = |input: Box<dyn Read + Send>| Counted { input, count: Arc::clone(bytes_read) };
         if path.as_os_str() == "-" {
             let lines = LineReader::new(Box::new(counted(Box::new(io::stdin()))));
             let path = "-".to_owned();
-            return Ok(Feed { path, lines, format: Format::Json, is_gzip: false, row: 0, epoch });
+            return Ok(RowReader { path, lines, format: Format::Json, is_gzip: false, row: 0, epoch });
         }
         let epoch = epoch_of(path)?.unwrap_or(epoch);
         let shown = shown(path);
@@ -76,11 +75,11 @@ impl Feed {
             lines.drop_front(byte_order_mark.len());
         }
         let is_json = is_json(path, lines.peek());
-        let mut feed = Feed { path: shown, lines, format: Format::Json, is_gzip, row: 0, epoch };
+        let mut reader = RowReader { path: shown, lines, format: Format::Json, is_gzip, row: 0, epoch };
         if !is_json {
-            feed.format = Format::Csv(feed.read_header()?);
+            reader.format = Format::Csv(reader.read_header()?);
         }
-        Ok(feed)
+        Ok(reader)
     }
 
     fn read_header(&mut self) -> Result<Columns, FileError> {
