@@ -12,11 +12,11 @@ mod sinks;
 mod venue;
 
 pub use show::show;
+pub use venue::WrongUse;
 
 use crate::actors::hub::demand::LiveDemand;
 use crate::actors::hub::messages::{BeginServing, StopServing};
 use crate::actors::hub::{HubActor, HubSettings};
-use crate::actors::messages::Drain;
 use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
 use crate::actors::views::Health;
 use crate::config::{Config, ListenAddress};
@@ -63,20 +63,21 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let signals = Signals::arm(config.server.stop_timeout)?;
     let listeners = Listeners::bind(&config)?;
     let begin = async {
+        let plan = venue::Plan::make(&config).await?;
         let node = Node::open(&config).await?;
         if node.is_durable() {
-            directory::claim(node.log.as_ref(), node.record.as_ref(), DataKind::Simulated, &config).await?;
+            let data = plan.provenance().data;
+            directory::claim(node.log.as_ref(), node.record.as_ref(), data, &config).await?;
         }
         let retention = housekeeping::retention_clock(&node).await?;
-        anyhow::Ok((node, retention))
+        anyhow::Ok((plan, node, retention))
     };
-    let (mut node, retention) = tokio::select! {
+    let (plan, mut node, retention) = tokio::select! {
         begun = begin => begun?,
         by = signals.told() => return stopped_at_start(by),
     };
     let live = live(&config, &mut node);
-    // The one provider that there is.
-    let provenance = Provenance::simulated();
+    let provenance = plan.provenance();
     announce(&provenance);
     let OtherSinks { setups, cache } = sinks::open(&config, &mut node)?;
     let state = app_state(&config, &mut node, &live, provenance, cache);
@@ -96,7 +97,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         // What recovery found out has reached the hub before it answers anybody.
         pipeline.drain().await?;
         live.hub.send(BeginServing).await.context("the hub is gone")?;
-        let provider = venue::open(&config, &node, &pipeline).await?;
+        let provider = plan.start(&config, &node, &pipeline).await?;
         anyhow::Ok((pipeline, provider))
     };
     let (pipeline, provider) = tokio::select! {
@@ -111,7 +112,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!("{by}; stopping");
     node.health.set_ready(false);
     let stop = async {
-        provider.send(Drain).await.context("the provider is gone")?;
+        provider.stop().await;
         pipeline.stop().await?;
         live.stop();
         live.hub.send(StopServing).await.context("the hub is gone")?;

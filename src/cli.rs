@@ -12,6 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   tickwire run                                     feeds itself, keeps its data in ./data
   tickwire run --symbol-count 1000 --rate 20000    a thousand simulated symbols
+  tickwire run --provider coinbase                 live trades of a market that needs no key
   tickwire replay ticks.csv.gz --bars bars.csv     works out the bars of a file
   tickwire serve --data-dir year                   shows what a replay has kept
   tickwire check-config --config tickwire.toml     lists every fault of a configuration
@@ -23,7 +24,8 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   tickwire run
   tickwire run --symbols AAPL,BTC-USD --rate 200
-  tickwire run --symbol-count 1000 --seed 7 --data-dir /var/lib/tickwire";
+  tickwire run --symbol-count 1000 --seed 7 --data-dir /var/lib/tickwire
+  tickwire run --provider coinbase --symbols BTC-USD,ETH-USD --data-dir coins";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -96,7 +98,7 @@ pub enum Command {
 /// Flags of `run`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunOptions {
-    /// Take ticks from this provider: `simulated` is the one there is so far
+    /// Take ticks from this provider: `simulated` makes a market up, `coinbase` is a live venue that needs no key
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
     /// Follow these symbols, separated by commas

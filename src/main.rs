@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let advice = app::check::advice(&error, &data_dir).map(|advice| format!("\n{advice}"));
             complain(&format!("{error:#}{}", advice.unwrap_or_default()));
-            ExitCode::FAILURE
+            if error.is::<app::WrongUse>() { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -5,6 +5,9 @@
 //! A fault here (two metrics of one name) is a bug of this file and ends the process at its start.
 
 pub mod history;
+mod venue;
+
+pub use venue::VenueMetrics;
 
 use crate::models::ledger::{Ledger, RejectReason};
 use crate::models::time::{Nanos, SECOND};
@@ -16,6 +19,7 @@ use prometheus::{
 };
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use venue::VenueSeries;
 
 /// The stages of the data path, in the order in which data runs through them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,6 +195,7 @@ pub struct Metrics {
     rejected: IntGaugeVec,
     residue: IntGaugeVec,
     restarts: IntCounterVec,
+    venues: VenueSeries,
     symbols: Mutex<SymbolSeries>,
     history: Mutex<MetricsHistory>,
     /// Live clients.
@@ -309,6 +314,7 @@ impl Metrics {
             rejected: gauges("tickwire_ledger_rejected", "Rejected reports by reason", &["source", "reason"]),
             residue: gauges("tickwire_ledger_residue", "Reports that no fate explains", &["source"]),
             restarts: counters("tickwire_actor_restarts_total", "Actors made again", &["actor"]),
+            venues: VenueSeries::new(&registry),
             symbols: Mutex::new(SymbolSeries { cap: max_symbols, places: HashMap::new(), rates: Vec::new() }),
             history: Mutex::default(),
             websocket_connections: gauge("active_websocket_connections", "Live clients"),
@@ -405,6 +411,12 @@ impl Metrics {
             self.rejected.with_label_values(&[source, reason.as_str()]).set(as_gauge(count));
         }
         self.residue.with_label_values(&[source]).set(ledger.residue());
+    }
+
+    /// Returns the counters of a live venue.
+    #[must_use]
+    pub fn venue(&self, name: &str) -> VenueMetrics {
+        self.venues.of(name)
     }
 
     /// Counts a restart of an actor, by its kind.

@@ -10,13 +10,14 @@ mod plan;
 mod reader;
 mod summary;
 
+use crate::actors::ingest::client::LogClient;
 use crate::actors::ingest::file::{FileError, FileInput};
 use crate::actors::messages::Ingest;
-use crate::actors::partition::log::LogActor;
 use crate::actors::pipeline::{Pipeline, PipelineError};
 use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};
+use crate::metrics::Metrics;
 use crate::models::entry::{Body, Entry};
 use crate::models::ledger::{Ledger, RejectReason};
 use crate::models::time::{Nanos, SECOND};
@@ -26,13 +27,12 @@ use crate::node::{Node, pipeline_settings};
 use crate::output::{BarWriter, IndicatorWriter};
 use crate::stores::log::high_water::HighWater;
 use crate::stores::log::{Progress, TickLog};
-use actix::dev::Request;
 use anyhow::Context;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use plan::{Plan, symbols_of};
 use reader::{Chunk, Reader};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,17 +44,9 @@ use tokio::time::error::Elapsed;
 const ROWS: usize = 4_096;
 const ROWS_PACED: usize = 256;
 
-/// Chunks that may be under way to the log: enough that neither waits for the other's turn on a busy machine.
-const UNDER_WAY_MAX: usize = 4;
-
 /// Rows handed in after which the symbols are waited for, since some more chunks wait for the shards: with many symbols
 /// these are large, and a signal must not find more to do than its time allows.
 const ROWS_UNDER_WAY_MAX: usize = 1 << 18;
-
-/// Waits until the log has taken a chunk.
-async fn taken(sent: Request<LogActor, Ingest>) -> anyhow::Result<()> {
-    sent.await.context("the pipeline has stopped")
-}
 
 /// How far a replay has come: committed together with the entries it speaks of.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -133,7 +125,7 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         by = signals.told() => anyhow::bail!("{by} before the first row"),
     };
     let fed = tokio::select! {
-        fed = job.feed(&pipeline, options.speed) => fed.map(|()| None),
+        fed = job.feed(&pipeline, &node.env.metrics, options.speed) => fed.map(|()| None),
         by = signals.told() => Ok(Some(by)),
     };
     if !matches!(fed, Ok(None)) {
@@ -258,20 +250,19 @@ impl Job {
 
     /// Feeds the pipeline until the input ends and all of it is applied and written. May be dropped at any await: what
     /// was not handed in by then is not part of the progress either.
-    async fn feed(&mut self, pipeline: &Pipeline, speed: Speed) -> anyhow::Result<()> {
+    async fn feed(
+        &mut self,
+        pipeline: &Pipeline,
+        metrics: &Arc<Metrics>,
+        speed: Speed,
+    ) -> anyhow::Result<()> {
         let mut pace = Pace::new(speed);
-        let mut under_way = VecDeque::new();
+        let mut client = LogClient::new(pipeline.log().clone(), Arc::clone(metrics));
         let mut rows_under_way = 0;
         loop {
-            if under_way.len() == UNDER_WAY_MAX
-                && let Some(oldest) = under_way.pop_front()
-            {
-                taken(oldest).await?;
-            }
+            client.wait_for_room().await?;
             if rows_under_way >= ROWS_UNDER_WAY_MAX {
-                for sent in under_way.drain(..) {
-                    taken(sent).await?;
-                }
+                client.settle().await?;
                 pipeline.drain_symbols().await?;
                 rows_under_way = 0;
             }
@@ -282,11 +273,9 @@ impl Job {
             }
             self.show(&chunk);
             let ingest = self.ingest(chunk)?;
-            under_way.push_back(pipeline.log().send(ingest));
+            client.send(ingest).await?;
         }
-        for rest in under_way {
-            taken(rest).await?;
-        }
+        client.settle().await?;
         pipeline.drain().await?;
         Ok(())
     }

@@ -91,7 +91,7 @@ impl Layers {
         if key == "provider.symbols" && count_is_earlier {
             self.origins.remove(count);
             self.config.provider.symbol_count = None;
-            // Not the table of the whole configuration: secrets stand masked in that one.
+            // Taken out of what was given: a configuration that is written out has lost its secrets.
             if let Some(Value::Table(provider)) = self.table.get_mut("provider") {
                 provider.remove("symbol_count");
             }

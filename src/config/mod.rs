@@ -7,6 +7,7 @@
 
 mod environment;
 mod fault;
+mod feeds;
 mod layers;
 mod mapping;
 mod merge;
@@ -21,6 +22,7 @@ mod text;
 mod validate;
 
 pub use fault::{ConfigError, Fault};
+pub use feeds::{FeedConfig, FeedSpec, Venues};
 pub use origin::{OriginError, OriginPattern, WebOrigin, split_authority};
 pub use secret::Secret;
 pub use sections::{
@@ -48,6 +50,10 @@ pub struct Config {
     pub server: Server,
     /// Where ticks come from.
     pub provider: Provider,
+    /// Feeds with all that can be set of them; at least one wins over `provider`.
+    pub feeds: Vec<FeedConfig>,
+    /// How live venues are reached.
+    pub venues: Venues,
     /// What changes results: windows and their deadlines.
     pub core: Core,
     /// The log of everything received.
@@ -78,6 +84,8 @@ impl Default for Config {
             log_format: LogFormat::Human,
             server: Server::default(),
             provider: Provider::default(),
+            feeds: Vec::new(),
+            venues: Venues::default(),
             core: Core::default(),
             log: Log::default(),
             history: History::default(),

@@ -103,9 +103,9 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Provider {
-    /// Which venue feeds Tickwire.
+    /// Who feeds Tickwire: `simulated`, or a live venue by its name.
     pub name: String,
-    /// Symbols to follow.
+    /// Symbols to follow; of a live venue its best known ones where nobody names any.
     #[serde(with = "symbols")]
     pub symbols: Vec<String>,
     /// Makes this many simulated symbols in place of `symbols`.

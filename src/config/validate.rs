@@ -1,8 +1,10 @@
 //! What one key alone cannot show: values out of range, and values that do not fit each other.
 
 use super::fault::Fault;
+use super::feeds;
 use super::layers::{lookup, shown, split};
 use super::{Config, Enabled, Redis};
+use crate::actors::ingest::registry::name_fault;
 use crate::stores::cache::redis::RedisSettings;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,32 +13,6 @@ use toml::Table;
 /// Ticks a second that the simulated venue makes. One in a quarter of an hour at one end, far more than a machine takes
 /// in at the other: what lies beyond is a slip.
 const RATES: RangeInclusive<f64> = 0.001..=100_000_000.0;
-
-/// The providers that there are.
-const PROVIDERS: [&str; 1] = ["simulated"];
-
-/// Providers that are announced and not there yet: asked for, they must not quietly become another.
-const PROVIDERS_LATER: [&str; 9] =
-    ["polygon", "massive", "finage", "alpha_vantage", "fmp", "binance", "coinbase", "kraken", "kafka"];
-
-/// Returns what is wrong with the name of a provider, or with a list of names.
-fn provider_fault(name: &str) -> Option<String> {
-    if PROVIDERS.contains(&name) {
-        return None;
-    }
-    let there = PROVIDERS.map(|name| format!("`{name}`")).join(", ");
-    let unknown = |name: &&str| !PROVIDERS.contains(name);
-    let reasons = name.split(',').map(str::trim).filter(unknown).map(|name| match name {
-        "" => "an empty name".to_owned(),
-        name if PROVIDERS_LATER.contains(&name) => format!("`{name}` is not served by this version"),
-        name => format!("nobody serves `{name}`"),
-    });
-    let mut reasons: Vec<String> = reasons.collect();
-    if reasons.is_empty() {
-        reasons.push("one provider feeds a run, not several".to_owned());
-    }
-    Some(format!("{}; there is {there}", reasons.join(", ")))
-}
 
 /// Returns every fault of a configuration whose keys are all of the right type.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
@@ -51,7 +27,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
         ranges(config).into_iter().chain(combinations(config)).map(|(key, reason)| (key.to_owned(), reason));
     let simulated = config.provider.simulated.validate().into_iter();
     let simulated = simulated.map(|(key, reason)| (format!("provider.simulated.{key}"), reason));
-    own.chain(simulated).map(fault).collect()
+    own.chain(simulated).chain(feeds::faults(config)).map(fault).collect()
 }
 
 /// Returns the values that are out of range.
@@ -101,7 +77,7 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         let reason = format!("must be from {} to {} ticks a second", RATES.start(), RATES.end());
         found.push(("provider.rate", reason));
     }
-    found.extend(provider_fault(&provider.name).map(|reason| ("provider.name", reason)));
+    found.extend(name_fault(&provider.name).map(|reason| ("provider.name", reason)));
     if config.data_dir.as_os_str().is_empty() {
         found.push(("data_dir", "must not be empty".to_owned()));
     }
@@ -205,22 +181,6 @@ mod tests {
                 assert_eq!(fault.key.as_deref(), Some(key));
                 assert_eq!(fault.origin, Origin::Default);
             }
-        }
-    }
-
-    #[test]
-    fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
-        assert_eq!(provider_fault("simulated"), None);
-        for (name, said) in [
-            ("polygon", "`polygon` is not served by this version; there is `simulated`"),
-            ("nope,simulated", "nobody serves `nope`; there is `simulated`"),
-            ("", "an empty name; there is `simulated`"),
-            ("simulated,simulated", "one provider feeds a run, not several; there is `simulated`"),
-        ] {
-            assert_eq!(provider_fault(name).as_deref(), Some(said));
-        }
-        for name in PROVIDERS_LATER {
-            assert!(provider_fault(name).is_some(), "{name}");
         }
     }
 

@@ -32,5 +32,6 @@ mod stores;
 mod supervision;
 mod support;
 mod vendor_bars;
+mod venues;
 mod websocket;
 mod wire;

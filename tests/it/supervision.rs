@@ -4,7 +4,6 @@
 use crate::support::process::wait_for;
 use crate::support::rows::{assert_same_rows, damage_checkpoints, history_rows, log_entries, rows_by_log};
 use crate::support::scenario::bad_day;
-use actix::Actor;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use std::path::Path;
@@ -13,9 +12,9 @@ use std::time::{Duration, Instant};
 use tickwire::actors::faults::FaultPlan;
 use tickwire::actors::guard::ActorKind;
 use tickwire::actors::ingest::simulated::{
-    MarketSettings, Misbehaviour, SimulatedActor, SimulatedFeed, SimulatedSymbol, initial_price, symbol_names,
+    MarketSettings, Misbehaviour, SimulatedFeed, SimulatedSymbol, initial_price, start, symbol_names,
 };
-use tickwire::actors::messages::{Drain, Ingest};
+use tickwire::actors::messages::Ingest;
 use tickwire::actors::pipeline::Pipeline;
 use tickwire::config::{Config, Sources};
 use tickwire::metrics::Metrics;
@@ -264,8 +263,7 @@ fn a_venue_that_panics_tells_the_gap_and_goes_on() {
         };
         let misbehaviour = Misbehaviour::default();
         let feed = SimulatedFeed { market, past: None, misbehaviour, down_since: None, rate_max: None };
-        let provider =
-            SimulatedActor::new(feed, pipeline.log().clone(), env.clone(), Arc::clone(&node.health)).start();
+        let provider = start(feed, pipeline.log().clone(), env.clone(), Arc::clone(&node.health));
         let metrics = Arc::clone(&env.metrics);
         let num_ticks = || node.log.tail();
         for num_panics in 1..=3 {
@@ -279,7 +277,7 @@ fn a_venue_that_panics_tells_the_gap_and_goes_on() {
                 tokio::task::yield_now().await;
             }
         }
-        provider.send(Drain).await.unwrap();
+        provider.stop().await;
         pipeline.stop().await.unwrap();
     });
     let entries = log_entries(dir.path());

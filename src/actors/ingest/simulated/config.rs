@@ -86,32 +86,6 @@ impl SimulatedConfig {
     }
 }
 
-/// Durations as users write them: `"250ms"`, `"10s"`, `"5min"`.
-pub(super) mod span {
-    use super::super::draws::nanos;
-    use crate::models::time::parse_span;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use std::borrow::Cow;
-    use std::time::Duration;
-
-    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        let nanos = nanos(*duration);
-        let (unit, name) = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")]
-            .into_iter()
-            .find(|(unit, _)| nanos % unit == 0)
-            .unwrap_or((1, "ns"));
-        serializer.serialize_str(&format!("{}{name}", nanos / unit))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        let nanos = parse_span(&text).and_then(|nanos| u64::try_from(nanos).ok());
-        nanos.map(Duration::from_nanos).ok_or_else(|| {
-            D::Error::custom(format!("`{text}` is no span of time such as `250ms`, `10s` or `5min`"))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::misbehaviour::{Shift, Spike};

@@ -1,6 +1,6 @@
 //! What a bad feed may do, as settings. All of it is off by default.
 
-use super::config::span;
+use crate::actors::ingest::span;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
 //! The simulated venue: a market that needs no keys and no network, and repeats itself for a seed.
 //!
-//! Promises: everything but its actor is pure. No clock is read; the same settings give the same entries, however the
+//! Promises: everything but `feed.rs` is pure. No clock is read; the same settings give the same entries, however the
 //! calls are cut. [`Market`] makes clean trades, [`History`] what came before them, [`Misbehaver`] turns them into what
 //! a bad feed would deliver; what must come of that, `testkit` says. Nothing here can fail: whoever starts it refuses
 //! what [`SimulatedConfig::validate`] names, an empty list of symbols, and a rate that is not positive.
 
-mod actor;
 mod calendar;
 mod config;
 mod draws;
+mod feed;
 mod history;
 mod market;
 mod misbehave;
@@ -16,8 +16,8 @@ mod misbehaviour;
 mod past;
 mod symbols;
 
-pub use actor::{SimulatedActor, SimulatedFeed};
 pub use config::SimulatedConfig;
+pub use feed::{SimulatedFeed, start};
 pub use history::{History, HistorySettings};
 pub use market::{Market, MarketSettings, SimulatedSymbol, TICK};
 pub use misbehave::{Misbehaver, Mishaps};

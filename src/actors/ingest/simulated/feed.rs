@@ -10,23 +10,21 @@
 use super::past::{Past, PastSettings};
 use super::{Market, MarketSettings, Misbehaver, Misbehaviour};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{Drain, Ingest};
+use crate::actors::ingest::client::{LogClient, LogGone, UNDER_WAY_MAX};
+use crate::actors::ingest::handle::{FeedHandle, StopSignal};
+use crate::actors::messages::Ingest;
 use crate::actors::partition::log::LogActor;
 use crate::actors::partition::shard::Environment;
 use crate::actors::views::{Health, HealthBoard};
-use crate::metrics::Stage;
 use crate::models::entry::{Body, Correction, Entry, Gap, SourceId, Trade};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, SECOND};
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use actix::Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Trades in one message at the most: what a shard sorts in about a millisecond.
 const BATCH_MAX: usize = 8_192;
-
-/// Messages that may be under way to the log: enough that neither waits for the other's turn on a busy machine.
-const UNDER_WAY_MAX: usize = 4;
 
 /// How long the venue waits between two looks at the clock, at its shortest and its longest.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -55,8 +53,22 @@ pub struct SimulatedFeed {
     pub rate_max: Option<u32>,
 }
 
+/// Starts the venue on a thread of its own.
+#[must_use]
+pub fn start(
+    feed: SimulatedFeed,
+    log: Addr<LogActor>,
+    env: Environment,
+    health: Arc<HealthBoard>,
+) -> FeedHandle {
+    FeedHandle::spawn(move |stop| {
+        let client = LogClient::new(log, Arc::clone(&env.metrics));
+        Simulator::new(feed, client, env, health).run(stop)
+    })
+}
+
 /// Trades as time goes by.
-pub struct SimulatedActor {
+struct Simulator {
     market: Market,
     /// Pasts that are yet to be made.
     past: Option<Past>,
@@ -68,24 +80,13 @@ pub struct SimulatedActor {
     gap: Option<Gap>,
     pause: Duration,
     batch_max: usize,
-    under_way: usize,
-    /// Nothing is sent until something under way is taken.
-    held_up: bool,
     clean: Vec<Entry>,
-    log: Addr<LogActor>,
+    client: LogClient,
     env: Environment,
-    stopped: bool,
 }
 
-impl SimulatedActor {
-    /// Makes the venue that feeds a log.
-    #[must_use]
-    pub fn new(
-        feed: SimulatedFeed,
-        log: Addr<LogActor>,
-        env: Environment,
-        health: Arc<HealthBoard>,
-    ) -> SimulatedActor {
+impl Simulator {
+    fn new(feed: SimulatedFeed, client: LogClient, env: Environment, health: Arc<HealthBoard>) -> Simulator {
         health.set("provider", Health::Healthy, "simulated");
         let SimulatedFeed { market, past, misbehaviour, down_since, rate_max } = feed;
         let gap = |from| Gap { source: market.source, from, to: market.start, filled: false };
@@ -94,7 +95,7 @@ impl SimulatedActor {
         // About one trade a look, within bounds: nobody sees a millisecond, and each look costs some microseconds.
         let pause = Duration::from_secs_f64(1.0 / market.rate_per_second).clamp(PAUSE_MIN, PAUSE_MAX);
         let allowed = rate_max.map(|rate| (f64::from(rate) * pause.as_secs_f64()).max(1.0) as usize);
-        SimulatedActor {
+        Simulator {
             past: past.and_then(|settings| Past::new(&market, settings, env.clone(), health)),
             misbehaver,
             source: market.source,
@@ -103,35 +104,37 @@ impl SimulatedActor {
             gap: down_since.filter(|since| *since < market.start).map(gap),
             pause,
             batch_max: allowed.unwrap_or(BATCH_MAX).min(BATCH_MAX),
-            under_way: 0,
-            held_up: false,
             clean: Vec::new(),
             market: Market::new(&market),
-            log,
+            client,
             env,
-            stopped: false,
         }
     }
 
-    /// Makes and sends messages until the market has come to now, or as many are under way as may be.
-    fn turn(&mut self, ctx: &mut Context<Self>) {
-        while !self.stopped {
-            if self.under_way == UNDER_WAY_MAX {
-                self.held_up = true;
-                return;
+    /// Trades until it is told to stop, or nobody takes it any more.
+    async fn run(mut self, stop: StopSignal) {
+        tokio::select! {
+            () = stop.told() => {}
+            // It ends by itself only when the log is gone: the process is stopping.
+            _ = self.trade() => {}
+        }
+    }
+
+    /// Makes and sends messages as the market goes on; waits while as many are under way as may be.
+    async fn trade(&mut self) -> Result<(), LogGone> {
+        loop {
+            self.client.wait_for_room().await?;
+            if self.send_live().await? {
+                continue;
             }
-            let is_behind = self.send_live(ctx);
-            if !is_behind {
-                self.send_past(ctx);
-                let pause = if self.past.is_some() { self.pause.min(PAST_PAUSE) } else { self.pause };
-                ctx.run_later(pause, SimulatedActor::turn);
-                return;
-            }
+            self.send_past().await?;
+            let pause = if self.past.is_some() { self.pause.min(PAST_PAUSE) } else { self.pause };
+            tokio::time::sleep(pause).await;
         }
     }
 
     /// Makes the next message of live trades and sends it. Returns whether there is more to send at once.
-    fn send_live(&mut self, ctx: &mut Context<Self>) -> bool {
+    async fn send_live(&mut self) -> Result<bool, LogGone> {
         let metrics = Arc::clone(&self.env.metrics);
         let now = (self.env.now)();
         let made = guard::run(ActorKind::Provider, &metrics, || {
@@ -144,41 +147,33 @@ impl SimulatedActor {
             (Vec::new(), false)
         });
         if !entries.is_empty() {
-            self.send(entries, now, ctx);
+            self.send(entries, now).await?;
         }
-        is_behind
+        Ok(is_behind)
     }
 
     /// Makes the past of the next symbol and sends it, if the pipeline has room for more than what is live.
-    fn send_past(&mut self, ctx: &mut Context<Self>) {
+    async fn send_past(&mut self) -> Result<(), LogGone> {
         // One place is left for live trades.
-        if self.stopped || self.under_way + 1 >= UNDER_WAY_MAX {
-            return;
+        if self.past.is_none() || self.client.num_under_way()? + 1 >= UNDER_WAY_MAX {
+            return Ok(());
         }
-        let Some(past) = &mut self.past else { return };
+        let Some(past) = &mut self.past else { return Ok(()) };
         let now = (self.env.now)();
         let (metrics, market) = (Arc::clone(&self.env.metrics), &self.market);
         let made = guard::run(ActorKind::Provider, &metrics, || past.next(now, |place| market.price(place)));
         if past.is_done() {
             self.past = None;
         }
-        if let Some(entries) = made.flatten() {
+        match made.flatten() {
             // Nobody receives a past when it happens: latencies are not measured by it, and live clients not told of it.
-            self.send(entries, Nanos::MIN, ctx);
+            Some(entries) => self.send(entries, Nanos::MIN).await,
+            None => Ok(()),
         }
     }
 
-    fn send(&mut self, entries: Vec<Entry>, received: Nanos, ctx: &mut Context<Self>) {
-        self.env.metrics.stage(Stage::Provider).received.inc_by(entries.len() as u64);
-        let sent = self.log.send(Ingest { entries, dead_letters: Vec::new(), progress: None, received });
-        self.under_way += 1;
-        ctx.spawn(sent.into_actor(self).map(|taken, actor, ctx| {
-            actor.under_way -= 1;
-            actor.stopped |= taken.is_err();
-            if std::mem::take(&mut actor.held_up) {
-                actor.turn(ctx);
-            }
-        }));
+    async fn send(&mut self, entries: Vec<Entry>, received: Nanos) -> Result<(), LogGone> {
+        self.client.send(Ingest { entries, dead_letters: Vec::new(), progress: None, received }).await
     }
 
     /// Returns what is to be told now, and whether the market has not come to now with it.
@@ -251,22 +246,5 @@ fn stamp(entry: &mut Entry, now: Nanos) {
         Body::Quote(quote) => quote.received = now,
         Body::VenueBar(bar) => bar.received = now,
         Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::ClockMark { .. } => {}
-    }
-}
-
-impl Actor for SimulatedActor {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.turn(ctx);
-    }
-}
-
-impl Handler<Drain> for SimulatedActor {
-    type Result = ();
-
-    /// Stops trading for good.
-    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) {
-        self.stopped = true;
     }
 }

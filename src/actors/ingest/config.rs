@@ -1,0 +1,224 @@
+//! The section `[venues.NAME]`: how a live venue is reached and watched. All venues have the same keys; what is not set
+//! is the venue's own choice.
+
+use super::span;
+use reqwest::Url;
+use serde::de::{self, Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How a venue is reached and watched.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VenueConfig {
+    /// Where the stream is, `wss://host` or, without encryption, `ws://host`; not set: the venue's own address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_url: Option<StreamUrl>,
+    /// Where REST is, `https://host` or, without encryption, `http://host`; not set: the venue's own address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest_url: Option<RestUrl>,
+    /// A proxy for both, `http://host:port` or `http://user:password@host:port`; it is asked to CONNECT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_url: Option<ProxyUrl>,
+    /// A file of certificates in PEM that are trusted beside the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// How long a connection may take to come about, and a request to be answered.
+    #[serde(with = "span")]
+    pub connect_timeout: Duration,
+    /// A connection that brings nothing for this long is lost.
+    #[serde(with = "span")]
+    pub idle_timeout: Duration,
+    /// How often the venue is asked whether it is there.
+    #[serde(with = "span")]
+    pub ping_interval: Duration,
+    /// Pause before the second try; it doubles from there.
+    #[serde(with = "span")]
+    pub retry_delay: Duration,
+    /// Longest pause between two tries.
+    #[serde(with = "span")]
+    pub retry_max_delay: Duration,
+    /// Failures in a row after which the venue is left alone for `breaker_open`; 0 is never.
+    pub breaker_failures: u32,
+    /// How long a venue is left alone that failed so often.
+    #[serde(with = "span")]
+    pub breaker_open: Duration,
+    /// REST requests a minute at the most; not set: what the venue allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Symbols that one connection brings at the most; not set: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_symbols_per_connection: Option<NonZeroUsize>,
+    /// What is subscribed to; empty: what the venue needs for trades and its clock.
+    pub channels: Vec<String>,
+}
+
+impl Default for VenueConfig {
+    fn default() -> Self {
+        VenueConfig {
+            stream_url: None,
+            rest_url: None,
+            proxy_url: None,
+            ca_file: None,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(20),
+            retry_delay: Duration::from_secs(1),
+            retry_max_delay: Duration::from_secs(60),
+            breaker_failures: 5,
+            breaker_open: Duration::from_secs(30),
+            requests_per_minute: None,
+            max_symbols_per_connection: None,
+            channels: Vec::new(),
+        }
+    }
+}
+
+impl VenueConfig {
+    /// Returns every fault: its key, and what is wrong.
+    #[must_use]
+    pub fn validate(&self) -> Vec<(&'static str, String)> {
+        let spans = [
+            ("connect_timeout", self.connect_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("ping_interval", self.ping_interval),
+            ("retry_delay", self.retry_delay),
+            ("breaker_open", self.breaker_open),
+        ];
+        let zero = spans.into_iter().filter(|(_, span)| span.is_zero());
+        let mut faults: Vec<_> = zero.map(|(key, _)| (key, "must be more than 0".to_owned())).collect();
+        if self.retry_max_delay < self.retry_delay {
+            faults.push(("retry_max_delay", "must be at least `retry_delay`".to_owned()));
+        }
+        if self.idle_timeout <= self.ping_interval {
+            faults.push((
+                "idle_timeout",
+                "must be more than `ping_interval`: a quiet venue speaks when asked".to_owned(),
+            ));
+        }
+        faults
+    }
+}
+
+/// Why a text is no URL of the wanted kind. Does not repeat the text, which may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a URL such as `{0}`")]
+pub struct UrlError(&'static str);
+
+/// Reads a URL with a host and one of the schemes. A query or a fragment has no place in a base.
+fn read_url(text: &str, schemes: &[&str], example: &'static str) -> Result<Url, UrlError> {
+    Url::parse(text.trim())
+        .ok()
+        .filter(|url| schemes.contains(&url.scheme()) && url.has_host())
+        .filter(|url| url.query().is_none() && url.fragment().is_none())
+        .ok_or(UrlError(example))
+}
+
+/// Shows a URL without what may be secret: scheme, host and port.
+#[must_use]
+pub fn shown(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+/// Makes the type of a URL with its schemes.
+macro_rules! url_type {
+    ($(#[$doc:meta])* $name:ident, $schemes:expr, $example:expr, $print:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name(Url);
+
+        impl $name {
+            /// Returns the URL itself.
+            #[must_use]
+            pub fn url(&self) -> &Url {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UrlError;
+
+            fn from_str(text: &str) -> Result<Self, UrlError> {
+                read_url(text, &$schemes, $example).map($name)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let print: fn(&Url) -> String = $print;
+                serializer.serialize_str(&print(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&shown(&self.0))
+            }
+        }
+    };
+}
+
+/// Returns a base as it was given: without the slash that parsing adds.
+fn as_given(url: &Url) -> String {
+    let text = url.as_str();
+    if url.path() == "/" { text.trim_end_matches('/').to_owned() } else { text.to_owned() }
+}
+
+url_type!(
+    /// Where a stream is.
+    StreamUrl, ["ws", "wss"], "wss://stream.example", as_given
+);
+url_type!(
+    /// Where REST is.
+    RestUrl, ["http", "https"], "https://api.example", as_given
+);
+url_type!(
+    /// A proxy. It prints without its user and password.
+    ProxyUrl, ["http"], "http://proxy.example:3128", shown
+);
+
+/// Puts what a venue's documentation names behind a base.
+///
+/// # Panics
+/// Never: a base of `http`, `https`, `ws` or `wss` takes segments.
+#[must_use]
+pub fn behind(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    url.path_segments_mut().expect("the base has a host").pop_if_empty().extend(segments);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_keeps_its_path_and_names_no_secret() {
+        let base: RestUrl = "http://127.0.0.1:8080/coinbase/".parse().expect("a URL");
+        let url = behind(base.url(), &["products", "BTC-USD", "trades"]);
+        assert_eq!(url.as_str(), "http://127.0.0.1:8080/coinbase/products/BTC-USD/trades");
+        let plain: RestUrl = "https://api.example".parse().expect("a URL");
+        assert_eq!(behind(plain.url(), &["products"]).as_str(), "https://api.example/products");
+        assert_eq!(toml::Value::try_from(&plain).expect("text").as_str(), Some("https://api.example"));
+        let proxy: ProxyUrl = "http://me:hunter2@proxy.example:3128".parse().expect("a URL");
+        assert_eq!(format!("{proxy:?}"), "http://proxy.example:3128");
+        for text in ["", "ftp://a", "wss://", "https://a?key=1", "https://a#b", "//a"] {
+            assert!(text.parse::<RestUrl>().is_err(), "{text}");
+        }
+        assert!("https://a".parse::<StreamUrl>().is_err() && "ws://a".parse::<StreamUrl>().is_ok());
+        let said = "http://x:hunter2@".parse::<ProxyUrl>().expect_err("no host").to_string();
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}

@@ -1,0 +1,102 @@
+//! The providers that there are: the simulator and the live venues, by name. An unknown name is refused here, before
+//! anything is started.
+
+use super::config::VenueConfig;
+use super::venue::Venue;
+use super::venues::coinbase;
+use std::sync::Arc;
+
+/// Name of the simulator. What it makes up is never under another name.
+pub const SIMULATED: &str = "simulated";
+
+/// Providers that are announced and not there yet: asked for, they must not quietly become another.
+const LATER: [&str; 8] =
+    ["polygon", "massive", "finage", "alpha_vantage", "fmp", "binance", "kraken", "kafka"];
+
+/// What is known of a live venue before it is opened.
+pub struct VenueEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// What is followed where nobody names symbols.
+    pub default_symbols: &'static [&'static str],
+    /// REST requests a minute where nobody sets them.
+    pub requests_per_minute: u32,
+    /// Says what is wrong with the channels asked for.
+    pub channel_fault: fn(&[String]) -> Option<String>,
+    /// Makes the venue.
+    pub open: fn(&VenueConfig) -> Arc<dyn Venue>,
+}
+
+/// The live venues.
+pub static VENUES: [VenueEntry; 1] = [VenueEntry {
+    name: coinbase::NAME,
+    default_symbols: &coinbase::DEFAULT_SYMBOLS,
+    requests_per_minute: coinbase::REQUESTS_PER_MINUTE,
+    channel_fault: coinbase::channel_fault,
+    open: coinbase::Coinbase::open,
+}];
+
+/// Returns a live venue by its name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static VenueEntry> {
+    VENUES.iter().find(|entry| entry.name == name)
+}
+
+/// Returns the names of all providers, for people.
+#[must_use]
+pub fn names() -> String {
+    let live = VENUES.iter().map(|entry| format!("`{}`", entry.name));
+    let all: Vec<String> = std::iter::once(format!("`{SIMULATED}`")).chain(live).collect();
+    all.join(", ")
+}
+
+/// Returns what is wrong with the name of a provider, or with a list of names; the text says what there is.
+#[must_use]
+pub fn name_fault(name: &str) -> Option<String> {
+    let is_there = |name: &str| name == SIMULATED || find(name).is_some();
+    if is_there(name) {
+        return None;
+    }
+    let unknown = |name: &&str| !is_there(name);
+    let reasons = name.split(',').map(str::trim).filter(unknown).map(|name| match name {
+        "" => "an empty name".to_owned(),
+        name if LATER.contains(&name) => format!("`{name}` is not served by this version"),
+        name => format!("nobody serves `{name}`"),
+    });
+    let mut reasons: Vec<String> = reasons.collect();
+    if reasons.is_empty() {
+        reasons.push("one provider feeds a run, not several".to_owned());
+    }
+    Some(format!("{}; there is {}", reasons.join(", "), names()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
+        assert_eq!((name_fault("simulated"), name_fault("coinbase")), (None, None));
+        for (name, said) in [
+            ("polygon", "`polygon` is not served by this version; there is `simulated`, `coinbase`"),
+            ("nope,simulated", "nobody serves `nope`; there is `simulated`, `coinbase`"),
+            ("", "an empty name; there is `simulated`, `coinbase`"),
+            ("simulated,coinbase", "one provider feeds a run, not several; there is `simulated`, `coinbase`"),
+        ] {
+            assert_eq!(name_fault(name).as_deref(), Some(said));
+        }
+        for name in LATER {
+            assert!(name_fault(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_venue_opens_under_its_own_name() {
+        for entry in &VENUES {
+            let venue = (entry.open)(&VenueConfig::default());
+            assert_eq!(venue.name(), entry.name);
+            assert!(find(entry.name).is_some() && !entry.default_symbols.is_empty());
+            assert_eq!((entry.channel_fault)(&[]), None);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Fetches over REST what the stream did not bring.
+//!
+//! Promises: pages are asked for backwards until the hole is reached, at the rate that the venue allows; what was missing
+//! goes into the log page by page, and the gap is filled once nothing of it is missing any more; a venue that cannot be
+//! reached is asked again, with growing pauses, until `gap_hold` has passed since the hole was seen: the core holds the
+//! seal as long, and what came later would be late.
+
+use super::super::venue::{Heard, TradesPage, VenueEvent};
+use super::breaker::Backoff;
+use super::feed::{Batch, Feed};
+use super::job::Job;
+use super::rest::RestError;
+use crate::models::entry::Entry;
+use crate::models::time::Nanos;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// A job that waits for its next try.
+struct Waiting {
+    job: Job,
+    due: Instant,
+    backoff: Backoff,
+}
+
+enum Outcome {
+    Filled,
+    /// Another try may help, after the pause where one is said.
+    Failed(String, Option<Duration>),
+    Hopeless(String),
+    /// The process is stopping.
+    Stopped,
+}
+
+/// Fills holes until the feed is dropped.
+pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
+    let gap_hold = Duration::from_nanos(feed.env.settings.gap_hold.unsigned_abs());
+    let mut waiting: Vec<Waiting> = Vec::new();
+    loop {
+        let next = waiting.iter().enumerate().min_by_key(|(_, waiting)| waiting.due).map(|(at, _)| at);
+        let is_due = async {
+            match next {
+                Some(at) => tokio::time::sleep_until(waiting[at].due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let job = tokio::select! {
+            job = jobs.recv() => job,
+            () = is_due => None,
+        };
+        if let Some(job) = job {
+            let backoff = Backoff::new(feed.config.retry_delay, feed.config.retry_max_delay);
+            waiting.push(Waiting { job, due: Instant::now(), backoff });
+            continue;
+        }
+        let Some(at) = next else { return };
+        let mut turn = waiting.swap_remove(at);
+        match attempt(feed, &turn.job).await {
+            Outcome::Filled => {
+                let mut batch = Batch::default();
+                if let Some(gap) = turn.job.gap {
+                    feed.release_gap(&mut batch, gap);
+                }
+                if feed.send(&mut batch).await.is_err() {
+                    return;
+                }
+            }
+            Outcome::Failed(reason, _) if turn.job.seen.elapsed() >= gap_hold => {
+                feed.give_up(&turn.job, &reason);
+            }
+            Outcome::Failed(reason, pause) => {
+                tracing::debug!(venue = feed.venue.name(), reason, "a hole could not be filled yet");
+                let pause = turn.backoff.next_pause().max(pause.unwrap_or_default());
+                turn.due = Instant::now() + pause.min(gap_hold.saturating_sub(turn.job.seen.elapsed()));
+                waiting.push(turn);
+            }
+            Outcome::Hopeless(reason) => feed.give_up(&turn.job, &reason),
+            Outcome::Stopped => return,
+        }
+    }
+}
+
+/// Asks for pages until the hole is reached.
+async fn attempt(feed: &Feed, job: &Job) -> Outcome {
+    let instrument = &feed.instruments.all()[job.place];
+    let (mut before, mut heard) = (job.before, Heard::default());
+    loop {
+        let page = TradesPage { venue_symbol: &instrument.venue_symbol, before, since: job.since };
+        let Some(url) = feed.venue.trades_url(&page) else {
+            return Outcome::Hopeless("the venue has no past trades".to_owned());
+        };
+        let body = match feed.rest.get(url).await {
+            Ok(body) => body,
+            Err(RestError::Transient { reason, pause }) => return Outcome::Failed(reason, pause),
+            Err(RestError::Permanent { reason }) => return Outcome::Hopeless(reason),
+        };
+        heard.clear();
+        let context = feed.context((feed.env.now)());
+        if let Err(fault) = feed.venue.read_trades(&body, instrument, &context, &mut heard) {
+            feed.metrics.fault(fault.kind);
+            return Outcome::Failed(fault.reason, None);
+        }
+        heard.faults.iter().for_each(|fault| feed.metrics.fault(fault.kind));
+        feed.metrics.rounded.inc_by(heard.num_rounded);
+        let trades = heard.events.iter().filter_map(|event| match event {
+            VenueEvent::Report(entry) => VenueEvent::trade_number(entry).map(|(_, id, ts)| (id, ts, *entry)),
+            _ => None,
+        });
+        let mut trades: Vec<(u64, Nanos, Entry)> = trades.collect();
+        trades.sort_unstable_by_key(|(id, ..)| *id);
+        let oldest = trades.first().map(|(id, ts, _)| (*id, *ts));
+        let mut batch = Batch::default();
+        for (_, _, entry) in trades.into_iter().filter(|(id, ts, _)| is_missing(feed, job, *id, *ts)) {
+            feed.metrics.backfilled.inc();
+            feed.push(&mut batch, entry);
+        }
+        if feed.send(&mut batch).await.is_err() {
+            return Outcome::Stopped;
+        }
+        let is_reached = oldest.is_none_or(|(id, ts)| match job.after {
+            Some(after) => id <= after.saturating_add(1),
+            None => ts < job.since,
+        });
+        // A page that brings nothing older would be asked for again and again.
+        let is_stuck = before.is_some_and(|before| oldest.is_some_and(|(id, _)| id >= before));
+        if is_reached || is_stuck {
+            break;
+        }
+        before = oldest.map(|(id, _)| id);
+    }
+    match (job.after, job.before) {
+        (Some(after), Some(before)) if feed.products.borrow()[job.place].ids.lacks(after + 1, before - 1) => {
+            Outcome::Failed("past trades do not have all that is missing".to_owned(), None)
+        }
+        _ => Outcome::Filled,
+    }
+}
+
+/// True when a trade of a page is a part of the hole and has not come meanwhile. Takes note that it comes now.
+fn is_missing(feed: &Feed, job: &Job, id: u64, ts: Nanos) -> bool {
+    let Some(after) = job.after else {
+        return ts >= job.since && job.before.is_none_or(|before| id < before);
+    };
+    if id <= after || job.before.is_some_and(|before| id >= before) {
+        return false;
+    }
+    let ids = &mut feed.products.borrow_mut()[job.place].ids;
+    ids.fill(id) || ids.reached().is_none_or(|reached| id > reached)
+}

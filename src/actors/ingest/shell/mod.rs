@@ -1,0 +1,65 @@
+//! Runs a live venue: connects, subscribes, watches, comes back, finds what is missing and fetches it.
+//!
+//! Promises, for every venue alike: what is received goes to the log in the order received, and nothing else is read
+//! while the log is full, so that a full pipeline holds up the socket; a lost connection or a hole in the trade ids is a
+//! gap in the log, which is filled as soon as REST has brought what was missing, or stays for good after `gap_hold`;
+//! heartbeats become clock marks; frames that cannot be read are counted and kept as dead letters, and never end the
+//! stream; a stop takes less than a second. Everything is counted (`tickwire_venue_*`).
+//! On failure: a panic loses the frames being read; the connection is made anew, and what was missed is a gap.
+
+mod backfill;
+mod breaker;
+mod connect;
+mod connection;
+mod continuity;
+mod feed;
+mod gaps;
+mod job;
+mod listing;
+mod rest;
+
+pub use connect::CertificateError;
+pub use feed::FeedSettings;
+pub use listing::{ListingError, list_instruments};
+
+use super::client::LogClient;
+use super::handle::FeedHandle;
+use crate::actors::partition::log::LogActor;
+use crate::actors::partition::shard::Environment;
+use crate::actors::views::HealthBoard;
+use actix::Addr;
+use connection::Connection;
+use feed::Feed;
+use futures_util::future::join_all;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Holes that may wait to be filled. Each is small; a further one is given up, since a venue that loses so much is not
+/// made whole by asking for it.
+const JOBS_MAX: usize = 1_024;
+
+/// Starts a feed on a thread of its own.
+///
+/// # Errors
+/// When the certificates that the configuration names cannot be read.
+pub fn start(
+    settings: FeedSettings,
+    log: Addr<LogActor>,
+    env: Environment,
+    health: Arc<HealthBoard>,
+) -> Result<FeedHandle, CertificateError> {
+    let tls = connect::tls(settings.config.ca_file.as_deref())?;
+    Ok(FeedHandle::spawn(move |stop| async move {
+        let (jobs, waiting) = mpsc::channel(JOBS_MAX);
+        let client = LogClient::new(log, Arc::clone(&env.metrics));
+        let feed = Rc::new(Feed::new(settings, client, env, health, tls, jobs, stop));
+        let connections = feed.shares().into_iter().enumerate();
+        let connections = connections.map(|(at, places)| Connection::new(Rc::clone(&feed), at, places).run());
+        tokio::select! {
+            _ = join_all(connections) => {}
+            () = backfill::run(&feed, waiting) => {}
+        }
+        feed.settle().await;
+    }))
+}

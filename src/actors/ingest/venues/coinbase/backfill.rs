@@ -1,0 +1,155 @@
+//! Past trades and the list of products over REST.
+
+use super::parse::TradeTexts;
+use super::wire::{PastTrade, Product, number};
+use crate::actors::ingest::config::behind;
+use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, Listed, TradesPage, VenueEvent};
+use crate::models::num::{Scale, parse_decimal};
+use reqwest::Url;
+
+/// Trades of a page: the most that the venue gives.
+const PAGE_LEN: &str = "1000";
+
+/// Returns where the list of products is.
+pub(super) fn products_url(rest_url: &Url) -> Url {
+    behind(rest_url, &["products"])
+}
+
+/// Reads the list of products.
+pub(super) fn read_products(body: &str) -> Result<Vec<Listed>, FrameFault> {
+    let products: Vec<Product<'_>> =
+        serde_json::from_str(body).map_err(|error| malformed("list of products", &error))?;
+    let listed = |product: Product<'_>| Listed {
+        is_trading: product.status.is_none_or(|status| status == "online")
+            && product.trading_disabled != Some(true),
+        price_scale: decimals(number(product.quote_increment)),
+        size_scale: decimals(number(product.base_increment)),
+        venue_symbol: product.id.into_owned(),
+    };
+    Ok(products.into_iter().map(listed).collect())
+}
+
+/// Returns the decimals of an increment: `0.01` has two.
+fn decimals(increment: &str) -> Option<Scale> {
+    const FINEST: u8 = 12;
+    let finest = Scale::new(FINEST).expect("12 decimals are a scale");
+    let mut raw = parse_decimal(increment.as_bytes(), finest).ok().filter(|parsed| !parsed.rounded)?.raw;
+    if raw <= 0 {
+        return None;
+    }
+    let mut decimals = FINEST;
+    while decimals > 0 && raw % 10 == 0 {
+        (raw, decimals) = (raw / 10, decimals - 1);
+    }
+    Scale::new(decimals)
+}
+
+/// Returns where a page of trades is. `after` means older than that id: pages go backwards in time.
+pub(super) fn trades_url(rest_url: &Url, page: &TradesPage<'_>) -> Url {
+    let mut url = behind(rest_url, &["products", page.venue_symbol, "trades"]);
+    let mut query = url.query_pairs_mut();
+    query.append_pair("limit", PAGE_LEN);
+    if let Some(before) = page.before {
+        query.append_pair("after", &before.to_string());
+    }
+    drop(query);
+    url
+}
+
+/// Reads a page of trades, newest first as the venue gives them.
+pub(super) fn read_trades(
+    body: &str,
+    instrument: &Instrument,
+    context: &Context<'_>,
+    heard: &mut Heard,
+) -> Result<(), FrameFault> {
+    let trades: Vec<PastTrade<'_>> =
+        serde_json::from_str(body).map_err(|error| malformed("page of trades", &error))?;
+    for trade in &trades {
+        let texts = TradeTexts {
+            id: number(trade.trade_id),
+            price: number(trade.price),
+            size: number(trade.size),
+            time: trade.time.as_deref().unwrap_or_default(),
+        };
+        match texts.entry(instrument, context, &mut heard.num_rounded) {
+            Ok(entry) => heard.events.push(VenueEvent::Report(entry)),
+            Err(fault) => heard.faults.push(fault),
+        }
+    }
+    Ok(())
+}
+
+fn malformed(what: &str, error: &serde_json::Error) -> FrameFault {
+    FrameFault { kind: "malformed", reason: format!("answer is not a {what}: {error}"), venue_symbol: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::ingest::venue::Instruments;
+    use crate::models::entry::SourceId;
+    use crate::models::symbol::SymbolId;
+    use crate::models::time::Nanos;
+
+    #[test]
+    fn products_say_their_decimals_and_whether_they_trade() {
+        let body = r#"[
+            {"id":"BTC-USD","quote_increment":"0.01","base_increment":"0.00000001","status":"online","trading_disabled":false},
+            {"id":"PEPE-USD","quote_increment":"0.00000001","base_increment":"1","status":"delisted"},
+            {"id":"ODD-USD","quote_increment":1e-3,"base_increment":"0","trading_disabled":true},
+            {"id":"NEW-USD"}
+        ]"#;
+        let listed = read_products(body).expect("a list");
+        let told: Vec<_> = listed
+            .iter()
+            .map(|one| {
+                (
+                    one.venue_symbol.as_str(),
+                    one.price_scale.map(Scale::decimals),
+                    one.size_scale.map(Scale::decimals),
+                    one.is_trading,
+                )
+            })
+            .collect();
+        let expected = [
+            ("BTC-USD", Some(2), Some(8), true),
+            ("PEPE-USD", Some(8), Some(0), false),
+            ("ODD-USD", Some(3), None, false),
+            ("NEW-USD", None, None, true),
+        ];
+        assert_eq!(told, expected);
+        assert!(read_products("{\"message\":\"NotFound\"}").is_err());
+    }
+
+    #[test]
+    fn a_page_has_the_trades_of_the_stream() {
+        let instrument = Instrument {
+            symbol: SymbolId(1),
+            venue_symbol: "BTC-USD".to_owned(),
+            price_scale: Scale::PRICE,
+            size_scale: Scale::SIZE,
+        };
+        let instruments = Instruments::new(vec![instrument.clone()]);
+        let context = Context { instruments: &instruments, source: SourceId(0), received: Nanos(5) };
+        let body = r#"[{"time":"2026-09-08T14:30:02.028459123Z","trade_id":463751434,"price":"68900.16","size":"0.05","side":"sell"},
+                       {"time":"never","trade_id":463751433,"price":"68900.16","size":"0.05","side":"buy"}]"#;
+        let mut page = Heard::default();
+        read_trades(body, &instrument, &context, &mut page).expect("a page");
+        let mut stream = Heard::default();
+        let frame = r#"{"type":"match","trade_id":463751434,"sequence":5,"time":"2026-09-08T14:30:02.028459Z","product_id":"BTC-USD","size":"0.05","price":"68900.16","side":"sell"}"#;
+        super::super::parse::frame(frame, &context, &mut stream);
+        assert_eq!(page.events, stream.events, "to the last bit, or it would be a conflict");
+        assert_eq!(page.faults.iter().map(|fault| fault.kind).collect::<Vec<_>>(), ["bad_time"]);
+        assert!(read_trades("<html>", &instrument, &context, &mut page).is_err());
+    }
+
+    #[test]
+    fn pages_go_backwards() {
+        let base = Url::parse("https://api.example/x").expect("a URL");
+        let page = |before| TradesPage { venue_symbol: "BTC-USD", before, since: Nanos(0) };
+        let url = trades_url(&base, &page(Some(77)));
+        assert_eq!(url.as_str(), "https://api.example/x/products/BTC-USD/trades?limit=1000&after=77");
+        assert_eq!(trades_url(&base, &page(None)).query(), Some("limit=1000"));
+    }
+}

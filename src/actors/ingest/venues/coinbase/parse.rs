@@ -1,0 +1,235 @@
+//! What a frame of the stream means.
+//!
+//! Trades carry no sequence here although the stream has one: REST has none, so with it the place of a trade among others
+//! of its time would depend on how it came. Trade ids ascend with the sequence and stand on both ways. `side` is not
+//! kept: no bar depends on it.
+
+use super::wire::{Frame, number};
+use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, VenueEvent};
+use crate::models::entry::{Body, Entry, Trade, TradeId, Updates};
+use crate::models::num::{Price, Scale, Size, parse_decimal};
+use crate::models::time::Nanos;
+
+/// The stream's times have microseconds. Finer digits are cut, or a trade would have another time over REST.
+const PRECISION: i64 = 1_000;
+
+/// Reads one frame.
+pub(super) fn frame(text: &str, context: &Context<'_>, heard: &mut Heard) {
+    let frame: Frame<'_> = match serde_json::from_str(text) {
+        Ok(frame) => frame,
+        Err(error) => {
+            let reason = format!("frame is not a message of this venue: {error}");
+            heard.faults.push(FrameFault { kind: "malformed", reason, venue_symbol: None });
+            return;
+        }
+    };
+    match &*frame.kind {
+        "match" => report(&frame, context, heard, VenueEvent::Report),
+        "last_match" => report(&frame, context, heard, VenueEvent::LastTrade),
+        "heartbeat" => heartbeat(&frame, context, heard),
+        "subscriptions" => heard.events.push(VenueEvent::Subscribed),
+        "error" => {
+            let parts = [frame.message.as_deref(), frame.reason.as_deref()];
+            let said: Vec<&str> = parts.into_iter().flatten().collect();
+            heard.events.push(VenueEvent::Refused(said.join(": ")));
+        }
+        _ => heard.num_ignored += 1,
+    }
+}
+
+fn report(frame: &Frame<'_>, context: &Context<'_>, heard: &mut Heard, event: fn(Entry) -> VenueEvent) {
+    let product = frame.product_id.as_deref().unwrap_or_default();
+    let Some(instrument) = context.instruments.find(product) else {
+        return heard.faults.push(unknown(product));
+    };
+    let texts = TradeTexts {
+        id: number(frame.trade_id),
+        price: number(frame.price),
+        size: number(frame.size),
+        time: frame.time.as_deref().unwrap_or_default(),
+    };
+    match texts.entry(instrument, context, &mut heard.num_rounded) {
+        Ok(entry) => heard.events.push(event(entry)),
+        Err(fault) => heard.faults.push(fault),
+    }
+}
+
+/// A heartbeat tells the venue's time. Its `last_trade_id` has been seen to be 0 all the time: it shows holes, never that
+/// there is none.
+fn heartbeat(frame: &Frame<'_>, context: &Context<'_>, heard: &mut Heard) {
+    let product = frame.product_id.as_deref().unwrap_or_default();
+    let Some(instrument) = context.instruments.find(product) else {
+        return heard.faults.push(unknown(product));
+    };
+    let time = match event_time(frame.time.as_deref().unwrap_or_default(), product) {
+        Ok(time) => time,
+        Err(fault) => return heard.faults.push(fault),
+    };
+    let reached = number(frame.last_trade_id).parse().ok().filter(|&id: &u64| id > 0);
+    let reached = reached.map(|id| (instrument.symbol, id));
+    heard.events.push(VenueEvent::Clock { time, reached });
+}
+
+fn unknown(product: &str) -> FrameFault {
+    let reason = format!("`product_id` is none that was asked for: `{}`", excerpt(product));
+    FrameFault { kind: "unknown_symbol", reason, venue_symbol: None }
+}
+
+/// The texts of a trade, of the stream or of a page.
+pub(super) struct TradeTexts<'a> {
+    pub id: &'a str,
+    pub price: &'a str,
+    pub size: &'a str,
+    pub time: &'a str,
+}
+
+impl TradeTexts<'_> {
+    /// Makes the entry. Prices and sizes that no trade can have are the core's to refuse, so that its ledger has them.
+    pub fn entry(
+        &self,
+        instrument: &Instrument,
+        context: &Context<'_>,
+        num_rounded: &mut u64,
+    ) -> Result<Entry, FrameFault> {
+        let product = &instrument.venue_symbol;
+        let fault = |kind, field, found: &str| FrameFault {
+            kind,
+            reason: format!("`{field}` is unusable: `{}`", excerpt(found)),
+            venue_symbol: Some(product.clone()),
+        };
+        let id = self.id.parse().map_err(|_| fault("malformed", "trade_id", self.id))?;
+        let mut decimal = |kind, field, text: &str, scale: Scale| {
+            let parsed = parse_decimal(text.as_bytes(), scale).map_err(|_| fault(kind, field, text))?;
+            *num_rounded += u64::from(parsed.rounded);
+            Ok(parsed.raw)
+        };
+        let price = Price(decimal("bad_price", "price", self.price, instrument.price_scale)?);
+        let size = Size(decimal("bad_size", "size", self.size, instrument.size_scale)?);
+        let trade = Trade {
+            ts: event_time(self.time, product)?,
+            received: context.received,
+            price,
+            size,
+            seq: 0,
+            id: TradeId::number(id),
+            source: context.source,
+            updates: Updates::ALL,
+        };
+        Ok(Entry { pos: 0, symbol: instrument.symbol, body: Body::Trade(trade) })
+    }
+}
+
+/// Reads a time, cut to the stream's precision. Year 1, which the venue sends where it has no time, is none.
+fn event_time(text: &str, product: &str) -> Result<Nanos, FrameFault> {
+    let time = Nanos::from_rfc3339(text).filter(|time| time.0 > 0);
+    time.map(|time| Nanos(time.0 - time.0.rem_euclid(PRECISION))).ok_or_else(|| FrameFault {
+        kind: "bad_time",
+        reason: format!("`time` is unusable: `{}`", excerpt(text)),
+        venue_symbol: Some(product.to_owned()),
+    })
+}
+
+/// Returns the beginning of a text as it may stand in a message.
+fn excerpt(text: &str) -> String {
+    const CHARS_MAX: usize = 80;
+    text.chars().take(CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::ingest::venue::Instruments;
+    use crate::models::entry::SourceId;
+    use crate::models::symbol::SymbolId;
+
+    const RECEIVED: Nanos = Nanos(1_800_000_000_000_000_000);
+
+    fn instruments() -> Instruments {
+        Instruments::new(vec![Instrument {
+            symbol: SymbolId(3),
+            venue_symbol: "BTC-USD".to_owned(),
+            price_scale: Scale::new(2).expect("at most 12"),
+            size_scale: Scale::SIZE,
+        }])
+    }
+
+    fn read(text: &str) -> Heard {
+        let instruments = instruments();
+        let context = Context { instruments: &instruments, source: SourceId(7), received: RECEIVED };
+        let mut heard = Heard::default();
+        frame(text, &context, &mut heard);
+        heard
+    }
+
+    // The example of the venue's documentation, shortened.
+    const MATCH: &str = r#"{"type":"match","trade_id":463751434,"sequence":50978628538,"maker_order_id":"ac92","taker_order_id":"132f","time":"2026-09-08T14:30:02.028459Z","product_id":"BTC-USD","size":"0.05","price":"68900.16","side":"sell"}"#;
+
+    #[test]
+    fn a_match_is_a_trade_with_every_digit() {
+        let expected = Entry {
+            pos: 0,
+            symbol: SymbolId(3),
+            body: Body::Trade(Trade {
+                ts: Nanos(1_788_877_802_028_459_000),
+                received: RECEIVED,
+                price: Price(6_890_016),
+                size: Size(5_000_000),
+                seq: 0,
+                id: TradeId::number(463_751_434),
+                source: SourceId(7),
+                updates: Updates::ALL,
+            }),
+        };
+        let heard = read(MATCH);
+        assert_eq!(heard.events, [VenueEvent::Report(expected)]);
+        assert_eq!((heard.faults.len(), heard.num_ignored, heard.num_rounded), (0, 0, 0));
+        let last = read(&MATCH.replace("\"match\"", "\"last_match\""));
+        assert_eq!(last.events, [VenueEvent::LastTrade(expected)]);
+        let spelled = MATCH.replace("\"0.05\"", "0.05").replace("463751434", "\"463751434\"");
+        assert_eq!(read(&spelled).events, [VenueEvent::Report(expected)], "numbers as text and as numbers");
+        let finer = MATCH.replace(".028459Z", ".028459999Z").replace("68900.16", "68900.1600001");
+        let heard = read(&finer);
+        assert_eq!((heard.events, heard.num_rounded), (vec![VenueEvent::Report(expected)], 1));
+    }
+
+    #[test]
+    fn heartbeats_are_the_clock_and_say_how_far_ids_have_come() {
+        let beat = |last: &str| {
+            format!(
+                r#"{{"type":"heartbeat","sequence":90,"last_trade_id":{last},"product_id":"BTC-USD","time":"2026-09-08T14:30:02Z"}}"#
+            )
+        };
+        let time = Nanos(1_788_877_802_000_000_000);
+        let told = VenueEvent::Clock { time, reached: Some((SymbolId(3), 20)) };
+        assert_eq!(read(&beat("20")).events, [told]);
+        for last in ["0", "null", "-1", "\"x\""] {
+            assert_eq!(read(&beat(last)).events, [VenueEvent::Clock { time, reached: None }], "{last}");
+        }
+    }
+
+    #[test]
+    fn other_frames_are_known_counted_or_faults() {
+        let error = r#"{"type":"error","message":"Failed to subscribe","reason":"X is not a valid product"}"#;
+        let refused = "Failed to subscribe: X is not a valid product".to_owned();
+        assert_eq!(read(error).events, [VenueEvent::Refused(refused)]);
+        assert_eq!(read(r#"{"type":"subscriptions","channels":[]}"#).events, [VenueEvent::Subscribed]);
+        assert_eq!(read(r#"{"type":"ticker","price":5}"#).num_ignored, 1);
+        let bad_time = MATCH.replace("2026-09-08T14:30:02.028459Z", "0001-01-01T00:00:00Z");
+        for (text, kind) in [
+            ("", "malformed"),
+            ("[]", "malformed"),
+            ("{}", "malformed"),
+            ("\u{0}\u{fffd}", "malformed"),
+            (&MATCH[..60], "malformed"),
+            (&MATCH.replace("463751434", "1.5"), "malformed"),
+            (&MATCH.replace("BTC-USD", "DOGE-USD"), "unknown_symbol"),
+            (&MATCH.replace("68900.16", "NaN"), "bad_price"),
+            (&MATCH.replace("\"0.05\"", "null"), "bad_size"),
+            (&bad_time, "bad_time"),
+        ] {
+            let heard = read(text);
+            assert_eq!(heard.faults.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [kind], "{text}");
+            assert!(heard.events.is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The live venues, a folder each. `registry.rs` lists them.
+
+pub mod coinbase;
