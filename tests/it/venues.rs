@@ -6,7 +6,7 @@
 mod contract;
 mod fake;
 
-use crate::support::process::{Program, command, replay, run_args, wait_for};
+use crate::support::process::{PATIENCE, Program, command, replay, run_args, wait_for};
 use crate::support::rows::block_on;
 use crate::support::shared;
 use contract::Fixture;
@@ -14,13 +14,20 @@ use fake::{FakeVenue, Fault, MarketTrade};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tickwire::actors::guard::ActorKind;
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::registry;
-use tickwire::config::Config;
+use tickwire::actors::ingest::shell::{self, FeedSettings};
+use tickwire::actors::ingest::venue::{Instrument, Instruments};
+use tickwire::actors::pipeline::Pipeline;
+use tickwire::config::{Config, Sources};
 use tickwire::models::digest::Digest;
+use tickwire::models::num::Scale;
 use tickwire::models::source::SourceTable;
-use tickwire::models::symbol::SymbolTable;
+use tickwire::models::symbol::{SymbolSpec, SymbolTable};
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
+use tickwire::node::{Node, pipeline_settings};
 use tickwire::stores::history::History;
 use tickwire::stores::history::sqlite::SqliteHistory;
 use tickwire::stores::log::sqlite::SqliteLog;
@@ -375,6 +382,71 @@ fn a_data_directory_takes_simulated_or_live_data_and_never_both() {
     program.stop();
     let ended = start(dir.path(), &venue, "BTC-USD", &[]).wait();
     assert!(!ended.status.success() && ended.stderr.contains("`simulated` made up"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_panic_while_frames_are_read_costs_nothing() {
+    let trades = made_market(600);
+    let dir = tempfile::tempdir().unwrap();
+    let expected = replayed(dir.path(), &trades);
+    let venue = FakeVenue::start(trades.clone(), &[]);
+    venue.pause_at(200);
+    let data = dir.path().join("data");
+    let mut environment = venue.environment();
+    for (key, value) in [
+        ("TICKWIRE__DATA_DIR", data.to_str().unwrap()),
+        ("TICKWIRE__CORE__HORIZON", "3h"),
+        ("TICKWIRE__CORE__GAP_HOLD", "3h"),
+    ] {
+        environment.push((key.to_owned(), value.to_owned()));
+    }
+    let config = Config::load(&Sources { environment, ..Sources::default() }).unwrap();
+    actix::System::new().block_on(async {
+        let mut node = Node::open(&config).await.unwrap();
+        let storage = node.storage(true);
+        let views = node.publish_views();
+        let (env, health) = (node.env.clone(), Arc::clone(&node.health));
+        let settings = pipeline_settings(&config);
+        let pipeline = Pipeline::start(env.clone(), settings, storage, Arc::clone(&health)).await.unwrap();
+        let section = config.venues.coinbase.clone();
+        let instrument = |name: &str| Instrument {
+            symbol: node.symbols.intern(SymbolSpec::named(name)),
+            venue_symbol: name.to_owned(),
+            price_scale: Scale::PRICE,
+            size_scale: Scale::SIZE,
+        };
+        let feed = FeedSettings {
+            name: "coinbase".to_owned(),
+            venue: (registry::find("coinbase").unwrap().open)(&section),
+            config: section,
+            requests_per_minute: 60_000,
+            instruments: Instruments::new(["BTC-USD", "ETH-USD"].map(instrument).to_vec()),
+            source: node.sources.intern("coinbase"),
+            down_since: None,
+            rate_max: None,
+        };
+        let feed = shell::start(feed, pipeline.log().clone(), env.clone(), health).unwrap();
+        let until = async |num_trades: u64| {
+            let begun = Instant::now();
+            while views.all().iter().map(|view| view.ledger.in_bars).sum::<u64>() < num_trades {
+                assert!(begun.elapsed() < PATIENCE, "the feed does not go on");
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        until(200).await;
+        env.faults.at_actor(ActorKind::Provider, 1);
+        venue.resume();
+        until(600).await;
+        let restarts = "tickwire_actor_restarts_total{actor=\"provider\"} 1";
+        assert!(env.metrics.encode().contains(restarts));
+        feed.stop().await;
+        let ledger = pipeline.finish().await.unwrap();
+        assert_eq!((ledger.in_bars, ledger.late, ledger.residue()), (600, 0, 0));
+        pipeline.end();
+        node.close().await;
+    });
+    wait_for("the lock of the directory", || std::fs::File::open(data.join("lock")).ok());
+    assert_eq!(digest_of(&data), expected);
 }
 
 #[test]
