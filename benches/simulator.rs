@@ -3,7 +3,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tickwire::actors::ingest::simulated::{
-    History, HistorySettings, Market, MarketSettings, Misbehaviour, SimulatedSymbol, initial_price,
+    History, HistorySettings, InjectedFaults, Market, MarketSettings, SimulatedSymbol, initial_price,
     symbol_names,
 };
 use tickwire::models::entry::{Entry, SourceId};
@@ -39,7 +39,7 @@ fn simulator(criterion: &mut Criterion) {
     }
     let market = MarketSettings { rate_per_second: 1_000.0, ..settings(5) };
     let mut scenario =
-        Scenario::new(&market, &Misbehaviour::everything(), CoreSettings::default(), usize::MAX);
+        Scenario::new(&market, &InjectedFaults::everything(), CoreSettings::default(), usize::MAX);
     let mut entries: Vec<Entry> = Vec::with_capacity(BATCH);
     group.bench_function("scenario with all misbehaviour", |bencher| {
         bencher.iter(|| {

@@ -235,7 +235,7 @@ fn start_simulated(
     let feed = SimulatedFeed {
         market,
         past,
-        misbehaviour: provider.simulated.misbehaviour.clone(),
+        faults: provider.simulated.faults.clone(),
         down_since,
         rate_max: provider.max_messages_per_second.map(std::num::NonZeroU32::get),
     };

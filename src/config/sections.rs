@@ -122,7 +122,7 @@ pub struct Provider {
     /// Messages a second that are taken from the venue; more push back to it, none is dropped. Not set: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_messages_per_second: Option<NonZeroU32>,
-    /// What the simulated venue's market is like, and how the venue misbehaves.
+    /// What the simulated venue's market is like, and the faults injected into its feed.
     pub simulated: SimulatedConfig,
 }
 

@@ -157,9 +157,9 @@ mod tests {
             ("provider.rate", |c| c.provider.rate = -1.0),
             ("provider.rate", |c| c.provider.rate = 100_000_001.0),
             ("provider.simulated.swing", |c| c.provider.simulated.swing = 1.0),
-            ("provider.simulated.misbehaviour.drop", |c| c.provider.simulated.misbehaviour.drop = 2.0),
+            ("provider.simulated.misbehaviour.drop", |c| c.provider.simulated.faults.drop = 2.0),
             ("provider.simulated.misbehaviour.delay.probability", |c| {
-                c.provider.simulated.misbehaviour.delay.probability = f64::NAN;
+                c.provider.simulated.faults.delay.probability = f64::NAN;
             }),
             ("provider.symbols", |c| c.provider.symbols.clear()),
             ("provider.name", |c| c.provider.name = "file".to_owned()),

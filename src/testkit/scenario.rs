@@ -4,7 +4,9 @@
 //! log; of what it withholds because its fate would be a matter of luck, [`Truth::num_withheld`] keeps count.
 
 use super::truth::Truth;
-use crate::actors::ingest::simulated::{Market, MarketSettings, Misbehaver, Misbehaviour, Mishaps};
+use crate::actors::ingest::simulated::{
+    FaultInjector, InjectedCounts, InjectedFaults, Market, MarketSettings,
+};
 use crate::models::entry::{Body, Entry};
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
@@ -16,7 +18,7 @@ const CHUNK: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct Scenario {
     market: Market,
-    misbehaver: Misbehaver,
+    injector: FaultInjector,
     truth: Truth,
     num_clean_left: usize,
     clean: Vec<Entry>,
@@ -30,12 +32,12 @@ impl Scenario {
     #[must_use]
     pub fn new(
         market: &MarketSettings,
-        misbehaviour: &Misbehaviour,
+        faults: &InjectedFaults,
         core: CoreSettings,
         num_trades: usize,
     ) -> Scenario {
         Scenario {
-            misbehaver: Misbehaver::new(misbehaviour, market.source, market.symbols.len(), market.seed),
+            injector: FaultInjector::new(faults, market.source, market.symbols.len(), market.seed),
             market: Market::new(market),
             truth: Truth::new(core),
             num_clean_left: num_trades,
@@ -71,11 +73,11 @@ impl Scenario {
             self.num_clean_left -= chunk;
             self.clean.clear();
             self.market.fill(Nanos::MAX, chunk, &mut self.clean);
-            self.clean.iter().for_each(|entry| self.misbehaver.send(entry));
+            self.clean.iter().for_each(|entry| self.injector.send(entry));
             match self.clean.last().map(|entry| entry.body) {
-                Some(Body::Trade(last)) => self.misbehaver.deliver(last.received, &mut self.arrived),
+                Some(Body::Trade(last)) => self.injector.deliver(last.received, &mut self.arrived),
                 _ => {
-                    self.misbehaver.deliver_rest(&mut self.arrived);
+                    self.injector.deliver_rest(&mut self.arrived);
                     self.ended = true;
                 }
             }
@@ -91,7 +93,7 @@ impl Scenario {
 
     /// Returns how often each fault was injected so far.
     #[must_use]
-    pub const fn mishaps(&self) -> &Mishaps {
-        self.misbehaver.mishaps()
+    pub const fn counts(&self) -> &InjectedCounts {
+        self.injector.counts()
     }
 }

@@ -399,7 +399,7 @@ fn fault(trade: &Trade) -> Option<RejectReason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::ingest::simulated::{MarketSettings, Misbehaviour, Shift, SimulatedSymbol, TICK};
+    use crate::actors::ingest::simulated::{InjectedFaults, MarketSettings, Shift, SimulatedSymbol, TICK};
     use crate::models::entry::{SourceId, Updates};
     use crate::models::num::Size;
     use crate::models::time::{MINUTE, SECOND};
@@ -575,18 +575,18 @@ mod tests {
             };
             // Nothing here comes beyond the horizon, so whatever comes and is not cancelled counts.
             let shift = |seconds| Shift { probability: 0.1, max: Duration::from_secs(seconds) };
-            let misbehaviour = Misbehaviour {
+            let faults = InjectedFaults {
                 drop: 0.1,
                 duplicate: shift(60),
                 reorder: shift(1),
                 delay: shift(120),
                 cancel: shift(60),
                 cancel_early: shift(60),
-                ..Misbehaviour::default()
+                ..InjectedFaults::default()
             };
             let core = CoreSettings::default();
             let widths = core.widths.clone();
-            let mut scenario = Scenario::new(&market, &misbehaviour, core, num_trades);
+            let mut scenario = Scenario::new(&market, &faults, core, num_trades);
             let mut entries = Vec::new();
             while scenario.next_batch(64, &mut entries) {}
             let cancelled: HashSet<TradeKey> = entries

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tickwire::actors::ingest::simulated::{
-    Episodes, MarketSettings, Misbehaviour, Mishaps, Shift, SimulatedSymbol, Spike, initial_price,
+    Episodes, InjectedCounts, InjectedFaults, MarketSettings, Shift, SimulatedSymbol, Spike, initial_price,
     symbol_names,
 };
 use tickwire::models::bar::BarState;
@@ -110,11 +110,11 @@ fn market(num_symbols: u32, rate_per_second: f64, seed: u64) -> MarketSettings {
 }
 
 /// Plays a day through the core, and compares all bars and the ledger with the truth.
-fn play(market: &MarketSettings, misbehaviour: &Misbehaviour, num_trades: usize) -> (Mishaps, Ledger) {
+fn play(market: &MarketSettings, faults: &InjectedFaults, num_trades: usize) -> (InjectedCounts, Ledger) {
     let settings = CoreSettings::default();
     let num_symbols = u32::try_from(market.symbols.len()).expect("few");
     let mut cores = Cores::new(num_symbols, &settings);
-    let mut scenario = Scenario::new(market, misbehaviour, settings, num_trades);
+    let mut scenario = Scenario::new(market, faults, settings, num_trades);
     let mut batch = Vec::new();
     let mut num_reports = 0;
     loop {
@@ -129,7 +129,7 @@ fn play(market: &MarketSettings, misbehaviour: &Misbehaviour, num_trades: usize)
         }
     }
     cores.finish();
-    let context = format!("seed {}: {:?}", market.seed, scenario.mishaps());
+    let context = format!("seed {}: {:?}", market.seed, scenario.counts());
     let truth = scenario.truth();
     let ledger = cores.ledger();
     assert_eq!(ledger.residue(), 0, "{ledger:?} {context}");
@@ -144,11 +144,11 @@ fn play(market: &MarketSettings, misbehaviour: &Misbehaviour, num_trades: usize)
     assert_eq!(found.len(), expected.len(), "{context}");
     // What is withheld is not tested, so it must stay a small part.
     assert!(truth.num_withheld() * 50 <= num_reports, "{} withheld of {num_reports}", truth.num_withheld());
-    (*scenario.mishaps(), ledger)
+    (*scenario.counts(), ledger)
 }
 
-/// A misbehaviour, its name, and where its count stands.
-type Case = (&'static str, Misbehaviour, fn(&Mishaps) -> u64);
+/// A faults, its name, and where its count stands.
+type Case = (&'static str, InjectedFaults, fn(&InjectedCounts) -> u64);
 
 fn shift(seconds: u64) -> Shift {
     Shift { probability: 0.05, max: Duration::from_secs(seconds) }
@@ -156,65 +156,65 @@ fn shift(seconds: u64) -> Shift {
 
 #[test]
 fn a_clean_day_ends_in_the_true_bars() {
-    let (mishaps, ledger) = play(&market(5, 50.0, 1), &Misbehaviour::default(), 60_000);
-    assert_eq!(mishaps, Mishaps::default());
+    let (counts, ledger) = play(&market(5, 50.0, 1), &InjectedFaults::default(), 60_000);
+    assert_eq!(counts, InjectedCounts::default());
     assert_eq!((ledger.received, ledger.in_bars), (60_000, 60_000));
 }
 
 #[test]
-fn each_misbehaviour_alone_ends_in_the_true_bars() {
-    let off = Misbehaviour::default();
+fn each_fault_alone_ends_in_the_true_bars() {
+    let off = InjectedFaults::default();
     let episodes = Episodes { every: Duration::from_secs(60), length: Duration::from_secs(20) };
     let spike = Spike { probability: 0.01, factor: 5.0 };
     let table: [Case; 18] = [
-        ("drop", Misbehaviour { drop: 0.05, ..off.clone() }, |m| m.dropped),
-        ("duplicate", Misbehaviour { duplicate: shift(240), ..off.clone() }, |m| m.duplicated),
-        ("conflict", Misbehaviour { conflict: shift(120), ..off.clone() }, |m| m.conflicts),
-        ("reorder", Misbehaviour { reorder: shift(1), ..off.clone() }, |m| m.reordered),
-        ("delay", Misbehaviour { delay: shift(290), ..off.clone() }, |m| m.delayed),
-        ("late", Misbehaviour { late: shift(480), ..off.clone() }, |m| m.late),
-        ("cancel", Misbehaviour { cancel: shift(240), ..off.clone() }, |m| m.cancelled),
-        ("cancel_early", Misbehaviour { cancel_early: shift(120), ..off.clone() }, |m| m.cancelled_early),
-        ("correct", Misbehaviour { correct: shift(240), ..off.clone() }, |m| m.corrected),
-        ("correct_new_id", Misbehaviour { correct_new_id: shift(240), ..off.clone() }, |m| {
+        ("drop", InjectedFaults { drop: 0.05, ..off.clone() }, |m| m.dropped),
+        ("duplicate", InjectedFaults { duplicate: shift(240), ..off.clone() }, |m| m.duplicated),
+        ("conflict", InjectedFaults { conflict: shift(120), ..off.clone() }, |m| m.conflicts),
+        ("reorder", InjectedFaults { reorder: shift(1), ..off.clone() }, |m| m.reordered),
+        ("delay", InjectedFaults { delay: shift(290), ..off.clone() }, |m| m.delayed),
+        ("late", InjectedFaults { late: shift(480), ..off.clone() }, |m| m.late),
+        ("cancel", InjectedFaults { cancel: shift(240), ..off.clone() }, |m| m.cancelled),
+        ("cancel_early", InjectedFaults { cancel_early: shift(120), ..off.clone() }, |m| m.cancelled_early),
+        ("correct", InjectedFaults { correct: shift(240), ..off.clone() }, |m| m.corrected),
+        ("correct_new_id", InjectedFaults { correct_new_id: shift(240), ..off.clone() }, |m| {
             m.corrected_new_id
         }),
-        ("wrong_time", Misbehaviour { wrong_time: shift(86_400), ..off.clone() }, |m| m.wrong_time),
+        ("wrong_time", InjectedFaults { wrong_time: shift(86_400), ..off.clone() }, |m| m.wrong_time),
         (
             "clock_skew",
-            Misbehaviour { clock_skew: Shift { probability: 0.5, ..shift(5) }, ..off.clone() },
+            InjectedFaults { clock_skew: Shift { probability: 0.5, ..shift(5) }, ..off.clone() },
             |m| m.skewed,
         ),
-        ("spikes", Misbehaviour { price_spike: spike, volume_spike: spike, ..off.clone() }, |m| {
+        ("spikes", InjectedFaults { price_spike: spike, volume_spike: spike, ..off.clone() }, |m| {
             m.price_spikes.min(m.volume_spikes)
         }),
-        ("malformed", Misbehaviour { malformed: 0.05, ..off.clone() }, |m| m.malformed),
-        ("conditions", Misbehaviour { conditions: 0.9, ..off.clone() }, |m| m.conditions),
-        ("burst", Misbehaviour { burst: episodes, ..off.clone() }, |m| m.in_bursts),
-        ("halt", Misbehaviour { halt: episodes, ..off.clone() }, |m| m.halted),
-        ("disconnect", Misbehaviour { disconnect: episodes, late: shift(480), ..off.clone() }, |m| m.lost),
+        ("malformed", InjectedFaults { malformed: 0.05, ..off.clone() }, |m| m.malformed),
+        ("conditions", InjectedFaults { conditions: 0.9, ..off.clone() }, |m| m.conditions),
+        ("burst", InjectedFaults { burst: episodes, ..off.clone() }, |m| m.in_bursts),
+        ("halt", InjectedFaults { halt: episodes, ..off.clone() }, |m| m.halted),
+        ("disconnect", InjectedFaults { disconnect: episodes, late: shift(480), ..off.clone() }, |m| m.lost),
     ];
-    for (name, misbehaviour, count) in table {
+    for (name, faults, count) in table {
         // Slow enough that many windows hold one trade or none, long enough that most are sealed.
-        let (mishaps, _) = play(&market(5, 2.0, 7), &misbehaviour, 4_000);
-        assert!(count(&mishaps) > 0, "{name} did nothing: {mishaps:?}");
+        let (counts, _) = play(&market(5, 2.0, 7), &faults, 4_000);
+        assert!(count(&counts) > 0, "{name} did nothing: {counts:?}");
     }
 }
 
 #[test]
 fn bad_days_of_many_seeds_end_in_the_true_bars() {
     for seed in 0..30 {
-        play(&market(8, 3.0, seed), &Misbehaviour::everything(), 5_000);
+        play(&market(8, 3.0, seed), &InjectedFaults::everything(), 5_000);
     }
 }
 
 #[test]
-fn two_million_trades_with_all_misbehaviour_end_in_the_true_bars() {
+fn two_million_trades_with_all_faults_end_in_the_true_bars() {
     // A debug build takes a tenth of the trades; the long day is for release builds.
     let num_trades = if cfg!(debug_assertions) { 200_000 } else { 2_000_000 };
     let rate = num_trades as f64 / 7_200.0;
-    let (mishaps, ledger) = play(&market(5, rate, 42), &Misbehaviour::everything(), num_trades);
-    println!("{mishaps:?}\n{ledger:?}");
+    let (counts, ledger) = play(&market(5, rate, 42), &InjectedFaults::everything(), num_trades);
+    println!("{counts:?}\n{ledger:?}");
     let fates =
         [ledger.in_bars, ledger.filtered, ledger.late, ledger.duplicate, ledger.cancelled, ledger.conflicts];
     assert!(
@@ -227,7 +227,8 @@ fn two_million_trades_with_all_misbehaviour_end_in_the_true_bars() {
 fn a_scenario_is_the_same_however_it_is_cut() {
     let run = |max: usize| {
         let settings = CoreSettings::default();
-        let mut scenario = Scenario::new(&market(5, 20.0, 3), &Misbehaviour::everything(), settings, 20_000);
+        let mut scenario =
+            Scenario::new(&market(5, 20.0, 3), &InjectedFaults::everything(), settings, 20_000);
         let mut entries = Vec::new();
         while scenario.next_batch(max, &mut entries) {}
         (entries, scenario.truth().bars(), scenario.truth().expected_ledger())

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tickwire::actors::faults::FaultPlan;
 use tickwire::actors::guard::ActorKind;
 use tickwire::actors::ingest::simulated::{
-    MarketSettings, Misbehaviour, SimulatedFeed, SimulatedSymbol, initial_price, start, symbol_names,
+    InjectedFaults, MarketSettings, SimulatedFeed, SimulatedSymbol, initial_price, start, symbol_names,
 };
 use tickwire::actors::messages::Ingest;
 use tickwire::actors::pipeline::Pipeline;
@@ -261,8 +261,8 @@ fn a_venue_that_panics_tells_the_gap_and_goes_on() {
             rate_per_second: 2_000.0,
             ..MarketSettings::new(symbols.collect(), source, now)
         };
-        let misbehaviour = Misbehaviour::default();
-        let feed = SimulatedFeed { market, past: None, misbehaviour, down_since: None, rate_max: None };
+        let faults = InjectedFaults::default();
+        let feed = SimulatedFeed { market, past: None, faults, down_since: None, rate_max: None };
         let provider = start(feed, pipeline.log().clone(), env.clone(), Arc::clone(&node.health));
         let metrics = Arc::clone(&env.metrics);
         let num_ticks = || node.log.tail();

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 use tickwire::actors::ingest::simulated::{
-    MarketSettings, Misbehaviour, SimulatedSymbol, initial_price, symbol_names,
+    InjectedFaults, MarketSettings, SimulatedSymbol, initial_price, symbol_names,
 };
 use tickwire::models::entry::{Body, Entry, SourceId};
 use tickwire::models::num::Scale;
@@ -15,7 +15,7 @@ use tickwire::testkit::Scenario;
 /// 2026-11-02, a Monday, in the middle of a minute.
 const START: Nanos = Nanos(1_793_628_000 * SECOND + 17_000_000_000);
 
-/// What arrives on a day with every misbehaviour, in order of arrival; symbol `n` is the `n`th of [`symbol_names`].
+/// What arrives on a day with every fault, in order of arrival; symbol `n` is the `n`th of [`symbol_names`].
 pub fn bad_day(num_symbols: u32, rate_per_second: f64, num_trades: usize, seed: u64) -> Vec<Entry> {
     println!("seed {seed}");
     let names = symbol_names(num_symbols as usize);
@@ -24,7 +24,7 @@ pub fn bad_day(num_symbols: u32, rate_per_second: f64, num_trades: usize, seed: 
         symbols.map(|(id, name)| SimulatedSymbol { id, initial_price: initial_price(name) }).collect();
     let market = MarketSettings { rate_per_second, seed, ..MarketSettings::new(symbols, SourceId(0), START) };
     let mut scenario =
-        Scenario::new(&market, &Misbehaviour::everything(), CoreSettings::default(), num_trades);
+        Scenario::new(&market, &InjectedFaults::everything(), CoreSettings::default(), num_trades);
     let mut entries = Vec::new();
     while scenario.next_batch(4_096, &mut entries) {}
     entries

@@ -1,7 +1,7 @@
 //! When episodes (bursts, halts, disconnects) begin and end.
 
 use super::draws::{Dice, nanos};
-use super::misbehaviour::Episodes;
+use super::faults::Episodes;
 use crate::models::time::Nanos;
 
 /// When episodes of one kind begin and end.

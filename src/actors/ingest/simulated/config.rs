@@ -1,8 +1,8 @@
 //! The settings of the simulated venue as a user writes them, but for those that every venue has or that a flag sets:
 //! symbols, rate and seed come from whoever opens the market.
 
+use super::faults::InjectedFaults;
 use super::market::{MarketSettings, SimulatedSymbol};
-use super::misbehaviour::Misbehaviour;
 use super::symbols::initial_price;
 use crate::models::entry::SourceId;
 use crate::models::symbol::SymbolId;
@@ -24,8 +24,9 @@ pub struct SimulatedConfig {
     /// How many bars of the smallest window the simulated past has at most, all symbols together: with more symbols it
     /// gets shorter, down to what the indicators need of each window.
     pub warm_up_trades_max: usize,
-    /// How the venue misbehaves; not at all by default.
-    pub misbehaviour: Misbehaviour,
+    /// The faults injected into the feed; none by default. Users know the section by its first name.
+    #[serde(rename = "misbehaviour")]
+    pub faults: InjectedFaults,
 }
 
 impl Default for SimulatedConfig {
@@ -36,7 +37,7 @@ impl Default for SimulatedConfig {
             swing: 0.1,
             volatility: 0.3,
             warm_up_trades_max: 100_000,
-            misbehaviour: Misbehaviour::default(),
+            faults: InjectedFaults::default(),
         }
     }
 }
@@ -45,7 +46,7 @@ impl SimulatedConfig {
     /// Returns every fault: its key, such as `misbehaviour.delay.probability`, and what is wrong.
     #[must_use]
     pub fn validate(&self) -> Vec<(&'static str, String)> {
-        let mut faults = self.misbehaviour.validate();
+        let mut faults = self.faults.validate();
         let ranges = [
             ("popularity", self.popularity, 0.0, 3.0),
             ("swing", self.swing, 0.0, 0.9),
@@ -88,14 +89,14 @@ impl SimulatedConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::super::misbehaviour::{Shift, Spike};
+    use super::super::faults::{Shift, Spike};
     use super::*;
     use std::time::Duration;
 
     #[test]
     fn what_is_printed_reads_back() {
-        for misbehaviour in [Misbehaviour::default(), Misbehaviour::everything()] {
-            let config = SimulatedConfig { misbehaviour, ..SimulatedConfig::default() };
+        for faults in [InjectedFaults::default(), InjectedFaults::everything()] {
+            let config = SimulatedConfig { faults, ..SimulatedConfig::default() };
             assert_eq!(config.validate(), []);
             let text = toml::to_string(&config).expect("plain data");
             assert_eq!(toml::from_str::<SimulatedConfig>(&text).expect("reads back"), config, "{text}");
@@ -108,8 +109,8 @@ mod tests {
             toml::from_str("swing = 0.5\nmisbehaviour.delay = { probability = 0.5, max = \"2min\" }")
                 .expect("valid");
         assert_eq!((config.swing, config.popularity), (0.5, SimulatedConfig::default().popularity));
-        assert_eq!(config.misbehaviour.delay.max, Duration::from_secs(120));
-        assert!(!config.misbehaviour.is_off() && SimulatedConfig::default().misbehaviour.is_off());
+        assert_eq!(config.faults.delay.max, Duration::from_secs(120));
+        assert!(!config.faults.is_off() && SimulatedConfig::default().faults.is_off());
         for text in ["swings = 1", "misbehaviour.drops = 1", "misbehaviour.delay.max = \"soon\""] {
             assert!(toml::from_str::<SimulatedConfig>(text).is_err(), "{text}");
         }
@@ -117,15 +118,14 @@ mod tests {
 
     #[test]
     fn every_fault_is_named() {
-        let misbehaviour = Misbehaviour {
+        let faults = InjectedFaults {
             drop: 1.5,
             delay: Shift { probability: -0.1, ..Shift::default() },
             price_spike: Spike { probability: 2.0, factor: 0.0 },
             conditions: f64::NAN,
-            ..Misbehaviour::default()
+            ..InjectedFaults::default()
         };
-        let config =
-            SimulatedConfig { swing: 1.0, volatility: -1.0, misbehaviour, ..SimulatedConfig::default() };
+        let config = SimulatedConfig { swing: 1.0, volatility: -1.0, faults, ..SimulatedConfig::default() };
         let mut keys: Vec<&str> = config.validate().into_iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
         let expected = [

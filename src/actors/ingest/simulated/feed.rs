@@ -8,7 +8,7 @@
 //! being made is made again.
 
 use super::past::{Past, PastSettings};
-use super::{Market, MarketSettings, Misbehaver, Misbehaviour};
+use super::{FaultInjector, InjectedFaults, Market, MarketSettings};
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::ingest::client::{LogClient, LogGone, UNDER_WAY_MAX};
 use crate::actors::ingest::handle::{FeedHandle, StopSignal};
@@ -45,8 +45,8 @@ pub struct SimulatedFeed {
     pub market: MarketSettings,
     /// The past to make up, where symbols lack one.
     pub past: Option<PastSettings>,
-    /// How the feed misbehaves.
-    pub misbehaviour: Misbehaviour,
+    /// The faults injected into the feed.
+    pub faults: InjectedFaults,
     /// Where the log ended, if this is no first start: the time since is a gap.
     pub down_since: Option<Nanos>,
     /// Messages a second that are taken at the most.
@@ -72,7 +72,7 @@ struct Simulator {
     market: Market,
     /// Pasts that are yet to be made.
     past: Option<Past>,
-    misbehaver: Option<Misbehaver>,
+    injector: Option<FaultInjector>,
     source: SourceId,
     /// The last moment up to which the market was asked.
     reached: Nanos,
@@ -88,16 +88,16 @@ struct Simulator {
 impl Simulator {
     fn new(feed: SimulatedFeed, client: LogClient, env: Environment, health: Arc<HealthBoard>) -> Simulator {
         health.set("provider", Health::Healthy, "simulated");
-        let SimulatedFeed { market, past, misbehaviour, down_since, rate_max } = feed;
+        let SimulatedFeed { market, past, faults, down_since, rate_max } = feed;
         let gap = |from| Gap { source: market.source, from, to: market.start, filled: false };
-        let misbehaver = (!misbehaviour.is_off())
-            .then(|| Misbehaver::new(&misbehaviour, market.source, market.symbols.len(), market.seed));
+        let injector = (!faults.is_off())
+            .then(|| FaultInjector::new(&faults, market.source, market.symbols.len(), market.seed));
         // About one trade a look, within bounds: nobody sees a millisecond, and each look costs some microseconds.
         let pause = Duration::from_secs_f64(1.0 / market.rate_per_second).clamp(PAUSE_MIN, PAUSE_MAX);
         let allowed = rate_max.map(|rate| (f64::from(rate) * pause.as_secs_f64()).max(1.0) as usize);
         Simulator {
             past: past.and_then(|settings| Past::new(&market, settings, env.clone(), health)),
-            misbehaver,
+            injector,
             source: market.source,
             reached: market.start,
             marked: Nanos::MIN,
@@ -142,7 +142,7 @@ impl Simulator {
             self.live_entries(now)
         });
         let (entries, is_behind) = made.unwrap_or_else(|| {
-            self.misbehaver = None;
+            self.injector = None;
             self.note_gap(self.reached, now);
             (Vec::new(), false)
         });
@@ -189,7 +189,7 @@ impl Simulator {
         if let Some(past) = &self.past {
             self.clean.retain(|entry| past.is_open(entry.symbol));
         }
-        match &mut self.misbehaver {
+        match &mut self.injector {
             None => {
                 self.reached = through;
                 if entries.is_empty() {
@@ -206,10 +206,10 @@ impl Simulator {
                     entries.push(Entry { pos: 0, symbol: SymbolId::NONE, body });
                 }
             }
-            Some(misbehaver) => {
-                self.clean.iter().for_each(|entry| misbehaver.send(entry));
+            Some(injector) => {
+                self.clean.iter().for_each(|entry| injector.send(entry));
                 self.reached = if num_trades < self.batch_max { now } else { through };
-                misbehaver.deliver(self.reached, &mut entries);
+                injector.deliver(self.reached, &mut entries);
             }
         }
         let is_behind = num_trades >= self.batch_max && self.batch_max == BATCH_MAX;

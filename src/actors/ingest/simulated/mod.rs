@@ -1,26 +1,26 @@
 //! The simulated venue: a market that needs no keys and no network, and repeats itself for a seed.
 //!
 //! Promises: everything but `feed.rs` is pure. No clock is read; the same settings give the same entries, however the
-//! calls are cut. [`Market`] makes clean trades, [`History`] what came before them, [`Misbehaver`] turns them into what
+//! calls are cut. [`Market`] makes clean trades, [`History`] what came before them, [`FaultInjector`] turns them into what
 //! a bad feed would deliver; what must come of that, `testkit` says. Nothing here can fail: whoever starts it refuses
 //! what [`SimulatedConfig::validate`] names, an empty list of symbols, and a rate that is not positive.
 
 mod calendar;
 mod config;
 mod draws;
+mod faults;
 mod feed;
 mod history;
+mod injector;
 mod market;
-mod misbehave;
-mod misbehaviour;
 mod past;
 mod symbols;
 
 pub use config::SimulatedConfig;
+pub use faults::{Episodes, InjectedFaults, Shift, Spike};
 pub use feed::{SimulatedFeed, start};
 pub use history::{History, HistorySettings};
+pub use injector::{FaultInjector, InjectedCounts};
 pub use market::{Market, MarketSettings, SimulatedSymbol, TICK};
-pub use misbehave::{Misbehaver, Mishaps};
-pub use misbehaviour::{Episodes, Misbehaviour, Shift, Spike};
 pub use past::PastSettings;
 pub use symbols::{initial_price, symbol_names};

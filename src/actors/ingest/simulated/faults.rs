@@ -4,10 +4,10 @@ use crate::actors::ingest::span;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How the simulated venue misbehaves. Probabilities are per trade, from 0 (never) to 1 (always).
+/// The faults that are injected into the simulated feed. Probabilities are per trade, from 0 (never) to 1 (always).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Misbehaviour {
+pub struct InjectedFaults {
     /// Probability that a trade is lost.
     pub drop: f64,
     /// Trades, cancels and corrections that are reported twice: how often, and how much later at most.
@@ -101,7 +101,7 @@ impl Default for Episodes {
     }
 }
 
-impl Misbehaviour {
+impl InjectedFaults {
     /// True when nothing is switched on: entries arrive as they were made.
     #[must_use]
     pub fn is_off(&self) -> bool {
@@ -111,13 +111,13 @@ impl Misbehaviour {
 
     /// Returns everything at once, each often enough that a few thousand trades show it: for tests and demonstrations.
     #[must_use]
-    pub fn everything() -> Misbehaviour {
+    pub fn everything() -> InjectedFaults {
         let shift = |probability, seconds| Shift { probability, max: Duration::from_secs(seconds) };
         let episodes = |every, length| Episodes {
             every: Duration::from_secs(every),
             length: Duration::from_secs(length),
         };
-        Misbehaviour {
+        InjectedFaults {
             drop: 0.01,
             duplicate: shift(0.02, 60),
             conflict: shift(0.005, 30),

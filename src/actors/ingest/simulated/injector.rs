@@ -7,8 +7,8 @@
 
 use super::calendar::Calendar;
 use super::draws::{Dice, nanos};
+use super::faults::{InjectedFaults, Spike};
 use super::market::TICK;
-use super::misbehaviour::{Misbehaviour, Spike};
 use crate::models::entry::{Body, Cancel, Correction, Entry, Gap, SourceId, Trade, TradeId, Updates};
 use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
@@ -27,7 +27,7 @@ const CORRECTION_IDS: u64 = 1 << 60;
 /// How often each thing was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each counts what the setting of its name does")]
-pub struct Mishaps {
+pub struct InjectedCounts {
     pub dropped: u64,
     pub duplicated: u64,
     pub conflicts: u64,
@@ -85,10 +85,10 @@ impl Ord for Arrival {
     }
 }
 
-/// A feed that misbehaves.
+/// Injects faults into the feed of a source.
 #[derive(Clone, Debug)]
-pub struct Misbehaver {
-    settings: Misbehaviour,
+pub struct FaultInjector {
+    settings: InjectedFaults,
     source: SourceId,
     dice: Dice,
     /// Draws for the connection alone: these are drawn on delivery, the others on sending.
@@ -111,14 +111,14 @@ pub struct Misbehaver {
     newest: Option<(Nanos, Nanos)>,
     /// The last mark: a clock that was ahead does not turn back.
     marked: Nanos,
-    mishaps: Mishaps,
+    counts: InjectedCounts,
 }
 
-impl Misbehaver {
+impl FaultInjector {
     /// Makes the feed of a source that lists `num_symbols` symbols.
     #[must_use]
-    pub fn new(settings: &Misbehaviour, source: SourceId, num_symbols: usize, seed: u64) -> Misbehaver {
-        Misbehaver {
+    pub fn new(settings: &InjectedFaults, source: SourceId, num_symbols: usize, seed: u64) -> FaultInjector {
+        FaultInjector {
             burst: Calendar::new(settings.burst),
             halt: Calendar::new(settings.halt),
             disconnect: Calendar::new(settings.disconnect),
@@ -137,14 +137,14 @@ impl Misbehaver {
             next_mark: Nanos::MAX,
             newest: None,
             marked: Nanos::MIN,
-            mishaps: Mishaps::default(),
+            counts: InjectedCounts::default(),
         }
     }
 
     /// Returns how often each thing was done so far.
     #[must_use]
-    pub const fn mishaps(&self) -> &Mishaps {
-        &self.mishaps
+    pub const fn counts(&self) -> &InjectedCounts {
+        &self.counts
     }
 
     /// Takes a clean entry, in order, and sends what the feed makes of it.
@@ -172,13 +172,13 @@ impl Misbehaver {
             return;
         }
         if self.is_halted(symbol, now) {
-            self.mishaps.halted += 1;
+            self.counts.halted += 1;
             return;
         }
         let mut trade = clean;
         self.skew(symbol, &mut trade);
         if self.dice.chance(self.settings.malformed) {
-            self.mishaps.malformed += 1;
+            self.counts.malformed += 1;
             match self.dice.place(4) {
                 0 => trade.price = Price(0),
                 1 => trade.price = Price(-trade.price.0),
@@ -191,7 +191,7 @@ impl Misbehaver {
         self.distort(&mut trade);
         let wrong_time = self.settings.wrong_time;
         if self.dice.chance(wrong_time.probability) {
-            self.mishaps.wrong_time += 1;
+            self.counts.wrong_time += 1;
             let wrong_by = self.dice.within(wrong_time.max).max(WRONG_TIME_MIN);
             let ahead = self.dice.chance(0.5);
             trade.ts = trade.ts.plus(if ahead { wrong_by } else { -wrong_by });
@@ -200,32 +200,32 @@ impl Misbehaver {
         }
         let mut at = self.arrival(now);
         if self.dice.chance(self.settings.cancel_early.probability) {
-            self.mishaps.cancelled_early += 1;
+            self.counts.cancelled_early += 1;
             let later = self.dice.within(self.settings.cancel_early.max);
             at = at.max(now.plus(later));
             self.send_cancel(symbol, &trade, now);
         } else if self.dice.chance(self.settings.cancel.probability) {
-            self.mishaps.cancelled += 1;
+            self.counts.cancelled += 1;
             let later = now.plus(self.dice.within(self.settings.cancel.max));
             self.send_cancel(symbol, &trade, later);
         } else if self.dice.chance(self.settings.correct.probability) {
-            self.mishaps.corrected += 1;
+            self.counts.corrected += 1;
             let later = now.plus(self.dice.within(self.settings.correct.max));
             self.send_correction(symbol, &trade, trade.id, later);
         } else if self.dice.chance(self.settings.correct_new_id.probability) {
-            self.mishaps.corrected_new_id += 1;
+            self.counts.corrected_new_id += 1;
             let later = now.plus(self.dice.within(self.settings.correct_new_id.max));
             let id = TradeId::number(CORRECTION_IDS + trade.id.words().1);
             self.send_correction(symbol, &trade, id, later);
         } else if self.dice.chance(self.settings.conflict.probability) {
-            self.mishaps.conflicts += 1;
+            self.counts.conflicts += 1;
             let later = at.plus(self.dice.within(self.settings.conflict.max));
             let price = self.other_price(trade.price);
             self.dispatch(later, symbol, Body::Trade(Trade { price, ..trade }));
         }
         // A trade can be lost although its cancel comes.
         if self.dice.chance(self.settings.drop) {
-            self.mishaps.dropped += 1;
+            self.counts.dropped += 1;
             return;
         }
         self.dispatch_maybe_twice(at, symbol, Body::Trade(trade));
@@ -257,7 +257,7 @@ impl Misbehaver {
         }
         let mut clock = Dice::new(self.seed, (6 << 32) + u64::from(symbol.0));
         if clock.chance(self.settings.clock_skew.probability) {
-            self.mishaps.skewed += 1;
+            self.counts.skewed += 1;
             let wrong_by = clock.within(self.settings.clock_skew.max);
             let ahead = clock.chance(0.5);
             trade.ts = trade.ts.plus(if ahead { wrong_by } else { -wrong_by });
@@ -266,18 +266,18 @@ impl Misbehaver {
 
     /// Changes price, size and conditions.
     fn distort(&mut self, trade: &mut Trade) {
-        let Misbehaviour { price_spike, volume_spike, conditions, .. } = self.settings;
+        let InjectedFaults { price_spike, volume_spike, conditions, .. } = self.settings;
         if self.dice.chance(price_spike.probability) {
-            self.mishaps.price_spikes += 1;
+            self.counts.price_spikes += 1;
             let ticks = self.spiked(trade.price.0 / TICK, price_spike);
             trade.price = Price(ticks * TICK);
         }
         if self.dice.chance(volume_spike.probability) {
-            self.mishaps.volume_spikes += 1;
+            self.counts.volume_spikes += 1;
             trade.size = Size((trade.size.0 as f64 * volume_spike.factor) as i64);
         }
         if self.dice.chance(conditions) {
-            self.mishaps.conditions += 1;
+            self.counts.conditions += 1;
             // Nothing; high and low; volume; high, low and volume; all but volume.
             trade.updates = Updates::from_bits([0, 1, 4, 5, 3][self.dice.place(5)]);
         }
@@ -297,22 +297,22 @@ impl Misbehaver {
 
     /// Chooses when a trade arrives that was sent at `now`.
     fn arrival(&mut self, now: Nanos) -> Nanos {
-        let Misbehaviour { reorder, delay, late, .. } = self.settings;
+        let InjectedFaults { reorder, delay, late, .. } = self.settings;
         if self.dice.chance(late.probability) {
-            self.mishaps.late += 1;
+            self.counts.late += 1;
             return now.plus(nanos(late.max)).plus(self.dice.within(late.max / 2));
         }
         if self.dice.chance(delay.probability) {
-            self.mishaps.delayed += 1;
+            self.counts.delayed += 1;
             return now.plus(self.dice.within(delay.max));
         }
         if self.dice.chance(reorder.probability) {
-            self.mishaps.reordered += 1;
+            self.counts.reordered += 1;
             return now.plus(self.dice.within(reorder.max));
         }
         match self.burst.current(now, &mut self.dice) {
             Some(end) => {
-                self.mishaps.in_bursts += 1;
+                self.counts.in_bursts += 1;
                 end
             }
             None => now,
@@ -336,7 +336,7 @@ impl Misbehaver {
         self.dispatch(at, symbol, body);
         let duplicate = self.settings.duplicate;
         if self.dice.chance(duplicate.probability) {
-            self.mishaps.duplicated += 1;
+            self.counts.duplicated += 1;
             let again = at.plus(self.dice.within(duplicate.max));
             self.dispatch(again, symbol, body);
         }
@@ -362,7 +362,7 @@ impl Misbehaver {
             self.under_way.pop();
             self.turn_clock(next.at, out);
             if self.down {
-                self.mishaps.lost += 1;
+                self.counts.lost += 1;
                 continue;
             }
             // A wrong event time is no news of how far the source has come.
@@ -411,7 +411,7 @@ impl Misbehaver {
             self.disconnect.plan(at.plus(1), &mut self.line_dice);
         } else {
             self.down = true;
-            self.mishaps.disconnects += 1;
+            self.counts.disconnects += 1;
         }
     }
 
@@ -432,8 +432,8 @@ impl Misbehaver {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::{Episodes, Shift};
     use super::super::market::{Market, MarketSettings, SimulatedSymbol};
-    use super::super::misbehaviour::{Episodes, Shift};
     use super::*;
     use crate::models::time::MINUTE;
     use std::collections::HashMap;
@@ -443,30 +443,30 @@ mod tests {
     const START: Nanos = Nanos(1_790_000_000 * SECOND);
 
     /// Runs a market of 100 trades a second through a feed, and returns what was sent, what arrived, and the counts.
-    fn run(misbehaviour: &Misbehaviour, chunk: usize) -> (Vec<Entry>, Vec<Entry>, Mishaps) {
-        run_from(START, misbehaviour, chunk)
+    fn run(faults: &InjectedFaults, chunk: usize) -> (Vec<Entry>, Vec<Entry>, InjectedCounts) {
+        run_from(START, faults, chunk)
     }
 
     fn run_from(
         start: Nanos,
-        misbehaviour: &Misbehaviour,
+        faults: &InjectedFaults,
         chunk: usize,
-    ) -> (Vec<Entry>, Vec<Entry>, Mishaps) {
+    ) -> (Vec<Entry>, Vec<Entry>, InjectedCounts) {
         let symbols = (0..5)
             .map(|id| SimulatedSymbol { id: SymbolId(id), initial_price: Price(10_000 * TICK) })
             .collect();
         let settings = MarketSettings::new(symbols, SourceId(2), start);
         let mut market = Market::new(&settings);
-        let mut misbehaver = Misbehaver::new(misbehaviour, SourceId(2), 5, 9);
+        let mut injector = FaultInjector::new(faults, SourceId(2), 5, 9);
         let (mut sent, mut arrived) = (Vec::new(), Vec::new());
         while sent.len() < NUM_TRADES {
             let from = sent.len();
             market.fill(Nanos::MAX, chunk.min(NUM_TRADES - from), &mut sent);
-            sent[from..].iter().for_each(|entry| misbehaver.send(entry));
-            misbehaver.deliver(received(sent.last().expect("filled")), &mut arrived);
+            sent[from..].iter().for_each(|entry| injector.send(entry));
+            injector.deliver(received(sent.last().expect("filled")), &mut arrived);
         }
-        misbehaver.deliver_rest(&mut arrived);
-        (sent, arrived, *misbehaver.mishaps())
+        injector.deliver_rest(&mut arrived);
+        (sent, arrived, *injector.counts())
     }
 
     fn received(entry: &Entry) -> Nanos {
@@ -493,22 +493,22 @@ mod tests {
 
     #[test]
     fn switched_off_it_changes_nothing_but_adds_marks() {
-        let (sent, arrived, mishaps) = run(&Misbehaviour::default(), 512);
+        let (sent, arrived, counts) = run(&InjectedFaults::default(), 512);
         assert_eq!(reports(&arrived), sent);
-        assert_eq!(mishaps, Mishaps::default());
+        assert_eq!(counts, InjectedCounts::default());
         let marks = arrived.len() - sent.len();
         assert!((180..=220).contains(&marks), "{marks} marks in about 200 s");
     }
 
     #[test]
     fn cuts_do_not_matter() {
-        let all = Misbehaviour::everything();
+        let all = InjectedFaults::everything();
         assert_eq!(run(&all, 1).1, run(&all, 777).1);
     }
 
     #[test]
     fn marks_ascend_and_stay_behind_what_is_still_under_way() {
-        let (_, arrived, _) = run(&Misbehaviour::default(), 512);
+        let (_, arrived, _) = run(&InjectedFaults::default(), 512);
         let mut marked = Nanos::MIN;
         for entry in &arrived {
             match entry.body {
@@ -526,73 +526,76 @@ mod tests {
 
     #[test]
     fn arrivals_are_in_order_whatever_happens() {
-        let (_, arrived, _) = run(&Misbehaviour::everything(), 100);
+        let (_, arrived, _) = run(&InjectedFaults::everything(), 100);
         let times: Vec<Nanos> = reports(&arrived).iter().map(received).collect();
         assert!(times.is_sorted());
     }
 
     #[test]
     fn what_is_dropped_is_missing() {
-        let (sent, arrived, mishaps) = run(&Misbehaviour { drop: 0.1, ..Misbehaviour::default() }, 512);
-        assert!(is_a_tenth(mishaps.dropped), "{mishaps:?}");
-        assert_eq!(reports(&arrived).len() as u64, sent.len() as u64 - mishaps.dropped);
+        let (sent, arrived, counts) = run(&InjectedFaults { drop: 0.1, ..InjectedFaults::default() }, 512);
+        assert!(is_a_tenth(counts.dropped), "{counts:?}");
+        assert_eq!(reports(&arrived).len() as u64, sent.len() as u64 - counts.dropped);
     }
 
     #[test]
     fn duplicates_say_the_same_and_conflicts_another_price() {
-        let (sent, arrived, mishaps) =
-            run(&Misbehaviour { duplicate: shift(5), ..Misbehaviour::default() }, 512);
-        assert!(is_a_tenth(mishaps.duplicated), "{mishaps:?}");
+        let (sent, arrived, counts) =
+            run(&InjectedFaults { duplicate: shift(5), ..InjectedFaults::default() }, 512);
+        assert!(is_a_tenth(counts.duplicated), "{counts:?}");
         let clean = |entry: &Entry| match entry.body {
             Body::Trade(trade) => (entry.symbol, Trade { received: Nanos::MIN, ..trade }),
             _ => panic!("no trade: {entry:?}"),
         };
         let key = |(symbol, trade): &(SymbolId, Trade)| (*symbol, trade.id);
         let mut distinct: Vec<_> = reports(&arrived).iter().map(clean).collect();
-        assert_eq!(distinct.len() as u64, sent.len() as u64 + mishaps.duplicated);
+        assert_eq!(distinct.len() as u64, sent.len() as u64 + counts.duplicated);
         distinct.sort_by_key(key);
         distinct.dedup();
         let mut expected: Vec<_> = sent.iter().map(clean).collect();
         expected.sort_by_key(key);
         assert_eq!(distinct, expected);
 
-        let (sent, arrived, mishaps) =
-            run(&Misbehaviour { conflict: shift(5), ..Misbehaviour::default() }, 512);
-        assert!(is_a_tenth(mishaps.conflicts), "{mishaps:?}");
+        let (sent, arrived, counts) =
+            run(&InjectedFaults { conflict: shift(5), ..InjectedFaults::default() }, 512);
+        assert!(is_a_tenth(counts.conflicts), "{counts:?}");
         let mut distinct: Vec<_> = reports(&arrived).iter().map(clean).collect();
         distinct.sort_by_key(key);
         distinct.dedup();
-        assert_eq!(distinct.len() as u64, sent.len() as u64 + mishaps.conflicts);
+        assert_eq!(distinct.len() as u64, sent.len() as u64 + counts.conflicts);
     }
 
     #[test]
     fn delays_stay_within_their_span_and_late_ones_go_beyond() {
         let delay_of = |entry: &Entry| received(entry).since(entry.body.time());
-        let (_, arrived, mishaps) = run(&Misbehaviour { delay: shift(60), ..Misbehaviour::default() }, 512);
+        let (_, arrived, counts) =
+            run(&InjectedFaults { delay: shift(60), ..InjectedFaults::default() }, 512);
         let slow = reports(&arrived).iter().filter(|entry| delay_of(entry) > SECOND).count() as u64;
-        assert!(is_a_tenth(mishaps.delayed) && slow <= mishaps.delayed && slow > 1_700, "{slow} {mishaps:?}");
+        assert!(is_a_tenth(counts.delayed) && slow <= counts.delayed && slow > 1_700, "{slow} {counts:?}");
         assert!(reports(&arrived).iter().all(|entry| delay_of(entry) < MINUTE + SECOND));
 
-        let (_, arrived, mishaps) = run(&Misbehaviour { late: shift(480), ..Misbehaviour::default() }, 512);
+        let (_, arrived, counts) =
+            run(&InjectedFaults { late: shift(480), ..InjectedFaults::default() }, 512);
         let late = reports(&arrived).iter().filter(|entry| delay_of(entry) >= 8 * MINUTE).count() as u64;
-        assert!(is_a_tenth(mishaps.late) && late == mishaps.late, "{late} {mishaps:?}");
+        assert!(is_a_tenth(counts.late) && late == counts.late, "{late} {counts:?}");
 
-        let (_, arrived, mishaps) = run(&Misbehaviour { reorder: shift(1), ..Misbehaviour::default() }, 512);
+        let (_, arrived, counts) =
+            run(&InjectedFaults { reorder: shift(1), ..InjectedFaults::default() }, 512);
         let overtaken = |pair: &&[Entry]| pair[0].body.time() > pair[1].body.time();
         let num_overtaken = reports(&arrived).windows(2).filter(overtaken).count();
-        assert!(is_a_tenth(mishaps.reordered) && num_overtaken > 1_000, "{num_overtaken} {mishaps:?}");
+        assert!(is_a_tenth(counts.reordered) && num_overtaken > 1_000, "{num_overtaken} {counts:?}");
     }
 
     #[test]
     fn cancels_and_corrections_name_their_trade() {
-        let misbehaviour = Misbehaviour {
+        let faults = InjectedFaults {
             cancel: shift(20),
             cancel_early: shift(20),
             correct: shift(20),
             correct_new_id: shift(20),
-            ..Misbehaviour::default()
+            ..InjectedFaults::default()
         };
-        let (_, arrived, mishaps) = run(&misbehaviour, 512);
+        let (_, arrived, counts) = run(&faults, 512);
         let arrived = reports(&arrived);
         let arrival: HashMap<(SymbolId, TradeId), usize> = (0..)
             .zip(&arrived)
@@ -618,18 +621,18 @@ mod tests {
         }
         assert_eq!(
             [early, later, same_id, new_id],
-            [mishaps.cancelled_early, mishaps.cancelled, mishaps.corrected, mishaps.corrected_new_id]
+            [counts.cancelled_early, counts.cancelled, counts.corrected, counts.corrected_new_id]
         );
-        assert!(early > 1_500 && later > 1_500 && same_id > 1_200 && new_id > 1_200, "{mishaps:?}");
+        assert!(early > 1_500 && later > 1_500 && same_id > 1_200 && new_id > 1_200, "{counts:?}");
     }
 
     #[test]
     fn ids_of_corrections_never_name_two_trades_not_even_after_a_restart() {
-        let misbehaviour = Misbehaviour { correct_new_id: shift(20), ..Misbehaviour::default() };
+        let faults = InjectedFaults { correct_new_id: shift(20), ..InjectedFaults::default() };
         let mut named: HashMap<(SymbolId, TradeId), TradeId> = HashMap::new();
         for start in [START, START.plus(HOUR)] {
-            let (_, arrived, mishaps) = run_from(start, &misbehaviour, 512);
-            assert!(mishaps.corrected_new_id > 1_000, "{mishaps:?}");
+            let (_, arrived, counts) = run_from(start, &faults, 512);
+            assert!(counts.corrected_new_id > 1_000, "{counts:?}");
             for entry in &arrived {
                 if let Body::Correction(correction) = entry.body {
                     let target =
@@ -642,34 +645,34 @@ mod tests {
 
     #[test]
     fn wrong_clocks_are_wrong_and_do_not_reach_the_marks() {
-        let (_, arrived, mishaps) =
-            run(&Misbehaviour { wrong_time: shift(86_400), ..Misbehaviour::default() }, 512);
-        assert!(is_a_tenth(mishaps.wrong_time), "{mishaps:?}");
+        let (_, arrived, counts) =
+            run(&InjectedFaults { wrong_time: shift(86_400), ..InjectedFaults::default() }, 512);
+        assert!(is_a_tenth(counts.wrong_time), "{counts:?}");
         let wrong_by = |entry: &Entry| entry.body.time().since(received(entry));
         let ahead = reports(&arrived).iter().filter(|entry| wrong_by(entry) > HOUR - SECOND).count() as u64;
         let behind = reports(&arrived).iter().filter(|entry| wrong_by(entry) < SECOND - HOUR).count() as u64;
-        assert_eq!(ahead + behind, mishaps.wrong_time);
+        assert_eq!(ahead + behind, counts.wrong_time);
         assert!(ahead > 800 && behind > 800, "{ahead} {behind}");
         let end = reports(&arrived).iter().map(received).max().expect("not empty");
         let marks = arrived.iter().filter(|entry| matches!(entry.body, Body::ClockMark { .. }));
         assert!(marks.map(|mark| mark.body.time()).all(|time| time <= end));
 
         let skew = Shift { probability: 0.5, max: Duration::from_secs(5) };
-        let (_, _, mishaps) = run(&Misbehaviour { clock_skew: skew, ..Misbehaviour::default() }, 512);
-        assert!(mishaps.skewed > 0 && mishaps.skewed < NUM_TRADES as u64, "{mishaps:?}");
+        let (_, _, counts) = run(&InjectedFaults { clock_skew: skew, ..InjectedFaults::default() }, 512);
+        assert!(counts.skewed > 0 && counts.skewed < NUM_TRADES as u64, "{counts:?}");
     }
 
     #[test]
     fn spikes_malformed_values_and_conditions_show_in_the_trades() {
         let spike = Spike { probability: 0.1, factor: 2.0 };
-        let misbehaviour = Misbehaviour {
+        let faults = InjectedFaults {
             price_spike: spike,
             volume_spike: Spike { factor: 1_000.0, ..spike },
             malformed: 0.1,
             conditions: 0.1,
-            ..Misbehaviour::default()
+            ..InjectedFaults::default()
         };
-        let (sent, arrived, mishaps) = run(&misbehaviour, 512);
+        let (sent, arrived, counts) = run(&faults, 512);
         let sized = |entry: &Entry| match entry.body {
             Body::Trade(trade) => Some(((entry.symbol, trade.id), trade.size.0)),
             _ => None,
@@ -683,13 +686,13 @@ mod tests {
         };
         let off =
             |trade: &Trade| !(7_000 * TICK..15_000 * TICK).contains(&trade.price.0) && trade.price.0 > 0;
-        assert_eq!(count(&off), mishaps.price_spikes);
+        assert_eq!(count(&off), counts.price_spikes);
         let sizes: HashMap<(SymbolId, TradeId), i64> = sent.iter().filter_map(sized).collect();
         let spiked = arrived.iter().filter_map(sized).filter(|(key, size)| *size == sizes[key] * 1_000);
-        assert_eq!(spiked.count() as u64, mishaps.volume_spikes);
-        assert_eq!(count(&|trade| trade.price.0 <= 0 || trade.size.0 <= 0), mishaps.malformed);
-        assert_eq!(count(&|trade| trade.updates != Updates::ALL), mishaps.conditions);
-        assert!(is_a_tenth(mishaps.malformed), "{mishaps:?}");
+        assert_eq!(spiked.count() as u64, counts.volume_spikes);
+        assert_eq!(count(&|trade| trade.price.0 <= 0 || trade.size.0 <= 0), counts.malformed);
+        assert_eq!(count(&|trade| trade.updates != Updates::ALL), counts.conditions);
+        assert!(is_a_tenth(counts.malformed), "{counts:?}");
     }
 
     #[test]
@@ -698,21 +701,23 @@ mod tests {
         let times = |entries: &[Entry]| reports(entries).iter().map(received).collect::<Vec<_>>();
         let longest_silence = |times: &[Nanos]| times.windows(2).map(|pair| pair[1].since(pair[0])).max();
 
-        let (sent, arrived, mishaps) = run(&Misbehaviour { burst: episodes, ..Misbehaviour::default() }, 512);
+        let (sent, arrived, counts) =
+            run(&InjectedFaults { burst: episodes, ..InjectedFaults::default() }, 512);
         assert_eq!(reports(&arrived).len(), sent.len());
-        assert!(mishaps.in_bursts > 1_000, "{mishaps:?}");
+        assert!(counts.in_bursts > 1_000, "{counts:?}");
         assert!(longest_silence(&times(&arrived)).is_some_and(|silence| silence > 4 * SECOND));
         let together = times(&arrived).chunk_by(|a, b| a == b).map(<[Nanos]>::len).max();
         assert!(together.is_some_and(|count| count > 300), "{together:?} at once");
 
-        let (sent, arrived, mishaps) = run(&Misbehaviour { halt: episodes, ..Misbehaviour::default() }, 512);
-        assert!(mishaps.halted > 100, "{mishaps:?}");
-        assert_eq!(reports(&arrived).len() as u64, sent.len() as u64 - mishaps.halted);
+        let (sent, arrived, counts) =
+            run(&InjectedFaults { halt: episodes, ..InjectedFaults::default() }, 512);
+        assert!(counts.halted > 100, "{counts:?}");
+        assert_eq!(reports(&arrived).len() as u64, sent.len() as u64 - counts.halted);
 
-        let (sent, arrived, mishaps) =
-            run(&Misbehaviour { disconnect: episodes, ..Misbehaviour::default() }, 512);
-        assert!(mishaps.disconnects > 2 && mishaps.lost > 1_000, "{mishaps:?}");
-        assert_eq!(reports(&arrived).len() as u64, sent.len() as u64 - mishaps.lost);
+        let (sent, arrived, counts) =
+            run(&InjectedFaults { disconnect: episodes, ..InjectedFaults::default() }, 512);
+        assert!(counts.disconnects > 2 && counts.lost > 1_000, "{counts:?}");
+        assert_eq!(reports(&arrived).len() as u64, sent.len() as u64 - counts.lost);
         let mut before = START;
         let mut num_gaps = 0;
         for entry in &arrived {
@@ -726,6 +731,6 @@ mod tests {
             }
             before = entry.body.time();
         }
-        assert!((mishaps.disconnects - 1..=mishaps.disconnects).contains(&num_gaps));
+        assert!((counts.disconnects - 1..=counts.disconnects).contains(&num_gaps));
     }
 }
