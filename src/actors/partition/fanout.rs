@@ -63,10 +63,10 @@ impl SinkOutput {
     /// Returns the sink's part of a batch, if there is any.
     fn part_of(&self, batch: &EffectBatch) -> Option<EffectBatch> {
         let mut part = batch.clone();
-        if !self.wants.effects {
+        if !self.wants.effects && !part.effects.is_empty() {
             part.effects = Arc::default();
         }
-        if !self.wants.ticks {
+        if !self.wants.ticks && !part.ticks.is_empty() {
             part.ticks = Arc::default();
         }
         (self.takes_progress || part.num_rows() > 0).then_some(part)
