@@ -258,6 +258,12 @@ fn redis_keeps_the_contract() {
 }
 
 #[test]
+fn a_cluster_keeps_the_contract() {
+    let Some(server) = RedisServer::start_cluster("cluster") else { return };
+    contract(&Fresh(RedisSettings { is_cluster: true, ..settings(&server.url(), "t:") }));
+}
+
+#[test]
 fn a_counter_left_without_an_end_gets_one() {
     let Some(redis) = SharedRedis::take("counter") else { return };
     let key = format!("{}n", redis.prefix);

@@ -1,21 +1,40 @@
 //! A Redis of a test's own, to be stopped, paused and brought back; and one that many tests share.
 
 use super::process::wait_for;
-use deadpool_redis::redis::{Client, Commands, Connection};
+use deadpool_redis::redis::{Client, Commands, Connection, cmd};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tempfile::TempDir;
 
 /// A server without data.
 pub struct RedisServer {
     child: Child,
     port: u16,
+    /// Where a server of a cluster notes who else is in it.
+    _dir: TempDir,
 }
 
 impl RedisServer {
     /// Starts a server on a free port. Where there is none to start it says so, and with `CI=true` it fails.
     pub fn start(test: &str) -> Option<RedisServer> {
+        RedisServer::start_with(test, &[])
+    }
+
+    /// Starts a cluster of one server.
+    pub fn start_cluster(test: &str) -> Option<RedisServer> {
+        let server = RedisServer::start_with(test, &["--cluster-enabled", "yes"])?;
+        let mut connection = server.connect();
+        cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16_383).exec(&mut connection).unwrap();
+        wait_for("a whole cluster", || {
+            let info: String = cmd("CLUSTER").arg("INFO").query(&mut connection).unwrap();
+            info.contains("cluster_state:ok").then_some(())
+        });
+        Some(server)
+    }
+
+    fn start_with(test: &str, flags: &[&str]) -> Option<RedisServer> {
         if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "redis-server is missing");
             eprintln!("{test}: skipped: redis-server is missing");
@@ -24,12 +43,17 @@ impl RedisServer {
         // Between the choice of a port and its use somebody else may take it.
         (0..20).find_map(|_| {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            RedisServer::start_at(port)
+            RedisServer::start_at_with(port, flags)
         })
     }
 
     /// Starts a server on a port; gives nothing where that is taken.
     pub fn start_at(port: u16) -> Option<RedisServer> {
+        RedisServer::start_at_with(port, &[])
+    }
+
+    fn start_at_with(port: u16, flags: &[&str]) -> Option<RedisServer> {
+        let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new("redis-server");
         command.args([
             "--bind",
@@ -41,9 +65,9 @@ impl RedisServer {
             "--appendonly",
             "no",
         ]);
-        command.args(["--dir", std::env::temp_dir().to_str().unwrap()]);
+        command.args(["--dir", dir.path().to_str().unwrap()]).args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut server = RedisServer { child: command.spawn().unwrap(), port };
+        let mut server = RedisServer { child: command.spawn().unwrap(), port, _dir: dir };
         let is_up = wait_for("answer of redis-server, or its end", || {
             if server.child.try_wait().unwrap().is_some() {
                 return Some(false);
