@@ -1,7 +1,7 @@
 //! The cache in Redis, or in what speaks its protocol, by itself or as a cluster.
 //!
 //! Promises: changes go out in one pipeline; of a cluster, whose keys live on several servers, up to
-//! [`CLUSTER_COMMANDS_MAX`] at a time. A counter and its time are one script, so that nothing can come between them and
+//! `CLUSTER_COMMANDS_MAX` at a time. A counter and its time are one script, so that nothing can come between them and
 //! leave a key for ever; a counter that has no time gets one.
 //! On failure: no connection, a server that loads, has no memory left or changes its role is transient; a wrong password
 //! or a missing right is permanent. A counter whose key holds something else is refused alone.

@@ -20,7 +20,7 @@ use std::path::Path;
 /// Checks the history of a directory that nobody uses.
 ///
 /// # Errors
-/// As [`check_log`].
+/// As [`check_log`](crate::stores::log::sqlite::check_log).
 pub async fn check_history(dir: &Path, mends: bool, tell: Tell<'_>) -> Result<Checked, StoreError> {
     check(dir, &KIND, mends, tell, read_history).await
 }

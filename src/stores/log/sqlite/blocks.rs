@@ -184,7 +184,7 @@ impl OpenBlock {
     }
 }
 
-/// True for what [`crate::stores::TickLog::ticks`] returns: reports and quotes.
+/// True for what [`crate::stores::log::LogReader::ticks`] returns: reports and quotes.
 pub(super) const fn is_tick(body: &Body) -> bool {
     body.is_report() || matches!(body, Body::Quote(_))
 }
