@@ -165,7 +165,7 @@ fn announce(provenance: &Provenance) {
 fn live(config: &Config, node: &mut Node) -> Arc<Live> {
     let views = node.publish_views();
     let demand = Arc::<LiveDemand>::default();
-    node.env.live = Some(Arc::clone(&demand));
+    node.env.published.live = Some(Arc::clone(&demand));
     let epoch = format!("{:016x}", node.epoch);
     // Ticks are told before the log holds them: their numbers are known to hold within one run only.
     let run = format!("{:016x}", rand::random::<u64>());
@@ -174,10 +174,11 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
         run: run.clone(),
         symbols: Arc::clone(&node.symbols),
         views,
-        clocks: Arc::clone(&node.env.clocks),
+        clocks: Arc::clone(&node.env.published.clocks),
         history: Arc::clone(&node.history),
         metrics: Arc::clone(&node.env.metrics),
         demand,
+        durability: Arc::clone(&node.durability),
         core: Arc::clone(&node.env.settings),
         faults: Arc::clone(&node.env.faults),
         now: Arc::clone(&node.env.now),
@@ -211,7 +212,7 @@ fn app_state(
         symbols: Arc::clone(&node.symbols),
         sources: Arc::clone(&node.sources),
         views,
-        clocks: Arc::clone(&env.clocks),
+        clocks: Arc::clone(&env.published.clocks),
         log: Arc::clone(&node.log),
         history: Arc::clone(&node.history),
         health: Arc::clone(&node.health),

@@ -3,11 +3,12 @@
 
 pub mod directory;
 
+use crate::actors::environment::{Environment, Published};
 use crate::actors::faults::FaultPlan;
+use crate::actors::partition::durability::Durability;
 use crate::actors::partition::recovery::CheckpointPolicy;
-use crate::actors::partition::shard::Environment;
 use crate::actors::pipeline::{PipelineSettings, Storage};
-use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
+use crate::actors::views::{HealthBoard, ViewBoard};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogKind};
 use crate::data_dir::{DataDir, FileWatch};
@@ -40,6 +41,8 @@ pub struct Node {
     pub log: Arc<dyn TickLog>,
     /// The history.
     pub history: Arc<dyn History>,
+    /// How far the log is durable.
+    pub durability: Arc<Durability>,
     /// Names the log.
     pub epoch: u64,
     /// What the data directory was begun with; `None` where it is new, or nothing outlives the process.
@@ -96,7 +99,7 @@ impl Node {
         let history = MemoryHistory::new(Arc::clone(&symbols), Arc::clone(&sources), max_rows);
         let log = Arc::new(MemoryLog::new());
         let epoch = log.tail().await?.epoch;
-        let env = environment(config, &symbols, &sources, None);
+        let env = environment(config, &symbols, &sources);
         Ok(Node {
             symbols,
             sources,
@@ -104,6 +107,7 @@ impl Node {
             env,
             log,
             history: Arc::new(history),
+            durability: Arc::default(),
             epoch,
             record: None,
             is_durable: false,
@@ -136,7 +140,7 @@ impl Node {
         let log: Arc<dyn TickLog> = Arc::new(log);
         let record = Record::load(log.as_ref(), &sources).await;
         let record = record.with_context(|| format!("cannot read the data directory `{}`", dir.display()))?;
-        let mut env = environment(config, &symbols, &sources, Some(Arc::clone(&log)));
+        let mut env = environment(config, &symbols, &sources);
         if let Some(shown) = shown {
             if let Some(core) = record.as_ref().and_then(|record| record.core.as_ref()) {
                 env.settings = Arc::new(core.settings());
@@ -150,6 +154,7 @@ impl Node {
             env,
             log,
             history: Arc::new(history),
+            durability: Arc::default(),
             epoch,
             record,
             is_durable: true,
@@ -167,6 +172,7 @@ impl Node {
             is_durable: self.is_durable,
             high_water: self.high_water.take(),
             history: Arc::clone(&self.history),
+            durability: Arc::clone(&self.durability),
             sinks: Vec::new(),
             live: None,
             retention: None,
@@ -199,7 +205,7 @@ impl Node {
 
     /// Lets readers see a picture of every symbol.
     pub fn publish_views(&mut self) -> Arc<ViewBoard> {
-        Arc::clone(self.env.views.get_or_insert_default())
+        Arc::clone(self.env.published.views.get_or_insert_default())
     }
 }
 
@@ -208,32 +214,24 @@ impl Node {
 pub fn pipeline_settings(config: &Config) -> PipelineSettings {
     PipelineSettings {
         num_shards: config.core.shard_count(),
+        num_partitions: 1,
         group: config.group_policy(),
         checkpoints: CheckpointPolicy {
             max_age: config.recovery.max_age,
             replay_entries: config.recovery.replay_entries,
+            max_entries: usize::try_from(config.recovery.max_entries).unwrap_or(usize::MAX),
         },
     }
 }
 
-fn environment(
-    config: &Config,
-    symbols: &Arc<SymbolTable>,
-    sources: &Arc<SourceTable>,
-    log: Option<Arc<dyn TickLog>>,
-) -> Environment {
+fn environment(config: &Config, symbols: &Arc<SymbolTable>, sources: &Arc<SourceTable>) -> Environment {
     Environment {
         settings: Arc::new(config.core_settings()),
         symbols: Arc::clone(symbols),
         names: Names::interner(symbols, sources),
-        views: None,
-        live: None,
-        clocks: Arc::new(SourceClocks::default()),
+        published: Published::default(),
         metrics: Arc::new(Metrics::new(config.metrics.max_symbols)),
         faults: Arc::new(FaultPlan::default()),
-        log,
-        max_entries: usize::try_from(config.recovery.max_entries).unwrap_or(usize::MAX),
-        urgent: Arc::default(),
         spare: Arc::default(),
         now: Arc::new(|| SystemClock.now()),
     }

@@ -17,6 +17,8 @@ pub struct FaultPlan {
 struct Planned {
     /// How often the symbol's actor panics on an entry.
     entries: BTreeMap<Position, u32>,
+    /// How often the symbol's actor panics on setting an entry aside.
+    asides: BTreeMap<Position, u32>,
     /// How often an actor of a kind panics on its next message.
     actors: Vec<(ActorKind, u32)>,
 }
@@ -25,6 +27,11 @@ impl FaultPlan {
     /// Lets the actor of an entry's symbol panic on it so many times.
     pub fn at_entry(&self, pos: Position, times: u32) {
         self.change(|plan| _ = plan.entries.insert(pos, times));
+    }
+
+    /// Lets the actor of an entry's symbol panic so many times on setting it aside as poison.
+    pub fn at_set_aside(&self, pos: Position, times: u32) {
+        self.change(|plan| _ = plan.asides.insert(pos, times));
     }
 
     /// Lets the next so many messages of any actor of the kind panic.
@@ -48,8 +55,23 @@ impl FaultPlan {
     /// # Panics
     /// On purpose.
     pub fn entry(&self, pos: Position) {
+        self.panic_at(pos, |plan| &mut plan.entries);
+    }
+
+    /// Panics if that was planned for setting this entry aside.
+    ///
+    /// # Panics
+    /// On purpose.
+    pub fn set_aside(&self, pos: Position) {
+        self.panic_at(pos, |plan| &mut plan.asides);
+    }
+
+    fn panic_at(&self, pos: Position, times: impl FnOnce(&mut Planned) -> &mut BTreeMap<Position, u32>) {
+        if !self.is_armed() {
+            return;
+        }
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(times) = plan.entries.get_mut(&pos).filter(|times| **times > 0) {
+        if let Some(times) = times(&mut plan).get_mut(&pos).filter(|times| **times > 0) {
             *times -= 1;
             drop(plan);
             panic!("planned panic at entry {pos}");

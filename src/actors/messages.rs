@@ -29,7 +29,7 @@ pub struct Ingest {
     pub received: Nanos,
 }
 
-/// A stretch of the log on its way to the symbols. All shards share it; each takes what is its own.
+/// A stretch of a partition on its way to its symbols. All its shards share it; each takes what is its own.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct LogBatch {
@@ -93,7 +93,7 @@ impl EffectBatch {
 /// An accepted trade, as sinks and live clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveTick {
-    /// Whose.
+    /// The symbol.
     pub symbol: SymbolId,
     /// Event time.
     pub ts: Nanos,
@@ -111,7 +111,7 @@ pub struct LiveTick {
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct LiveBatch {
-    /// Which shard.
+    /// The shard's number in the process.
     pub shard: usize,
     /// What followed from its entries.
     pub effects: Arc<Vec<Effect>>,
@@ -132,7 +132,7 @@ pub struct UnparsedInput(pub Vec<DeadLetterRecord>);
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Option<CheckpointSet>")]
 pub struct TakeCheckpoints {
-    /// Which slice.
+    /// The slice.
     pub slice: u32,
     /// Names of symbols of the slice that are to be taken even though they are untouched.
     pub also: Vec<Arc<str>>,
@@ -142,16 +142,47 @@ pub struct TakeCheckpoints {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct CheckpointsSaved {
-    /// Which slice.
+    /// The slice.
     pub slice: u32,
-    /// Up to where.
+    /// Its untouched symbols are covered up to here.
     pub covers_through: Position,
 }
 
-/// Finish what came before this message, then answer.
+/// Empty a shard's outbox. May come as often as it likes: the fan-out takes whatever is there.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Drain;
+pub struct EmptyOutbox;
+
+/// Empty a shard's outbox and say how far the shard is, even where nothing followed from its entries. The answer comes
+/// when every sink has taken it.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ReportProgress;
+
+/// Answer once everything before this message is applied.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Barrier;
+
+/// Hand on or write what came before this message without waiting for more, then answer.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Flush;
+
+/// Bring nothing any more; answer once everything brought before has been taken.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StopFeed;
+
+/// Take the checkpoints of all slices a last time and save them.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SaveLastCheckpoints;
+
+/// End: the unit is being taken down, and everything before is done.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct EndUnit;
 
 /// The input has ended: close every bar. Answers with the fates of all reports of the shard.
 #[derive(Clone, Copy, Debug, Message)]

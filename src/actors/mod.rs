@@ -4,6 +4,7 @@
 //! ingest ─► partition (log ─► router ─► symbol ─► fan-out) ─► sinks (history), hub
 //! ```
 
+pub mod environment;
 pub mod faults;
 pub mod guard;
 pub mod hub;
@@ -12,4 +13,5 @@ pub mod messages;
 pub mod partition;
 pub mod pipeline;
 pub mod sinks;
+pub mod spare;
 pub mod views;

@@ -1,38 +1,41 @@
-//! Puts the data path together, from its end to its start, and takes it down from its start to its end.
+//! Puts the data path together, from its end to its start, and takes it down from its start to its end: the log, the
+//! units that work on its partitions, the sinks, the hub.
 //!
 //! Promises: when [`Pipeline::start`] returns, everything that the log holds has been applied, and the history has what
-//! the checkpoints rely on, or says what it lacks; when [`Pipeline::drain`] returns, everything handed in before it
-//! has been applied and is durable.
+//! the checkpoints rely on, or says what it lacks; when [`Pipeline::drain`] returns, everything handed in before it has
+//! been applied and is durable. A partition that moves to other threads misses nothing and repeats nothing.
 
-use super::messages::{Drain, Finish, LiveBatch, LogBatch, LogDurable};
+use super::environment::Environment;
+use super::messages::{Flush, LiveBatch, LogDurable};
 use super::partition::catch_up::{self, CatchUp, catch_up};
-use super::partition::fanout::{FanOutActor, Outputs};
+use super::partition::durability::Durability;
+use super::partition::fanout::Outputs;
+use super::partition::in_process::{InProcessConsumer, InProcessWriter};
 use super::partition::log::{LogActor, LogOutputs};
 use super::partition::log_writer::{GroupPolicy, LogWriterActor};
+use super::partition::needed::NeededFrom;
 use super::partition::recovered::{Recovered, SavedCheckpoints};
-use super::partition::recovery::{CheckpointPolicy, CheckpointSources, Reached, RecoveryActor};
+use super::partition::recovery::{CheckpointPolicy, CheckpointRules, LogRetention, Reached};
 use super::partition::retention::RetentionClock;
-use super::partition::router::RouterActor;
-use super::partition::shard::{Environment, Shard, shard_of};
+use super::partition::shard::PartitionContext;
+use super::partition::shards::ShardGone;
+use super::partition::unit::{PartitionUnit, UnitError, UnitParts};
 use super::sinks::history::{self, HistorySink};
 use super::sinks::set::{SinkSetup, Sinks};
 use super::sinks::shell::{Followed, SinkActor};
 use super::views::{Health, HealthBoard};
 use crate::models::entry::Position;
 use crate::models::ledger::Ledger;
-use crate::models::time::Nanos;
 use crate::stores::StoreError;
-use crate::stores::history::History;
-use crate::stores::log::checkpoint::slice_of;
+use crate::stores::history::{History, HistoryBatch};
 use crate::stores::log::high_water::HighWater;
-use crate::stores::log::{Checkpoints, LogTail, Partition, TickLog};
-use actix::{Actor, Addr, Arbiter, MailboxError, Recipient};
+use crate::stores::log::{
+    Assignment, Checkpoints, LogConsumer, LogEvent, LogReader, LogTail, LogWriter, Partition, TickLog,
+};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::oneshot;
-
-/// Entries that recovery reads at once: large enough to be fast, small enough for every queue.
-const REPLAY_BATCH: usize = 8_192;
 
 /// Why a pipeline did not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -51,11 +54,22 @@ impl From<MailboxError> for PipelineError {
     }
 }
 
+impl From<UnitError> for PipelineError {
+    fn from(error: UnitError) -> PipelineError {
+        match error {
+            UnitError::Store(error) => PipelineError::Store(error),
+            UnitError::Gone(_) => PipelineError::Stopped,
+        }
+    }
+}
+
 /// How a pipeline is built.
 #[derive(Clone, Copy, Debug)]
 pub struct PipelineSettings {
-    /// Shards; each has a thread.
+    /// Threads, and shards that the symbols of each partition are spread over.
     pub num_shards: usize,
+    /// Partitions of the log.
+    pub num_partitions: u32,
     /// When groups of entries are committed.
     pub group: GroupPolicy,
     /// When checkpoints are taken.
@@ -72,6 +86,8 @@ pub struct Storage {
     pub high_water: Option<HighWater>,
     /// The history.
     pub history: Arc<dyn History>,
+    /// How far the log is durable.
+    pub durability: Arc<Durability>,
     /// Sinks beside the history, which nobody waits for.
     pub sinks: Vec<SinkSetup>,
     /// Serves live clients.
@@ -93,11 +109,11 @@ pub struct LiveOutputs {
 /// A running data path.
 pub struct Pipeline {
     log: Addr<LogActor>,
-    shards: Shards,
-    writer: Option<Addr<LogWriterActor>>,
-    sinks: Sinks,
-    recovery: Option<Addr<RecoveryActor>>,
-    stores: Arbiter,
+    consumer: InProcessConsumer,
+    units: BTreeMap<Partition, PartitionUnit>,
+    /// What recovery found of partitions that are not at work yet.
+    found: BTreeMap<Partition, Found>,
+    works: Works,
     /// Entries that had been received before this start and are lost.
     pub num_lost: u64,
     /// Entries that were applied again for the states.
@@ -107,17 +123,40 @@ pub struct Pipeline {
     /// The last position given, and the one before the first that this run gave.
     given: Arc<AtomicU64>,
     begun_after: Position,
-    durable: Arc<AtomicU64>,
 }
 
-/// What is known where a pipeline starts.
+/// What units are made of, whichever partition they are of.
+struct Works {
+    env: Environment,
+    settings: PipelineSettings,
+    /// The log, where it outlives the process.
+    store: Option<Arc<dyn TickLog>>,
+    reached: BTreeMap<Partition, Reached>,
+    retention: LogRetention,
+    takes_checkpoints: bool,
+    outputs: Outputs,
+    writer: Option<Addr<LogWriterActor>>,
+    sinks: Sinks,
+    health: Arc<HealthBoard>,
+    durability: Arc<Durability>,
+    stores: Arbiter,
+    threads: Vec<Arbiter>,
+}
+
+/// What recovery found of a partition.
 struct Found {
-    tail: LogTail,
-    recovered: Recovered,
+    checkpoints: Checkpoints,
     poison: Vec<Position>,
-    saved: SavedCheckpoints,
-    acknowledged: Position,
-    num_caught_up: u64,
+}
+
+impl Found {
+    async fn of(store: Option<&Arc<dyn TickLog>>, partition: Partition) -> Result<Found, StoreError> {
+        let Some(store) = store else {
+            return Ok(Found { checkpoints: Checkpoints::default(), poison: Vec::new() });
+        };
+        let checkpoints = store.load_checkpoints(partition).await?;
+        Ok(Found { checkpoints, poison: store.poison(partition).await? })
+    }
 }
 
 impl Pipeline {
@@ -131,112 +170,208 @@ impl Pipeline {
         storage: Storage,
         health: Arc<HealthBoard>,
     ) -> Result<Pipeline, PipelineError> {
-        let durable_log = storage.log.clone().filter(|_| storage.is_durable);
-        let Found { tail, recovered, poison, saved, acknowledged, num_caught_up } =
-            find(durable_log.as_ref(), &storage.history, &env, settings.num_shards, &health).await?;
-        let replay_after = recovered.replay_after;
+        let Storage {
+            log,
+            is_durable,
+            high_water,
+            history,
+            durability,
+            sinks,
+            live,
+            retention,
+            is_shown_only,
+        } = storage;
         let stores = Arbiter::new();
-        // Where nothing is kept, nobody need wait for it.
-        let kept = if storage.log.is_some() { tail.last } else { Position::MAX };
-        let durable = env.live.as_ref().map_or_else(Arc::default, |live| Arc::clone(&live.durable));
-        durable.store(kept, Ordering::Release);
-        let reached = Reached {
-            durable: Arc::clone(&durable),
-            acknowledged: Arc::new(AtomicU64::new(acknowledged)),
-            wanted: Arc::default(),
+        let threads: Vec<Arbiter> = (0..settings.num_shards).map(|_| Arbiter::new()).collect();
+        let store = log.clone().filter(|_| is_durable);
+        let tail = match &store {
+            Some(store) => store.tail().await?,
+            None => LogTail::default(),
         };
-        let (status, detail) = catch_up::health_of(storage.history.as_ref()).await?;
-
-        let watched = storage.log.is_some().then(|| Arc::clone(&durable));
-        let followed = Followed {
-            durable: watched,
-            acknowledged: Arc::clone(&reached.acknowledged),
-            wanted: Arc::clone(&reached.wanted),
-            num_shards: settings.num_shards,
+        let partitions = || (0..settings.num_partitions).map(Partition);
+        let mut found = BTreeMap::new();
+        for partition in partitions() {
+            found.insert(partition, Found::of(store.as_ref(), partition).await?);
+        }
+        let context = |partition| context(&settings, store.as_ref(), &durability, partition);
+        let handles = handles_of(&threads);
+        let (acknowledged, num_caught_up) = match &store {
+            Some(log) => {
+                let jobs = JobParts { log, tail, history: &history, threads: &handles };
+                jobs.catch_up(&found, context, &env, &health).await?
+            }
+            None => (history.acknowledged().await?, 0),
         };
-        let sink = Arc::new(HistorySink::new(Arc::clone(&storage.history), Partition::EMBEDDED));
-        let history = SinkActor::new(
-            sink,
-            history::POLICY,
-            env.clone(),
-            Arc::clone(&health),
-            [(Partition::EMBEDDED, followed)],
-        )
-        .with_health(status, detail);
-        let sinks = Sinks::start(history, &stores.handle(), storage.sinks, &env, &health);
+        // Where nothing is kept, nothing is waited for.
+        durability.advance(if log.is_some() { tail.last } else { Position::MAX });
+        let reached = |partition| {
+            let (durable, acknowledged) = (durability.position(), Arc::new(AtomicU64::new(acknowledged)));
+            (partition, Reached { durable, acknowledged, wanted: Arc::default() })
+        };
+        let reached: BTreeMap<Partition, Reached> = partitions().map(reached).collect();
 
-        let (live, live_durable) = storage.live.map(|live| (live.batches, live.durable)).unzip();
+        let (status, detail) = catch_up::health_of(history.as_ref()).await?;
+        let followed = |(partition, reached): (&Partition, &Reached)| {
+            let (acknowledged, wanted) = (Arc::clone(&reached.acknowledged), Arc::clone(&reached.wanted));
+            let durable = log.is_some().then(|| durability.position());
+            (*partition, Followed { durable, acknowledged, wanted, num_shards: settings.num_shards })
+        };
+        let followed: Vec<_> = reached.iter().map(followed).collect();
+        let sink = Arc::new(HistorySink::of_all(history, settings.num_partitions));
+        let history = SinkActor::new(sink, history::POLICY, env.clone(), Arc::clone(&health), followed)
+            .with_health(status, detail);
+        let sinks = Sinks::start(history, &stores.handle(), sinks, &env, &health);
+        let (live, live_durable) = live.map(|live| (live.batches, live.durable)).unzip();
         let outputs = Outputs { live, sinks: sinks.outputs() };
-        let readable = durable_log.is_some().then(|| Arc::clone(&durable));
-        let shards = Shards::spawn(&env, settings.num_shards, readable, recovered, &poison, &outputs).await?;
+        let listeners = live_durable.into_iter().chain(sinks.log_listeners()).collect();
 
-        let writer = storage.log.as_ref().map(|log| {
-            let (log, env, health) = (Arc::clone(log), env.clone(), Arc::clone(&health));
-            let listeners = live_durable.into_iter().chain(sinks.log_listeners()).collect();
-            let durable = Arc::clone(&durable);
+        let writer = log.map(|log| {
+            let (env, health, durability) = (env.clone(), Arc::clone(&health), Arc::clone(&durability));
             LogWriterActor::start_in_arbiter(&stores.handle(), move |_| {
-                LogWriterActor::new(log, settings.group, env, health, durable, listeners)
+                LogWriterActor::new(log, settings.group, env, health, durability, listeners)
             })
         });
-        let routers = &shards.routers;
-        let mut num_replayed = 0;
-        if let Some(log) = &durable_log {
-            let replay = Replay { after: replay_after, last: tail.last, muted_through: acknowledged };
-            num_replayed = replay.run(log.as_ref(), routers, |_| {}).await?;
-            tracing::info!(entries = num_replayed, "the log is applied up to its end");
-        }
-        // Checkpoints from the middle of the replay would know less of the clock marks than those in the store.
-        let recovery = durable_log.as_ref().filter(|_| !storage.is_shown_only).map(|log| {
-            let sources = CheckpointSources {
-                take: routers.iter().map(|router| router.clone().recipient()).collect(),
-                saved: routers.iter().map(|router| router.clone().recipient()).collect(),
-            };
-            let log = Arc::clone(log);
-            let actor = RecoveryActor::new(
-                log,
-                env.clone(),
-                sources,
-                storage.retention.clone(),
-                settings.checkpoints,
-                reached,
-                saved,
-            );
-            RecoveryActor::start_in_arbiter(&stores.handle(), move |_| actor)
-        });
-        let given = storage.high_water.as_ref().map_or(0, HighWater::found);
-        let num_lost = storage.high_water.as_ref().map_or(0, |mark| mark.num_lost(tail.last));
-        if num_lost > 0 {
-            env.metrics.lost_entries.inc_by(num_lost);
-            tracing::error!(
-                entries = num_lost,
-                "received before the last end of the process and never committed"
-            );
-            if let Some(Err(error)) = storage.high_water.as_ref().map(HighWater::tell) {
-                tracing::debug!(%error, "failed to note that the loss is told");
-            }
-        }
-        let outputs = LogOutputs {
-            routers: routers.iter().map(|router| router.clone().recipient()).collect(),
-            writer: writer.clone().map(Addr::recipient),
-            letters: Some(sinks.unparsed_input()),
-        };
-        let last = tail.last.max(given).max(acknowledged);
+        let num_lost = tell_lost(&env, high_water.as_ref(), tail);
+        let last = tail.last.max(high_water.as_ref().map_or(0, HighWater::found)).max(acknowledged);
         let given = Arc::new(AtomicU64::new(last));
-        let log = LogActor::new(Arc::clone(&given), storage.high_water, outputs, env).start();
-        Ok(Pipeline {
-            log,
-            shards,
+        let log_outputs =
+            LogOutputs { writer: writer.clone().map(Addr::recipient), letters: Some(sinks.unparsed_input()) };
+        let num_partitions = settings.num_partitions;
+        let log =
+            LogActor::new(Arc::clone(&given), high_water, num_partitions, log_outputs, env.clone()).start();
+
+        let needed = Arc::new(NeededFrom::new(num_partitions));
+        let retention = LogRetention { clock: retention, needed };
+        let works = Works {
+            env,
+            settings,
+            store,
+            reached,
+            retention,
+            takes_checkpoints: !is_shown_only,
+            outputs,
             writer,
             sinks,
-            recovery,
+            health,
+            durability,
             stores,
+            threads,
+        };
+        let reader = works.store.clone().map(|store| -> Arc<dyn LogReader> { store });
+        let committer = works.writer.clone().map(Addr::recipient);
+        let symbols = Arc::clone(&works.env.symbols);
+        let consumer = InProcessConsumer::new(log.clone(), num_partitions, symbols, reader, committer);
+        let mut pipeline = Pipeline {
+            log,
+            consumer,
+            units: BTreeMap::new(),
+            found,
+            works,
             num_lost,
-            num_replayed,
+            num_replayed: 0,
             num_caught_up,
             given,
             begun_after: last,
-            durable,
-        })
+        };
+        pipeline.consumer.assign(partitions());
+        pipeline.follow(&handles).await?;
+        if pipeline.works.store.is_some() {
+            tracing::info!(entries = pipeline.num_replayed, "the log is applied up to its end");
+        }
+        Ok(pipeline)
+    }
+
+    /// Does what the log says of its partitions next; units that begin are on these threads.
+    async fn follow(&mut self, threads: &[ArbiterHandle]) -> Result<(), PipelineError> {
+        match self.consumer.next().await?.ok_or(PipelineError::Stopped)? {
+            LogEvent::Assigned(assignments) => {
+                for assignment in assignments {
+                    self.begin(assignment, threads).await?;
+                }
+            }
+            LogEvent::Revoked(partitions, ack) => {
+                for partition in partitions {
+                    let Some(unit) = self.units.remove(&partition) else { continue };
+                    let works = &self.works;
+                    unit.take_down(|| works.flush()).await?;
+                }
+                ack.done();
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the unit of a partition, from its checkpoints.
+    async fn begin(
+        &mut self,
+        assignment: Assignment,
+        threads: &[ArbiterHandle],
+    ) -> Result<(), PipelineError> {
+        let Assignment { partition, reader } = assignment;
+        let works = &self.works;
+        let found = match self.found.remove(&partition) {
+            Some(found) => found,
+            None => Found::of(works.store.as_ref(), partition).await?,
+        };
+        let tail = match &works.store {
+            Some(store) => store.tail().await?,
+            None => LogTail::default(),
+        };
+        let recovered = Recovered::of(&found.checkpoints, &works.env, Position::MAX);
+        tell_unknown(&recovered, tail, &works.health);
+        let rules =
+            || CheckpointRules { policy: works.settings.checkpoints, retention: works.retention.clone() };
+        let parts = UnitParts {
+            env: &works.env,
+            context: context(&works.settings, works.store.as_ref(), &works.durability, partition),
+            threads,
+            stores: &works.stores.handle(),
+            outputs: &works.outputs,
+            reached: works.reached[&partition].clone(),
+            recovered,
+            saved: SavedCheckpoints::of(&found.checkpoints),
+            poison: &found.poison,
+            checkpoints: works.takes_checkpoints.then(rules),
+        };
+        let unit = PartitionUnit::start(parts, reader).await?;
+        self.num_replayed += unit.num_replayed;
+        self.units.insert(partition, unit);
+        Ok(())
+    }
+
+    /// Moves a partition to other threads, by their numbers, while the others go on: its unit is taken down with
+    /// everything acknowledged, and another one starts from the checkpoints.
+    ///
+    /// # Errors
+    /// When the log cannot be read, does not outlive the process, or the process is stopping. The partition may stand
+    /// then, until the next start.
+    ///
+    /// # Panics
+    /// When there is no such partition or thread.
+    pub async fn move_partition(
+        &mut self,
+        partition: Partition,
+        threads: &[usize],
+    ) -> Result<(), PipelineError> {
+        if self.works.store.is_none() {
+            return Err(PipelineError::Store(StoreError::Permanent {
+                context: "failed to move a partition",
+                cause: "nothing of the log is kept that another unit could start from".to_owned(),
+            }));
+        }
+        let handles = handles_of(&self.works.threads);
+        let threads: Vec<_> = threads.iter().map(|at| handles[*at].clone()).collect();
+        let acknowledged = self.consumer.revoke(partition).await?;
+        self.follow(&threads).await?;
+        acknowledged.await.map_err(|_| PipelineError::Stopped)?;
+        self.consumer.assign(std::iter::once(partition));
+        self.follow(&threads).await
+    }
+
+    /// Returns a writer of the log.
+    #[must_use]
+    pub fn writer(&self) -> impl LogWriter + use<> {
+        InProcessWriter::new(self.log.clone(), self.works.writer.clone().map(Addr::recipient))
     }
 
     /// Returns who takes entries in.
@@ -248,19 +383,16 @@ impl Pipeline {
     /// Returns how many entries were given a position since the start and are not committed.
     #[must_use]
     pub fn num_uncommitted(&self) -> u64 {
-        let held = self.durable.load(Ordering::Acquire).max(self.begun_after);
+        let held = self.works.durability.through().max(self.begun_after);
         self.given.load(Ordering::Acquire).saturating_sub(held)
     }
 
-    /// Waits until everything handed in so far has been applied, said and written.
+    /// Waits until everything handed in so far has been applied, published and written.
     ///
     /// # Errors
     /// [`PipelineError::Stopped`].
     pub async fn drain(&self) -> Result<(), PipelineError> {
-        self.log.send(Drain).await?;
-        if let Some(writer) = &self.writer {
-            writer.send(Drain).await?;
-        }
+        self.writer().flush().await.map_err(|_| PipelineError::Stopped)?;
         self.drain_symbols().await?;
         self.drain_effects().await
     }
@@ -270,17 +402,17 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError::Stopped`].
     pub async fn drain_symbols(&self) -> Result<(), PipelineError> {
-        for router in &self.shards.routers {
-            router.send(Drain).await?;
+        for unit in self.units.values() {
+            unit.barrier().await?;
         }
         Ok(())
     }
 
     async fn drain_effects(&self) -> Result<(), PipelineError> {
-        for fanout in &self.shards.fanouts {
-            fanout.send(Drain).await?;
+        for unit in self.units.values() {
+            unit.report().await?;
         }
-        self.sinks.drain().await?;
+        self.works.sinks.flush().await?;
         Ok(())
     }
 
@@ -292,16 +424,16 @@ impl Pipeline {
         self.drain().await?;
         self.save_checkpoints().await?;
         let mut sum = Ledger::default();
-        for router in &self.shards.routers {
-            sum.merge(&router.send(Finish).await?);
+        for unit in self.units.values() {
+            sum.merge(&unit.finish().await?);
         }
         self.drain_effects().await?;
         Ok(sum)
     }
 
     async fn save_checkpoints(&self) -> Result<(), PipelineError> {
-        if let Some(recovery) = &self.recovery {
-            recovery.send(Drain).await?;
+        for unit in self.units.values() {
+            unit.save_last_checkpoints().await?;
         }
         Ok(())
     }
@@ -313,151 +445,123 @@ impl Pipeline {
     pub async fn stop(&self) -> Result<(), PipelineError> {
         self.drain().await?;
         self.save_checkpoints().await?;
-        self.sinks.flush_others().await;
+        self.works.sinks.flush_others().await;
         self.end();
         Ok(())
     }
 
     /// Ends the threads at once. For a pipeline that has finished.
     pub fn end(&self) {
-        self.shards.end();
-        self.sinks.end();
-        self.stores.stop();
+        for thread in &self.works.threads {
+            thread.stop();
+        }
+        self.works.sinks.end();
+        self.works.stores.stop();
     }
 }
 
-/// Reads where to start, and has the history hold what the checkpoints rely on.
-async fn find(
-    log: Option<&Arc<dyn TickLog>>,
-    history: &Arc<dyn History>,
-    env: &Environment,
-    num_shards: usize,
-    health: &Arc<HealthBoard>,
-) -> Result<Found, PipelineError> {
-    let Some(log) = log else {
-        let acknowledged = history.acknowledged().await?;
-        let checkpoints = Checkpoints::default();
-        let (tail, recovered, poison) = (LogTail::default(), Recovered::default(), Vec::new());
-        let saved = SavedCheckpoints::of(&checkpoints);
-        return Ok(Found { tail, recovered, poison, saved, acknowledged, num_caught_up: 0 });
-    };
-    let (tail, checkpoints, poison) = (
-        log.tail().await?,
-        log.load_checkpoints(Partition::EMBEDDED).await?,
-        log.poison(Partition::EMBEDDED).await?,
-    );
-    let job = CatchUp { log, tail, history, checkpoints: &checkpoints, poison: &poison, num_shards };
-    let (acknowledged, num_caught_up) = catch_up(job, env, health).await?;
-    let recovered = Recovered::of(&checkpoints, env, Position::MAX);
-    if recovered.replay_after < tail.dropped_through && !recovered.without_checkpoint.is_empty() {
-        let detail = format!(
-            "{} symbols have no usable checkpoint, and the log begins at position {}: what came before is unknown",
-            recovered.without_checkpoint.len(),
-            tail.first
-        );
-        tracing::error!("{detail}");
-        health.set("recovery", Health::Degraded, detail);
+impl Works {
+    /// Has the log and the sinks write what they have.
+    async fn flush(&self) -> Result<(), UnitError> {
+        if let Some(writer) = &self.writer {
+            writer.send(Flush).await.map_err(|_| ShardGone)?;
+        }
+        Ok(self.sinks.flush().await.map_err(|_| ShardGone)?)
     }
-    let saved = SavedCheckpoints::of(&checkpoints);
-    Ok(Found { tail, recovered, poison, saved, acknowledged, num_caught_up })
 }
 
-/// Shards, each on a thread of its own.
-pub struct Shards {
-    /// One a shard.
-    pub routers: Vec<Addr<RouterActor>>,
-    /// One a shard.
-    pub fanouts: Vec<Addr<FanOutActor>>,
-    arbiters: Vec<Arbiter>,
+/// Returns what is known of a partition.
+fn context(
+    settings: &PipelineSettings,
+    store: Option<&Arc<dyn TickLog>>,
+    durability: &Durability,
+    partition: Partition,
+) -> PartitionContext {
+    PartitionContext {
+        partition,
+        num_partitions: settings.num_partitions,
+        num_shards: settings.num_shards,
+        store: store.cloned(),
+        durable: store.map(|_| durability.position()),
+        max_entries: settings.checkpoints.max_entries,
+        urgent: Arc::default(),
+    }
 }
 
-impl Shards {
-    /// Starts the shards with the states that belong to each.
-    ///
-    /// # Errors
-    /// [`PipelineError::Stopped`].
-    pub async fn spawn(
+fn handles_of(threads: &[Arbiter]) -> Vec<ArbiterHandle> {
+    threads.iter().map(Arbiter::handle).collect()
+}
+
+/// What is brought together where the history is behind.
+struct JobParts<'a> {
+    log: &'a Arc<dyn TickLog>,
+    tail: LogTail,
+    history: &'a Arc<dyn History>,
+    threads: &'a [ArbiterHandle],
+}
+
+impl JobParts<'_> {
+    /// Has the history hold what the checkpoints of every partition rely on. Returns up to where it has everything, and
+    /// how many entries were read.
+    async fn catch_up(
+        &self,
+        found: &BTreeMap<Partition, Found>,
+        context: impl Fn(Partition) -> PartitionContext,
         env: &Environment,
-        num_shards: usize,
-        readable: Option<Arc<AtomicU64>>,
-        recovered: Recovered,
-        poison: &[Position],
-        outputs: &Outputs,
-    ) -> Result<Shards, PipelineError> {
-        let mut states: Vec<Vec<_>> = (0..num_shards).map(|_| Vec::new()).collect();
-        for state in recovered.states {
-            let slice = slice_of(&env.symbols.spec(state.symbol()).name);
-            states[shard_of(slice, num_shards)].push(state);
+        health: &Arc<HealthBoard>,
+    ) -> Result<(Position, u64), PipelineError> {
+        let acknowledged = self.history.acknowledged().await?;
+        let (mut reached, mut num_entries) = (Position::MAX, 0);
+        for (partition, found) in found {
+            let job = CatchUp {
+                context: &context(*partition),
+                log: self.log,
+                tail: self.tail,
+                history: self.history,
+                acknowledged,
+                checkpoints: &found.checkpoints,
+                poison: &found.poison,
+                threads: self.threads,
+            };
+            let (has, read) = catch_up(job, env, health).await?;
+            reached = reached.min(has);
+            num_entries += read;
         }
-        let mut shards = Shards { routers: Vec::new(), fanouts: Vec::new(), arbiters: Vec::new() };
-        for (index, states) in states.into_iter().enumerate() {
-            let arbiter = Arbiter::new();
-            let (started, start) = oneshot::channel();
-            let (env, readable, outputs) = (env.clone(), readable.clone(), outputs.clone());
-            let (marks, poison) = (recovered.marks.clone(), poison.to_vec());
-            arbiter.spawn_fn(move || {
-                let shard = Shard::new(index, num_shards, env, readable, &poison);
-                let fanout = FanOutActor::new(std::rc::Rc::clone(&shard), outputs).start();
-                shard.set_fanout(fanout.clone());
-                let router = RouterActor::new(shard, states, marks).start();
-                started.send((router, fanout)).ok();
-            });
-            let (router, fanout) = start.await.map_err(|_| PipelineError::Stopped)?;
-            shards.arbiters.push(arbiter);
-            shards.routers.push(router);
-            shards.fanouts.push(fanout);
+        if reached > acknowledged {
+            let done = HistoryBatch { acknowledged: reached, ..HistoryBatch::default() };
+            self.history.write(&done).await?;
         }
-        Ok(shards)
-    }
-
-    /// Ends the threads.
-    pub fn end(&self) {
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
+        Ok((reached, num_entries))
     }
 }
 
-/// A stretch of the log that shards are to apply again.
-pub struct Replay {
-    /// It begins after this position.
-    pub after: Position,
-    /// The last position in it.
-    pub last: Position,
-    /// Effects of entries up to here are known outside.
-    pub muted_through: Position,
+/// Tells what the checkpoints and the log do not hold any more.
+fn tell_unknown(recovered: &Recovered, tail: LogTail, health: &HealthBoard) {
+    if recovered.replay_after >= tail.dropped_through || recovered.without_checkpoint.is_empty() {
+        return;
+    }
+    let detail = format!(
+        "{} symbols have no usable checkpoint, and the log begins at position {}: what came before is unknown",
+        recovered.without_checkpoint.len(),
+        tail.first
+    );
+    tracing::error!("{detail}");
+    health.set("recovery", Health::Degraded, detail);
 }
 
-impl Replay {
-    /// Sends the entries to the shards, and waits until they are applied. Says again and again how far it is. Returns
-    /// the number of entries.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub async fn run(
-        self,
-        log: &dyn TickLog,
-        routers: &[Addr<RouterActor>],
-        mut reached: impl FnMut(Position),
-    ) -> Result<u64, PipelineError> {
-        let (mut after, mut num_entries) = (self.after, 0);
-        while after < self.last {
-            let mut entries = log.read(after, REPLAY_BATCH).await?;
-            entries.truncate(entries.partition_point(|entry| entry.pos <= self.last));
-            let Some(through) = entries.last().map(|entry| entry.pos) else { break };
-            num_entries += entries.len() as u64;
-            let entries = Arc::new(entries);
-            let batch =
-                LogBatch { entries, through, muted_through: self.muted_through, received: Nanos::MIN };
-            for router in routers {
-                router.send(batch.clone()).await?;
-            }
-            after = through;
-            reached(after);
+/// Tells how many entries were received before the last end and never committed.
+fn tell_lost(env: &Environment, high_water: Option<&HighWater>, tail: LogTail) -> u64 {
+    let Some(mark) = high_water else { return 0 };
+    let num_lost = mark.num_lost(tail.last);
+    if num_lost > 0 {
+        env.metrics.lost_entries.inc_by(num_lost);
+        tracing::error!(
+            entries = num_lost,
+            "received before the last end of the process and never committed"
+        );
+        if let Err(error) = mark.tell() {
+            tracing::debug!(%error, "failed to note that the loss is told");
         }
-        for router in routers {
-            router.send(Drain).await?;
-        }
-        Ok(num_entries)
     }
+    num_lost
 }

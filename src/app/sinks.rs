@@ -53,7 +53,7 @@ pub fn open(config: &Config, node: &mut Node) -> anyhow::Result<OtherSinks> {
     let sources = CacheSources {
         symbols: Arc::clone(&node.symbols),
         views: node.publish_views(),
-        clocks: Arc::clone(&node.env.clocks),
+        clocks: Arc::clone(&node.env.published.clocks),
         core: Arc::clone(&node.env.settings),
         now: Arc::clone(&node.env.now),
     };

@@ -220,7 +220,7 @@ fn start_simulated(
     let mut market = provider.simulated.market(&symbols, source, now, provider.rate, provider.seed);
     let mut lacking = Vec::new();
     for (place, symbol) in market.symbols.iter_mut().enumerate() {
-        match node.env.views.as_ref().and_then(|views| views.get(symbol.id)) {
+        match node.env.published.views.as_ref().and_then(|views| views.get(symbol.id)) {
             // After a restart prices go on where they were.
             Some(view) => symbol.initial_price = view.last.map_or(symbol.initial_price, |last| last.price),
             // Nothing is known of it: it is new, or its past was not made before the last end.

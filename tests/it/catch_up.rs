@@ -82,14 +82,14 @@ impl<'a> Site<'a> {
                 is_durable: true,
                 high_water: None,
                 history: Arc::new(history),
+                durability: Arc::clone(&node.durability),
                 live: None,
                 retention: None,
                 is_shown_only: false,
             };
-            let mut env = node.env.clone();
-            env.log = Some(Arc::clone(&log) as Arc<dyn TickLog>);
             let settings: PipelineSettings = pipeline_settings(&config);
-            let pipeline = Pipeline::start(env, settings, storage, Arc::clone(&node.health)).await.unwrap();
+            let pipeline =
+                Pipeline::start(node.env.clone(), settings, storage, Arc::clone(&node.health)).await.unwrap();
             let found = node.health.components().into_iter().find(|(name, _)| name == "history").unwrap().1;
             feed(&pipeline, &node, day).await;
             until(&log).await;

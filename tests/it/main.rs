@@ -20,6 +20,8 @@ mod layers;
 mod oracle;
 mod order;
 mod other_process;
+mod partitions;
+mod quarantine;
 mod quotes;
 mod redis;
 mod reference;

@@ -11,7 +11,7 @@ use scripted::{Scripted, Step};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tickwire::actors::messages::{Drain, EffectBatch, Ingest, LiveTick, LogDurable, UnparsedInput};
+use tickwire::actors::messages::{EffectBatch, Flush, Ingest, LiveTick, LogDurable, UnparsedInput};
 use tickwire::actors::pipeline::{Pipeline, Storage};
 use tickwire::actors::sinks::set::SinkSetup;
 use tickwire::actors::sinks::shell::{Followed, SinkActor};
@@ -158,7 +158,7 @@ fn rows_come_in_order_by_size_and_are_acknowledged_once_they_are_written() {
         for pos in 1..=250 {
             addr.send(batch(vec![bar(0, pos as i64, pos)], vec![tick(0, pos)], pos)).await.unwrap();
         }
-        addr.send(Drain).await.unwrap();
+        addr.send(Flush).await.unwrap();
         assert!(sink.positions().into_iter().eq(1..=250));
         assert!(sink.seqs().into_iter().eq(1..=250));
         assert!(sink.batch_sizes().iter().all(|rows| *rows <= 100), "{:?}", sink.batch_sizes());
@@ -244,7 +244,7 @@ fn refused_rows_go_to_the_dead_letters_and_the_others_get_through() {
             let addr = shell.start();
             let bars = (1..=50).map(|pos| bar(0, pos as i64, pos)).collect();
             addr.send(batch(bars, vec![tick(1, 40), tick(1, 41)], 50)).await.unwrap();
-            addr.send(Drain).await.unwrap();
+            addr.send(Flush).await.unwrap();
             assert!(sink.positions().into_iter().eq((1..=50).filter(|pos| ![7, 8, 40].contains(pos))));
             assert_eq!(sink.seqs(), [41]);
             assert_eq!((place.acknowledged(), sink.acknowledged()), (50, 50));
@@ -283,7 +283,7 @@ fn a_full_queue_blocks_or_drops_the_oldest_as_told() {
         assert!(!one_too_many.is_finished(), "who finds it full waits");
         sink.let_go();
         one_too_many.await.unwrap().unwrap();
-        addr.send(Drain).await.unwrap();
+        addr.send(Flush).await.unwrap();
         assert!(sink.positions().into_iter().eq(1..=21), "{:?}", sink.positions());
     });
     run(async {
@@ -319,10 +319,10 @@ fn the_end_waits_for_what_is_durable_and_only_for_a_moment_for_what_is_not() {
         let addr = place.start(&sink, SinkPolicy { retry: never, ..QUICK });
         addr.send(batch(vec![bar(0, 1, 1)], Vec::new(), 1)).await.unwrap();
         until("the first failure", || place.health("scripted").0 == Health::Unhealthy).await;
-        let first_end = actix::spawn(addr.send(Drain));
+        let first_end = actix::spawn(addr.send(Flush));
         until("the second failure", || sink.num_writes() == 2).await;
         until("its report", || place.metrics().sink("scripted").transient_failures.get() == 2).await;
-        addr.send(Drain).await.unwrap();
+        addr.send(Flush).await.unwrap();
         first_end.await.unwrap().unwrap();
         assert_eq!((sink.positions(), place.acknowledged()), (vec![1], 1));
     });
@@ -332,7 +332,7 @@ fn the_end_waits_for_what_is_durable_and_only_for_a_moment_for_what_is_not() {
         sink.script([Step::Hang]);
         let addr = place.start(&sink, SinkPolicy { on_full: OnFull::DropOldest, ..QUICK });
         addr.send(batch(vec![bar(0, 1, 1)], Vec::new(), 1)).await.unwrap();
-        addr.send(Drain).await.unwrap();
+        addr.send(Flush).await.unwrap();
         assert_eq!(sink.positions(), Vec::<Position>::new());
     });
 }

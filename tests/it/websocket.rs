@@ -133,7 +133,7 @@ fn bars_and_indicators_come_by_window_and_forming_ones_where_wanted() {
 #[test]
 fn a_bar_is_told_once_the_log_holds_it_and_never_twice() {
     let world = served();
-    world.demand.durable.store(60, Ordering::Release);
+    world.durability.position().store(60, Ordering::Release);
     let mut client = world.connect();
     client.send(SUBSCRIBE_BARS);
     client.until("snapshot");
@@ -143,15 +143,15 @@ fn a_bar_is_told_once_the_log_holds_it_and_never_twice() {
     assert_eq!(client.until("bar")["seq"], 6);
     client.send(r#"{"type":"ping"}"#);
     assert_eq!(client.frame()["type"], "pong", "the log does not hold the seventh");
-    world.demand.durable.store(70, Ordering::Release);
+    world.durability.position().store(70, Ordering::Release);
     assert_eq!(client.until("bar")["seq"], 7);
 }
 
 #[test]
 fn the_log_is_asked_to_commit_when_somebody_waits_for_a_bar_and_only_then() {
     let world = served();
-    world.demand.durable.store(60, Ordering::Release);
-    let is_asked = || world.demand.commit.notified().now_or_never().is_some();
+    world.durability.position().store(60, Ordering::Release);
+    let is_asked = || world.durability.flush_requested().now_or_never().is_some();
     let mut client = world.connect();
     client.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["ticks"]}"#);
     client.until("snapshot");
@@ -163,7 +163,7 @@ fn the_log_is_asked_to_commit_when_somebody_waits_for_a_bar_and_only_then() {
     client.until("snapshot");
     world.say(closed(world.aapl, 8), vec![]);
     world.wait_until("the log is asked", is_asked);
-    world.demand.durable.store(80, Ordering::Release);
+    world.durability.position().store(80, Ordering::Release);
     assert_eq!(client.until("bar")["seq"], 7);
     assert_eq!(client.until("bar")["seq"], 8);
     let timed = "processing_latency_seconds_count{component=\"received_to_bar_sent\"} ";

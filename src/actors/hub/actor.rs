@@ -20,6 +20,7 @@ use super::worker::WorkerLink;
 use crate::actors::faults::FaultPlan;
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{LiveBatch, LogDurable};
+use crate::actors::partition::durability::Durability;
 use crate::actors::views::{SourceClocks, ViewBoard};
 use crate::metrics::{Metrics, Stage};
 use crate::models::settings::CoreSettings;
@@ -74,6 +75,8 @@ pub struct HubSettings {
     pub metrics: Arc<Metrics>,
     /// What clients follow, for the data path.
     pub demand: Arc<LiveDemand>,
+    /// How far the log is durable: settled bars go out when it holds them.
+    pub durability: Arc<Durability>,
     /// The settings of the core: which windows there are.
     pub core: Arc<CoreSettings>,
     /// Panics planned by tests.

@@ -12,7 +12,6 @@ use crate::models::effect::Effect;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::wire::append_json;
-use std::sync::atomic::Ordering;
 
 impl HubActor {
     /// Takes in what a shard has for live clients.
@@ -38,7 +37,7 @@ impl HubActor {
         self.release();
         // No client waits for a made-up past.
         if self.wants_settled() && self.held.has_live() {
-            self.settings.demand.commit.notify_one();
+            self.settings.durability.request_flush();
         }
     }
 
@@ -55,7 +54,7 @@ impl HubActor {
         if self.held.is_empty() {
             return;
         }
-        for held in self.held.release(self.settings.demand.durable.load(Ordering::Acquire)) {
+        for held in self.held.release(self.settings.durability.through()) {
             let mut published = 0;
             // Before the hub serves, what recovery reads back is kept bar by bar, for clients that resume.
             let past = if self.is_serving { held.past.as_slice() } else { &[] };

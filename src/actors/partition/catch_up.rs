@@ -1,4 +1,4 @@
-//! A history that is behind the checkpoints is caught up from the log before anything else begins.
+//! A history that is behind the checkpoints of a partition is caught up from the log before anything else begins.
 //!
 //! Checkpoints leave out the effects of everything they know, since the history held those when the checkpoints were
 //! saved. It may not hold them any more: an older copy of the file was put back, it was removed, a loss of power took
@@ -13,24 +13,26 @@
 //! its next start.
 
 use super::fanout::Outputs;
+use super::in_process::StoredEntries;
 use super::recovered::Recovered;
-use super::shard::Environment;
-use crate::actors::messages::Drain;
-use crate::actors::pipeline::{PipelineError, Replay, Shards};
+use super::shard::PartitionContext;
+use super::shards::{ShardGone, Shards};
+use super::unit::UnitError;
+use crate::actors::environment::Environment;
+use crate::actors::messages::LogBatch;
 use crate::actors::sinks::history::{self, HistorySink};
 use crate::actors::sinks::set::Sinks;
 use crate::actors::sinks::shell::{Followed, LeaveOut, SinkActor};
 use crate::actors::views::{Health, HealthBoard};
-use crate::metrics::Metrics;
 use crate::models::effect::Effect;
 use crate::models::entry::{Body, Entry, Position};
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::stores::StoreError;
-use crate::stores::history::{History, HistoryBatch, Missing};
-use crate::stores::log::{Checkpoints, LogTail, Partition, TickLog};
-use actix::Arbiter;
+use crate::stores::history::{History, Missing};
+use crate::stores::log::{Checkpoints, LogReader, LogTail, TickLog};
+use actix::{Arbiter, ArbiterHandle};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -44,30 +46,35 @@ const MARK_WITHIN: usize = 8_192;
 
 /// What is to be brought together.
 pub struct CatchUp<'a> {
+    /// The partition whose part of it is brought.
+    pub context: &'a PartitionContext,
     /// The truth.
     pub log: &'a Arc<dyn TickLog>,
     /// Where the log begins and ends.
     pub tail: LogTail,
     /// What may be behind.
     pub history: &'a Arc<dyn History>,
+    /// What it has acknowledged.
+    pub acknowledged: Position,
     /// What it may be behind of.
     pub checkpoints: &'a Checkpoints,
     /// Entries to skip.
     pub poison: &'a [Position],
     /// Threads to use.
-    pub num_shards: usize,
+    pub threads: &'a [ArbiterHandle],
 }
 
 impl CatchUp<'_> {
-    /// Returns up to where the checkpoints rely on the history. Checkpoints that were saved before this was noted may be ahead of
-    /// what it says, so of them it is only known that it held something.
+    /// Returns up to where the checkpoints rely on the history. Checkpoints that were saved before this was noted may
+    /// be ahead of what it says, so of them it is only known that it held something.
     fn relied_on(&self) -> Position {
         let has_checkpoints = self.checkpoints.slices.iter().any(|[newest, _]| newest.covers_through > 0);
         self.checkpoints.relied_on.unwrap_or_else(|| Position::from(has_checkpoints))
     }
 }
 
-/// Has the history hold what the checkpoints rely on. Returns up to where it has everything, and how many entries were read.
+/// Has the history hold what the checkpoints rely on. Returns up to where it has everything of the partition, and how many
+/// entries were read. That it has it is for the caller to write, once that is true of all partitions.
 ///
 /// # Errors
 /// When the log cannot be read.
@@ -75,15 +82,15 @@ pub async fn catch_up(
     job: CatchUp<'_>,
     env: &Environment,
     health: &Arc<HealthBoard>,
-) -> Result<(Position, u64), PipelineError> {
-    let acknowledged = job.history.acknowledged().await?;
+) -> Result<(Position, u64), UnitError> {
+    let acknowledged = job.acknowledged;
     let relied_on = job.relied_on();
     if acknowledged >= relied_on {
         return Ok((acknowledged, 0));
     }
     tracing::warn!(
         history_through = acknowledged,
-        points_through = relied_on,
+        checkpoints_through = relied_on,
         "the history is behind the checkpoints: what it lacks is worked out again from the log"
     );
     let mut recovered = Recovered::of(job.checkpoints, env, acknowledged);
@@ -99,8 +106,6 @@ pub async fn catch_up(
     recovered.replay_after = recovered.replay_after.max(dropped);
     let begun = Instant::now();
     let num_entries = write_again(&job, recovered, acknowledged..relied_on, leaves_out, env, health).await?;
-    let done = HistoryBatch { acknowledged: relied_on, ..HistoryBatch::default() };
-    job.history.write(&done).await?;
     let seconds = begun.elapsed().as_secs_f64();
     tracing::info!(entries = num_entries, seconds, "the history has caught up");
     Ok((relied_on, num_entries))
@@ -114,29 +119,18 @@ async fn write_again(
     leaves_out: Option<LeaveOut>,
     env: &Environment,
     health: &Arc<HealthBoard>,
-) -> Result<u64, PipelineError> {
+) -> Result<u64, UnitError> {
     // Nobody looks at these states, and what they count was counted when it happened.
-    let env = Environment {
-        views: None,
-        live: None,
-        clocks: Arc::default(),
-        metrics: Arc::new(Metrics::new(0)),
-        log: None,
-        urgent: Arc::default(),
-        spare: Arc::default(),
-        ..env.clone()
-    };
+    let env = env.unobserved();
+    let context =
+        PartitionContext { store: None, durable: None, urgent: Arc::default(), ..job.context.clone() };
     let acknowledged = Arc::new(AtomicU64::new(lacks.start));
-    let sink = Arc::new(HistorySink::new(Arc::clone(job.history), Partition::EMBEDDED));
-    let followed = Followed { acknowledged, num_shards: job.num_shards, ..Followed::default() };
-    let shell = SinkActor::new(
-        sink,
-        history::POLICY,
-        env.clone(),
-        Arc::clone(health),
-        [(Partition::EMBEDDED, followed)],
-    )
-    .with_health(Health::Degraded, "it is behind the log and catches up".to_owned());
+    // With several partitions what one has caught up with is not true of the others.
+    let sink = Arc::new(HistorySink::of_all(Arc::clone(job.history), context.num_partitions));
+    let followed = Followed { acknowledged, num_shards: context.num_shards, ..Followed::default() };
+    let (policy, partitions) = (history::POLICY, [(context.partition, followed)]);
+    let shell = SinkActor::new(sink, policy, env.clone(), Arc::clone(health), partitions)
+        .with_health(Health::Degraded, "it is behind the log and catches up".to_owned());
     let shell = match leaves_out {
         Some(leaves_out) => shell.leaving_out(leaves_out),
         None => shell,
@@ -145,13 +139,19 @@ async fn write_again(
     let sinks = Sinks::start(shell, &store.handle(), Vec::new(), &env, health);
     let outputs = Outputs { live: None, sinks: sinks.outputs() };
     let after = recovered.replay_after;
-    let shards = Shards::spawn(&env, job.num_shards, None, recovered, job.poison, &outputs).await?;
-    let mut reported = Instant::now();
-    let replay = Replay { after, last: lacks.end, muted_through: lacks.start };
-    let replayed = replay.run(job.log.as_ref(), &shards.routers, |reached| {
+    let shards = Shards::start(&env, &context, job.threads, recovered, job.poison, &outputs).await?;
+    let (mut reported, mut num_entries) = (Instant::now(), 0);
+    let reader: Arc<dyn LogReader> = Arc::clone(job.log) as _;
+    let PartitionContext { partition, num_partitions, .. } = context;
+    let mut stored = StoredEntries::new(reader, partition, num_partitions, Arc::clone(&env.symbols), after);
+    while let Some(batch) = stored.next(lacks.end).await? {
+        num_entries += batch.entries.len() as u64;
+        let (entries, through, received) = (batch.entries, batch.through, batch.received);
+        let batch = LogBatch { entries, through, muted_through: lacks.start, received };
+        Shards::feed(&shards.routers, batch).await?;
         if reported.elapsed() >= REPORT_INTERVAL {
             reported = Instant::now();
-            let (done, all) = (reached - after, lacks.end - after);
+            let (done, all) = (through - after, lacks.end - after);
             tracing::info!(entries = done, of = all, "the history catches up with the log");
             health.set(
                 "history",
@@ -159,13 +159,11 @@ async fn write_again(
                 format!("it catches up with the log: {done} of {all} entries"),
             );
         }
-    });
-    let num_entries = replayed.await?;
-    for fanout in &shards.fanouts {
-        fanout.send(Drain).await?;
     }
-    sinks.drain().await?;
-    shards.end();
+    shards.barrier().await?;
+    shards.report().await?;
+    sinks.flush().await.map_err(|_| ShardGone)?;
+    shards.end().await;
     store.stop();
     Ok(num_entries)
 }
@@ -181,7 +179,7 @@ fn leave_out_cut_windows(exact: HashSet<SymbolId>, whole_from: Nanos) -> LeaveOu
 }
 
 /// Returns the event time from which on the log is whole: what its first clock mark says, or the first event.
-async fn first_mark(log: &dyn TickLog) -> Result<Nanos, StoreError> {
+async fn first_mark(log: &dyn LogReader) -> Result<Nanos, StoreError> {
     let entries = log.read(0, MARK_WITHIN).await?;
     let is_mark = |entry: &&Entry| matches!(entry.body, Body::ClockMark { .. });
     let first = entries.iter().find(is_mark).or(entries.first());

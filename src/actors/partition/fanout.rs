@@ -6,30 +6,26 @@
 //! On failure: effects leave the outbox only with their message, which is kept until every sink took it; after a panic
 //! it is sent again, and sinks write by key and position, so repeats change nothing.
 
-use super::shard::{Outgoing, Shard};
+use super::outbox::Outgoing;
+use super::shard::Shard;
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{Drain, EffectBatch, LiveBatch, LiveTick};
+use crate::actors::messages::{EffectBatch, EmptyOutbox, EndUnit, LiveBatch, LiveTick, ReportProgress};
 use crate::actors::sinks::Wants;
 use crate::metrics::{Metrics, Stage};
 use crate::models::entry::Position;
-use crate::stores::log::Partition;
 use actix::dev::SendError;
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Recipient,
+    WrapFuture,
 };
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Empty the outbox. May come as often as it likes: the fan-out takes whatever is there.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct DrainOutbox;
-
 /// Requests that may wait: one that finds the mailbox full is superfluous, since those in it take everything.
 const MAILBOX_CAPACITY: usize = 4;
 
-/// Tries to empty the outbox at one request: a drain must not end with a panic that the next try would not meet.
+/// Tries to empty the outbox at one request: a report must not end with a panic that the next try would not meet.
 const NUM_TRIES: usize = 3;
 
 /// How often sinks hear how far the shard is done when nothing follows from its entries.
@@ -72,10 +68,12 @@ impl SinkOutput {
         (self.takes_progress || part.num_rows() > 0).then_some(part)
     }
 
-    /// Hands a batch on, waiting where that is wanted. A sink that is gone stopped with the process.
+    /// Hands a batch on, waiting where that is wanted.
     async fn send(&self, batch: EffectBatch, metrics: &Metrics) {
         if self.is_waited_for {
-            self.batches.send(batch).await.ok();
+            if self.batches.send(batch).await.is_err() {
+                tracing::error!(sink = self.name, "sink is gone: effects do not reach it");
+            }
         } else if let Err(SendError::Full(batch)) = self.batches.try_send(batch) {
             metrics.sink(self.name).dropped.inc_by(batch.num_rows() as u64);
         }
@@ -115,7 +113,7 @@ impl FanOutActor {
         let (ticks, for_sinks) = self.share_ticks(self.shard.take_ticks());
         if !(effects.is_empty() && ticks.is_empty()) {
             let effects = Arc::clone(&effects);
-            self.live = Some(LiveBatch { shard: self.shard.index, effects, past, received, ticks });
+            self.live = Some(LiveBatch { shard: self.shard.number(), effects, past, received, ticks });
         }
         let has_rows = !effects.is_empty() || !for_sinks.is_empty();
         let has_progress = progress_alone && through > self.told_through;
@@ -123,7 +121,7 @@ impl FanOutActor {
             return;
         }
         self.shard.env.metrics.stage(Stage::Fanout).received.inc_by(effects.len() as u64);
-        let (partition, shard) = (Partition::EMBEDDED, self.shard.index);
+        let (partition, shard) = (self.shard.context.partition, self.shard.index);
         self.sending = Some(EffectBatch { partition, shard, effects, ticks: for_sinks, through });
     }
 
@@ -132,7 +130,7 @@ impl FanOutActor {
         if ticks.is_empty() || !self.shard.sinks_want_ticks.get() {
             return (ticks, Arc::default());
         }
-        if self.shard.env.live.as_ref().is_some_and(|live| live.ticks()) {
+        if self.shard.env.published.live.as_ref().is_some_and(|live| live.ticks()) {
             return (ticks.clone(), Arc::new(ticks));
         }
         (Vec::new(), Arc::new(ticks))
@@ -172,7 +170,8 @@ async fn send_live(hub: &Recipient<LiveBatch>, batch: LiveBatch, metrics: &Metri
         metrics.dropped(Stage::Fanout, "ticks_conflated", batch.ticks.len() as u64);
         batch.ticks.clear();
         if !batch.effects.is_empty() {
-            hub.send(batch).await.ok();
+            // A hub that is gone has no clients left.
+            _ = hub.send(batch).await;
         }
     }
 }
@@ -183,23 +182,32 @@ impl Actor for FanOutActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
         ctx.run_interval(PROGRESS_INTERVAL, |_, ctx| {
-            ctx.address().try_send(Drain).ok();
+            // A full mailbox is busy with the same.
+            _ = ctx.address().try_send(ReportProgress);
         });
     }
 }
 
-impl Handler<DrainOutbox> for FanOutActor {
+impl Handler<EmptyOutbox> for FanOutActor {
     type Result = AtomicResponse<Self, ()>;
 
-    fn handle(&mut self, _: DrainOutbox, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: EmptyOutbox, _ctx: &mut Self::Context) -> Self::Result {
         self.pump(false)
     }
 }
 
-impl Handler<Drain> for FanOutActor {
+impl Handler<ReportProgress> for FanOutActor {
     type Result = AtomicResponse<Self, ()>;
 
-    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: ReportProgress, _ctx: &mut Self::Context) -> Self::Result {
         self.pump(true)
+    }
+}
+
+impl Handler<EndUnit> for FanOutActor {
+    type Result = ();
+
+    fn handle(&mut self, _: EndUnit, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }

@@ -1,9 +1,9 @@
 //! What a symbol's actor needs to come back from a panic and nobody else could give it.
 //!
-//! Promises: with a log that can be read back, the last saved checkpoint, the log and the journal together hold everything
-//! that the symbol has applied, and the journal holds only what the log may not hold yet. Without one, the journal and a
-//! checkpoint in memory hold everything. Of clock marks it keeps those that the symbol heard, which are few: a mark takes 24
-//! bytes here and an entry over 100.
+//! Promises: with a log that can be read back, the last saved checkpoint, the log and the journal together hold
+//! everything that the symbol has applied, and the journal holds only what the log may not hold yet. Without one, the
+//! journal and a checkpoint in memory hold everything. Of clock marks it keeps those that the symbol observed, which
+//! are few: a mark takes 24 bytes here and an entry over 100.
 
 use super::marks::Mark;
 use crate::models::entry::{Entry, Position};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct Journal {
     /// In order.
     entries: VecDeque<Arc<[Entry]>>,
-    /// Marks that were heard between them, in order.
+    /// Marks that were observed between them, in order.
     marks: VecDeque<Mark>,
     /// Entries kept, marks not counted.
     len: usize,
@@ -23,7 +23,7 @@ pub struct Journal {
     last: Position,
     /// Everything the symbol knows comes after this.
     begins_after: Position,
-    /// Where the last checkpoint in the store is good to.
+    /// What the last checkpoint in the store covers.
     saved: Position,
     /// Entries since then, and those of them that were there when the newest checkpoint was taken.
     num_unsaved: usize,
@@ -55,12 +55,12 @@ impl Journal {
     }
 
     /// Keeps a mark that is being applied.
-    pub fn hear(&mut self, mark: Mark) {
+    pub fn observe(&mut self, mark: Mark) {
         self.marks.push_back(mark);
     }
 
     /// Forgets marks after a position: they are applied again.
-    pub fn unhear(&mut self, after: Position) {
+    pub fn forget_after(&mut self, after: Position) {
         while self.marks.pop_back_if(|mark| mark.pos > after).is_some() {}
     }
 
@@ -180,7 +180,7 @@ mod tests {
     fn only_what_the_log_may_not_hold_is_kept() {
         let mut journal = Journal::default();
         keep(&mut journal, &[11, 12], 0, true);
-        journal.hear(mark(14));
+        journal.observe(mark(14));
         keep(&mut journal, &[13, 15], 12, true);
         assert_eq!(positions(&journal), [13, 14, 15]);
         keep(&mut journal, &[16], 14, true);
@@ -215,10 +215,10 @@ mod tests {
             "its checkpoint was there before"
         );
         keep(&mut journal, &[6, 7], 0, false);
-        journal.hear(mark(9));
+        journal.observe(mark(9));
         journal.keep_checkpoint(5, vec![1]);
         assert_eq!((positions(&journal), journal.checkpoint()), (vec![6, 7, 9], Some(&[1][..])));
-        journal.unhear(8);
+        journal.forget_after(8);
         assert_eq!(positions(&journal), [6, 7]);
     }
 }

@@ -1,31 +1,98 @@
-//! Gives every entry its position, and hands it to the log's writer and to the shards.
+//! Gives every entry its position, and hands it to the log's writer and to the readers of its partition.
 //!
-//! Promises: positions only grow and are never given twice; the writer and every shard get the same entries in the
-//! same order. Shards do not wait for the disk.
-//! When a shard or the writer is full, this waits, its provider's next message waits, and so the venue does.
+//! Promises: positions only grow and are never given twice; the writer and every reader get the same entries in the
+//! same order. Nobody waits for the disk. A partition that nobody reads costs nothing: whoever begins to read it finds
+//! what came before in the store.
+//! When a partition or the writer is full, this waits, its provider's next message waits, and so the venue does.
 
-use super::shard::Environment;
+use crate::actors::environment::Environment;
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{AppendEntries, Drain, Ingest, LogBatch, UnparsedInput};
+use crate::actors::messages::{AppendEntries, Flush, Ingest, UnparsedInput};
 use crate::metrics::{Span, Stage};
+use crate::models::entry::{Entry, Position};
 use crate::models::time::Nanos;
+use crate::names::SymbolTable;
+use crate::stores::log::checkpoint::partition_of;
 use crate::stores::log::high_water::HighWater;
-use actix::dev::SendError;
-use actix::{Actor, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
+use crate::stores::log::{Partition, PartitionBatch};
+use actix::{
+    Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, MessageResult, Recipient, WrapFuture,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot};
 
 /// Messages of providers that may wait. Providers send one and await the answer, so this bounds how many there are.
 const MAILBOX_CAPACITY: usize = 16;
 
-/// Whom the log feeds.
+/// What a reader of a partition gets.
+pub enum Delivery {
+    /// Entries.
+    Batch(PartitionBatch),
+    /// To be dropped once everything before it has been handed on.
+    Barrier(oneshot::Sender<()>),
+}
+
+/// Bring what comes from now on to this reader of a partition. Answers with the last position that it does not get.
+#[derive(Message)]
+#[rtype(result = "Position")]
+pub struct Attach {
+    /// The partition.
+    pub partition: Partition,
+    /// The reader's queue.
+    pub to: mpsc::Sender<Delivery>,
+}
+
+/// Bring nothing of a partition to its reader any more: its queue ends.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Detach(pub Partition);
+
+/// Where entries go besides their partitions.
 pub struct LogOutputs {
-    /// One a shard.
-    pub routers: Vec<Recipient<LogBatch>>,
     /// Commits entries; `None` when nothing outlives the process.
     pub writer: Option<Recipient<AppendEntries>>,
     /// Takes what never became an entry.
     pub letters: Option<Recipient<UnparsedInput>>,
+}
+
+/// Sorts entries by partition.
+pub struct PartitionMap {
+    num_partitions: u32,
+    symbols: Arc<SymbolTable>,
+    /// By symbol id, as far as they were met.
+    known: Vec<Option<Partition>>,
+}
+
+impl PartitionMap {
+    /// Makes the map of a log with so many partitions.
+    #[must_use]
+    pub const fn new(num_partitions: u32, symbols: Arc<SymbolTable>) -> PartitionMap {
+        PartitionMap { num_partitions, symbols, known: Vec::new() }
+    }
+
+    /// Returns the partition of an entry's symbol; `None` for what concerns all.
+    fn partition_of(&mut self, entry: &Entry) -> Option<Partition> {
+        if entry.body.is_broadcast() {
+            return None;
+        }
+        let at = entry.symbol.index();
+        if self.known.len() <= at {
+            self.known.resize(at + 1, None);
+        }
+        let found = || partition_of(&self.symbols.spec(entry.symbol).name, self.num_partitions);
+        Some(*self.known[at].get_or_insert_with(found))
+    }
+
+    /// Returns the entries of a partition, broadcasts among them.
+    #[must_use]
+    pub fn entries_of(&mut self, partition: Partition, entries: &Arc<Vec<Entry>>) -> Arc<Vec<Entry>> {
+        if self.num_partitions == 1 {
+            return Arc::clone(entries);
+        }
+        let is_own = |entry: &&Entry| self.partition_of(entry).is_none_or(|of| of == partition);
+        Arc::new(entries.iter().filter(is_own).copied().collect())
+    }
 }
 
 /// Gives positions.
@@ -35,21 +102,40 @@ pub struct LogActor {
     high_water: Option<HighWater>,
     /// The last try to raise it failed.
     mark_fails: bool,
+    map: PartitionMap,
+    /// By partition: its reader's queue, while it has one.
+    readers: Vec<Option<mpsc::Sender<Delivery>>>,
     /// Shared, never cloned: every fresh clone of an address may put one message more into a full mailbox.
     outputs: Arc<LogOutputs>,
     env: Environment,
+    /// It was told already.
+    writer_is_gone: bool,
+    letters_are_lost: bool,
 }
 
 impl LogActor {
-    /// Makes the log that goes on after `last`.
+    /// Makes the log of so many partitions that goes on after `last`.
     #[must_use]
     pub fn new(
         last: Arc<AtomicU64>,
         high_water: Option<HighWater>,
+        num_partitions: u32,
         outputs: LogOutputs,
         env: Environment,
     ) -> LogActor {
-        LogActor { last, high_water, mark_fails: false, outputs: Arc::new(outputs), env }
+        let map = PartitionMap::new(num_partitions, Arc::clone(&env.symbols));
+        let readers = (0..num_partitions).map(|_| None).collect();
+        LogActor {
+            last,
+            high_water,
+            mark_fails: false,
+            map,
+            readers,
+            outputs: Arc::new(outputs),
+            env,
+            writer_is_gone: false,
+            letters_are_lost: false,
+        }
     }
 
     /// Counts what came in.
@@ -88,17 +174,48 @@ impl LogActor {
             Ok(()) | Err(_) => {}
         }
     }
+
+    /// Returns what a message has for each partition that is read.
+    fn deliveries(&mut self, batch: &PartitionBatch) -> Vec<(usize, mpsc::Sender<Delivery>, PartitionBatch)> {
+        let readers = (0_u32..).zip(&self.readers);
+        let mut deliveries = Vec::with_capacity(self.readers.len());
+        for (partition, reader) in readers {
+            let Some(reader) = reader else { continue };
+            let entries = self.map.entries_of(Partition(partition), &batch.entries);
+            deliveries.push((
+                partition as usize,
+                reader.clone(),
+                PartitionBatch { entries, ..batch.clone() },
+            ));
+        }
+        deliveries
+    }
+
+    /// Tells of receivers that are gone, once each. A reader that was not detached has failed, and says why itself: its
+    /// partition stands until it is read again.
+    fn tell_gone(&mut self, gone: &Gone) {
+        for partition in &gone.readers {
+            tracing::error!(
+                partition,
+                "nobody reads the partition any more: what comes for it is not applied"
+            );
+            self.readers[*partition] = None;
+        }
+        if gone.writer && !std::mem::replace(&mut self.writer_is_gone, true) {
+            tracing::error!("the log's writer is gone: what comes is not committed");
+        }
+        if gone.letters && !std::mem::replace(&mut self.letters_are_lost, true) {
+            tracing::error!("who keeps dead letters is gone: rows that became no entry are lost");
+        }
+    }
 }
 
-/// Sends, waiting where the mailbox is full. A receiver that is gone gets nothing: the process is stopping.
-async fn deliver<M>(to: &Recipient<M>, message: M)
-where
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    if let Err(SendError::Full(message)) = to.try_send(message) {
-        to.send(message).await.ok();
-    }
+/// Receivers that a message did not reach.
+#[derive(Default)]
+struct Gone {
+    readers: Vec<usize>,
+    writer: bool,
+    letters: bool,
 }
 
 impl Actor for LogActor {
@@ -119,33 +236,73 @@ impl Handler<Ingest> for LogActor {
         self.number(&mut ingest);
         let (outputs, through) = (Arc::clone(&self.outputs), self.last.load(Ordering::Acquire));
         let Ingest { entries, dead_letters, progress, received } = ingest;
+        let batch = PartitionBatch { entries: Arc::new(entries), through, received };
+        let deliveries = self.deliveries(&batch);
         let deliver_all = async move {
+            let mut gone = Gone::default();
             if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {
                 // Once the progress is committed nobody reads these rows again; and without a wait here they would pile
-                // up where the disk is slower than what brings them. A receiver that is gone stopped with the process.
-                letters.send(UnparsedInput(dead_letters)).await.ok();
+                // up where the disk is slower than what brings them.
+                gone.letters = letters.send(UnparsedInput(dead_letters)).await.is_err();
             }
-            let entries = Arc::new(entries);
-            let batch = LogBatch { entries, through, muted_through: 0, received };
-            for router in &outputs.routers {
-                deliver(router, batch.clone()).await;
+            for (partition, reader, batch) in deliveries {
+                if reader.send(Delivery::Batch(batch)).await.is_err() {
+                    gone.readers.push(partition);
+                }
             }
+            let num_entries = batch.entries.len() as u64;
             if let Some(writer) = &outputs.writer {
                 // Its answer is what holds the feed back when too much waits for the disk.
-                let append = AppendEntries { entries: batch.entries.clone(), progress, received };
-                writer.send(append).await.ok();
+                let append = AppendEntries { entries: batch.entries, progress, received };
+                gone.writer = writer.send(append).await.is_err();
             }
-            metrics.stage(Stage::Log).sent.inc_by(batch.entries.len() as u64);
+            metrics.stage(Stage::Log).sent.inc_by(num_entries);
+            gone
         };
-        AtomicResponse::new(Box::pin(deliver_all.into_actor(self)))
+        AtomicResponse::new(Box::pin(
+            deliver_all.into_actor(self).map(|gone, actor, _| actor.tell_gone(&gone)),
+        ))
     }
 }
 
-impl Handler<Drain> for LogActor {
+impl Handler<Attach> for LogActor {
+    type Result = MessageResult<Attach>;
+
+    fn handle(&mut self, Attach { partition, to }: Attach, _ctx: &mut Self::Context) -> Self::Result {
+        self.readers[partition.0 as usize] = Some(to);
+        MessageResult(self.last.load(Ordering::Acquire))
+    }
+}
+
+impl Handler<Detach> for LogActor {
     type Result = ();
 
-    /// Answers once everything before it has been handed on.
-    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) {}
+    fn handle(&mut self, Detach(partition): Detach, _ctx: &mut Self::Context) {
+        self.readers[partition.0 as usize] = None;
+    }
+}
+
+impl Handler<Flush> for LogActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    /// Answers once everything before it has been handed on to the shards of every partition that is read.
+    fn handle(&mut self, _: Flush, _ctx: &mut Self::Context) -> Self::Result {
+        let readers: Vec<_> = self.readers.iter().cloned().enumerate().collect();
+        let pass_all = async move {
+            let mut gone = Gone::default();
+            for (partition, reader) in readers {
+                let Some(reader) = reader else { continue };
+                let (passed, passes) = oneshot::channel();
+                if reader.send(Delivery::Barrier(passed)).await.is_err() {
+                    gone.readers.push(partition);
+                }
+                // It passes by being dropped, be it with a queue that ends.
+                _ = passes.await;
+            }
+            gone
+        };
+        AtomicResponse::new(Box::pin(pass_all.into_actor(self).map(|gone, actor, _| actor.tell_gone(&gone))))
+    }
 }
 
 #[cfg(test)]
@@ -206,8 +363,8 @@ mod tests {
     async fn dead_letters_never_pile_up_behind_a_slow_disk() {
         let disk = SlowDisk::default();
         let letters = Some(disk.clone().start().recipient());
-        let outputs = LogOutputs { routers: Vec::new(), writer: None, letters };
-        let log = LogActor::new(Arc::default(), None, outputs, Environment::for_test()).start();
+        let outputs = LogOutputs { writer: None, letters };
+        let log = LogActor::new(Arc::default(), None, 1, outputs, Environment::for_test()).start();
         let stretch = || Ingest {
             entries: Vec::new(),
             dead_letters: vec![letter(); 10],

@@ -1,15 +1,16 @@
 //! Commits entries to the log in groups.
 //!
 //! Promises: what was committed is said to be durable, in order, and nothing else is. A group ends when it is large or
-//! old enough, or when live clients wait for what follows from it; while one is being written the next gathers, so a
+//! old enough, or when a flush is requested; while one is being written the next gathers, so a
 //! busy log writes large groups.
 //! On failure: a group that cannot be written is tried again with growing pauses, for ever; meanwhile entries gather in
 //! memory up to a limit, then the answer to more is held back, which stops the reading of the feed. After a panic the
 //! group is written again, less what the log has.
 
-use super::shard::Environment;
+use super::durability::Durability;
+use crate::actors::environment::Environment;
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{AppendEntries, Drain, LogDurable};
+use crate::actors::messages::{AppendEntries, Flush, LogDurable};
 use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Span;
 use crate::models::entry::Entry;
@@ -33,8 +34,8 @@ const MAILBOX_CAPACITY: usize = 16;
 /// Entries of one commit at the most: about 60 ms of writing, which is what others wait for the disk then.
 const GROUP_LIMIT: usize = 1 << 15;
 
-/// Groups that live clients wait for begin no sooner than this after each other: each costs the disk something.
-const HURRY_INTERVAL: Duration = Duration::from_millis(2);
+/// Groups that a flush is requested for begin no sooner than this after each other: each costs the disk something.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Pause after the first failed try, and after many.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
@@ -64,8 +65,8 @@ pub struct LogWriterActor {
     policy: GroupPolicy,
     env: Environment,
     health: Arc<HealthBoard>,
-    /// Shared with whoever needs to know without asking.
-    durable: Arc<AtomicU64>,
+    /// Shared with whoever needs to know without asking, and with whoever requests a flush.
+    durability: Arc<Durability>,
     listeners: Vec<Recipient<LogDurable>>,
     waiting: VecDeque<Waiting>,
     num_waiting: usize,
@@ -73,10 +74,10 @@ pub struct LogWriterActor {
     num_appended: u64,
     num_committed: Arc<AtomicU64>,
     writing: bool,
-    /// When the last group was begun that live clients waited for.
-    hurried_at: Option<Instant>,
-    /// The next group is waited for.
-    is_hurried: bool,
+    /// When the last group was begun that a flush was requested for.
+    flushed_at: Option<Instant>,
+    /// A flush is requested.
+    flush_is_requested: bool,
     failures: u32,
     /// A commit made room, or nothing waits any more.
     progress: Arc<Notify>,
@@ -92,7 +93,7 @@ impl LogWriterActor {
         policy: GroupPolicy,
         env: Environment,
         health: Arc<HealthBoard>,
-        durable: Arc<AtomicU64>,
+        durability: Arc<Durability>,
         listeners: Vec<Recipient<LogDurable>>,
     ) -> LogWriterActor {
         health.set("log", Health::Healthy, "");
@@ -101,15 +102,15 @@ impl LogWriterActor {
             policy,
             env,
             health,
-            durable,
+            durability,
             listeners,
             waiting: VecDeque::new(),
             num_waiting: 0,
             num_appended: 0,
             num_committed: Arc::default(),
             writing: false,
-            hurried_at: None,
-            is_hurried: false,
+            flushed_at: None,
+            flush_is_requested: false,
             failures: 0,
             progress: Arc::new(Notify::new()),
             retry: Arc::new(Notify::new()),
@@ -122,8 +123,8 @@ impl LogWriterActor {
             return;
         }
         self.writing = true;
-        if std::mem::take(&mut self.is_hurried) {
-            self.hurried_at = Some(Instant::now());
+        if std::mem::take(&mut self.flush_is_requested) {
+            self.flushed_at = Some(Instant::now());
         }
         let (group, num_taken) = self.next_group();
         let log = Arc::clone(&self.log);
@@ -149,7 +150,7 @@ impl LogWriterActor {
     fn next_group(&self) -> (LogGroup, usize) {
         let mut group = LogGroup::default();
         let mut num_taken = 0;
-        let durable = self.durable.load(Ordering::Acquire);
+        let durable = self.durability.through();
         for waiting in &self.waiting {
             if num_taken > 0 && group.entries.len() + waiting.entries.len() > GROUP_LIMIT {
                 break;
@@ -164,18 +165,18 @@ impl LogWriterActor {
 
     fn committed(&mut self, num_taken: usize, ctx: &mut Context<Self>) {
         let now = (self.env.now)();
-        let mut durable = self.durable.load(Ordering::Acquire);
+        let mut durable = self.durability.through();
         for done in self.waiting.drain(..num_taken) {
             self.num_waiting -= done.entries.len();
             durable = done.entries.last().map_or(durable, |entry| durable.max(entry.pos));
             self.env.metrics.observe(Span::ReceivedToCommitted, done.received, now);
         }
-        self.durable.store(durable, Ordering::Release);
+        self.durability.advance(durable);
         self.num_committed.fetch_add(num_taken as u64, Ordering::Release);
         self.env.metrics.log_position.set(i64::try_from(durable).unwrap_or(i64::MAX));
         for listener in &self.listeners {
-            // One that has no room hears of a later commit.
-            listener.try_send(LogDurable(durable)).ok();
+            // One that has no room is told of a later commit, and reads the position by itself.
+            _ = listener.try_send(LogDurable(durable));
         }
         if self.failures > 0 {
             self.failures = 0;
@@ -202,22 +203,23 @@ impl LogWriterActor {
         let resume = async move {
             // Only the pause is cut short: a full disk may have room again by the time of a stop.
             let _elapsed = tokio::time::timeout(delay, retry.notified()).await;
+            // Where it does not say, the group is written again, less what is known to be there.
             log.tail().await.ok()
         };
         self.writing = true;
         ctx.spawn(resume.into_actor(self).map(|tail, actor, ctx| {
             actor.writing = false;
             if let Some(tail) = tail {
-                actor.durable.fetch_max(tail.last, Ordering::AcqRel);
+                actor.durability.advance(tail.last);
             }
             actor.write(ctx);
         }));
     }
 
     fn write_soon(&mut self, ctx: &mut Context<Self>) {
-        let since = self.hurried_at.map_or(Duration::MAX, |at| at.elapsed());
-        let pause = HURRY_INTERVAL.saturating_sub(since);
-        let age = if self.is_hurried { pause.min(self.policy.max_age) } else { self.policy.max_age };
+        let since = self.flushed_at.map_or(Duration::MAX, |at| at.elapsed());
+        let pause = FLUSH_INTERVAL.saturating_sub(since);
+        let age = if self.flush_is_requested { pause.min(self.policy.max_age) } else { self.policy.max_age };
         if age.is_zero() {
             self.write(ctx);
         } else {
@@ -226,13 +228,13 @@ impl LogWriterActor {
     }
 }
 
-/// Live clients wait for what the log was given last.
-struct Hurry;
+/// Somebody waits for what the log was given last.
+struct FlushRequest;
 
-impl StreamHandler<Hurry> for LogWriterActor {
-    fn handle(&mut self, _: Hurry, ctx: &mut Self::Context) {
+impl StreamHandler<FlushRequest> for LogWriterActor {
+    fn handle(&mut self, _: FlushRequest, ctx: &mut Self::Context) {
         // It may come before the entries that it is about: then it is for those.
-        if std::mem::replace(&mut self.is_hurried, true) {
+        if std::mem::replace(&mut self.flush_is_requested, true) {
             return;
         }
         if !self.writing {
@@ -246,12 +248,10 @@ impl Actor for LogWriterActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
-        if let Some(live) = self.env.live.clone() {
-            ctx.add_stream(stream::unfold(live, async |live| {
-                live.commit.notified().await;
-                Some((Hurry, live))
-            }));
-        }
+        ctx.add_stream(stream::unfold(Arc::clone(&self.durability), async |durability| {
+            durability.flush_requested().await;
+            Some((FlushRequest, durability))
+        }));
     }
 }
 
@@ -286,11 +286,11 @@ impl Handler<AppendEntries> for LogWriterActor {
     }
 }
 
-impl Handler<Drain> for LogWriterActor {
+impl Handler<Flush> for LogWriterActor {
     type Result = ResponseFuture<()>;
 
     /// Answers once everything that waits is durable.
-    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) -> Self::Result {
         let metrics = Arc::clone(&self.env.metrics);
         guard::run(ActorKind::LogWriter, &metrics, || self.write(ctx));
         self.retry.notify_waiters();
@@ -312,7 +312,6 @@ impl Handler<Drain> for LogWriterActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::hub::demand::LiveDemand;
     use crate::models::entry::{Body, SourceId};
     use crate::models::symbol::SymbolId;
     use crate::stores::log::memory::MemoryLog;
@@ -340,8 +339,7 @@ mod tests {
 
     #[actix::test]
     async fn a_group_that_clients_wait_for_is_written_before_it_is_old() {
-        let live = Arc::<LiveDemand>::default();
-        let env = Environment { live: Some(Arc::clone(&live)), ..Environment::for_test() };
+        let (env, durability) = (Environment::for_test(), Arc::<Durability>::default());
         let (sender, mut durable) = tokio::sync::mpsc::unbounded_channel();
         let policy =
             GroupPolicy { max_entries: 1_000, max_age: Duration::from_secs(3_600), spill_entries: 1_000 };
@@ -350,7 +348,7 @@ mod tests {
             policy,
             env,
             Arc::default(),
-            Arc::clone(&live.durable),
+            Arc::clone(&durability),
             vec![Listener(sender).start().recipient()],
         )
         .start();
@@ -358,12 +356,12 @@ mod tests {
         for pos in 1..=6 {
             let clients_wait_first = pos > 3;
             if clients_wait_first {
-                live.commit.notify_one();
+                durability.request_flush();
                 tokio::task::yield_now().await;
             }
             writer.send(append(pos)).await.expect("it runs");
             if !clients_wait_first {
-                live.commit.notify_one();
+                durability.request_flush();
             }
             let heard = tokio::time::timeout(Duration::from_secs(60), durable.recv()).await;
             assert_eq!(heard.expect("it is written long before the hour is over"), Some(pos));

@@ -1,10 +1,11 @@
 //! Clock marks on their way to symbols.
 //!
-//! A batch has one list of marks for all symbols of a shard, and a symbol hears of it only what it needs: those for which
-//! something is due, and the newest of each source before its next own entry. So a mark costs what it brings about and
-//! not an entry for every symbol.
+//! A batch has one list of marks for all symbols of a shard, and a symbol observes only what it needs of it: those for
+//! which something is due, and the newest of each source before its next own entry. So a mark costs what it brings
+//! about and not an entry for every symbol.
 //!
-//! Promises: a symbol ends as if it had been given every mark. One that is new begins after the marks before it.
+//! Promises: a symbol ends as if it had been given every mark. A new symbol starts after the marks already seen, so it
+//! needs none of them.
 //! Nothing here fails.
 
 use crate::models::entry::{Body, Entry, Position, SourceId};
@@ -20,7 +21,7 @@ pub struct Mark {
     pub pos: Position,
     /// The source's event time then.
     pub time: Nanos,
-    /// Whose clock.
+    /// The source whose clock it is.
     pub source: SourceId,
 }
 
@@ -101,14 +102,14 @@ impl MarkList {
     }
 }
 
-/// Who hears marks and takes entries: a symbol.
+/// What observes marks and takes entries: a symbol.
 pub trait Listener {
     /// Returns the last entry it knows; 0 when it knows nothing.
     fn pos(&self) -> Position;
     /// Returns the time from which on a mark brings something about.
     fn due(&self) -> Nanos;
-    /// Hears a mark.
-    fn hear(&mut self, mark: Mark);
+    /// Observes a mark.
+    fn observe(&mut self, mark: Mark);
     /// Takes an entry of its own.
     fn take(&mut self, entry: &Entry);
 }
@@ -134,13 +135,13 @@ fn give(to: &mut impl Listener, marks: &MarkList, range: Range<usize>, is_ahead:
     let mut from = marks.after(to.pos(), range.start).min(range.end);
     while let Some(at) = marks.first_due(from..range.end, to.due()) {
         if !marks.is_plain {
-            marks.newest(from..at).into_iter().for_each(|mark| to.hear(mark));
+            marks.newest(from..at).into_iter().for_each(|mark| to.observe(mark));
         }
-        to.hear(marks.marks[at]);
+        to.observe(marks.marks[at]);
         from = at + 1;
     }
     if is_ahead {
-        marks.newest(from..range.end).into_iter().for_each(|mark| to.hear(mark));
+        marks.newest(from..range.end).into_iter().for_each(|mark| to.observe(mark));
     }
 }
 
@@ -157,22 +158,22 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::Arc;
 
-    struct Heard {
+    struct Observer {
         state: SymbolState,
         effects: Vec<Effect>,
         positions: Vec<Position>,
     }
 
-    impl Heard {
-        fn new() -> Heard {
+    impl Observer {
+        fn new() -> Observer {
             let names = ListedNames::of_sources(&["a", "b", "c", "d", "e", "f", "g", "h"]);
             let settings = Arc::new(CoreSettings::default());
             let state = SymbolState::new(SymbolId(0), &SymbolSpec::named("A"), settings, names);
-            Heard { state, effects: Vec::new(), positions: Vec::new() }
+            Observer { state, effects: Vec::new(), positions: Vec::new() }
         }
     }
 
-    impl Listener for Heard {
+    impl Listener for Observer {
         fn pos(&self) -> Position {
             self.state.pos()
         }
@@ -181,7 +182,7 @@ mod tests {
             self.state.next_due()
         }
 
-        fn hear(&mut self, mark: Mark) {
+        fn observe(&mut self, mark: Mark) {
             self.take(&mark.entry());
         }
 
@@ -201,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_hears_the_newest_mark_before_its_entry_and_what_is_due() {
-        let mut symbol = Heard::new();
+    fn a_symbol_observes_the_newest_mark_before_its_entry_and_what_is_due() {
+        let mut symbol = Observer::new();
         let marks = MarkList::new(vec![mark(1, 1, 0), mark(3, 2, 0), mark(4, 3, 0), mark(6, 4, 0)]);
         deliver(&mut symbol, &[trade(2, 1), trade(5, 3)], &marks, 6);
         assert_eq!(symbol.positions, [2, 4, 5], "it begins after the first; the last may still be outdated");
@@ -214,8 +215,8 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_that_knows_more_than_the_batch_hears_only_what_is_new() {
-        let mut symbol = Heard::new();
+    fn a_symbol_that_knows_more_than_the_batch_observes_only_what_is_new() {
+        let mut symbol = Observer::new();
         deliver(&mut symbol, &[trade(5, 3)], &MarkList::default(), 5);
         let marks = MarkList::new(vec![mark(1, 1, 0), mark(3, 2, 0), mark(4, 3, 0), mark(7, 100, 0)]);
         deliver(&mut symbol, &[trade(2, 1), trade(5, 3)], &marks, 6);
@@ -230,7 +231,7 @@ mod tests {
 
     #[test]
     fn marks_of_other_sources_keep_their_place() {
-        let mut symbol = Heard::new();
+        let mut symbol = Observer::new();
         deliver(&mut symbol, &[trade(1, 1)], &MarkList::default(), 1);
         let marks = MarkList::new(vec![mark(2, 1, 7), mark(3, 2, 0), mark(4, 3, 7), mark(5, 2, 0)]);
         deliver(&mut symbol, &[trade(6, 2)], &marks, 6);
@@ -244,7 +245,7 @@ mod tests {
         fn it_ends_as_if_every_mark_had_been_given(
             steps in prop::collection::vec((0_u8..6, 0_i64..20, any::<bool>()), 1..200),
         ) {
-            let (mut all, mut lazy) = (Heard::new(), Heard::new());
+            let (mut all, mut lazy) = (Observer::new(), Observer::new());
             let (mut own, mut known, mut fresh, mut second) = (Vec::new(), Vec::<Mark>::new(), Vec::new(), 0);
             for (pos, (kind, seconds, cut)) in (1..).zip(steps) {
                 second += seconds;
@@ -274,7 +275,7 @@ mod tests {
             let list = MarkList::new(known.iter().chain(&fresh).copied().collect());
             deliver(&mut lazy, &own, &list, Position::MAX);
             if lazy.pos() > 0 {
-                list.newest(0..list.marks.len()).into_iter().for_each(|mark| lazy.hear(mark));
+                list.newest(0..list.marks.len()).into_iter().for_each(|mark| lazy.observe(mark));
             }
             prop_assert_eq!(all.effects, lazy.effects);
             prop_assert_eq!(all.state.encode(), lazy.state.encode());

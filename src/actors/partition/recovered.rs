@@ -1,12 +1,12 @@
 //! What a pipeline starts from: the states of the checkpoints, and where the log is read on from.
 //!
-//! Promises: each checkpoint is judged by what it holds itself. The newest of a symbol holds as far as the line of its slice
-//! says, since the symbol was not touched in between; an older one holds as far as its own position says and no further,
-//! so the replay begins there. A checkpoint that cannot be read costs the replay from the one before, or from the log's
-//! beginning, never an entry.
+//! Promises: each checkpoint is judged by what it holds itself. The newest of a symbol holds as far as the line of its
+//! slice says, since the symbol was not touched in between; an older one holds as far as its own position says and no
+//! further, so the replay begins there. A checkpoint that cannot be read costs the replay from the one before, or from
+//! the log's beginning, never an entry.
 
 use super::router::ClockMarks;
-use super::shard::Environment;
+use crate::actors::environment::Environment;
 use crate::models::clock_marks;
 use crate::models::entry::Position;
 use crate::models::names::Interner;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub struct Recovered {
     /// States that were found, for all shards together. They know all clock marks up to where they hold.
     pub states: Vec<SymbolState>,
-    /// The clock marks heard of where the replay begins.
+    /// The clock marks observed where the replay begins.
     pub marks: ClockMarks,
     /// The log is replayed after this position.
     pub replay_after: Position,
@@ -40,7 +40,7 @@ impl Recovered {
             let Some(Checkpoint { symbol, .. }) = of_symbol.first() else { continue };
             let begins = match usable(of_symbol, env, through, &mut num_foreign) {
                 Some((0, mut state)) => {
-                    let begins = lines.hear(&mut state, &of_symbol[0]);
+                    let begins = lines.observe(&mut state, &of_symbol[0]);
                     recovered.states.push(state);
                     begins
                 }
@@ -118,13 +118,13 @@ impl Lines {
 
     /// Tells the state of a newest checkpoint which marks came before the end of its line. They were kept from it since
     /// nothing was due, so nothing follows from them. Returns where the replay begins for it.
-    fn hear(&self, state: &mut SymbolState, from: &Checkpoint) -> Position {
+    fn observe(&self, state: &mut SymbolState, from: &Checkpoint) -> Position {
         let (covers_through, Some(marks)) = &self.newest[slice_of(&from.symbol) as usize] else {
             return from.pos;
         };
-        let mut unheard = marks.clone();
-        unheard.sort_unstable_by_key(|mark| mark.pos);
-        state.apply(&unheard, &mut Vec::new());
+        let mut undelivered = marks.clone();
+        undelivered.sort_unstable_by_key(|mark| mark.pos);
+        state.apply(&undelivered, &mut Vec::new());
         *covers_through
     }
 
@@ -238,7 +238,7 @@ mod tests {
             assert_eq!(
                 state.pos(),
                 10 * slice + 9,
-                "each has heard what came before the end of its own line"
+                "each has observed what came before the end of its own line"
             );
         }
     }

@@ -1,21 +1,27 @@
-//! Checkpoints: taken slice by slice while the pipeline runs, those first that a start would have to read the most
-//! of the log for.
+//! The checkpoints of one partition: taken slice by slice while it runs, those first that a start would have to read
+//! the most of the log for.
 //!
 //! Promises: a checkpoint is saved only once the log is durable and the history has committed everything up to it, so
-//! nothing that recovery leaves out is missing outside. Two checkpoints of every symbol are kept, and the log from the older
-//! one on: a damaged checkpoint costs the replay from the one before. However often the process ends, a start finds little
-//! more than [`CheckpointPolicy::replay_entries`] to replay, since each run goes on with the oldest checkpoints.
+//! nothing that recovery leaves out is missing outside. Two checkpoints of every symbol are kept, and the log from the
+//! older one on: a damaged checkpoint costs the replay from the one before. However often the process ends, a start
+//! finds little more than [`CheckpointPolicy::replay_entries`] to replay, since each run goes on with the oldest
+//! checkpoints.
 //! On failure to save: said, and tried again; until then a restart reads more of the log.
 
+use super::needed::NeededFrom;
 use super::recovered::SavedCheckpoints;
 use super::retention::RetentionClock;
-use super::shard::{Environment, shard_of};
+use super::shard::PartitionContext;
+use crate::actors::environment::Environment;
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{CheckpointsSaved, Drain, TakeCheckpoints};
+use crate::actors::messages::{CheckpointsSaved, EndUnit, SaveLastCheckpoints, TakeCheckpoints};
 use crate::models::entry::Position;
 use crate::stores::log::checkpoint::slice_of;
-use crate::stores::log::{CheckpointSet, NUM_SLICES, Partition, TickLog};
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture};
+use crate::stores::log::{CheckpointSet, NUM_SLICES, TickLog};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture,
+    WrapFuture,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,16 +40,16 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// shard and the log's writer 2 % of their time at the most.
 const PAUSE_FACTOR: u32 = 50;
 
-/// A symbol whose older checkpoint is so many entries behind is saved even though it is untouched: the log must be kept from
-/// there on. Some 50 MB of it.
-const OLDER_POINT_ENTRIES: u64 = 1 << 20;
+/// A symbol whose older checkpoint is so many entries behind is saved even though it is untouched: the log must be kept
+/// from there on. Some 50 MB of it.
+const OLDER_CHECKPOINT_ENTRIES: u64 = 1 << 20;
 
 /// Whom the checkpoints come from, by shard.
 #[derive(Clone)]
 pub struct CheckpointSources {
     /// Takes checkpoints.
     pub take: Vec<Recipient<TakeCheckpoints>>,
-    /// Hears that they are saved.
+    /// Is told that they are saved.
     pub saved: Vec<Recipient<CheckpointsSaved>>,
 }
 
@@ -54,9 +60,29 @@ pub struct CheckpointPolicy {
     pub max_age: Duration,
     /// When a start would have to read more entries than this again, checkpoints are taken sooner.
     pub replay_entries: u64,
+    /// Entries of a symbol after which its checkpoint is saved before its turn.
+    pub max_entries: usize,
 }
 
-/// How far the stores are, shared with those who write them.
+/// What the checkpoints of a partition follow.
+#[derive(Clone)]
+pub struct CheckpointRules {
+    /// When they are taken.
+    pub policy: CheckpointPolicy,
+    /// When the log drops what they make superfluous.
+    pub retention: LogRetention,
+}
+
+/// When old entries of the log are dropped.
+#[derive(Clone)]
+pub struct LogRetention {
+    /// By what their age is judged; `None` drops nothing.
+    pub clock: Option<Arc<RetentionClock>>,
+    /// From where on they are needed.
+    pub needed: Arc<NeededFrom>,
+}
+
+/// How far the stores are with a partition, shared with those who write them.
 #[derive(Clone, Default)]
 pub struct Reached {
     /// The log holds everything up to here.
@@ -76,10 +102,10 @@ impl Reached {
 /// Writes checkpoints.
 pub struct RecoveryActor {
     log: Arc<dyn TickLog>,
+    context: PartitionContext,
     env: Environment,
     sources: CheckpointSources,
-    /// By what the age of entries is judged; `None` drops nothing.
-    retention: Option<Arc<RetentionClock>>,
+    retention: LogRetention,
     policy: CheckpointPolicy,
     reached: Reached,
     waiting: VecDeque<CheckpointSet>,
@@ -89,25 +115,26 @@ pub struct RecoveryActor {
     began: Instant,
     ended: Instant,
     saved: SavedCheckpoints,
-    /// Per slice: where the newest set that was taken is good to.
+    /// Per slice: what the newest set that was taken covers.
     taken: Vec<Position>,
 }
 
 impl RecoveryActor {
-    /// Makes the writer of checkpoints that follow those in the store. Without a clock for it, nothing of the log is dropped.
+    /// Makes the writer of checkpoints that follow those in the store.
     #[must_use]
     pub fn new(
         log: Arc<dyn TickLog>,
+        context: PartitionContext,
         env: Environment,
         sources: CheckpointSources,
-        retention: Option<Arc<RetentionClock>>,
-        policy: CheckpointPolicy,
+        rules: CheckpointRules,
         reached: Reached,
         saved: SavedCheckpoints,
     ) -> RecoveryActor {
-        let now = Instant::now();
+        let (now, CheckpointRules { policy, retention }) = (Instant::now(), rules);
         RecoveryActor {
             log,
+            context,
             env,
             sources,
             retention,
@@ -168,8 +195,9 @@ impl RecoveryActor {
     fn take(&mut self, ctx: &mut Context<Self>) {
         let slice = self.urgent_slice().unwrap_or_else(|| oldest_slice(&self.taken));
         self.begin();
-        let router = self.sources.take[shard_of(slice, self.sources.take.len())].clone();
+        let router = self.sources.take[self.context.shard_of_slice(slice)].clone();
         let also = self.with_old_checkpoints(slice);
+        // A router that is gone ends with its unit, and the checkpoints of before hold.
         let take = async move { router.send(TakeCheckpoints { slice, also }).await.ok().flatten() };
         ctx.spawn(take.into_actor(self).map(|set, actor, _ctx| {
             actor.end();
@@ -185,10 +213,10 @@ impl RecoveryActor {
     fn urgent_slice(&self) -> Option<u32> {
         // From the slice that is next in turn on, so that busy ones do not starve the others.
         let next = oldest_slice(&self.taken);
-        let urgent = self.env.urgent.load(Ordering::Relaxed).rotate_right(next);
+        let urgent = self.context.urgent.load(Ordering::Relaxed).rotate_right(next);
         let slice = (urgent.trailing_zeros() + next) % NUM_SLICES;
         (urgent != 0).then(|| {
-            self.env.urgent.fetch_and(!(1 << slice), Ordering::Relaxed);
+            self.context.urgent.fetch_and(!(1 << slice), Ordering::Relaxed);
             slice
         })
     }
@@ -196,7 +224,7 @@ impl RecoveryActor {
     /// Returns the symbols of a slice whose older checkpoint keeps more of the log than it should.
     fn with_old_checkpoints(&self, slice: u32) -> Vec<Arc<str>> {
         let durable = self.reached.durable.load(Ordering::Acquire);
-        let is_old = |before: Position| durable.saturating_sub(before) > OLDER_POINT_ENTRIES;
+        let is_old = |before: Position| durable.saturating_sub(before) > OLDER_CHECKPOINT_ENTRIES;
         let symbols = self.saved.symbols.iter().filter(|(symbol, _)| slice_of(symbol) == slice);
         symbols.filter(|(_, (_, before))| is_old(*before)).map(|(symbol, _)| Arc::clone(symbol)).collect()
     }
@@ -204,9 +232,9 @@ impl RecoveryActor {
     fn save(&mut self, ctx: &mut Context<Self>) {
         let Some(set) = self.waiting.pop_front() else { return };
         self.begin();
-        let log = Arc::clone(&self.log);
+        let (log, partition) = (Arc::clone(&self.log), self.context.partition);
         let save = async move {
-            let saved = log.save_checkpoints(Partition::EMBEDDED, &set).await;
+            let saved = log.save_checkpoints(partition, &set).await;
             (set, saved)
         };
         ctx.spawn(save.into_actor(self).map(|(set, saved), actor, _ctx| {
@@ -228,14 +256,14 @@ impl RecoveryActor {
             let known = self.saved.symbols.entry(Arc::clone(&checkpoint.symbol)).or_default();
             *known = (checkpoint.pos, known.0);
         }
-        let router = &self.sources.saved[shard_of(set.slice, self.sources.saved.len())];
-        // One that has no room hears of the slice's next set.
-        router.try_send(CheckpointsSaved { slice: set.slice, covers_through: set.covers_through }).ok();
+        let router = &self.sources.saved[self.context.shard_of_slice(set.slice)];
+        // One that has no room is told of the slice's next set.
+        _ = router.try_send(CheckpointsSaved { slice: set.slice, covers_through: set.covers_through });
     }
 
     fn retain(&self) {
-        let Some(clock) = &self.retention else { return };
-        let needed_from = self.saved.needed_from();
+        let needed_from = self.retention.needed.note(self.context.partition, self.saved.needed_from());
+        let Some(clock) = &self.retention.clock else { return };
         let (log, now) = (Arc::clone(&self.log), clock.now());
         actix::spawn(async move {
             match log.retain(now, needed_from).await {
@@ -268,20 +296,21 @@ impl Actor for RecoveryActor {
     }
 }
 
-impl Handler<Drain> for RecoveryActor {
+impl Handler<SaveLastCheckpoints> for RecoveryActor {
     type Result = ResponseFuture<()>;
 
     /// Takes the checkpoints of all slices a last time and saves them, so that the next start has little to replay. Comes
-    /// after log and history are drained. The actor goes on meanwhile: a save under way has the log's writer, and must
+    /// after log and history are flushed. The actor goes on meanwhile: a save under way has the log's writer, and must
     /// end to give it back.
-    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: SaveLastCheckpoints, _ctx: &mut Self::Context) -> Self::Result {
         self.stopped = true;
         self.waiting.clear();
         let (log, sources, reached) = (Arc::clone(&self.log), self.sources.clone(), self.reached.clone());
+        let context = self.context.clone();
         let also: Vec<_> = (0..NUM_SLICES).map(|slice| self.with_old_checkpoints(slice)).collect();
         Box::pin(async move {
             for (slice, also) in (0..NUM_SLICES).zip(also) {
-                let router = &sources.take[shard_of(slice, sources.take.len())];
+                let router = &sources.take[context.shard_of_slice(slice)];
                 let Some(set) = router.send(TakeCheckpoints { slice, also }).await.ok().flatten() else {
                     return;
                 };
@@ -291,12 +320,20 @@ impl Handler<Drain> for RecoveryActor {
                     );
                     return;
                 }
-                if let Err(error) = log.save_checkpoints(Partition::EMBEDDED, &set).await {
+                if let Err(error) = log.save_checkpoints(context.partition, &set).await {
                     tracing::warn!(%error, "failed to save the last checkpoints; the next start replays more");
                     return;
                 }
             }
         })
+    }
+}
+
+impl Handler<EndUnit> for RecoveryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: EndUnit, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

@@ -8,10 +8,11 @@
 //! be routed even so is set aside as poison.
 
 use super::marks::{Mark, MarkList};
-use super::shard::{Shard, SymbolCell, Ticket};
+use super::outbox::Ticket;
+use super::shard::{Shard, SymbolCell};
 use super::symbol::{FinishSymbol, SymbolActor, SymbolBatch, TakeCheckpoint};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{CheckpointsSaved, Drain, Finish, LogBatch, TakeCheckpoints};
+use crate::actors::messages::{Barrier, CheckpointsSaved, EndUnit, Finish, LogBatch, TakeCheckpoints};
 use crate::metrics::Stage;
 use crate::models::clock_marks;
 use crate::models::entry::{Entry, Position};
@@ -22,7 +23,7 @@ use crate::models::time::Nanos;
 use crate::stores::log::checkpoint::slice_of;
 use crate::stores::log::{Checkpoint, CheckpointSet};
 use actix::dev::SendError;
-use actix::{Actor, Addr, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture};
+use actix::{Actor, ActorContext, Addr, AtomicResponse, Context, Handler, ResponseFuture, WrapFuture};
 use futures_util::future::join_all;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -82,7 +83,7 @@ pub struct RouterActor {
     known: Arc<MarkList>,
     /// The marks in the batch at hand.
     news: Vec<Mark>,
-    /// What symbols get that have only marks to hear.
+    /// What symbols get that have only marks to observe.
     nothing: Arc<[Entry]>,
     /// Slots with something pending.
     touched: Vec<usize>,
@@ -97,7 +98,7 @@ pub struct RouterActor {
 }
 
 impl RouterActor {
-    /// Makes the router of a shard with the states that recovery found, and the marks they had heard of.
+    /// Makes the router of a shard with the states that recovery found, and the marks they had observed.
     #[must_use]
     pub fn new(shard: Rc<Shard>, states: Vec<SymbolState>, marks: ClockMarks) -> RouterActor {
         let mut router = RouterActor {
@@ -166,7 +167,7 @@ impl RouterActor {
     fn place(&mut self, entry: &Entry) {
         self.routed = self.routed.max(entry.pos);
         if let Some(mark) = Mark::of(entry) {
-            self.shard.env.clocks.advance(mark.source, mark.time);
+            self.shard.env.published.clocks.advance(mark.source, mark.time);
             self.news.push(mark);
         } else if entry.body.is_broadcast() {
             (0..self.slots.len()).for_each(|at| self.give(at, entry));
@@ -219,7 +220,10 @@ impl RouterActor {
                 self.spare_entries += room.capacity();
                 self.spare.push(room);
             }
-            if self.slots[at].is_new && self.slots[at].cell.sent.get() == 0 && self.shard.durable.is_some() {
+            if self.slots[at].is_new
+                && self.slots[at].cell.sent.get() == 0
+                && self.shard.context.durable.is_some()
+            {
                 let last = entries.last().map_or(0, |entry| entry.pos);
                 self.fresh.push_back((at, last));
             }
@@ -340,7 +344,10 @@ impl Handler<TakeCheckpoints> for RouterActor {
         let context = clock_marks::encode(&self.marks, self.shard.env.names.as_ref());
         Box::pin(async move {
             let taken = join_all(asked).await;
-            let mut checkpoints = taken.into_iter().collect::<Result<Vec<Checkpoint>, _>>().ok()?;
+            // A symbol that is gone ends with its shard, and one that panicked is asked again with the slice's next
+            // turn: the checkpoints of before hold.
+            let taken = taken.into_iter().map(|checkpoint| checkpoint.ok().flatten());
+            let mut checkpoints = taken.collect::<Option<Vec<Checkpoint>>>()?;
             checkpoints.sort_unstable_by(|one, other| one.symbol.cmp(&other.symbol));
             Some(CheckpointSet { slice, covers_through, context, checkpoints })
         })
@@ -355,13 +362,22 @@ async fn send(parts: Vec<Part>, ticket: Arc<Ticket>, shard: Rc<Shard>) {
             tokio::task::yield_now().await;
             shard.wait_for_room().await;
         }
-        if let Err(SendError::Full(part)) = addr.try_send(part) {
-            full.push((addr, part));
+        match addr.try_send(part) {
+            Ok(()) => {}
+            Err(SendError::Full(part)) => full.push((addr, part)),
+            Err(SendError::Closed(part)) => {
+                tracing::error!("a symbol's actor is gone: its part of a batch is not applied");
+                shard.finish(&part.ticket);
+            }
         }
     }
     // All others have their part already; these get theirs as soon as they have had their turn.
     for (addr, part) in full {
-        addr.send(part).await.ok();
+        let of_part = Arc::clone(&part.ticket);
+        if addr.send(part).await.is_err() {
+            tracing::error!("a symbol's actor is gone: its part of a batch is not applied");
+            shard.finish(&of_part);
+        }
     }
     shard.finish(&ticket);
     shard.wait_for_room().await;
@@ -396,10 +412,10 @@ impl Handler<Finish> for RouterActor {
             (0..self.slots.len()).for_each(|at| self.give(at, mark));
         }
         let nothing = Arc::new(Vec::new());
-        let unheard =
+        let remaining =
             LogBatch { entries: nothing, through: self.routed, muted_through: 0, received: Nanos::MIN };
-        let ticket = self.shard.begin(unheard.through, unheard.received);
-        let send = send(self.parts(&unheard, &ticket), ticket, Rc::clone(&self.shard));
+        let ticket = self.shard.begin(remaining.through, remaining.received);
+        let send = send(self.parts(&remaining, &ticket), ticket, Rc::clone(&self.shard));
         let symbols: Vec<_> = self.slots.iter().map(|slot| Rc::clone(&slot.addr)).collect();
         Box::pin(async move {
             send.await;
@@ -413,24 +429,34 @@ impl Handler<Finish> for RouterActor {
     }
 }
 
-impl Handler<Drain> for RouterActor {
+impl Handler<Barrier> for RouterActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Barrier, _ctx: &mut Self::Context) -> Self::Result {
         // A symbol's mailbox is in order: its answer says that all before is applied. Only those with something under
         // way are asked.
         let busy = self.slots.iter().filter(|slot| slot.cell.in_flight.get() > 0);
-        let asked: Vec<_> = busy.map(|slot| slot.addr.send(Drain)).collect();
+        let asked: Vec<_> = busy.map(|slot| slot.addr.send(Barrier)).collect();
         Box::pin(async move {
             join_all(asked).await;
         })
     }
 }
 
+impl Handler<EndUnit> for RouterActor {
+    type Result = ();
+
+    /// The symbols end with it, since nobody else has their addresses.
+    fn handle(&mut self, _: EndUnit, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::partition::shard::Environment;
+    use crate::actors::environment::Environment;
+    use crate::actors::partition::shard::PartitionContext;
     use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::SymbolSpec;
     use crate::stores::log::memory::MemoryLog;
@@ -439,7 +465,7 @@ mod tests {
     fn shard() -> Rc<Shard> {
         let env = Environment::for_test();
         env.symbols.intern(SymbolSpec::named("A"));
-        Shard::new(0, 1, env, None, &[])
+        Shard::new(0, env, PartitionContext::of_whole_log(1), &[])
     }
 
     fn state(shard: &Shard, spec: &SymbolSpec) -> SymbolState {
@@ -473,11 +499,11 @@ mod tests {
             send(parts, ticket, Rc::clone(&router.shard)).await;
         }
         let take = TakeCheckpoint { marks: Arc::default(), covers_through: 0 };
-        (router.slots[0].addr.send(take).await.expect("it lives"), num_parts)
+        (router.slots[0].addr.send(take).await.expect("it lives").expect("it is taken"), num_parts)
     }
 
     #[actix::test]
-    async fn a_symbol_of_a_point_hears_the_marks_from_before_the_start() {
+    async fn a_symbol_of_a_checkpoint_observes_the_marks_from_before_the_start() {
         let shard = shard();
         let spec = SymbolSpec::named("A");
         let mut state = state(&shard, &spec);
@@ -491,11 +517,15 @@ mod tests {
 
     #[actix::test]
     async fn what_a_symbol_begins_with_is_let_go_once_the_log_holds_it() {
-        let mut env = Environment::for_test();
-        env.log = Some(Arc::new(MemoryLog::new()));
+        let env = Environment::for_test();
         env.symbols.intern(SymbolSpec::named("A"));
         let durable = Arc::new(AtomicU64::new(0));
-        let shard = Shard::new(0, 1, env, Some(Arc::clone(&durable)), &[]);
+        let context = PartitionContext {
+            store: Some(Arc::new(MemoryLog::new())),
+            durable: Some(Arc::clone(&durable)),
+            ..PartitionContext::of_whole_log(1)
+        };
+        let shard = Shard::new(0, env, context, &[]);
         let mut router = RouterActor::new(Rc::clone(&shard), Vec::new(), Vec::new());
         routed(&mut router, vec![batch((1..=500).map(trade).collect())]).await;
         for (held, kept) in [(499, 500), (500, 0)] {
@@ -541,7 +571,11 @@ mod tests {
         for at in 0..NUM_SYMBOLS {
             env.symbols.intern(SymbolSpec::named(&format!("S{at}")));
         }
-        let mut router = RouterActor::new(Shard::new(0, 1, env, None, &[]), Vec::new(), Vec::new());
+        let mut router = RouterActor::new(
+            Shard::new(0, env, PartitionContext::of_whole_log(1), &[]),
+            Vec::new(),
+            Vec::new(),
+        );
         let of = |symbol: u32, pos| Entry { symbol: SymbolId(symbol), ..trade(pos) };
         let one_each = batch((0..NUM_SYMBOLS).map(|at| of(at, u64::from(at) + 1)).collect());
         let more = (1..=200).map(|at| batch(vec![of(0, u64::from(NUM_SYMBOLS) + at)]));

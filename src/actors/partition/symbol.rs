@@ -1,16 +1,17 @@
 //! One actor per ticker: owns its windows and indicators, and is the only writer of that state.
 //!
-//! Promises: entries of one symbol are applied in log order; each revision of a bar is said at most once per run.
-//! On failure: a panic takes the state with it, so it is made anew from the last checkpoint and the entries since,
-//! read back from the log and, as far as that may not hold them yet, from the journal; nothing is lost, and the other
-//! symbols of the shard only wait. An entry that panics twice is poison: it is set
-//! aside, and skipped in every later replay.
+//! Promises: entries of one symbol are applied in log order; each revision of a bar is published at most once per run.
+//! On failure: a panic takes the state with it, so it is made anew ([`super::rebuild`]); meanwhile the symbol's batches
+//! wait in its mailbox, and the other symbols of the shard go on. An entry that panics twice is poison: it is set aside,
+//! and skipped in every later replay. Where even that panics, the fault is no entry's: the whole batch is set aside, with
+//! an error, and the symbol goes on.
 
 use super::marks::{self, Listener, Mark, MarkList};
-use super::read_back::ReadBack;
-use super::shard::{Shard, SymbolCell, Ticket};
+use super::outbox::Ticket;
+use super::rebuild::Rebuild;
+use super::shard::{Shard, SymbolCell};
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::messages::{Drain, LiveTick};
+use crate::actors::messages::{Barrier, LiveTick};
 use crate::actors::views::ViewSlot;
 use crate::metrics::SymbolMetrics;
 use crate::models::effect::Effect;
@@ -20,9 +21,9 @@ use crate::models::num::Size;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
+use crate::stores::log::Checkpoint;
 use crate::stores::log::checkpoint::slice_of;
-use crate::stores::log::{Checkpoint, Partition};
-use actix::{Actor, Context, Handler, Message, MessageResult};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,15 +38,15 @@ pub struct SymbolBatch {
     pub marks: Arc<MarkList>,
     /// The last position of the batch.
     pub through: Position,
-    /// Effects of entries up to here are not said again.
+    /// Effects of entries up to here are known outside, and are not published again.
     pub muted_through: Position,
     /// The batch they are part of.
     pub ticket: Arc<Ticket>,
 }
 
-/// Encode the state.
+/// Encode the state. Answers with nothing where that panicked.
 #[derive(Message)]
-#[rtype(result = "Checkpoint")]
+#[rtype(result = "Option<Checkpoint>")]
 pub struct TakeCheckpoint {
     /// The newest clock mark of each source, ascending: the checkpoint holds those that were kept from the symbol since
     /// nothing was due, and so needs nothing beside it.
@@ -60,7 +61,7 @@ pub struct TakeCheckpoint {
 pub struct FinishSymbol;
 
 /// Batches that may wait for one symbol. The router sends one a batch of its own and waits when a mailbox is full,
-/// so this only bounds how many of the router's batches a symbol may trail behind.
+/// so this bounds how many of the router's batches a symbol may trail behind, also while its state is made anew.
 const MAILBOX_CAPACITY: usize = 16;
 
 /// Entries that a symbol's journal may always hold where there is no log: 400 kB, some milliseconds of work after a panic.
@@ -76,21 +77,24 @@ pub struct SymbolActor {
     state: SymbolState,
     /// The slice whose checkpoints hold it.
     slice: u32,
+    name: Arc<str>,
     shard: Rc<Shard>,
     cell: Rc<SymbolCell>,
     /// The shard's outbox, while a batch is applied: ten thousand of its own would take more memory than the bars in
     /// them, and effects are large, so they are put where they have to go.
     effects: Vec<Effect>,
     /// Effects that were in there before.
-    num_said: usize,
+    num_before: usize,
     ticks: Vec<LiveTick>,
     view: Option<ViewSlot>,
     metrics: SymbolMetrics,
     num_accepted: u64,
     /// The entry being applied, where they are applied one by one.
     applying: Position,
-    /// The entry on which the last panic happened.
+    /// The entry on which the last try of the batch at hand panicked; 0 where nobody knows.
     panicked_at: Option<Position>,
+    /// The state was made anew for the batch at hand: entries are applied one by one.
+    is_retry: bool,
 }
 
 impl SymbolActor {
@@ -98,7 +102,7 @@ impl SymbolActor {
     #[must_use]
     pub fn new(state: SymbolState, shard: Rc<Shard>, cell: Rc<SymbolCell>) -> SymbolActor {
         let symbol = state.symbol();
-        let view = shard.env.views.as_ref().map(|views| views.slot(symbol));
+        let view = shard.env.published.views.as_ref().map(|views| views.slot(symbol));
         let spec = shard.env.symbols.spec(symbol);
         let metrics = shard.env.metrics.symbol(&spec.name);
         shard.dues.borrow_mut()[cell.at] = state.next_due();
@@ -111,16 +115,18 @@ impl SymbolActor {
         SymbolActor {
             state,
             slice: slice_of(&spec.name),
+            name: spec.name.as_str().into(),
             shard,
             cell,
             effects: Vec::new(),
-            num_said: 0,
+            num_before: 0,
             ticks: Vec::new(),
             view,
             metrics,
             num_accepted,
             applying: 0,
             panicked_at: None,
+            is_retry: false,
         }
     }
 
@@ -128,30 +134,31 @@ impl SymbolActor {
         self.state.symbol()
     }
 
-    /// Applies what a batch has for the symbol, leaving out what is known already and what is poison.
+    /// Applies what a batch has for the symbol, leaving out what is known already and what is quarantined. What comes
+    /// before the mute boundary is known outside; only what comes after it is published.
     fn apply(&mut self, batch: &SymbolBatch) {
         let muted_through = batch.muted_through.min(batch.through);
-        let audible = batch.entries.partition_point(|entry| entry.pos <= muted_through);
-        let (muted, said) = batch.entries.split_at(audible);
+        let boundary = batch.entries.partition_point(|entry| entry.pos <= muted_through);
+        let (muted, to_publish) = batch.entries.split_at(boundary);
         if muted_through > 0 {
             marks::deliver(self, muted, &batch.marks, muted_through);
-            self.unsay();
+            self.withdraw();
         }
-        marks::deliver(self, said, &batch.marks, batch.through);
+        marks::deliver(self, to_publish, &batch.marks, batch.through);
     }
 
     fn borrow_outbox(&mut self) {
         self.effects = self.shard.lend_effects();
-        self.num_said = self.effects.len();
+        self.num_before = self.effects.len();
+    }
+
+    fn return_outbox(&mut self, is_past: bool) {
+        self.shard.return_effects(std::mem::take(&mut self.effects), self.num_before, is_past);
     }
 
     /// Takes back the effects of this symbol that have not left its hands.
-    fn unsay(&mut self) {
-        self.effects.truncate(self.num_said);
-    }
-
-    fn apply_all(&mut self, entries: &[Entry]) {
-        entries.iter().for_each(|entry| self.apply_one(entry));
+    fn withdraw(&mut self) {
+        self.effects.truncate(self.num_before);
     }
 
     #[inline]
@@ -165,26 +172,17 @@ impl SymbolActor {
 
     /// True when there is more to an entry than to apply it.
     fn is_watched(&self) -> bool {
-        let env = &self.shard.env;
-        self.shard.wants_ticks() || env.faults.is_armed() || !self.shard.poison.borrow().is_empty()
+        self.is_retry || self.shard.wants_ticks() || self.shard.is_guarded()
     }
 
+    /// Applies an entry that the symbol does not know yet, and emits the tick of the trade that it brought.
     fn apply_watched(&mut self, entry: &Entry) {
-        self.applying = entry.pos;
-        if self.shard.poison.borrow().contains(&entry.pos) {
-            self.state.set_aside_poison(entry, &mut self.effects);
-        } else if entry.pos > self.state.pos() {
-            if self.shard.env.faults.is_armed() {
-                self.shard.env.faults.entry(entry.pos);
-            }
-            self.apply_heard(entry);
+        if entry.pos <= self.state.pos() {
+            return;
         }
-    }
-
-    /// Applies an entry, and tells sinks and live clients of the trade that it brought.
-    fn apply_heard(&mut self, entry: &Entry) {
+        self.applying = entry.pos;
         let before = self.state.num_accepted();
-        self.state.apply(std::slice::from_ref(entry), &mut self.effects);
+        self.shard.apply(&mut self.state, entry, &mut self.effects);
         let seq = self.state.num_accepted();
         if seq == before {
             return;
@@ -203,118 +201,107 @@ impl SymbolActor {
         self.ticks.push(LiveTick { symbol: self.symbol(), ts, received, price, size, seq });
     }
 
-    /// Applies a batch, coming back from the last checkpoint after each panic. Ends, since an entry panics at most twice.
-    fn apply_guarded(&mut self, batch: &SymbolBatch) {
-        let shard = Rc::clone(&self.shard);
-        let metrics = &shard.env.metrics;
+    /// Applies a batch. Returns false when it panicked: nothing of it is published, and the state is of no use any more.
+    fn try_batch(&mut self, batch: &SymbolBatch) -> bool {
+        let metrics = Arc::clone(&self.shard.env.metrics);
         self.borrow_outbox();
-        loop {
-            let applied = guard::run(ActorKind::Symbol, metrics, || {
-                self.apply(batch);
-            });
-            if applied.is_some() {
-                break;
-            }
-            let pos = self.applying.max(self.state.pos());
-            if self.panicked_at.replace(pos) == Some(pos) {
-                self.condemn(pos);
-            }
-            while guard::run(ActorKind::Symbol, metrics, || self.rebuild()).is_none() {
-                self.condemn(self.applying.max(self.state.pos()));
-            }
-        }
+        self.applying = 0;
+        let is_applied = guard::run(ActorKind::Symbol, &metrics, || self.apply(batch)).is_some();
         let is_past = batch.ticket.is_past();
-        self.shard.return_effects(std::mem::take(&mut self.effects), self.num_said, is_past);
-        if is_past {
+        if !is_applied {
+            self.withdraw();
+        }
+        if !is_applied || is_past {
             self.ticks.clear();
         }
+        self.return_outbox(is_past);
         self.shard.emit_ticks(&mut self.ticks);
+        is_applied
     }
 
-    /// Declares an entry poison.
-    fn condemn(&self, pos: Position) {
-        self.shard.poison.borrow_mut().insert(pos);
-        self.shard.env.metrics.poison_entries.inc();
-        let name = &self.shard.env.symbols.spec(self.symbol()).name;
-        tracing::error!(symbol = %name, pos, "entry panicked twice and is set aside for good");
-        if let Some(log) = self.shard.env.log.clone() {
-            actix::spawn(async move {
-                if let Err(error) = log.mark_poison(Partition::EMBEDDED, pos).await {
-                    tracing::error!(pos, %error, "failed to remember a poison entry: a replay meets it again");
-                }
-            });
+    /// Applies a batch, now or once the state is made anew.
+    fn take_batch(&mut self, batch: SymbolBatch, ctx: &mut Context<Self>) {
+        if self.try_batch(&batch) {
+            self.is_retry = false;
+            self.panicked_at = None;
+            self.finish_batch(&batch);
+            return;
         }
-    }
-
-    /// Makes the state anew from the last checkpoint and the entries since, up to what was applied. What panics in here has
-    /// been applied before, so it is condemned at once.
-    fn rebuild(&mut self) {
-        let shard = Rc::clone(&self.shard);
-        let env = &shard.env;
-        let cell = Rc::clone(&self.cell);
-        let applied = cell.applied.get();
-        cell.journal.borrow_mut().unhear(applied);
-        let journal = cell.journal.borrow();
-        let symbol = self.symbol();
-        let store = shard.durable.is_some().then(|| ReadBack::new(env, symbol));
-        let checkpoints = match &store {
-            Some(store) => store.checkpoints(),
-            None => journal.checkpoint().map(<[u8]>::to_vec).into_iter().collect(),
-        };
-        let state = checkpoints.iter().find_map(|bytes| {
-            let decoded = SymbolState::decode(bytes, Arc::clone(&env.settings), Arc::clone(&env.names));
-            decoded.map_err(|error| tracing::warn!(%error, "checkpoint is of no use")).ok()
+        self.blame(&batch);
+        self.rebuild(ctx, |actor, ctx| {
+            actor.is_retry = true;
+            actor.take_batch(batch, ctx);
         });
-        let mut after = state.as_ref().map_or(journal.begins_after(), SymbolState::pos);
-        self.state = state.unwrap_or_else(|| {
-            let (settings, names) = (Arc::clone(&env.settings), Arc::clone(&env.names));
-            SymbolState::new(symbol, &env.symbols.spec(symbol), settings, names)
-        });
-        self.applying = 0;
-        let mut unheard = Vec::new();
-        while let Some(store) = store.as_ref().filter(|_| after < applied) {
-            let page = store.page(after);
-            let Some(last) = page.last() else { break };
-            after = last.pos;
-            self.reapply(up_to(&page, applied), &mut unheard);
-        }
-        self.apply_all(&unheard);
-        self.apply_all(&journal.up_to(applied));
-        self.unsay();
-        // What was said of all this was said before, and the batch at hand says its part anew.
-        self.ticks.clear();
     }
 
-    /// Applies entries of the log as the router gave them: it holds clock marks back until something is due or the
-    /// symbol's next entry comes, and a symbol begins with an entry of its own.
-    fn reapply(&mut self, entries: &[Entry], unheard: &mut Vec<Entry>) {
-        for entry in entries {
-            let is_early = match entry.body {
-                Body::ClockMark { source, time } => {
-                    unheard.retain(|mark| mark.body.source() != source);
-                    time < self.state.next_due()
-                }
-                _ => false,
-            };
-            if self.state.pos() == 0 && entry.body.is_broadcast() {
-                continue;
-            }
-            unheard.push(*entry);
-            if !is_early {
-                self.apply_all(unheard);
-                self.unsay();
-                unheard.clear();
-            }
+    /// Makes the state anew, then goes on. Nothing else is handled meanwhile: what comes waits in the mailbox.
+    fn rebuild(
+        &mut self,
+        ctx: &mut Context<Self>,
+        then: impl FnOnce(&mut SymbolActor, &mut Context<Self>) + 'static,
+    ) {
+        let (shard, cell) = (Rc::clone(&self.shard), Rc::clone(&self.cell));
+        let rebuilt = Rebuild::run(shard, cell, self.symbol());
+        ctx.wait(rebuilt.into_actor(self).map(|state, actor, ctx| {
+            actor.state = state;
+            then(actor, ctx);
+        }));
+    }
+
+    /// Decides what the next try of a batch leaves out. This ends, since an entry panics at most three times: when it is
+    /// applied, once more, and when it is set aside; then the whole batch is passed over, and nothing of it is left to
+    /// panic.
+    fn blame(&mut self, batch: &SymbolBatch) {
+        let pos = self.applying;
+        match self.panicked_at.replace(pos) {
+            None => return,
+            Some(before) if before != pos && before != 0 => return,
+            Some(_) => {}
         }
+        if pos != 0 && !self.shard.is_poison(pos) {
+            self.shard.quarantine(&self.name, pos);
+            return;
+        }
+        tracing::error!(
+            symbol = &*self.name,
+            entries = batch.entries.len(),
+            through = batch.through,
+            "a batch panics whatever is left out of it: all of it is set aside, and the symbol goes on"
+        );
+        if pos != 0 {
+            self.shard.pass_over(&self.name, pos);
+        }
+        for entry in batch.entries.iter() {
+            self.shard.pass_over(&self.name, entry.pos);
+        }
+    }
+
+    /// Notes that a batch is applied.
+    fn finish_batch(&mut self, batch: &SymbolBatch) {
+        let accepted = self.state.num_accepted();
+        self.metrics.ticks.inc_by(accepted.saturating_sub(self.num_accepted));
+        self.num_accepted = accepted;
+        self.cell.applied.set(self.state.pos());
+        self.cell.in_flight.set(self.cell.in_flight.get() - 1);
+        if self.cell.in_flight.get() == 0 {
+            self.shard.dues.borrow_mut()[self.cell.at] = self.state.next_due();
+        }
+        self.cell.journal.borrow_mut().record(&batch.entries, self.shard.readable());
+        self.bound_journal();
+        // When more is under way, the snapshot would be old before anyone could look at it.
+        if self.cell.in_flight.get() == 0 {
+            self.publish_view();
+        }
+        self.shard.finish(&batch.ticket);
     }
 
     /// Sees to it that a restart has little to read.
     fn bound_journal(&mut self) {
-        let env = &self.shard.env;
+        let context = &self.shard.context;
         let mut journal = self.cell.journal.borrow_mut();
-        if self.shard.durable.is_some() {
-            if journal.num_unsaved() > env.max_entries {
-                env.urgent.fetch_or(1 << self.slice, Ordering::Relaxed);
+        if context.durable.is_some() {
+            if journal.num_unsaved() > context.max_entries {
+                context.urgent.fetch_or(1 << self.slice, Ordering::Relaxed);
             }
             return;
         }
@@ -330,7 +317,7 @@ impl SymbolActor {
 
     fn publish_view(&self) {
         if let Some(view) = &self.view {
-            let previews = self.shard.env.live.as_ref().is_some_and(|live| live.previews());
+            let previews = self.shard.env.published.live.as_ref().is_some_and(|live| live.previews());
             view.store(Some(Arc::new(self.state.view_with(previews))));
         }
     }
@@ -345,19 +332,14 @@ impl Listener for SymbolActor {
         self.state.next_due()
     }
 
-    fn hear(&mut self, mark: Mark) {
-        self.cell.journal.borrow_mut().hear(mark);
+    fn observe(&mut self, mark: Mark) {
+        self.cell.journal.borrow_mut().observe(mark);
         self.apply_one(&mark.entry());
     }
 
     fn take(&mut self, entry: &Entry) {
         self.apply_one(entry);
     }
-}
-
-/// Returns the entries up to a position.
-fn up_to(entries: &[Entry], last: Position) -> &[Entry] {
-    &entries[..entries.partition_point(|entry| entry.pos <= last)]
 }
 
 impl Actor for SymbolActor {
@@ -371,23 +353,8 @@ impl Actor for SymbolActor {
 impl Handler<SymbolBatch> for SymbolActor {
     type Result = ();
 
-    fn handle(&mut self, batch: SymbolBatch, _ctx: &mut Self::Context) {
-        self.apply_guarded(&batch);
-        let accepted = self.state.num_accepted();
-        self.metrics.ticks.inc_by(accepted.saturating_sub(self.num_accepted));
-        self.num_accepted = accepted;
-        self.cell.applied.set(self.state.pos());
-        self.cell.in_flight.set(self.cell.in_flight.get() - 1);
-        if self.cell.in_flight.get() == 0 {
-            self.shard.dues.borrow_mut()[self.cell.at] = self.state.next_due();
-        }
-        self.cell.journal.borrow_mut().record(&batch.entries, self.shard.readable());
-        self.bound_journal();
-        // When more is under way, the picture would be old before anyone could look at it.
-        if self.cell.in_flight.get() == 0 {
-            self.publish_view();
-        }
-        self.shard.finish(&batch.ticket);
+    fn handle(&mut self, batch: SymbolBatch, ctx: &mut Self::Context) {
+        self.take_batch(batch, ctx);
     }
 }
 
@@ -397,27 +364,36 @@ impl Handler<TakeCheckpoint> for SymbolActor {
     fn handle(
         &mut self,
         TakeCheckpoint { marks, covers_through }: TakeCheckpoint,
-        _ctx: &mut Self::Context,
+        ctx: &mut Self::Context,
     ) -> Self::Result {
+        let metrics = Arc::clone(&self.shard.env.metrics);
         self.borrow_outbox();
-        self.state.apply(&marks, &mut self.effects);
-        self.shard.return_effects(std::mem::take(&mut self.effects), self.num_said, false);
-        self.cell.applied.set(self.state.pos());
+        let taken = guard::run(ActorKind::Symbol, &metrics, || {
+            self.state.apply(&marks, &mut self.effects);
+            self.state.pack();
+            (self.state.pos(), self.state.encode())
+        });
+        let Some((pos, bytes)) = taken else {
+            self.withdraw();
+            self.return_outbox(false);
+            self.rebuild(ctx, |_, _| {});
+            return MessageResult(None);
+        };
+        self.return_outbox(false);
+        self.cell.applied.set(pos);
         if self.cell.in_flight.get() == 0 {
             self.shard.dues.borrow_mut()[self.cell.at] = self.state.next_due();
         }
-        self.state.pack();
-        let pos = self.state.pos().max(covers_through);
-        let spec = self.shard.env.symbols.spec(self.symbol());
-        MessageResult(Checkpoint { symbol: spec.name.as_str().into(), pos, bytes: self.state.encode() })
+        let pos = pos.max(covers_through);
+        MessageResult(Some(Checkpoint { symbol: Arc::clone(&self.name), pos, bytes }))
     }
 }
 
-impl Handler<Drain> for SymbolActor {
+impl Handler<Barrier> for SymbolActor {
     type Result = ();
 
     /// Answers once everything before it is applied.
-    fn handle(&mut self, _: Drain, _ctx: &mut Self::Context) {}
+    fn handle(&mut self, _: Barrier, _ctx: &mut Self::Context) {}
 }
 
 impl Handler<FinishSymbol> for SymbolActor {
@@ -426,7 +402,7 @@ impl Handler<FinishSymbol> for SymbolActor {
     fn handle(&mut self, _: FinishSymbol, _ctx: &mut Self::Context) -> Self::Result {
         self.borrow_outbox();
         self.state.finish(&mut self.effects);
-        self.shard.return_effects(std::mem::take(&mut self.effects), self.num_said, false);
+        self.return_outbox(false);
         // Where the end of a replay is shown, nothing is forming any more.
         self.publish_view();
         MessageResult(self.state.ledger())

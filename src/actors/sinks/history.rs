@@ -30,17 +30,24 @@ pub const POLICY: SinkPolicy = SinkPolicy {
     batch_age: Duration::from_millis(100),
 };
 
-/// Commits effects of one partition.
+/// Commits effects.
 pub struct HistorySink {
     history: Arc<dyn History>,
-    partition: Partition,
+    /// Those that it follows: it has everything up to where it has everything of each.
+    partitions: Vec<Partition>,
 }
 
 impl HistorySink {
     /// Makes the sink of a history that follows this partition.
     #[must_use]
     pub fn new(history: Arc<dyn History>, partition: Partition) -> HistorySink {
-        HistorySink { history, partition }
+        HistorySink { history, partitions: vec![partition] }
+    }
+
+    /// Makes the sink of a history that follows so many partitions, whose positions are of one sequence.
+    #[must_use]
+    pub fn of_all(history: Arc<dyn History>, num_partitions: u32) -> HistorySink {
+        HistorySink { history, partitions: (0..num_partitions).map(Partition).collect() }
     }
 }
 
@@ -60,10 +67,11 @@ impl Sink for HistorySink {
     }
 
     async fn write(&self, batch: &SinkBatch) -> Result<(), SinkError> {
+        let acknowledged = |partition| batch.acknowledged.get(partition).copied().unwrap_or(0);
         let batch = HistoryBatch {
             effects: batch.effects.clone(),
             dead_letters: batch.dead_letters.clone(),
-            acknowledged: batch.acknowledged.get(&self.partition).copied().unwrap_or(0),
+            acknowledged: self.partitions.iter().map(acknowledged).min().unwrap_or(0),
         };
         Ok(self.history.write(&batch).await?)
     }

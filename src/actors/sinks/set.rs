@@ -5,9 +5,9 @@
 
 use super::shell::SinkActor;
 use super::{Delivery, OnFull, Sink, SinkPolicy, SinkSpec};
-use crate::actors::messages::{Drain, LogDurable, UnparsedInput};
+use crate::actors::environment::Environment;
+use crate::actors::messages::{Flush, LogDurable, UnparsedInput};
 use crate::actors::partition::fanout::SinkOutput;
-use crate::actors::partition::shard::Environment;
 use crate::actors::views::HealthBoard;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
 use futures_util::future::join_all;
@@ -85,14 +85,14 @@ impl Sinks {
     ///
     /// # Errors
     /// When the process is stopping.
-    pub async fn drain(&self) -> Result<(), MailboxError> {
-        self.history.send(Drain).await
+    pub async fn flush(&self) -> Result<(), MailboxError> {
+        self.history.send(Flush).await
     }
 
     /// Lets those that nobody waits for write what they have, for a second at the most.
     pub async fn flush_others(&self) {
         // One that is gone has nothing to write.
-        join_all(self.others.iter().map(|member| member.addr.send(Drain))).await;
+        join_all(self.others.iter().map(|member| member.addr.send(Flush))).await;
     }
 
     /// Ends their threads.

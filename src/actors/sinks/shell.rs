@@ -12,9 +12,9 @@
 
 use super::isolate::{self, Written};
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
+use crate::actors::environment::Environment;
 use crate::actors::guard;
-use crate::actors::messages::{Drain, EffectBatch, LogDurable, UnparsedInput};
-use crate::actors::partition::shard::Environment;
+use crate::actors::messages::{EffectBatch, Flush, LogDurable, UnparsedInput};
 use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::{SinkMetrics, StageMetrics};
 use crate::models::effect::Effect;
@@ -507,12 +507,12 @@ impl Handler<UnparsedInput> for SinkActor {
     }
 }
 
-impl Handler<Drain> for SinkActor {
+impl Handler<Flush> for SinkActor {
     type Result = ResponseFuture<()>;
 
     /// Answers once everything that has come in is written, progress too. Of a sink that nobody waits for it answers in
     /// a second at the latest.
-    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) -> Self::Result {
         // Who waits for the end does not wait for the next try: a full disk may have room again.
         if let Some(retry) = self.retry.take() {
             ctx.cancel_future(retry);
@@ -528,7 +528,7 @@ impl Handler<Drain> for SinkActor {
             if !is_idle {
                 progress.await;
                 // One that is gone has nothing more to write.
-                addr.send(Drain).await.ok();
+                addr.send(Flush).await.ok();
             }
         };
         Box::pin(async move {

@@ -124,7 +124,20 @@ pub struct PartitionBatch {
     pub received: Nanos,
 }
 
+/// What a reader of a partition gives out.
+#[derive(Clone, Debug)]
+pub enum PartitionEvent {
+    /// What comes next.
+    Batch(PartitionBatch),
+    /// Everything that the partition held when its reader started has been given out; comes once. From here on the log
+    /// waits for the reader.
+    CaughtUp,
+}
+
 /// Reads one partition. Each has a queue of its own, so that one that is not read holds up no other.
+///
+/// Entries carry as their position what is stored beside rows ([`crate::models::log_pos::LogPos`]): a log that was made
+/// anew, or to which a symbol moved, gives them a higher generation, and nothing else need know of it.
 #[async_trait]
 pub trait PartitionReader: Send {
     /// Has the batches begin after a position: the checkpoints hold what comes before. Comes before the first batch.
@@ -133,22 +146,18 @@ pub trait PartitionReader: Send {
     /// When the log cannot be read, or does not reach back that far.
     async fn start_after(&mut self, pos: Position) -> Result<(), StoreError>;
 
-    /// Returns the next batch; `None` once the partition is revoked and everything given out before was asked for again.
-    /// To ask says that the batch before has been handed on.
+    /// Returns what comes next; `None` once the partition is revoked and all that was read of it has been given out. To
+    /// ask says that the batch before has been handed on.
     ///
     /// # Errors
     /// When the log cannot be read.
-    async fn next(&mut self) -> Result<Option<PartitionBatch>, StoreError>;
+    async fn next(&mut self) -> Result<Option<PartitionEvent>, StoreError>;
 }
 
 /// A partition that the process is to work on.
 pub struct Assignment {
     /// The partition.
     pub partition: Partition,
-    /// Stands above the positions in what is stored beside rows: see [`crate::models::log_pos::LogPos`].
-    pub generation: u16,
-    /// The partition's last position when it was assigned: a start has caught up once it has applied this.
-    pub end: Position,
     /// Reads it.
     pub reader: Box<dyn PartitionReader>,
 }

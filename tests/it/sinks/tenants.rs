@@ -9,7 +9,7 @@ use deadpool_redis::redis::Commands;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tickwire::actors::messages::Drain;
+use tickwire::actors::messages::Flush;
 use tickwire::actors::sinks::cache::{CacheSink, CacheSources};
 use tickwire::actors::sinks::history::HistorySink;
 use tickwire::actors::sinks::shell::SinkActor;
@@ -83,13 +83,13 @@ async fn history_contract(place: &Place, history: Arc<dyn History>) {
     assert_eq!(held(&*history).await, [(2, 1_000_000_006), (1, 1_000_000_005)]);
     // A later version of a bar, then the earlier one again: the higher position stays.
     addr.send(batch(vec![bar(0, 2, 9)], Vec::new(), 9)).await.unwrap();
-    addr.send(Drain).await.unwrap();
+    addr.send(Flush).await.unwrap();
     addr.send(first()).await.unwrap();
-    addr.send(Drain).await.unwrap();
+    addr.send(Flush).await.unwrap();
     assert_eq!(held(&*history).await, [(2, 1_000_000_009), (1, 1_000_000_005)]);
     // The end writes what has come in, and that it was reached.
     addr.send(batch(vec![bar(0, 3, 10)], Vec::new(), 12)).await.unwrap();
-    addr.send(Drain).await.unwrap();
+    addr.send(Flush).await.unwrap();
     assert_eq!(held(&*history).await.len(), 3);
     assert_eq!((history.acknowledged().await.unwrap(), place.acknowledged()), (12, 12));
 }
@@ -123,7 +123,7 @@ fn the_history_in_sqlite_which_also_names_no_row_that_it_refuses() {
             place.shell(Arc::new(HistorySink::new(Arc::clone(&history), Partition::EMBEDDED)), QUICK).start();
         let bars = (4..=20).map(|nth| bar(0, nth, 20 + nth as u64)).collect();
         addr.send(batch(bars, Vec::new(), 40)).await.unwrap();
-        addr.send(Drain).await.unwrap();
+        addr.send(Flush).await.unwrap();
         let minutes: Vec<i64> = held(&*history).await.into_iter().map(|(minute, _)| minute).collect();
         assert!(minutes.into_iter().rev().eq((1..=20).filter(|minute| *minute != 7)));
         assert_eq!((history.acknowledged().await.unwrap(), place.acknowledged()), (40, 40));
@@ -154,7 +154,7 @@ fn redis_sink(place: &Place, settings: &RedisSettings) -> Arc<dyn Sink> {
     let sources = CacheSources {
         symbols: Arc::clone(&node.symbols),
         views: Arc::default(),
-        clocks: Arc::clone(&node.env.clocks),
+        clocks: Arc::clone(&node.env.published.clocks),
         core: Arc::clone(&node.env.settings),
         now: Arc::clone(&node.env.now),
     };
@@ -181,7 +181,7 @@ fn the_cache_in_redis() {
         let addr = place.shell(Arc::new(flaky), BEST_EFFORT).start();
         let rows = || batch(vec![bar(0, 2, 6), bar(0, 1, 7)], vec![tick(0, 3), tick(0, 4), tick(0, 2)], 7);
         addr.send(rows()).await.unwrap();
-        addr.send(Drain).await.unwrap();
+        addr.send(Flush).await.unwrap();
         // The newest window and trade by their times, whatever came last.
         let newest = || {
             let bar = json(redis.get("aggregated:AAPL:1min"), "time");
@@ -191,12 +191,12 @@ fn the_cache_in_redis() {
             (serde_json::json!("1970-01-01T00:03:00Z"), serde_json::json!("1970-01-01T00:00:00.004Z"));
         assert_eq!((newest(), redis.get("message_count:AAPL").as_deref()), (expected.clone(), Some("3")));
         addr.send(rows()).await.unwrap();
-        addr.send(Drain).await.unwrap();
+        addr.send(Flush).await.unwrap();
         assert_eq!((newest(), redis.get("message_count:AAPL").as_deref()), (expected, Some("6")));
         // What somebody else keeps under one key is left alone, and the rest is written.
         connect(&redis.url).set::<_, _, ()>(format!("{}message_count:MSFT", redis.prefix), "theirs").unwrap();
         addr.send(batch(vec![bar(1, 3, 9)], vec![tick(1, 1)], 9)).await.unwrap();
-        addr.send(Drain).await.unwrap();
+        addr.send(Flush).await.unwrap();
         assert_eq!(redis.get("message_count:MSFT").as_deref(), Some("theirs"));
         assert!(redis.get("latest_price:MSFT").is_some() && redis.get("aggregated:MSFT:1min").is_some());
         assert_eq!(place.metrics().sink("redis").refused.get(), 1);

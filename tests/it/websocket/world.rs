@@ -3,7 +3,6 @@
 use serde_json::Value;
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tickwire::actors::faults::FaultPlan;
@@ -11,6 +10,7 @@ use tickwire::actors::hub::demand::LiveDemand;
 use tickwire::actors::hub::messages::{BeginServing, StopServing};
 use tickwire::actors::hub::{HubActor, HubSettings};
 use tickwire::actors::messages::{LiveBatch, LiveTick};
+use tickwire::actors::partition::durability::Durability;
 use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
 use tickwire::clock::{Clock, ManualClock};
 use tickwire::config::{Limits, OriginPattern};
@@ -52,6 +52,7 @@ pub struct World {
     pub msft: SymbolId,
     pub state: Arc<AppState>,
     pub demand: Arc<LiveDemand>,
+    pub durability: Arc<Durability>,
     pub faults: Arc<FaultPlan>,
     pub clock: Arc<ManualClock>,
     hub: actix::Addr<HubActor>,
@@ -76,7 +77,8 @@ impl World {
         let history = Arc::new(MemoryHistory::new(Arc::clone(&symbols), Arc::clone(&sources), 1_000));
         let metrics = Arc::new(Metrics::new(500));
         let (demand, faults) = (Arc::<LiveDemand>::default(), Arc::<FaultPlan>::default());
-        demand.durable.store(u64::MAX, Ordering::Release);
+        let durability = Arc::<Durability>::default();
+        durability.advance(u64::MAX);
         let core = Arc::new(CoreSettings::default());
         let now: Arc<dyn Fn() -> Nanos + Send + Sync> = {
             let clock = Arc::clone(&clock);
@@ -93,6 +95,7 @@ impl World {
             history: history.clone(),
             metrics: Arc::clone(&metrics),
             demand: Arc::clone(&demand),
+            durability: Arc::clone(&durability),
             core: Arc::clone(&core),
             faults: Arc::clone(&faults),
             now: Arc::clone(&now),
@@ -135,7 +138,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![Endpoint { listener, routes: routes::websocket, workers: 1 }];
         let server = Server::start(endpoints, Arc::clone(&state)).unwrap();
-        World { aapl, msft, state, demand, faults, clock, hub, server: Some(server), stop }
+        World { aapl, msft, state, demand, durability, faults, clock, hub, server: Some(server), stop }
     }
 
     /// Lets the hub answer.

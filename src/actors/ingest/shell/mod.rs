@@ -24,8 +24,8 @@ pub use listing::{ListingError, list_instruments};
 
 use super::client::LogClient;
 use super::handle::FeedHandle;
+use crate::actors::environment::Environment;
 use crate::actors::partition::log::LogActor;
-use crate::actors::partition::shard::Environment;
 use crate::actors::views::HealthBoard;
 use actix::Addr;
 use connection::Connection;

@@ -9,12 +9,12 @@
 
 use super::past::{Past, PastSettings};
 use super::{FaultInjector, InjectedFaults, Market, MarketSettings};
+use crate::actors::environment::Environment;
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::ingest::client::{LogClient, LogGone, UNDER_WAY_MAX};
 use crate::actors::ingest::handle::{FeedHandle, StopSignal};
 use crate::actors::messages::Ingest;
 use crate::actors::partition::log::LogActor;
-use crate::actors::partition::shard::Environment;
 use crate::actors::views::{Health, HealthBoard};
 use crate::models::entry::{Body, Correction, Entry, Gap, SourceId, Trade};
 use crate::models::symbol::SymbolId;

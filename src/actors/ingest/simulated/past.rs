@@ -8,7 +8,7 @@
 
 use super::history::{History, HistorySettings};
 use super::market::MarketSettings;
-use crate::actors::partition::shard::Environment;
+use crate::actors::environment::Environment;
 use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Stage;
 use crate::models::entry::Entry;
@@ -138,7 +138,7 @@ impl Past {
 
     /// True when the last past is applied: then its symbol can be seen. Where nobody looks, nobody waits.
     fn is_applied(&self) -> bool {
-        match (&self.env.views, self.last) {
+        match (&self.env.published.views, self.last) {
             (Some(views), Some(symbol)) => views.get(symbol).is_some(),
             _ => true,
         }
