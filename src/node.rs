@@ -233,6 +233,7 @@ fn environment(config: &Config, symbols: &Arc<SymbolTable>, sources: &Arc<Source
         metrics: Arc::new(Metrics::new(config.metrics.max_symbols)),
         faults: Arc::new(FaultPlan::default()),
         spare: Arc::default(),
+        spare_entries: None,
         now: Arc::new(|| SystemClock.now()),
     }
 }

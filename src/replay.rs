@@ -14,6 +14,7 @@ use crate::actors::ingest::client::LogClient;
 use crate::actors::ingest::file::{FileError, FileInput};
 use crate::actors::messages::Ingest;
 use crate::actors::pipeline::{Pipeline, PipelineError};
+use crate::actors::spare::SpareRoom;
 use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};
@@ -116,8 +117,9 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         let input = plan.open(&options, &node)?;
         plan.begin(node.log.as_ref()).await?;
         let settings = pipeline_settings(&config);
+        let spare = Arc::clone(node.env.spare_entries.get_or_insert_default());
         let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
-        let job = Job::start(&options, plan, input, &node.symbols)?;
+        let job = Job::start(&options, plan, input, &node.symbols, spare)?;
         anyhow::Ok((node, started, pipeline, job))
     };
     let (node, started, pipeline, mut job) = tokio::select! {
@@ -238,11 +240,12 @@ impl Job {
         plan: Plan,
         input: Option<FileInput>,
         symbols: &Arc<SymbolTable>,
+        spare: Arc<SpareRoom<Entry>>,
     ) -> anyhow::Result<Job> {
         let is_paced = options.speed != Speed::Max;
         let (rows, symbols) = if is_paced { (ROWS_PACED, None) } else { (ROWS, Some(Arc::clone(symbols))) };
         let reader = match input {
-            Some(input) => Reader::start(input, rows, symbols)?,
+            Some(input) => Reader::start(input, rows, symbols, spare)?,
             None => Reader::empty(),
         };
         Ok(Job { reader, plan, bar: progress_bar() })

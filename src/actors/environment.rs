@@ -7,6 +7,8 @@ use super::hub::demand::LiveDemand;
 use super::spare::SpareRoom;
 use super::views::{SourceClocks, ViewBoard};
 use crate::metrics::Metrics;
+use crate::models::effect::Effect;
+use crate::models::entry::Entry;
 use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
@@ -40,7 +42,9 @@ pub struct Environment {
     /// Panics on purpose.
     pub faults: Arc<FaultPlan>,
     /// Room that effects had before.
-    pub spare: Arc<SpareRoom>,
+    pub spare: Arc<SpareRoom<Effect>>,
+    /// Room that entries had before; `None` where they come in small batches, whose room costs nothing.
+    pub spare_entries: Option<Arc<SpareRoom<Entry>>>,
     /// Tells the time that latencies are measured by.
     pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
 }
@@ -53,6 +57,7 @@ impl Environment {
             published: Published::default(),
             metrics: Arc::new(Metrics::new(0)),
             spare: Arc::default(),
+            spare_entries: None,
             ..self.clone()
         }
     }
@@ -76,6 +81,7 @@ impl Environment {
             metrics: Arc::new(Metrics::new(0)),
             faults: Arc::new(FaultPlan::default()),
             spare: Arc::default(),
+            spare_entries: None,
             now: Arc::new(|| Nanos(0)),
         }
     }
