@@ -1,4 +1,4 @@
-//! What a trade costs the core, and what a recovery point does.
+//! What a trade costs the core, and what a checkpoint does.
 //!
 //! Run with `cargo bench --bench core`. The trades stand in memory, so this leaves out parsing, actors and stores.
 
@@ -138,7 +138,7 @@ fn recovery_point(c: &mut Criterion) {
     let state = states.into_iter().next().expect("there is one symbol");
     let bytes = state.encode();
     let (settings, names) = (Arc::new(CoreSettings::default()), names());
-    let mut group = c.benchmark_group("recovery point");
+    let mut group = c.benchmark_group("checkpoint");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function("encode", |b| b.iter(|| black_box(&state).encode()));
     group.bench_function("decode", |b| {

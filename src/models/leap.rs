@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leap {
     first: Option<Nanos>,
-    /// Another one, more than a horizon away from the first. Recovery points hold it apart: the older ones had none.
+    /// Another one, more than a horizon away from the first. Checkpoints hold it apart: the older ones had none.
     #[serde(skip)]
     second: Option<Nanos>,
 }
@@ -49,7 +49,7 @@ impl Leap {
         }
     }
 
-    /// Returns the time that waits second, for a recovery point.
+    /// Returns the time that waits second, for a checkpoint.
     #[must_use]
     pub const fn second(&self) -> Option<Nanos> {
         self.second

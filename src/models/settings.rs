@@ -70,7 +70,7 @@ impl CoreSettings {
         faults
     }
 
-    /// Returns a hash that differs where settings do; stands in recovery points.
+    /// Returns a hash that differs where settings do; stands in checkpoints.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let bytes = postcard::to_stdvec(self).expect("settings are plain data");

@@ -39,7 +39,7 @@ const KINDS: [ActorKind; 6] = [
     ActorKind::Recovery,
 ];
 
-/// A configuration with two shards and a recovery point of each slice every few milliseconds.
+/// A configuration with two shards and a checkpoint of each slice every few milliseconds.
 pub fn config(dir: &Path, environment: &[(&str, &str)]) -> Config {
     let mut all = vec![
         ("TICKWIRE__DATA_DIR", dir.to_str().unwrap()),

@@ -2,6 +2,7 @@
 //! is the venue's own choice.
 
 use super::span;
+use crate::retry::RetryPolicy;
 use reqwest::Url;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
@@ -79,6 +80,12 @@ impl Default for VenueConfig {
 }
 
 impl VenueConfig {
+    /// Returns how long to wait between tries.
+    #[must_use]
+    pub const fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy { delay: self.retry_delay, max_delay: self.retry_max_delay }
+    }
+
     /// Returns every fault: its key, and what is wrong.
     #[must_use]
     pub fn validate(&self) -> Vec<(&'static str, String)> {

@@ -15,6 +15,7 @@ use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Span;
 use crate::models::entry::Entry;
 use crate::models::time::Nanos;
+use crate::retry::{Backoff, RetryPolicy};
 use crate::stores::log::{LogGroup, Progress, TickLog};
 use actix::fut::wrap_future;
 use actix::{
@@ -36,10 +37,6 @@ const GROUP_LIMIT: usize = 1 << 15;
 
 /// Groups that a flush is requested for begin no sooner than this after each other: each costs the disk something.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(2);
-
-/// Pause after the first failed try, and after many.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// When groups end and how much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +75,7 @@ pub struct LogWriterActor {
     flushed_at: Option<Instant>,
     /// A flush is requested.
     flush_is_requested: bool,
-    failures: u32,
+    backoff: Backoff,
     /// A commit made room, or nothing waits any more.
     progress: Arc<Notify>,
     /// Somebody waits for the end: the next try comes at once.
@@ -111,7 +108,7 @@ impl LogWriterActor {
             writing: false,
             flushed_at: None,
             flush_is_requested: false,
-            failures: 0,
+            backoff: Backoff::new(RetryPolicy::LOCAL),
             progress: Arc::new(Notify::new()),
             retry: Arc::new(Notify::new()),
         }
@@ -178,8 +175,8 @@ impl LogWriterActor {
             // One that has no room is told of a later commit, and reads the position by itself.
             _ = listener.try_send(LogDurable(durable));
         }
-        if self.failures > 0 {
-            self.failures = 0;
+        if self.backoff.num_failures() > 0 {
+            self.backoff.reset();
             self.health.set("log", Health::Healthy, "");
             tracing::info!("log can be written again");
         }
@@ -192,12 +189,11 @@ impl LogWriterActor {
     }
 
     fn failed(&mut self, error: &str, ctx: &mut Context<Self>) {
-        if self.failures == 0 {
+        if self.backoff.num_failures() == 0 {
             tracing::error!(error, "failed to write the log; entries wait in memory. Is the disk full?");
         }
         self.health.set("log", Health::Unhealthy, format!("{error}; {} entries wait", self.num_waiting));
-        let delay = RETRY_DELAY.saturating_mul(1 << self.failures.min(10)).min(RETRY_DELAY_MAX);
-        self.failures += 1;
+        let delay = self.backoff.failed();
         // Someone else may have committed the group before the failure was reported: the log knows.
         let (log, retry) = (Arc::clone(&self.log), Arc::clone(&self.retry));
         let resume = async move {
@@ -271,7 +267,7 @@ impl Handler<AppendEntries> for LogWriterActor {
             self.write_soon(ctx);
         }
         let full = self.num_waiting > self.policy.spill_entries;
-        if full && self.failures > 0 {
+        if full && self.backoff.num_failures() > 0 {
             tracing::error!(
                 entries = self.num_waiting,
                 "memory for unwritten entries is full; the feed waits"

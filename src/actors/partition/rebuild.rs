@@ -14,19 +14,15 @@ use crate::models::effect::Effect;
 use crate::models::entry::{Body, Entry, Position};
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
+use crate::retry::{Backoff, RetryPolicy};
 use crate::stores::error::StoreError;
 use crate::stores::log::TickLog;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Entries that are read at once: under 1 MB.
 const PAGE_ENTRIES: usize = 8_192;
-
-/// Pause after the first failed try, and after many.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// A state in the making.
 pub struct Rebuild {
@@ -200,7 +196,7 @@ impl Rebuild {
         T: Default,
         F: Future<Output = Result<T, StoreError>>,
     {
-        let (mut delay, name) = (RETRY_DELAY, &*self.name);
+        let (mut backoff, name) = (Backoff::new(RetryPolicy::LOCAL), &*self.name);
         loop {
             match ask().await {
                 Ok(found) => return found,
@@ -212,8 +208,7 @@ impl Rebuild {
                     return T::default();
                 }
             }
-            tokio::time::sleep(delay).await;
-            delay = (delay * 2).min(RETRY_DELAY_MAX);
+            tokio::time::sleep(backoff.failed()).await;
         }
     }
 }

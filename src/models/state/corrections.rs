@@ -82,7 +82,7 @@ impl Corrections {
         }
     }
 
-    /// Works out what a recovery point does not hold.
+    /// Works out what a checkpoint does not hold.
     pub fn restore(&mut self, retained: &RetainedTrades) {
         for (target, standing) in std::mem::take(&mut self.by_target) {
             for by in standing {

@@ -166,7 +166,7 @@ fn take_number(bytes: &mut &[u8]) -> u64 {
     }
 }
 
-/// As one piece: byte by byte it would cost more than all else in a recovery point.
+/// As one piece: byte by byte it would cost more than all else in a checkpoint.
 fn as_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }

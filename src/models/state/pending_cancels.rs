@@ -105,7 +105,7 @@ impl PendingCancels {
         judged.map(|(trade, cancel)| (*trade, cancel.until)).collect()
     }
 
-    /// Puts back what a recovery point does not hold of each cancel.
+    /// Puts back what a checkpoint does not hold of each cancel.
     pub fn restore(&mut self, judged: &[(Identity, Nanos)], base: Width) {
         for cancel in self.by_trade.values_mut() {
             cancel.until = base.end_of(cancel.ts);

@@ -6,12 +6,12 @@
 //! seal as long, and what came later would be late.
 
 use super::super::venue::{Heard, TradesPage, VenueEvent};
-use super::breaker::Backoff;
 use super::feed::{Batch, Feed};
 use super::job::Job;
 use super::rest::RestError;
 use crate::models::entry::Entry;
 use crate::models::time::Nanos;
+use crate::retry::Backoff;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -48,7 +48,7 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
             () = is_due => None,
         };
         if let Some(job) = job {
-            let backoff = Backoff::new(feed.config.retry_delay, feed.config.retry_max_delay);
+            let backoff = Backoff::new(feed.config.retry_policy());
             waiting.push(Waiting { job, due: Instant::now(), backoff });
             continue;
         }
@@ -69,7 +69,7 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
             }
             Outcome::Failed(reason, pause) => {
                 tracing::debug!(venue = feed.venue.name(), reason, "a hole could not be filled yet");
-                let pause = turn.backoff.next_pause().max(pause.unwrap_or_default());
+                let pause = turn.backoff.failed().max(pause.unwrap_or_default());
                 turn.due = Instant::now() + pause.min(gap_hold.saturating_sub(turn.job.seen.elapsed()));
                 waiting.push(turn);
             }

@@ -1,40 +1,9 @@
-//! When to try a venue again: pauses that grow, and a circuit breaker for one that fails again and again.
+//! A circuit breaker for a venue that fails again and again.
 //!
-//! Promises: pauses begin at `retry_delay`, double up to `retry_max_delay`, and carry jitter, so that many clients do not
-//! come back at once; they begin anew only after data, since servers accept, confirm and then kick. After
-//! `breaker_failures` failures in a row nothing is asked for `breaker_open`; then one try decides. No clock is read here.
+//! Promises: after `breaker_failures` failures in a row nothing is asked for `breaker_open`; then one try decides. No clock
+//! is read here.
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::time::{Duration, Instant};
-
-/// Pauses between tries.
-pub(super) struct Backoff {
-    builder: ExponentialBuilder,
-    delays: ExponentialBackoff,
-    max: Duration,
-}
-
-impl Backoff {
-    /// Makes pauses from `min` to `max`.
-    pub fn new(min: Duration, max: Duration) -> Backoff {
-        let builder = ExponentialBuilder::default()
-            .with_min_delay(min)
-            .with_max_delay(max)
-            .with_jitter()
-            .without_max_times();
-        Backoff { builder, delays: builder.build(), max }
-    }
-
-    /// Returns the next pause.
-    pub fn next_pause(&mut self) -> Duration {
-        self.delays.next().unwrap_or(self.max).min(self.max)
-    }
-
-    /// Begins anew.
-    pub fn reset(&mut self) {
-        self.delays = self.builder.build();
-    }
-}
 
 /// Stops asking a venue that fails again and again.
 #[derive(Debug)]
@@ -75,17 +44,6 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pauses_grow_to_their_limit_and_begin_anew() {
-        let (min, max) = (Duration::from_millis(100), Duration::from_secs(1));
-        let mut backoff = Backoff::new(min, max);
-        let pauses: Vec<Duration> = (0..20).map(|_| backoff.next_pause()).collect();
-        assert!(pauses.iter().all(|pause| (min..=max).contains(pause)), "{pauses:?}");
-        assert!(pauses[4..].iter().all(|pause| *pause == max), "{pauses:?}");
-        backoff.reset();
-        assert!(backoff.next_pause() <= 2 * min);
-    }
 
     #[test]
     fn after_failures_in_a_row_one_try_decides() {

@@ -5,7 +5,7 @@
 //! venue spoke of to the first one after, and each symbol's first id after it tells which trades were missed.
 
 use super::super::venue::{Heard, VenueEvent};
-use super::breaker::{Backoff, Breaker};
+use super::breaker::Breaker;
 use super::connect::{self, Socket};
 use super::continuity::{Hole, Step};
 use super::feed::{Batch, Feed, Pending};
@@ -14,6 +14,7 @@ use crate::actors::guard::{self, ActorKind};
 use crate::models::entry::Entry;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{HOUR, Nanos, SECOND};
+use crate::retry::Backoff;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,7 +89,8 @@ impl Connection {
     pub async fn run(mut self) {
         let feed = Rc::clone(&self.feed);
         let config = &feed.config;
-        let mut backoff = Backoff::new(config.retry_delay, config.retry_max_delay);
+        // They begin anew only after data, since servers accept, confirm and then kick.
+        let mut backoff = Backoff::new(config.retry_policy());
         let mut breaker = Breaker::new(config.breaker_failures, config.breaker_open);
         loop {
             self.has_data = false;
@@ -109,7 +111,7 @@ impl Connection {
             } else if breaker.failed(Instant::now()) {
                 feed.metrics.breaker_opened.inc();
             }
-            let pause = backoff.next_pause().max(breaker.pause(Instant::now()).unwrap_or_default());
+            let pause = backoff.failed().max(breaker.pause(Instant::now()).unwrap_or_default());
             let venue = feed.venue.name();
             tracing::warn!(
                 venue,
