@@ -233,7 +233,6 @@ fn environment(config: &Config, symbols: &Arc<SymbolTable>, sources: &Arc<Source
         metrics: Arc::new(Metrics::new(config.metrics.max_symbols)),
         faults: Arc::new(FaultPlan::default()),
         spare: Arc::default(),
-        spare_entries: None,
         now: Arc::new(|| SystemClock.now()),
     }
 }

@@ -14,7 +14,6 @@ use crate::actors::ingest::client::LogClient;
 use crate::actors::ingest::file::{FileError, FileInput};
 use crate::actors::messages::Ingest;
 use crate::actors::pipeline::{Pipeline, PipelineError};
-use crate::actors::spare::SpareRoom;
 use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};
@@ -117,9 +116,8 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         let input = plan.open(&options, &node)?;
         plan.begin(node.log.as_ref()).await?;
         let settings = pipeline_settings(&config);
-        let spare = Arc::clone(node.env.spare_entries.get_or_insert_default());
         let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
-        let job = Job::start(&options, plan, input, &node.symbols, spare)?;
+        let job = Job::start(&options, plan, input, &node.symbols)?;
         anyhow::Ok((node, started, pipeline, job))
     };
     let (node, started, pipeline, mut job) = tokio::select! {
@@ -240,12 +238,11 @@ impl Job {
         plan: Plan,
         input: Option<FileInput>,
         symbols: &Arc<SymbolTable>,
-        spare: Arc<SpareRoom<Entry>>,
     ) -> anyhow::Result<Job> {
         let is_paced = options.speed != Speed::Max;
         let (rows, symbols) = if is_paced { (ROWS_PACED, None) } else { (ROWS, Some(Arc::clone(symbols))) };
         let reader = match input {
-            Some(input) => Reader::start(input, rows, symbols, spare)?,
+            Some(input) => Reader::start(input, rows, symbols)?,
             None => Reader::empty(),
         };
         Ok(Job { reader, plan, bar: progress_bar() })

@@ -7,8 +7,6 @@ use super::hub::demand::LiveDemand;
 use super::spare::SpareRoom;
 use super::views::{SourceClocks, ViewBoard};
 use crate::metrics::Metrics;
-use crate::models::effect::Effect;
-use crate::models::entry::Entry;
 use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
@@ -42,9 +40,7 @@ pub struct Environment {
     /// Panics on purpose.
     pub faults: Arc<FaultPlan>,
     /// Room that effects had before.
-    pub spare: Arc<SpareRoom<Effect>>,
-    /// Room that entries had before; `None` where they come in small batches, whose room costs nothing.
-    pub spare_entries: Option<Arc<SpareRoom<Entry>>>,
+    pub spare: Arc<SpareRoom>,
     /// Tells the time that latencies are measured by.
     pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
 }
@@ -57,7 +53,6 @@ impl Environment {
             published: Published::default(),
             metrics: Arc::new(Metrics::new(0)),
             spare: Arc::default(),
-            spare_entries: None,
             ..self.clone()
         }
     }
@@ -81,7 +76,6 @@ impl Environment {
             metrics: Arc::new(Metrics::new(0)),
             faults: Arc::new(FaultPlan::default()),
             spare: Arc::default(),
-            spare_entries: None,
             now: Arc::new(|| Nanos(0)),
         }
     }

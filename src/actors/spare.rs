@@ -1,33 +1,28 @@
-//! Room of effects that every sink has written, and of entries that every shard has routed, for those to come: room that
-//! grows bit by bit is copied each time, and what is given back to the system comes back page by page.
+//! Room of effects that every sink has written, for those to come: room that grows bit by bit is copied each time, and
+//! what is given back to the system comes back page by page.
 //!
 //! Promises: room is used again only when nobody looks at what was in it any more, and little of it is kept.
 
+use crate::models::effect::Effect;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Rooms that are kept: 16 MB of effects at the most, and 50 MB of entries in a replay of many symbols.
+/// Rooms that are kept: 16 MB at the most.
 const SPARE_ROOMS_MAX: usize = 4;
 
 /// Rooms that stand empty.
-#[derive(Debug)]
-pub struct SpareRoom<T>(Mutex<Vec<Vec<T>>>);
+#[derive(Debug, Default)]
+pub struct SpareRoom(Mutex<Vec<Vec<Effect>>>);
 
-impl<T> Default for SpareRoom<T> {
-    fn default() -> SpareRoom<T> {
-        SpareRoom(Mutex::default())
-    }
-}
-
-impl<T> SpareRoom<T> {
+impl SpareRoom {
     /// Returns a room, which may have to grow.
     #[must_use]
-    pub fn take(&self) -> Vec<T> {
+    pub fn take(&self) -> Vec<Effect> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     /// Keeps the room, unless somebody else still looks at what is in it or there is enough.
-    pub fn put(&self, used: Arc<Vec<T>>) {
-        let Some(mut room) = Arc::into_inner(used).filter(|room| room.capacity() > 0) else { return };
+    pub fn put(&self, effects: Arc<Vec<Effect>>) {
+        let Some(mut room) = Arc::into_inner(effects).filter(|room| room.capacity() > 0) else { return };
         room.clear();
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < SPARE_ROOMS_MAX {
@@ -42,7 +37,7 @@ mod tests {
 
     #[test]
     fn room_is_used_again_once_nobody_looks_at_what_was_in_it() {
-        let spare = SpareRoom::<u8>::default();
+        let spare = SpareRoom::default();
         let effects = Arc::new(Vec::with_capacity(100));
         spare.put(Arc::clone(&effects));
         assert_eq!(spare.take().capacity(), 0, "it is looked at still");

@@ -1,7 +1,6 @@
 //! Reads files on a thread of its own, a few chunks ahead of the pipeline.
 
 use crate::actors::ingest::file::{BadRow, FileInput, InputBatch};
-use crate::actors::spare::SpareRoom;
 use crate::clock::{Clock, SystemClock};
 use crate::models::entry::Entry;
 use crate::models::time::Nanos;
@@ -65,19 +64,11 @@ impl Reader {
     }
 
     /// Starts reading chunks of some rows, or of more where there are many symbols and `symbols` tells.
-    /// Entries are read into the spare room.
-    pub fn start(
-        input: FileInput,
-        rows: usize,
-        symbols: Option<Arc<SymbolTable>>,
-        spare: Arc<SpareRoom<Entry>>,
-    ) -> anyhow::Result<Reader> {
+    pub fn start(input: FileInput, rows: usize, symbols: Option<Arc<SymbolTable>>) -> anyhow::Result<Reader> {
         let rows_max = move || rows_of_chunk(rows, symbols.as_ref().map_or(0, |symbols| symbols.len()));
         let (sender, receiver) = mpsc::channel(AHEAD);
         let thread = std::thread::Builder::new().name("reader".to_owned());
-        thread
-            .spawn(move || read(input, rows_max, &spare, &sender))
-            .context("failed to start the reading thread")?;
+        thread.spawn(move || read(input, rows_max, &sender)).context("failed to start the reading thread")?;
         Ok(Reader(Some(receiver)))
     }
 
@@ -88,22 +79,13 @@ impl Reader {
     }
 }
 
-fn read(
-    mut input: FileInput,
-    rows_max: impl Fn() -> usize,
-    spare: &SpareRoom<Entry>,
-    sender: &mpsc::Sender<Read>,
-) {
+fn read(mut input: FileInput, rows_max: impl Fn() -> usize, sender: &mpsc::Sender<Read>) {
     let throttle = Throttle::new(COMPLAINTS_PER_MINUTE);
     let mut batch = InputBatch::default();
     loop {
         let rows_max = rows_max();
         let read = match input.next_batch(rows_max, &mut batch) {
-            Ok(true) => {
-                let mut room = spare.take();
-                room.reserve(rows_max + rows_max / 16);
-                Ok(Some(take(&mut batch, room, &throttle)))
-            }
+            Ok(true) => Ok(Some(take(&mut batch, rows_max, &throttle))),
             Ok(false) => Ok(None),
             Err(error) => Err(error.into()),
         };
@@ -115,13 +97,14 @@ fn read(
     }
 }
 
-fn take(batch: &mut InputBatch, room: Vec<Entry>, throttle: &Throttle<String>) -> Chunk {
+fn take(batch: &mut InputBatch, rows_max: usize, throttle: &Throttle<String>) -> Chunk {
     let complain = |bad: &BadRow| {
         if let Some(held_back) = throttle.admit(bad.record.reason.clone(), SystemClock.now()) {
             tracing::warn!(at = bad.record.origin, error = %bad.fault, held_back, "row became no tick");
         }
     };
     batch.bad_rows.iter().for_each(complain);
+    let room = Vec::with_capacity(rows_max + rows_max / 16);
     Chunk {
         entries: std::mem::replace(&mut batch.entries, room),
         dead_letters: batch.bad_rows.drain(..).map(|bad| bad.record).collect(),

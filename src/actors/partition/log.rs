@@ -238,7 +238,6 @@ impl Handler<Ingest> for LogActor {
         let Ingest { entries, dead_letters, progress, received } = ingest;
         let batch = PartitionBatch { entries: Arc::new(entries), through, received };
         let deliveries = self.deliveries(&batch);
-        let spare_entries = self.env.spare_entries.clone();
         let deliver_all = async move {
             let mut gone = Gone::default();
             if let (Some(letters), false) = (&outputs.letters, dead_letters.is_empty()) {
@@ -256,9 +255,6 @@ impl Handler<Ingest> for LogActor {
                 // Its answer is what holds the feed back when too much waits for the disk.
                 let append = AppendEntries { entries: batch.entries, progress, received };
                 gone.writer = writer.send(append).await.is_err();
-            } else if let Some(spare) = &spare_entries {
-                // Shards that are done already could not, since this still held the entries.
-                spare.put(batch.entries);
             }
             metrics.stage(Stage::Log).sent.inc_by(num_entries);
             gone

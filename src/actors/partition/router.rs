@@ -314,9 +314,6 @@ impl Handler<LogBatch> for RouterActor {
         self.sort(&batch);
         self.routed = self.routed.max(batch.through);
         let parts = self.parts(&batch, &ticket);
-        if let Some(spare) = &self.shard.env.spare_entries {
-            spare.put(batch.entries);
-        }
         self.trim_fresh();
         let send = send(parts, ticket, Rc::clone(&self.shard));
         AtomicResponse::new(Box::pin(send.into_actor(self)))
