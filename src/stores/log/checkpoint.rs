@@ -70,9 +70,9 @@ impl CheckpointSet {
 /// What is kept of a set besides its checkpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetHeader {
-    /// As in [`CheckpointSet`].
+    /// Symbols of the slice that had no newer checkpoint in the set were unchanged up to here.
     pub covers_through: Position,
-    /// As in [`CheckpointSet`].
+    /// The clock marks that a replay from there must know, packed by the core.
     pub context: Vec<u8>,
 }
 
