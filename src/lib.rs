@@ -15,6 +15,7 @@ pub mod node;
 pub mod output;
 pub mod replay;
 pub mod retry;
+pub mod secret;
 pub mod stores;
 pub mod telemetry;
 pub mod testkit;

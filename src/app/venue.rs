@@ -52,14 +52,14 @@ impl Plan {
         let venue = (entry.open)(section);
         let listed = match list_instruments(venue.as_ref(), section, entry.requests_per_minute).await {
             Ok(Some(all)) => pick(entry.name, &feed.symbols, &all)?,
-            Ok(None) => as_asked(&feed.symbols),
+            Ok(None) => as_asked(venue.as_ref(), &feed.symbols)?,
             Err(ListingError::Unavailable(error)) => {
                 tracing::warn!(
                     venue = entry.name,
                     error,
                     "the venue's list of instruments cannot be had; what was asked for is followed unchecked"
                 );
-                as_asked(&feed.symbols)
+                as_asked(venue.as_ref(), &feed.symbols)?
             }
             Err(error @ ListingError::Certificate(_)) => return Err(error.into()),
         };
@@ -103,7 +103,8 @@ impl LivePlan {
         down_since: Option<Nanos>,
     ) -> anyhow::Result<FeedHandle> {
         let follow = |listed: &Listed| {
-            let mut spec = SymbolSpec::named(&listed.venue_symbol);
+            let mut spec = SymbolSpec::named(&listed.name);
+            spec.asset_class = listed.asset_class;
             spec.price_scale = scale(feed.price_scale, listed.price_scale, Scale::PRICE);
             spec.size_scale = scale(feed.size_scale, listed.size_scale, Scale::SIZE);
             let symbol = node.symbols.intern(spec);
@@ -140,13 +141,12 @@ fn scale(wanted: Option<Scale>, listed: Option<Scale>, default: Scale) -> Scale 
     })
 }
 
-/// Takes symbols as they are asked for.
-fn as_asked(symbols: &[String]) -> Vec<Listed> {
-    let listed = |name: &String| Listed {
-        venue_symbol: name.clone(),
-        price_scale: None,
-        size_scale: None,
-        is_trading: true,
+/// Takes symbols as they are asked for, in the venue's spelling.
+fn as_asked(venue: &dyn Venue, symbols: &[String]) -> anyhow::Result<Vec<Listed>> {
+    let listed = |name: &String| {
+        let reason =
+            |reason| WrongUse(format!("`{}` cannot have the symbol `{name}`: {reason}", venue.name()));
+        Ok(venue.spell(name).map_err(reason)?)
     };
     symbols.iter().map(listed).collect()
 }
@@ -155,7 +155,7 @@ fn as_asked(symbols: &[String]) -> Vec<Listed> {
 fn pick(venue: &str, symbols: &[String], all: &[Listed]) -> anyhow::Result<Vec<Listed>> {
     let table = SymbolTable::default();
     let by_id: HashMap<SymbolId, &Listed> =
-        all.iter().map(|one| (table.intern(SymbolSpec::named(&one.venue_symbol)), one)).collect();
+        all.iter().map(|one| (table.intern(SymbolSpec::named(&one.name)), one)).collect();
     let mut picked: Vec<Listed> = Vec::new();
     for name in symbols {
         let found = match table.resolve(name) {
@@ -166,7 +166,7 @@ fn pick(venue: &str, symbols: &[String], all: &[Listed]) -> anyhow::Result<Vec<L
             Err(_) => return Err(WrongUse(not_there(venue, name, all)).into()),
         };
         if !found.is_trading {
-            tracing::warn!(venue, symbol = found.venue_symbol, "the venue does not trade this at present");
+            tracing::warn!(venue, symbol = found.name, "the venue does not trade this at present");
         }
         if !picked.contains(found) {
             picked.push(found.clone());
@@ -180,11 +180,11 @@ fn not_there(venue: &str, name: &str, all: &[Listed]) -> String {
     let half = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
     let mut alike: Vec<&str> = all
         .iter()
-        .filter(|one| one.is_trading && half(&one.venue_symbol) == half(name))
-        .map(|one| one.venue_symbol.as_str())
+        .filter(|one| one.is_trading && half(&one.name) == half(name))
+        .map(|one| one.name.as_str())
         .collect();
     if alike.is_empty() {
-        alike = all.iter().filter(|one| one.is_trading).map(|one| one.venue_symbol.as_str()).collect();
+        alike = all.iter().filter(|one| one.is_trading).map(|one| one.name.as_str()).collect();
     }
     alike.sort_unstable();
     let rest = alike.len().saturating_sub(NAMED_MAX);
@@ -248,13 +248,13 @@ mod tests {
     use super::*;
 
     fn listed(names: &[&str]) -> Vec<Listed> {
-        as_asked(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+        names.iter().map(|&name| Listed::pair(name, name)).collect()
     }
 
     fn picked(symbols: &[&str]) -> Result<Vec<String>, String> {
         let all = listed(&["BTC-USD", "BTC-EUR", "ETH-USD"]);
         let symbols: Vec<String> = symbols.iter().map(|&name| name.to_owned()).collect();
-        let names = |picked: Vec<Listed>| picked.into_iter().map(|one| one.venue_symbol).collect();
+        let names = |picked: Vec<Listed>| picked.into_iter().map(|one| one.name).collect();
         pick("coinbase", &symbols, &all).map(names).map_err(|error| error.to_string())
     }
 

@@ -148,6 +148,9 @@ pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
         for (key, reason) in section.validate() {
             fault(&format!("venues.{}.{key}", venue.name), reason);
         }
+        for key in section.own_keys_set().into_iter().filter(|key| !venue.own_keys.contains(key)) {
+            fault(&format!("venues.{}.{key}", venue.name), "is not for this venue".to_owned());
+        }
         if let Some(reason) = (venue.channel_fault)(&section.channels) {
             fault(&format!("venues.{}.channels", venue.name), reason);
         }
@@ -251,6 +254,8 @@ mod tests {
             ("retry_delay = '0s'", "venues.coinbase.retry_delay"),
             ("retry_max_delay = '1ms'", "venues.coinbase.retry_max_delay"),
             ("channels = ['ticker']", "venues.coinbase.channels"),
+            ("key = 'secret'", "venues.coinbase.key"),
+            ("poll_interval = '1s'", "venues.coinbase.poll_interval"),
         ] {
             let found = faults(&of(&format!("[venues.coinbase]\n{section}\n")));
             assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), [key], "{section}");

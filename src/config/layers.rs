@@ -4,8 +4,8 @@
 
 use super::Config;
 use super::fault::Fault;
-use super::secret::{MASK, is_secret_key};
 use super::sources::Origin;
+use crate::secret::{MASK, is_secret_key};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;

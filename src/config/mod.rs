@@ -14,17 +14,16 @@ mod merge;
 mod origin;
 mod print;
 mod redis_env;
-mod secret;
 mod sections;
 mod sinks;
 mod sources;
 mod text;
 mod validate;
 
+pub use crate::secret::Secret;
 pub use fault::{ConfigError, Fault};
 pub use feeds::{FeedConfig, FeedSpec, Venues};
 pub use origin::{OriginError, OriginPattern, WebOrigin, split_authority};
-pub use secret::Secret;
 pub use sections::{
     Core, Durability, History, Limits, Log, LogFormat, LogKind, Metrics, Provider, Recovery, Server,
 };

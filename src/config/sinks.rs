@@ -1,8 +1,8 @@
 //! Sections of the sinks. Each has the keys of [`Redis::timeout`] to [`Redis::batch`] under the same names.
 
-use super::secret::Secret;
 use super::text::span;
 use crate::actors::sinks::OnFull;
+use crate::secret::Secret;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;

@@ -13,7 +13,7 @@ use syn::visit::{self, Visit};
 /// beside or above it.
 const LAYERS: [&[&str]; 12] = [
     &["models"],
-    &["clock", "metrics", "output", "retry", "visible"],
+    &["clock", "metrics", "output", "retry", "secret", "visible"],
     &["names", "wire"],
     &["stores"],
     &["data_dir"],

@@ -1,8 +1,9 @@
-//! The section `[venues.NAME]`: how a live venue is reached and watched. All venues have the same keys; what is not set
-//! is the venue's own choice.
+//! The section `[venues.NAME]`: how a live venue is reached and watched. What is not set is the venue's own choice. All venues
+//! have the same keys, but for those that [`VenueConfig::OWN_KEYS`] names: the registry says who has which.
 
 use super::span;
 use crate::retry::RetryPolicy;
+use crate::secret::Secret;
 use reqwest::Url;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
@@ -16,9 +17,27 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VenueConfig {
+    /// The key that the venue gave to the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Secret>,
+    /// A file that holds the key, in place of `key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// The key of the stream, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket_key: Option<Secret>,
+    /// A file that holds the key of the stream, in place of `socket_key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket_key_file: Option<PathBuf>,
     /// Where the stream is, `wss://host` or, without encryption, `ws://host`; not set: the venue's own address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_url: Option<StreamUrl>,
+    /// Where the stream of coins is, where a venue has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crypto_stream_url: Option<StreamUrl>,
+    /// Where the stream of currencies is, where a venue has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forex_stream_url: Option<StreamUrl>,
     /// Where REST is, `https://host` or, without encryption, `http://host`; not set: the venue's own address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rest_url: Option<RestUrl>,
@@ -54,6 +73,9 @@ pub struct VenueConfig {
     /// Symbols that one connection brings at the most; not set: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_symbols_per_connection: Option<NonZeroUsize>,
+    /// How often a venue is asked that has no stream; not set: as often as its limit allows.
+    #[serde(with = "span::optional", skip_serializing_if = "Option::is_none")]
+    pub poll_interval: Option<Duration>,
     /// What is subscribed to; empty: what the venue needs for trades and its clock.
     pub channels: Vec<String>,
 }
@@ -61,7 +83,13 @@ pub struct VenueConfig {
 impl Default for VenueConfig {
     fn default() -> Self {
         VenueConfig {
+            key: None,
+            key_file: None,
+            socket_key: None,
+            socket_key_file: None,
             stream_url: None,
+            crypto_stream_url: None,
+            forex_stream_url: None,
             rest_url: None,
             proxy_url: None,
             ca_file: None,
@@ -74,12 +102,39 @@ impl Default for VenueConfig {
             breaker_open: Duration::from_secs(30),
             requests_per_minute: None,
             max_symbols_per_connection: None,
+            poll_interval: None,
             channels: Vec::new(),
         }
     }
 }
 
 impl VenueConfig {
+    /// Keys that not every venue has.
+    pub const OWN_KEYS: [&'static str; 7] = [
+        "key",
+        "key_file",
+        "socket_key",
+        "socket_key_file",
+        "crypto_stream_url",
+        "forex_stream_url",
+        "poll_interval",
+    ];
+
+    /// Returns those of [`VenueConfig::OWN_KEYS`] that are set.
+    #[must_use]
+    pub fn own_keys_set(&self) -> Vec<&'static str> {
+        let set = [
+            self.key.is_some(),
+            self.key_file.is_some(),
+            self.socket_key.is_some(),
+            self.socket_key_file.is_some(),
+            self.crypto_stream_url.is_some(),
+            self.forex_stream_url.is_some(),
+            self.poll_interval.is_some(),
+        ];
+        VenueConfig::OWN_KEYS.into_iter().zip(set).filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
+    }
+
     /// Returns how long to wait between tries.
     #[must_use]
     pub const fn retry_policy(&self) -> RetryPolicy {

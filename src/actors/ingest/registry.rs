@@ -17,6 +17,14 @@ const LATER: [&str; 8] =
 pub struct VenueEntry {
     /// Its name.
     pub name: &'static str,
+    /// Other names that the configuration takes for it.
+    pub aliases: &'static [&'static str],
+    /// What it has, in a line for people.
+    pub about: &'static str,
+    /// Whether it wants a key of the user's, and under which name the environment may have it.
+    pub key_variable: Option<&'static str>,
+    /// Those of [`VenueConfig::OWN_KEYS`] that it has.
+    pub own_keys: &'static [&'static str],
     /// What is followed where nobody names symbols.
     pub default_symbols: &'static [&'static str],
     /// REST requests a minute where nobody sets them.
@@ -30,16 +38,20 @@ pub struct VenueEntry {
 /// The live venues.
 pub static VENUES: [VenueEntry; 1] = [VenueEntry {
     name: coinbase::NAME,
+    aliases: &[],
+    about: "coins: every trade (Exchange feed)",
+    key_variable: None,
+    own_keys: &[],
     default_symbols: &coinbase::DEFAULT_SYMBOLS,
     requests_per_minute: coinbase::REQUESTS_PER_MINUTE,
     channel_fault: coinbase::channel_fault,
     open: coinbase::Coinbase::open,
 }];
 
-/// Returns a live venue by its name.
+/// Returns a live venue by its name, or another name of it.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static VenueEntry> {
-    VENUES.iter().find(|entry| entry.name == name)
+    VENUES.iter().find(|entry| entry.name == name || entry.aliases.contains(&name))
 }
 
 /// Returns the names of all providers, for people.

@@ -20,3 +20,28 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         .map(Duration::from_nanos)
         .ok_or_else(|| D::Error::custom(format!("`{text}` is not a span such as `250ms`, `10s` or `5min`")))
 }
+
+/// The same of a duration that may not be set.
+pub(super) mod optional {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        /// A duration as users write it.
+        #[derive(Deserialize)]
+        struct Span(#[serde(deserialize_with = "super::deserialize")] Duration);
+        Ok(Option::<Span>::deserialize(deserializer)?.map(|Span(duration)| duration))
+    }
+}

@@ -89,7 +89,7 @@ fn anything_is_counted_and_nothing_panics(venue: &dyn Venue, fixture: &Fixture<'
         }
         let instrument = &context.instruments.all()[0];
         // An error is an answer too; what matters is that there is one.
-        venue.read_trades(&text, instrument, context, &mut Heard::default()).ok();
+        venue.read_trades(&text, &first_page(instrument), context, &mut Heard::default()).ok();
         venue.read_instruments(&text).ok();
         Ok(())
     });
@@ -107,18 +107,22 @@ fn subscriptions_cover_every_symbol(venue: &dyn Venue, fixture: &Fixture<'_>) {
     }
 }
 
+fn first_page(instrument: &Instrument) -> TradesPage<'_> {
+    TradesPage { instrument, after: None, before: Some(5), since: Nanos(0), until: None, cursor: None }
+}
+
 fn pages_are_read(venue: &dyn Venue, fixture: &Fixture<'_>, context: &Context<'_>) {
     let instrument = &context.instruments.all()[0];
-    let page = TradesPage { venue_symbol: &instrument.venue_symbol, before: Some(5), since: Nanos(0) };
-    if venue.trades_url(&page).is_none() {
+    let page = first_page(instrument);
+    if venue.trades_request(&page).is_none() {
         assert!(fixture.pages.is_empty(), "a venue without past trades has no pages");
         return;
     }
     assert!(!fixture.pages.is_empty());
-    for page in fixture.pages {
+    for body in fixture.pages {
         let mut heard = Heard::default();
-        venue.read_trades(page, instrument, context, &mut heard).unwrap();
-        assert!(heard.faults.is_empty() && !trades(&heard.events).is_empty(), "{page}");
+        venue.read_trades(body, &page, context, &mut heard).unwrap();
+        assert!(heard.faults.is_empty() && !trades(&heard.events).is_empty(), "{body}");
         assert!(trades(&heard.events).iter().all(|(symbol, ..)| *symbol == instrument.symbol));
     }
 }

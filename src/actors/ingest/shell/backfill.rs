@@ -5,12 +5,11 @@
 //! reached is asked again, with growing pauses, until `gap_hold` has passed since the hole was seen: the core holds the
 //! seal as long, and what came later would be late.
 
-use super::super::venue::{Heard, TradesPage, VenueEvent};
+use super::super::venue::{Cursor, Heard, TradesPage, VenueEvent};
 use super::feed::{Batch, Feed};
 use super::job::Job;
 use super::rest::RestError;
 use crate::models::entry::Entry;
-use crate::models::time::Nanos;
 use crate::retry::Backoff;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -82,50 +81,48 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
 /// Asks for pages until the hole is reached.
 async fn attempt(feed: &Feed, job: &Job) -> Outcome {
     let instrument = &feed.instruments.all()[job.place];
-    let (mut before, mut heard) = (job.before, Heard::default());
+    let (mut cursor, mut heard): (Option<Cursor>, _) = (None, Heard::default());
     loop {
-        let page = TradesPage { venue_symbol: &instrument.venue_symbol, before, since: job.since };
-        let Some(url) = feed.venue.trades_url(&page) else {
+        let Job { after, before, since, until, .. } = *job;
+        let page = TradesPage { instrument, after, before, since, until, cursor: cursor.as_ref() };
+        let Some(request) = feed.venue.trades_request(&page) else {
             return Outcome::Hopeless("the venue has no past trades".to_owned());
         };
-        let body = match feed.rest.get(url).await {
+        let body = match feed.rest.get(feed.venue.as_ref(), request).await {
             Ok(body) => body,
             Err(RestError::Transient { reason, pause }) => return Outcome::Failed(reason, pause),
             Err(RestError::Permanent { reason }) => return Outcome::Hopeless(reason),
         };
         heard.clear();
         let context = feed.context((feed.env.now)());
-        if let Err(fault) = feed.venue.read_trades(&body, instrument, &context, &mut heard) {
-            feed.metrics.fault(fault.kind);
-            return Outcome::Failed(fault.reason, None);
-        }
+        let next = match feed.venue.read_trades(&body, &page, &context, &mut heard) {
+            Ok(next) => next,
+            Err(fault) => {
+                feed.metrics.fault(fault.kind);
+                return Outcome::Failed(fault.reason, None);
+            }
+        };
         heard.faults.iter().for_each(|fault| feed.metrics.fault(fault.kind));
         feed.metrics.rounded.inc_by(heard.num_rounded);
         let trades = heard.events.iter().filter_map(|event| match event {
-            VenueEvent::Report(entry) => VenueEvent::trade_number(entry).map(|(_, id, ts)| (id, ts, *entry)),
+            VenueEvent::Report(entry) => Some(*entry),
             _ => None,
         });
-        let mut trades: Vec<(u64, Nanos, Entry)> = trades.collect();
-        trades.sort_unstable_by_key(|(id, ..)| *id);
-        let oldest = trades.first().map(|(id, ts, _)| (*id, *ts));
+        let mut trades: Vec<Entry> = trades.collect();
+        trades.sort_by_key(|entry| (VenueEvent::trade_number(entry).map(|(_, id, _)| id), entry.body.time()));
         let mut batch = Batch::default();
-        for (_, _, entry) in trades.into_iter().filter(|(id, ts, _)| is_missing(feed, job, *id, *ts)) {
+        for entry in trades.into_iter().filter(|entry| is_missing(feed, job, entry)) {
             feed.metrics.backfilled.inc();
             feed.push(&mut batch, entry);
         }
         if feed.send(&mut batch).await.is_err() {
             return Outcome::Stopped;
         }
-        let is_reached = oldest.is_none_or(|(id, ts)| match job.after {
-            Some(after) => id <= after.saturating_add(1),
-            None => ts < job.since,
-        });
-        // A page that brings nothing older would be asked for again and again.
-        let is_stuck = before.is_some_and(|before| oldest.is_some_and(|(id, _)| id >= before));
-        if is_reached || is_stuck {
+        // A page that leads to itself would be asked for again and again.
+        if next.is_none() || next == cursor {
             break;
         }
-        before = oldest.map(|(id, _)| id);
+        cursor = next;
     }
     match (job.after, job.before) {
         (Some(after), Some(before)) if feed.products.borrow()[job.place].ids.lacks(after + 1, before - 1) => {
@@ -136,7 +133,9 @@ async fn attempt(feed: &Feed, job: &Job) -> Outcome {
 }
 
 /// True when a trade of a page is a part of the hole and has not come meanwhile. Takes note that it comes now.
-fn is_missing(feed: &Feed, job: &Job, id: u64, ts: Nanos) -> bool {
+fn is_missing(feed: &Feed, job: &Job, entry: &Entry) -> bool {
+    let ts = entry.body.time();
+    let Some((_, id, _)) = VenueEvent::trade_number(entry) else { return ts >= job.since };
     let Some(after) = job.after else {
         return ts >= job.since && job.before.is_none_or(|before| id < before);
     };

@@ -4,11 +4,11 @@
 //! given up; pauses between tries grow until data comes. Time without a connection is a gap from the last moment that the
 //! venue spoke of to the first one after, and each symbol's first id after it tells which trades were missed.
 
-use super::super::venue::{Heard, VenueEvent};
+use super::super::venue::{Heard, Ids, Step as Handshake, VenueEvent};
 use super::breaker::Breaker;
 use super::connect::{self, Socket};
 use super::continuity::{Hole, Step};
-use super::feed::{Batch, Feed, Pending};
+use super::feed::{Batch, Feed, Pending, Share};
 use super::job::Job;
 use crate::actors::guard::{self, ActorKind};
 use crate::models::entry::Entry;
@@ -16,6 +16,7 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::{HOUR, Nanos, SECOND};
 use crate::retry::Backoff;
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use reqwest::Url;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,8 +51,12 @@ pub(super) struct Connection {
     feed: Rc<Feed>,
     /// Its place among the feed's connections.
     at: usize,
+    /// Where its stream is.
+    url: Url,
     /// The instruments it brings.
     places: Vec<usize>,
+    /// What the venue waits for.
+    steps: Vec<Handshake>,
     /// Since when it has been down; the inner `None` is a first start. `None` while it is up.
     down_since: Option<Option<Nanos>>,
     /// The newest moment that the venue spoke of here.
@@ -68,12 +73,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn new(feed: Rc<Feed>, at: usize, places: Vec<usize>) -> Connection {
+    pub fn new(feed: Rc<Feed>, at: usize, share: Share) -> Connection {
         let down_since = Some(feed.down_since.map(|since| since.plus(-feed.env.settings.lateness)));
         Connection {
             feed,
             at,
-            places,
+            url: share.url,
+            places: share.places,
+            steps: Vec::new(),
             down_since,
             newest: Nanos::MIN,
             last_trades: Vec::new(),
@@ -131,25 +138,39 @@ impl Connection {
     async fn session(&mut self) -> End {
         let feed = Rc::clone(&self.feed);
         let config = &feed.config;
-        let (url, proxy) = (&feed.needs.stream_url, config.proxy_url.as_ref());
+        let proxy = config.proxy_url.as_ref();
         let opened = tokio::select! {
             () = feed.stop.told() => return End::Stopped,
-            opened = connect::open(url, proxy, &feed.tls, config.connect_timeout) => opened,
+            opened = connect::open(&self.url, proxy, &feed.tls, config.connect_timeout) => opened,
         };
         let mut socket = match opened {
             Ok(socket) => socket,
             Err(error) => return End::Lost(error.to_string()),
         };
-        let symbols: Vec<&str> =
-            self.places.iter().map(|&at| feed.instruments.all()[at].venue_symbol.as_str()).collect();
-        for message in feed.venue.subscribe(&symbols) {
-            if let Err(reason) = say(&mut socket, Message::text(message), config.connect_timeout).await {
-                return End::Lost(reason);
-            }
+        if let Err(reason) = self.go(&mut socket, feed.needs.first).await {
+            return End::Lost(reason);
         }
         feed.metrics.connects.inc();
         let _open = OpenConnection::count(&feed);
         self.listen(&mut socket).await
+    }
+
+    /// Takes a step towards the subscription.
+    async fn go(&self, socket: &mut Socket, step: Handshake) -> Result<(), String> {
+        let feed = &self.feed;
+        let messages = match step {
+            Handshake::Wait => Vec::new(),
+            Handshake::Authenticate => feed.venue.authenticate(),
+            Handshake::Subscribe => {
+                let spelled = |&at: &usize| feed.instruments.all()[at].venue_symbol.as_str();
+                let symbols: Vec<&str> = self.places.iter().map(spelled).collect();
+                feed.venue.subscribe(&symbols)
+            }
+        };
+        for message in messages {
+            say(socket, Message::text(message), feed.config.connect_timeout).await?;
+        }
+        Ok(())
     }
 
     async fn listen(&mut self, socket: &mut Socket) -> End {
@@ -188,6 +209,11 @@ impl Connection {
                         }
                         num_frames += 1;
                         next = if num_frames < FRAMES_MAX { socket.next().now_or_never() } else { None };
+                    }
+                    for step in std::mem::take(&mut self.steps) {
+                        if let Err(reason) = self.go(socket, step).await {
+                            return End::Lost(reason);
+                        }
                     }
                     if let Some(pause) = pace.pause_after(num_frames) {
                         tokio::select! {
@@ -238,7 +264,9 @@ impl Connection {
         let mut refused = None;
         for event in heard.events.drain(..) {
             match event {
-                VenueEvent::Refused(reason) => refused = Some(format!("the venue refuses: {reason}")),
+                VenueEvent::Refused(refusal) => {
+                    refused = Some(format!("the venue refuses: {}", refusal.reason));
+                }
                 event => self.hear(&event, received),
             }
         }
@@ -270,13 +298,18 @@ impl Connection {
                     self.last_trades.push(entry);
                 }
             }
-            VenueEvent::Subscribed => {
+            VenueEvent::Subscribed(_) => {
                 let venue = self.feed.venue.name();
                 tracing::info!(venue, symbols = self.places.len(), "subscribed");
                 self.feed.note_trouble(self.at, String::new());
             }
-            // Ends the connection, see above.
-            VenueEvent::Refused(_) => {}
+            VenueEvent::Next(step) => self.steps.push(step),
+            VenueEvent::Alive => self.has_data = true,
+            // What ends the connection, see above.
+            VenueEvent::Refused(_)
+            | VenueEvent::NotSubscribed { .. }
+            | VenueEvent::Ending
+            | VenueEvent::Break { .. } => {}
         }
     }
 
@@ -299,9 +332,9 @@ impl Connection {
         });
         self.resumed = Instant::now();
         for &place in &self.places {
-            feed.products.borrow_mut()[place].pending = Some(Pending { gap, since });
+            feed.products.borrow_mut()[place].pending = Some(Pending { gap, since, until: Some(now) });
         }
-        if !feed.needs.has_consecutive_ids {
+        if feed.needs.ids != Ids::Consecutive {
             self.ask_for_pending();
         }
         for entry in std::mem::take(&mut self.last_trades) {
@@ -350,7 +383,7 @@ impl Connection {
     /// Takes a report, and sees by its id what is missing before it.
     fn report(&mut self, entry: Entry) {
         let feed = Rc::clone(&self.feed);
-        if feed.needs.has_consecutive_ids
+        if feed.needs.ids == Ids::Consecutive
             && let Some((symbol, id, ts)) = VenueEvent::trade_number(&entry)
             && let Some(place) = feed.instruments.place(symbol)
         {
@@ -400,10 +433,10 @@ impl Connection {
             (Step::Jump(hole), None) => self.suspects.push((place, hole, seen)),
             (Step::Jump(hole), Some(Pending { gap, .. })) => {
                 let (after, before) = (Some(hole.first - 1), Some(hole.last + 1));
-                feed.ask(Job { place, after, before, since: hole.from, gap, seen });
+                feed.ask(Job { place, after, before, since: hole.from, until: None, gap, seen });
             }
-            (Step::Expected, Some(Pending { gap, since })) if before.is_none() => {
-                feed.ask(Job { place, after: None, before: Some(id), since, gap, seen });
+            (Step::Expected, Some(Pending { gap, since, .. })) if before.is_none() => {
+                feed.ask(Job { place, after: None, before: Some(id), since, until: None, gap, seen });
             }
             (Step::Expected | Step::Repeat, pending) => self.settle(pending),
             (Step::Renumbered, pending) => {
@@ -449,7 +482,7 @@ impl Connection {
             let (from, to) = (hole.from.min(hole.to), hole.from.max(hole.to).plus(1));
             let gap = Some(feed.open_gap(&mut self.batch, from, to, 1));
             let (after, before) = (Some(hole.first - 1), Some(hole.last + 1));
-            feed.ask(Job { place, after, before, since: from, gap, seen });
+            feed.ask(Job { place, after, before, since: from, until: None, gap, seen });
         }
     }
 
@@ -458,10 +491,10 @@ impl Connection {
         let feed = Rc::clone(&self.feed);
         for &place in &self.places {
             let mut products = feed.products.borrow_mut();
-            let Some(Pending { gap, since }) = products[place].pending.take() else { continue };
+            let Some(Pending { gap, since, until }) = products[place].pending.take() else { continue };
             let after = products[place].ids.reached();
             drop(products);
-            feed.ask(Job { place, after, before: None, since, gap, seen: Instant::now() });
+            feed.ask(Job { place, after, before: None, since, until, gap, seen: Instant::now() });
         }
     }
 

@@ -3,7 +3,7 @@
 use super::super::client::{LogClient, LogGone};
 use super::super::config::VenueConfig;
 use super::super::handle::StopSignal;
-use super::super::venue::{Context, FrameFault, Instruments, Needs, Venue};
+use super::super::venue::{Context, FrameFault, Instruments, Needs, Transport, Venue};
 use super::continuity::Continuity;
 use super::gaps::{GapBook, GapId};
 use super::job::Job;
@@ -16,6 +16,7 @@ use crate::models::entry::{Body, Entry, Gap, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{HOUR, Nanos, SECOND};
 use crate::stores::history::DeadLetterRecord;
+use reqwest::Url;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -78,6 +79,16 @@ pub(super) struct Pending {
     pub gap: Option<GapId>,
     /// Where the outage began.
     pub since: Nanos,
+    /// Where it ended.
+    pub until: Option<Nanos>,
+}
+
+/// What one connection brings.
+pub(super) struct Share {
+    /// Where its stream is; may hold a key.
+    pub url: Url,
+    /// Places of its instruments.
+    pub places: Vec<usize>,
 }
 
 /// Entries and dead letters on their way to the log.
@@ -173,11 +184,19 @@ impl Feed {
         feed
     }
 
-    /// Returns the places of the instruments that each connection brings.
-    pub fn shares(&self) -> Vec<Vec<usize>> {
-        let places: Vec<usize> = (0..self.instruments.all().len()).collect();
-        let most = self.config.max_symbols_per_connection.map_or(usize::MAX, std::num::NonZeroUsize::get);
-        places.chunks(most.min(places.len().max(1))).map(<[usize]>::to_vec).collect()
+    /// Returns what each connection brings: instruments of one stream, and no more of them than it may.
+    pub fn shares(&self) -> Vec<Share> {
+        let Transport::Streams(streams) = &self.needs.transport else { return Vec::new() };
+        let asked = self.config.max_symbols_per_connection.map_or(usize::MAX, std::num::NonZeroUsize::get);
+        let most = self.needs.symbols_per_connection_max.unwrap_or(usize::MAX).min(asked);
+        let share_of = |(stream, url): (usize, &Url)| {
+            let spelled = |&at: &usize| self.instruments.all()[at].venue_symbol.as_str();
+            let is_own = |at: &usize| self.venue.stream_of(spelled(at)) == stream;
+            let places: Vec<usize> = (0..self.instruments.all().len()).filter(is_own).collect();
+            let chunks = places.chunks(most.min(places.len()).max(1));
+            chunks.map(|places| Share { url: url.clone(), places: places.to_vec() }).collect::<Vec<_>>()
+        };
+        streams.iter().enumerate().flat_map(share_of).collect()
     }
 
     /// Returns what frames are read with.

@@ -15,6 +15,8 @@ pub(super) struct Job {
     pub before: Option<u64>,
     /// Where the hole begins.
     pub since: Nanos,
+    /// Where it ends, exclusive, if that is known.
+    pub until: Option<Nanos>,
     /// The gap that it is a part of.
     pub gap: Option<GapId>,
     /// When it was seen.

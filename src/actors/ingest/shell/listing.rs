@@ -26,9 +26,10 @@ pub async fn list_instruments(
     requests_per_minute: u32,
 ) -> Result<Option<Vec<Listed>>, ListingError> {
     let tls = connect::tls(config.ca_file.as_deref())?;
-    let Some(url) = venue.instruments_url() else { return Ok(None) };
+    let Some(request) = venue.instruments_request() else { return Ok(None) };
     let rest = RestClient::new(config, requests_per_minute, &tls, None);
-    let body = rest.get(url).await.map_err(|error| ListingError::Unavailable(error.to_string()))?;
+    let body =
+        rest.get(venue, request).await.map_err(|error| ListingError::Unavailable(error.to_string()))?;
     let listed = venue.read_instruments(&body).map_err(|fault| ListingError::Unavailable(fault.reason))?;
     Ok(Some(listed))
 }

@@ -55,7 +55,7 @@ pub fn start(
         let client = LogClient::new(log, Arc::clone(&env.metrics));
         let feed = Rc::new(Feed::new(settings, client, env, health, tls, jobs, stop));
         let connections = feed.shares().into_iter().enumerate();
-        let connections = connections.map(|(at, places)| Connection::new(Rc::clone(&feed), at, places).run());
+        let connections = connections.map(|(at, share)| Connection::new(Rc::clone(&feed), at, share).run());
         tokio::select! {
             _ = join_all(connections) => {}
             () = backfill::run(&feed, waiting) => {}

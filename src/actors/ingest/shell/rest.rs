@@ -4,9 +4,10 @@
 //! limited; an error says whether another try can help, and names neither path nor query.
 
 use super::super::config::VenueConfig;
+use super::super::venue::{Judgement, Request, Venue};
 use super::breaker::Breaker;
 use crate::metrics::VenueMetrics;
-use reqwest::{Client, Proxy, StatusCode, Url, header};
+use reqwest::{Client, Proxy, header};
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
@@ -78,19 +79,19 @@ impl RestClient {
     }
 
     /// Asks for a body. Waits for its turn first.
-    pub async fn get(&self, url: Url) -> Result<String, RestError> {
+    pub async fn get(&self, venue: &dyn Venue, request: Request) -> Result<String, RestError> {
         let now = Instant::now();
         if let Some(pause) = self.breaker.borrow().pause(now) {
             let reason = "the venue failed too often and is left alone".to_owned();
             return Err(RestError::Transient { reason, pause: Some(pause) });
         }
         let turn = self.next.get().max(now);
-        self.next.set(turn + self.interval);
+        self.next.set(turn + self.interval * request.cost);
         tokio::time::sleep_until(turn.into()).await;
         if let Some(metrics) = &self.metrics {
             metrics.requests.inc();
         }
-        let answer = self.ask(url).await;
+        let answer = self.ask(venue, request).await;
         match &answer {
             Err(RestError::Transient { pause, .. }) => {
                 let opens = self.breaker.borrow_mut().failed(Instant::now());
@@ -106,12 +107,16 @@ impl RestClient {
         answer
     }
 
-    async fn ask(&self, url: Url) -> Result<String, RestError> {
+    async fn ask(&self, venue: &dyn Venue, request: Request) -> Result<String, RestError> {
         let failed = |error: reqwest::Error| {
             let reason = format!("request failed: {}", root_cause(&error.without_url()));
             RestError::Transient { reason, pause: None }
         };
-        let mut answer = self.http.get(url).send().await.map_err(failed)?;
+        let mut get = self.http.get(request.url);
+        for (name, value) in request.headers {
+            get = get.header(name, value);
+        }
+        let mut answer = get.send().await.map_err(failed)?;
         let status = answer.status();
         let pause =
             answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -126,18 +131,15 @@ impl RestClient {
             body.extend_from_slice(&chunk);
         }
         let body = String::from_utf8_lossy(&body).into_owned();
-        if status.is_success() {
-            return Ok(body);
+        match venue.judge(status.as_u16(), &body) {
+            Judgement::Good => Ok(body),
+            Judgement::Transient { reason, pause: said } => {
+                Err(RestError::Transient { reason, pause: pause.max(said) })
+            }
+            Judgement::Permanent { reason } | Judgement::NotEntitled { reason } => {
+                Err(RestError::Permanent { reason })
+            }
         }
-        let said: String = body.chars().take(120).collect();
-        let reason = format!("answer is {status}: {said}");
-        let is_transient = status.is_server_error()
-            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-        Err(if is_transient {
-            RestError::Transient { reason, pause }
-        } else {
-            RestError::Permanent { reason }
-        })
     }
 }
 

@@ -3,7 +3,9 @@
 use super::parse::TradeTexts;
 use super::wire::{PastTrade, Product, number};
 use crate::actors::ingest::config::behind;
-use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, Listed, TradesPage, VenueEvent};
+use crate::actors::ingest::venue::{
+    Context, Cursor, FrameFault, Heard, Listed, Request, TradesPage, VenueEvent,
+};
 use crate::models::num::{Scale, parse_decimal};
 use reqwest::Url;
 
@@ -11,20 +13,20 @@ use reqwest::Url;
 const PAGE_LEN: &str = "1000";
 
 /// Returns where the list of products is.
-pub(super) fn products_url(rest_url: &Url) -> Url {
-    behind(rest_url, &["products"])
+pub(super) fn products_request(rest_url: &Url) -> Request {
+    Request::to(behind(rest_url, &["products"]))
 }
 
 /// Reads the list of products.
 pub(super) fn read_products(body: &str) -> Result<Vec<Listed>, FrameFault> {
     let products: Vec<Product<'_>> =
-        serde_json::from_str(body).map_err(|error| malformed("list of products", &error))?;
+        serde_json::from_str(body).map_err(|error| FrameFault::malformed("list of products", error))?;
     let listed = |product: Product<'_>| Listed {
         is_trading: product.status.is_none_or(|status| status == "online")
             && product.trading_disabled != Some(true),
         price_scale: decimals(number(product.quote_increment)),
         size_scale: decimals(number(product.base_increment)),
-        venue_symbol: product.id.into_owned(),
+        ..Listed::pair(&product.id, &product.id)
     };
     Ok(products.into_iter().map(listed).collect())
 }
@@ -45,26 +47,28 @@ fn decimals(increment: &str) -> Option<Scale> {
 }
 
 /// Returns where a page of trades is. `after` means older than that id: pages go backwards in time.
-pub(super) fn trades_url(rest_url: &Url, page: &TradesPage<'_>) -> Url {
-    let mut url = behind(rest_url, &["products", page.venue_symbol, "trades"]);
+pub(super) fn trades_request(rest_url: &Url, page: &TradesPage<'_>) -> Request {
+    let mut url = behind(rest_url, &["products", &page.instrument.venue_symbol, "trades"]);
     let mut query = url.query_pairs_mut();
     query.append_pair("limit", PAGE_LEN);
-    if let Some(before) = page.before {
-        query.append_pair("after", &before.to_string());
+    let before = page.before.map(|before| before.to_string());
+    if let Some(before) = page.cursor.or(before.as_ref()) {
+        query.append_pair("after", before);
     }
     drop(query);
-    url
+    Request::to(url)
 }
 
-/// Reads a page of trades, newest first as the venue gives them.
+/// Reads a page of trades, newest first as the venue gives them. The next one holds those before its oldest.
 pub(super) fn read_trades(
     body: &str,
-    instrument: &Instrument,
+    page: &TradesPage<'_>,
     context: &Context<'_>,
     heard: &mut Heard,
-) -> Result<(), FrameFault> {
+) -> Result<Option<Cursor>, FrameFault> {
     let trades: Vec<PastTrade<'_>> =
-        serde_json::from_str(body).map_err(|error| malformed("page of trades", &error))?;
+        serde_json::from_str(body).map_err(|error| FrameFault::malformed("page of trades", error))?;
+    let mut oldest = None;
     for trade in &trades {
         let texts = TradeTexts {
             id: number(trade.trade_id),
@@ -72,25 +76,42 @@ pub(super) fn read_trades(
             size: number(trade.size),
             time: trade.time.as_deref().unwrap_or_default(),
         };
-        match texts.entry(instrument, context, &mut heard.num_rounded) {
-            Ok(entry) => heard.events.push(VenueEvent::Report(entry)),
+        match texts.entry(page.instrument, context, &mut heard.num_rounded) {
+            Ok(entry) => {
+                oldest =
+                    oldest.into_iter().chain(VenueEvent::trade_number(&entry)).min_by_key(|(_, id, _)| *id);
+                heard.events.push(VenueEvent::Report(entry));
+            }
             Err(fault) => heard.faults.push(fault),
         }
     }
-    Ok(())
-}
-
-fn malformed(what: &str, error: &serde_json::Error) -> FrameFault {
-    FrameFault { kind: "malformed", reason: format!("answer is not a {what}: {error}"), venue_symbol: None }
+    let more = oldest.filter(|(_, id, ts)| match page.after {
+        Some(after) => *id > after.saturating_add(1),
+        None => *ts >= page.since,
+    });
+    Ok(more.map(|(_, id, _)| id.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::ingest::venue::Instruments;
+    use crate::actors::ingest::venue::{Instrument, Instruments};
     use crate::models::entry::SourceId;
     use crate::models::symbol::SymbolId;
     use crate::models::time::Nanos;
+
+    fn instrument() -> Instrument {
+        Instrument {
+            symbol: SymbolId(1),
+            venue_symbol: "BTC-USD".to_owned(),
+            price_scale: Scale::PRICE,
+            size_scale: Scale::SIZE,
+        }
+    }
+
+    fn first_page(instrument: &Instrument) -> TradesPage<'_> {
+        TradesPage { instrument, after: None, before: None, since: Nanos(0), until: None, cursor: None }
+    }
 
     #[test]
     fn products_say_their_decimals_and_whether_they_trade() {
@@ -124,32 +145,37 @@ mod tests {
 
     #[test]
     fn a_page_has_the_trades_of_the_stream() {
-        let instrument = Instrument {
-            symbol: SymbolId(1),
-            venue_symbol: "BTC-USD".to_owned(),
-            price_scale: Scale::PRICE,
-            size_scale: Scale::SIZE,
-        };
+        let instrument = instrument();
+        let page_of = |after| TradesPage { after, ..first_page(&instrument) };
         let instruments = Instruments::new(vec![instrument.clone()]);
         let context = Context { instruments: &instruments, source: SourceId(0), received: Nanos(5) };
         let body = r#"[{"time":"2026-09-08T14:30:02.028459123Z","trade_id":463751434,"price":"68900.16","size":"0.05","side":"sell"},
                        {"time":"never","trade_id":463751433,"price":"68900.16","size":"0.05","side":"buy"}]"#;
         let mut page = Heard::default();
-        read_trades(body, &instrument, &context, &mut page).expect("a page");
+        let next = read_trades(body, &page_of(None), &context, &mut page).expect("a page");
+        assert_eq!(next.as_deref(), Some("463751434"), "older ones may be wanted");
+        for (after, is_more) in [(463_751_433, false), (463_751_432, true)] {
+            let next = read_trades(body, &page_of(Some(after)), &context, &mut Heard::default());
+            assert_eq!(next.expect("a page").is_some(), is_more, "{after}");
+        }
         let mut stream = Heard::default();
         let frame = r#"{"type":"match","trade_id":463751434,"sequence":5,"time":"2026-09-08T14:30:02.028459Z","product_id":"BTC-USD","size":"0.05","price":"68900.16","side":"sell"}"#;
         super::super::parse::frame(frame, &context, &mut stream);
         assert_eq!(page.events, stream.events, "to the last bit, or it would be a conflict");
         assert_eq!(page.faults.iter().map(|fault| fault.kind).collect::<Vec<_>>(), ["bad_time"]);
-        assert!(read_trades("<html>", &instrument, &context, &mut page).is_err());
+        assert!(read_trades("<html>", &page_of(None), &context, &mut page).is_err());
     }
 
     #[test]
     fn pages_go_backwards() {
         let base = Url::parse("https://api.example/x").expect("a URL");
-        let page = |before| TradesPage { venue_symbol: "BTC-USD", before, since: Nanos(0) };
-        let url = trades_url(&base, &page(Some(77)));
-        assert_eq!(url.as_str(), "https://api.example/x/products/BTC-USD/trades?limit=1000&after=77");
-        assert_eq!(trades_url(&base, &page(None)).query(), Some("limit=1000"));
+        let (instrument, cursor) = (instrument(), "42".to_owned());
+        let first = first_page(&instrument);
+        let url = |page: &TradesPage<'_>| trades_request(&base, page).url.to_string();
+        let before = TradesPage { before: Some(77), ..first };
+        assert_eq!(url(&before), "https://api.example/x/products/BTC-USD/trades?limit=1000&after=77");
+        assert_eq!(url(&first), "https://api.example/x/products/BTC-USD/trades?limit=1000");
+        let next = TradesPage { cursor: Some(&cursor), ..before };
+        assert_eq!(url(&next), "https://api.example/x/products/BTC-USD/trades?limit=1000&after=42");
     }
 }

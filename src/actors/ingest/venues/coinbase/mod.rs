@@ -13,7 +13,10 @@ mod subscribe;
 mod wire;
 
 use super::super::config::VenueConfig;
-use super::super::venue::{Context, FrameFault, Heard, Instrument, Listed, Needs, TradesPage, Venue};
+use super::super::venue::{
+    Clock, Context, Cursor, FrameFault, Heard, Ids, Listed, Needs, Request, Step, TradesPage, Transport,
+    Venue,
+};
 pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use config::{channels, rest_url, stream_url};
 use reqwest::Url;
@@ -45,39 +48,51 @@ impl Venue for Coinbase {
 
     fn needs(&self) -> Needs {
         Needs {
-            stream_url: self.stream_url.clone(),
+            transport: Transport::Streams(vec![self.stream_url.clone()]),
+            first: Step::Subscribe,
             has_heartbeats: self.channels.iter().any(|channel| channel == config::HEARTBEAT),
-            has_consecutive_ids: true,
+            clock: Clock::Told,
+            ids: Ids::Consecutive,
+            connection_age_max: None,
+            symbols_per_connection_max: None,
         }
     }
 
+    fn spell(&self, symbol: &str) -> Result<Listed, String> {
+        Ok(Listed::pair(symbol, symbol))
+    }
+
     fn subscribe(&self, venue_symbols: &[&str]) -> Vec<String> {
-        subscribe::message(venue_symbols, &self.channels)
+        subscribe::subscribe(venue_symbols, &self.channels)
+    }
+
+    fn unsubscribe(&self, venue_symbols: &[&str]) -> Vec<String> {
+        subscribe::unsubscribe(venue_symbols, &self.channels)
     }
 
     fn parse(&self, frame: &str, context: &Context<'_>, heard: &mut Heard) {
         parse::frame(frame, context, heard);
     }
 
-    fn instruments_url(&self) -> Option<Url> {
-        Some(backfill::products_url(&self.rest_url))
+    fn instruments_request(&self) -> Option<Request> {
+        Some(backfill::products_request(&self.rest_url))
     }
 
     fn read_instruments(&self, body: &str) -> Result<Vec<Listed>, FrameFault> {
         backfill::read_products(body)
     }
 
-    fn trades_url(&self, page: &TradesPage<'_>) -> Option<Url> {
-        Some(backfill::trades_url(&self.rest_url, page))
+    fn trades_request(&self, page: &TradesPage<'_>) -> Option<Request> {
+        Some(backfill::trades_request(&self.rest_url, page))
     }
 
     fn read_trades(
         &self,
         body: &str,
-        instrument: &Instrument,
+        page: &TradesPage<'_>,
         context: &Context<'_>,
         heard: &mut Heard,
-    ) -> Result<(), FrameFault> {
-        backfill::read_trades(body, instrument, context, heard)
+    ) -> Result<Option<Cursor>, FrameFault> {
+        backfill::read_trades(body, page, context, heard)
     }
 }

@@ -5,7 +5,7 @@
 //! kept: no bar depends on it.
 
 use super::wire::{Frame, number};
-use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, VenueEvent};
+use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, Refusal, Then, VenueEvent};
 use crate::models::entry::{Body, Entry, Trade, TradeId, Updates};
 use crate::models::num::{Price, Scale, Size, parse_decimal};
 use crate::models::time::Nanos;
@@ -27,11 +27,12 @@ pub(super) fn frame(text: &str, context: &Context<'_>, heard: &mut Heard) {
         "match" => report(&frame, context, heard, VenueEvent::Report),
         "last_match" => report(&frame, context, heard, VenueEvent::LastTrade),
         "heartbeat" => heartbeat(&frame, context, heard),
-        "subscriptions" => heard.events.push(VenueEvent::Subscribed),
+        "subscriptions" => heard.events.push(VenueEvent::Subscribed(None)),
         "error" => {
             let parts = [frame.message.as_deref(), frame.reason.as_deref()];
             let said: Vec<&str> = parts.into_iter().flatten().collect();
-            heard.events.push(VenueEvent::Refused(said.join(": ")));
+            let refusal = Refusal { reason: said.join(": "), then: Then::Retry };
+            heard.events.push(VenueEvent::Refused(refusal));
         }
         _ => heard.num_ignored += 1,
     }
@@ -210,9 +211,10 @@ mod tests {
     #[test]
     fn other_frames_are_known_counted_or_faults() {
         let error = r#"{"type":"error","message":"Failed to subscribe","reason":"X is not a valid product"}"#;
-        let refused = "Failed to subscribe: X is not a valid product".to_owned();
+        let reason = "Failed to subscribe: X is not a valid product".to_owned();
+        let refused = Refusal { reason, then: Then::Retry };
         assert_eq!(read(error).events, [VenueEvent::Refused(refused)]);
-        assert_eq!(read(r#"{"type":"subscriptions","channels":[]}"#).events, [VenueEvent::Subscribed]);
+        assert_eq!(read(r#"{"type":"subscriptions","channels":[]}"#).events, [VenueEvent::Subscribed(None)]);
         assert_eq!(read(r#"{"type":"ticker","price":5}"#).num_ignored, 1);
         let bad_time = MATCH.replace("2026-09-08T14:30:02.028459Z", "0001-01-01T00:00:00Z");
         for (text, kind) in [

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// Printed in place of a secret.
-pub(super) const MASK: &str = "***";
+pub const MASK: &str = "***";
 
 /// A password, a token or a key: prints as `***`, in logs as in the printed configuration.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -46,7 +46,8 @@ impl Serialize for Secret {
 }
 
 /// True for a key whose value must not be shown, whether or not the key is known.
-pub(super) fn is_secret_key(key: &str) -> bool {
+#[must_use]
+pub fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let last = key.rsplit('.').next().unwrap_or(&key);
     ["password", "passwd", "secret", "token", "credential"].iter().any(|word| last.contains(word))
