@@ -6,7 +6,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dashboard build run test check bench fix clean
+.PHONY: help setup dashboard build run test check bench fuzz fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench: build ## run the benchmarks, write docs/benchmarks.md; ARGS="--quick" for
 	$(CARGO) bench --locked
 	@if command -v python3 >/dev/null 2>&1; then python3 -B scripts/bench/run.py $(ARGS); \
 	else echo "python3 is missing, whole processes not measured: install Python 3.11 or newer" >&2; fi
+
+fuzz: ## fuzz the parsers of venues, ten million inputs each; INPUTS=1000 for fewer, SEED=2 for others
+	TICKWIRE_FUZZ_INPUTS=$(or $(INPUTS),10000000) TICKWIRE_FUZZ_SEED=$(or $(SEED),1) \
+		$(CARGO) test --release --locked --test it venues::fuzz::no_input -- --nocapture
 
 fix: ## format, and mend what the lints can mend
 	$(CARGO) fmt

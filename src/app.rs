@@ -9,7 +9,7 @@ mod housekeeping;
 mod show;
 pub mod signals;
 mod sinks;
-mod venue;
+pub mod venue;
 
 pub use show::show;
 pub use venue::WrongUse;

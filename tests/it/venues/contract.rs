@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tickwire::actors::ingest::venue::{
-    Context, Heard, Instrument, Instruments, TradesPage, Venue, VenueEvent,
+    BarsPage, Context, Heard, Instrument, Instruments, TradesPage, Transport, Venue, VenueEvent,
 };
-use tickwire::models::entry::SourceId;
+use tickwire::models::entry::{Body, Entry, SourceId};
 use tickwire::models::num::Scale;
 use tickwire::models::symbol::SymbolId;
-use tickwire::models::time::Nanos;
+use tickwire::models::time::{MINUTE, Nanos, Width};
 
 const RECEIVED: Nanos = Nanos(1_800_000_000_000_000_000);
 
@@ -46,13 +46,14 @@ fn parse(venue: &dyn Venue, frame: &str, context: &Context<'_>) -> Heard {
     heard
 }
 
-/// Returns the ids of the trades among the events.
-fn trades(events: &[VenueEvent]) -> Vec<(SymbolId, u64, Nanos)> {
+/// Returns the trades among the events.
+fn trades(events: &[VenueEvent]) -> Vec<Entry> {
     let trade = |event: &VenueEvent| match event {
-        VenueEvent::Report(entry) | VenueEvent::LastTrade(entry) => VenueEvent::trade_number(entry),
+        VenueEvent::Report(entry) | VenueEvent::LastTrade(entry) => Some(*entry),
         _ => None,
     };
-    events.iter().filter_map(trade).collect()
+    let is_trade = |entry: &Entry| matches!(entry.body, Body::Trade(_));
+    events.iter().filter_map(trade).filter(is_trade).collect()
 }
 
 fn frames_are_understood(venue: &dyn Venue, fixture: &Fixture<'_>, context: &Context<'_>) {
@@ -91,12 +92,29 @@ fn anything_is_counted_and_nothing_panics(venue: &dyn Venue, fixture: &Fixture<'
         // An error is an answer too; what matters is that there is one.
         venue.read_trades(&text, &first_page(instrument), context, &mut Heard::default()).ok();
         venue.read_instruments(&text).ok();
+        venue.read_bars(&text, &bars_page(instrument), context, &mut Heard::default()).ok();
+        for poll in venue.polls(fixture.venue_symbols) {
+            venue.read_poll(&text, &poll, context, &mut Heard::default()).ok();
+        }
+        for status in [200, 401, 403, 429, 500] {
+            venue.judge(status, &text);
+        }
         Ok(())
     });
     checked.unwrap();
 }
 
 fn subscriptions_cover_every_symbol(venue: &dyn Venue, fixture: &Fixture<'_>) {
+    if venue.needs().transport == Transport::Polls {
+        let polls = venue.polls(fixture.venue_symbols);
+        for symbol in fixture.venue_symbols {
+            assert!(
+                polls.iter().any(|poll| poll.venue_symbols.iter().any(|asked| asked == symbol)),
+                "{symbol}"
+            );
+        }
+        return;
+    }
     let sent = venue.subscribe(fixture.venue_symbols).concat();
     for symbol in fixture.venue_symbols {
         assert!(sent.contains(symbol), "{symbol} in {sent}");
@@ -111,6 +129,11 @@ fn first_page(instrument: &Instrument) -> TradesPage<'_> {
     TradesPage { instrument, after: None, before: Some(5), since: Nanos(0), until: None, cursor: None }
 }
 
+fn bars_page(instrument: &Instrument) -> BarsPage<'_> {
+    let width = Width::new(MINUTE).unwrap();
+    BarsPage { instrument, width, from: Nanos(0), to: RECEIVED, cursor: None }
+}
+
 fn pages_are_read(venue: &dyn Venue, fixture: &Fixture<'_>, context: &Context<'_>) {
     let instrument = &context.instruments.all()[0];
     let page = first_page(instrument);
@@ -123,6 +146,6 @@ fn pages_are_read(venue: &dyn Venue, fixture: &Fixture<'_>, context: &Context<'_
         let mut heard = Heard::default();
         venue.read_trades(body, &page, context, &mut heard).unwrap();
         assert!(heard.faults.is_empty() && !trades(&heard.events).is_empty(), "{body}");
-        assert!(trades(&heard.events).iter().all(|(symbol, ..)| *symbol == instrument.symbol));
+        assert!(trades(&heard.events).iter().all(|entry| entry.symbol == instrument.symbol));
     }
 }

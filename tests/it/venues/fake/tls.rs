@@ -1,0 +1,54 @@
+//! A private certificate authority, made for one test.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a port needs to speak TLS.
+#[derive(Clone)]
+pub struct ServerTls(Arc<rustls::ServerConfig>);
+
+impl ServerTls {
+    pub fn session(&self) -> rustls::ServerConnection {
+        rustls::ServerConnection::new(Arc::clone(&self.0)).unwrap()
+    }
+}
+
+/// An authority that nobody knows but who reads its file.
+pub struct Authority {
+    /// Its certificate in PEM.
+    pub ca_file: PathBuf,
+    /// What servers on this machine show.
+    pub server: ServerTls,
+    _dir: tempfile::TempDir,
+}
+
+impl Authority {
+    /// Makes one, and a certificate of it for `127.0.0.1`.
+    pub fn new() -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let mut root = CertificateParams::default();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        root.distinguished_name.push(DnType::CommonName, "fake venues");
+        root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = root.self_signed(&key).unwrap();
+        let issuer = Issuer::new(root, key);
+        let server_key = KeyPair::generate().unwrap();
+        let server = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+        let server = server.signed_by(&server_key, &issuer).unwrap();
+        let chain = vec![CertificateDer::from(server.der().to_vec())];
+        let secret = PrivateKeyDer::try_from(server_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, secret)
+            .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let ca_file = dir.path().join("ca.pem");
+        std::fs::write(&ca_file, certificate.pem()).unwrap();
+        Authority { ca_file, server: ServerTls(Arc::new(config)), _dir: dir }
+    }
+}

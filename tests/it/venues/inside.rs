@@ -1,0 +1,96 @@
+//! A live venue in this process, with the market's time in place of the machine's: a venue that does not tell the time is
+//! told it by the program's clock, which must be where the market is.
+
+use super::fake::FakeVenue;
+use super::live::OPEN_WINDOWS;
+use crate::support::process::{PATIENCE, wait_for};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tickwire::actors::pipeline::Pipeline;
+use tickwire::actors::views::ViewBoard;
+use tickwire::app::venue::Plan;
+use tickwire::config::{Config, Sources};
+use tickwire::models::ledger::Ledger;
+use tickwire::models::time::Nanos;
+use tickwire::node::{Node, pipeline_settings};
+
+/// What a test sees of the run.
+pub struct Inside {
+    pub node: Node,
+    views: Arc<ViewBoard>,
+    venue: &'static str,
+}
+
+impl Inside {
+    /// Returns how many reports count in bars.
+    pub fn num_in_bars(&self) -> u64 {
+        self.views.all().iter().map(|view| view.ledger.in_bars).sum()
+    }
+
+    /// Returns the value of a metric.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.node.env.metrics.encode();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
+        value.trim().parse().unwrap()
+    }
+
+    /// Returns a counter of the venue.
+    pub fn venue_metric(&self, name: &str) -> u64 {
+        self.metric(&format!("tickwire_venue_{name}{{venue=\"{}\"}}", self.venue))
+    }
+
+    /// Waits for a condition.
+    pub async fn until(&self, what: &str, is_true: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_true() {
+            let counts = (self.num_in_bars(), self.venue_metric("gaps_open"));
+            assert!(begun.elapsed() < PATIENCE, "no {what}; trades in bars and open gaps: {counts:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// Runs all symbols of a venue into the data directory `data` of a directory until the work is done, closes every bar, and
+/// returns what became of the reports.
+pub fn run(
+    dir: &Path,
+    venue: &FakeVenue,
+    environment: &[(&str, &str)],
+    work: impl AsyncFnOnce(&Inside),
+) -> Ledger {
+    let data = dir.join("data");
+    let symbols = venue.symbols().join(",");
+    let own = [
+        ("TICKWIRE__DATA_DIR", data.to_str().unwrap()),
+        ("TICKWIRE__PROVIDER__NAME", venue.dialect().name()),
+        ("TICKWIRE__PROVIDER__SYMBOLS", &symbols),
+        ("TICKWIRE__CORE__SHARDS", "2"),
+    ];
+    let given = own.iter().chain(&OPEN_WINDOWS).chain(environment);
+    let mut variables = venue.environment();
+    variables.extend(given.map(|&(name, value)| (name.to_owned(), value.to_owned())));
+    let config = Config::load(&Sources { environment: variables, ..Sources::default() }).unwrap();
+    let ledger = actix::System::new().block_on(async {
+        let mut node = Node::open(&config).await.unwrap();
+        let clock = venue.clock();
+        node.env.now = Arc::new(move || Nanos(clock()));
+        let storage = node.storage(true);
+        let views = node.publish_views();
+        let settings = pipeline_settings(&config);
+        let (env, health) = (node.env.clone(), Arc::clone(&node.health));
+        let pipeline = Pipeline::start(env, settings, storage, health).await.unwrap();
+        let plan = Plan::make(&config).await.unwrap();
+        let feed = plan.start(&config, &node, &pipeline).await.unwrap();
+        let inside = Inside { node, views, venue: venue.dialect().name() };
+        work(&inside).await;
+        feed.stop().await;
+        let ledger = pipeline.finish().await.unwrap();
+        pipeline.end();
+        inside.node.close().await;
+        ledger
+    });
+    wait_for("the lock of the directory", || std::fs::File::open(data.join("lock")).ok());
+    assert_eq!(ledger.residue(), 0);
+    ledger
+}
