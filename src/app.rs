@@ -14,11 +14,11 @@ pub mod venue;
 pub use show::show;
 pub use venue::WrongUse;
 
+use crate::actors::health::Health;
 use crate::actors::hub::demand::LiveDemand;
 use crate::actors::hub::messages::{BeginServing, StopServing};
 use crate::actors::hub::{HubActor, HubSettings};
 use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
-use crate::actors::views::Health;
 use crate::config::{Config, ListenAddress};
 use crate::metrics::Stage;
 use crate::models::provenance::{DataKind, Provenance};
@@ -163,7 +163,7 @@ fn announce(provenance: &Provenance) {
 
 /// Starts the hub on a thread of its own.
 fn live(config: &Config, node: &mut Node) -> Arc<Live> {
-    let views = node.publish_views();
+    let snapshots = node.publish_snapshots();
     let demand = Arc::<LiveDemand>::default();
     node.env.published.live = Some(Arc::clone(&demand));
     let epoch = format!("{:016x}", node.epoch);
@@ -173,7 +173,7 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
         epoch: epoch.clone(),
         run: run.clone(),
         symbols: Arc::clone(&node.symbols),
-        views,
+        snapshots,
         clocks: Arc::clone(&node.env.published.clocks),
         history: Arc::clone(&node.history),
         metrics: Arc::clone(&node.env.metrics),
@@ -195,7 +195,7 @@ fn app_state(
     provenance: Provenance,
     cache: Option<CacheReader>,
 ) -> Arc<AppState> {
-    let views = node.publish_views();
+    let snapshots = node.publish_snapshots();
     let env = &node.env;
     for name in ["kafka", "postgres", "influxdb", "redis"] {
         node.health.set(name, Health::Disabled, "");
@@ -211,7 +211,7 @@ fn app_state(
     Arc::new(AppState {
         symbols: Arc::clone(&node.symbols),
         sources: Arc::clone(&node.sources),
-        views,
+        snapshots,
         clocks: Arc::clone(&env.published.clocks),
         log: Arc::clone(&node.log),
         history: Arc::clone(&node.history),

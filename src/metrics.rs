@@ -308,11 +308,11 @@ impl Metrics {
             sinks,
             ledger: gauges(
                 "tickwire_ledger_reports",
-                "Reports by source and last known fate",
+                "Reports by source and last known outcome",
                 &["source", "fate"],
             ),
             rejected: gauges("tickwire_ledger_rejected", "Rejected reports by reason", &["source", "reason"]),
-            residue: gauges("tickwire_ledger_residue", "Reports that no fate explains", &["source"]),
+            residue: gauges("tickwire_ledger_residue", "Reports that no outcome explains", &["source"]),
             restarts: counters("tickwire_actor_restarts_total", "Actors made again", &["actor"]),
             venues: VenueSeries::new(&registry),
             symbols: Mutex::new(SymbolSeries { cap: max_symbols, places: HashMap::new(), rates: Vec::new() }),
@@ -401,11 +401,11 @@ impl Metrics {
         metrics
     }
 
-    /// Sets the gauges of a source's reports by fate.
+    /// Sets the gauges of a source's reports by outcome.
     pub fn set_ledger(&self, source: &str, ledger: &Ledger) {
         let as_gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        for (fate, count) in fates(ledger) {
-            self.ledger.with_label_values(&[source, fate]).set(as_gauge(count));
+        for (outcome, count) in outcomes(ledger) {
+            self.ledger.with_label_values(&[source, outcome]).set(as_gauge(count));
         }
         for (reason, count) in RejectReason::ALL.into_iter().zip(ledger.rejected) {
             self.rejected.with_label_values(&[source, reason.as_str()]).set(as_gauge(count));
@@ -471,9 +471,9 @@ impl Metrics {
     }
 }
 
-/// Returns the fates of a ledger by the names that answers and labels use.
+/// Returns the outcomes of a ledger by the names that answers and labels use.
 #[must_use]
-pub fn fates(ledger: &Ledger) -> [(&'static str, u64); 7] {
+pub fn outcomes(ledger: &Ledger) -> [(&'static str, u64); 7] {
     [
         ("received", ledger.received),
         ("in_bars", ledger.in_bars),
@@ -552,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_shows_by_source_and_fate() {
+    fn a_ledger_shows_by_source_and_outcome() {
         let metrics = Metrics::new(1);
         let mut ledger = Ledger { received: 3, in_bars: 1, ..Ledger::default() };
         ledger.reject(RejectReason::BadPrice);

@@ -5,10 +5,11 @@ pub mod directory;
 
 use crate::actors::environment::{Environment, Published};
 use crate::actors::faults::FaultPlan;
+use crate::actors::health::HealthRegistry;
 use crate::actors::partition::durability::Durability;
 use crate::actors::partition::recovery::CheckpointPolicy;
 use crate::actors::pipeline::{PipelineSettings, Storage};
-use crate::actors::views::{HealthBoard, ViewBoard};
+use crate::actors::snapshots::SymbolSnapshots;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogKind};
 use crate::data_dir::{DataDir, FileWatch};
@@ -34,7 +35,7 @@ pub struct Node {
     /// All sources.
     pub sources: Arc<SourceTable>,
     /// How the components are.
-    pub health: Arc<HealthBoard>,
+    pub health: Arc<HealthRegistry>,
     /// What the actors work with.
     pub env: Environment,
     /// The log; it keeps little when nothing outlives the process.
@@ -203,9 +204,9 @@ impl Node {
         self.is_durable
     }
 
-    /// Lets readers see a picture of every symbol.
-    pub fn publish_views(&mut self) -> Arc<ViewBoard> {
-        Arc::clone(self.env.published.views.get_or_insert_default())
+    /// Publishes a snapshot of every symbol for readers.
+    pub fn publish_snapshots(&mut self) -> Arc<SymbolSnapshots> {
+        Arc::clone(self.env.published.snapshots.get_or_insert_default())
     }
 }
 

@@ -4,8 +4,9 @@
 
 use super::faults::FaultPlan;
 use super::hub::demand::LiveDemand;
+use super::snapshots::SymbolSnapshots;
+use super::source_clocks::SourceClocks;
 use super::spare::SpareRoom;
-use super::views::{SourceClocks, ViewBoard};
 use crate::metrics::Metrics;
 use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 pub struct Published {
     /// Where snapshots of symbols hang; `None` when nobody looks (a replay).
-    pub views: Option<Arc<ViewBoard>>,
+    pub snapshots: Option<Arc<SymbolSnapshots>>,
     /// What live clients want; `None` when there can be none (a replay).
     pub live: Option<Arc<LiveDemand>>,
     /// Clocks of the sources.

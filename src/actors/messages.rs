@@ -184,7 +184,7 @@ pub struct SaveLastCheckpoints;
 #[rtype(result = "()")]
 pub struct EndUnit;
 
-/// The input has ended: close every bar. Answers with the fates of all reports of the shard.
+/// The input has ended: close every bar. Answers with the outcomes of all reports of the shard.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Ledger")]
 pub struct Finish;

@@ -7,11 +7,13 @@
 pub mod environment;
 pub mod faults;
 pub mod guard;
+pub mod health;
 pub mod hub;
 pub mod ingest;
 pub mod messages;
 pub mod partition;
 pub mod pipeline;
 pub mod sinks;
+pub mod snapshots;
+pub mod source_clocks;
 pub mod spare;
-pub mod views;

@@ -6,6 +6,7 @@
 //! been applied and is durable. A partition that moves to other threads misses nothing and repeats nothing.
 
 use super::environment::Environment;
+use super::health::{Health, HealthRegistry};
 use super::messages::{Flush, LiveBatch, LogDurable};
 use super::partition::catch_up::{self, CatchUp, catch_up};
 use super::partition::durability::Durability;
@@ -23,7 +24,6 @@ use super::partition::unit::{PartitionUnit, UnitError, UnitParts};
 use super::sinks::history::{self, HistorySink};
 use super::sinks::set::{SinkSetup, Sinks};
 use super::sinks::shell::{Followed, SinkActor};
-use super::views::{Health, HealthBoard};
 use crate::models::entry::Position;
 use crate::models::ledger::Ledger;
 use crate::stores::StoreError;
@@ -137,7 +137,7 @@ struct Works {
     outputs: Outputs,
     writer: Option<Addr<LogWriterActor>>,
     sinks: Sinks,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
     durability: Arc<Durability>,
     stores: Arbiter,
     threads: Vec<Arbiter>,
@@ -168,7 +168,7 @@ impl Pipeline {
         env: Environment,
         settings: PipelineSettings,
         storage: Storage,
-        health: Arc<HealthBoard>,
+        health: Arc<HealthRegistry>,
     ) -> Result<Pipeline, PipelineError> {
         let Storage {
             log,
@@ -416,7 +416,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Ends a bounded input: closes every bar and returns the fates of all reports. Nothing may be handed in after.
+    /// Ends a bounded input: closes every bar and returns the outcomes of all reports. Nothing may be handed in after.
     ///
     /// # Errors
     /// [`PipelineError::Stopped`].
@@ -508,7 +508,7 @@ impl JobParts<'_> {
         found: &BTreeMap<Partition, Found>,
         context: impl Fn(Partition) -> PartitionContext,
         env: &Environment,
-        health: &Arc<HealthBoard>,
+        health: &Arc<HealthRegistry>,
     ) -> Result<(Position, u64), PipelineError> {
         let acknowledged = self.history.acknowledged().await?;
         let (mut reached, mut num_entries) = (Position::MAX, 0);
@@ -536,7 +536,7 @@ impl JobParts<'_> {
 }
 
 /// Tells what the checkpoints and the log do not hold any more.
-fn tell_unknown(recovered: &Recovered, tail: LogTail, health: &HealthBoard) {
+fn tell_unknown(recovered: &Recovered, tail: LogTail, health: &HealthRegistry) {
     if recovered.replay_after >= tail.dropped_through || recovered.without_checkpoint.is_empty() {
         return;
     }

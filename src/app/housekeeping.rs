@@ -4,8 +4,8 @@
 //! Promises: nothing waits for this work. What may block on the disk runs on a thread of its own: if the disk hangs, so
 //! does the thread, health reports it, and the process still stops when told to.
 
+use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::partition::retention::{Doubt, RetentionClock};
-use crate::actors::views::{Health, HealthBoard};
 use crate::config::Config;
 use crate::data_dir::FileWatch;
 use crate::models::time::DAY;
@@ -149,7 +149,7 @@ impl Looks {
     }
 
     /// Reports when the disk has not answered for long.
-    fn tell_overdue(&self, health: &HealthBoard) {
+    fn tell_overdue(&self, health: &HealthRegistry) {
         let since =
             self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)));
         if since > CHECK_INTERVAL + CHECK_LIMIT {

@@ -53,7 +53,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     } else {
         pipeline.drain().await?;
     }
-    let newest = state.views.all().iter().map(|view| view.watermark.plus(state.core.lateness)).max();
+    let newest =
+        state.snapshots.all().iter().map(|snapshot| snapshot.watermark.plus(state.core.lateness)).max();
     let newest = newest.filter(|time| *time > Nanos::MIN.plus(state.core.lateness));
     if let Some(newest) = newest.or(node.log.tail().await?.newest) {
         // Set once: nothing else sets it.

@@ -52,7 +52,7 @@ pub fn open(config: &Config, node: &mut Node) -> anyhow::Result<OtherSinks> {
     };
     let sources = CacheSources {
         symbols: Arc::clone(&node.symbols),
-        views: node.publish_views(),
+        snapshots: node.publish_snapshots(),
         clocks: Arc::clone(&node.env.published.clocks),
         core: Arc::clone(&node.env.settings),
         now: Arc::clone(&node.env.now),

@@ -220,9 +220,11 @@ fn start_simulated(
     let mut market = provider.simulated.market(&symbols, source, now, provider.rate, provider.seed);
     let mut lacking = Vec::new();
     for (place, symbol) in market.symbols.iter_mut().enumerate() {
-        match node.env.published.views.as_ref().and_then(|views| views.get(symbol.id)) {
+        match node.env.published.snapshots.as_ref().and_then(|snapshots| snapshots.get(symbol.id)) {
             // After a restart prices go on where they were.
-            Some(view) => symbol.initial_price = view.last.map_or(symbol.initial_price, |last| last.price),
+            Some(snapshot) => {
+                symbol.initial_price = snapshot.last.map_or(symbol.initial_price, |last| last.price)
+            }
             // Nothing is known of it: it is new, or its past was not made before the last end.
             None => lacking.push(place),
         }

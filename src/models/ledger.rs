@@ -1,4 +1,4 @@
-//! Conservation: every report is counted once, by its last known fate.
+//! Conservation: every report is counted once, by its last known outcome.
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ impl RejectReason {
     }
 }
 
-/// The fates of reports (trades, cancels, corrections). `received` equals the sum of the others but `conflicts`.
+/// The outcomes of reports (trades, cancels, corrections). `received` equals the sum of the others but `conflicts`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Reports that came in.
@@ -89,12 +89,12 @@ impl Ledger {
         self.rejected.iter().sum()
     }
 
-    /// Returns received less all fates: 0 at every quiet point.
+    /// Returns received less all outcomes: 0 at every quiet point.
     #[must_use]
     pub fn residue(&self) -> i64 {
-        let fates =
+        let outcomes =
             self.in_bars + self.filtered + self.late + self.duplicate + self.num_rejected() + self.cancelled;
-        self.received as i64 - fates as i64
+        self.received as i64 - outcomes as i64
     }
 
     /// Adds another ledger.
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_residue_is_what_no_fate_explains() {
+    fn the_residue_is_what_no_outcome_explains() {
         let mut ledger = Ledger { received: 3, in_bars: 1, ..Ledger::default() };
         ledger.reject(RejectReason::BadPrice);
         assert_eq!((ledger.num_rejected(), ledger.residue()), (1, 1));

@@ -14,7 +14,7 @@ pub mod names;
 pub mod num;
 pub mod provenance;
 pub mod settings;
+pub mod snapshot;
 pub mod state;
 pub mod symbol;
 pub mod time;
-pub mod view;

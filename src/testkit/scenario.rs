@@ -1,7 +1,7 @@
 //! A bad day at the simulated venue, from the first trade to the last, together with the truth about it.
 //!
 //! Promises: seeded, and the same however the batches are cut. What it delivers is what a provider would put into the
-//! log; of what it withholds because its fate would be a matter of luck, [`Truth::num_withheld`] keeps count.
+//! log; of what it withholds because its outcome would be a matter of luck, [`Truth::num_withheld`] keeps count.
 
 use super::truth::Truth;
 use crate::actors::ingest::simulated::{

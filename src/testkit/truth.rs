@@ -48,11 +48,11 @@ enum Verdict {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     trade: Trade,
-    fate: Fate,
+    outcome: Outcome,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Outcome {
     Counts,
     Cancelled,
     Corrected,
@@ -72,8 +72,8 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, known: &Known) {
-        let Known { trade, fate } = known;
-        if *fate != Fate::Counts {
+        let Known { trade, outcome } = known;
+        if *outcome != Outcome::Counts {
             return;
         }
         self.sum.add(trade);
@@ -249,18 +249,18 @@ impl Truth {
             }
             return;
         }
-        let fate = if self.awaited.remove(&key) {
+        let outcome = if self.awaited.remove(&key) {
             // Until now its cancel had found no trade.
             self.ledger.rejected[RejectReason::NoTrade as usize] -= 1;
             self.ledger.cancelled += 2;
-            Fate::Cancelled
+            Outcome::Cancelled
         } else if self.replaced.remove(&key) {
             self.ledger.cancelled += 1;
-            Fate::Corrected
+            Outcome::Corrected
         } else {
-            Fate::Counts
+            Outcome::Counts
         };
-        self.remember(key, Known { trade: *trade, fate });
+        self.remember(key, Known { trade: *trade, outcome });
     }
 
     fn witness_cancel(&mut self, symbol: SymbolId, cancel: &Cancel) -> bool {
@@ -271,11 +271,11 @@ impl Truth {
         match self.known.get(&key).copied() {
             Some(known) if self.verdict(symbol, known.trade.ts) != Verdict::Open => return false,
             // What a cancel of a corrected trade does to its correction is for a test of its own.
-            Some(Known { fate: Fate::Corrected, .. }) => return false,
-            Some(Known { fate: Fate::Cancelled, .. }) => self.ledger.duplicate += 1,
+            Some(Known { outcome: Outcome::Corrected, .. }) => return false,
+            Some(Known { outcome: Outcome::Cancelled, .. }) => self.ledger.duplicate += 1,
             Some(Known { trade, .. }) => {
                 self.ledger.cancelled += 2;
-                self.known.insert(key, Known { trade, fate: Fate::Cancelled });
+                self.known.insert(key, Known { trade, outcome: Outcome::Cancelled });
             }
             None if self.awaited.insert(key) => self.ledger.reject(RejectReason::NoTrade),
             None => self.ledger.duplicate += 1,
@@ -304,13 +304,13 @@ impl Truth {
         match self.known.get_mut(&target_key) {
             Some(known) => {
                 self.ledger.cancelled += 1;
-                known.fate = Fate::Corrected;
+                known.outcome = Outcome::Corrected;
             }
             None => {
                 self.replaced.insert(target_key);
             }
         }
-        self.remember(key, Known { trade, fate: Fate::Counts });
+        self.remember(key, Known { trade, outcome: Outcome::Counts });
         true
     }
 
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn fates_of_cancels_corrections_and_repeats() {
+    fn outcomes_of_cancels_corrections_and_repeats() {
         let mut truth = Truth::new(CoreSettings::default());
         let correction = |target, id, price| {
             Body::Correction(Correction {
@@ -500,8 +500,8 @@ mod tests {
             (Body::Trade(Trade { size: Size(-1), ..trade(6, 0, 100) }), "bad size"),
             (Body::Trade(Trade { updates: Updates::NONE, ..trade(7, 0, 1) }), "filtered"),
         ];
-        for (body, fate) in story {
-            assert!(tell(&mut truth, body), "{fate}");
+        for (body, outcome) in story {
+            assert!(tell(&mut truth, body), "{outcome}");
         }
         let ledger = truth.expected_ledger();
         let mut wanted = Ledger {

@@ -1,6 +1,6 @@
 //! How it is shown: REST over HTTP, the live feed over WebSocket, the dashboard, and the metrics for Prometheus.
 //!
-//! Promises: a request never waits for the data path. Current values come from published views, older ones from the
+//! Promises: a request never waits for the data path. Current values come from published snapshots, older ones from the
 //! stores; names and shapes are the contract's. On failure a client gets a problem with a stable code, and a store that
 //! is down fails only the requests that need it.
 

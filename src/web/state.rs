@@ -6,13 +6,15 @@ use super::answer::error::ApiError;
 use super::live::Live;
 use super::recent::RecentBars;
 use super::visitors::Visitors;
-use crate::actors::views::{HealthBoard, SourceClocks, ViewBoard};
+use crate::actors::health::HealthRegistry;
+use crate::actors::snapshots::SymbolSnapshots;
+use crate::actors::source_clocks::SourceClocks;
 use crate::metrics::Metrics;
 use crate::models::provenance::Provenance;
 use crate::models::settings::CoreSettings;
+use crate::models::snapshot::{SymbolSnapshot, WindowSnapshot};
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{Nanos, Width};
-use crate::models::view::{SymbolView, WindowView};
 use crate::names::{SourceTable, SymbolTable};
 use crate::stores::cache::reader::CacheReader;
 use crate::stores::history::History;
@@ -28,8 +30,8 @@ pub struct AppState {
     pub symbols: Arc<SymbolTable>,
     /// All sources.
     pub sources: Arc<SourceTable>,
-    /// The newest view of each symbol.
-    pub views: Arc<ViewBoard>,
+    /// The newest snapshot of each symbol.
+    pub snapshots: Arc<SymbolSnapshots>,
     /// The clocks of the sources.
     pub clocks: Arc<SourceClocks>,
     /// The log: read for ticks.
@@ -37,7 +39,7 @@ pub struct AppState {
     /// The history: read for bars, indicators and dead letters.
     pub history: Arc<dyn History>,
     /// Health of the components.
-    pub health: Arc<HealthBoard>,
+    pub health: Arc<HealthRegistry>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Reads the cache of newest values, where there is one.
@@ -94,8 +96,8 @@ impl AppState {
     }
 }
 
-/// Returns the view of one window of a symbol.
+/// Returns the snapshot of one window of a symbol.
 #[must_use]
-pub fn window_of(view: &SymbolView, width: Width) -> Option<&WindowView> {
-    view.windows.iter().find(|window| window.width == width)
+pub fn window_of(snapshot: &SymbolSnapshot, width: Width) -> Option<&WindowSnapshot> {
+    snapshot.windows.iter().find(|window| window.width == width)
 }

@@ -4,9 +4,9 @@ use super::number::nearest;
 use super::time::Time;
 use crate::models::feed;
 use crate::models::num::{Price, Size};
+use crate::models::snapshot::{LastTrade, SymbolSnapshot};
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
-use crate::models::view::{LastTrade, SymbolView};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -52,18 +52,24 @@ impl<'a> LatestObject<'a> {
     /// Makes the object of a symbol as it looks at `now`; `None` before its first trade. `source_clock` is what the
     /// clock of its source shows, `lateness` how far a watermark stays behind.
     #[must_use]
-    pub fn of_view(
+    pub fn of_snapshot(
         spec: &'a SymbolSpec,
-        view: &SymbolView,
+        snapshot: &SymbolSnapshot,
         source_clock: Nanos,
         lateness: i64,
         now: Nanos,
     ) -> Option<LatestObject<'a>> {
-        let last = view.last.as_ref()?;
-        let clock = source_clock.max(view.watermark.plus(lateness));
+        let last = snapshot.last.as_ref()?;
+        let clock = source_clock.max(snapshot.watermark.plus(lateness));
         let feed = feed::state(now, last.ts, last.received, clock);
         // A negative age means that a clock is wrong: ours was set back, or the venue's is ahead.
-        Some(LatestObject::new(spec, last, view.reference, now.since(last.ts).div_euclid(1_000_000), feed))
+        Some(LatestObject::new(
+            spec,
+            last,
+            snapshot.reference,
+            now.since(last.ts).div_euclid(1_000_000),
+            feed,
+        ))
     }
 
     /// Makes the object of a symbol's newest trade.

@@ -48,7 +48,7 @@ DEAD_LETTER = {
 }
 METRIC = {"time": str, "symbol": str, "field": str, "value": NUMBER}
 PROBLEM = {"type": str, "title": str, "status": int, "detail": str, "code": str}
-FATES = ["received", "in_bars", "filtered", "late", "duplicate", "rejected", "cancelled", "residue"]
+OUTCOMES = ["received", "in_bars", "filtered", "late", "duplicate", "rejected", "cancelled", "residue"]
 
 
 def check(what, found, fields):
@@ -187,7 +187,7 @@ def letters(client):
 
 def metrics(client):
     ledger = client.get("/api/v1/metrics/ledger")["metrics"]
-    assert [row["field"] for row in ledger[:8]] == FATES
+    assert [row["field"] for row in ledger[:8]] == OUTCOMES
     whole = {row["field"]: row["value"] for row in ledger if row["symbol"] == "*"}
     assert whole["residue"] == 0 and whole["received"] > 0, whole
     for name in ["latency", "throughput", "ledger"]:

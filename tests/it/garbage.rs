@@ -25,8 +25,9 @@ fn symbols_beyond_the_limit_are_counted_dead_letters() {
     }
     let summary = replay_rows(dir.path(), &rows, &[("TICKWIRE__CORE__MAX_SYMBOLS", "20")]).summary();
     let ledger = &summary["ledger"];
-    let fates = ["received", "in_bars", "rejected", "residue"].map(|fate| ledger[fate].as_i64().unwrap());
-    assert_eq!(fates, [500, 200, 300, 0], "{summary}");
+    let outcomes =
+        ["received", "in_bars", "rejected", "residue"].map(|outcome| ledger[outcome].as_i64().unwrap());
+    assert_eq!(outcomes, [500, 200, 300, 0], "{summary}");
     let stored = history_rows(&dir.path().join("data"));
     assert_eq!(stored.iter().filter(|row| row.contains("too_many_symbols")).count(), 300);
 }

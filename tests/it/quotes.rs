@@ -148,7 +148,7 @@ fn a_late_quote_is_a_dead_letter_and_another_source_does_not_count() {
     let mut outcome = Outcome::default();
     outcome.extend(&effects);
     assert_eq!(minutes(&outcome), BTreeMap::from([(Nanos(START), ([10, 10, 10, 10], 1))]));
-    let last = state.view().last.expect("a quote set the price");
+    let last = state.snapshot().last.expect("a quote set the price");
     assert_eq!((last.price, last.size, last.seq), (Price(10), Size(0), 1));
     let letters = effects.iter().filter(
         |effect| matches!(effect, tickwire::models::effect::Effect::DeadLetter(letter) if letter.body == late),

@@ -83,7 +83,7 @@ fn values_are_what_rest_gives_and_live_as_long_as_they_say() {
         let left = redis.ttl(key);
         assert!((1..=seconds * 1_000).contains(&left) && left > seconds * 1_000 - 60_000, "{key}: {left}");
     }
-    // A symbol with a view is never looked up in the cache.
+    // A symbol with a snapshot is never looked up in the cache.
     let metrics = program.get("metrics", "/metrics").unwrap().body;
     assert!(metrics.contains("tickwire_cache_reads_total{result=\"hit\"} 0"), "{metrics}");
     assert!(metrics.contains("tickwire_sink_dropped_total{reason=\"full\",sink=\"redis\"} 0"), "{metrics}");

@@ -10,7 +10,7 @@ mod world;
 
 use self::world::{NOW, START, World, trade};
 use crate::support::fixtures::{hold, names};
-use tickwire::actors::views::Health;
+use tickwire::actors::health::Health;
 use tickwire::models::entry::{Body, Cancel, Correction, Entry, Quote, SourceId, TradeId};
 use tickwire::models::num::{Price, Size};
 use tickwire::models::time::{Nanos, SECOND};

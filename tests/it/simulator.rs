@@ -215,11 +215,11 @@ fn two_million_trades_with_all_faults_end_in_the_true_bars() {
     let rate = num_trades as f64 / 7_200.0;
     let (counts, ledger) = play(&market(5, rate, 42), &InjectedFaults::everything(), num_trades);
     println!("{counts:?}\n{ledger:?}");
-    let fates =
+    let outcomes =
         [ledger.in_bars, ledger.filtered, ledger.late, ledger.duplicate, ledger.cancelled, ledger.conflicts];
     assert!(
-        fates.iter().all(|count| *count > 0) && ledger.num_rejected() > 0,
-        "each fate occurs: {ledger:?}"
+        outcomes.iter().all(|count| *count > 0) && ledger.num_rejected() > 0,
+        "each outcome occurs: {ledger:?}"
     );
 }
 

@@ -11,12 +11,12 @@ use scripted::{Scripted, Step};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::messages::{EffectBatch, Flush, Ingest, LiveTick, LogDurable, UnparsedInput};
 use tickwire::actors::pipeline::{Pipeline, Storage};
 use tickwire::actors::sinks::set::SinkSetup;
 use tickwire::actors::sinks::shell::{Followed, SinkActor};
 use tickwire::actors::sinks::{Delivery, OnFull, SinkPolicy};
-use tickwire::actors::views::{Health, HealthBoard};
 use tickwire::config::{Config, Sources};
 use tickwire::metrics::Metrics;
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
@@ -83,7 +83,7 @@ fn batch(effects: Vec<Effect>, ticks: Vec<LiveTick>, through: Position) -> Effec
 /// What a shell stands in.
 struct Place {
     node: Node,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
     acknowledged: Arc<AtomicU64>,
     wanted: Arc<AtomicU64>,
     durable: Arc<AtomicU64>,

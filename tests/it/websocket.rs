@@ -17,14 +17,14 @@ use tickwire::models::bar::BarState;
 use tickwire::models::effect::Effect;
 use tickwire::models::time::SECOND;
 use tungstenite::Message;
-use world::{Client, EPOCH, World, bar, closed, tick, view};
+use world::{Client, EPOCH, World, bar, closed, snapshot_of, tick};
 
 const SUBSCRIBE_BARS: &str =
     r#"{"type":"subscribe","symbols":["AAPL"],"channels":["bars"],"windows":["1min"],"forming":false}"#;
 
 fn served() -> World {
     let world = World::start(Limits::default(), true);
-    world.state.views.publish(view(world.aapl, 5));
+    world.state.snapshots.publish(snapshot_of(world.aapl, 5));
     world.begin();
     world
 }
@@ -116,8 +116,8 @@ fn bars_and_indicators_come_by_window_and_forming_ones_where_wanted() {
     assert_eq!((&snapshot["indicators"][0]["seq"], &snapshot["ticks"]), (&json!(5), &json!([])));
 
     world.wait_until("previews are wanted", || world.demand.previews());
-    let moved = view(world.aapl, 5);
-    world.state.views.publish(tickwire::models::view::SymbolView { pos: moved.pos + 1, ..moved });
+    let moved = snapshot_of(world.aapl, 5);
+    world.state.snapshots.publish(tickwire::models::snapshot::SymbolSnapshot { pos: moved.pos + 1, ..moved });
     let forming = client.until("bar");
     assert_eq!((&forming["state"], &forming["seq"]), (&json!("forming"), &json!(5)));
     let preview = client.until("indicators");
@@ -208,7 +208,7 @@ fn after_a_restart_the_history_gives_what_was_missed_or_the_client_is_told_to_re
     let symbol = tickwire::models::symbol::SymbolId(0);
     let past: Vec<Effect> = (1..=5).flat_map(|nth| closed(symbol, nth)).collect();
     let world = World::with_history(Limits::default(), false, &past);
-    world.state.views.publish(view(world.aapl, 5));
+    world.state.snapshots.publish(snapshot_of(world.aapl, 5));
     world.begin();
     let mut witness = world.connect();
     witness.send(SUBSCRIBE_BARS);
@@ -242,9 +242,9 @@ fn after_a_restart_the_history_gives_what_was_missed_or_the_client_is_told_to_re
         past.push(Effect::Bar(tickwire::models::bar::Bar { seq: 6, log_pos: 60, revision: 1, ..late }));
         World::with_history(Limits::default(), false, &past)
     };
-    let mut newest = view(world.aapl, 6);
+    let mut newest = snapshot_of(world.aapl, 6);
     newest.pos = 70;
-    world.state.views.publish(newest);
+    world.state.snapshots.publish(newest);
     world.begin();
     let mut client = world.connect();
     client.send(&subscribe_bars_since(EPOCH, 3));

@@ -8,20 +8,21 @@
 use super::demand::LiveDemand;
 use super::held::HeldEffects;
 use super::job::{Jobs, Share};
+use super::last_values::LastValues;
 use super::messages::{
     AttachWorker, BeginServing, ContinueAnswer, Deliver, ReleaseTopics, StopServing, SubscribeTopics,
     WorkerId,
 };
 use super::pace::{GATHER_MAX, GATHER_MIN, Pace};
 use super::pending::Pending;
-use super::snapshots::Snapshots;
 use super::topic::{Channel, Topic};
 use super::worker::WorkerLink;
 use crate::actors::faults::FaultPlan;
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{LiveBatch, LogDurable};
 use crate::actors::partition::durability::Durability;
-use crate::actors::views::{SourceClocks, ViewBoard};
+use crate::actors::snapshots::SymbolSnapshots;
+use crate::actors::source_clocks::SourceClocks;
 use crate::metrics::{Metrics, Stage};
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
@@ -65,8 +66,8 @@ pub struct HubSettings {
     pub run: String,
     /// All symbols.
     pub symbols: Arc<SymbolTable>,
-    /// The newest view of each symbol.
-    pub views: Arc<ViewBoard>,
+    /// The newest snapshot of each symbol.
+    pub snapshots: Arc<SymbolSnapshots>,
     /// The clocks of the sources.
     pub clocks: Arc<SourceClocks>,
     /// Read for clients that resume.
@@ -88,7 +89,7 @@ pub struct HubSettings {
 /// Serves live clients.
 pub struct HubActor {
     pub(super) settings: HubSettings,
-    pub(super) snapshots: Snapshots,
+    pub(super) last_values: LastValues,
     pub(super) pending: Pending,
     /// Effects that wait for the log.
     pub(super) held: HeldEffects,
@@ -115,7 +116,7 @@ impl HubActor {
     #[must_use]
     pub fn new(settings: HubSettings) -> HubActor {
         HubActor {
-            snapshots: Snapshots::new(Arc::clone(&settings.symbols), &settings.core.widths),
+            last_values: LastValues::new(Arc::clone(&settings.symbols), &settings.core.widths),
             settings,
             pending: Pending::default(),
             held: HeldEffects::new(HELD_MAX),
@@ -235,9 +236,9 @@ impl HubActor {
             self.num_followers[topic.channel as usize] += 1;
         }
         if !had_ticks && self.wants_channel(Channel::Ticks) {
-            // No ticks came while no client followed any: what happened meanwhile is in the views only.
-            for view in self.settings.views.all() {
-                self.snapshots.refresh_tick(&view);
+            // No ticks came while no client followed any: what happened meanwhile is in the snapshots only.
+            for snapshot in self.settings.snapshots.all() {
+                self.last_values.refresh_tick(&snapshot);
             }
         }
         self.publish_demand();
@@ -345,8 +346,8 @@ impl Handler<BeginServing> for HubActor {
     fn handle(&mut self, _: BeginServing, ctx: &mut Self::Context) {
         self.guarded(ctx, |hub| {
             hub.release();
-            for view in hub.settings.views.all() {
-                hub.snapshots.begin(&view);
+            for snapshot in hub.settings.snapshots.all() {
+                hub.last_values.begin(&snapshot);
             }
         });
         self.is_serving = true;

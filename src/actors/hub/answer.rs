@@ -7,9 +7,9 @@
 use super::HubActor;
 use super::frame::{self, List, ResyncFrame, SkippedFrame, SnapshotWriter};
 use super::job::{Fetched, Job, PartKey};
+use super::last_values::{Resumption, Settled, SymbolValues};
 use super::messages::{Answer, Deliver, SubscribeTopics};
 use super::resume;
-use super::snapshots::{Resumption, Settled, SymbolSnapshot};
 use super::topic::{Channel, Topic};
 use crate::actors::guard::{self, ActorKind};
 use crate::models::effect::Effect;
@@ -114,9 +114,9 @@ impl HubActor {
             return ranges;
         }
         for (topic, known) in job.resumed.values().flatten() {
-            let Some(snapshot) = self.snapshots.get(topic.symbol) else { continue };
+            let Some(values) = self.last_values.get(topic.symbol) else { continue };
             let is_settled = matches!(topic.channel, Channel::Bars | Channel::Indicators);
-            let Some(window) = snapshot.windows.get(usize::from(topic.window)).filter(|_| is_settled) else {
+            let Some(window) = values.windows.get(usize::from(topic.window)).filter(|_| is_settled) else {
                 continue;
             };
             if let Resumption::OlderUpTo(floor) = window.resume(*known) {
@@ -184,11 +184,11 @@ impl HubActor {
                     None => anew.push(topic),
                 }
             }
-            let Some(snapshot) = self.snapshots.get(symbol) else { continue };
+            let Some(values) = self.last_values.get(symbol) else { continue };
             if job.request.is_broadcast {
-                append_last_tick(snapshot, &mut last_ticks);
+                append_last_tick(values, &mut last_ticks);
             } else {
-                asked.into_iter().for_each(|topic| self.show(topic, snapshot, &whole, &mut writer));
+                asked.into_iter().for_each(|topic| self.show(topic, values, &whole, &mut writer));
             }
         }
         if job.has_more(num_symbols) {
@@ -214,25 +214,25 @@ impl HubActor {
 
     /// Returns the frames of what a client missed of a topic; `None` when they are not complete.
     fn missed(&self, topic: Topic, known: u64, job: &Job) -> Option<Vec<u8>> {
-        let snapshot = self.snapshots.get(topic.symbol)?;
+        let values = self.last_values.get(topic.symbol)?;
         let mut frames = Vec::new();
         if topic.channel == Channel::Ticks {
-            let last = snapshot.tick.map_or(0, |tick| tick.seq);
+            let last = values.tick.map_or(0, |tick| tick.seq);
             let count = last.checked_sub(known)?;
             // Ticks are published before the log holds them, and a crash may take some back: beyond what the log held
             // at the start, numbers are valid only for clients that got them from this run.
             let run = job.request.since.as_ref().and_then(|since| since.run.as_ref());
-            if known > snapshot.tick_floor && run != Some(&self.settings.run) {
+            if known > values.tick_floor && run != Some(&self.settings.run) {
                 return None;
             }
             if count > 1 {
                 // The last of them is in the snapshot.
-                frames.extend_from_slice(&frame::of(&SkippedFrame::ticks(&snapshot.spec.name, count - 1)));
+                frames.extend_from_slice(&frame::of(&SkippedFrame::ticks(&values.spec.name, count - 1)));
             }
             return Some(frames);
         }
         let at = usize::from(topic.window);
-        let window = snapshot.windows.get(at)?;
+        let window = values.windows.get(at)?;
         let settled = match window.resume(known) {
             Resumption::Missed(settled) => settled,
             Resumption::Unknown => return None,
@@ -243,7 +243,7 @@ impl HubActor {
                 older.iter().filter(|settled| settled.seq > known).copied().chain(newer).collect()
             }
         };
-        let name = self.snapshots.window_name(at);
+        let name = self.last_values.window_name(at);
         let mut payload = Vec::new();
         for Settled { seq, effect } in settled {
             let is_asked = match effect {
@@ -253,7 +253,7 @@ impl HubActor {
             };
             if is_asked {
                 payload.clear();
-                frame::effect(&effect, &snapshot.spec, name, seq, &mut payload);
+                frame::effect(&effect, &values.spec, name, seq, &mut payload);
                 frame::append_framed(&payload, &mut frames);
             }
         }
@@ -261,13 +261,13 @@ impl HubActor {
     }
 
     fn topic_name(&self, topic: Topic) -> String {
-        let symbol = self.snapshots.get(topic.symbol).map_or("*", |snapshot| &snapshot.spec.name);
+        let symbol = self.last_values.get(topic.symbol).map_or("*", |values| &values.spec.name);
         match topic.channel {
             Channel::Ticks | Channel::Feed | Channel::Metrics => {
                 format!("{}:{symbol}", topic.channel.as_str())
             }
             _ => {
-                let window = self.snapshots.window_name(usize::from(topic.window));
+                let window = self.last_values.window_name(usize::from(topic.window));
                 format!("{}:{symbol}:{window}", topic.channel.as_str())
             }
         }
@@ -276,18 +276,18 @@ impl HubActor {
     pub(super) fn show(
         &self,
         topic: Topic,
-        snapshot: &SymbolSnapshot,
+        values: &SymbolValues,
         whole: &[Topic],
         writer: &mut SnapshotWriter,
     ) {
         let epoch = &self.settings.epoch;
-        let (spec, at) = (&snapshot.spec, usize::from(topic.window));
-        let Some(window) = snapshot.windows.get(at) else { return };
-        let (name, seq) = (self.snapshots.window_name(at), window.seq);
+        let (spec, at) = (&values.spec, usize::from(topic.window));
+        let Some(window) = values.windows.get(at) else { return };
+        let (name, seq) = (self.last_values.window_name(at), window.seq);
         match topic.channel {
             Channel::Ticks => {
-                if let Some(tick) = &snapshot.tick {
-                    writer.add(List::Ticks, epoch, |out| frame::last_tick(tick, spec, snapshot.feed, out));
+                if let Some(tick) = &values.tick {
+                    writer.add(List::Ticks, epoch, |out| frame::last_tick(tick, spec, values.feed, out));
                 }
             }
             Channel::Bars => {
@@ -296,8 +296,9 @@ impl HubActor {
                 }
             }
             Channel::Forming => {
-                let view = self.settings.views.get(topic.symbol);
-                let forming = view.as_ref().and_then(|view| view.windows.get(at)?.forming.as_ref());
+                let snapshot = self.settings.snapshots.get(topic.symbol);
+                let forming =
+                    snapshot.as_ref().and_then(|snapshot| snapshot.windows.get(at)?.forming.as_ref());
                 if let Some(bar) = forming {
                     writer.add(List::Bars, epoch, |out| frame::bar(bar, spec, name, seq, out));
                 }
@@ -314,10 +315,10 @@ impl HubActor {
     }
 }
 
-fn append_last_tick(snapshot: &SymbolSnapshot, frames: &mut Vec<u8>) {
-    if let Some(tick) = &snapshot.tick {
+fn append_last_tick(values: &SymbolValues, frames: &mut Vec<u8>) {
+    if let Some(tick) = &values.tick {
         let mut payload = Vec::with_capacity(128);
-        frame::last_tick(tick, &snapshot.spec, snapshot.feed, &mut payload);
+        frame::last_tick(tick, &values.spec, values.feed, &mut payload);
         frame::append_framed(&payload, frames);
     }
 }

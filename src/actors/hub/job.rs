@@ -5,8 +5,8 @@
 //! memory that grows with the request. Promises: answers take a bounded share of the hub's time, however many there
 //! are; every request that is not abandoned is answered in the end. On failure: a part that panics ends its answer.
 
+use super::last_values::Settled;
 use super::messages::{SessionId, SubscribeTopics, WorkerId};
-use super::snapshots::Settled;
 use super::topic::{Channel, Topic};
 use crate::models::symbol::SymbolId;
 use hashbrown::{HashMap, HashSet};

@@ -13,13 +13,13 @@ pub mod demand;
 pub mod frame;
 mod held;
 mod job;
+pub mod last_values;
 pub mod messages;
 mod pace;
 mod pending;
 mod periodic;
 mod publish;
 mod resume;
-pub mod snapshots;
 pub mod topic;
 mod worker;
 

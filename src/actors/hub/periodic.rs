@@ -22,27 +22,27 @@ impl HubActor {
         }
         let symbols = self.followed(&[Channel::Forming, Channel::Previews]);
         for symbol in symbols {
-            let Some(view) = self.settings.views.get(symbol) else { continue };
-            for (at, shown) in view.windows.iter().enumerate() {
+            let Some(snapshot) = self.settings.snapshots.get(symbol) else { continue };
+            for (at, shown) in snapshot.windows.iter().enumerate() {
                 let topic = |channel| Topic { channel, symbol, window: at as u8 };
                 let (bars, points) = (topic(Channel::Forming), topic(Channel::Previews));
                 let (wants_bar, wants_preview) = (self.is_wanted(bars), self.is_wanted(points));
                 if !wants_bar && !wants_preview {
                     continue;
                 }
-                let Some(window) = self.snapshots.entry(symbol).windows.get_mut(at) else { continue };
-                if window.formed_at == view.pos {
+                let Some(window) = self.last_values.entry(symbol).windows.get_mut(at) else { continue };
+                if window.formed_at == snapshot.pos {
                     continue;
                 }
-                window.formed_at = view.pos;
+                window.formed_at = snapshot.pos;
                 let seq = window.seq;
-                let Some(snapshot) = self.snapshots.get(symbol) else { continue };
-                let name = self.snapshots.window_name(at);
+                let Some(values) = self.last_values.get(symbol) else { continue };
+                let name = self.last_values.window_name(at);
                 if let Some(bar) = shown.forming.as_ref().filter(|_| wants_bar) {
-                    self.pending.add(bars, |out| frame::bar(bar, &snapshot.spec, name, seq, out));
+                    self.pending.add(bars, |out| frame::bar(bar, &values.spec, name, seq, out));
                 }
                 if let Some(point) = shown.preview.as_ref().filter(|_| wants_preview) {
-                    self.pending.add(points, |out| frame::preview(point, &snapshot.spec, name, seq, out));
+                    self.pending.add(points, |out| frame::preview(point, &values.spec, name, seq, out));
                 }
             }
         }
@@ -76,16 +76,16 @@ impl HubActor {
     pub(super) fn refresh_feeds(&mut self, symbols: &[SymbolId]) {
         let now = (self.settings.now)();
         for &symbol in symbols {
-            let Some(view) = self.settings.views.get(symbol) else { continue };
-            let Some(last) = &view.last else { continue };
-            let clock = self.settings.clocks.get(view.source);
-            let clock = clock.max(view.watermark.plus(self.settings.core.lateness));
+            let Some(snapshot) = self.settings.snapshots.get(symbol) else { continue };
+            let Some(last) = &snapshot.last else { continue };
+            let clock = self.settings.clocks.get(snapshot.source);
+            let clock = clock.max(snapshot.watermark.plus(self.settings.core.lateness));
             let state = feed::state(now, last.ts, last.received, clock);
-            let snapshot = self.snapshots.entry(symbol);
-            if std::mem::replace(&mut snapshot.feed, state) == state {
+            let values = self.last_values.entry(symbol);
+            if std::mem::replace(&mut values.feed, state) == state {
                 continue;
             }
-            let spec = Arc::clone(&snapshot.spec);
+            let spec = Arc::clone(&values.spec);
             self.pending.add(Topic::plain(Channel::Feed, symbol), |out| {
                 append_json(&FeedFrame::new(&spec.name, state), out);
             });
@@ -112,7 +112,7 @@ impl HubActor {
             ticks_per_second: newest(&rates, "messages_per_second"),
             latency_p50_ms: newest(&latencies, "received_to_bar_p50_ms"),
             latency_p99_ms: newest(&latencies, "received_to_bar_p99_ms"),
-            residue: self.settings.views.all().iter().map(|view| view.ledger.residue()).sum(),
+            residue: self.settings.snapshots.all().iter().map(|snapshot| snapshot.ledger.residue()).sum(),
             past: PastObject::new(metrics.past_symbols_made.get(), metrics.past_symbols.get()),
         };
         self.pending.add(topic, |out| append_json(&frame, out));

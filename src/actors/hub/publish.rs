@@ -19,15 +19,15 @@ impl HubActor {
         let num_events = batch.ticks.len() + batch.effects.len();
         self.settings.metrics.stage(Stage::Hub).received.inc_by(num_events as u64);
         for tick in &batch.ticks {
-            let Some(missed) = self.snapshots.note_tick(tick) else { continue };
+            let Some(missed) = self.last_values.note_tick(tick) else { continue };
             if !self.is_wanted(Topic::plain(Channel::Ticks, tick.symbol)) {
                 continue;
             }
             if missed > 0 {
                 self.add_skipped(tick.symbol, missed);
             }
-            if let Some(snapshot) = self.snapshots.get(tick.symbol) {
-                self.pending.add_tick(tick, &snapshot.spec);
+            if let Some(values) = self.last_values.get(tick.symbol) {
+                self.pending.add_tick(tick, &values.spec);
             }
         }
         let num_dropped = self.held.hold(batch);
@@ -42,8 +42,8 @@ impl HubActor {
     }
 
     fn add_skipped(&mut self, symbol: SymbolId, count: u64) {
-        let Some(snapshot) = self.snapshots.get(symbol) else { return };
-        let skipped = SkippedFrame::ticks(&snapshot.spec.name, count);
+        let Some(values) = self.last_values.get(symbol) else { return };
+        let skipped = SkippedFrame::ticks(&values.spec.name, count);
         self.pending.add(Topic::plain(Channel::Ticks, symbol), |out| {
             append_json(&skipped, out);
         });
@@ -73,7 +73,7 @@ impl HubActor {
     fn publish_past(&mut self, effects: &[Effect]) {
         let mut changed: Vec<(SymbolId, usize)> = Vec::new();
         for effect in effects {
-            if let Some(window) = self.snapshots.settle_past(effect)
+            if let Some(window) = self.last_values.settle_past(effect)
                 && changed.last() != Some(&window)
             {
                 changed.push(window);
@@ -97,9 +97,9 @@ impl HubActor {
         if !self.is_wanted(topic) {
             return;
         }
-        let Some(snapshot) = self.snapshots.get(topic.symbol) else { return };
+        let Some(values) = self.last_values.get(topic.symbol) else { return };
         let mut writer = SnapshotWriter::default();
-        self.show(topic, snapshot, &[], &mut writer);
+        self.show(topic, values, &[], &mut writer);
         let frames = writer.finish(&self.settings.epoch);
         self.pending.add_framed(topic, frames);
     }
@@ -107,22 +107,23 @@ impl HubActor {
     /// Sends the last tick of a symbol of which no tick was published yet.
     fn send_first_tick(&mut self, symbol: SymbolId) {
         let topic = Topic::plain(Channel::Ticks, symbol);
-        let is_published = self.snapshots.get(symbol).is_some_and(|snapshot| snapshot.tick.is_some());
-        let Some(view) = self.settings.views.get(symbol).filter(|_| !is_published && self.is_wanted(topic))
+        let is_published = self.last_values.get(symbol).is_some_and(|values| values.tick.is_some());
+        let Some(snapshot) =
+            self.settings.snapshots.get(symbol).filter(|_| !is_published && self.is_wanted(topic))
         else {
             return;
         };
-        self.snapshots.refresh_tick(&view);
-        let Some(snapshot) = self.snapshots.get(symbol) else { return };
-        if let Some(tick) = &snapshot.tick {
+        self.last_values.refresh_tick(&snapshot);
+        let Some(values) = self.last_values.get(symbol) else { return };
+        if let Some(tick) = &values.tick {
             // It was not received when it happened, so latencies are not measured by it.
-            self.pending.add_tick(&LiveTick { received: Nanos::MIN, ..*tick }, &snapshot.spec);
+            self.pending.add_tick(&LiveTick { received: Nanos::MIN, ..*tick }, &values.spec);
         }
     }
 
     /// Publishes a settled bar or its indicators.
     fn publish(&mut self, effect: &Effect, received: Nanos) {
-        let Some((window, seq)) = self.snapshots.settle(effect) else { return };
+        let Some((window, seq)) = self.last_values.settle(effect) else { return };
         let (channel, symbol) = match effect {
             Effect::Bar(bar) => (Channel::Bars, bar.symbol),
             Effect::Indicators(point) => (Channel::Indicators, point.symbol),
@@ -132,9 +133,8 @@ impl HubActor {
         if !self.is_wanted(topic) {
             return;
         }
-        let Some(snapshot) = self.snapshots.get(symbol) else { return };
-        let name = self.snapshots.window_name(window);
-        self.pending
-            .add_settled(topic, received, |out| frame::effect(effect, &snapshot.spec, name, seq, out));
+        let Some(values) = self.last_values.get(symbol) else { return };
+        let name = self.last_values.window_name(window);
+        self.pending.add_settled(topic, received, |out| frame::effect(effect, &values.spec, name, seq, out));
     }
 }

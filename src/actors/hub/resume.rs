@@ -5,7 +5,7 @@
 //! their numbers, bring the client to the state that all others have. Promises: the result is complete, or `None`: the
 //! history has not caught up, has dropped some of it, or it is more than one answer should hold.
 
-use super::snapshots::Settled;
+use super::last_values::Settled;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::settings::CoreSettings;

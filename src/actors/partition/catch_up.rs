@@ -19,11 +19,11 @@ use super::shard::PartitionContext;
 use super::shards::{ShardGone, Shards};
 use super::unit::UnitError;
 use crate::actors::environment::Environment;
+use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::messages::LogBatch;
 use crate::actors::sinks::history::{self, HistorySink};
 use crate::actors::sinks::set::Sinks;
 use crate::actors::sinks::shell::{Followed, LeaveOut, SinkActor};
-use crate::actors::views::{Health, HealthBoard};
 use crate::models::effect::Effect;
 use crate::models::entry::{Body, Entry, Position};
 use crate::models::state::SymbolState;
@@ -81,7 +81,7 @@ impl CatchUp<'_> {
 pub async fn catch_up(
     job: CatchUp<'_>,
     env: &Environment,
-    health: &Arc<HealthBoard>,
+    health: &Arc<HealthRegistry>,
 ) -> Result<(Position, u64), UnitError> {
     let acknowledged = job.acknowledged;
     let relied_on = job.relied_on();
@@ -118,7 +118,7 @@ async fn write_again(
     lacks: std::ops::Range<Position>,
     leaves_out: Option<LeaveOut>,
     env: &Environment,
-    health: &Arc<HealthBoard>,
+    health: &Arc<HealthRegistry>,
 ) -> Result<u64, UnitError> {
     // Nobody looks at these states, and what they count was counted when it happened.
     let env = env.unobserved();

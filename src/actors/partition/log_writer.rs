@@ -10,8 +10,8 @@
 use super::durability::Durability;
 use crate::actors::environment::Environment;
 use crate::actors::guard::{self, ActorKind};
+use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::messages::{AppendEntries, Flush, LogDurable};
-use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::Span;
 use crate::models::entry::Entry;
 use crate::models::time::Nanos;
@@ -61,7 +61,7 @@ pub struct LogWriterActor {
     log: Arc<dyn TickLog>,
     policy: GroupPolicy,
     env: Environment,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
     /// Shared with whoever needs to know without asking, and with whoever requests a flush.
     durability: Arc<Durability>,
     listeners: Vec<Recipient<LogDurable>>,
@@ -89,7 +89,7 @@ impl LogWriterActor {
         log: Arc<dyn TickLog>,
         policy: GroupPolicy,
         env: Environment,
-        health: Arc<HealthBoard>,
+        health: Arc<HealthRegistry>,
         durability: Arc<Durability>,
         listeners: Vec<Recipient<LogDurable>>,
     ) -> LogWriterActor {

@@ -107,7 +107,7 @@ impl Shards {
         Ok(())
     }
 
-    /// Closes every bar, and returns the fates of all reports. Nothing may be fed after.
+    /// Closes every bar, and returns the outcomes of all reports. Nothing may be fed after.
     ///
     /// # Errors
     /// [`ShardGone`].

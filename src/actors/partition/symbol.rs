@@ -12,7 +12,7 @@ use super::rebuild::Rebuild;
 use super::shard::{Shard, SymbolCell};
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{Barrier, LiveTick};
-use crate::actors::views::ViewSlot;
+use crate::actors::snapshots::SnapshotSlot;
 use crate::metrics::SymbolMetrics;
 use crate::models::effect::Effect;
 use crate::models::entry::{Body, Correction, Entry, Position};
@@ -55,7 +55,7 @@ pub struct TakeCheckpoint {
     pub covers_through: Position,
 }
 
-/// Close every bar; answer with the fates of all reports.
+/// Close every bar; answer with the outcomes of all reports.
 #[derive(Message)]
 #[rtype(result = "Ledger")]
 pub struct FinishSymbol;
@@ -86,7 +86,7 @@ pub struct SymbolActor {
     /// Effects that were in there before.
     num_before: usize,
     ticks: Vec<LiveTick>,
-    view: Option<ViewSlot>,
+    slot: Option<SnapshotSlot>,
     metrics: SymbolMetrics,
     num_accepted: u64,
     /// The entry being applied, where they are applied one by one.
@@ -102,15 +102,15 @@ impl SymbolActor {
     #[must_use]
     pub fn new(state: SymbolState, shard: Rc<Shard>, cell: Rc<SymbolCell>) -> SymbolActor {
         let symbol = state.symbol();
-        let view = shard.env.published.views.as_ref().map(|views| views.slot(symbol));
+        let slot = shard.env.published.snapshots.as_ref().map(|snapshots| snapshots.slot(symbol));
         let spec = shard.env.symbols.spec(symbol);
         let metrics = shard.env.metrics.symbol(&spec.name);
         shard.dues.borrow_mut()[cell.at] = state.next_due();
         cell.applied.set(state.pos());
         let num_accepted = state.num_accepted();
-        if let Some(view) = view.as_ref().filter(|_| state.pos() > 0) {
+        if let Some(slot) = slot.as_ref().filter(|_| state.pos() > 0) {
             // A symbol that is quiet after a start is to be seen as well.
-            view.store(Some(Arc::new(state.view_with(false))));
+            slot.store(Some(Arc::new(state.snapshot_with(false))));
         }
         SymbolActor {
             state,
@@ -121,7 +121,7 @@ impl SymbolActor {
             effects: Vec::new(),
             num_before: 0,
             ticks: Vec::new(),
-            view,
+            slot,
             metrics,
             num_accepted,
             applying: 0,
@@ -290,7 +290,7 @@ impl SymbolActor {
         self.bound_journal();
         // When more is under way, the snapshot would be old before anyone could look at it.
         if self.cell.in_flight.get() == 0 {
-            self.publish_view();
+            self.publish_snapshot();
         }
         self.shard.finish(&batch.ticket);
     }
@@ -305,7 +305,7 @@ impl SymbolActor {
             }
             return;
         }
-        // Encoding costs some 10 ns a kept trade; this way, at most four times that an entry.
+        // Encoding costs some 10 ns a retained trade; this way, at most four times that an entry.
         let num_symbols = self.shard.dues.borrow().len();
         let least = (JOURNALS_MIN / num_symbols).clamp(JOURNAL_MIN_OF_MANY, JOURNAL_MIN);
         let longest = least.max(self.state.num_retained() / 4);
@@ -315,10 +315,10 @@ impl SymbolActor {
         }
     }
 
-    fn publish_view(&self) {
-        if let Some(view) = &self.view {
+    fn publish_snapshot(&self) {
+        if let Some(slot) = &self.slot {
             let previews = self.shard.env.published.live.as_ref().is_some_and(|live| live.previews());
-            view.store(Some(Arc::new(self.state.view_with(previews))));
+            slot.store(Some(Arc::new(self.state.snapshot_with(previews))));
         }
     }
 }
@@ -404,7 +404,7 @@ impl Handler<FinishSymbol> for SymbolActor {
         self.state.finish(&mut self.effects);
         self.return_outbox(false);
         // Where the end of a replay is shown, nothing is forming any more.
-        self.publish_view();
+        self.publish_snapshot();
         MessageResult(self.state.ledger())
     }
 }

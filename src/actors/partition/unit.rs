@@ -172,7 +172,7 @@ impl PartitionUnit {
         Ok(self.shards.report().await?)
     }
 
-    /// Closes every bar, and returns the fates of all reports. Nothing may come after.
+    /// Closes every bar, and returns the outcomes of all reports. Nothing may come after.
     ///
     /// # Errors
     /// When the process is stopping.

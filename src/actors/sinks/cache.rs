@@ -13,16 +13,17 @@
 use super::{Delivery, Sink, SinkBatch, SinkError, SinkSpec, Wants};
 use crate::actors::guard::ActorKind;
 use crate::actors::messages::LiveTick;
-use crate::actors::views::{SourceClocks, ViewBoard};
+use crate::actors::snapshots::SymbolSnapshots;
+use crate::actors::source_clocks::SourceClocks;
 use crate::metrics::SinkMetrics;
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Updates;
 use crate::models::feed;
 use crate::models::settings::CoreSettings;
+use crate::models::snapshot::{LastTrade, SymbolSnapshot};
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{Nanos, Width};
-use crate::models::view::{LastTrade, SymbolView};
 use crate::names::SymbolTable;
 use crate::stores::cache::{
     COUNT_SPAN, Cache, CacheTtls, CacheWrite, aggregated_key, count_key, indicators_key, latest_key,
@@ -41,7 +42,7 @@ pub struct CacheSources {
     /// All symbols.
     pub symbols: Arc<SymbolTable>,
     /// The newest snapshot of each.
-    pub views: Arc<ViewBoard>,
+    pub snapshots: Arc<SymbolSnapshots>,
     /// The clocks of the sources.
     pub clocks: Arc<SourceClocks>,
     /// The settings of the core.
@@ -72,18 +73,18 @@ impl CacheSink {
         CacheSink { name, cache, ttls, sources, metrics }
     }
 
-    fn latest(&self, newest: &LiveTick, spec: &SymbolSpec, view: Option<&SymbolView>) -> Vec<u8> {
+    fn latest(&self, newest: &LiveTick, spec: &SymbolSpec, snapshot: Option<&SymbolSnapshot>) -> Vec<u8> {
         let now = (self.sources.now)();
-        let known = view.filter(|view| view.last.is_some_and(|last| last.ts >= newest.ts));
+        let known = snapshot.filter(|snapshot| snapshot.last.is_some_and(|last| last.ts >= newest.ts));
         let lateness = self.sources.core.lateness;
-        let object = known.and_then(|view| {
-            LatestObject::of_view(spec, view, self.sources.clocks.get(view.source), lateness, now)
+        let object = known.and_then(|snapshot| {
+            LatestObject::of_snapshot(spec, snapshot, self.sources.clocks.get(snapshot.source), lateness, now)
         });
         to_json(&object.unwrap_or_else(|| {
             let LiveTick { ts, received, price, size, seq, .. } = *newest;
             let last = LastTrade { ts, received, price, size, updates: Updates::ALL, seq };
             let age_ms = now.since(ts).div_euclid(1_000_000);
-            let reference = view.and_then(|view| view.reference);
+            let reference = snapshot.and_then(|snapshot| snapshot.reference);
             LatestObject::new(spec, &last, reference, age_ms, feed::state(now, ts, received, ts))
         }))
     }
@@ -93,17 +94,18 @@ impl CacheSink {
         let mut writes = Vec::new();
         for (symbol, of_symbol) in &changed.0 {
             let spec = self.sources.symbols.spec(*symbol);
-            let view = self.sources.views.get(*symbol);
+            let snapshot = self.sources.snapshots.get(*symbol);
             if let Some(newest) = &of_symbol.newest {
-                let value = self.latest(newest, &spec, view.as_deref());
+                let value = self.latest(newest, &spec, snapshot.as_deref());
                 writes.push(CacheWrite::Set { key: latest_key(&spec.name), value, ttl: self.ttls.latest });
                 let key = count_key(&spec.name);
                 writes.push(CacheWrite::Count { key, by: of_symbol.num_ticks, ttl: COUNT_SPAN });
             }
             for (width, of_window) in &of_symbol.windows {
                 let window = width.to_string();
-                let seen =
-                    view.as_ref().and_then(|view| view.windows.iter().find(|seen| seen.width == *width));
+                let seen = snapshot
+                    .as_ref()
+                    .and_then(|snapshot| snapshot.windows.iter().find(|seen| seen.width == *width));
                 let bar =
                     later(of_window.bar, seen.and_then(|seen| seen.closed), |bar| (bar.start, bar.log_pos));
                 if let Some(bar) = bar {

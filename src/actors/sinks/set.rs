@@ -6,9 +6,9 @@
 use super::shell::SinkActor;
 use super::{Delivery, OnFull, Sink, SinkPolicy, SinkSpec};
 use crate::actors::environment::Environment;
+use crate::actors::health::HealthRegistry;
 use crate::actors::messages::{Flush, LogDurable, UnparsedInput};
 use crate::actors::partition::fanout::SinkOutput;
-use crate::actors::views::HealthBoard;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Sinks {
         stores: &ArbiterHandle,
         others: Vec<SinkSetup>,
         env: &Environment,
-        health: &Arc<HealthBoard>,
+        health: &Arc<HealthRegistry>,
     ) -> Sinks {
         let (spec, policy) = (history.spec(), history.policy());
         let history = SinkActor::start_in_arbiter(stores, move |_| history);

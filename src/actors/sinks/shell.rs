@@ -14,8 +14,8 @@ use super::isolate::{self, Written};
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
 use crate::actors::environment::Environment;
 use crate::actors::guard;
+use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::messages::{EffectBatch, Flush, LogDurable, UnparsedInput};
-use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::{SinkMetrics, StageMetrics};
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
@@ -68,7 +68,7 @@ pub struct SinkActor {
     spec: SinkSpec,
     policy: SinkPolicy,
     env: Environment,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
     metrics: SinkMetrics,
     /// How it is while it can be written.
     normal: (Health, String),
@@ -120,7 +120,7 @@ impl SinkActor {
         sink: Arc<dyn Sink>,
         policy: SinkPolicy,
         env: Environment,
-        health: Arc<HealthBoard>,
+        health: Arc<HealthRegistry>,
         partitions: impl IntoIterator<Item = (Partition, Followed)>,
     ) -> SinkActor {
         let spec = sink.spec();

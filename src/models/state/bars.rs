@@ -372,7 +372,7 @@ impl SymbolState {
         sealed || self.base_within(track, start).any(|window| window.effective(self.settings.base()).is_bar())
     }
 
-    /// Returns the fates of all reports, by the source's place.
+    /// Returns the outcomes of all reports, by the source's place.
     pub(super) fn outcomes_by_source(&self) -> Vec<Ledger> {
         let mut ledgers = self.outcomes.finals();
         for window in &self.base {

@@ -11,8 +11,8 @@ use crate::models::effect::{DeadLetter, DeadReason, Effect};
 use crate::models::entry::{Body, Cancel, Correction, Quote, SourceId, Trade, TradeId, Updates, VenueBar};
 use crate::models::ledger::RejectReason;
 use crate::models::num::{NOTIONAL_LIMIT, Price, Size};
+use crate::models::snapshot::LastTrade;
 use crate::models::time::{DAY, Nanos, Width};
-use crate::models::view::LastTrade;
 
 /// Event times stay below this (the year 2116), so that no window's end and no horizon overflows.
 const TIME_LIMIT: Nanos = Nanos(1 << 62);

@@ -30,7 +30,7 @@ impl PendingTrades {
     }
 }
 
-/// The fates that are final, by source, and those that wait.
+/// The outcomes that are final, by source, and those that wait.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outcomes {
     finals: Vec<Ledger>,
@@ -39,7 +39,7 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Returns the final fates of a source.
+    /// Returns the final outcomes of a source.
     #[inline]
     pub fn of(&mut self, local: LocalSource) -> &mut Ledger {
         let at = usize::from(local);
@@ -49,7 +49,7 @@ impl Outcomes {
         &mut self.finals[at]
     }
 
-    /// Writes down the fates of a sealed window's trades. Where no trade made a bar, those that count for something
+    /// Writes down the outcomes of a sealed window's trades. Where no trade made a bar, those that count for something
     /// are pending, unless the venue's bar stood in for all of them.
     pub fn settle_sealed(&mut self, window: &BaseWindow) {
         let waits = !window.sum.is_bar() && window.venue.is_none();
@@ -64,7 +64,7 @@ impl Outcomes {
         }
     }
 
-    /// Returns a copy of the final fates, by source.
+    /// Returns a copy of the final outcomes, by source.
     #[must_use]
     pub fn finals(&self) -> Vec<Ledger> {
         self.finals.clone()

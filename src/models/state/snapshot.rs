@@ -7,8 +7,8 @@ use crate::models::bar::Bar;
 use crate::models::effect::IndicatorPoint;
 use crate::models::indicators::IndicatorValues;
 use crate::models::ledger::Ledger;
+use crate::models::snapshot::{SymbolSnapshot, WindowSnapshot};
 use crate::models::time::Nanos;
-use crate::models::view::{SymbolView, WindowView};
 
 impl SymbolState {
     /// Returns the outcomes of all its reports.
@@ -56,20 +56,20 @@ impl SymbolState {
         Some(header.bar(Some(figures), &lifecycle, self.tally(at, start)))
     }
 
-    /// Makes the picture that readers share.
+    /// Returns the snapshot that readers share.
     #[must_use]
-    pub fn view(&self) -> SymbolView {
-        self.view_with(false)
+    pub fn snapshot(&self) -> SymbolSnapshot {
+        self.snapshot_with(false)
     }
 
-    /// Makes the picture that readers share, with previews of the indicators or without.
+    /// Returns the snapshot that readers share, with or without previews of the indicators.
     #[must_use]
-    pub fn view_with(&self, previews: bool) -> SymbolView {
-        let windows = (0..self.tracks.len()).map(|at| self.window_view(at, previews)).collect();
+    pub fn snapshot_with(&self, previews: bool) -> SymbolSnapshot {
+        let windows = (0..self.tracks.len()).map(|at| self.window_snapshot(at, previews)).collect();
         let ledgers = self.ledgers();
         let mut ledger = Ledger::default();
         ledgers.iter().for_each(|(_, of_source)| ledger.merge(of_source));
-        SymbolView {
+        SymbolSnapshot {
             symbol: self.symbol,
             pos: self.pos,
             last: self.newest.map(|newest| newest.trade),
@@ -83,7 +83,7 @@ impl SymbolState {
         }
     }
 
-    fn window_view(&self, at: usize, previews: bool) -> WindowView {
+    fn window_snapshot(&self, at: usize, previews: bool) -> WindowSnapshot {
         let track = &self.tracks[at];
         let point = |(start, close, values)| IndicatorPoint {
             symbol: self.symbol,
@@ -94,7 +94,7 @@ impl SymbolState {
             values,
             log_pos: track.newest.map_or(0, |newest| newest.log_pos),
         };
-        WindowView {
+        WindowSnapshot {
             width: track.width,
             forming: self.forming_bar(at),
             closed: track.newest,

@@ -1,12 +1,12 @@
 //! Cache of the newest closed bars of each symbol, encoded: what charts ask for when they open.
 //!
-//! A page is made from the history on the first read and kept current by the view's `seq`: when one bar closes, the
-//! view holds that bar and the page is extended by it; anything else (an amended bar, several bars at once) reads the
+//! A page is made from the history on the first read and kept current by the snapshot's `seq`: when one bar closes, the
+//! snapshot holds that bar and the page is extended by it; anything else (an amended bar, several bars at once) reads the
 //! history again. When all pages together exceed their limit, the least recently used are dropped, so that 10,000
 //! symbols cost bounded memory and a dropped page costs a read of the history.
 //!
-//! Promises: a new bar shows at once. The history lags behind the view by its batch; a page read meanwhile is served
-//! together with the view's newest bar, and made again until the history has caught up, so an amended older bar shows
+//! Promises: a new bar shows at once. The history lags behind the snapshot by its batch; a page read meanwhile is served
+//! together with the snapshot's newest bar, and made again until the history has caught up, so an amended older bar shows
 //! that much later. On failure of the history an older page is served while there is one, else the error is returned.
 
 mod newest;
@@ -17,9 +17,9 @@ pub use page::{NUM_RECENT, Naming, Page};
 
 use crate::models::bar::BarState;
 use crate::models::entry::Position;
+use crate::models::snapshot::WindowSnapshot;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
-use crate::models::view::WindowView;
 use crate::stores::StoreError;
 use crate::stores::history::{History, WindowQuery};
 use arc_swap::ArcSwapOption;
@@ -38,7 +38,7 @@ struct Slot {
     page: ArcSwapOption<Page>,
     /// Held by the one request that reads the history; the others serve the old page, or wait when there is none.
     loading: tokio::sync::Mutex<()>,
-    /// The view's (`seq`, position) when the history was first found to lack this `seq`.
+    /// The snapshot's (`seq`, position) when the history was first found to lack this `seq`.
     missing: std::sync::Mutex<(u64, Position)>,
     used: AtomicU64,
 }
@@ -58,7 +58,7 @@ impl RecentBars {
         RecentBars { slots: RwLock::default(), reads: AtomicU64::new(0), bytes_max }
     }
 
-    /// Returns the page of a window: from memory when it is up to the view, else by way of the history.
+    /// Returns the page of a window: from memory when it is up to the snapshot, else by way of the history.
     ///
     /// # Errors
     /// What the history says, when it had to be read and there is no older page to serve.
@@ -66,7 +66,7 @@ impl RecentBars {
         &self,
         history: &dyn History,
         symbol: SymbolId,
-        window: &WindowView,
+        window: &WindowSnapshot,
         pos: Position,
         naming: &Naming<'_>,
     ) -> Result<Arc<Page>, StoreError> {
@@ -127,7 +127,7 @@ impl RecentBars {
 }
 
 impl Slot {
-    /// Returns the position of the view in which this `seq` was first missing: once the history has acknowledged it,
+    /// Returns the position of the snapshot in which this `seq` was first missing: once the history has acknowledged it,
     /// the history holds every bar up to the `seq`.
     fn first_missing(&self, seq: u64, pos: Position) -> Position {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,13 +138,13 @@ impl Slot {
     }
 }
 
-/// True when the page can be served for the view.
-fn serves(page: &Page, window: &WindowView) -> bool {
+/// True when the page can be served for the snapshot.
+fn serves(page: &Page, window: &WindowSnapshot) -> bool {
     page.seq >= window.seq && (page.is_whole || page.loaded.elapsed() < RELOAD_AFTER)
 }
 
-/// Returns the page that follows, when the view is ahead by just the bar that it holds.
-fn follow(page: &Page, window: &WindowView, naming: &Naming<'_>) -> Option<Arc<Page>> {
+/// Returns the page that follows, when the snapshot is ahead by just the bar that it holds.
+fn follow(page: &Page, window: &WindowSnapshot, naming: &Naming<'_>) -> Option<Arc<Page>> {
     let bar = window.closed.as_ref()?;
     let is_next = page.is_whole && page.seq + 1 == window.seq && bar.seq == window.seq;
     let is_newer = page.newest_start().is_none_or(|newest| newest < bar.start);
@@ -154,7 +154,7 @@ fn follow(page: &Page, window: &WindowView, naming: &Naming<'_>) -> Option<Arc<P
 async fn load(
     history: &dyn History,
     symbol: SymbolId,
-    window: &WindowView,
+    window: &WindowSnapshot,
     first_missing: Position,
     naming: &Naming<'_>,
 ) -> Result<Page, StoreError> {
@@ -226,12 +226,12 @@ mod tests {
     use crate::stores::history::HistoryBatch;
     use crate::stores::history::memory::MemoryHistory;
 
-    /// A history, the cache before it, and what the view of the symbol shows.
+    /// A history, the cache before it, and what the snapshot of the symbol shows.
     struct World {
         history: MemoryHistory,
         spec: SymbolSpec,
         recent: RecentBars,
-        window: WindowView,
+        window: WindowSnapshot,
     }
 
     impl World {
@@ -243,7 +243,7 @@ mod tests {
                 history: MemoryHistory::new(symbols, Arc::new(SourceTable::default()), 5_000),
                 spec: SymbolSpec::named("AAPL"),
                 recent: RecentBars::new(bytes_max),
-                window: WindowView {
+                window: WindowSnapshot {
                     width,
                     forming: None,
                     closed: None,
@@ -262,7 +262,7 @@ mod tests {
             self.history.write(&batch).await.unwrap();
         }
 
-        /// Shows a bar as the newest one in the view.
+        /// Shows a bar as the newest one in the snapshot.
         fn show(&mut self, newest: Bar) {
             self.window.seq = newest.seq;
             self.window.closed = Some(newest);
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(minutes(&first), [1, 0]);
         assert!(Arc::ptr_eq(&first, &world.page().await), "served as it is");
 
-        // The history does not hold the next bar yet, so it can only come from the view.
+        // The history does not hold the next bar yet, so it can only come from the snapshot.
         world.show(bar(2));
         let next = world.page().await;
         assert_eq!(minutes(&next), [2, 1, 0]);
@@ -310,7 +310,7 @@ mod tests {
         world.page().await;
 
         let amended = Bar { state: BarState::Amended, revision: 1, seq: 3, log_pos: 99, ..bar(0) };
-        // The view shows the newest bar, and by its number that another one changed.
+        // The snapshot shows the newest bar, and by its number that another one changed.
         world.window.seq = amended.seq;
         world.window.closed = Some(Bar { log_pos: 99, ..bar(1) });
         let stale = world.page().await;

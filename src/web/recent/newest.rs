@@ -1,4 +1,4 @@
-//! Merges the newest row that a symbol's view holds into rows of the history, which lags behind the view by its batch.
+//! Merges the newest row that a symbol's snapshot holds into rows of the history, which lags behind the snapshot by its batch.
 
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::IndicatorPoint;

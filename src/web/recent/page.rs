@@ -33,7 +33,7 @@ impl<'a> Naming<'a> {
 
 /// The newest closed bars of one symbol and window.
 pub struct Page {
-    /// The view's `seq` up to which it holds every bar.
+    /// The snapshot's `seq` up to which it holds every bar.
     pub(super) seq: u64,
     /// False while the history had not caught up with `seq`.
     pub(super) is_whole: bool,

@@ -1,5 +1,5 @@
 //! `aggregated`: bars of a symbol. Without a range they come from [`crate::web::recent`], or from the cache where this
-//! process has no view of the symbol; else from the history, merged with the newest bar of the symbol's view, which the
+//! process has no snapshot of the symbol; else from the history, merged with the newest bar of the symbol's snapshot, which the
 //! history may not hold yet.
 //!
 //! Promises: newest first; a page and its cursor never repeat or omit a bar. On failure of the history: 503.
@@ -7,7 +7,7 @@
 use super::cached;
 use super::param_docs::{Answers, SymbolName, WindowsQuery};
 use super::windows::WindowsAsked;
-use crate::models::view::WindowView;
+use crate::models::snapshot::WindowSnapshot;
 use crate::stores::cache::aggregated_key;
 use crate::web::answer::caching::hash;
 use crate::web::answer::error::ApiError;
@@ -43,8 +43,9 @@ pub async fn aggregated(
     let asked = WindowsAsked::of(&request, &params, &state)?;
     let include_forming = params.flag("include_forming")?;
     let resolved = state.resolve(&symbol);
-    let has_view = resolved.as_ref().is_ok_and(|(id, _)| state.views.get(*id).is_some());
-    if asked.is_newest && params.get("limit").is_none() && asked.page.format == Format::Json && !has_view {
+    let has_snapshot = resolved.as_ref().is_ok_and(|(id, _)| state.snapshots.get(*id).is_some());
+    if asked.is_newest && params.get("limit").is_none() && asked.page.format == Format::Json && !has_snapshot
+    {
         let key = aggregated_key(&cached::name_of(&state, &symbol)?, &asked.name);
         if let Some(newest) = cached::read(&state, &key).await {
             let body = [b"[".as_slice(), &newest, b"]"].concat();
@@ -53,21 +54,21 @@ pub async fn aggregated(
     }
     let (id, spec) = resolved?;
 
-    let view = state.views.get(id);
-    let window = view.as_ref().and_then(|view| window_of(view, asked.width));
+    let snapshot = state.snapshots.get(id);
+    let window = snapshot.as_ref().and_then(|snapshot| window_of(snapshot, asked.width));
     let forming = window
-        .and_then(|window: &WindowView| window.forming.as_ref())
+        .and_then(|window: &WindowSnapshot| window.forming.as_ref())
         .filter(|bar| include_forming && asked.page.cursor.is_none() && asked.has(bar.start));
     let naming = Naming { spec: &spec, window: &asked.name };
     let num_closed = asked.page.limit - usize::from(forming.is_some());
     let no_data = || ApiError::NoData(format!("no {} bar of `{}` is in the range", asked.name, spec.name));
 
-    if let (true, Some(view), Some(window)) = (
+    if let (true, Some(snapshot), Some(window)) = (
         asked.is_newest && asked.page.limit <= NUM_RECENT && asked.page.format == Format::Json,
-        &view,
+        &snapshot,
         window,
     ) {
-        let recent = state.recent.page(&*state.history, id, window, view.pos, &naming).await?;
+        let recent = state.recent.page(&*state.history, id, window, snapshot.pos, &naming).await?;
         if recent.is_empty() && forming.is_none() && !asked.page.empty_is_ok {
             return Err(no_data());
         }

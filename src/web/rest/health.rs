@@ -2,7 +2,7 @@
 //!
 //! Promises: answered from memory, whatever the stores do.
 
-use crate::actors::views::Health;
+use crate::actors::health::Health;
 use crate::models::provenance::DataKind;
 use crate::models::time::SECOND;
 use crate::web::answer::reply::Reply;

@@ -1,7 +1,7 @@
-//! `indicators`: the newest of a window from its view, else from the cache, else from the history; a series from the
+//! `indicators`: the newest of a window from its snapshot, else from the cache, else from the history; a series from the
 //! history.
 //!
-//! Promises: without a range no store is read while there is a view. On failure of the history: 503.
+//! Promises: without a range no store is read while there is a snapshot. On failure of the history: 503.
 
 use super::cached;
 use super::param_docs::{Answers, SymbolName, WindowsQuery};
@@ -35,8 +35,9 @@ pub enum IndicatorsAnswer<'a> {
 
 /// True when this process has a snapshot with indicators of the window.
 fn has_indicators(state: &AppState, symbol: SymbolId, width: Width) -> bool {
-    let view = state.views.get(symbol);
-    view.is_some_and(|view| window_of(&view, width).is_some_and(|window| window.indicators.is_some()))
+    let snapshot = state.snapshots.get(symbol);
+    snapshot
+        .is_some_and(|snapshot| window_of(&snapshot, width).is_some_and(|window| window.indicators.is_some()))
 }
 
 /// Indicators of one symbol and window.
@@ -63,8 +64,8 @@ pub async fn indicators(
     let asked = WindowsAsked::of(&request, &params, &state)?;
     let wants_newest = asked.is_newest && params.get("limit").is_none();
     let resolved = state.resolve(&symbol);
-    let has_view = resolved.as_ref().is_ok_and(|(id, _)| has_indicators(&state, *id, asked.width));
-    if wants_newest && asked.page.format == Format::Json && !has_view {
+    let has_snapshot = resolved.as_ref().is_ok_and(|(id, _)| has_indicators(&state, *id, asked.width));
+    if wants_newest && asked.page.format == Format::Json && !has_snapshot {
         let key = indicators_key(&cached::name_of(&state, &symbol)?, &asked.name);
         if let Some(found) = cached::read(&state, &key).await {
             return Ok(Reply::json_bytes(found.into()).send(&request));
@@ -73,8 +74,8 @@ pub async fn indicators(
     let (id, spec) = resolved?;
     let no_data = || ApiError::NoData(format!("no {} indicators of `{}` are there", asked.name, spec.name));
 
-    let view = state.views.get(id);
-    let window = view.as_ref().and_then(|view| window_of(view, asked.width));
+    let snapshot = state.snapshots.get(id);
+    let window = snapshot.as_ref().and_then(|snapshot| window_of(snapshot, asked.width));
     let newest = window.and_then(|window| window.indicators.as_ref());
     let object = |point| IndicatorsObject::new(point, &spec, &asked.name);
     if wants_newest {

@@ -1,12 +1,12 @@
-//! `latest`: the newest trade of a symbol, from its published view; of a single symbol without one, from the cache.
+//! `latest`: the newest trade of a symbol, from its published snapshot; of a single symbol without one, from the cache.
 //!
 //! Promises: no store is read, and only the cache is waited for, within its limit.
 
 use super::cached;
 use super::param_docs::{Answers, SymbolName, Symbols};
+use crate::models::snapshot::SymbolSnapshot;
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
-use crate::models::view::SymbolView;
 use crate::stores::cache::latest_key;
 use crate::web::answer::error::ApiError;
 use crate::web::answer::format::Format;
@@ -24,11 +24,11 @@ const SYMBOLS_MAX: usize = 1_000;
 
 fn object<'a>(
     state: &AppState,
-    view: &SymbolView,
+    snapshot: &SymbolSnapshot,
     spec: &'a SymbolSpec,
     now: Nanos,
 ) -> Option<LatestObject<'a>> {
-    LatestObject::of_view(spec, view, state.clocks.get(view.source), state.core.lateness, now)
+    LatestObject::of_snapshot(spec, snapshot, state.clocks.get(snapshot.source), state.core.lateness, now)
 }
 
 /// Newest trade of one symbol.
@@ -50,8 +50,10 @@ pub async fn latest(
 ) -> Result<HttpResponse, ApiError> {
     let resolved = state.resolve(&symbol);
     if let Ok((id, spec)) = &resolved {
-        let view = state.views.get(*id);
-        if let Some(object) = view.as_ref().and_then(|view| object(&state, view, spec, state.now())) {
+        let snapshot = state.snapshots.get(*id);
+        if let Some(object) =
+            snapshot.as_ref().and_then(|snapshot| object(&state, snapshot, spec, state.now()))
+        {
             return Ok(Reply::json(&object).send_volatile(&request));
         }
     }
@@ -97,10 +99,10 @@ pub async fn latest_list(request: HttpRequest, state: Data<AppState>) -> Result<
         names.into_iter().map(|name| state.resolve(name)).collect::<Result<_, _>>()?
     };
     let now = state.now();
-    let views: Vec<(Arc<SymbolView>, Arc<SymbolSpec>)> =
-        ids.into_iter().filter_map(|(id, spec)| Some((state.views.get(id)?, spec))).collect();
+    let snapshots: Vec<(Arc<SymbolSnapshot>, Arc<SymbolSpec>)> =
+        ids.into_iter().filter_map(|(id, spec)| Some((state.snapshots.get(id)?, spec))).collect();
     let rows: Vec<LatestObject<'_>> =
-        views.iter().filter_map(|(view, spec)| object(&state, view, spec, now)).collect();
+        snapshots.iter().filter_map(|(snapshot, spec)| object(&state, snapshot, spec, now)).collect();
     if rows.is_empty() && !empty_is_ok {
         return Err(ApiError::NoData("none of the symbols has traded yet".to_owned()));
     }

@@ -68,13 +68,13 @@ pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<Http
         .symbols_by_name()
         .into_iter()
         .map(|(id, spec)| {
-            let view = state.views.get(id);
+            let snapshot = state.snapshots.get(id);
             SymbolDetails {
                 symbol: spec.name.clone(),
-                provider: view.as_ref().map(|view| state.sources.name(view.source)),
+                provider: snapshot.as_ref().map(|snapshot| state.sources.name(snapshot.source)),
                 data: state.provenance.data.as_str(),
                 asset_class: spec.asset_class.as_str(),
-                last_tick: view.and_then(|view| view.last).map(|last| Time(last.ts)),
+                last_tick: snapshot.and_then(|snapshot| snapshot.last).map(|last| Time(last.ts)),
                 venue_symbol: state.symbols.venue_symbol(id),
             }
         })

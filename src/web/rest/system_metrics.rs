@@ -3,8 +3,8 @@
 //! Promises: from memory, for the last hour. Topics have no values in the embedded mode.
 
 use super::param_docs::{Answer, SinceQuery, SymbolName};
-use crate::metrics::fates;
 use crate::metrics::history::{MetricsHistory, Point};
+use crate::metrics::outcomes;
 use crate::models::ledger::Ledger;
 use crate::models::time::{HOUR, Nanos};
 use crate::web::answer::error::ApiError;
@@ -152,7 +152,7 @@ pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpRe
     })
 }
 
-/// Reports by fate, by symbol and for all together (`*`). `residue` is 0 whenever nothing is under way.
+/// Reports by outcome, by symbol and for all together (`*`). `residue` is 0 whenever nothing is under way.
 #[utoipa::path(
     get,
     path = "/api/v1/metrics/ledger",
@@ -161,7 +161,7 @@ pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpRe
         ("symbol" = Option<SymbolName>, Query, description = "Only this symbol"),
         Answer,
     ),
-    responses((status = 200, description = "Counts by fate", body = MetricList), Unchanged, Failures),
+    responses((status = 200, description = "Counts by outcome", body = MetricList), Unchanged, Failures),
 )]
 pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let params = Params::of(&request)?;
@@ -173,23 +173,23 @@ pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpR
             let (symbol, field) = (symbol.to_owned(), field.to_owned());
             metrics.push(MetricObject { time: Time(now), symbol, field, value });
         };
-        for (fate, count) in fates(ledger) {
-            row(fate, count as f64);
+        for (outcome, count) in outcomes(ledger) {
+            row(outcome, count as f64);
         }
         row("residue", ledger.residue() as f64);
     };
     if let Some(text) = params.get("symbol") {
         let (id, spec) = state.resolve(text)?;
-        add(&spec.name, &state.views.get(id).map(|view| view.ledger).unwrap_or_default());
+        add(&spec.name, &state.snapshots.get(id).map(|snapshot| snapshot.ledger).unwrap_or_default());
     } else {
-        let views = state.views.all();
+        let snapshots = state.snapshots.all();
         let mut total = Ledger::default();
-        for view in &views {
-            total.merge(&view.ledger);
+        for snapshot in &snapshots {
+            total.merge(&snapshot.ledger);
         }
         add(ALL, &total);
-        for view in views {
-            add(&state.symbols.spec(view.symbol).name, &view.ledger);
+        for snapshot in snapshots {
+            add(&state.symbols.spec(snapshot.symbol).name, &snapshot.ledger);
         }
     }
     Ok(answer(&request, format, metrics))
@@ -198,8 +198,8 @@ pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpR
 /// All metrics in Prometheus' text format.
 pub async fn prometheus(state: Data<AppState>) -> HttpResponse {
     let mut by_source: BTreeMap<_, Ledger> = BTreeMap::new();
-    for view in state.views.all() {
-        for (source, ledger) in view.ledgers.iter() {
+    for snapshot in state.snapshots.all() {
+        for (source, ledger) in snapshot.ledgers.iter() {
             by_source.entry(*source).or_default().merge(ledger);
         }
     }

@@ -58,8 +58,8 @@ fn mark(tenths: i64) -> Body {
     Body::ClockMark { source: SourceId::ANY, time: at(tenths) }
 }
 
-/// Runs core and model, which must agree, and returns the fates.
-fn fates(bodies: &[Body]) -> Ledger {
+/// Runs core and model, which must agree, and returns the outcomes.
+fn outcomes(bodies: &[Body]) -> Ledger {
     let (entries, settings) = (log(bodies.iter().copied()), settings());
     compare(&entries, &settings).unwrap();
     let mut state = core(&settings);
@@ -74,7 +74,7 @@ const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2,
 fn a_correction_replaces_its_trade_even_where_what_stands_for_it_was_known() {
     let bodies = [Body::Trade(trade(A, 1, 0)), Body::Trade(trade(A, 2, 5)), correction(1, 2, 5)];
     for order in ORDERS {
-        let ledger = fates(&order.map(|at| bodies[at]));
+        let ledger = outcomes(&order.map(|at| bodies[at]));
         assert_eq!((ledger.in_bars, ledger.cancelled, ledger.duplicate), (1, 1, 1), "{order:?}");
     }
 }
@@ -85,7 +85,7 @@ fn a_cancel_reaches_the_correction_of_a_correction_in_any_order() {
     for order in ORDERS {
         let mut bodies: Vec<Body> = order.map(|at| bodies[at]).to_vec();
         bodies.insert(0, Body::Trade(trade(A, 1, 0)));
-        let ledger = fates(&bodies);
+        let ledger = outcomes(&bodies);
         assert_eq!((ledger.in_bars, ledger.cancelled), (0, 4), "{order:?}");
     }
 }
@@ -99,7 +99,7 @@ fn a_cancel_waits_no_longer_because_a_correction_names_the_same_trade() {
         mark(45),
         Body::Trade(trade(A, 1, 42)),
     ];
-    let ledger = fates(&bodies);
+    let ledger = outcomes(&bodies);
     assert_eq!(ledger.num_rejected(), 1, "its own time was sealed when the trade came");
 }
 
@@ -114,7 +114,7 @@ fn a_change_of_source_leaves_the_coverage_of_what_was_before_it() {
         Body::Trade(Trade { updates: Updates::NONE, ..trade(A, 4, 4) }),
         Body::Trade(trade(B, 1, 60)),
     ];
-    assert_eq!(fates(&bodies).in_bars, 4);
+    assert_eq!(outcomes(&bodies).in_bars, 4);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_gap_that_comes_after_the_seal_opens_nothing_again() {
         gap(61, 130, false),
         Body::Trade(trade(A, 2, 82)),
     ];
-    assert_eq!(fates(&bodies).late, 1);
+    assert_eq!(outcomes(&bodies).late, 1);
 }
 
 #[test]
@@ -140,5 +140,5 @@ fn a_filled_gap_lets_the_seal_go_on_at_once() {
         gap(0, 45, true),
         Body::Trade(trade(A, 2, 40)),
     ];
-    assert_eq!(fates(&bodies).in_bars, 2, "the cancel was given up before its trade came");
+    assert_eq!(outcomes(&bodies).in_bars, 2, "the cancel was given up before its trade came");
 }

@@ -1,5 +1,5 @@
 //! The core beside a model of it that is slow and obvious: over random histories of entries of every kind both say the
-//! same of every bar, every indicator and every fate.
+//! same of every bar, every indicator and every outcome.
 //!
 //! The model follows the written rules, not the core: it keeps everything, sorts everything, and adds everything up from
 //! scratch after each entry. Histories that once told the two apart are kept in [`cases`].

@@ -24,9 +24,9 @@ type Identity = (SourceId, TradeId);
 
 /// What became of a report, where that is no question of bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// A trade that is kept: whether it counts, its marks and the bars say.
-    Kept,
+enum Outcome {
+    /// A retained trade: whether it counts, its marks and the bars say.
+    Retained,
     Cancelled,
     /// A cancel that waits for its trade, or waited in vain.
     NoTrade,
@@ -39,8 +39,8 @@ enum Fate {
 #[derive(Clone, Copy, Debug)]
 struct Report {
     pos: Position,
-    fate: Fate,
-    /// The trade it reports; a cancel reports none. A correction's stands under the id it is kept by.
+    outcome: Outcome,
+    /// The trade it reports; a cancel reports none. A correction's stands under the id it is retained under.
     trade: Option<Trade>,
     /// What a cancel takes out.
     target: Option<Identity>,
@@ -61,9 +61,9 @@ impl Report {
         self.trade.map(|trade| (trade.source, trade.id))
     }
 
-    /// True for a kept trade that is still found by its identity.
+    /// True for a retained trade that is still found by its identity.
     fn is_known(&self) -> bool {
-        self.fate == Fate::Kept && !self.sealed
+        self.outcome == Outcome::Retained && !self.sealed
     }
 }
 
@@ -167,8 +167,9 @@ impl Model {
         };
         match entry.body {
             Body::Trade(trade) | Body::Correction(Correction { trade, .. }) => {
-                let kept = |report: &Report| report.pos == entry.pos && report.fate == Fate::Kept;
-                let counts = self.reports.iter().any(kept) && in_charge(trade.source, trade.ts);
+                let retained =
+                    |report: &Report| report.pos == entry.pos && report.outcome == Outcome::Retained;
+                let counts = self.reports.iter().any(retained) && in_charge(trade.source, trade.ts);
                 counts.then_some((trade.ts, trade.received))
             }
             Body::VenueBar(bar) => {
@@ -194,15 +195,15 @@ impl Model {
         base.start_of(ts).plus(base.nanos()) <= self.clock.frontier
     }
 
-    fn report(&mut self, pos: Position, ts: Nanos, fate: Fate) -> &mut Report {
-        match fate {
-            Fate::Late => self.dead_letters.push((pos, DeadReason::Late)),
-            Fate::Rejected(reason) => self.dead_letters.push((pos, DeadReason::Rejected(reason))),
+    fn report(&mut self, pos: Position, ts: Nanos, outcome: Outcome) -> &mut Report {
+        match outcome {
+            Outcome::Late => self.dead_letters.push((pos, DeadReason::Late)),
+            Outcome::Rejected(reason) => self.dead_letters.push((pos, DeadReason::Rejected(reason))),
             _ => {}
         }
         self.reports.push(Report {
             pos,
-            fate,
+            outcome,
             trade: None,
             target: None,
             ts,
@@ -218,11 +219,11 @@ impl Model {
     /// Judges a trade, or the trade of a correction of `target`.
     fn trade(&mut self, pos: Position, trade: Trade, target: Option<Identity>) {
         if let Some(reason) = fault(&trade) {
-            self.report(pos, trade.ts, Fate::Rejected(reason));
+            self.report(pos, trade.ts, Outcome::Rejected(reason));
             return;
         }
         if self.is_sealed(trade.ts) {
-            self.report(pos, trade.ts, Fate::Late);
+            self.report(pos, trade.ts, Outcome::Late);
             return;
         }
         let identity = Some((trade.source, trade.id));
@@ -232,7 +233,7 @@ impl Model {
             self.repeat(at, pos, trade, target);
             return;
         }
-        let report = self.report(pos, trade.ts, Fate::Kept);
+        let report = self.report(pos, trade.ts, Outcome::Retained);
         report.trade = Some(trade);
         self.correct(target, trade);
         self.link();
@@ -255,9 +256,9 @@ impl Model {
         }
         let wins = rank(&old) < rank(&trade);
         if wins {
-            self.reports[at].fate = Fate::Duplicate;
+            self.reports[at].outcome = Outcome::Duplicate;
         }
-        let report = self.report(pos, trade.ts, if wins { Fate::Kept } else { Fate::Duplicate });
+        let report = self.report(pos, trade.ts, if wins { Outcome::Retained } else { Outcome::Duplicate });
         if wins {
             report.trade = Some(trade);
             (report.cancelled, report.replaced) = (known.cancelled, known.replaced);
@@ -276,27 +277,28 @@ impl Model {
 
     fn cancel(&mut self, pos: Position, cancel: Cancel) {
         if !is_time(cancel.ts, cancel.received) {
-            self.report(pos, cancel.ts, Fate::Rejected(RejectReason::BadTime));
+            self.report(pos, cancel.ts, Outcome::Rejected(RejectReason::BadTime));
             return;
         }
         let target = (cancel.source, cancel.target);
-        let waits =
-            |other: &Report| other.fate == Fate::NoTrade && !other.sealed && other.target == Some(target);
-        let fate = match self.known(target) {
-            Some(known) if known.cancelled => Fate::Duplicate,
-            None if self.reports.iter().any(waits) => Fate::Duplicate,
-            None if self.is_sealed(cancel.ts) => Fate::Rejected(RejectReason::NoTrade),
+        let waits = |other: &Report| {
+            other.outcome == Outcome::NoTrade && !other.sealed && other.target == Some(target)
+        };
+        let outcome = match self.known(target) {
+            Some(known) if known.cancelled => Outcome::Duplicate,
+            None if self.reports.iter().any(waits) => Outcome::Duplicate,
+            None if self.is_sealed(cancel.ts) => Outcome::Rejected(RejectReason::NoTrade),
             // Until what it names is found, which may be at once.
-            _ => Fate::NoTrade,
+            _ => Outcome::NoTrade,
         };
         let far = self.clock.now.plus(self.settings.horizon);
-        let report = self.report(pos, cancel.ts, fate);
+        let report = self.report(pos, cancel.ts, outcome);
         report.target = Some(target);
         report.judged_at = (cancel.ts > far).then_some(far);
         self.link();
     }
 
-    /// Returns the kept trade of this identity, if it is not sealed.
+    /// Returns the retained trade of this identity, if it is not sealed.
     fn known(&self, identity: Identity) -> Option<&Report> {
         self.reports.iter().find(|report| report.is_known() && report.identity() == Some(identity))
     }
@@ -311,7 +313,7 @@ impl Model {
         }
         let mut cancelled = Vec::new();
         for report in &mut self.reports {
-            let waits = report.fate == Fate::NoTrade && !report.sealed;
+            let waits = report.outcome == Outcome::NoTrade && !report.sealed;
             cancelled.extend(report.target.filter(|_| waits));
             cancelled.extend(report.identity().filter(|_| report.is_known() && report.cancelled));
         }
@@ -332,9 +334,9 @@ impl Model {
         }
         for at in 0..self.reports.len() {
             let report = self.reports[at];
-            let waits = report.fate == Fate::NoTrade && !report.sealed;
+            let waits = report.outcome == Outcome::NoTrade && !report.sealed;
             if waits && report.target.is_some_and(|target| self.known(target).is_some()) {
-                self.reports[at].fate = Fate::Cancelled;
+                self.reports[at].outcome = Outcome::Cancelled;
             }
         }
     }
@@ -406,7 +408,7 @@ impl Model {
     /// Returns the trades that may count.
     fn standing(&self) -> Vec<Trade> {
         let stands = |report: &&Report| {
-            report.fate == Fate::Kept && !report.cancelled && !report.replaced && report.in_charge
+            report.outcome == Outcome::Retained && !report.cancelled && !report.replaced && report.in_charge
         };
         self.reports.iter().filter(stands).filter_map(|report| report.trade).collect()
     }
@@ -478,12 +480,12 @@ impl Model {
                 self.reports[at].judged_at = None;
             }
             let far = self.clock.now.plus(self.settings.horizon);
-            let is_given_up = is_judged && report.fate == Fate::NoTrade && report.ts > far;
+            let is_given_up = is_judged && report.outcome == Outcome::NoTrade && report.ts > far;
             if report.sealed || !(is_given_up || self.is_sealed(report.ts)) {
                 continue;
             }
             self.reports[at].sealed = true;
-            if report.fate == Fate::NoTrade {
+            if report.outcome == Outcome::NoTrade {
                 self.dead_letters.push((report.pos, DeadReason::Rejected(RejectReason::NoTrade)));
             }
         }
@@ -491,22 +493,22 @@ impl Model {
         self.corrections = corrections.into_iter().filter(|(_, by)| self.known(*by).is_some()).collect();
     }
 
-    /// Counts the fates of all reports so far.
+    /// Counts the outcomes of all reports so far.
     pub fn ledger(&self) -> Ledger {
         let mut ledger = Ledger { conflicts: self.num_conflicts, ..Ledger::default() };
         let standing = self.standing();
         let bars = self.bars();
         for report in &self.reports {
             ledger.received += 1;
-            match report.fate {
-                Fate::Kept if report.cancelled || report.replaced => ledger.cancelled += 1,
-                Fate::Kept if self.is_in_a_bar(report, &standing, &bars) => ledger.in_bars += 1,
-                Fate::Kept => ledger.filtered += 1,
-                Fate::Cancelled => ledger.cancelled += 1,
-                Fate::NoTrade => ledger.reject(RejectReason::NoTrade),
-                Fate::Late => ledger.late += 1,
-                Fate::Duplicate => ledger.duplicate += 1,
-                Fate::Rejected(reason) => ledger.reject(reason),
+            match report.outcome {
+                Outcome::Retained if report.cancelled || report.replaced => ledger.cancelled += 1,
+                Outcome::Retained if self.is_in_a_bar(report, &standing, &bars) => ledger.in_bars += 1,
+                Outcome::Retained => ledger.filtered += 1,
+                Outcome::Cancelled => ledger.cancelled += 1,
+                Outcome::NoTrade => ledger.reject(RejectReason::NoTrade),
+                Outcome::Late => ledger.late += 1,
+                Outcome::Duplicate => ledger.duplicate += 1,
+                Outcome::Rejected(reason) => ledger.reject(reason),
             }
         }
         ledger

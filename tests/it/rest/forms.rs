@@ -1,6 +1,6 @@
 //! The forms in which answers leave: CSV, 304 for clients that have the answer, compressed bodies, embedded files.
 
-use super::world::{World, view};
+use super::world::{World, snapshot_of};
 use crate::support::fixtures::read;
 use std::io::Read;
 
@@ -64,7 +64,7 @@ fn a_client_that_has_the_answer_gets_304() {
     }
     let path = "/api/v1/aggregated/BTC-USD";
     let etag = world.get(path).header("etag").to_owned();
-    world.state.views.publish(view(world.btc, 10));
+    world.state.snapshots.publish(snapshot_of(world.btc, 10));
     assert_eq!(world.ask(path, &[("if-none-match", &etag)]).status, 200, "another bar, another version");
     let limits: Vec<String> =
         [1, 2, 5].map(|limit| world.get(&format!("{path}?limit={limit}")).header("etag").to_owned()).into();

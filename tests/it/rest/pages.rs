@@ -1,10 +1,10 @@
 //! Lists of REST: ranges, pages and cursors, and the newest bars, which the history does not hold yet.
 
-use super::world::{NOW, START, World, bar, letter, minute, point, trade, view};
+use super::world::{NOW, START, World, bar, letter, minute, point, snapshot_of, trade};
 use std::sync::atomic::Ordering;
 use tickwire::models::bar::{Bar, BarState};
+use tickwire::models::snapshot::{SymbolSnapshot, WindowSnapshot};
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
-use tickwire::models::view::{SymbolView, WindowView};
 
 #[test]
 fn the_range_of_bars_is_open_at_its_start_and_closed_at_its_end() {
@@ -34,7 +34,7 @@ fn the_range_of_bars_is_open_at_its_start_and_closed_at_its_end() {
 #[test]
 fn what_the_history_does_not_know_yet_is_there_already() {
     let world = World::filled();
-    world.state.views.publish(view(world.btc, 10));
+    world.state.snapshots.publish(snapshot_of(world.btc, 10));
     let count = |path: &str| world.get(path).json().as_array().map_or(0, Vec::len);
     for path in [
         "/api/v1/aggregated/BTC-USD",
@@ -45,11 +45,11 @@ fn what_the_history_does_not_know_yet_is_there_already() {
         assert_eq!(count(path), 11, "{path}");
     }
     assert_eq!(count("/api/v1/aggregated/BTC-USD?end_time=2023-09-05T00:10:00Z"), 10);
-    // The void of the newest bar is known to the view alone as well.
+    // The void of the newest bar is known to the snapshot alone as well.
     let void = Bar { state: BarState::Void, seq: 12, log_pos: 5_000, ..bar(world.btc, 9) };
-    let voided = view(world.btc, 9);
-    let window = WindowView { closed: Some(void), seq: 12, ..voided.windows[0].clone() };
-    world.state.views.publish(SymbolView { windows: [window].into(), pos: 5_000, ..voided });
+    let voided = snapshot_of(world.btc, 9);
+    let window = WindowSnapshot { closed: Some(void), seq: 12, ..voided.windows[0].clone() };
+    world.state.snapshots.publish(SymbolSnapshot { windows: [window].into(), pos: 5_000, ..voided });
     assert_eq!(count("/api/v1/aggregated/BTC-USD?start_time=2023-09-05"), 9);
     assert_eq!(count("/api/v1/aggregated/BTC-USD"), 9);
 }
@@ -72,9 +72,9 @@ fn newest_bars_come_from_memory_until_one_changes() {
     }
     assert_eq!(reads(), before, "the page is in memory");
 
-    // One bar after the other closes: the view brings each, the history is not asked.
+    // One bar after the other closes: the snapshot brings each, the history is not asked.
     for nth in 10..520 {
-        world.state.views.publish(view(world.btc, nth));
+        world.state.snapshots.publish(snapshot_of(world.btc, nth));
         assert_eq!(world.get("/api/v1/aggregated/BTC-USD?limit=1").status, 200);
     }
     assert_eq!(reads(), before);
@@ -85,13 +85,13 @@ fn newest_bars_come_from_memory_until_one_changes() {
         assert!(answer.header("link").contains("cursor="), "older bars are in the history");
     }
 
-    // An older bar is amended: the view's `seq` moves on, and the page follows once the history has it.
+    // An older bar is amended: the snapshot's `seq` moves on, and the page follows once the history has it.
     let before = reads();
     let amended =
         Bar { state: BarState::Amended, revision: 1, seq: 521, log_pos: 60_000, ..bar(world.btc, 515) };
-    let newest = view(world.btc, 519);
-    let window = WindowView { seq: 521, ..newest.windows[0].clone() };
-    world.state.views.publish(SymbolView { windows: [window].into(), pos: 60_000, ..newest });
+    let newest = snapshot_of(world.btc, 519);
+    let window = WindowSnapshot { seq: 521, ..newest.windows[0].clone() };
+    world.state.snapshots.publish(SymbolSnapshot { windows: [window].into(), pos: 60_000, ..newest });
     assert!(!world.get(path).text().contains("amended"), "the history is behind");
     world.history.bars.lock().unwrap()[515] = amended;
     world.history.acknowledged.store(60_000, Ordering::SeqCst);
@@ -131,7 +131,7 @@ fn cursors_walk_the_whole_list_without_hole_or_repeat() {
     world.log.entries.lock().unwrap().extend(ticks);
     world.history.bars.lock().unwrap().extend((10..50).map(|nth| bar(world.btc, nth)));
     world.history.points.lock().unwrap().extend((10..50).map(|nth| point(world.btc, nth)));
-    world.state.views.publish(view(world.btc, 49));
+    world.state.snapshots.publish(snapshot_of(world.btc, 49));
     // As many dead letters, again three at each time.
     let letters = (2..40).map(|id| letter(id, NOW.plus(-SECOND * (60 - id as i64 / 3))));
     world.history.dead_letters.lock().unwrap().extend(letters);
@@ -177,7 +177,7 @@ fn a_walk_through_dead_letters_is_not_disturbed_by_new_ones() {
 }
 
 #[test]
-fn windows_of_the_view_and_of_the_history_are_the_same_ones() {
+fn windows_of_the_snapshot_and_of_the_history_are_the_same_ones() {
     // Guards the world itself: bars that do not follow each other would make the other tests pass for nothing.
     let world = World::start();
     for nth in 0..3 {

@@ -2,7 +2,7 @@
 
 use super::world::{NOW, World};
 use std::sync::atomic::Ordering;
-use tickwire::actors::views::Health;
+use tickwire::actors::health::Health;
 use tickwire::metrics::Span;
 use tickwire::models::entry::SourceId;
 use tickwire::models::time::SECOND;

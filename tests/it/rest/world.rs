@@ -1,11 +1,13 @@
-//! A small world behind a real server: symbols, hand-made views, and stores that are lists.
+//! A small world behind a real server: symbols, hand-made snapshots, and stores that are lists.
 
 use async_trait::async_trait;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
+use tickwire::actors::health::HealthRegistry;
+use tickwire::actors::snapshots::SymbolSnapshots;
+use tickwire::actors::source_clocks::SourceClocks;
 use tickwire::config::OriginPattern;
 use tickwire::metrics::Metrics;
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
@@ -16,9 +18,9 @@ use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
 use tickwire::models::provenance::Provenance;
 use tickwire::models::settings::CoreSettings;
+use tickwire::models::snapshot::{LastTrade, SymbolSnapshot, WindowSnapshot};
 use tickwire::models::symbol::{SymbolDefinition, SymbolId, SymbolSpec, VenueSymbol};
 use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
-use tickwire::models::view::{LastTrade, SymbolView, WindowView};
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
 use tickwire::stores::history::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, WindowQuery};
@@ -294,12 +296,12 @@ pub fn letter(id: u64, received_at: Nanos) -> DeadLetterRecord {
     }
 }
 
-/// The view of a symbol whose newest closed bar is that of the n-th minute, with the next one forming.
-pub fn view(symbol: SymbolId, nth: i64) -> SymbolView {
+/// The snapshot of a symbol whose newest closed bar is that of the n-th minute, with the next one forming.
+pub fn snapshot_of(symbol: SymbolId, nth: i64) -> SymbolSnapshot {
     let forming = Bar { state: BarState::Forming, ..bar(symbol, nth + 1) };
     let closed = bar(symbol, nth);
     let ledger = Ledger { received: 20, in_bars: 17, late: 2, duplicate: 1, ..Ledger::default() };
-    let window = WindowView {
+    let window = WindowSnapshot {
         width: minute(),
         forming: Some(forming),
         closed: Some(closed),
@@ -307,7 +309,7 @@ pub fn view(symbol: SymbolId, nth: i64) -> SymbolView {
         preview: None,
         seq: closed.seq,
     };
-    SymbolView {
+    SymbolSnapshot {
         symbol,
         pos: closed.log_pos + 50,
         last: Some(LastTrade {
@@ -375,7 +377,7 @@ impl World {
         let sources = Arc::new(SourceTable::default());
         sources.intern("simulated");
         let (log, history) = (Arc::new(ListLog::default()), Arc::new(ListHistory::default()));
-        let health = Arc::new(HealthBoard::default());
+        let health = Arc::new(HealthRegistry::default());
         health.set_ready(true);
         let now = Arc::new(AtomicI64::new(NOW.0));
         let clock = {
@@ -385,7 +387,7 @@ impl World {
         let state = Arc::new(AppState {
             symbols,
             sources,
-            views: Arc::new(ViewBoard::default()),
+            snapshots: Arc::new(SymbolSnapshots::default()),
             clocks: Arc::new(SourceClocks::default()),
             log: log.clone(),
             history: history.clone(),
@@ -428,7 +430,7 @@ impl World {
         let letter =
             DeadLetterRecord { payload: "{\"price\":1}".to_owned(), ..letter(1, NOW.plus(-5 * SECOND)) };
         world.history.dead_letters.lock().unwrap().push(letter);
-        world.state.views.publish(view(world.btc, 9));
+        world.state.snapshots.publish(snapshot_of(world.btc, 9));
         world
     }
 

@@ -9,12 +9,12 @@ use deadpool_redis::redis::Commands;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tickwire::actors::health::Health;
 use tickwire::actors::messages::Flush;
 use tickwire::actors::sinks::cache::{CacheSink, CacheSources};
 use tickwire::actors::sinks::history::HistorySink;
 use tickwire::actors::sinks::shell::SinkActor;
 use tickwire::actors::sinks::{OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
-use tickwire::actors::views::Health;
 use tickwire::models::effect::Effect;
 use tickwire::models::symbol::SymbolId;
 use tickwire::models::time::{MINUTE, Nanos, Width};
@@ -153,7 +153,7 @@ fn redis_sink(place: &Place, settings: &RedisSettings) -> Arc<dyn Sink> {
     let node = &place.node;
     let sources = CacheSources {
         symbols: Arc::clone(&node.symbols),
-        views: Arc::default(),
+        snapshots: Arc::default(),
         clocks: Arc::clone(&node.env.published.clocks),
         core: Arc::clone(&node.env.settings),
         now: Arc::clone(&node.env.now),

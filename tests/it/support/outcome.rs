@@ -26,7 +26,7 @@ pub struct Outcome {
     pub bars: BTreeMap<Window, Bar>,
     /// The last version of the indicators of each bar.
     pub indicators: BTreeMap<Window, IndicatorPoint>,
-    /// Fates of all reports.
+    /// Outcomes of all reports.
     pub ledger: Ledger,
 }
 

@@ -177,7 +177,7 @@ async fn read_all(log: &SqliteLog) -> Vec<Entry> {
 }
 
 /// Applies the log of a data directory to fresh states, one entry at a time, and returns what the history must hold,
-/// and the fates of all reports.
+/// and the outcomes of all reports.
 pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<String>, Ledger) {
     let fresh = tempfile::tempdir().unwrap();
     let ledger = block_on(async {

@@ -149,7 +149,7 @@ fn a_recorded_hour_with_every_fault_ends_in_the_bars_of_the_plain_replay() {
     let venue = FakeVenue::start(&Coinbase, &trades, &script);
     let live = Live::start(dir.path(), &venue, "BTC-USD", &[]);
     live.wait_until_whole(trades.len());
-    let ledger_of = |fate| live.ledger(fate);
+    let ledger_of = |outcome| live.ledger(outcome);
     assert_eq!((ledger_of("late"), ledger_of("rejected"), ledger_of("cancelled")), (0, 0, 0));
     assert_eq!(ledger_of("received"), ledger_of("in_bars") + ledger_of("duplicate"));
     let num_fetched = live.metric("backfilled_total");

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tickwire::actors::pipeline::Pipeline;
-use tickwire::actors::views::ViewBoard;
+use tickwire::actors::snapshots::SymbolSnapshots;
 use tickwire::app::venue::Plan;
 use tickwire::config::{Config, Sources};
 use tickwire::models::ledger::Ledger;
@@ -18,14 +18,14 @@ use tickwire::node::{Node, pipeline_settings};
 /// What a test sees of the run.
 pub struct Inside {
     pub node: Node,
-    views: Arc<ViewBoard>,
+    snapshots: Arc<SymbolSnapshots>,
     venue: &'static str,
 }
 
 impl Inside {
     /// Returns how many reports count in bars.
     pub fn num_in_bars(&self) -> u64 {
-        self.views.all().iter().map(|view| view.ledger.in_bars).sum()
+        self.snapshots.all().iter().map(|snapshot| snapshot.ledger.in_bars).sum()
     }
 
     /// Returns the value of a metric.
@@ -76,13 +76,13 @@ pub fn run(
         let clock = venue.clock();
         node.env.now = Arc::new(move || Nanos(clock()));
         let storage = node.storage(true);
-        let views = node.publish_views();
+        let snapshots = node.publish_snapshots();
         let settings = pipeline_settings(&config);
         let (env, health) = (node.env.clone(), Arc::clone(&node.health));
         let pipeline = Pipeline::start(env, settings, storage, health).await.unwrap();
         let plan = Plan::make(&config).await.unwrap();
         let feed = plan.start(&config, &node, &pipeline).await.unwrap();
-        let inside = Inside { node, views, venue: venue.dialect().name() };
+        let inside = Inside { node, snapshots, venue: venue.dialect().name() };
         work(&inside).await;
         feed.stop().await;
         let ledger = pipeline.finish().await.unwrap();

@@ -126,9 +126,9 @@ impl Live {
         self.program.metric(&format!("tickwire_venue_faults_total{labels}"))
     }
 
-    /// Returns how many reports had a fate.
-    pub fn ledger(&self, fate: &str) -> u64 {
-        let labels = format!("{{fate=\"{fate}\",source=\"{}\"}}", self.venue);
+    /// Returns how many reports had an outcome.
+    pub fn ledger(&self, outcome: &str) -> u64 {
+        let labels = format!("{{fate=\"{outcome}\",source=\"{}\"}}", self.venue);
         self.program.metric(&format!("tickwire_ledger_reports{labels}"))
     }
 

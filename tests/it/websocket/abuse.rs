@@ -1,6 +1,6 @@
 //! Clients that ask for more than is good for the others, and pages that may not ask at all.
 
-use super::world::{Client, RUN, World, bar, closed, tick, view};
+use super::world::{Client, RUN, World, bar, closed, snapshot_of, tick};
 use super::{seqs, served};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use tungstenite::client::IntoClientRequest;
 fn with_symbols(world: &World, count: u32) -> Vec<SymbolId> {
     let name = |nth: u32| SymbolSpec::named(&format!("S{nth:04}"));
     let ids: Vec<SymbolId> = (0..count).map(|nth| world.state.symbols.intern(name(nth))).collect();
-    ids.iter().for_each(|id| world.state.views.publish(view(*id, 5)));
+    ids.iter().for_each(|id| world.state.snapshots.publish(snapshot_of(*id, 5)));
     ids
 }
 

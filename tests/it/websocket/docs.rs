@@ -1,14 +1,14 @@
 //! The samples of frames and `docs/websocket.md` tell the truth: each sample has the fields, the order and the types of
 //! a frame that a client got, and each frame in the manual is a sample.
 
-use super::world::{World, bar, closed, tick, view};
+use super::world::{World, bar, closed, snapshot_of, tick};
 use crate::support::fixtures::{names, read};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tickwire::config::Limits;
 use tickwire::models::effect::Effect;
+use tickwire::models::snapshot::SymbolSnapshot;
 use tickwire::models::time::SECOND;
-use tickwire::models::view::SymbolView;
 use tickwire::web::live::{CloseReason, ErrorCode};
 
 fn manual() -> String {
@@ -40,7 +40,7 @@ fn shape(text: &str) -> Vec<(String, &'static str)> {
 /// One text of each type of frame that the server sends.
 fn frames() -> BTreeMap<String, String> {
     let world = World::start(Limits::default(), false);
-    world.state.views.publish(view(world.aapl, 5));
+    world.state.snapshots.publish(snapshot_of(world.aapl, 5));
     world.begin();
     let mut client = world.connect();
     client.send("x");
@@ -133,7 +133,7 @@ fn what_a_preview_adds_is_there() {
     client.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["indicators"],"windows":["1min"]}"#);
     client.until("snapshot");
     world.say(vec![Effect::Bar(bar(world.aapl, 1))], vec![]);
-    world.state.views.publish(SymbolView { pos: 900, ..view(world.aapl, 1) });
+    world.state.snapshots.publish(SymbolSnapshot { pos: 900, ..snapshot_of(world.aapl, 1) });
     assert_eq!(client.until("indicators")["forming"], true);
     assert!(manual().contains("\"forming\":true"));
 }

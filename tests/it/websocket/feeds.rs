@@ -1,24 +1,27 @@
 //! The state of a symbol's feed: a last tick never makes a dead symbol look alive.
 
-use super::world::{NOW, World, view};
+use super::world::{NOW, World, snapshot_of};
 use tickwire::config::Limits;
+use tickwire::models::snapshot::{LastTrade, SymbolSnapshot};
 use tickwire::models::time::SECOND;
-use tickwire::models::view::{LastTrade, SymbolView};
 
 const SUBSCRIBE_TICKS: &str = r#"{"type":"subscribe","symbols":["*"],"channels":["ticks"]}"#;
 
 fn served(broadcast: bool) -> World {
     let world = World::start(Limits::default(), broadcast);
-    world.state.views.publish(view(world.aapl, 5));
+    world.state.snapshots.publish(snapshot_of(world.aapl, 5));
     world.begin();
     world
 }
 
-/// The view of a symbol that has just traded.
-fn traded(world: &World) -> SymbolView {
-    let view = view(world.aapl, 5);
+/// The snapshot of a symbol that has just traded.
+fn traded(world: &World) -> SymbolSnapshot {
+    let snapshot = snapshot_of(world.aapl, 5);
     let now = world.state.now();
-    SymbolView { last: view.last.map(|last| LastTrade { ts: now, seq: last.seq + 1, ..last }), ..view }
+    SymbolSnapshot {
+        last: snapshot.last.map(|last| LastTrade { ts: now, seq: last.seq + 1, ..last }),
+        ..snapshot
+    }
 }
 
 #[test]
@@ -57,7 +60,7 @@ fn what_a_snapshot_says_first_is_told_to_the_others_and_a_tick_of_now_says_nothi
     assert_eq!(second.until("snapshot")["ticks"][0]["feed"], "stale");
     assert_eq!(first.until("feed")["feed"], "stale");
     // It comes back before anybody has looked a second time: both must hear of it.
-    world.state.views.publish(traded(&world));
+    world.state.snapshots.publish(traded(&world));
     world.say(vec![], vec![super::world::tick(world.aapl, 42)]);
     for client in [&mut first, &mut second] {
         let tick = client.until("tick");

@@ -1,6 +1,6 @@
 //! A past that comes while clients listen: they are shown what came of it, and hear none of it bar by bar.
 
-use super::world::{EPOCH, World, closed, view};
+use super::world::{EPOCH, World, closed, snapshot_of};
 use super::{SUBSCRIBE_BARS, subscribe_bars_since};
 use serde_json::{Value, json};
 use tickwire::config::Limits;
@@ -22,7 +22,7 @@ fn a_past_is_shown_as_one_snapshot_and_the_numbers_go_on_behind_it() {
     client.until("snapshot");
     // Between two live bars of another symbol, in one message.
     let effects = [closed(world.msft, 7), past(world.aapl, 300), closed(world.msft, 8)].concat();
-    world.state.views.publish(view(world.aapl, 300));
+    world.state.snapshots.publish(snapshot_of(world.aapl, 300));
     world.say_past(effects, 2..602);
     world.say(closed(world.aapl, 301), vec![]);
     let mut heard: Vec<(String, String, Value)> = Vec::new();
@@ -64,7 +64,7 @@ fn a_past_is_shown_as_one_snapshot_and_the_numbers_go_on_behind_it() {
 fn what_is_read_back_before_the_hub_serves_can_be_resumed() {
     let world = World::start(Limits::default(), true);
     world.say_past(past(world.aapl, 20), 0..40);
-    world.state.views.publish(view(world.aapl, 20));
+    world.state.snapshots.publish(snapshot_of(world.aapl, 20));
     world.begin();
     let mut client = world.connect();
     client.send(&subscribe_bars_since(EPOCH, 5));

@@ -1,6 +1,6 @@
 //! Clients that read slowly, at intervals or not at all: others notice nothing, and they are told or closed.
 
-use super::world::{Client, Closed, World, bar, tick, view};
+use super::world::{Client, Closed, World, bar, snapshot_of, tick};
 use super::{SUBSCRIBE_BARS, seqs, served};
 use std::io::Read;
 use std::net::TcpStream;
@@ -113,7 +113,7 @@ fn a_client_that_does_not_keep_up_with_bars_is_closed_as_slow() {
 fn a_client_that_takes_nothing_for_long_is_closed_as_slow() {
     let limits = Limits { stall_timeout: Duration::from_millis(100), ..Limits::default() };
     let world = World::start(limits, false);
-    world.state.views.publish(view(world.aapl, 5));
+    world.state.snapshots.publish(snapshot_of(world.aapl, 5));
     world.begin();
     let mut client = world.connect();
     client.send(r#"{"type":"subscribe","symbols":["AAPL"]}"#);

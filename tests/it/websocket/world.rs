@@ -6,12 +6,14 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tickwire::actors::faults::FaultPlan;
+use tickwire::actors::health::HealthRegistry;
 use tickwire::actors::hub::demand::LiveDemand;
 use tickwire::actors::hub::messages::{BeginServing, StopServing};
 use tickwire::actors::hub::{HubActor, HubSettings};
 use tickwire::actors::messages::{LiveBatch, LiveTick};
 use tickwire::actors::partition::durability::Durability;
-use tickwire::actors::views::{HealthBoard, SourceClocks, ViewBoard};
+use tickwire::actors::snapshots::SymbolSnapshots;
+use tickwire::actors::source_clocks::SourceClocks;
 use tickwire::clock::{Clock, ManualClock};
 use tickwire::config::{Limits, OriginPattern};
 use tickwire::metrics::Metrics;
@@ -23,9 +25,9 @@ use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
 use tickwire::models::provenance::Provenance;
 use tickwire::models::settings::CoreSettings;
+use tickwire::models::snapshot::{LastTrade, SymbolSnapshot, WindowSnapshot};
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
-use tickwire::models::view::{LastTrade, SymbolView, WindowView};
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::history::memory::MemoryHistory;
 use tickwire::stores::history::{History, HistoryBatch};
@@ -65,14 +67,14 @@ impl World {
         World::with_history(limits, broadcast, &[])
     }
 
-    /// Starts with a history that holds these effects, as after a restart; views show the newest of them.
+    /// Starts with a history that holds these effects, as after a restart; snapshots show the newest of them.
     pub fn with_history(limits: Limits, broadcast: bool, past: &[Effect]) -> World {
         let symbols = Arc::<SymbolTable>::default();
         let sources = Arc::<SourceTable>::default();
         sources.intern("simulated");
         let (aapl, msft) =
             (symbols.intern(SymbolSpec::named("AAPL")), symbols.intern(SymbolSpec::named("MSFT")));
-        let views = Arc::<ViewBoard>::default();
+        let snapshots = Arc::<SymbolSnapshots>::default();
         let clock = Arc::new(ManualClock::new(NOW));
         let history = Arc::new(MemoryHistory::new(Arc::clone(&symbols), Arc::clone(&sources), 1_000));
         let metrics = Arc::new(Metrics::new(500));
@@ -90,7 +92,7 @@ impl World {
             epoch: EPOCH.to_owned(),
             run: RUN.to_owned(),
             symbols: Arc::clone(&symbols),
-            views: Arc::clone(&views),
+            snapshots: Arc::clone(&snapshots),
             clocks: Arc::default(),
             history: history.clone(),
             metrics: Arc::clone(&metrics),
@@ -118,11 +120,11 @@ impl World {
         let state = Arc::new(AppState {
             symbols,
             sources,
-            views,
+            snapshots,
             clocks: Arc::new(SourceClocks::default()),
             log: Arc::new(MemoryLog::new()),
             history,
-            health: Arc::new(HealthBoard::default()),
+            health: Arc::new(HealthRegistry::default()),
             metrics,
             cache: None,
             recent: RecentBars::new(1 << 20),
@@ -317,11 +319,11 @@ pub fn closed(symbol: SymbolId, nth: u64) -> Vec<Effect> {
     vec![Effect::Bar(bar), Effect::Indicators(point(&bar))]
 }
 
-/// The view of a symbol whose last closed bar is the n-th.
-pub fn view(symbol: SymbolId, nth: u64) -> SymbolView {
+/// The snapshot of a symbol whose last closed bar is the n-th.
+pub fn snapshot_of(symbol: SymbolId, nth: u64) -> SymbolSnapshot {
     let newest = bar(symbol, nth);
     let forming = Bar { state: BarState::Forming, seq: nth, ..bar(symbol, nth + 1) };
-    let window = WindowView {
+    let window = WindowSnapshot {
         width: newest.width,
         forming: Some(forming),
         closed: Some(newest),
@@ -329,7 +331,7 @@ pub fn view(symbol: SymbolId, nth: u64) -> SymbolView {
         preview: Some(Box::new(point(&forming))),
         seq: nth,
     };
-    SymbolView {
+    SymbolSnapshot {
         symbol,
         pos: newest.log_pos + 1,
         last: Some(LastTrade {

@@ -9,8 +9,8 @@ use super::gaps::{GapBook, GapId};
 use super::job::Job;
 use super::rest::RestClient;
 use crate::actors::environment::Environment;
+use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::messages::Ingest;
-use crate::actors::views::{Health, HealthBoard};
 use crate::metrics::VenueMetrics;
 use crate::models::entry::{Body, Entry, Gap, SourceId};
 use crate::models::symbol::SymbolId;
@@ -119,7 +119,7 @@ pub(super) struct Feed {
     jobs: mpsc::Sender<Job>,
     client: Mutex<LogClient>,
     name: String,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
     /// How each connection is; empty: it is well.
     troubles: RefCell<Vec<String>>,
     /// The clock of each connection.
@@ -134,7 +134,7 @@ impl Feed {
         settings: FeedSettings,
         client: LogClient,
         env: Environment,
-        health: Arc<HealthBoard>,
+        health: Arc<HealthRegistry>,
         tls: Arc<ClientConfig>,
         jobs: mpsc::Sender<Job>,
         stop: StopSignal,

@@ -25,8 +25,8 @@ pub use listing::{ListingError, list_instruments};
 use super::client::LogClient;
 use super::handle::FeedHandle;
 use crate::actors::environment::Environment;
+use crate::actors::health::HealthRegistry;
 use crate::actors::partition::log::LogActor;
-use crate::actors::views::HealthBoard;
 use actix::Addr;
 use connection::Connection;
 use feed::Feed;
@@ -47,7 +47,7 @@ pub fn start(
     settings: FeedSettings,
     log: Addr<LogActor>,
     env: Environment,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
 ) -> Result<FeedHandle, CertificateError> {
     let tls = connect::tls(settings.config.ca_file.as_deref())?;
     Ok(FeedHandle::spawn(move |stop| async move {

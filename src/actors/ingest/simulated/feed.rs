@@ -11,11 +11,11 @@ use super::past::{Past, PastSettings};
 use super::{FaultInjector, InjectedFaults, Market, MarketSettings};
 use crate::actors::environment::Environment;
 use crate::actors::guard::{self, ActorKind};
+use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::ingest::client::{LogClient, LogGone, UNDER_WAY_MAX};
 use crate::actors::ingest::handle::{FeedHandle, StopSignal};
 use crate::actors::messages::Ingest;
 use crate::actors::partition::log::LogActor;
-use crate::actors::views::{Health, HealthBoard};
 use crate::models::entry::{Body, Correction, Entry, Gap, SourceId, Trade};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, SECOND};
@@ -59,7 +59,7 @@ pub fn start(
     feed: SimulatedFeed,
     log: Addr<LogActor>,
     env: Environment,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
 ) -> FeedHandle {
     FeedHandle::spawn(move |stop| {
         let client = LogClient::new(log, Arc::clone(&env.metrics));
@@ -86,7 +86,12 @@ struct Simulator {
 }
 
 impl Simulator {
-    fn new(feed: SimulatedFeed, client: LogClient, env: Environment, health: Arc<HealthBoard>) -> Simulator {
+    fn new(
+        feed: SimulatedFeed,
+        client: LogClient,
+        env: Environment,
+        health: Arc<HealthRegistry>,
+    ) -> Simulator {
         health.set("provider", Health::Healthy, "simulated");
         let SimulatedFeed { market, past, faults, down_since, rate_max } = feed;
         let gap = |from| Gap { source: market.source, from, to: market.start, filled: false };

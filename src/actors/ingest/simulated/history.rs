@@ -325,12 +325,12 @@ mod tests {
                 let moved = bars.iter().filter(|bar| bar.low < bar.high).count();
                 assert!(moved * 10 > bars.len() * 9, "{moved} of {} have a body", bars.len());
                 // What has no last trade has no price in lists, and without one of the day before no change.
-                let view = state.view_with(false);
-                assert_eq!(view.last.map(|last| last.price), Some(market.symbols[place].initial_price));
+                let snapshot = state.snapshot_with(false);
+                assert_eq!(snapshot.last.map(|last| last.price), Some(market.symbols[place].initial_price));
                 let day = |ts: Nanos| ts.0.div_euclid(DAY);
                 let before =
                     bars.iter().filter(|bar| day(bar.start) < day(START)).max_by_key(|bar| bar.start);
-                assert_eq!(view.reference, before.map(|bar| bar.close));
+                assert_eq!(snapshot.reference, before.map(|bar| bar.close));
             }
         }
     }

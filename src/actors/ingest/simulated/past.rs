@@ -9,7 +9,7 @@
 use super::history::{History, HistorySettings};
 use super::market::MarketSettings;
 use crate::actors::environment::Environment;
-use crate::actors::views::{Health, HealthBoard};
+use crate::actors::health::{Health, HealthRegistry};
 use crate::metrics::Stage;
 use crate::models::entry::Entry;
 use crate::models::num::Price;
@@ -48,7 +48,7 @@ pub struct Past {
     begun: Instant,
     told: Instant,
     env: Environment,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
 }
 
 impl Past {
@@ -58,7 +58,7 @@ impl Past {
         market: &MarketSettings,
         settings: PastSettings,
         env: Environment,
-        health: Arc<HealthBoard>,
+        health: Arc<HealthRegistry>,
     ) -> Option<Past> {
         let PastSettings { history, mut lacking } = settings;
         lacking.reverse();
@@ -138,8 +138,8 @@ impl Past {
 
     /// True when the last past is applied: then its symbol can be seen. Where nobody looks, nobody waits.
     fn is_applied(&self) -> bool {
-        match (&self.env.published.views, self.last) {
-            (Some(views), Some(symbol)) => views.get(symbol).is_some(),
+        match (&self.env.published.snapshots, self.last) {
+            (Some(snapshots), Some(symbol)) => snapshots.get(symbol).is_some(),
             _ => true,
         }
     }

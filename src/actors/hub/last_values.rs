@@ -8,9 +8,9 @@ use crate::actors::messages::LiveTick;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
+use crate::models::snapshot::SymbolSnapshot;
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::Width;
-use crate::models::view::SymbolView;
 use crate::names::SymbolTable;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,14 +30,14 @@ pub struct Settled {
 
 /// The newest values of one window width of a symbol.
 #[derive(Clone, Debug, Default)]
-pub struct WindowSnapshot {
+pub struct WindowValues {
     /// Number of the last bar published.
     pub seq: u64,
     /// The newest bar that is not void.
     pub closed: Option<Bar>,
     /// The indicators of that bar.
     pub indicators: Option<IndicatorPoint>,
-    /// Position of the view whose forming bar was published last.
+    /// Position of the snapshot whose forming bar was published last.
     pub formed_at: Position,
     /// Everything published with a number above `floor`.
     settled: VecDeque<Settled>,
@@ -56,10 +56,10 @@ pub enum Resumption {
     Unknown,
 }
 
-impl WindowSnapshot {
-    /// Takes over the values of the symbol's view, where nothing was published yet.
-    fn begin(&mut self, view: &SymbolView, at: usize) {
-        let Some(window) = view.windows.get(at).filter(|_| !self.is_known) else { return };
+impl WindowValues {
+    /// Takes over the values of the symbol's snapshot, where nothing was published yet.
+    fn begin(&mut self, snapshot: &SymbolSnapshot, at: usize) {
+        let Some(window) = snapshot.windows.get(at).filter(|_| !self.is_known) else { return };
         self.is_known = true;
         self.seq = window.seq;
         self.floor = window.seq;
@@ -83,7 +83,7 @@ impl WindowSnapshot {
 
 /// The newest values of one symbol.
 #[derive(Clone, Debug)]
-pub struct SymbolSnapshot {
+pub struct SymbolValues {
     /// Its name and scales.
     pub spec: Arc<SymbolSpec>,
     /// The last tick published.
@@ -93,24 +93,24 @@ pub struct SymbolSnapshot {
     /// The state of its feed when last checked; empty before the first check.
     pub feed: &'static str,
     /// Its windows, in the order of the configured widths.
-    pub windows: Vec<WindowSnapshot>,
+    pub windows: Vec<WindowValues>,
 }
 
 /// All symbols.
-pub struct Snapshots {
+pub struct LastValues {
     table: Arc<SymbolTable>,
     widths: Vec<Width>,
     names: Vec<String>,
-    symbols: Vec<Option<SymbolSnapshot>>,
+    symbols: Vec<Option<SymbolValues>>,
     /// The window of each settled value kept, oldest first: above the limit the first one drops its oldest.
     order: VecDeque<(SymbolId, u8)>,
 }
 
-impl Snapshots {
+impl LastValues {
     /// Makes the snapshots of a process that has published nothing.
     #[must_use]
-    pub fn new(table: Arc<SymbolTable>, widths: &[Width]) -> Snapshots {
-        Snapshots {
+    pub fn new(table: Arc<SymbolTable>, widths: &[Width]) -> LastValues {
+        LastValues {
             table,
             widths: widths.to_vec(),
             names: widths.iter().map(ToString::to_string).collect(),
@@ -139,42 +139,42 @@ impl Snapshots {
 
     /// Returns the snapshot of a symbol, if it has one.
     #[must_use]
-    pub fn get(&self, symbol: SymbolId) -> Option<&SymbolSnapshot> {
+    pub fn get(&self, symbol: SymbolId) -> Option<&SymbolValues> {
         self.symbols.get(symbol.index())?.as_ref()
     }
 
     /// Returns the snapshot of a symbol, which is made where it is new.
-    pub fn entry(&mut self, symbol: SymbolId) -> &mut SymbolSnapshot {
+    pub fn entry(&mut self, symbol: SymbolId) -> &mut SymbolValues {
         let at = symbol.index();
         if self.symbols.len() <= at {
             self.symbols.resize(at + 1, None);
         }
         let (table, num_windows) = (&self.table, self.widths.len());
-        self.symbols[at].get_or_insert_with(|| SymbolSnapshot {
+        self.symbols[at].get_or_insert_with(|| SymbolValues {
             spec: table.spec(symbol),
             tick: None,
             tick_floor: 0,
             feed: "",
-            windows: vec![WindowSnapshot::default(); num_windows],
+            windows: vec![WindowValues::default(); num_windows],
         })
     }
 
-    /// Takes over the values of a view, where nothing was published yet.
-    pub fn begin(&mut self, view: &SymbolView) {
-        let snapshot = self.entry(view.symbol);
-        snapshot.tick_floor = view.last.as_ref().map_or(0, |last| last.seq);
-        for (at, window) in snapshot.windows.iter_mut().enumerate() {
-            window.begin(view, at);
+    /// Takes over the values of a snapshot, where nothing was published yet.
+    pub fn begin(&mut self, snapshot: &SymbolSnapshot) {
+        let values = self.entry(snapshot.symbol);
+        values.tick_floor = snapshot.last.as_ref().map_or(0, |last| last.seq);
+        for (at, window) in values.windows.iter_mut().enumerate() {
+            window.begin(snapshot, at);
         }
     }
 
-    /// Takes over the last tick of a view, if it is newer.
-    pub fn refresh_tick(&mut self, view: &SymbolView) {
-        let Some(last) = &view.last else { return };
-        let snapshot = self.entry(view.symbol);
-        if snapshot.tick.is_none_or(|tick| tick.seq < last.seq) {
-            snapshot.tick = Some(LiveTick {
-                symbol: view.symbol,
+    /// Takes over the last tick of a snapshot, if it is newer.
+    pub fn refresh_tick(&mut self, snapshot: &SymbolSnapshot) {
+        let Some(last) = &snapshot.last else { return };
+        let values = self.entry(snapshot.symbol);
+        if values.tick.is_none_or(|tick| tick.seq < last.seq) {
+            values.tick = Some(LiveTick {
+                symbol: snapshot.symbol,
                 ts: last.ts,
                 received: last.received,
                 price: last.price,
@@ -186,13 +186,13 @@ impl Snapshots {
 
     /// Records a tick. Returns how many before it were missed, or `None` when it was published already.
     pub fn note_tick(&mut self, tick: &LiveTick) -> Option<u64> {
-        let snapshot = self.entry(tick.symbol);
-        let missed = match &snapshot.tick {
+        let values = self.entry(tick.symbol);
+        let missed = match &values.tick {
             Some(last) if tick.seq <= last.seq => return None,
             Some(last) => tick.seq - last.seq - 1,
             None => 0,
         };
-        snapshot.tick = Some(*tick);
+        values.tick = Some(*tick);
         Some(missed)
     }
 
@@ -280,7 +280,7 @@ impl Snapshots {
     }
 }
 
-impl WindowSnapshot {
+impl WindowValues {
     /// Keeps what was published. Most of many thousand windows hold one or two values, so capacity grows from one.
     fn keep(&mut self, effect: &Effect) {
         if self.settled.len() == self.settled.capacity() {

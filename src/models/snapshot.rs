@@ -1,4 +1,4 @@
-//! What one symbol looks like right now: an immutable picture that readers share with the actor that made it.
+//! The current state of one symbol for readers: immutable, and shared with the actor that made it.
 
 use super::bar::Bar;
 use super::effect::IndicatorPoint;
@@ -27,9 +27,9 @@ pub struct LastTrade {
     pub seq: u64,
 }
 
-/// What one window width of a symbol looks like.
+/// The current state of one window width of a symbol.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WindowView {
+pub struct WindowSnapshot {
     /// The width.
     pub width: Width,
     /// The bar in progress, if a trade that counts is in an open window.
@@ -44,9 +44,9 @@ pub struct WindowView {
     pub seq: u64,
 }
 
-/// Picture of a symbol after the entry at `pos`.
+/// State of a symbol after the entry at `pos`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SymbolView {
+pub struct SymbolSnapshot {
     /// The symbol.
     pub symbol: SymbolId,
     /// The last entry it knows.
@@ -61,10 +61,10 @@ pub struct SymbolView {
     pub watermark: Nanos,
     /// Windows that end at or before this take no entries any more.
     pub sealed_until: Nanos,
-    /// Fates of its reports.
+    /// Outcomes of its reports.
     pub ledger: Ledger,
     /// The same, by source.
     pub ledgers: Arc<[(SourceId, Ledger)]>,
-    /// One view a width, ascending.
-    pub windows: Arc<[WindowView]>,
+    /// One for each width, ascending.
+    pub windows: Arc<[WindowSnapshot]>,
 }

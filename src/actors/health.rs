@@ -1,0 +1,110 @@
+//! The health of the components of the process, for `/health`, readiness and people.
+//!
+//! Promises: the overall health is that of the worst component in use. Nothing here fails.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// The health of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Not in use: has no effect on the overall health.
+    Disabled,
+    /// Does its work.
+    Healthy,
+    /// Does part of its work, or late.
+    Degraded,
+    /// Does not do its work.
+    Unhealthy,
+}
+
+impl Health {
+    /// Returns the word that answers use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Health::Disabled => "disabled",
+            Health::Healthy => "healthy",
+            Health::Degraded => "degraded",
+            Health::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// The health of one component, and the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentHealth {
+    /// How well it works.
+    pub status: Health,
+    /// The reason, for people; may be empty.
+    pub detail: String,
+}
+
+/// The health of every component, by name.
+#[derive(Default)]
+pub struct HealthRegistry {
+    components: Mutex<BTreeMap<String, ComponentHealth>>,
+    ready: AtomicBool,
+}
+
+impl HealthRegistry {
+    /// Sets the health of a component.
+    pub fn set(&self, name: &str, status: Health, detail: impl Into<String>) {
+        let health = ComponentHealth { status, detail: detail.into() };
+        let mut components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
+        match components.get_mut(name) {
+            Some(known) => *known = health,
+            None => _ = components.insert(name.to_owned(), health),
+        }
+    }
+
+    /// Says whether the process takes requests: recovered, and not stopping.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    /// True when the process takes requests and is not [`Health::Unhealthy`].
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) && self.overall() != Health::Unhealthy
+    }
+
+    /// Returns the worst health of any component; [`Health::Healthy`] without one.
+    #[must_use]
+    pub fn overall(&self) -> Health {
+        let components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
+        components.values().map(|component| component.status).fold(Health::Healthy, Health::max)
+    }
+
+    /// Returns all components by name.
+    #[must_use]
+    pub fn components(&self) -> Vec<(String, ComponentHealth)> {
+        let components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
+        components.iter().map(|(name, health)| (name.clone(), health.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_is_as_well_as_its_worst_part() {
+        let registry = HealthRegistry::default();
+        assert_eq!((registry.overall(), registry.is_ready()), (Health::Healthy, false));
+        registry.set_ready(true);
+        registry.set("redis", Health::Disabled, "");
+        assert_eq!((registry.overall(), registry.is_ready()), (Health::Healthy, true));
+        registry.set("history", Health::Degraded, "busy");
+        assert_eq!((registry.overall(), registry.is_ready()), (Health::Degraded, true));
+        registry.set("log", Health::Unhealthy, "disk full");
+        assert_eq!((registry.overall(), registry.is_ready()), (Health::Unhealthy, false));
+        registry.set("log", Health::Healthy, "");
+        assert_eq!(registry.overall(), Health::Degraded);
+        let names: Vec<String> = registry.components().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["history", "log", "redis"]);
+    }
+}

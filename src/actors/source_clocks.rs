@@ -1,0 +1,65 @@
+//! The newest event time that each source has vouched for, published by the data path for readers.
+//!
+//! Promises: readers and writers never wait for each other; a clock never goes back. Nothing here fails.
+
+use crate::models::entry::SourceId;
+use crate::models::time::Nanos;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// The newest event time that each source has vouched for, by a trade, a quote or a clock mark.
+///
+/// A snapshot changes only when something happens to its symbol, so a quiet symbol and a dead feed look the same in it;
+/// these clocks tell them apart.
+pub struct SourceClocks {
+    times: Box<[AtomicI64]>,
+}
+
+/// Sources that have a clock. Nobody configures more feeds than that; a source beyond it has none.
+const NUM_CLOCKS: usize = 1024;
+
+impl Default for SourceClocks {
+    fn default() -> Self {
+        SourceClocks { times: (0..=NUM_CLOCKS).map(|_| AtomicI64::new(i64::MIN)).collect() }
+    }
+}
+
+impl SourceClocks {
+    fn clock(&self, source: SourceId) -> Option<&AtomicI64> {
+        let at = if source == SourceId::ANY { NUM_CLOCKS } else { usize::from(source.0) };
+        self.times.get(at)
+    }
+
+    /// Moves the source's clock on; an earlier time than it shows changes nothing.
+    pub fn advance(&self, source: SourceId, time: Nanos) {
+        if let Some(clock) = self.clock(source) {
+            clock.fetch_max(time.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the time that the source's clock shows, or [`Nanos::MIN`] before the first one. A mark of
+    /// [`SourceId::ANY`] counts for every source.
+    #[must_use]
+    pub fn get(&self, source: SourceId) -> Nanos {
+        let read = |source| self.clock(source).map_or(i64::MIN, |clock| clock.load(Ordering::Relaxed));
+        Nanos(read(source).max(read(SourceId::ANY)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_only_move_on_and_a_mark_for_all_counts_for_each() {
+        let clocks = SourceClocks::default();
+        let (a, b) = (SourceId(0), SourceId(1));
+        assert_eq!(clocks.get(a), Nanos::MIN);
+        clocks.advance(a, Nanos(10));
+        clocks.advance(a, Nanos(5));
+        assert_eq!((clocks.get(a), clocks.get(b)), (Nanos(10), Nanos::MIN));
+        clocks.advance(SourceId::ANY, Nanos(20));
+        assert_eq!((clocks.get(a), clocks.get(b)), (Nanos(20), Nanos(20)));
+        clocks.advance(SourceId(60_000), Nanos(30));
+        assert_eq!(clocks.get(SourceId(60_000)), Nanos(20), "beyond the table only the mark for all counts");
+    }
+}
