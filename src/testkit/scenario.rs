@@ -93,7 +93,7 @@ impl Scenario {
 
     /// Returns how often each fault was injected so far.
     #[must_use]
-    pub const fn counts(&self) -> &InjectedCounts {
+    pub const fn counts(&self) -> InjectedCounts {
         self.injector.counts()
     }
 }

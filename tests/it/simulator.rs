@@ -144,7 +144,7 @@ fn play(market: &MarketSettings, faults: &InjectedFaults, num_trades: usize) -> 
     assert_eq!(found.len(), expected.len(), "{context}");
     // What is withheld is not tested, so it must stay a small part.
     assert!(truth.num_withheld() * 50 <= num_reports, "{} withheld of {num_reports}", truth.num_withheld());
-    (*scenario.counts(), ledger)
+    (scenario.counts(), ledger)
 }
 
 /// A faults, its name, and where its count stands.

@@ -1,8 +1,12 @@
 //! What a bad feed may do, as settings. All of it is off by default.
 
 use crate::actors::ingest::span;
+use crate::models::time::HOUR;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// A wrong event time is wrong by at least this much: nobody could take it for a delay.
+pub const WRONG_TIME_MIN: i64 = HOUR;
 
 /// The faults that are injected into the simulated feed. Probabilities are per trade, from 0 (never) to 1 (always).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,12 +1,14 @@
 //! The simulated venue: a market that needs no keys and no network, and repeats itself for a seed.
 //!
-//! Promises: everything but `feed.rs` is pure. No clock is read; the same settings give the same entries, however the
-//! calls are cut. [`Market`] makes clean trades, [`History`] what came before them, [`FaultInjector`] turns them into what
-//! a bad feed would deliver; what must come of that, `testkit` says. Nothing here can fail: whoever starts it refuses
-//! what [`SimulatedConfig::validate`] names, an empty list of symbols, and a rate that is not positive.
+//! Promises: everything but `feed.rs` and `past.rs` is pure. No clock is read; the same settings give the same entries,
+//! however the calls are divided. [`Market`] makes clean trades, [`History`] makes the trades before them, and
+//! [`FaultInjector`] makes of them what a bad feed would deliver; `testkit` says what the result must be. Nothing here
+//! fails: [`SimulatedConfig::validate`] refuses what cannot work, and whoever starts it refuses an empty list of symbols
+//! and a rate that is not positive.
 
 mod calendar;
 mod config;
+mod connection;
 mod draws;
 mod faults;
 mod feed;
