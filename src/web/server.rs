@@ -64,15 +64,15 @@ impl Server {
             actix_web::rt::System::new().block_on(async move {
                 let servers: io::Result<Vec<_>> =
                     endpoints.into_iter().map(|endpoint| server(endpoint, &state, &connections)).collect();
-                let servers = match servers {
-                    Ok(servers) => servers,
-                    Err(error) => {
-                        // The receiver is gone only if the caller panicked.
-                        started.send(Err(error)).ok();
-                        return Ok(());
+                let (servers, result) = match servers {
+                    Ok(servers) => {
+                        let handles = servers.iter().map(actix_web::dev::Server::handle).collect();
+                        (servers, Ok(handles))
                     }
+                    Err(error) => (Vec::new(), Err(error)),
                 };
-                started.send(Ok(servers.iter().map(actix_web::dev::Server::handle).collect())).ok();
+                // The receiver waits for this right below; it is gone only if the caller panicked.
+                started.send(result).ok();
                 join_all(servers).await.into_iter().collect()
             })
         })?;

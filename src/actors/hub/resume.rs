@@ -30,9 +30,11 @@ pub async fn missed(
 ) -> Option<Vec<Settled>> {
     let num_missed = last.checked_sub(known).filter(|missed| *missed <= NUM_MISSED_MAX)?;
     let limit = num_missed as usize + num_unsealed(core, width);
+    // A history that cannot be read shows in its own health; the client starts anew, as with anything incomplete.
     let bars = history.revisions(symbol, width, limit).await.ok()?;
     let told = told_since(&bars, known, last)?;
     let query = WindowQuery { symbol, width, start: Nanos::MIN, end: Nanos::MAX, limit };
+    // The same holds here.
     let points = history.indicators(&query).await.ok()?;
     // The client has at least what was published up to the newest bar that it knows.
     let known_pos = bars.iter().filter(|bar| bar.seq <= known).map(|bar| bar.log_pos).max().unwrap_or(0);

@@ -1,9 +1,9 @@
-//! A running feed: a task on a thread of its own, and the way to stop it.
+//! A running feed: a task on a thread of its own, and the handle that stops it.
 //!
-//! Promises: whoever stops a feed knows that it takes nothing in any more once that returns. On failure: a feed that has
-//! ended by itself is as good as stopped.
+//! Promises: once [`FeedHandle::stop`] has returned, the feed takes nothing in any more. On failure: a feed whose task
+//! panicked takes nothing in either; stopping it says so and succeeds.
 
-use actix::Arbiter;
+use actix::{Arbiter, ArbiterHandle};
 use std::future::Future;
 use tokio::sync::{oneshot, watch};
 
@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 pub struct FeedHandle {
     stop: watch::Sender<bool>,
     ended: oneshot::Receiver<()>,
+    arbiter: ArbiterHandle,
 }
 
 impl FeedHandle {
@@ -26,31 +27,54 @@ impl FeedHandle {
         arbiter.spawn_fn(move || {
             actix::spawn(async move {
                 run(StopSignal(stopping)).await;
-                // Whoever stops the feed may have given up waiting for it.
+                // Nobody receives it where the stop was given up for taking too long.
                 ending.send(()).ok();
                 handle.stop();
             });
         });
-        FeedHandle { stop, ended }
+        FeedHandle { stop, ended, arbiter: arbiter.handle() }
     }
 
     /// Stops the feed: what it has received is handed to the log first.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        // An error means that it has ended already.
-        self.ended.await.ok();
+        if self.ended.await.is_err() {
+            tracing::error!("the feed's task had panicked before the stop; it took nothing in since");
+            self.arbiter.stop();
+        }
     }
 }
 
-/// Tells a feed that it is to stop.
+/// Tells a feed to stop.
 #[derive(Clone)]
 pub struct StopSignal(watch::Receiver<bool>);
 
 impl StopSignal {
-    /// Waits until the feed is to stop.
+    /// Waits until the feed has to stop.
     pub async fn told(&self) {
         let mut stopping = self.0.clone();
-        // An error means that whoever could stop it is gone, and the process with it.
+        // An error means that the handle was dropped, which ends the feed as well: nobody could stop it later.
         stopping.wait_for(|is_stopping| *is_stopping).await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[actix::test]
+    async fn a_stop_waits_for_the_feed_and_for_none_that_panicked() {
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_done);
+        let feed = FeedHandle::spawn(|stop| async move {
+            stop.told().await;
+            tokio::task::yield_now().await;
+            done.store(true, Ordering::SeqCst);
+        });
+        feed.stop().await;
+        assert!(is_done.load(Ordering::SeqCst));
+        FeedHandle::spawn(|_| async { panic!("planned") }).stop().await;
     }
 }

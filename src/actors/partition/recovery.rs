@@ -311,6 +311,7 @@ impl Handler<SaveLastCheckpoints> for RecoveryActor {
         Box::pin(async move {
             for (slice, also) in (0..NUM_SLICES).zip(also) {
                 let router = &sources.take[context.shard_of_slice(slice)];
+                // A router that is gone ends with its unit, and the checkpoints of before hold.
                 let Some(set) = router.send(TakeCheckpoints { slice, also }).await.ok().flatten() else {
                     return;
                 };

@@ -116,6 +116,7 @@ impl File<'_> {
             sqlx::query_as(DEFINITIONS).fetch_all(&mut new).await.map_err(failed(CHECKING))?;
         let rows = sqlx::query(DEFINITIONS).fetch_all(&mut self.conn).await.map_err(failed(CHECKING))?;
         let read = |row: &SqliteRow| Ok::<(String, String), Fault>((get(row, 0)?, get(row, 1)?));
+        // A definition that cannot be read counts as missing, which is reported below.
         let here: Vec<_> = rows.iter().filter_map(|row| read(row).ok()).collect();
         for definition in &expected {
             if !here.contains(definition) {

@@ -122,6 +122,7 @@ pub async fn docs(request: HttpRequest, file: Path<String>) -> Result<HttpRespon
         name => name,
     };
     let config = Arc::new(utoipa_swagger_ui::Config::new(["/openapi.json"]));
+    // It fails only where a file built into the program is not what its crate expects: then there is no such page.
     let found = utoipa_swagger_ui::serve(name, config).ok().flatten();
     let found = found.ok_or_else(|| ApiError::not_found(request.path()))?;
     let hash = hash(&found.bytes);
