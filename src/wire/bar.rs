@@ -111,10 +111,9 @@ impl<'a> BarObject<'a> {
     /// When a word is unknown, or a number does not fit the symbol's scales.
     pub fn read(&self, symbol: SymbolId, spec: &SymbolSpec) -> Result<Bar, WireError> {
         let price = |value, field| exact(value, spec.price_scale, field).map(Price);
-        let word = |field, found: &Cow<'_, str>| WireError::Word { field, found: found.to_string() };
         Ok(Bar {
             symbol,
-            width: Width::parse(&self.window).ok_or_else(|| word("window", &self.window))?,
+            width: Width::parse(&self.window).ok_or_else(|| WireError::word("window", &self.window))?,
             start: self.window_start.0,
             open: price(self.open, "open")?,
             high: price(self.high, "high")?,
@@ -123,10 +122,10 @@ impl<'a> BarObject<'a> {
             volume: i128::from(exact(self.volume, spec.size_scale, "volume")?),
             vwap: self.vwap.map(|vwap| exact(vwap, Scale::VWAP, "vwap")).transpose()?,
             trade_count: self.trade_count,
-            state: BarState::parse(&self.state).ok_or_else(|| word("state", &self.state))?,
+            state: BarState::parse(&self.state).ok_or_else(|| WireError::word("state", &self.state))?,
             origin: match &*self.origin {
                 "" => BarOrigin::default(),
-                text => BarOrigin::parse(text).ok_or_else(|| word("origin", &self.origin))?,
+                text => BarOrigin::parse(text).ok_or_else(|| WireError::word("origin", &self.origin))?,
             },
             revision: self.revision,
             coverage: self.coverage,

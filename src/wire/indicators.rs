@@ -86,8 +86,7 @@ impl<'a> IndicatorsObject<'a> {
     /// # Errors
     /// When the window's name is unknown, or the mean price does not fit its scale.
     pub fn read(&self, symbol: SymbolId) -> Result<IndicatorPoint, WireError> {
-        let width = Width::parse(&self.window)
-            .ok_or_else(|| WireError::Word { field: "window", found: self.window.to_string() })?;
+        let width = Width::parse(&self.window).ok_or_else(|| WireError::word("window", &self.window))?;
         Ok(IndicatorPoint {
             symbol,
             width,

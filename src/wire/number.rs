@@ -29,6 +29,13 @@ pub enum WireError {
     },
 }
 
+impl WireError {
+    /// Says that a field holds a word that it may not have.
+    pub(super) fn word(field: &'static str, found: &str) -> WireError {
+        WireError::Word { field, found: found.to_owned() }
+    }
+}
+
 /// Returns the `f64` nearest to a scaled integer.
 #[must_use]
 pub fn nearest(raw: i128, scale: Scale) -> f64 {

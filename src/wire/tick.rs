@@ -137,10 +137,9 @@ impl<'a> TickObject<'a> {
     /// # Errors
     /// When a field that its type needs is missing, a word is unknown, or a number does not fit the symbol's scales.
     pub fn read(&self, spec: &SymbolSpec, source: SourceId, given: TradeId) -> Result<Body, WireError> {
-        let word = |field, found: &str| WireError::Word { field, found: found.to_owned() };
         let ts = match self.ts_ns.as_str() {
             "" => self.timestamp.0,
-            text => Nanos(text.parse().map_err(|_| word("ts_ns", text))?),
+            text => Nanos(text.parse().map_err(|_| WireError::word("ts_ns", text))?),
         };
         let received = self.received_at.map_or(Nanos::MIN, |at| at.0);
         let target = || match &self.ref_trade_id {
@@ -155,7 +154,9 @@ impl<'a> TickObject<'a> {
         };
         let trade = || -> Result<Trade, WireError> {
             let updates = match (&self.updates, self.volume) {
-                (Some(text), _) => Updates::parse(text.as_bytes()).ok_or_else(|| word("updates", text))?,
+                (Some(text), _) => {
+                    Updates::parse(text.as_bytes()).ok_or_else(|| WireError::word("updates", text))?
+                }
                 (None, Some(_)) => Updates::ALL,
                 (None, None) => Updates::parse(b"hc").expect("a known spelling"),
             };
@@ -183,7 +184,7 @@ impl<'a> TickObject<'a> {
                 ask_size: size(self.ask_size, "ask_size")?,
                 source,
             })),
-            other => Err(word("tick_type", other)),
+            other => Err(WireError::word("tick_type", other)),
         }
     }
 }

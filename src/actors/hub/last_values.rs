@@ -1,4 +1,4 @@
-//! The newest published values of every symbol, and the bars settled lately, for clients that resume.
+//! What was published last on each topic, and the bars settled lately, for clients that subscribe or resume.
 //!
 //! Promises: a bar or a tick that was published is not published again; the numbers of a topic only grow. A client that
 //! got everything up to a number is given exactly what came after it, or learns that this cannot be done. Where numbers
@@ -28,7 +28,7 @@ pub struct Settled {
     pub effect: Effect,
 }
 
-/// The newest values of one window width of a symbol.
+/// What was published last of one window width of a symbol.
 #[derive(Clone, Debug, Default)]
 pub struct WindowValues {
     /// Number of the last bar published.
@@ -81,7 +81,7 @@ impl WindowValues {
     }
 }
 
-/// The newest values of one symbol.
+/// What was published last of one symbol.
 #[derive(Clone, Debug)]
 pub struct SymbolValues {
     /// Its name and scales.
@@ -96,7 +96,7 @@ pub struct SymbolValues {
     pub windows: Vec<WindowValues>,
 }
 
-/// All symbols.
+/// What was published last, of all symbols.
 pub struct LastValues {
     table: Arc<SymbolTable>,
     widths: Vec<Width>,
@@ -107,7 +107,7 @@ pub struct LastValues {
 }
 
 impl LastValues {
-    /// Makes the snapshots of a process that has published nothing.
+    /// Makes the values of a process that has published nothing yet.
     #[must_use]
     pub fn new(table: Arc<SymbolTable>, widths: &[Width]) -> LastValues {
         LastValues {
@@ -137,13 +137,13 @@ impl LastValues {
         self.widths.len()
     }
 
-    /// Returns the snapshot of a symbol, if it has one.
+    /// Returns the values of a symbol, if it has any.
     #[must_use]
     pub fn get(&self, symbol: SymbolId) -> Option<&SymbolValues> {
         self.symbols.get(symbol.index())?.as_ref()
     }
 
-    /// Returns the snapshot of a symbol, which is made where it is new.
+    /// Returns the values of a symbol, which are made where it is new.
     pub fn entry(&mut self, symbol: SymbolId) -> &mut SymbolValues {
         let at = symbol.index();
         if self.symbols.len() <= at {
@@ -196,15 +196,20 @@ impl LastValues {
         Some(missed)
     }
 
-    /// Records a bar or indicators. Returns the window's index and the number they are published under; `None` for what
-    /// is not published, or was already.
-    pub fn settle(&mut self, effect: &Effect) -> Option<(usize, u64)> {
+    /// Returns the symbol and the window's index of a bar or of indicators; `None` for what is not published.
+    fn window_of(&self, effect: &Effect) -> Option<(SymbolId, usize)> {
         let (symbol, width) = match effect {
             Effect::Bar(bar) => (bar.symbol, bar.width),
             Effect::Indicators(point) => (point.symbol, point.width),
             Effect::DeadLetter(_) => return None,
         };
-        let at = self.widths.iter().position(|known| *known == width)?;
+        Some((symbol, self.widths.iter().position(|known| *known == width)?))
+    }
+
+    /// Records a bar or indicators. Returns the window's index and the number they are published under; `None` for what
+    /// is not published, or was already.
+    pub fn settle(&mut self, effect: &Effect) -> Option<(usize, u64)> {
+        let (symbol, at) = self.window_of(effect)?;
         let window = &mut self.entry(symbol).windows[at];
         match effect {
             Effect::Bar(bar) => {
@@ -245,12 +250,7 @@ impl LastValues {
     /// Records a bar or indicators of a made-up past: the newest values, while what led to them is in the history only.
     /// Returns the symbol and the window's index; `None` for what is not published, or was already.
     pub fn settle_past(&mut self, effect: &Effect) -> Option<(SymbolId, usize)> {
-        let (symbol, width) = match effect {
-            Effect::Bar(bar) => (bar.symbol, bar.width),
-            Effect::Indicators(point) => (point.symbol, point.width),
-            Effect::DeadLetter(_) => return None,
-        };
-        let at = self.widths.iter().position(|known| *known == width)?;
+        let (symbol, at) = self.window_of(effect)?;
         let window = &mut self.entry(symbol).windows[at];
         match effect {
             Effect::Bar(bar) if !window.is_known || bar.seq > window.seq => {

@@ -5,7 +5,7 @@
 //! Promises: newest first; a page and its cursor never repeat or omit a bar. On failure of the history: 503.
 
 use super::cached;
-use super::param_docs::{Answers, SymbolName, WindowsQuery};
+use super::param_docs::{Answers, SymbolPath, WindowsQuery};
 use super::windows::WindowsAsked;
 use crate::models::snapshot::WindowSnapshot;
 use crate::stores::cache::aggregated_key;
@@ -27,7 +27,7 @@ use actix_web::{HttpRequest, HttpResponse};
     path = "/api/v1/aggregated/{symbol}",
     tag = "market data",
     params(
-        ("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL"),
+        SymbolPath,
         WindowsQuery,
         Answers,
         ("include_forming" = Option<bool>, Query, description = "With the bar in progress, as far as it is in the range"),

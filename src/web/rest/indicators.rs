@@ -4,7 +4,7 @@
 //! Promises: without a range no store is read while there is a snapshot. On failure of the history: 503.
 
 use super::cached;
-use super::param_docs::{Answers, SymbolName, WindowsQuery};
+use super::param_docs::{Answers, SymbolPath, WindowsQuery};
 use super::windows::WindowsAsked;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Width;
@@ -49,7 +49,7 @@ fn has_indicators(state: &AppState, symbol: SymbolId, width: Width) -> bool {
     path = "/api/v1/indicators/{symbol}",
     tag = "market data",
     params(
-        ("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL"),
+        SymbolPath,
         WindowsQuery,
         Answers,
     ),

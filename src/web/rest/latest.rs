@@ -3,7 +3,7 @@
 //! Promises: no store is read, and only the cache is waited for, within its limit.
 
 use super::cached;
-use super::param_docs::{Answers, SymbolName, Symbols};
+use super::param_docs::{Answers, SymbolPath, Symbols};
 use crate::models::snapshot::SymbolSnapshot;
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
@@ -40,7 +40,7 @@ fn object<'a>(
     get,
     path = "/api/v1/latest/{symbol}",
     tag = "market data",
-    params(("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL")),
+    params(SymbolPath),
     responses((status = 200, description = "The newest trade", body = LatestObject), Failures),
 )]
 pub async fn latest(

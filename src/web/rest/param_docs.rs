@@ -104,6 +104,15 @@ pub struct Answers {
     pub format: Option<FormatName>,
 }
 
+/// The symbol in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct SymbolPath {
+    /// Symbol or an alias of it
+    #[param(example = "AAPL")]
+    pub symbol: SymbolName,
+}
+
 /// The windows that are asked for.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -79,12 +79,15 @@ fn answer(request: &HttpRequest, format: Format, metrics: Vec<MetricObject>) -> 
     }
 }
 
-/// Reads `time_range`, by default the last hour, and turns the points since then into rows.
-fn rows(
-    params: &Params,
+/// Answers with the points since `time_range`, by default of the last hour, and with further rows.
+fn answer_since(
+    request: &HttpRequest,
     state: &AppState,
     read: impl FnOnce(&MetricsHistory, Nanos) -> Vec<Point>,
-) -> Result<Vec<MetricObject>, ApiError> {
+    further: impl FnOnce() -> Vec<MetricObject>,
+) -> Result<HttpResponse, ApiError> {
+    let params = Params::of(request)?;
+    let format = Format::of(request, &params)?;
     let now = state.now();
     let start = params.time("time_range", now)?.unwrap_or(now.plus(-HOUR));
     let points = state.metrics.with_history(|history| read(history, start));
@@ -94,7 +97,19 @@ fn rows(
         field: point.field.to_owned(),
         value: point.value,
     };
-    Ok(points.into_iter().map(row).collect())
+    Ok(answer(request, format, points.into_iter().map(row).chain(further()).collect()))
+}
+
+/// Returns the rate of each symbol in the last second.
+fn symbol_rates(state: &AppState) -> Vec<MetricObject> {
+    let Some(newest) = state.metrics.with_history(MetricsHistory::newest) else { return Vec::new() };
+    let row = |(symbol, value)| MetricObject {
+        time: Time(newest),
+        symbol,
+        field: "messages_per_second".to_owned(),
+        value,
+    };
+    state.metrics.symbol_rates().into_iter().map(row).collect()
 }
 
 /// Latency of ticks: median and 99th percentile in milliseconds, by stage.
@@ -106,9 +121,7 @@ fn rows(
     responses((status = 200, description = "Latencies, at most 300 points a field", body = MetricList), Unchanged, Failures),
 )]
 pub async fn latency(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
-    let format = Format::of(&request, &params)?;
-    Ok(answer(&request, format, rows(&params, &state, MetricsHistory::latency)?))
+    answer_since(&request, &state, MetricsHistory::latency, Vec::new)
 }
 
 /// Ticks and bars per second: over time for all together, and each symbol's last second.
@@ -120,18 +133,7 @@ pub async fn latency(request: HttpRequest, state: Data<AppState>) -> Result<Http
     responses((status = 200, description = "Rates, at most 300 points a field", body = MetricList), Unchanged, Failures),
 )]
 pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
-    let format = Format::of(&request, &params)?;
-    let mut metrics = rows(&params, &state, MetricsHistory::throughput)?;
-    if let Some(newest) = state.metrics.with_history(MetricsHistory::newest) {
-        metrics.extend(state.metrics.symbol_rates().into_iter().map(|(symbol, value)| MetricObject {
-            time: Time(newest),
-            symbol,
-            field: "messages_per_second".to_owned(),
-            value,
-        }));
-    }
-    Ok(answer(&request, format, metrics))
+    answer_since(&request, &state, MetricsHistory::throughput, || symbol_rates(&state))
 }
 
 /// Lag and rate of topics. Empty in the embedded mode, which has none.

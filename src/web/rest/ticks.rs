@@ -3,7 +3,7 @@
 //! Promises: newest first by event time and position; a page and its cursor never repeat or omit a tick. On failure of
 //! the log: 503.
 
-use super::param_docs::{Answers, SymbolName, TicksQuery};
+use super::param_docs::{Answers, SymbolPath, TicksQuery};
 use crate::models::time::{HOUR, Nanos};
 use crate::stores::log::TickQuery;
 use crate::web::answer::error::ApiError;
@@ -22,7 +22,7 @@ use actix_web::{HttpRequest, HttpResponse};
     path = "/api/v1/ticks/{symbol}",
     tag = "market data",
     params(
-        ("symbol" = SymbolName, Path, description = "Symbol or an alias of it", example = "AAPL"),
+        SymbolPath,
         TicksQuery,
         Answers,
     ),
