@@ -18,7 +18,7 @@ pub type SessionId = u64;
 
 /// Counts a session towards the limit of sessions. Messages to the hub carry it, so that a session counts until the hub
 /// has handled its last message: clients that come and go faster than the hub can follow use up the limit, and the next
-/// one is refused. With at most one request per session under way, that bounds the hub's mailbox.
+/// one is refused. With at most six messages per session under way, that bounds the hub's mailbox.
 #[derive(Debug)]
 pub struct Presence {
     has_left: AtomicBool,
@@ -107,7 +107,7 @@ pub struct ContinueAnswer {
     pub request: u64,
 }
 
-/// Unsubscribes a session from topics.
+/// Unsubscribes a session from topics. A session sends its next one once this one was handled.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ReleaseTopics {
@@ -119,6 +119,8 @@ pub struct ReleaseTopics {
     pub topics: Vec<Topic>,
     /// The session's presence.
     pub presence: Arc<Presence>,
+    /// Dropped with this message: the session looks whether it is still alive.
+    pub under_way: Arc<()>,
 }
 
 /// Recovery is done: clients may be answered.

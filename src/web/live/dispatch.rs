@@ -59,7 +59,7 @@ impl Worker {
     fn next_step(&self, id: u64) -> Option<(Rc<SendQueue>, Step)> {
         let step = self.with_requests(id, |requests| {
             let step = requests.step(Instant::now());
-            (step, requests.waits_for_budget())
+            (step, requests.is_held_back())
         });
         let (step, waits) = step?;
         if matches!(step, Step::Rest) && waits {

@@ -1,13 +1,14 @@
 //! The queue of one client's requests, carried out one after the other within a budget of work.
 //!
-//! A request begins when the answer to the one before was sent, and when the client's budget allows it; until then it
-//! waits here as it was received. Promises: what a client costs others is bounded whatever it sends, and no message is
+//! A request begins when the answer to the one before was sent, and when the client's budget allows it; an unsubscription
+//! also waits until the hub has handled the one before. Until then requests wait here as they were received. Promises: what a client costs others is bounded whatever it sends, and no message is
 //! dropped silently. When more messages wait than a client may send per second, or more bytes than one message may
 //! have, the next one is refused as `too_many_messages`.
 
 use super::limits::Budget;
 use super::request::ResolvedSubscription;
 use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// Bytes of a message that cost as much work as one member of a snapshot.
@@ -30,6 +31,8 @@ pub(super) struct Requests {
     /// The request that is being answered.
     in_progress: Option<u64>,
     num_begun: u64,
+    /// Alive until the hub has handled what the session unsubscribed from last.
+    release: Weak<()>,
     budget: Budget,
 }
 
@@ -51,6 +54,7 @@ impl Requests {
             next: None,
             in_progress: None,
             num_begun: 0,
+            release: Weak::new(),
             budget: Budget::new(now),
         }
     }
@@ -81,8 +85,16 @@ impl Requests {
         self.in_progress = None;
     }
 
-    /// True when a request waits for nothing but the budget.
-    pub(super) fn waits_for_budget(&self) -> bool {
+    /// Returns what goes to the hub with an unsubscription, and is dropped when the hub has handled it. Another
+    /// unsubscription waits until then; a subscription does not, since its answer is waited for anyway.
+    pub(super) fn release(&mut self) -> Arc<()> {
+        let under_way = Arc::new(());
+        self.release = Arc::downgrade(&under_way);
+        under_way
+    }
+
+    /// True when a request waits for nothing that the session is told of: the budget, or the unsubscription before it.
+    pub(super) fn is_held_back(&self) -> bool {
         self.in_progress.is_none() && (self.next.is_some() || !self.waiting.is_empty())
     }
 
@@ -97,13 +109,14 @@ impl Requests {
         true
     }
 
-    /// Returns what can be done now, as far as the budget allows.
+    /// Returns what can be done now.
     pub(super) fn step(&mut self, now: Instant) -> Step {
         if self.in_progress.is_some() {
             return Step::Rest;
         }
         if let Some(next) = self.next.take() {
-            if self.budget.take(now, next.work) {
+            let may_begin = next.is_subscribe || self.release.strong_count() == 0;
+            if may_begin && self.budget.take(now, next.work) {
                 return Step::Begin(next);
             }
             self.next = Some(next);
@@ -131,13 +144,28 @@ mod tests {
         requests.wait_for(first);
         assert!(requests.add(&[b'x'; 100], 2, 50), "one waits however long it is");
         assert!(!requests.add(b"y", 2, 50), "too many bytes wait");
-        assert!(matches!(requests.step(now), Step::Rest) && !requests.waits_for_budget());
+        assert!(matches!(requests.step(now), Step::Rest) && !requests.is_held_back());
         requests.finish();
         assert!(matches!(requests.step(now), Step::Read(text) if text.len() == 100));
         assert!(requests.add(b"a", 2, 50) && requests.add(b"b", 2, 50) && !requests.add(b"c", 2, 50));
         assert!(matches!(requests.step(now), Step::Read(text) if text == b"a"));
         assert!(matches!(requests.step(now), Step::Read(text) if text == b"b"));
-        assert!(!requests.waits_for_budget());
+        assert!(!requests.is_held_back());
+    }
+
+    #[test]
+    fn an_unsubscription_waits_for_the_one_before_and_a_subscription_does_not() {
+        let now = Instant::now();
+        let mut requests = Requests::new(now);
+        let next = |is_subscribe| Next { is_subscribe, resolved: ResolvedSubscription::default(), work: 1 };
+        let under_way = requests.release();
+        requests.next = Some(next(false));
+        assert!(matches!(requests.step(now), Step::Rest) && requests.is_held_back());
+        drop(under_way);
+        assert!(matches!(requests.step(now), Step::Begin(_)));
+        let _under_way = requests.release();
+        requests.next = Some(next(true));
+        assert!(matches!(requests.step(now), Step::Begin(_)));
     }
 
     #[test]
@@ -149,7 +177,7 @@ mod tests {
         assert!(matches!(requests.step(now), Step::Begin(_)));
         requests.next = Some(next(2_000));
         assert!(requests.add(b"a", 2, 50));
-        assert!(matches!(requests.step(now), Step::Rest) && requests.waits_for_budget());
+        assert!(matches!(requests.step(now), Step::Rest) && requests.is_held_back());
         let later = now + std::time::Duration::from_secs(2);
         assert!(matches!(requests.step(later), Step::Begin(next) if next.work == 2_000));
         assert!(matches!(requests.step(later), Step::Read(_)));

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// Flushes that may wait for the thread; the hub holds back what does not fit.
 const MAILBOX_CAPACITY: usize = 32;
 
-/// How often sessions with an interval get their ticks, and waiting requests are tried against their budget.
+/// How often sessions with an interval get their ticks, and requests that were held back are tried again.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How often clients that stopped reading are looked for.
@@ -54,7 +54,7 @@ pub struct Worker {
     members: RefCell<Members>,
     /// True when some session has an interval.
     has_paced: Cell<bool>,
-    /// True when some session has a request that its budget does not allow yet.
+    /// True when some session has a request that is held back.
     pub(super) has_waiting: Cell<bool>,
 }
 
@@ -83,12 +83,15 @@ impl Worker {
         worker
     }
 
-    /// Sends a message to the hub past its mailbox limit. The messages are bounded all the same: a session has one
-    /// request under way, and its permit is not given to another session before the hub has handled its messages (see
-    /// [`Presence`]).
+    /// Sends a message to the hub past its mailbox limit. Nothing may be lost here (a topic that is not released is
+    /// worked for as long as the process runs), and nothing can wait here either: one thread serves many sessions. The
+    /// messages are bounded all the same. A session has at most one subscription, one request for more of its answer,
+    /// and one unsubscription under way (see [`Requests::release`]), besides the one in which it leaves and the two of
+    /// the broadcast before its first subscription; and it counts towards the limit of sessions until the hub has
+    /// handled them all (see [`Presence`]).
     #[expect(
         clippy::disallowed_methods,
-        reason = "messages are bounded by the number of sessions, and must not be lost"
+        reason = "a session has six messages under way at the most, and none may be lost"
     )]
     fn tell<M>(&self, message: M)
     where
@@ -128,14 +131,17 @@ impl Worker {
         if member.requests.has_begun() {
             // Even without topics: the hub may be making an answer that is not needed any more.
             let (worker, presence) = (self.id, member.presence);
-            self.tell(ReleaseTopics { worker, session: id, topics: wanted, presence });
+            let under_way = Arc::default();
+            self.tell(ReleaseTopics { worker, session: id, topics: wanted, presence, under_way });
         }
     }
 
     fn release_topics(&self, session: u64, topics: Vec<Topic>, presence: Arc<Presence>) {
-        if !topics.is_empty() {
-            self.tell(ReleaseTopics { worker: self.id, session, topics, presence });
+        if topics.is_empty() {
+            return;
         }
+        let Some(under_way) = self.with_requests(session, Requests::release) else { return };
+        self.tell(ReleaseTopics { worker: self.id, session, topics, presence, under_way });
     }
 
     /// Applies a function to the requests of a session, if it is still connected.
@@ -280,13 +286,13 @@ impl Worker {
         }
     }
 
-    /// Tries the requests again that their session's budget did not allow.
+    /// Tries the requests again that were held back.
     fn proceed_with_all(&self) {
         if !self.has_waiting.replace(false) {
             return;
         }
         let members = self.members.borrow();
-        let waiting = members.by_id.iter().filter(|(_, member)| member.requests.waits_for_budget());
+        let waiting = members.by_id.iter().filter(|(_, member)| member.requests.is_held_back());
         let waiting: Vec<(u64, Rc<SendQueue>)> =
             waiting.map(|(id, member)| (*id, Rc::clone(&member.queue))).collect();
         drop(members);
