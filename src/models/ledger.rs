@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 /// The reason in dead letters of rows that name one symbol too many. They count as [`RejectReason::Malformed`].
 pub const TOO_MANY_SYMBOLS: &str = "too_many_symbols";
 
+/// The reason in dead letters of what a venue says about a symbol that nobody asked it for.
+pub const UNKNOWN_SYMBOL: &str = "unknown_symbol";
+
+/// The reason in dead letters of rows that the backend of a sink refused.
+pub const REFUSED: &str = "refused";
+
 /// Why a report was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

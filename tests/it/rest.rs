@@ -117,6 +117,8 @@ fn errors_have_stable_codes_and_name_the_parameter() {
         ("/api/v1/indicators/BTC-USD?start_time=x", 422, "bad_parameter", "start_time"),
         ("/api/v1/dead-letters?reason=bad", 422, "bad_parameter", "reason"),
         ("/api/v1/dead-letters?reason=bad_price", 404, "no_data", ""),
+        ("/api/v1/dead-letters?reason=refused", 404, "no_data", ""),
+        ("/api/v1/dead-letters?reason=unknown_symbol", 404, "no_data", ""),
         ("/api/v1/dead-letters?symbol=NOPE", 404, "unknown_symbol", ""),
         ("/api/v1/dead-letters?start_time=never", 422, "bad_parameter", "start_time"),
         ("/api/v1/metrics/latency?time_range=x", 422, "bad_parameter", "time_range"),

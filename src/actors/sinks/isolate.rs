@@ -9,6 +9,7 @@ use super::{Sink, SinkBatch, SinkError};
 use crate::actors::messages::LiveTick;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
+use crate::models::ledger::REFUSED;
 use crate::models::time::Nanos;
 use crate::names::SymbolTable;
 use crate::stores::history::DeadLetterRecord;
@@ -18,9 +19,6 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Why a dead letter stands where it stands.
-const REASON: &str = "refused";
 
 /// A row by itself.
 #[derive(Clone)]
@@ -189,7 +187,7 @@ impl Refused {
     fn to_dead_letter(&self, sink: &str, symbols: &SymbolTable) -> Option<DeadLetterRecord> {
         let cause = self.cause.as_str();
         let letter = |symbol: String, received_at, origin: String, payload: Vec<u8>| DeadLetterRecord {
-            reason: REASON.to_owned(),
+            reason: REFUSED.to_owned(),
             symbol: Some(symbol),
             provider: sink.to_owned(),
             received_at,

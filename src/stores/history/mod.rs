@@ -35,7 +35,7 @@ pub struct WindowQuery {
 /// Something that was not accepted, as people look it up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterRecord {
-    /// Why: `late`, or a word of [`crate::models::ledger::RejectReason`].
+    /// Why: `late`, a word of [`crate::models::ledger::RejectReason`], or one of those beside it.
     pub reason: String,
     /// The symbol, where it was readable.
     pub symbol: Option<String>,

@@ -3,7 +3,7 @@
 //! They are read by [`crate::web::answer::params`], which accepts some more forms than are listed here.
 
 use crate::models::effect::DeadReason;
-use crate::models::ledger::{RejectReason, TOO_MANY_SYMBOLS};
+use crate::models::ledger::{REFUSED, RejectReason, TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL};
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -79,11 +79,12 @@ impl PartialSchema for ReasonName {
 
 impl ToSchema for ReasonName {}
 
-/// Returns every reason for which something is not accepted.
+/// Returns every reason that a dead letter can have.
 #[must_use]
 pub fn reasons() -> Vec<&'static str> {
     let rejected = RejectReason::ALL.map(RejectReason::as_str);
-    std::iter::once(DeadReason::Late.as_str()).chain(rejected).chain([TOO_MANY_SYMBOLS]).collect()
+    let others = [TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL, REFUSED];
+    std::iter::once(DeadReason::Late.as_str()).chain(rejected).chain(others).collect()
 }
 
 /// The form of anything that is a table.
