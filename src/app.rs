@@ -1,8 +1,9 @@
-//! Puts the program together, serves, waits for a signal, stops.
+//! Assembles the program, serves until a signal, and stops.
 //!
-//! Promises: it goes up from the end of the data path to its start, and down from the start to the end; from the signal
-//! to the exit it takes less than 5 s, whatever it is doing, and what was received by then is applied and written.
-//! Where the disk takes nothing, what was received and never committed is counted and told, and the exit code is 1.
+//! Promises: it starts from the end of the data path to its beginning, and stops from the beginning to the end. From the
+//! signal to the exit it takes less than 5 s, whatever it is doing, and what was received by then is applied and
+//! written. On failure: where the disk takes nothing, the entries that were received and never committed are counted
+//! and reported, and the exit code is 1.
 
 pub mod check;
 mod housekeeping;
@@ -38,13 +39,13 @@ use sinks::OtherSinks;
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 
-/// Memory for bars that are encoded already, so that the pages charts ask for are not made twice.
+/// Memory for encoded bars, so that the pages that charts ask for are not encoded for each request.
 const RECENT_BARS_BYTES: usize = 32 << 20;
 
-/// Takes ticks in and serves what comes of them, until stopped.
+/// Takes ticks in and serves the results, until stopped.
 ///
 /// # Errors
-/// When something that it cannot do without fails.
+/// When a store, a port, a feed or the stop fails.
 pub fn run(config: Config) -> anyhow::Result<()> {
     // States of thousands of symbols grow bit by bit all over the heap: huge pages would hold mostly air.
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
@@ -74,7 +75,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let (plan, mut node, retention) = tokio::select! {
         begun = begin => begun?,
-        by = signals.told() => return stopped_at_start(by),
+        by = signals.received() => return stopped_at_start(by),
     };
     let live = live(&config, &mut node);
     let provenance = plan.provenance();
@@ -94,7 +95,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let start = async {
         let settings = pipeline_settings(&config);
         let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
-        // What recovery found out has reached the hub before it answers anybody.
+        // The hub has what recovery computed before it answers a client.
         pipeline.drain().await?;
         live.hub.send(BeginServing).await.context("the hub is gone")?;
         let provider = plan.start(&config, &node, &pipeline).await?;
@@ -102,13 +103,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let (pipeline, provider) = tokio::select! {
         started = start => started?,
-        by = signals.told() => return stopped_at_start(by),
+        by = signals.received() => return stopped_at_start(by),
     };
     housekeeping::start(&config, &node, Arc::clone(&state), retention);
     node.health.set_ready(true);
     tracing::info!("ready");
 
-    let by = signals.told().await;
+    let by = signals.received().await;
     tracing::info!("{by}; stopping");
     node.health.set_ready(false);
     let stop = async {
@@ -126,15 +127,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// What recovery has done so far changes nothing that the next start does not do again, and nothing was received yet.
+/// Ends a start that was interrupted. Nothing was received yet, and the next start repeats what recovery has done.
 fn stopped_at_start(by: &str) -> anyhow::Result<()> {
     tracing::info!("{by} before it was ready; nothing was received");
     Ok(())
 }
 
-/// Says what a stop that did not come to its end leaves behind.
+/// Describes what a stop that took too long leaves behind.
 fn what_is_lost(pipeline: &Pipeline, node: &Node) -> String {
-    // Those that wait for a position have none to be counted by.
+    // Entries that still wait for a position are counted by stage.
     let received = |stage| node.env.metrics.stage(stage).received.get();
     let num_waiting = received(Stage::Provider).saturating_sub(received(Stage::Log));
     match pipeline.num_uncommitted() + num_waiting {
@@ -146,7 +147,7 @@ fn what_is_lost(pipeline: &Pipeline, node: &Node) -> String {
     }
 }
 
-/// Says at the start, in a word that nobody overlooks, what kind of data it is.
+/// Logs at the start, in a word that nobody overlooks, what kind of data it is.
 fn announce(provenance: &Provenance) {
     let provider = &provenance.provider;
     match provenance.data {
@@ -167,7 +168,7 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
     let demand = Arc::<LiveDemand>::default();
     node.env.published.live = Some(Arc::clone(&demand));
     let epoch = format!("{:016x}", node.epoch);
-    // Ticks are told before the log holds them: their numbers are known to hold within one run only.
+    // Ticks are published before the log holds them, so their numbers are final within one run only.
     let run = format!("{:016x}", rand::random::<u64>());
     let settings = HubSettings {
         epoch: epoch.clone(),
@@ -230,7 +231,7 @@ fn app_state(
     })
 }
 
-/// The ports, taken before anything is started, so that a port in use is found at once.
+/// The ports, bound before anything else is started, so that a port in use is found at once.
 struct Listeners {
     rest: TcpListener,
     websocket: TcpListener,
@@ -272,17 +273,17 @@ fn bind(key: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Brings the stores of the data directory to the form this version needs.
+/// Migrates the stores of the data directory to the schema of this version.
 ///
 /// # Errors
-/// When a store cannot be opened or changed.
+/// When a store cannot be opened or migrated.
 pub fn migrate(config: &Config) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         // Opening a store migrates it.
         let node = Node::open(config).await?;
         let tail = node.log.tail().await?;
         node.close().await;
-        tracing::info!(entries_through = tail.last, "the stores have the form of this version");
+        tracing::info!(entries_through = tail.last, "the stores have the schema of this version");
         Ok(())
     })
 }

@@ -122,11 +122,11 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     };
     let (node, started, pipeline, mut job) = tokio::select! {
         begun = begin => begun?,
-        by = signals.told() => anyhow::bail!("{by} before the first row"),
+        by = signals.received() => anyhow::bail!("{by} before the first row"),
     };
     let fed = tokio::select! {
         fed = job.feed(&pipeline, &node.env.metrics, options.speed) => fed.map(|()| None),
-        by = signals.told() => Ok(Some(by)),
+        by = signals.received() => Ok(Some(by)),
     };
     if !matches!(fed, Ok(None)) {
         let is_unreadable = fed.as_ref().is_err_and(anyhow::Error::is::<FileError>);
@@ -168,7 +168,7 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     };
     let summary = tokio::select! {
         summary = finish => summary?,
-        by = signals.told() => anyhow::bail!("{by} at the end of the input, before its bars were closed"),
+        by = signals.received() => anyhow::bail!("{by} at the end of the input, before its bars were closed"),
     };
     job.bar.finish_and_clear();
     summary.print(started.elapsed(), options.json)

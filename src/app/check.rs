@@ -33,7 +33,7 @@ const PAGE_ENTRIES: usize = 8_192;
 const BATCH_EFFECTS: usize = 20_000;
 
 /// How often a long check reports its progress.
-const TELL_INTERVAL: Duration = Duration::from_secs(2);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Checks the data directory of the configuration; `repair` repairs it as well. Succeeds when nothing is damaged, or
 /// everything was repaired.
@@ -57,7 +57,7 @@ pub fn advice(error: &anyhow::Error, data_dir: &Path) -> Option<String> {
     error.chain().any(is_damaged).then(|| {
         let dir = data_dir.display();
         format!(
-            "`tickwire check --data-dir {dir}` tells what is damaged; with `--repair` it makes the history again from the log"
+            "`tickwire check --data-dir {dir}` lists what is damaged; with `--repair` it restores the history from the log"
         )
     })
 }
@@ -66,23 +66,25 @@ async fn check(config: &Config, repair: bool) -> anyhow::Result<()> {
     let dir = &config.data_dir;
     anyhow::ensure!(dir.is_dir(), "there is no data directory `{}`", dir.display());
     let _taken = DataDir::take(dir)?;
-    let mut progress = Progress { told: Instant::now() };
-    let log = check_log(dir, repair, &mut |table, rows| progress.tell(table, rows)).await?;
-    let history = check_history(dir, repair, &mut |table, rows| progress.tell(table, rows)).await?;
+    let mut progress = Progress { reported: Instant::now() };
+    let log = check_log(dir, repair, &mut |table, rows| progress.report(table, rows)).await?;
+    let history = check_history(dir, repair, &mut |table, rows| progress.report(table, rows)).await?;
     let mut outcome = Outcome::default();
     outcome.add(&log);
     outcome.add(&history);
     outcome.add_positions(dir, &log, repair)?;
     if log.num_missing > 0 {
         let missing = log.num_missing;
-        say(&format!("`log.db` does not hold {missing} positions in between: lost when the process ended"));
+        say(&format!(
+            "`log.db` lacks {missing} positions in between: their entries were lost when a process ended"
+        ));
     }
     if repair {
         let num_unusable = history.findings.iter().filter(|finding| !finding.is_mended).count();
         if num_unusable > 0 {
-            make_anew(config, &log, num_unusable, &mut outcome).await?;
+            restore_all(config, &log, num_unusable, &mut outcome).await?;
         } else if !(history.windows.is_empty() && history.letters.is_empty()) {
-            restore(config, &log, &history, &mut outcome).await?;
+            restore_rows(config, &log, &history, &mut outcome).await?;
         }
     }
     outcome.end(log.num_rows + history.num_rows, repair)
@@ -94,13 +96,13 @@ fn say(line: &str) {
 }
 
 struct Progress {
-    told: Instant,
+    reported: Instant,
 }
 
 impl Progress {
-    fn tell(&mut self, table: &str, rows: u64) {
-        if self.told.elapsed() >= TELL_INTERVAL {
-            self.told = Instant::now();
+    fn report(&mut self, table: &str, rows: u64) {
+        if self.reported.elapsed() >= PROGRESS_INTERVAL {
+            self.reported = Instant::now();
             tracing::info!(table, rows, "checking");
         }
     }
@@ -199,8 +201,8 @@ impl Origin {
     }
 }
 
-/// Sets aside a history that cannot be used, and makes another from the log.
-async fn make_anew(
+/// Moves a history that cannot be used aside, and computes another from the log.
+async fn restore_all(
     config: &Config,
     checked_log: &Checked,
     num_unusable: usize,
@@ -209,7 +211,7 @@ async fn make_anew(
     let origin = match Origin::open(config, checked_log).await? {
         Ok(origin) => origin,
         Err(reason) => {
-            say(&format!("`history.db` cannot be made anew: {reason}"));
+            say(&format!("`history.db` cannot be restored: {reason}"));
             return Ok(());
         }
     };
@@ -217,19 +219,19 @@ async fn make_anew(
         let path = |name: &str| config.data_dir.join(format!("{name}{suffix}"));
         match std::fs::rename(path("history.db"), path("history.db.damaged")) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).context("failed to put `history.db` aside");
+                return Err(error).context("failed to move `history.db` aside");
             }
             _ => {}
         }
     }
     let history = origin.history(config).await?;
-    write_again(&origin, &history).await?;
+    apply_log(&origin, &history).await?;
     history.close().await?;
     origin.log.close().await?;
     outcome.num_damaged -= num_unusable;
     outcome.num_mended += num_unusable;
     say(
-        "mended: `history.db` was made anew from the log, the old one is `history.db.damaged`; bars that only the end of a \
+        "mended: `history.db` was restored from the log, the old one is `history.db.damaged`; bars that only the end of a \
          replay closed come back when the same replay is run again",
     );
     Ok(())
@@ -237,7 +239,7 @@ async fn make_anew(
 
 /// Computes again what was deleted from the history. All rows are written, which does not change existing ones: a
 /// damaged key may have been that of another row.
-async fn restore(
+async fn restore_rows(
     config: &Config,
     checked_log: &Checked,
     checked: &Checked,
@@ -248,13 +250,13 @@ async fn restore(
         Err(reason) => {
             let num = checked.windows.len() + checked.letters.len();
             outcome.lost(&format!(
-                "{num} rows of the history were deleted and cannot be worked out again: {reason}"
+                "{num} rows of the history were deleted and cannot be computed again: {reason}"
             ));
             return Ok(());
         }
     };
     let history = origin.history(config).await?;
-    let mut states = write_again(&origin, &history).await?;
+    let mut states = apply_log(&origin, &history).await?;
     let missing = missing_windows(&config.data_dir, &checked.windows).await?;
     // A finished replay closed the bars that its log leaves open; nothing else may be closed here.
     let mut rest = Vec::new();
@@ -273,13 +275,13 @@ async fn restore(
     origin.log.close().await?;
     for (table, (symbol, width, start)) in missing_windows(&config.data_dir, &checked.windows).await? {
         say(&format!(
-            "note: `history.db`, table `{table}`, symbol {symbol}, width {width}, start {start}: nothing of the log \
-             comes to this row, so its key was damaged; the row that it was is there again"
+            "note: `history.db`, table `{table}`, symbol {symbol}, width {width}, start {start}: the log has nothing for \
+             this row, so its key was damaged; the row with the right key is restored"
         ));
     }
-    let num_strays = checked.letters.iter().filter(|pos| pos.is_none()).count();
-    if num_strays > 0 {
-        outcome.lost(&format!("{num_strays} dead letters that never became entries"));
+    let num_unparsed = checked.letters.iter().filter(|pos| pos.is_none()).count();
+    if num_unparsed > 0 {
+        outcome.lost(&format!("{num_unparsed} dead letters that never became entries"));
     }
     Ok(())
 }
@@ -287,7 +289,7 @@ async fn restore(
 /// True when a checkpoint shows that the log was processed under other settings.
 async fn has_other_settings(log: &SqliteLog, core: &Arc<CoreSettings>) -> anyhow::Result<bool> {
     let found = log.load_checkpoints(Partition::EMBEDDED).await?;
-    // What they are called is not asked for.
+    // Only whether they can be decoded matters, so the names may be any.
     let names = || Arc::<Names>::default() as Arc<dyn Interner>;
     let is_other = |bytes: &[u8]| {
         matches!(SymbolState::decode(bytes, Arc::clone(core), names()), Err(CheckpointError::Settings))
@@ -296,7 +298,7 @@ async fn has_other_settings(log: &SqliteLog, core: &Arc<CoreSettings>) -> anyhow
 }
 
 /// Applies the whole log to new states and writes the effects. Returns the final states.
-async fn write_again(
+async fn apply_log(
     origin: &Origin,
     history: &SqliteHistory,
 ) -> anyhow::Result<BTreeMap<SymbolId, SymbolState>> {

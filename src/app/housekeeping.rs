@@ -1,8 +1,8 @@
 //! Periodic work beside the data path: samples of the metrics, checks of the disk and of the files of the data
 //! directory, and retention of the history.
 //!
-//! Promises: nothing waits for this work. What may block on the disk runs on a thread of its own: if the disk hangs, so
-//! does the thread, health reports it, and the process still stops when told to.
+//! Promises: nothing waits for this work. On failure: checks that may block on the disk run on a thread of their own; if
+//! the disk hangs, health reports it, and the process still stops when told to.
 
 use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::partition::retention::{Doubt, RetentionClock};
@@ -24,7 +24,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Key under which the log keeps a doubt in the wall clock, so that it outlives the process.
+/// Key under which the log stores that the wall clock is in doubt, so that this outlives the process.
 const DOUBT_KEY: &str = "retention_clock";
 
 /// Makes the clock by which retention judges ages.
@@ -32,9 +32,9 @@ const DOUBT_KEY: &str = "retention_clock";
 /// # Errors
 /// When the log cannot be read.
 pub async fn retention_clock(node: &Node) -> anyhow::Result<Arc<RetentionClock>> {
-    let kept = node.log.progress(DOUBT_KEY).await?;
-    // A damaged one is ignored: the newest time of the log decides then.
-    let doubt = kept.and_then(|bytes| postcard::from_bytes::<Option<Doubt>>(&bytes).ok()).flatten();
+    let stored = node.log.progress(DOUBT_KEY).await?;
+    // A damaged value is ignored: the newest time of the log decides then.
+    let doubt = stored.and_then(|bytes| postcard::from_bytes::<Option<Doubt>>(&bytes).ok()).flatten();
     let newest = node.log.tail().await?.newest;
     Ok(Arc::new(RetentionClock::new(Arc::clone(&node.env.now), newest, doubt)))
 }
@@ -48,36 +48,36 @@ pub fn start(config: &Config, node: &Node, state: Arc<AppState>, retention: Arc<
     if !node.is_durable() {
         return;
     }
-    let looks = Arc::new(Looks::default());
-    let look = Look {
+    let last_check = Arc::new(LastCheck::default());
+    let check = DiskCheck {
         state: Arc::downgrade(&state),
         dir: config.data_dir.clone(),
         low: config.log.disk_low.0,
         watch: node.watch.clone(),
         mark_is_failing: Arc::clone(&node.mark_is_failing),
-        looks: Arc::clone(&looks),
+        last_check: Arc::clone(&last_check),
     };
-    if let Err(error) = std::thread::Builder::new().name("disk-watch".to_owned()).spawn(move || look.run()) {
-        tracing::error!(%error, "nobody watches the disk");
+    if let Err(error) = std::thread::Builder::new().name("disk-watch".to_owned()).spawn(move || check.run()) {
+        tracing::error!(%error, "failed to start the checks of the disk");
     }
     every(SAMPLE_INTERVAL, {
         let state = Arc::clone(&state);
-        move || looks.tell_overdue(&state.health)
+        move || last_check.report_overdue(&state.health)
     });
     every(CHECK_INTERVAL, {
         let (state, retention) = (Arc::clone(&state), Arc::clone(&retention));
         let mut is_doubted = false;
-        move || is_doubted = look_at_clock(&state, &retention, is_doubted)
+        move || is_doubted = check_clock(&state, &retention, is_doubted)
     });
-    let mut is_doubt_kept = false;
+    let mut is_doubt_stored = false;
     every(RETENTION_INTERVAL, move || {
         let (state, now) = (Arc::clone(&state), retention.now());
         let doubt = retention.doubt();
-        let keeps = doubt.is_some() || is_doubt_kept;
-        is_doubt_kept = doubt.is_some();
+        let must_store = doubt.is_some() || is_doubt_stored;
+        is_doubt_stored = doubt.is_some();
         actix::spawn(async move {
-            if keeps {
-                keep_doubt(&state, doubt).await;
+            if must_store {
+                store_doubt(&state, doubt).await;
             }
             match state.history.retain(now).await {
                 Ok(0) => {}
@@ -100,56 +100,56 @@ fn every(period: Duration, mut work: impl FnMut() + 'static) {
 }
 
 /// Reports when the wall clock is not trusted. Returns true while it is not.
-fn look_at_clock(state: &AppState, retention: &RetentionClock, was_doubted: bool) -> bool {
-    let believed = retention.now();
+fn check_clock(state: &AppState, retention: &RetentionClock, was_doubted: bool) -> bool {
+    let trusted = retention.now();
     let is_doubted = retention.doubt().is_some();
     if is_doubted {
-        let days = state.now().since(believed) / DAY;
+        let days = state.now().since(trusted) / DAY;
         let detail = format!(
-            "it is {days} days ahead of the newest data: nothing is dropped for its age by it until it has run on for a day"
+            "it is {days} days ahead of the newest data: no data is dropped by its time until it has run on for a day"
         );
         if !was_doubted {
             tracing::warn!(
                 days,
-                "the system's clock leapt ahead: check it; nothing is dropped by it for a day"
+                "the system's clock jumped ahead: check it; no data is dropped by its time for a day"
             );
         }
         state.health.set("clock", Health::Degraded, detail);
     } else if was_doubted {
-        tracing::info!("the system's clock is believed again");
+        tracing::info!("the system's clock is trusted again");
         state.health.set("clock", Health::Healthy, "");
     }
     is_doubted
 }
 
-async fn keep_doubt(state: &AppState, doubt: Option<Doubt>) {
+async fn store_doubt(state: &AppState, doubt: Option<Doubt>) {
     let value = postcard::to_stdvec(&doubt).expect("a doubt is plain data");
     let progress = Some(Progress { key: DOUBT_KEY.to_owned(), value });
     if let Err(error) = state.log.append(&LogGroup { entries: Vec::new(), progress }).await {
-        tracing::warn!(%error, "failed to note the doubt in the clock; it is tried again");
+        tracing::warn!(%error, "failed to store that the clock is in doubt; it is tried again");
     }
 }
 
 /// The time of the last check.
-struct Looks {
+struct LastCheck {
     begun: Instant,
     /// Milliseconds since `begun`.
     last: AtomicU64,
 }
 
-impl Default for Looks {
-    fn default() -> Looks {
-        Looks { begun: Instant::now(), last: AtomicU64::new(0) }
+impl Default for LastCheck {
+    fn default() -> LastCheck {
+        LastCheck { begun: Instant::now(), last: AtomicU64::new(0) }
     }
 }
 
-impl Looks {
+impl LastCheck {
     fn note(&self) {
         self.last.store(self.begun.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Reports when the disk has not answered for long.
-    fn tell_overdue(&self, health: &HealthRegistry) {
+    fn report_overdue(&self, health: &HealthRegistry) {
         let since =
             self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)));
         if since > CHECK_INTERVAL + CHECK_LIMIT {
@@ -159,16 +159,16 @@ impl Looks {
 }
 
 /// Checks the disk and the files until the server is gone.
-struct Look {
+struct DiskCheck {
     state: Weak<AppState>,
     dir: PathBuf,
     low: u64,
     watch: Option<FileWatch>,
     mark_is_failing: Arc<AtomicBool>,
-    looks: Arc<Looks>,
+    last_check: Arc<LastCheck>,
 }
 
-impl Look {
+impl DiskCheck {
     fn run(self) {
         let (mut disk, mut files) = (Health::Healthy, Health::Healthy);
         loop {
@@ -184,14 +184,14 @@ impl Look {
             if files_now > files {
                 tracing::error!(
                     detail = files_detail,
-                    "the files of the data directory are not as they should be"
+                    "files of the data directory are missing, replaced or damaged"
                 );
             }
             (disk, files) = (disk_now, files_now);
             state.health.set("disk", disk_now, disk_detail);
             state.health.set("files", files_now, files_detail);
             state.metrics.log_size_bytes.set(self.log_bytes());
-            self.looks.note();
+            self.last_check.note();
             drop(state);
             std::thread::sleep(CHECK_INTERVAL);
         }
@@ -204,7 +204,7 @@ impl Look {
                 (Health::Degraded, format!("{} bytes are free", disk.f_bavail * disk.f_frsize))
             }
             Ok(_) => (Health::Healthy, String::new()),
-            Err(error) => (Health::Degraded, format!("cannot be looked at: {error}")),
+            Err(error) => (Health::Degraded, format!("cannot be checked: {error}")),
         }
     }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Serves the data directory until stopped.
 ///
 /// # Errors
-/// When there is nothing to show, another process uses it, or a port or a store cannot be opened.
+/// When the directory holds nothing, another process uses it, or a port or a store cannot be opened.
 pub fn show(config: Config) -> anyhow::Result<()> {
     actix::System::new().block_on(serve(config))
 }
@@ -28,7 +28,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let signals = Signals::arm(config.server.stop_timeout)?;
     let (mut node, record) = tokio::select! {
         opened = Node::open_to_show(&config) => opened?,
-        _ = signals.told() => return Ok(()),
+        _ = signals.received() => return Ok(()),
     };
     let listeners = Listeners::bind(&config)?;
     let live = live(&config, &mut node);
@@ -45,10 +45,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Pipeline::start(node.env.clone(), pipeline_settings(&config), storage, node.health.clone());
     let pipeline = tokio::select! {
         started = pipeline => started?,
-        _ = signals.told() => return Ok(()),
+        _ = signals.received() => return Ok(()),
     };
     if record.data == DataKind::Replay && !record.runs.iter().any(Run::waits) {
-        // Its end closed every bar, which no checkpoint knows.
+        // The end of the replay closed every bar, which no checkpoint holds.
         pipeline.finish().await?;
     } else {
         pipeline.drain().await?;
@@ -57,14 +57,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         state.snapshots.all().iter().map(|snapshot| snapshot.watermark.plus(state.core.lateness)).max();
     let newest = newest.filter(|time| *time > Nanos::MIN.plus(state.core.lateness));
     if let Some(newest) = newest.or(node.log.tail().await?.newest) {
-        // Set once: nothing else sets it.
+        // An error would mean that it is set already; nothing else sets it.
         state.shown_until.set(newest).ok();
     }
     live.hub.send(BeginServing).await.context("the hub is gone")?;
     node.health.set_ready(true);
-    tracing::info!("ready: the data directory is shown, and nothing is added to it");
+    tracing::info!("ready: the data directory is served, and nothing is added to it");
 
-    let by = signals.told().await;
+    let by = signals.received().await;
     tracing::info!("{by}; stopping");
     node.health.set_ready(false);
     let stop = async {

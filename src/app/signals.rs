@@ -12,16 +12,16 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// How much longer than the limit of a stop the process lives at most, should the stop itself hang.
+/// How much longer than the limit of a stop the process lives if the stop itself hangs.
 const LAST_RESORT: Duration = Duration::from_millis(700);
 
-/// Tells when the program must stop.
+/// Waits for the signals that stop the program.
 pub struct Signals {
-    told: watch::Receiver<Option<&'static str>>,
+    received: watch::Receiver<Option<&'static str>>,
 }
 
 impl Signals {
-    /// Starts to receive signals. `stop_timeout` limits a stop.
+    /// Starts to receive signals. `stop_timeout` is the limit of a stop.
     ///
     /// # Errors
     /// When the system refuses a handler or a thread.
@@ -37,29 +37,29 @@ impl Signals {
                 hangup.context(ARMING)?,
             )
         };
-        let (teller, told) = watch::channel(None);
+        let (sender, received) = watch::channel(None);
         let listen = async move {
             let by = tokio::select! {
                 _ = interrupt.recv() => "interrupted",
                 _ = terminate.recv() => "told to stop",
                 () = next(hangup.as_mut()) => "hung up",
             };
-            teller.send_replace(Some(by));
+            sender.send_replace(Some(by));
             tokio::time::sleep(stop_timeout + LAST_RESORT).await;
             tracing::error!("the stop hangs; the process ends without it");
             exit(1);
         };
         let thread = std::thread::Builder::new().name("signals".to_owned());
         thread.spawn(move || runtime.block_on(listen)).context(ARMING)?;
-        Ok(Signals { told })
+        Ok(Signals { received })
     }
 
     /// Waits for a signal and returns its name.
-    pub async fn told(&self) -> &'static str {
-        let mut told = self.told.clone();
-        match told.wait_for(Option::is_some).await.map(|told| *told) {
+    pub async fn received(&self) -> &'static str {
+        let mut received = self.received.clone();
+        match received.wait_for(Option::is_some).await.map(|by| *by) {
             Ok(Some(by)) => by,
-            // The listener ends with the process only.
+            // The listener ends only with the process.
             Ok(None) | Err(_) => pending().await,
         }
     }
@@ -72,7 +72,7 @@ async fn next(signal: Option<&mut Signal>) {
     }
 }
 
-/// True when the program was started to outlive its terminal; false where the system does not tell.
+/// True when the program was started to outlive its terminal; false where the system does not say.
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignores_hangup(&status)

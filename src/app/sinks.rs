@@ -1,7 +1,8 @@
-//! Makes the sinks that the configuration names, beside the history, and what REST reads of them.
+//! Makes the configured sinks other than the history, and the reader of the cache for REST.
 //!
 //! Promises: a sink that is not configured costs nothing; one that cannot be reached does not keep the program from
-//! starting, and health says so. What is configured wrongly ends the start with the key.
+//! starting, and its health says so. On failure: a setting that cannot be used ends the start with an error that names
+//! its key.
 
 use crate::actors::sinks::SinkPolicy;
 use crate::actors::sinks::cache::{CacheSink, CacheSources};
@@ -15,23 +16,23 @@ use crate::stores::cache::redis::{RedisCache, RedisSettings};
 use anyhow::Context;
 use std::sync::Arc;
 
-/// Rows that fill the queue of the cache: 26 MB at the most, and at 10,000 ticks a second what comes in 10 s. More would
-/// only be older: of each key the newest is written.
+/// Rows that the queue of the cache holds: at most 26 MB, and 10 s at 10,000 ticks a second. A longer queue would only
+/// hold older values, since only the newest of each key is written.
 const CACHE_ROWS_MAX: usize = 100_000;
 
-/// The sinks beside the history.
+/// The sinks other than the history.
 #[derive(Default)]
 pub struct OtherSinks {
-    /// What is to be started.
+    /// The sinks to start.
     pub setups: Vec<SinkSetup>,
-    /// Reads the cache, where there is one.
+    /// The reader of the cache, where one is configured.
     pub cache: Option<CacheReader>,
 }
 
-/// Makes what the configuration names.
+/// Makes the configured sinks.
 ///
 /// # Errors
-/// When an address cannot be read or is none.
+/// When an address cannot be read or is malformed.
 pub fn open(config: &Config, node: &mut Node) -> anyhow::Result<OtherSinks> {
     let redis = &config.redis;
     if !redis.is_enabled() {
@@ -42,7 +43,7 @@ pub fn open(config: &Config, node: &mut Node) -> anyhow::Result<OtherSinks> {
     }
     let settings = settings(redis)?;
     let reader = RedisCache::new(&settings).context("`redis.url` cannot be used")?;
-    // A connection of its own: requests do not wait behind its batches, nor it for a connection.
+    // The sink has a connection of its own, so that requests do not wait behind its batches, nor batches for requests.
     let writer =
         RedisCache::new(&RedisSettings { pool_size: 1, ..settings }).context("`redis.url` cannot be used")?;
     let ttls = CacheTtls {

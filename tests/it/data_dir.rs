@@ -80,7 +80,7 @@ fn a_deleted_lock_is_seen_and_lets_nobody_in() {
         wait_for("unhealthy files", || Some(files_of(&program)).filter(|files| files.0 == "unhealthy"));
     assert!(detail.contains("`lock` was "), "{detail}");
     assert_eq!(program.get("REST", "/health/ready").unwrap().status, 503);
-    program.line_with("the files of the data directory are not as they should be");
+    program.line_with("files of the data directory are missing, replaced or damaged");
     program.stop();
 }
 

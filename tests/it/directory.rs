@@ -150,7 +150,7 @@ fn a_clock_far_ahead_deletes_nothing() {
     assert!(before >= 500, "{before}");
     for _ in 0..2 {
         let program = Program::start(command(&run_args(dir.path(), &["--symbols", "AAPL"])));
-        program.line_with("the system's clock leapt ahead");
+        program.line_with("the system's clock jumped ahead");
         let health = wait_for("word of the clock", || {
             let health = program.get("REST", "/health")?.json();
             (health["components"]["clock"] == "degraded").then_some(health)
