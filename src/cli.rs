@@ -1,4 +1,5 @@
-//! The command line: what can be asked of Tickwire, and which configuration keys its flags set.
+//! The command line: its commands, and the configuration keys that its flags set. It reads nothing but the arguments, and
+//! a wrong one ends the process with exit code 2.
 
 use crate::config::{LogFormat, Override, Sources, parse_duration};
 use clap::{Args, Parser, Subcommand};
@@ -10,15 +11,15 @@ use toml::Value;
 
 const EXAMPLES: &str = "\
 Examples:
-  tickwire run                                     feeds itself, keeps its data in ./data
+  tickwire run                                     runs a simulated market, stores its data in ./data
   tickwire run --symbol-count 1000 --rate 20000    a thousand simulated symbols
   tickwire run --provider coinbase                 live trades of a market that needs no key
-  tickwire replay ticks.csv.gz --bars bars.csv     works out the bars of a file
-  tickwire serve --data-dir year                   shows what a replay has kept
+  tickwire replay ticks.csv.gz --bars bars.csv     computes the bars of a file
+  tickwire serve --data-dir year                   serves what a replay has stored
   tickwire check-config --config tickwire.toml     lists every fault of a configuration
   TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire run  sets `server.rest`; 0 picks a free port
 
-Exit codes: 0 done, 1 failed, 2 wrong use.";
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -29,7 +30,7 @@ Examples:
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
-  tickwire serve --data-dir year                   REST, WebSocket and page over a replayed directory
+  tickwire serve --data-dir year                   REST, WebSocket and dashboard of a replayed directory
   TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire serve";
 
 const REPLAY_EXAMPLES: &str = "\
@@ -37,54 +38,54 @@ Examples:
   tickwire replay monday.csv tuesday.csv.gz --bars bars.csv --indicators indicators.csv
   tickwire replay monday.csv --speed 10 --symbols AAPL,MSFT
   zcat ticks.jsonl.gz | tickwire replay - --json
-  tickwire replay year.csv --data-dir data         keeps the result; goes on where it was interrupted";
+  tickwire replay year.csv --data-dir data         stores the result; resumes where it was interrupted";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
   tickwire check --data-dir data
   tickwire check --data-dir data --repair          after a copy was made
 
-Exit codes: 0 all is sound, or was made so; 1 something is damaged, or lost for good.";
+Exit codes: 0 nothing is damaged, or all of it was repaired; 1 something is damaged, or lost for good.";
 
 /// Real-time market data in; bars and indicators out.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tickwire", version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// Settings that hold for every command.
+    /// Settings that apply to every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// Settings that hold for every command.
+/// Settings that apply to every command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Read the configuration from this TOML file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Keep data in this directory; one process at a time uses it
+    /// Store data in this directory; one process at a time uses it
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Form of the log lines on standard error
+    /// Format of the log lines on standard error
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 }
 
-/// What can be asked of Tickwire.
+/// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Take ticks in and serve what comes of them, until stopped
+    /// Take ticks in and serve bars and indicators, until stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunOptions),
-    /// Work out the bars and indicators of recorded ticks
+    /// Compute the bars and indicators of recorded ticks
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayOptions),
-    /// Show what a data directory holds, and add nothing to it, until stopped
+    /// Serve what a data directory holds, and add nothing to it, until stopped
     #[command(after_help = SERVE_EXAMPLES)]
     Serve,
-    /// Bring the stores of the data directory to the form this version needs
+    /// Migrate the stores of the data directory to this version
     Migrate,
     /// Read everything in the data directory and list what is damaged
     #[command(after_help = CHECK_EXAMPLES)]
@@ -98,13 +99,13 @@ pub enum Command {
 /// Flags of `run`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunOptions {
-    /// Take ticks from this provider: `simulated` makes a market up, `coinbase` is a live venue that needs no key
+    /// Take ticks from this provider: `simulated` is a made-up market, `coinbase` a live venue that needs no key
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
     /// Follow these symbols, separated by commas
     #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "symbol_count")]
     pub symbols: Option<Vec<String>>,
-    /// Make this many simulated symbols
+    /// Simulate this many symbols
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub symbol_count: Option<u32>,
     /// Simulated ticks a second, over all symbols
@@ -113,7 +114,7 @@ pub struct RunOptions {
     /// Seed of the simulated venue: the same seed gives the same ticks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: Option<i64>,
-    /// Use no outside service, whatever the environment and the configuration name
+    /// Use no external service, whatever the environment and the configuration name
     #[arg(long)]
     pub embedded: bool,
 }
@@ -124,7 +125,7 @@ pub struct ReplayOptions {
     /// CSV or JSON lines, plain or .gz, merged by time; - is standard input (JSON lines)
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// How many times as fast as it happened, or `max`
+    /// How many times as fast as the original, or `max`
     #[arg(long, value_name = "FACTOR", default_value_t = Speed::Max)]
     pub speed: Speed,
     /// Take these symbols only, separated by commas
@@ -150,7 +151,7 @@ pub struct ReplayOptions {
 /// Flags of `check`.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct CheckOptions {
-    /// Mend what can be mended: bars and indicators are worked out again from the log
+    /// Repair what can be repaired: bars and indicators are computed again from the log
     #[arg(long)]
     pub repair: bool,
 }
@@ -158,13 +159,13 @@ pub struct CheckOptions {
 /// How fast a replay goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
-    /// This many times as fast as it happened; finite and above 0.
+    /// This many times as fast as the original; finite and above 0.
     Times(f64),
-    /// As fast as it can.
+    /// As fast as possible.
     Max,
 }
 
-/// A text that is no speed.
+/// A text that is not a speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("neither `max` nor a number above 0")]
 pub struct SpeedError;
@@ -195,7 +196,7 @@ impl fmt::Display for Speed {
 }
 
 impl Cli {
-    /// Returns the sources of the configuration: this process' environment, and what the flags say.
+    /// Returns the sources of the configuration: the environment of this process, and the flags.
     #[must_use]
     pub fn sources(&self) -> Sources {
         let is_embedded = matches!(&self.command, Command::Run(run) if run.embedded);

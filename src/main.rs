@@ -1,4 +1,5 @@
-//! Arguments, logging, `run()`; nothing else.
+//! Reads the arguments, sets up logging and runs the command. An error ends the process with a line on standard error and
+//! exit code 1, or 2 for wrong usage.
 
 use clap::Parser;
 use std::io::{ErrorKind, Write};
@@ -12,7 +13,7 @@ use tickwire::{app, replay, telemetry};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the command line or the configuration says is wrong; clap uses the same.
+/// Exit code for a fault of the command line or the configuration; clap uses the same.
 const WRONG_USE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -51,18 +52,18 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// Says that the configuration is valid, and names the variables that it leaves aside.
+/// Returns the text for a valid configuration, with the names of the variables that it ignores.
 fn verdict(config: &Config) -> String {
     let ignored: String = config.ignored().iter().map(|name| format!("ignored: {name}\n")).collect();
     format!("the configuration is valid\n{ignored}")
 }
 
-/// Writes to standard error; when nobody reads it any more, the exit code still says it.
+/// Writes an error to standard error. Where standard error is closed, the exit code still tells of it.
 fn complain(error: &str) {
     let _ = writeln!(std::io::stderr(), "error: {}", visible_lines(error));
 }
 
-/// Writes to standard output; a reader that has had enough, such as `head`, is no failure.
+/// Writes to standard output; a reader that stops early, such as `head`, is not a failure.
 fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(visible_lines(text).as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),

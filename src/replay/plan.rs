@@ -1,9 +1,9 @@
-//! What a replay has to read, and whether it may: decided before the first row, and written down in the data directory.
+//! Decides before the first row which files a replay reads, and records that in the data directory.
 //!
-//! Promises: a file is known by its content, so what is in the directory already is not read again under any name; an
-//! interrupted replay goes on, whatever the order of its files on the command line, and nothing comes between; files
-//! that would come too late as a whole are refused with the order that works. What is refused has changed nothing.
-//! Standard input and pipes can be read only once: nothing is known of them before.
+//! Promises: a file is identified by its content, so a file that the directory holds already is not read again under any
+//! name. An interrupted replay resumes, whatever the order of its files on the command line, and no other replay can
+//! come in between. Files that are too late as a whole are refused. On failure: a refusal changes nothing, and its error
+//! says what to do instead. Standard input and pipes can be read only once, so none of this applies to them.
 
 use super::Reached;
 use super::late::lateness;
@@ -19,25 +19,25 @@ use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What is to be read, and where the directory stands.
+/// The files to read, and the state of the directory.
 pub(super) struct Plan {
-    /// Files to read, in the one order of these files; empty when all is in already.
+    /// Files to read, ordered by their first tick; empty when the directory holds all of them already.
     pub files: Vec<PathBuf>,
-    /// How many symbols it may have.
+    /// Limit of the number of symbols.
     symbols_max: usize,
-    /// Epoch of the ids that trades without one are given, where their input is no file.
+    /// Epoch in the ids given to trades without one, where the input is not a file.
     pub epoch: u32,
-    /// How far an earlier, interrupted replay of the same files came.
+    /// Progress of an earlier, interrupted replay of the same files.
     pub reached: Reached,
-    /// What other replays into the directory came to.
+    /// Progress of the other replays into the directory.
     pub others: Vec<Reached>,
-    /// Under what the progress is kept; `None` where it is not.
+    /// Key under which the progress is stored; `None` where it is not stored.
     pub key: Option<String>,
-    /// The directory's note; `None` where nothing is kept.
+    /// The record of the directory; `None` where nothing is stored.
     record: Option<Record>,
 }
 
-/// A file of the command line, and what is in it.
+/// A file of the command line, with the hash of its content.
 struct Named {
     path: PathBuf,
     hash: Option<String>,
@@ -50,13 +50,13 @@ impl Named {
 }
 
 impl Plan {
-    /// Decides what is to be read.
+    /// Decides which files to read.
     ///
     /// # Errors
-    /// When a file cannot be read, or the replay does not belong into the directory; the error tells what works.
+    /// When a file cannot be read, or the directory does not take the replay; the error says what to do instead.
     pub(super) async fn make(options: &ReplayOptions, config: &Config, node: &Node) -> anyhow::Result<Plan> {
         if !node.is_durable() {
-            let files = in_one_order(&options.files)?;
+            let files = by_first_time(&options.files)?;
             return Ok(Plan {
                 files,
                 symbols_max: config.core.max_symbols.get(),
@@ -73,7 +73,7 @@ impl Plan {
         record.admit_settings(&config.core, dir)?;
         let mut symbols = options.symbols.clone().unwrap_or_default();
         symbols.sort_unstable();
-        let named = distinct(in_one_order(&options.files)?)?;
+        let named = distinct(by_first_time(&options.files)?)?;
         let left = not_read_yet(named, &record, &symbols);
         let tail = log.tail().await?.last;
         let mut plan = Plan {
@@ -99,7 +99,7 @@ impl Plan {
                 plan.others.push(reached);
             }
         }
-        // One that goes on where the directory stopped follows by itself.
+        // A replay that resumes where the directory stopped is not late.
         if plan.key.is_some() && !(is_last && plan.reached.rows > 0) {
             plan.refuse_late(options, config, node)?;
         }
@@ -107,10 +107,10 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Opens the files, past what was read before; `None` where there is nothing to read.
+    /// Opens the files and skips the rows that were read before; `None` where there is nothing to read.
     ///
     /// # Errors
-    /// When a file cannot be opened, or is none of ticks.
+    /// When a file cannot be opened, or does not hold ticks.
     pub(super) fn open(&self, options: &ReplayOptions, node: &Node) -> anyhow::Result<Option<FileInput>> {
         if self.files.is_empty() {
             return Ok(None);
@@ -120,13 +120,13 @@ impl Plan {
         let (symbols, sources) = (Arc::clone(&node.symbols), Arc::clone(&node.sources));
         let mut input = FileInput::open(&self.files, options, symbols, sources)?;
         if self.reached.rows > 0 {
-            tracing::info!(rows = self.reached.rows, "going on where the replay stopped");
+            tracing::info!(rows = self.reached.rows, "resuming where the replay stopped");
             input.skip_rows(self.reached.rows)?;
         }
         Ok(Some(input))
     }
 
-    /// Notes in the directory that the files are being read.
+    /// Records in the directory that the files are being read.
     ///
     /// # Errors
     /// When the log cannot be written.
@@ -137,7 +137,7 @@ impl Plan {
         }
     }
 
-    /// Finds the replay in the note that goes on, or adds one. Returns its place.
+    /// Finds the replay in the record that resumes, or adds one. Returns its index.
     fn choose(
         &self,
         record: &mut Record,
@@ -164,8 +164,8 @@ impl Plan {
             };
             let (names, dir) = (waiting.names(), dir.display());
             anyhow::bail!(
-                "the replay of `{names}` into it was interrupted, and what is left of that would come too late behind \
-                 other files: finish it first with `tickwire replay {names}{limited} --data-dir {dir}`, or name another \
+                "the replay of `{names}` into it was interrupted, and the rest of it would be too late after other \
+                 files: finish it first with `tickwire replay {names}{limited} --data-dir {dir}`, or name another \
                  directory with `--data-dir`"
             );
         }
@@ -179,10 +179,10 @@ impl Plan {
         Ok(record.runs.len() - 1)
     }
 
-    /// Refuses files that would come too late as a whole.
+    /// Refuses files that are too late as a whole.
     fn refuse_late(&self, options: &ReplayOptions, config: &Config, node: &Node) -> anyhow::Result<()> {
         let Some(reached) = self.others.iter().filter_map(|other| other.newest).max() else { return Ok(()) };
-        // What can be read only once is not looked at before.
+        // Input that can be read only once is not checked.
         let is_known = |path: &&PathBuf| path.is_file();
         let files: Vec<PathBuf> = self.files.iter().filter(is_known).cloned().collect();
         if files.is_empty() {
@@ -198,9 +198,9 @@ impl Plan {
         };
         let (names, dir) = (show(&files), config.data_dir.display());
         anyhow::bail!(
-            "{} of the {} trades looked at in `{names}` would come too late: `{dir}` has come to {} already, and they \
-             begin at {}. Files go into a directory in the order of their times: replay these first, or all of them in \
-             one command, which merges them by time, into a new directory",
+            "{} of the {} trades checked in `{names}` would be too late: `{dir}` holds data up to {}, and they begin at \
+             {}. Files go into a directory in the order of their times: replay these first, or all of them in one \
+             command, which merges them by time, into a new directory",
             found.late,
             found.reports,
             reached.to_rfc3339(),
@@ -208,12 +208,12 @@ impl Plan {
         )
     }
 
-    /// True when the same command goes on after an interruption.
+    /// True when the same command resumes the replay after an interruption.
     pub(super) fn goes_on(&self) -> bool {
         self.key.is_some() && self.files.iter().all(|path| path.is_file())
     }
 
-    /// True when symbols were asked for and none of them is there.
+    /// True when symbols were asked for and the files hold none of them.
     pub(super) fn is_missed(&self, options: &ReplayOptions, node: &Node) -> bool {
         match &options.symbols {
             Some(wanted) if self.files.is_empty() => {
@@ -224,7 +224,7 @@ impl Plan {
         }
     }
 
-    /// Notes how the replay ended.
+    /// Records how the replay ended.
     ///
     /// # Errors
     /// When the log cannot be written.
@@ -237,8 +237,8 @@ impl Plan {
     }
 }
 
-/// Brings files into an order that does not depend on the command line: by the time of their first tick.
-fn in_one_order(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+/// Orders files by the time of their first tick, so that the order on the command line does not matter.
+fn by_first_time(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     if paths.len() < 2 {
         return Ok(paths.to_vec());
     }
@@ -257,12 +257,12 @@ fn first_time(path: &Path) -> anyhow::Result<Option<Nanos>> {
     let options = FileOptions { symbols: None, symbols_max: usize::MAX, horizon: 0, epoch: 0 };
     let mut input = FileInput::open(&[path.to_owned()], options, Arc::default(), Arc::default())?;
     let mut batch = InputBatch::default();
-    // A fault of the file is told when it is read for good.
+    // A fault of the file is reported when the replay reads it.
     input.next_batch(ROWS, &mut batch).ok();
     Ok(batch.entries.first().map(|entry| entry.body.time()))
 }
 
-/// Names files by their content; of copies in one command the first is taken.
+/// Identifies files by their content; of copies in one command only the first is read.
 fn distinct(paths: Vec<PathBuf>) -> anyhow::Result<Vec<Named>> {
     let mut named: Vec<Named> = Vec::with_capacity(paths.len());
     for path in paths {
@@ -270,7 +270,7 @@ fn distinct(paths: Vec<PathBuf>) -> anyhow::Result<Vec<Named>> {
         match named.iter().find(|other| hash.is_some() && other.hash == hash) {
             Some(other) => tracing::warn!(
                 file = %path.display(), copy_of = %other.path.display(),
-                "the file holds what another one holds; it is read once"
+                "the file is a copy of another one; it is read once"
             ),
             None => named.push(Named { path, hash }),
         }
@@ -278,19 +278,19 @@ fn distinct(paths: Vec<PathBuf>) -> anyhow::Result<Vec<Named>> {
     Ok(named)
 }
 
-/// Leaves out what a finished replay has brought, and says so.
+/// Leaves out the files that a finished replay has read, and logs that.
 fn not_read_yet(named: Vec<Named>, record: &Record, symbols: &[String]) -> Vec<Named> {
     let covers = |run: &Run| {
         let has = |symbol: &String| run.symbols.contains(symbol);
         run.symbols.is_empty() || !symbols.is_empty() && symbols.iter().all(has)
     };
-    let brought = |hash: &String| {
+    let read_as = |hash: &String| {
         let done = record.runs.iter().filter(|run| run.state == RunState::Done && covers(run));
         done.flat_map(|run| &run.files).find(|file| file.hash.as_ref() == Some(hash)).map(|file| &file.name)
     };
     let mut left = Vec::new();
     for file in named {
-        match file.hash.as_ref().and_then(brought) {
+        match file.hash.as_ref().and_then(read_as) {
             Some(name) => tracing::info!(
                 file = %file.path.display(), read_as = %name,
                 "the directory holds this file already; it is not read again"
@@ -301,7 +301,7 @@ fn not_read_yet(named: Vec<Named>, record: &Record, symbols: &[String]) -> Vec<N
     left
 }
 
-/// Names some symbols of files, for whoever asked for others.
+/// Returns some symbols of the files, for an error about symbols that the files do not hold.
 pub(super) fn symbols_of(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     const ROWS: usize = 4_096;
     const NAMED_MAX: usize = 20;
@@ -312,7 +312,7 @@ pub(super) fn symbols_of(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     let symbols = Arc::<crate::names::SymbolTable>::default();
     let options = FileOptions { symbols: None, symbols_max: usize::MAX, horizon: 0, epoch: 0 };
     let mut input = FileInput::open(&files, options, Arc::clone(&symbols), Arc::default())?;
-    // What it cannot read was told before.
+    // Rows that cannot be read were reported by the replay before.
     input.next_batch(ROWS, &mut InputBatch::default()).ok();
     Ok(symbols.since(0).into_iter().take(NAMED_MAX).map(|(_, spec)| spec.name.clone()).collect())
 }

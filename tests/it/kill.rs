@@ -69,7 +69,7 @@ fn a_replay_killed_twenty_times_ends_as_one_never_killed() {
 
 /// Reads from how many rows on a replay went.
 fn rows_known(stderr: &str) -> u64 {
-    number(stderr, "going on where", "rows=").unwrap_or(0)
+    number(stderr, "resuming where", "rows=").unwrap_or(0)
 }
 
 /// Reads a field of the first log line that holds a text.
