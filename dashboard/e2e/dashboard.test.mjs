@@ -326,7 +326,7 @@ test('a bar that is amended while it is on the screen is drawn again and marked,
   assert.deepEqual(faults, []);
 });
 
-test('a bar whose source was not heard all the time is marked, with its coverage', alone, async () => {
+test('a bar whose source was silent for a part of the time is marked, with its coverage', alone, async () => {
   const { watchlist } = await look(page);
   await show(page, watchlist[0].symbol, '5s');
   const { bars } = await until(page, (seen) => seen.bars.some((bar) => bar.coverage < 1 && bar.state !== 'forming'), null, 90_000);

@@ -212,7 +212,7 @@ export class Market {
     });
   }
 
-  /** The source was not heard through the whole of a closed bar. */
+  /** The source was silent for a part of a closed bar. */
   uncover(symbol, window, back, coverage) {
     return this.#change(symbol, window, back, (bar) => {
       bar.coverage = coverage;

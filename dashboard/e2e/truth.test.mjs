@@ -63,14 +63,14 @@ test('an outage is as long as it was, a calm hour too, a night is cut; each has 
     await page.mouse.move(box.x + x, box.y + box.height / 2);
     ({ state: text } = (await look(page)).legend);
   }
-  assert.match(text, /^no data: the source was not heard · 18 min · /);
+  assert.match(text, /^no data: the source was silent · 18 min · /);
   assert.equal((await look(page)).legend.close, '–', 'the legend shows no bar where none is');
   await page.mouse.move(5, 5);
 
   // Whoever reads by keyboard hears of it.
   await page.locator('#chart').focus();
   const spoken = () => page.locator('#spoken').textContent();
-  for (let step = 0; step < 80 && !/^after 18 min, no data: the source was not heard/.test((await spoken()) ?? ''); step += 1) await page.keyboard.press('ArrowLeft');
+  for (let step = 0; step < 80 && !/^after 18 min, no data: the source was silent/.test((await spoken()) ?? ''); step += 1) await page.keyboard.press('ArrowLeft');
   assert.match(await spoken(), /^after 18 min, no data/);
 
   // Scrolling back brings the night.

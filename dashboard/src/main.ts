@@ -1,6 +1,6 @@
 /**
- * Starts the page: model, line to the server, view, and then the first symbol. What can be asked for at once is asked for
- * at once (symbols, prices, the bars of a symbol that the address names), so that the first candles wait for one answer.
+ * Starts the page: the model, the connection to the server, the view, and then the first symbol. Symbols, prices and the
+ * bars of a symbol that the address names are all requested at once, so that the first candles wait for one answer.
  */
 
 import { Feed } from './api/feed';
@@ -38,7 +38,7 @@ const feed = new Feed(
     page.say(text);
   },
   (time) => {
-    clock.hear(time);
+    clock.observe(time);
   },
 );
 const page = new Page(store, feed, clock);
@@ -63,7 +63,7 @@ const socket = new Socket(
 feed.attach(socket);
 window.__tickwire = () => page.snapshot();
 
-/** Loads the symbols; again, with back-off, until there are some, since a fresh server learns its symbols from its feed. */
+/** Loads the symbols, with back-off until there are some: a fresh server learns its symbols from its feed. */
 async function loadSymbols(): Promise<void> {
   const backoff = new Backoff(RETRY_FIRST_MS, RETRY_CAP_MS, Math.random);
   for (;;) {
@@ -85,7 +85,7 @@ async function loadSymbols(): Promise<void> {
   }
 }
 
-/** Asks where the data come from, which frames tell as well, but not where there is no line. */
+/** Asks for the origin of the data. Frames tell it as well, but not where no WebSocket gets through. */
 async function loadHealth(): Promise<void> {
   try {
     const { origin, past } = await rest.health();
@@ -106,8 +106,8 @@ void loadHealth();
 void loadSymbols();
 
 window.addEventListener('online', () => {
-  socket.hurry();
+  socket.retryNow();
 });
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) socket.hurry();
+  if (!document.hidden) socket.retryNow();
 });

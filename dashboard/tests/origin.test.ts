@@ -44,15 +44,15 @@ describe('the server’s clock', () => {
   test('a machine whose clock is an hour off shows the server’s time', () => {
     let local = 1_795_435_200_000;
     const clock = new ServerClock(() => local as EpochMillis);
-    clock.hear((local + hour) as EpochMillis);
+    clock.observe((local + hour) as EpochMillis);
     local += 5_000;
     expect(clock.now() - clock.local()).toBe(hour);
     // What a frame is under way makes nothing jump.
-    clock.hear((local + hour - 800) as EpochMillis);
+    clock.observe((local + hour - 800) as EpochMillis);
     expect(clock.now() - clock.local()).toBe(hour);
     // Somebody set it right.
     local += hour;
-    clock.hear((local + 20) as EpochMillis);
+    clock.observe((local + 20) as EpochMillis);
     expect(clock.now()).toBe(local);
   });
 });

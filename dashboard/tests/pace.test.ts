@@ -41,8 +41,8 @@ test('what a person does is drawn with the next frame, and only once', () => {
   pace.request();
   frame();
   pace.request();
-  pace.hurry();
-  pace.hurry();
+  pace.flush();
+  pace.flush();
   frame();
   expect(drawn).toBe(2);
   vi.advanceTimersByTime(1000);

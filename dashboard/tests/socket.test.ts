@@ -118,7 +118,7 @@ describe('a lost line', () => {
 
   test('somebody who looks again does not wait', () => {
     last().onclose?.({ code: 4401, reason: 'auth' });
-    socket.hurry();
+    socket.retryNow();
     expect(sockets).toHaveLength(2);
     vi.advanceTimersByTime(60_000);
     expect(sockets.length).toBeGreaterThan(1);

@@ -63,7 +63,7 @@ export class Feed {
     /** Receives messages for people: refusals and errors. */
     private readonly report: (text: string) => void,
     /** Receives the server's time, from frames that carry it. */
-    private readonly heard: (time: EpochMillis) => void = () => undefined,
+    private readonly observeTime: (time: EpochMillis) => void = () => undefined,
   ) {}
 
   /** Sets the socket; its listener calls [opened] and [received]. */
@@ -146,12 +146,12 @@ export class Feed {
   }
 
   #take(message: Message): void {
-    if ((message.kind === 'connection' || message.kind === 'metrics' || message.kind === 'pong') && message.time !== null) this.heard(message.time);
+    if ((message.kind === 'connection' || message.kind === 'metrics' || message.kind === 'pong') && message.time !== null) this.observeTime(message.time);
     const known = this.store.past;
-    const { newEpoch, letGo } = this.store.apply(message);
+    const { newEpoch, dropped } = this.store.apply(message);
     if (message.kind === 'metrics' && message.past?.done !== known?.done) this.#pastGrew();
     const { selection, series } = this.store;
-    if (letGo && selection !== null && series.oldest !== undefined) {
+    if (dropped && selection !== null && series.oldest !== undefined) {
       this.#older = this.rest.before(selection.symbol, selection.window, series.oldest.start, PAGE_BARS);
     }
     switch (message.kind) {

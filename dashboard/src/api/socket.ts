@@ -19,7 +19,7 @@ const DEAD_AFTER_MS = 25_000;
 const CHECK_EVERY_MS = 1_000;
 
 export interface SocketListener {
-  /** The line is open and nothing is subscribed on it. */
+  /** The connection is open, and nothing is subscribed on it yet. */
   opened(): void;
   received(text: string): void;
   changed(connection: Connection): void;
@@ -34,7 +34,7 @@ export interface SocketEnvironment {
 export class Socket {
   #socket: WebSocket | undefined;
   #connection: Connection = DISCONNECTED;
-  #heardAt = 0;
+  #receivedAt = 0;
   #askedAt = 0;
   #everLive = false;
   #accepted = false;
@@ -76,7 +76,7 @@ export class Socket {
   }
 
   /** Retries at once: the machine is back online, or the page is visible again. */
-  hurry(): void {
+  retryNow(): void {
     if (this.#connection.phase === 'waiting') {
       clearTimeout(this.#retry);
       this.#open();
@@ -87,7 +87,7 @@ export class Socket {
 
   #open(): void {
     this.#become({ ...this.#connection, phase: 'connecting', retryAt: null });
-    this.#heardAt = this.environment.now();
+    this.#receivedAt = this.environment.now();
     let socket: WebSocket;
     try {
       socket = this.environment.connect(this.address);
@@ -98,11 +98,11 @@ export class Socket {
     this.#socket = socket;
     socket.onopen = () => {
       this.#accepted = true;
-      this.#heardAt = this.environment.now();
+      this.#receivedAt = this.environment.now();
       this.listener.opened();
     };
     socket.onmessage = (event: MessageEvent) => {
-      this.#heardAt = this.environment.now();
+      this.#receivedAt = this.environment.now();
       if (this.#connection.phase === 'stale') this.#become({ ...this.#connection, phase: 'live' });
       if (typeof event.data === 'string') this.listener.received(event.data);
     };
@@ -114,9 +114,9 @@ export class Socket {
   #checkSilence(): void {
     if (this.#socket === undefined) return;
     const now = this.environment.now();
-    const silence = now - this.#heardAt;
+    const silence = now - this.#receivedAt;
     if (silence >= DEAD_AFTER_MS) {
-      // A close handshake on a dead line takes minutes; the listeners are gone first, so it cannot report twice.
+      // A close handshake on a dead connection takes minutes; the listeners are gone first, so it cannot report twice.
       this.#release()?.close();
       this.#lost(1006, 'silent');
       return;

@@ -1,11 +1,11 @@
 /**
- * The time by the server's clock. Ages on the page are differences between it and event times, and the machine that
- * shows the page may have its clock hours off: a symbol that trades would look dead there, or a dead one alive.
+ * The time by the server's clock. Ages on the page are differences between it and event times. The clock of the machine
+ * that shows the page may be hours off, and then a symbol that trades would look dead, or a dead one alive.
  */
 
 import type { EpochMillis } from './nominal';
 
-/** Closer than this the two clocks count as one: what a frame is under way would only make ages jump. */
+/** Clocks that differ by less than this count as equal: correcting for a frame's travel time would only make ages jump. */
 const TOLERANCE_MS = 1_000;
 
 export class ServerClock {
@@ -19,8 +19,8 @@ export class ServerClock {
     return (this.local() + this.#ahead) as EpochMillis;
   }
 
-  /** Takes the server's time out of a frame that has just come. */
-  hear(time: EpochMillis): void {
+  /** Takes the server's time from a frame that has just arrived. */
+  observe(time: EpochMillis): void {
     const ahead = time - this.local();
     if (Math.abs(ahead - this.#ahead) > TOLERANCE_MS) this.#ahead = Math.abs(ahead) > TOLERANCE_MS ? ahead : 0;
   }

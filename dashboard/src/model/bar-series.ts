@@ -11,12 +11,12 @@ import { type Bar, compareVersions } from './bar';
 /** The effect of a change on the list, so that views redraw as little as possible. */
 export type SeriesChange =
   | { readonly kind: 'none' }
-  /** One bar is new at the end, or replaced where it stands. */
+  /** One bar was appended or replaced. */
   | { readonly kind: 'bar'; readonly start: EpochSeconds }
-  /** Anything else: draw all of it again. */
+  /** Anything else: everything must be redrawn. */
   | { readonly kind: 'all' };
 
-/** In place of a mark: nothing was lost. */
+/** In place of a mark: no frames were lost. */
 export const UNBROKEN = -1;
 
 const NOTHING: SeriesChange = { kind: 'none' };
@@ -24,13 +24,13 @@ const EVERYTHING: SeriesChange = { kind: 'all' };
 
 interface Held {
   readonly bar: Bar;
-  /** Value of the change counter when it was put here by a live frame; 0 from history. */
+  /** Value of the change counter when a live frame set it; 0 for bars from history. */
   readonly touched: number;
 }
 
 export class BarSeries {
   #bars: Bar[] = [];
-  /** Everything known by start, void bars included: they keep an older version from coming back. */
+  /** All known bars by start, including void ones, which keep an older version from coming back. */
   readonly #held = new Map<EpochSeconds, Held>();
   #counter = 0;
 
@@ -50,12 +50,12 @@ export class BarSeries {
     return this.#bars.at(-1);
   }
 
-  /** Start of the newest bar that is no longer forming: what a catch-up has to reach back to. */
+  /** Start of the newest bar that is not forming: a catch-up must reach back to it. */
   get newestSettled(): Bar | undefined {
     return this.#bars.findLast((bar) => bar.state !== 'forming');
   }
 
-  /** A mark of this moment: to take before history is asked for, or when the line is lost, and to hand to [merge]. */
+  /** A mark of this moment, to pass to [merge]: taken before history is requested, or when the connection is lost. */
   get mark(): number {
     return this.#counter;
   }
@@ -71,7 +71,7 @@ export class BarSeries {
     return this.#bars[this.#indexOf(start) - 1];
   }
 
-  /** Adds a bar from the live feed, where frames arrive in order: where nothing else decides, the later one wins. */
+  /** Adds a bar from the live feed. Its frames arrive in order, so of two equal versions the later one wins. */
   apply(bar: Bar): SeriesChange {
     const held = this.#held.get(bar.start);
     if (held !== undefined && compareVersions(bar, held.bar) < 0) return NOTHING;
@@ -83,12 +83,12 @@ export class BarSeries {
   /**
    * Takes a page of history in any order.
    *
-   * A bar held inside the page's range that the page lacks may have been voided while nobody listened; or it closed a
-   * moment ago, and the history, which is written in batches, has not got it yet. So only what was held at the time of a
-   * loss may go.
+   * The page may lack a bar in its range that is held here: the bar was voided while the connection was lost, or it
+   * closed a moment ago and the history, which is written in batches, does not have it yet. So only bars that were held
+   * when the connection was lost may be removed.
    *
-   * @param asked mark of the moment the page was asked for; what live frames changed since is newer than the page
-   * @param lost mark of the moment the line was lost; [UNBROKEN] when it was not
+   * @param asked mark taken when the page was requested; what live frames changed since is newer than the page
+   * @param lost mark taken when the connection was lost; [UNBROKEN] when it was not
    */
   merge(page: readonly Bar[], asked: number, lost = UNBROKEN): SeriesChange {
     if (page.length === 0) return NOTHING;

@@ -1,30 +1,30 @@
-/** The state of the line to the server, and what a person is told about it. */
+/** The state of the connection to the server, and its description for the user. */
 
 import type { EpochMillis } from '../helpers/nominal';
 
 export type ConnectionPhase =
   /** A socket is being opened or has not been answered yet. */
   | 'connecting'
-  /** Subscribed and hearing from the server. */
+  /** Subscribed and receiving. */
   | 'live'
-  /** Open, but nothing heard for longer than a healthy server is silent. */
+  /** Open, but nothing was received for longer than a healthy server is silent. */
   | 'stale'
-  /** Closed; a next attempt is due. */
+  /** Closed; the next attempt is scheduled. */
   | 'waiting';
 
 export interface Connection {
   readonly phase: ConnectionPhase;
-  /** Why the last connection ended, for people; empty when it did not. */
+  /** Why the last connection ended, for the user; empty when none has ended. */
   readonly reason: string;
   /** When the next attempt is due, in phase `waiting`. */
   readonly retryAt: EpochMillis | null;
-  /** Times the line was up again after it had been lost. */
+  /** Number of successful reconnects. */
   readonly reconnects: number;
 }
 
 export const DISCONNECTED: Connection = { phase: 'connecting', reason: '', retryAt: null, reconnects: 0 };
 
-/** What a close code means to somebody who watches, and whether trying again soon can help. */
+/** The meaning of a close code for the user, and whether the server refuses, so that retrying soon cannot help. */
 export function closeReason(code: number, reason: string): { readonly text: string; readonly refused: boolean } {
   const known = reason.toLowerCase();
   if (known.includes('auth') || code === 4401) return { text: 'not authorised', refused: true };

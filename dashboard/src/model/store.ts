@@ -2,7 +2,7 @@
  * The state of the page. Live data enters by `apply(message)` only; nothing here reads a clock, draws or sends, so the same
  * messages always lead to the same state.
  *
- * Views do not follow single messages: once per animation frame they take what changed, however many messages arrived.
+ * Views do not follow single messages: they take the changes at a steady rate, however many messages arrived.
  */
 
 import type { EpochSeconds, Price } from '../helpers/nominal';
@@ -24,10 +24,10 @@ export interface Selection {
 
 /** Effects of a message besides changed values. */
 export interface Applied {
-  /** Another log has begun: everything known about bars was worthless and is gone. */
+  /** The server has another log: everything known about bars is invalid and was dropped. */
   readonly newEpoch: boolean;
-  /** The oldest bars were let go of, to stay within [BARS_MAX]. */
-  readonly letGo: boolean;
+  /** The oldest bars were dropped, to stay within [BARS_MAX]. */
+  readonly dropped: boolean;
 }
 
 /** What views must redraw. */
@@ -68,12 +68,12 @@ export function topic(channel: string, symbol: string, window?: string): string 
 }
 
 /**
- * Bars that a chart holds: two weeks of minutes, about 40 MB with what draws them. Older ones are let go of as new ones
- * come, and none beyond are loaded, so that a page may stay open for weeks.
+ * Bars that a chart holds: two weeks of minutes, about 40 MB with the objects that draw them. Older ones are dropped as
+ * new ones arrive, and no more are loaded, so that a page may stay open for weeks.
  */
 export const BARS_MAX = 20_000;
 
-/** Bars above the limit at which the oldest go: all at once, since each time draws everything anew. */
+/** Bars above the limit before the oldest are dropped, all at once: each time the whole chart is redrawn. */
 const BARS_EXCESS = 1_000;
 
 /** Single bars or indicators to draw in one frame above which all are drawn: a page in the background draws nothing for hours. */
@@ -83,7 +83,7 @@ export class Store {
   readonly series = new BarSeries();
   readonly indicators = new Map<EpochSeconds, Indicators>();
   readonly rows = new Map<string, Row>();
-  /** Highest number heard on each topic of the current log. */
+  /** Highest number received on each topic of the current log. */
   readonly seqs = new Map<string, number>();
 
   #symbols: readonly string[] = [];
@@ -142,18 +142,18 @@ export class Store {
     return this.#skipped;
   }
 
-  /** Where the data come from. */
+  /** The origin of the data. */
   get origin(): Origin {
     return this.#origin;
   }
-  /** How far the made-up past is; `null` when nothing is being made up. */
+  /** Progress of the simulated past; `null` when none is being made. */
   get past(): Past | null {
     return this.#past;
   }
 
   /** Takes one message. */
   apply(message: Message): Applied {
-    let letGo = false;
+    let dropped = false;
     switch (message.kind) {
       case 'tick': {
         if (!this.#advance(topic('ticks', message.symbol), message.seq)) break;
@@ -167,7 +167,7 @@ export class Store {
         this.#advance(topic('bars', message.symbol, message.window), message.seq);
         if (!this.#isSelected(message.symbol, message.window)) break;
         this.#note(this.series.apply(message.bar));
-        letGo = this.#letGo();
+        dropped = this.#dropOldest();
         break;
       }
       case 'indicators': {
@@ -182,19 +182,19 @@ export class Store {
         break;
       case 'connection':
         this.setOrigin(message.origin);
-        return { newEpoch: this.#enter(message.epoch), letGo };
+        return { newEpoch: this.#enter(message.epoch), dropped };
       case 'subscription':
       case 'resync':
-        return { newEpoch: this.#enter(message.epoch), letGo };
+        return { newEpoch: this.#enter(message.epoch), dropped };
       case 'snapshot': {
         const newEpoch = this.#enter(message.epoch);
-        // A snapshot says what is so now, whatever numbers were heard before.
+        // A snapshot is the current state, whatever numbers were received before.
         for (const inner of message.messages) {
           if (inner.kind === 'tick') this.seqs.delete(topic('ticks', inner.symbol));
-          letGo = this.apply(inner).letGo || letGo;
+          dropped = this.apply(inner).dropped || dropped;
         }
         this.#wake();
-        return { newEpoch, letGo };
+        return { newEpoch, dropped };
       }
       case 'skipped':
         this.#skipped += message.count;
@@ -205,7 +205,7 @@ export class Store {
         break;
     }
     this.#wake();
-    return { newEpoch: false, letGo };
+    return { newEpoch: false, dropped };
   }
 
   select(selection: Selection): void {
@@ -275,7 +275,7 @@ export class Store {
     this.#wake();
   }
 
-  /** There may be something older than the oldest bar after all. */
+  /** Lets older history be requested again. */
   forgetStart(): void {
     this.#reachedStart = false;
     this.#changes.history = true;
@@ -326,14 +326,14 @@ export class Store {
     }
   }
 
-  #letGo(): boolean {
+  #dropOldest(): boolean {
     if (this.series.length <= BARS_MAX + BARS_EXCESS) return false;
     const first = this.series.bars.at(-BARS_MAX);
     if (first !== undefined) this.dropBarsBefore(first.start);
     return true;
   }
 
-  /** Remembers the number; false when the message was heard already (a resumed topic may repeat its last ones). */
+  /** Records the number; false when the message was received before (a resumed topic may repeat its last ones). */
   #advance(name: string, seq: number | null): boolean {
     if (seq === null) return true;
     const known = this.seqs.get(name);

@@ -3,7 +3,7 @@
  * looks as long as it was; what is too long for a screen (a night, a weekend, a month without a server) is cut short, and
  * marked as cut.
  *
- * Promises: stretches of one length are treated alike; all together they take a bounded number of places, however thinly
+ * Promises: stretches of one length are treated alike; all together they take a bounded number of places, however rarely
  * a symbol trades.
  */
 
@@ -12,9 +12,9 @@ import { type Bar, isPartial } from './bar';
 import type { FeedState } from './message';
 
 export type StretchCause =
-  /** The source was not heard: nobody knows what was traded. */
+  /** The source was silent: what was traded is not known. */
   | 'down'
-  /** The source was well, and there was no trade. */
+  /** The source was healthy, and nothing was traded. */
   | 'untraded';
 
 /** Windows without a bar, between two bars or behind the newest one. */
@@ -33,28 +33,28 @@ export interface Stretch {
   readonly isCut: boolean;
 }
 
-/** What happens now, for the stretch behind the newest bar. */
+/** The present, for the stretch behind the newest bar. */
 export interface Now {
   readonly time: EpochSeconds;
-  /** What the server says of the symbol's source. */
+  /** The state of the symbol's source, as the server reports it. */
   readonly feed: FeedState | null;
 }
 
-/** Longest stretch drawn to scale: more than that is no part of a session, nor of a screen. */
+/** Longest stretch drawn to scale: longer ones are not part of a session, and do not fit a screen. */
 const SCALE_SECONDS_MAX = 4 * 3600;
 const SCALE_PLACES_MAX = 240;
 
-/** Longest open stretch drawn to scale: the bars before it stay on the screen, also on that of a phone. */
+/** Longest open stretch drawn to scale: the bars before it stay on the screen, even on a phone. */
 const OPEN_PLACES_MAX = 30;
 
-/** What a cut stretch takes: enough to be seen, and for the words in it to stand upright. */
+/** Places of a cut stretch: enough to be seen, and for its label to fit vertically. */
 export const CUT_PLACES = 3;
 
-/** Empty places for each bar, and at least: above that a thinly traded symbol would have a chart of nothing. */
+/** Empty places allowed per bar, and the minimum: with more, the chart of a rarely traded symbol would be mostly empty. */
 const PLACES_PER_BAR = 3;
 const PLACES_MIN = 1_000;
 
-/** Places that the stretches of so many bars may take together. */
+/** Places that all stretches together may take between this many bars. */
 export function placesMax(bars: number): number {
   return Math.max(PLACES_MIN, PLACES_PER_BAR * bars);
 }
@@ -102,7 +102,7 @@ export function stretchUntil(newest: Bar, now: Now, limit: number): Stretch | un
   const step = newest.end - newest.start;
   const windows = Math.floor((now.time - newest.end) / step);
   if (windows < 1) return undefined;
-  // The server's word is newer than what the last bar knows of its source.
+  // The server's report is newer than the coverage of the last bar.
   const isDown = now.feed === null ? isPartial(newest) : now.feed === 'stale' || now.feed === 'dead';
   const to = (newest.end + windows * step) as EpochSeconds;
   return stretch(newest, to, windows, Math.min(limit, OPEN_PLACES_MAX), isDown, true);

@@ -1,6 +1,6 @@
 /**
- * Finding a symbol by what somebody types. Spelling is forgiven the way the server forgives it: case, separators and a
- * venue's prefix do not matter (`btc/usd`, `X:BTCUSD` and `BTC-USD` are one).
+ * Finds symbols by what the user types. Case, separators and a venue's prefix do not matter, as on the server: `btc/usd`,
+ * `X:BTCUSD` and `BTC-USD` are the same.
  */
 
 function folded(text: string): string {
@@ -10,7 +10,7 @@ function folded(text: string): string {
     .replace(/[^A-Z0-9]/g, '');
 }
 
-/** Symbols that fit `query`, best first: the same, then those that begin with it, then those that hold it. */
+/** Symbols that match `query`, best first: equal ones, then those that begin with it, then those that contain it. */
 export function searchSymbols(symbols: readonly string[], query: string, limit: number): string[] {
   const wanted = folded(query);
   const ranks: string[][] = [[], [], []];

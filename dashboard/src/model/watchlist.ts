@@ -1,5 +1,5 @@
 /**
- * One row a symbol: last price, change, a short line of recent closes, and what is known of its source.
+ * One row per symbol: last price, change, a sparkline of recent closes, and the state of its source.
  *
  * Promises: a row never goes back in event time; memory per row is bounded.
  */
@@ -9,7 +9,7 @@ import type { EpochMillis, Price } from '../helpers/nominal';
 import { utcDay } from '../helpers/time';
 import type { FeedState, Latest, Tick } from './message';
 
-/** Minutes a sparkline reaches back: an hour is what a glance can use at its width. */
+/** Minutes that a sparkline covers: at its width an hour is readable. */
 export const SPARK_POINTS = 60;
 
 export interface Row {
@@ -69,23 +69,23 @@ function withPrice(row: Row, price: Price, time: EpochMillis): Row {
 }
 
 /**
- * That a tick is heard of now does not make its source alive: the one in a snapshot may be years old. What is so of the
- * source is the server's to say, in the snapshot and each time it changes.
+ * A tick that arrives now does not prove that its source is alive: the one in a snapshot may be years old. The server
+ * sends the state of the source, in the snapshot and at each change.
  */
 export function withTick(row: Row, tick: Tick): Row {
   const next = withPrice(row, tick.price, tick.time);
   return tick.feed === undefined || next.feed === tick.feed ? next : { ...next, feed: tick.feed };
 }
 
-/** What a row shows of its source: the server's word, or that ticks stopped and the server has not said why. */
+/** The state of the source that a row shows: the server's, or `silent` when ticks stopped and the server has not said why. */
 export type ShownFeed = FeedState | 'silent' | 'unknown';
 
 /** A symbol that traded within this is live, by the server's rule. */
 const LIVE_AGE_MS = 10_000;
-/** The server says within a second that a symbol is no longer live; later than that its word counts as old. */
+/** The server reports within a second that a symbol is no longer live; after this time its last report counts as old. */
 const WORD_AGE_MS = 15_000;
 
-/** What to show of a row's source at a time of the server's clock. */
+/** The state of a row's source to show at a time of the server's clock. */
 export function shownFeed(row: Row, now: EpochMillis): ShownFeed {
   const age = row.time === null ? Infinity : now - row.time;
   if (row.feed === null) return row.time === null ? 'unknown' : age <= LIVE_AGE_MS ? 'live' : 'silent';
@@ -103,14 +103,14 @@ export function withLatest(row: Row, latest: Latest): Row {
   return withPrice(next, latest.price, latest.time);
 }
 
-/** Gives a row the digits that these prices need; it never takes any away, so its column stands still. */
+/** Widens a row to the digits that these prices need; it never narrows one, so that the column does not jump. */
 export function withDecimals(row: Row, prices: readonly number[]): Row {
   let { decimals } = row;
   for (const price of prices) decimals = Math.max(decimals, decimalsOf(price));
   return decimals === row.decimals ? row : { ...row, decimals };
 }
 
-/** Puts known closes before what ticks have drawn since; `minute` is that of the last close. */
+/** Puts closes from history before the points from ticks; `minute` is that of the last close. */
 export function withHistory(row: Row, closes: readonly number[], minute: number): Row {
   if (closes.length === 0) return row;
   const live = row.sparkMinute === null ? 0 : Math.min(row.spark.length, Math.max(0, row.sparkMinute - minute));

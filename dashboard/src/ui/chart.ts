@@ -1,10 +1,10 @@
 /**
- * The chart: candles, VWAP, volume, marks, and the empty stretches between bars. Promises: time is drawn to scale but for
- * stretches that are marked as cut (see `model/stretches.ts`); after a change of one bar only that bar is drawn again; what is
- * older than the screen's edge is asked for before it is reached; the place somebody looks at stays when history comes in.
+ * The chart: candles, VWAP, volume, marks, and the empty stretches between bars. Promises: time is drawn to scale except
+ * for stretches that are marked as cut (see `model/stretches.ts`); after a change of one bar only that bar is redrawn; older
+ * bars are requested before the user scrolls to the edge; the visible range stays where it is when history arrives.
  *
- * Colours carry meaning twice: an amended bar has a dot above it, a bar that is not whole is hollow and has a square
- * below it, so neither depends on telling colours apart.
+ * Nothing depends on telling colours apart: an amended bar has a dot above it, an incomplete bar is hollow and has a
+ * square below it.
  */
 
 import {
@@ -38,13 +38,13 @@ import { CUT_PLACES, lastPlace, type Now, placesMax, placesOf, scaleLimit, type 
 import { StretchMarks } from './stretch-marks';
 import type { Palette } from './theme';
 
-/** Bars left of the screen at which older ones are asked for: about a screen, so that a steady scroll meets no edge. */
+/** Bars left of the screen at which older ones are requested: about a screen, so that steady scrolling never stops. */
 const LOAD_AHEAD_BARS = 120;
 
 /** Free space right of the newest bar. */
 const RIGHT_OFFSET_BARS = 8;
 
-/** Times the allowed empty places at which all is drawn anew, with a lower limit for what is drawn to scale. */
+/** Multiple of the allowed empty places at which everything is redrawn with a lower limit for stretches to scale. */
 const CROWD_FACTOR = 3;
 
 /** Lines that the legend's buttons switch on, and their colours. */
@@ -60,11 +60,11 @@ export const OVERLAYS: Readonly<Partial<Record<IndicatorName, string>>> = {
 };
 
 export interface ChartListener {
-  /** The left edge is near. */
+  /** The user has scrolled near the oldest bar. */
   nearStart(): void;
-  /** The crosshair stands on a bar, in an empty stretch, or nowhere. */
+  /** The crosshair moved: to a bar, into an empty stretch, or off the chart. */
   pointed(time: EpochSeconds | null, stretch: Stretch | null): void;
-  /** The newest bar came into view, or left it. */
+  /** The newest bar became visible, or is no longer. */
   followed(atNow: boolean): void;
 }
 
@@ -73,28 +73,28 @@ export class BarChart {
   readonly #candles: ISeriesApi<'Candlestick'>;
   readonly #volume: ISeriesApi<'Histogram'>;
   readonly #vwap: ISeriesApi<'Line'>;
-  /** Holds the places of empty windows on the time scale; it is never seen. */
+  /** Holds the places of empty windows on the time scale; invisible. */
   readonly #spacer: ISeriesApi<'Line'>;
   readonly #stretchMarks: StretchMarks;
   readonly #markers: ISeriesMarkersPluginApi<Time>;
   readonly #overlays = new Map<IndicatorName, ISeriesApi<'Line'>>();
   #palette: Palette;
   #decimals = 2;
-  /** Kept here, since the library copies all its data when asked for the last of it. */
+  /** A copy: the library copies all its data when asked for the last point. */
   #newestDrawn = 0;
   #stretches: Stretch[] = [];
-  /** Windows of the longest stretch drawn to scale; 0 before there are bars to tell. */
+  /** Windows of the longest stretch drawn to scale; 0 before there are bars. */
   #limit = 0;
   /** Places of the spacer, and the last of them. */
   #numPlaces = 0;
   #lastPlace = 0;
-  /** True when the spacer has places that no stretch has any more. */
+  /** True when the spacer has places that no stretch uses any more. */
   #isCrowded = false;
   #pointed: EpochSeconds | null = null;
-  /** The bar that the keyboard chose; it keeps the crosshair while new bars push it to the left. */
+  /** The bar chosen by keyboard; it keeps the crosshair while new bars move it to the left. */
   #held: EpochSeconds | null = null;
   #marked: readonly SeriesMarker<Time>[] = [];
-  /** What is marked at each bar that is: marks are set anew only when this changes, however often such a bar moves. */
+  /** The marks of each marked bar. They are set again only when this changes, however often such a bar is updated. */
   readonly #marksAt = new Map<EpochSeconds, string>();
 
   constructor(
@@ -142,7 +142,7 @@ export class BarChart {
       listener.followed(range.to >= this.#newestIndex());
     });
     this.#chart.subscribeCrosshairMove((event) => {
-      // Not the pointer, but the chart moved under a bar that was chosen by keyboard: that bar stays chosen.
+      // The chart moved, not the pointer: the bar that was chosen by keyboard stays chosen.
       if (event.sourceEvent === undefined && this.#held !== null) return;
       this.#held = null;
       this.#pointed = event.time === undefined ? null : (event.time as unknown as EpochSeconds);
@@ -163,13 +163,13 @@ export class BarChart {
     };
   }
 
-  /** The empty stretch before the bar that the keyboard chose. */
+  /** The empty stretch before the bar chosen by keyboard. */
   get emptyBefore(): Stretch | undefined {
     const bar = this.#held === null ? undefined : this.store.series.at(this.#held);
     return bar === undefined ? undefined : this.#emptyBefore(bar);
   }
 
-  /** Says across the chart what its data are; empty for nothing. */
+  /** Sets the watermark across the chart; empty for none. */
   setWatermark(text: string): void {
     this.#stretchMarks.setWatermark(text);
   }
@@ -197,7 +197,7 @@ export class BarChart {
     this.drawAll(now);
   }
 
-  /** Draws every bar anew, and the stretches between them. */
+  /** Redraws every bar, and the stretches between them. */
   drawAll(now: Now | null): void {
     const { bars } = this.store.series;
     const limit = scaleLimit(bars);
@@ -237,7 +237,7 @@ export class BarChart {
       marks ||= marksOf(bar) !== held;
       causes ||= isPartial(bar) !== held.includes(PARTIAL) && this.#isBesideStretch(bar);
     }
-    // A bar that is not whole after all is the cause of what is empty beside it.
+    // An incomplete bar changes the cause of the stretches beside it.
     if (causes) {
       this.drawAll(now);
       return;
@@ -247,7 +247,7 @@ export class BarChart {
     this.#hold();
   }
 
-  /** Draws what is empty between the newest bar and now: time goes on without bars. */
+  /** Draws the stretch between the newest bar and now, which grows without messages. */
   drawOpenStretch(now: Now): void {
     const { newest } = this.store.series;
     if (newest?.start !== this.#newestDrawn) return;
@@ -312,7 +312,7 @@ export class BarChart {
     this.#vwap.applyOptions({ priceFormat: this.#priceFormat() });
   }
 
-  /** Says in the time scale whether seconds matter. */
+  /** Shows seconds on the time scale where windows are shorter than a minute. */
   setWindow(seconds: number): void {
     this.#limit = 0;
     this.#chart.timeScale().applyOptions({ secondsVisible: seconds < 60 });
@@ -321,7 +321,7 @@ export class BarChart {
   }
 
   toNow(): void {
-    // Not animated: an update of a bar ends the library's animation wherever it is.
+    // Not animated: an update of a bar would stop the library's animation half-way.
     this.#chart.timeScale().scrollToPosition(RIGHT_OFFSET_BARS, false);
   }
 
@@ -339,7 +339,7 @@ export class BarChart {
     }
     this.#held = bar.start;
     this.#hold();
-    // The library tells of the pointer's moves only.
+    // The library reports only moves of the pointer.
     this.#pointed = bar.start;
     this.listener.pointed(bar.start, null);
   }
@@ -362,7 +362,7 @@ export class BarChart {
     this.container.replaceChildren();
   }
 
-  /** Index from which the keyboard steps: that of the bar pointed at, or of the one beyond an empty place pointed at. */
+  /** Index from which the keyboard steps: of the bar under the crosshair, or of the bar after an empty place. */
   #pointedIndex(bars: number): number {
     const { bars: list } = this.store.series;
     if (this.#pointed === null) return list.length;
@@ -386,12 +386,12 @@ export class BarChart {
     return before === null || end === null ? null : end - before - Number(!stretch.isOpen);
   }
 
-  /** Takes the open stretch out of the list, if there is one. */
+  /** Removes the open stretch from the list, if there is one. */
   #takeOpen(): Stretch | undefined {
     return this.#stretches.at(-1)?.isOpen === true ? this.#stretches.pop() : undefined;
   }
 
-  /** A bar is new at the end: what was open before it is a stretch between two bars now. */
+  /** Adds a bar at the end: the open stretch before it now lies between two bars. */
   #endStretch(bar: Bar): void {
     this.#takeOpen();
     const before = this.store.series.before(bar.start);
@@ -420,7 +420,7 @@ export class BarChart {
     this.#isCrowded ||= isShortened;
   }
 
-  /** What somebody looks at who has scrolled back: the time at the left edge, and how far it is scrolled. */
+  /** The visible range of a user who has scrolled back: the time at the left edge, and the scroll position. */
   #place(): { readonly time: Time; readonly offset: number } | null {
     const scale = this.#chart.timeScale();
     const range = scale.getVisibleLogicalRange();
@@ -464,7 +464,7 @@ export class BarChart {
     return stretchAt(this.#stretches, (bar.start - 1) as EpochSeconds);
   }
 
-  /** A line does not cross what nobody knows, nor what is long: the piece that begins at the bar before that has no colour. */
+  /** A line does not cross a silent or a cut stretch: the segment that begins at the bar before it has no colour. */
   #broken(bar: Bar, point: LineData | WhitespaceData): LineData | WhitespaceData {
     const behind = stretchAt(this.#stretches, bar.end);
     return behind !== undefined && (behind.cause === 'down' || behind.places >= CUT_PLACES) ? { ...point, color: 'transparent' } : point;

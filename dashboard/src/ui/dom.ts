@@ -1,4 +1,4 @@
-/** The little of a framework this page needs: making elements, finding them, and drawing when a frame is due. */
+/** Helpers for the DOM: making elements, finding them, and drawing when a frame is due. */
 
 type Attributes = Readonly<Record<string, string | undefined>>;
 
@@ -21,7 +21,7 @@ export function byId(id: string): HTMLElement {
   return found;
 }
 
-/** Sets text only when it differs, since an equal write still costs a layout; in the node that is there, to make no garbage. */
+/** Sets text only when it differs, since an equal write still costs a layout. Reuses the text node, to allocate nothing. */
 export function setText(target: HTMLElement, text: string): void {
   const held = target.firstChild;
   if (held instanceof Text && held.nextSibling === null) {
@@ -43,8 +43,8 @@ export function oncePerFrame(draw: () => void): () => void {
 }
 
 /**
- * Draws what comes from the feed: the first change at once, further ones together and no faster than the eye reads
- * figures, however many messages come. A page in the background gets no frames and draws nothing.
+ * Draws changes of the feed: the first one at once, further ones together and no faster than a person can read figures,
+ * however many messages arrive. A page in the background gets no animation frames and draws nothing.
  */
 export class Pace {
   #due = false;
@@ -57,7 +57,7 @@ export class Pace {
     private readonly draw: () => void,
   ) {}
 
-  /** Something has changed. */
+  /** Draws a change when it is due. */
   request(): void {
     if (this.#due) return;
     this.#due = true;
@@ -66,8 +66,8 @@ export class Pace {
     else this.#timer = setTimeout(() => { this.#onFrame(); }, wait);
   }
 
-  /** Somebody did something and looks for the answer: it does not wait. */
-  hurry(): void {
+  /** Draws in the next frame: the user did something and should see the result at once. */
+  flush(): void {
     if (!this.#due) this.#due = true;
     else if (this.#timer === undefined) return;
     this.#onFrame();

@@ -107,7 +107,7 @@ export class Legend {
     return series.at(this.#pointed) ?? (this.#stretch === null ? series.newest : undefined);
   }
 
-  /** What is shown, for tests and for the spoken line. */
+  /** What is shown, for tests and screen readers. */
   texts(): Record<string, string> {
     const texts: Record<string, string> = {
       symbol: this.#symbol.textContent,
@@ -156,7 +156,7 @@ export class Legend {
     setText(this.#state, bar !== undefined ? stateText(bar) : empty !== null ? stretchText(empty) : '');
     this.#state.dataset['state'] = bar === undefined ? (empty?.cause === 'down' ? 'partial' : '') : isPartial(bar) ? 'partial' : isAmended(bar) ? 'amended' : bar.state;
 
-    // A forming bar has no indicators yet: those of the bar before it are the ones that hold.
+    // A forming bar has no indicators yet, so those of the bar before it are shown.
     const point = bar === undefined ? undefined : (indicators.get(bar.end) ?? (bar.state === 'forming' && before !== undefined ? indicators.get(before.end) : undefined));
     for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : name.startsWith('macd') ? differenceDecimals(decimals, bar) : decimals));
   }
@@ -166,7 +166,7 @@ function instantOf(time: EpochSeconds | null): string {
   return time === null ? '' : instantText(time);
 }
 
-/** Why there is no bar, and for how long. */
+/** Why there is no bar, and how long. */
 function stretchText({ cause, from, to, isOpen }: Stretch): string {
   return `${CAUSE_TEXTS[cause]} · ${spanText(to - from)} · ${instantText(from)} to ${isOpen ? 'now' : instantText(to)}`;
 }
@@ -175,7 +175,7 @@ function trend(value: number): string {
   return value > 0 ? 'up' : value < 0 ? 'down' : 'flat';
 }
 
-/** Digits of a difference of averages: it is small beside the price, and that of a small price needs more. */
+/** Digits of a difference of averages: it is small compared with the price, and a small price needs more digits. */
 function differenceDecimals(decimals: number, bar: Bar | undefined): number {
   return bar === undefined || bar.close >= 1000 ? decimals : decimals + 2;
 }
@@ -185,7 +185,7 @@ function shownTrend(text: string): string {
   return trend(text.startsWith('+') ? 1 : text.startsWith('−') ? -1 : 0);
 }
 
-/** State, revision, coverage and what the bar knows of trades that came late, twice or were taken back. */
+/** State, revision and coverage of a bar, and its counts of late, duplicate and cancelled trades. */
 function stateText(bar: Bar): string {
   const parts: string[] = [isAmended(bar) ? `${bar.state} · revision ${bar.revision}` : bar.state];
   parts.push(`coverage ${share(bar.coverage)}`);

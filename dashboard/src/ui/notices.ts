@@ -1,4 +1,4 @@
-/** Short words to the person at the screen; each goes away by itself, and the same one is not said twice at a time. */
+/** Short messages to the user. Each disappears by itself; the same one is not shown twice at a time. */
 
 import { element } from './dom';
 

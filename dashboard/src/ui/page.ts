@@ -1,6 +1,6 @@
 /**
- * The page as a whole: puts the parts together, draws at a steady pace what the store says has changed, and carries out what
- * the person asks for. The address holds symbol and window (`#/AAPL/5min`), so a reload or a bookmark shows the same.
+ * The page as a whole: assembles the parts, draws at a steady rate what has changed in the store, and carries out the
+ * user's commands. The address holds symbol and window (`#/AAPL/5min`), so a reload or a bookmark shows the same.
  */
 
 import type { Feed } from '../api/feed';
@@ -29,7 +29,7 @@ export function readAddress(hash: string): { readonly symbol: string | undefined
   return { symbol: symbol === '' ? undefined : symbol, window };
 }
 
-/** Ten times a second: a price that moves faster is not read. */
+/** Ten draws a second: nobody can read a price that changes faster. */
 const DRAW_INTERVAL_MS = 100;
 const SECOND_MS = 1000;
 
@@ -121,9 +121,9 @@ export class Page {
       this.show(address.symbol, address.window ?? store.selection?.window);
     });
     setInterval(() => {
-      // The one thing seen of a page in the background.
+      // The title is the only part of a background page that is visible.
       if (document.hidden) this.#drawTitle();
-      // Time goes on without bars as well.
+      // The empty stretch behind the newest bar grows without messages.
       else this.#chart.drawOpenStretch(this.#now());
     }, SECOND_MS);
     store.onChange(() => {
@@ -145,7 +145,7 @@ export class Page {
     history.replaceState(null, '', `#/${encodeURIComponent(symbol)}/${encodeURIComponent(window)}`);
     this.#windows.show(window);
     this.#watchlist.follow(symbol);
-    this.#pace.hurry();
+    this.#pace.flush();
   }
 
   say(text: string): void {
@@ -212,13 +212,13 @@ export class Page {
     document.title = parts.filter((part) => part !== '').join(' · ');
   }
 
-  /** Says what must never be taken for a market. */
+  /** Shows that the data are simulated or replayed: they must never be taken for a market. */
   #drawOrigin(): void {
     const { origin } = this.store;
     const badge = badgeOf(origin);
     const name = origin.provider ?? '';
     setText(byId('origin-badge'), badge);
-    // A provider that is called what the badge says already is not said twice.
+    // A provider whose name the badge shows already is not repeated.
     setText(byId('origin-provider'), name.toUpperCase() === badge ? '' : name);
     this.#origin.hidden = badge === '';
     this.#chart.setWatermark(badge);
@@ -229,7 +229,7 @@ export class Page {
     return { time: toSeconds(this.clock.now()), feed: (selection === null ? undefined : rows.get(selection.symbol))?.feed ?? null };
   }
 
-  /** Says over an empty chart why it is empty; over bars, whether they still move. */
+  /** Explains an empty chart; over bars, says when they are no longer updated. */
   #drawCover(): void {
     const { series, history, historyError, connection } = this.store;
     const old = connection.phase === 'stale' || connection.phase === 'waiting' || connection.reason !== '';
@@ -245,7 +245,7 @@ export class Page {
   }
 
   #repaint(): void {
-    // The switch reports once while the page is still being put together.
+    // The switch reports once while the page is still being assembled.
     if ((this.#strip as Strip | undefined) === undefined) return;
     const palette = this.#theme.palette();
     this.#chart.setPalette(palette, this.#now());

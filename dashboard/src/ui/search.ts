@@ -1,6 +1,6 @@
 /**
- * Finding a symbol by typing: a combobox that forgives spelling (see `model/symbols`). Each match shows its price, so
- * that the right one of two is seen before it is opened.
+ * A combobox that finds symbols whatever their spelling (see `model/symbols`). Each match shows its price, so that the
+ * user can tell similar ones apart before opening one.
  */
 
 import { fixed, percent } from '../helpers/format';
@@ -50,7 +50,7 @@ export class Search {
     this.#input.addEventListener('keydown', (event) => {
       this.#key(event);
     });
-    // Before the blur, which would take the list away under the pointer.
+    // Before the blur event, which would close the list under the pointer.
     this.#matches.addEventListener('pointerdown', (event) => {
       event.preventDefault();
       const symbol = (event.target as HTMLElement).closest<HTMLElement>('[data-symbol]')?.dataset['symbol'];

@@ -1,4 +1,4 @@
-/** The keyboard: one table that both acts and fills the help, so the help cannot be wrong. */
+/** Keyboard shortcuts: one table drives both the actions and the help, so that the help cannot be wrong. */
 
 import { element } from './dom';
 
@@ -11,7 +11,7 @@ export interface Shortcut {
   run(key: string): void;
 }
 
-/** What the focused part of the page does by itself; for the help only. */
+/** Keys that the focused element handles itself; for the help only. */
 const LOCAL: readonly (readonly [shown: string, text: string])[] = [
   ['↑ ↓ PgUp PgDn', 'In the watchlist: move'],
   ['← →', 'In the chart: read bar by bar; with Shift, ten at a time'],
@@ -47,7 +47,7 @@ export class Shortcuts {
         element('span', { class: 'mark mark-amended', 'aria-hidden': 'true' }),
         'A dot above a bar: it was amended after it closed. ',
         element('span', { class: 'mark mark-partial', 'aria-hidden': 'true' }),
-        'A hollow bar with a square below: its source was not heard through the whole window. Hatched: it was not heard at all. Dashed edges: an empty stretch, drawn shorter. Times are UTC.',
+        'A hollow bar with a square below: its source was silent for a part of the window. Hatched: it was silent all the time. Dashed edges: an empty stretch, drawn shorter. Times are UTC.',
       ),
     );
     document.body.append(this.#dialog);

@@ -1,9 +1,8 @@
 /**
- * Draws behind the bars what the empty stretches between them are, and across the chart what its data are where they are
- * no market's.
+ * Draws the empty stretches behind the bars, and a watermark across the chart where its data are not a market's.
  *
- * A cause is told without colours as well: a stretch in which the source was not heard is hatched, one without trades is
- * plain; one that is cut short has dashed edges. Each has its cause and length in words where there is room.
+ * A cause does not depend on colours: a stretch in which the source was silent is hatched, one without trades is plain;
+ * one that is cut has dashed edges. Each has its cause and length as a label where there is room.
  */
 
 import type { IChartApiBase, IPrimitivePaneView, ISeriesPrimitive, PrimitivePaneViewZOrder, SeriesAttachedParameter, UTCTimestamp } from 'lightweight-charts';
@@ -12,26 +11,26 @@ import { spanText } from '../helpers/time';
 import { firstAfter, lastPlace, type Stretch, type StretchCause } from '../model/stretches';
 import type { Palette } from './theme';
 
-/** A cause in a sentence. */
+/** A cause in a sentence, for the legend. */
 export const CAUSE_TEXTS: Readonly<Record<StretchCause, string>> = {
-  down: 'no data: the source was not heard',
+  down: 'no data: the source was silent',
   untraded: 'no trades',
 };
 
-/** A cause in the chart, where room is scarce. */
-const LABELS: Readonly<Record<StretchCause, string>> = { down: 'source not heard', untraded: 'no trades' };
+/** A cause on the chart, where there is little room. */
+const LABELS: Readonly<Record<StretchCause, string>> = { down: 'source silent', untraded: 'no trades' };
 
 const FONT_SIZE = 11;
-/** Below the upper edge of the pane. */
+/** Distance from the upper edge of the pane. */
 const LABEL_TOP = 12;
-/** Room that a label wants beside it. */
+/** Room beside a label. */
 const LABEL_MARGIN = 8;
-/** Width of a stretch from which words fit upright. */
+/** Smallest width of a stretch in which a vertical label fits. */
 const UPRIGHT_MIN = 14;
 const HATCH_STEP = 7;
 const HATCH_ALPHA = 0.3;
 const FILL_ALPHA = 0.08;
-/** Share of the pane's width that the watermark takes. */
+/** Width of the watermark as a share of the pane's. */
 const WATERMARK_WIDTH = 0.6;
 const WATERMARK_SIZE_MAX = 120;
 
@@ -61,7 +60,7 @@ export class StretchMarks implements ISeriesPrimitive {
         this.#drawStretch(context, stretch, left, right, size);
       });
     }),
-    // Words stand above the grid, which would strike them through.
+    // Labels are drawn above the grid, which would cross them out.
     paneView('normal', (context, { width }) => {
       context.font = `${FONT_SIZE}px ${this.font}`;
       context.textAlign = 'center';
@@ -90,7 +89,7 @@ export class StretchMarks implements ISeriesPrimitive {
     return this.#views;
   }
 
-  /** Takes the stretches to draw, ascending. */
+  /** Sets the stretches to draw, ascending. */
   setStretches(stretches: readonly Stretch[]): void {
     this.#stretches = stretches;
     this.#requestUpdate();
@@ -164,7 +163,7 @@ export class StretchMarks implements ISeriesPrimitive {
     const [seenLeft, seenRight] = [Math.max(0, left), Math.min(width, right)];
     const length = context.measureText(text).width;
     const isFlat = seenRight - seenLeft >= length + LABEL_MARGIN;
-    // A quiet minute is worth no words that stand in the way of bars.
+    // A short stretch without trades has no label: it would cover bars.
     if (!isFlat && (right - left < UPRIGHT_MIN || (stretch.cause === 'untraded' && !stretch.isCut))) return;
     context.save();
     context.translate(isFlat ? (seenLeft + seenRight) / 2 : (left + right) / 2, LABEL_TOP);
@@ -172,7 +171,7 @@ export class StretchMarks implements ISeriesPrimitive {
       context.rotate(-Math.PI / 2);
       context.translate(-length / 2 + FONT_SIZE / 2, 0);
     }
-    // Words stand on the chart's ground, hatched or not.
+    // Labels have the chart's background behind them, hatched or not.
     context.fillStyle = this.palette.ground;
     context.globalAlpha = 0.85;
     context.fillRect(-length / 2 - 3, -FONT_SIZE / 2 - 2, length + 6, FONT_SIZE + 4);

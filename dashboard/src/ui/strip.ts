@@ -1,6 +1,6 @@
 /**
- * The strip at the foot: is the line up, how old is what is seen, how fast and how late is the server, does every tick
- * have its place. Figures that the server no longer confirms are dimmed rather than left to look current.
+ * The status bar at the bottom: the connection, the age of the newest tick, rate and latency of the server, and whether
+ * its ledger balances. Figures that the server no longer confirms are dimmed, so that they do not look current.
  */
 
 import { counted, fixed, latency, NONE, rate } from '../helpers/format';
@@ -11,7 +11,7 @@ import type { Store } from '../model/store';
 import { shownFeed } from '../model/watchlist';
 import { element, setText } from './dom';
 
-/** How long what was skipped is news; after that the count stands there quietly. */
+/** How long skipped frames are highlighted; after that only their count is shown. */
 const NEWS_MS = 60_000;
 
 const ITEMS = ['rate', 'p50', 'p99', 'residue', 'skipped'] as const;
@@ -51,7 +51,7 @@ export class Strip {
       this.#figures.append(element('span', { class: 'pair', 'data-item': item, title }, element('span', { class: 'label' }, label), value));
     }
     root.append(this.#line, this.#age, this.#past, this.#figures, this.#time);
-    // Ages grow by themselves; nothing is asked of the server here.
+    // Ages grow by themselves; nothing is requested here.
     this.#timer = setInterval(() => {
       this.draw();
     }, 1000);
@@ -75,7 +75,7 @@ export class Strip {
     const now = this.clock.now();
     this.root.dataset['phase'] = connection.phase;
     setText(this.#lineText, lineText(connection.phase, connection.reason));
-    // Apart from the text that is read aloud, or a screen reader would count the seconds.
+    // Not part of the live region, or a screen reader would read every second aloud.
     const wait = connection.retryAt === null ? 0 : Math.ceil((connection.retryAt - this.clock.local()) / 1000);
     setText(this.#retry, wait > 0 ? `, next try in ${wait} s` : '');
 
@@ -109,7 +109,7 @@ export class Strip {
   }
 }
 
-/** Clocks of venue and server differ by some tenths of a second; a time further ahead is wrong, and said to be. */
+/** Clocks of venue and server differ by some tenths of a second; a time further ahead is wrong, and shown as such. */
 const AHEAD_MS = 5_000;
 
 function tickText(age: number): string {
@@ -123,7 +123,7 @@ function lineText(phase: ConnectionPhase, reason: string): string {
     case 'live':
       return 'Live';
     case 'stale':
-      return 'Stale: nothing heard from the server';
+      return 'Stale: nothing received from the server';
     case 'connecting':
       return reason === '' ? 'Connecting' : `Reconnecting: ${reason}`;
     case 'waiting':

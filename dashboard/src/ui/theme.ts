@@ -1,6 +1,6 @@
 /**
- * Light and dark: the system's preference until somebody chooses, then the choice, remembered on this machine. Colours
- * live in the style sheet alone; canvases read them from there.
+ * Light and dark: the system's preference until the user chooses; the choice is stored in the browser. Colours are
+ * defined in the style sheet alone; canvases read them from there.
  */
 
 const KEY = 'tickwire.theme';
@@ -27,7 +27,7 @@ export interface Palette {
 export class ThemeSwitch {
   readonly #system = matchMedia('(prefers-color-scheme: light)');
 
-  /** @param changed told after the colours have changed */
+  /** @param changed called after the colours have changed */
   constructor(private readonly changed: () => void) {
     this.#system.addEventListener('change', () => {
       this.#show();
@@ -47,7 +47,7 @@ export class ThemeSwitch {
     try {
       localStorage.setItem(KEY, next);
     } catch {
-      // Storage may be forbidden; the choice then lasts as long as the page.
+      // Storage may be blocked; then the choice lasts as long as the page.
     }
     this.#show();
   }

@@ -13,19 +13,19 @@ import type { Palette } from './theme';
 
 /** Rows drawn beyond the screen on each side, so that a fast scroll shows no blank. */
 const OVERSCAN = 4;
-/** Rest after a scroll before the page asks for what is seen now. */
+/** Pause after a scroll before the visible rows are requested. */
 const SETTLE_MS = 150;
 
-/** How long a price that moved keeps its colour. */
+/** How long a changed price keeps its colour. */
 const FLASH_MS = 300;
 
 const FEED_TEXTS: Readonly<Record<ShownFeed, string>> = {
   live: 'live',
-  quiet: 'quiet: the source is well, nothing trades',
-  stale: 'stale: the source has not been heard for a while',
+  quiet: 'quiet: the source is healthy, nothing trades',
+  stale: 'stale: no data from the source for a while',
   dead: 'dead: the source is down',
   silent: 'silent: no tick for a while',
-  unknown: 'nothing heard yet',
+  unknown: 'nothing received yet',
 };
 
 interface Slot {
@@ -52,7 +52,7 @@ export class Watchlist {
   readonly #calm = matchMedia('(prefers-reduced-motion: reduce)');
   readonly #resize: ResizeObserver;
   readonly #timer: ReturnType<typeof setInterval>;
-  /** Both measured when the list changes its size, never while it scrolls: each question would cost a layout. */
+  /** Both are measured when the list changes size, never while it scrolls: each measurement forces a layout. */
   #rowHeight = 36;
   #height = 0;
   #cursor = 0;
@@ -108,7 +108,7 @@ export class Watchlist {
     this.#schedule();
   }
 
-  /** Follows a selection made elsewhere. */
+  /** Updates the selection after it changed elsewhere. */
   follow(symbol: string): void {
     const index = this.store.symbols.indexOf(symbol);
     if (index < 0) return;
@@ -149,7 +149,7 @@ export class Watchlist {
     }
   }
 
-  /** Puts the slots where the rows on the screen are. */
+  /** Moves the slots to the rows on the screen. */
   #place(): void {
     const { symbols, selection } = this.store;
     const top = this.#list.scrollTop;
@@ -158,7 +158,7 @@ export class Watchlist {
     const first = Math.max(0, Math.floor(top / this.#rowHeight) - OVERSCAN);
     const count = Math.min(symbols.length - first, Math.ceil(this.#height / this.#rowHeight) + 2 * OVERSCAN);
     while (this.#slots.length < count) this.#slots.push(this.#makeSlot());
-    // A slot serves the rows whose index leaves the same remainder: scrolling by one row rewrites one slot, not all.
+    // A slot shows the rows whose index has the same remainder: scrolling by one row rewrites one slot, not all.
     const size = this.#slots.length;
     for (let place = 0; place < size; place += 1) {
       const slot = this.#slots[place];
@@ -174,7 +174,7 @@ export class Watchlist {
         slot.root.dataset['index'] = String(index);
         slot.root.setAttribute('aria-posinset', String(index + 1));
       }
-      // Set as a property: a style attribute is what a strict Content-Security-Policy forbids.
+      // Set as a property: a strict Content-Security-Policy forbids style attributes.
       const transform = `translateY(${index * this.#rowHeight}px)`;
       if (slot.root.style.transform !== transform) slot.root.style.transform = transform;
       put(slot.root, 'aria-setsize', String(symbols.length));
@@ -218,7 +218,7 @@ export class Watchlist {
     slot.change.dataset['trend'] = trend;
     this.#showFeed(slot, row);
     if (before?.spark !== row.spark) {
-      // Its newest point follows the price, which a second's rest does not hide; history does not wait.
+      // A new price redraws the sparkline at most once a second; history at once.
       if (before?.spark.length === row.spark.length) slot.isSparkDue = true;
       else this.#drawSpark(slot, row);
     }
@@ -234,7 +234,7 @@ export class Watchlist {
 
   #showFeed(slot: Slot, row: Row): void {
     const feed = shownFeed(row, this.clock.now());
-    // A slot goes from row to row: its title names the one it shows.
+    // A slot is reused for other rows, so its title is set each time.
     if (slot.dot.dataset['feed'] === feed && slot.titled === row.symbol) return;
     slot.titled = row.symbol;
     slot.dot.dataset['feed'] = feed;
@@ -255,7 +255,7 @@ export class Watchlist {
     }, FLASH_MS);
   }
 
-  /** One timer for all rows: those that flashed a moment ago are looked at again. */
+  /** One timer for all rows: it ends the flash of those that flashed a moment ago. */
   #fadeOut(): void {
     const now = performance.now();
     let left = false;

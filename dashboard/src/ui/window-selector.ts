@@ -1,4 +1,4 @@
-/** The windows as a row of radio buttons: one tab stop, arrows move, digits choose from anywhere. */
+/** The windows as a row of radio buttons: one tab stop; arrow keys move, digits choose from anywhere on the page. */
 
 import { element } from './dom';
 
@@ -43,7 +43,7 @@ export class WindowSelector {
     if (name !== undefined) this.select(name);
   }
 
-  /** Chooses the window `by` places after the chosen one; the ends hold. */
+  /** Chooses the window `by` places after the current one, and stops at the ends. */
   step(by: number): void {
     const chosen = this.#buttons.findIndex((button) => button.getAttribute('aria-checked') === 'true');
     this.choose(Math.min(this.#windows.length - 1, Math.max(0, chosen + by)));
