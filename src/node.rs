@@ -1,5 +1,5 @@
-//! What `run`, `replay` and `serve` have in common: a data directory that is ours alone, the stores in it, and the environment
-//! of the data path.
+//! What `run`, `replay` and `serve` have in common: exclusive use of a data directory, the stores in it, and the
+//! environment of the data path.
 
 pub mod directory;
 
@@ -28,13 +28,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// What a process works with, whatever it does.
+/// What a process works with, whatever its command.
 pub struct Node {
     /// All symbols.
     pub symbols: Arc<SymbolTable>,
     /// All sources.
     pub sources: Arc<SourceTable>,
-    /// How the components are.
+    /// The health of the components.
     pub health: Arc<HealthRegistry>,
     /// What the actors work with.
     pub env: Environment,
@@ -74,7 +74,7 @@ impl Node {
         }
     }
 
-    /// Opens a data directory to show what it holds, with the settings that its results were made with.
+    /// Opens a data directory to serve what it holds, with the settings that its results were made with.
     ///
     /// # Errors
     /// When it holds nothing, another process uses it, or a store cannot be opened.
@@ -82,7 +82,7 @@ impl Node {
         let dir = config.data_dir.display();
         let nothing = || {
             format!(
-                "the data directory `{dir}` holds nothing to show: name one that `run` or `replay` has filled"
+                "the data directory `{dir}` holds nothing to serve: name one that `run` or `replay` has filled"
             )
         };
         anyhow::ensure!(config.data_dir.join("log.db").is_file(), nothing());
@@ -233,7 +233,7 @@ fn environment(config: &Config, symbols: &Arc<SymbolTable>, sources: &Arc<Source
         published: Published::default(),
         metrics: Arc::new(Metrics::new(config.metrics.max_symbols)),
         faults: Arc::new(FaultPlan::default()),
-        spare: Arc::default(),
+        buffers: Arc::default(),
         now: Arc::new(|| SystemClock.now()),
     }
 }

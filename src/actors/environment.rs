@@ -1,12 +1,13 @@
 //! What every actor of the data path works with, whichever partition and thread it belongs to.
 //!
-//! Promises: nothing in here is of one partition, and what can change is safe to share between threads.
+//! Promises: nothing in it belongs to one partition, and what can change is safe to share between threads. Nothing here
+//! fails.
 
+use super::buffers::EffectBuffers;
 use super::faults::FaultPlan;
 use super::hub::demand::LiveDemand;
 use super::snapshots::SymbolSnapshots;
 use super::source_clocks::SourceClocks;
-use super::spare::SpareRoom;
 use crate::metrics::Metrics;
 use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
@@ -14,12 +15,12 @@ use crate::models::time::Nanos;
 use crate::names::SymbolTable;
 use std::sync::Arc;
 
-/// What readers see of the data path, and what they ask of it.
+/// What the data path publishes for readers, and what they demand of it.
 #[derive(Clone, Default)]
 pub struct Published {
-    /// Where snapshots of symbols hang; `None` when nobody looks (a replay).
+    /// The newest snapshots; `None` when there are no readers (a replay).
     pub snapshots: Option<Arc<SymbolSnapshots>>,
-    /// What live clients want; `None` when there can be none (a replay).
+    /// What live clients follow; `None` when there can be none (a replay).
     pub live: Option<Arc<LiveDemand>>,
     /// Clocks of the sources.
     pub clocks: Arc<SourceClocks>,
@@ -34,26 +35,26 @@ pub struct Environment {
     pub symbols: Arc<SymbolTable>,
     /// Names of its symbols and sources, for the core.
     pub names: Arc<dyn Interner>,
-    /// What readers see.
+    /// What readers get.
     pub published: Published,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Panics on purpose.
+    /// Panics planned by tests.
     pub faults: Arc<FaultPlan>,
-    /// Room that effects had before.
-    pub spare: Arc<SpareRoom>,
-    /// Tells the time that latencies are measured by.
+    /// Buffers of effects to use again.
+    pub buffers: Arc<EffectBuffers>,
+    /// Returns the time, by which latencies are measured.
     pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
 }
 
 impl Environment {
-    /// Returns an environment for work that nobody looks at, and that was counted when it happened.
+    /// Returns an environment for work without readers, and that was counted when it happened first.
     #[must_use]
     pub fn unobserved(&self) -> Environment {
         Environment {
             published: Published::default(),
             metrics: Arc::new(Metrics::new(0)),
-            spare: Arc::default(),
+            buffers: Arc::default(),
             ..self.clone()
         }
     }
@@ -64,7 +65,7 @@ use crate::names::Names;
 
 #[cfg(test)]
 impl Environment {
-    /// Makes one with which nobody looks, and time stands still.
+    /// Makes an environment without readers, in which time stands still.
     #[must_use]
     pub fn for_test() -> Environment {
         let names = Names::default();
@@ -76,7 +77,7 @@ impl Environment {
             published: Published::default(),
             metrics: Arc::new(Metrics::new(0)),
             faults: Arc::new(FaultPlan::default()),
-            spare: Arc::default(),
+            buffers: Arc::default(),
             now: Arc::new(|| Nanos(0)),
         }
     }

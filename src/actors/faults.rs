@@ -1,4 +1,4 @@
-//! Panics on purpose, so that tests can show what a panic costs. Nothing is planned unless a test plans it.
+//! Panics that tests plan, to show what a panic costs. Nothing panics here unless a test has planned it.
 
 use super::guard::ActorKind;
 use crate::models::entry::Position;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Which actors are to panic, and at which entries.
+/// Which actors panic, and on which entries.
 #[derive(Debug, Default)]
 pub struct FaultPlan {
     armed: AtomicBool,
@@ -24,17 +24,17 @@ struct Planned {
 }
 
 impl FaultPlan {
-    /// Lets the actor of an entry's symbol panic on it so many times.
+    /// Plans panics of a symbol's actor on an entry.
     pub fn at_entry(&self, pos: Position, times: u32) {
         self.change(|plan| _ = plan.entries.insert(pos, times));
     }
 
-    /// Lets the actor of an entry's symbol panic so many times on setting it aside as poison.
+    /// Plans panics of a symbol's actor on setting an entry aside as poison.
     pub fn at_set_aside(&self, pos: Position, times: u32) {
         self.change(|plan| _ = plan.asides.insert(pos, times));
     }
 
-    /// Lets the next so many messages of any actor of the kind panic.
+    /// Plans panics of any actor of the kind on its next messages.
     pub fn at_actor(&self, kind: ActorKind, times: u32) {
         self.change(|plan| plan.actors.push((kind, times)));
     }

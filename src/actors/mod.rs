@@ -1,9 +1,10 @@
-//! Who does it, when: the stages of the data path, and what they publish for readers.
+//! The actors: the stages of the data path, and what they publish for readers.
 //!
 //! ```text
 //! ingest ─► partition (log ─► router ─► symbol ─► fan-out) ─► sinks (history), hub
 //! ```
 
+pub mod buffers;
 pub mod environment;
 pub mod faults;
 pub mod guard;
@@ -16,4 +17,3 @@ pub mod pipeline;
 pub mod sinks;
 pub mod snapshots;
 pub mod source_clocks;
-pub mod spare;

@@ -1,4 +1,4 @@
-//! Puts the data path together, from its end to its start, and takes it down from its start to its end: the log, the
+//! Assembles the data path from its end to its beginning, and takes it down from its beginning to its end: the log, the
 //! units that work on its partitions, the sinks, the hub.
 //!
 //! Promises: when [`Pipeline::start`] returns, everything that the log holds has been applied, and the history has what
@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why a pipeline did not start or go on.
+/// Why a pipeline did not start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     /// The stores cannot be read.
@@ -76,31 +76,31 @@ pub struct PipelineSettings {
     pub checkpoints: CheckpointPolicy,
 }
 
-/// Where a pipeline keeps what it is told and what it finds out.
+/// The stores and sinks of a pipeline.
 pub struct Storage {
-    /// The log, if entries are to be kept.
+    /// The log, if entries are stored.
     pub log: Option<Arc<dyn TickLog>>,
     /// Whether the log outlives the process, so that checkpoints make sense.
     pub is_durable: bool,
-    /// The highest position ever given, if that is kept.
+    /// The highest position ever given, if that is stored.
     pub high_water: Option<HighWater>,
     /// The history.
     pub history: Arc<dyn History>,
     /// How far the log is durable.
     pub durability: Arc<Durability>,
-    /// Sinks beside the history, which nobody waits for.
+    /// Sinks other than the history.
     pub sinks: Vec<SinkSetup>,
     /// Serves live clients.
     pub live: Option<LiveOutputs>,
-    /// By what the age of entries is judged; `None` drops nothing, as for what was replayed.
+    /// The clock that judges the age of entries; `None` drops nothing, as for replayed data.
     pub retention: Option<Arc<RetentionClock>>,
     /// True when nothing is handed in: no checkpoints are taken.
     pub is_shown_only: bool,
 }
 
-/// What the hub is told.
+/// The messages to the hub.
 pub struct LiveOutputs {
-    /// What happens.
+    /// Ticks and effects.
     pub batches: Recipient<LiveBatch>,
     /// How far the log is durable.
     pub durable: Recipient<LogDurable>,
@@ -281,7 +281,7 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Does what the log says of its partitions next; units that begin are on these threads.
+    /// Handles the next change of the partitions; new units run on these threads.
     async fn follow(&mut self, threads: &[ArbiterHandle]) -> Result<(), PipelineError> {
         match self.consumer.next().await?.ok_or(PipelineError::Stopped)? {
             LogEvent::Assigned(assignments) => {
@@ -343,8 +343,8 @@ impl Pipeline {
     /// everything acknowledged, and another one starts from the checkpoints.
     ///
     /// # Errors
-    /// When the log cannot be read, does not outlive the process, or the process is stopping. The partition may stand
-    /// then, until the next start.
+    /// When the log cannot be read, does not outlive the process, or the process is stopping. The partition may then
+    /// make no progress until the next start.
     ///
     /// # Panics
     /// When there is no such partition or thread.
@@ -356,7 +356,7 @@ impl Pipeline {
         if self.works.store.is_none() {
             return Err(PipelineError::Store(StoreError::Permanent {
                 context: "failed to move a partition",
-                cause: "nothing of the log is kept that another unit could start from".to_owned(),
+                cause: "the log is not stored, so that another unit cannot start from it".to_owned(),
             }));
         }
         let handles = handles_of(&self.works.threads);

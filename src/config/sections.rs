@@ -111,7 +111,7 @@ pub struct Provider {
     /// Makes this many simulated symbols in place of `symbols`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol_count: Option<NonZeroU32>,
-    /// Simulated ticks a second, over all symbols, in the mean over a day; from 0.001 to 100,000,000.
+    /// Simulated ticks a second, over all symbols, as the mean of a day; from 0.001 to 100,000,000.
     pub rate: f64,
     /// Seed of the simulated venue: the same seed gives the same ticks.
     pub seed: u64,

@@ -284,7 +284,7 @@ fn with_short_past(dir: &Path) -> Command {
 fn a_damaged_bar_is_an_error_for_its_range_and_seen_in_health() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(with_short_past(dir.path()));
-    program.line_with("the past is made up");
+    program.line_with("every symbol has its past");
     program.stop();
     execute(
         dir.path(),

@@ -49,7 +49,7 @@ fn a_full_disk_holds_the_feed_and_loses_nothing_that_was_taken() {
     limit_files(&program, None);
     wait_for("healthy log", || (health_of(&program, "log") == "healthy").then_some(()));
     wait_for("healthy history", || (health_of(&program, "history") == "healthy").then_some(()));
-    program.line_with("the pipeline held the venue up");
+    program.line_with("the pipeline delayed the venue");
     let now = program.metric("tickwire_log_position ");
     assert!(now >= before + 6_000, "what waited in memory is written: {before} to {now}");
     wait_for("more entries", || (program.metric("tickwire_log_position ") > now + 1_000).then_some(()));
@@ -83,7 +83,7 @@ fn a_stop_while_the_disk_is_full_says_what_is_lost() {
             .env("TICKWIRE__LOG__SPILL_ENTRIES", "3000");
         let program = Program::start(run);
         program.line_with(" ready");
-        program.line_with("the past is made up");
+        program.line_with("every symbol has its past");
         wait_for("live entries", || (program.metric("tickwire_log_position ") > 4_000).then_some(()));
         limit_files(&program, Some(0));
         program.line_with("the feed waits");
@@ -122,7 +122,7 @@ fn a_start_on_a_full_disk_ends_when_it_is_told_to() {
     };
     let program = start();
     program.line_with(" ready");
-    program.line_with("the past is made up");
+    program.line_with("every symbol has its past");
     wait_for("live entries", || (program.metric("tickwire_log_position ") > 20_000).then_some(()));
     program.kill();
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {

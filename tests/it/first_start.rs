@@ -17,7 +17,7 @@ use tungstenite::stream::MaybeTlsStream;
 const NUM_SYMBOLS: usize = 400;
 
 /// What a start says once every symbol has its past.
-const MADE: &str = "the past is made up";
+const MADE: &str = "every symbol has its past";
 
 /// Prepares a run of many symbols. The log commits seldom, so that the history trails, and with it the past: whoever
 /// wants to cut it short has time to.

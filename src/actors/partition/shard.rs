@@ -289,7 +289,7 @@ impl Shard {
 
     /// Takes the effects that wait.
     pub fn take_effects(&self) -> Outgoing {
-        let outgoing = self.outbox.borrow_mut().take_effects(|| self.env.spare.take());
+        let outgoing = self.outbox.borrow_mut().take_effects(|| self.env.buffers.take());
         self.room.notify_waiters();
         outgoing
     }

@@ -346,7 +346,7 @@ impl SinkActor {
         for batch in self.waiting.drain(..num_taken) {
             num_rows += batch.num_rows();
             num_effects += batch.effects.len();
-            self.env.spare.put(batch.effects);
+            self.env.buffers.put(batch.effects);
         }
         self.num_waiting -= num_rows;
         self.unparsed.drain(..num_unparsed);

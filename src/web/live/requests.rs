@@ -93,7 +93,8 @@ impl Requests {
         under_way
     }
 
-    /// True when a request waits for nothing that the session is told of: the budget, or the unsubscription before it.
+    /// True when a request waits for the budget or for the unsubscription before it: nothing tells the session when that
+    /// is over.
     pub(super) fn is_held_back(&self) -> bool {
         self.in_progress.is_none() && (self.next.is_some() || !self.waiting.is_empty())
     }

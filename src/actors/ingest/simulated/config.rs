@@ -1,5 +1,5 @@
 //! The settings of the simulated venue as a user writes them, but for those that every venue has or that a flag sets:
-//! symbols, rate and seed come from whoever opens the market.
+//! symbols, rate and seed come from the caller.
 
 use super::faults::InjectedFaults;
 use super::market::{MarketSettings, SimulatedSymbol};
@@ -61,7 +61,7 @@ impl SimulatedConfig {
     }
 
     /// Returns the market of these symbols, the most popular one first, from `start` on: `rate_per_second` trades, all
-    /// symbols together, in the mean over a day.
+    /// symbols together, as the mean of a day.
     #[must_use]
     pub fn market(
         &self,

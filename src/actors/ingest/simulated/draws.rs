@@ -180,7 +180,7 @@ pub fn seconds(nanos: i64) -> f64 {
     nanos as f64 / SECOND as f64
 }
 
-/// Returns where ids begin that nobody gave out before `start`: microseconds since 1970.
+/// Returns the first of ids that no market used before `start`: microseconds since 1970.
 ///
 /// A restarted market thus never repeats an id of the run before it, as long as no symbol trades more than a million
 /// times a second; and the ids stay below 2^53, where JavaScript still counts.

@@ -1,11 +1,11 @@
-//! The simulated venue at work: trades as time goes by, and makes up the past of the symbols that have none.
+//! Runs the simulated venue: sends its trades as time passes, and the past of symbols that have none.
 //!
-//! Promises: few messages are under way at a time, so a full pipeline holds the venue up. A venue does not wait: what it
-//! traded while held up for long is gone, which the log learns as a gap. So is the time the process was down.
-//! Live trades go first: pasts are made one by one behind them (`past.rs`), and a symbol's market opens with its past, so
-//! each symbol's entries come in order of time.
-//! On failure: a panic loses the batch being made, nothing that was handed in; the gap is told as well. A past that was
-//! being made is made again.
+//! Promises: few messages are under way at a time, so a full pipeline delays the venue. A venue does not wait, so what it
+//! traded during a long delay is lost, and a gap in the log says so; the time for which the process was down is a gap as
+//! well. Live trades go first: pasts are made one by one after them (`past.rs`), and a symbol's market opens with its
+//! past, so that each symbol's entries come in order of time.
+//! On failure: a panic loses the batch being made and nothing that was handed in; a gap says so. A past that was being
+//! made is made again.
 
 use super::past::{Past, PastSettings};
 use super::{FaultInjector, InjectedFaults, Market, MarketSettings};
@@ -23,10 +23,10 @@ use actix::Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Trades in one message at the most: what a shard sorts in about a millisecond.
+/// Most trades in one message: a shard sorts so many in about a millisecond.
 const BATCH_MAX: usize = 8_192;
 
-/// How long the venue waits between two looks at the clock, at its shortest and its longest.
+/// Shortest and longest pause between two readings of the clock.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
@@ -36,20 +36,20 @@ const PAST_PAUSE: Duration = Duration::from_millis(2);
 /// Time between two clock marks of a quiet venue.
 const MARK_INTERVAL: i64 = SECOND / 10;
 
-/// A venue held up for longer than this has lost what it traded meanwhile.
-const HELD_UP_MAX: i64 = 2 * SECOND;
+/// Delay above which what the venue traded meanwhile is lost.
+const DELAY_MAX: i64 = 2 * SECOND;
 
-/// What the venue is to do.
+/// The settings of the venue.
 pub struct SimulatedFeed {
     /// The market; it starts where the past ends.
     pub market: MarketSettings,
-    /// The past to make up, where symbols lack one.
+    /// The past to simulate, where symbols lack one.
     pub past: Option<PastSettings>,
     /// The faults injected into the feed.
     pub faults: InjectedFaults,
-    /// Where the log ended, if this is no first start: the time since is a gap.
+    /// The newest time in the log, unless this is the first start: the time since is a gap.
     pub down_since: Option<Nanos>,
-    /// Messages a second that are taken at the most.
+    /// Most messages a second.
     pub rate_max: Option<u32>,
 }
 
@@ -67,14 +67,14 @@ pub fn start(
     })
 }
 
-/// Trades as time goes by.
+/// The running venue.
 struct Simulator {
     market: Market,
-    /// Pasts that are yet to be made.
+    /// Pasts that are still to be made.
     past: Option<Past>,
     injector: Option<FaultInjector>,
     source: SourceId,
-    /// The last moment up to which the market was asked.
+    /// Time up to which the market has been asked for trades.
     reached: Nanos,
     marked: Nanos,
     gap: Option<Gap>,
@@ -97,7 +97,8 @@ impl Simulator {
         let gap = |from| Gap { source: market.source, from, to: market.start, filled: false };
         let injector = (!faults.is_off())
             .then(|| FaultInjector::new(&faults, market.source, market.symbols.len(), market.seed));
-        // About one trade a look, within bounds: nobody sees a millisecond, and each look costs some microseconds.
+        // About one trade per reading, within bounds: nobody notices a millisecond, and each reading costs some
+        // microseconds.
         let pause = Duration::from_secs_f64(1.0 / market.rate_per_second).clamp(PAUSE_MIN, PAUSE_MAX);
         let allowed = rate_max.map(|rate| (f64::from(rate) * pause.as_secs_f64()).max(1.0) as usize);
         Simulator {
@@ -116,7 +117,7 @@ impl Simulator {
         }
     }
 
-    /// Trades until it is told to stop, or nobody takes it any more.
+    /// Runs until the stop, or until the log is gone.
     async fn run(mut self, stop: StopSignal) {
         tokio::select! {
             () = stop.told() => {}
@@ -125,7 +126,7 @@ impl Simulator {
         }
     }
 
-    /// Makes and sends messages as the market goes on; waits while as many are under way as may be.
+    /// Makes and sends messages as time passes; waits while the most are under way.
     async fn trade(&mut self) -> Result<(), LogGone> {
         loop {
             self.client.wait_for_room().await?;
@@ -157,7 +158,7 @@ impl Simulator {
         Ok(is_behind)
     }
 
-    /// Makes the past of the next symbol and sends it, if the pipeline has room for more than what is live.
+    /// Makes the past of the next symbol and sends it, if the pipeline has room beside live trades.
     async fn send_past(&mut self) -> Result<(), LogGone> {
         // One place is left for live trades.
         if self.past.is_none() || self.client.num_under_way()? + 1 >= UNDER_WAY_MAX {
@@ -171,7 +172,7 @@ impl Simulator {
             self.past = None;
         }
         match made.flatten() {
-            // Nobody receives a past when it happens: latencies are not measured by it, and live clients not told of it.
+            // A past has no time of receipt: latencies are not measured by it, and clients do not get it bar by bar.
             Some(entries) => self.send(entries, Nanos::MIN).await,
             None => Ok(()),
         }
@@ -181,7 +182,7 @@ impl Simulator {
         self.client.send(Ingest { entries, dead_letters: Vec::new(), progress: None, received }).await
     }
 
-    /// Returns what is to be told now, and whether the market has not come to now with it.
+    /// Returns the entries to send now, and whether the market has more up to now.
     fn live_entries(&mut self, now: Nanos) -> (Vec<Entry>, bool) {
         let mut entries = Vec::new();
         self.catch_up(now);
@@ -221,10 +222,10 @@ impl Simulator {
         (entries, is_behind)
     }
 
-    /// Lets go of what was traded while the venue was held up for long.
+    /// Drops what was traded during a long delay.
     fn catch_up(&mut self, now: Nanos) {
-        if now.since(self.reached) > HELD_UP_MAX && self.batch_max == BATCH_MAX {
-            let (from, resumed) = (self.reached, now.plus(-HELD_UP_MAX / 2));
+        if now.since(self.reached) > DELAY_MAX && self.batch_max == BATCH_MAX {
+            let (from, resumed) = (self.reached, now.plus(-DELAY_MAX / 2));
             self.clean.clear();
             while self.market.fill(resumed, BATCH_MAX, &mut self.clean) == BATCH_MAX {
                 self.clean.clear();
@@ -232,7 +233,7 @@ impl Simulator {
             self.reached = resumed;
             self.note_gap(from, resumed);
             let seconds = resumed.since(from) as f64 / SECOND as f64;
-            tracing::warn!(seconds, "the pipeline held the venue up; what it traded meanwhile is a gap");
+            tracing::warn!(seconds, "the pipeline delayed the venue for long; what it traded meanwhile is a gap");
         }
     }
 
@@ -242,7 +243,7 @@ impl Simulator {
     }
 }
 
-/// Notes when an entry was received.
+/// Sets when an entry was received.
 fn stamp(entry: &mut Entry, now: Nanos) {
     match &mut entry.body {
         Body::Trade(Trade { received, .. })

@@ -1,36 +1,36 @@
-//! What came before the live market: the bars that a venue would give for the time before a symbol was followed. They
+//! The simulated past of a symbol: the bars that a venue would give for the time before the symbol was followed. They
 //! warm up indicators and fill charts.
 //!
 //! Promises: a symbol's past depends on the seed, the symbol, its last price and the time at which it ends, not on when
 //! or in which order pasts are made. It ends at exactly the price given, and its volume per minute is about the live
-//! one, so nothing jumps where the two meet. The number of entries stays near the limit however many symbols there are:
-//! what is older gets coarser, but never so coarse that a window would have too few bars.
-//! Entries of a symbol come in order of event time. Most are ready-made bars; trades stand where something only follows
-//! from trades: at the end, so that there is a last trade, and at the ends of days, which later changes are counted from.
+//! one, so that nothing jumps where the two meet. The number of entries stays near the limit however many symbols there
+//! are: older bars get wider, but never so wide that a window would have too few. Entries of a symbol come in order of
+//! event time. Most are ready-made bars; trades are used where only trades will do: at the end, so that there is a last
+//! trade, and at the ends of days, from whose prices later changes are counted. Nothing here fails.
 
 use super::draws::{Dice, first_id, seconds, tables};
-use super::market::{MarketSettings, STRAY, TICK, UNIT};
+use super::market::{MarketSettings, DEVIATION, TICK, UNIT};
 use crate::models::entry::{Body, Entry, SourceId, Trade, TradeId, Updates, VenueBar};
 use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{DAY, Nanos, Width};
 
-/// Closed bars that each window shall have: what the slowest indicator needs, and some for the edges.
+/// Closed bars that each window gets: what the slowest indicator needs, and some for the edges.
 const BARS_NEEDED: i64 = 205;
-/// Bars of one symbol at the most, unless warming up takes more: its past is one message, which shall not hold up
-/// others for long.
+/// Most bars of one symbol, unless warming up takes more: its past is one message, which must not delay others for
+/// long.
 const SYMBOL_BARS_MAX: usize = 20_000;
 /// Moves of the price within one slot of time, so that a bar has a body and shadows.
 const NUM_MOVES: usize = 4;
 
-/// What a history needs to know beyond the market it leads to.
+/// Settings of a history beside those of its market.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistorySettings {
     /// How long it is at least, in nanoseconds.
     pub span: i64,
     /// Widths of the windows to warm up, ascending; at least one.
     pub widths: Vec<Width>,
-    /// At most about this many bars, all symbols together, unless warming up takes more.
+    /// About the most bars of all symbols together, unless warming up takes more.
     pub num_bars_max: usize,
 }
 
@@ -114,8 +114,8 @@ impl History {
         let mut next_id = first_id(from);
         let end_price = Price((price.0 / TICK).max(1) * TICK);
         let goal = (end_price.0 / TICK) as f64;
-        let strayed = (self.volatility * seconds(to.since(from)).sqrt()).min(STRAY);
-        let mut fair = goal * (1.0 + strayed * tables.normal.draw(dice.bits()));
+        let deviation = (self.volatility * seconds(to.since(from)).sqrt()).min(DEVIATION);
+        let mut fair = goal * (1.0 + deviation * tables.normal.draw(dice.bits()));
         let on_grid = |fair: f64| Price(((fair + 0.5) as i64).max(1) * TICK);
         let mut at = from;
         while at < to {
@@ -226,9 +226,9 @@ impl History {
     }
 }
 
-/// Chooses how dense the history is: a bar of each smallest window, as far as their number allows; else each window gets
-/// the bars it needs, by its own width, and what is older than these comes by the smallest width that the number allows, as far back as it does. Returns the tiers
-/// and how long the history is.
+/// Chooses how dense the history is: a bar in each smallest window, if their number allows; else each window gets the bars
+/// it needs, of its own width, and the time before them gets bars of the smallest width that the number allows, as far
+/// back as it does. Returns the tiers and the length of the history.
 fn tiers(settings: &HistorySettings, num_symbols: usize) -> (Vec<(i64, i64)>, i64) {
     let most = (settings.num_bars_max / num_symbols.max(1)).min(SYMBOL_BARS_MAX);
     let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -364,12 +364,12 @@ mod tests {
         );
         let many = past(&market(10_000), 100_000, 9_999).len();
         assert!(many <= 560, "{many}: some 500 are needed");
-        let wishes = HistorySettings {
+        let settings = HistorySettings {
             span: 3_650 * DAY,
             ..HistorySettings::warm_up(&CoreSettings::default().widths, usize::MAX)
         };
         let mut long = Vec::new();
-        History::new(&market(1), &wishes).append(0, Price(TICK), START, &mut long);
+        History::new(&market(1), &settings).append(0, Price(TICK), START, &mut long);
         // A day has its last bar as trades.
         assert!((19_000..=SYMBOL_BARS_MAX + 3 * 210).contains(&long.len()), "{} of ten years", long.len());
     }

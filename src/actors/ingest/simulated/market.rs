@@ -1,6 +1,6 @@
 //! The clean market: seeded trades (and quotes, if asked for) of any number of symbols, in order of event time.
 //!
-//! Promises: the same settings give the same entries, however the calls of [`Market::fill`] are cut. Prices are positive
+//! Promises: the same settings give the same entries, however the calls of [`Market::fill`] are divided. Prices are positive
 //! and on a grid of 0.01; ids are numeric and consecutive per symbol. A trade costs some tens of nanoseconds at 5
 //! symbols as at 10,000, so that a measured pipeline measures itself: all distributions are tables.
 
@@ -17,17 +17,17 @@ pub(super) const UNIT: i64 = Scale::SIZE.factor();
 
 /// Trading time behind a yearly volatility: 252 sessions of 6.5 hours.
 const SECONDS_PER_YEAR: f64 = 252.0 * 6.5 * 3_600.0;
-/// How far prices stray from where they began before they are pulled back (one standard deviation).
-pub(super) const STRAY: f64 = 0.04;
+/// How far prices deviate from their initial value before they are pulled back (one standard deviation).
+pub(super) const DEVIATION: f64 = 0.04;
 /// How long calm or nervous phases last, in seconds.
 const PHASE: f64 = 300.0;
 /// How much volatility varies between phases (one standard deviation, as a share of its mean).
 const PHASE_DEPTH: f64 = 0.4;
-/// A price never runs away further than this many times its beginning, whatever the settings.
+/// A price never exceeds this multiple of its initial value, whatever the settings.
 const RUNAWAY: f64 = 20.0;
-/// The fastest trade takes this long from the venue to us, in nanoseconds.
+/// Shortest time that a trade takes from the venue to us, in nanoseconds.
 const LATENCY_MIN: i64 = 150_000;
-/// What the others take longer in the mean, in nanoseconds.
+/// Mean of the additional time of other trades, in nanoseconds.
 const LATENCY_EXTRA: f64 = 100_000.0;
 
 /// A symbol of the simulated venue. It uses the default scales of prices and sizes.
@@ -35,20 +35,20 @@ const LATENCY_EXTRA: f64 = 100_000.0;
 pub struct SimulatedSymbol {
     /// Its id.
     pub id: SymbolId,
-    /// Where its price begins; at least one [`TICK`].
+    /// Its initial price; at least one [`TICK`].
     pub initial_price: Price,
 }
 
-/// What a market needs to know.
+/// The settings of a market.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MarketSettings {
     /// The symbols, the most popular one first; at least one.
     pub symbols: Vec<SimulatedSymbol>,
-    /// Trades per second, all symbols together, in the mean over a day.
+    /// Trades per second, all symbols together, as the mean of a day.
     pub rate_per_second: f64,
     /// Same seed, same market.
     pub seed: u64,
-    /// Who reports the trades.
+    /// The source that reports the trades.
     pub source: SourceId,
     /// Event time from which trades come.
     pub start: Nanos,
@@ -126,8 +126,8 @@ impl Book {
             phase: 1.0,
             // Limited, so that no step, however rare trades are, can reach zero.
             step: (volatility * gap_seconds.sqrt()).min(0.02),
-            // A walk pulled back with this strength strays by STRAY in the long run.
-            pull: (gap_seconds * (volatility / STRAY).powi(2) / 2.0).min(0.1),
+            // A walk pulled back with this strength deviates by DEVIATION in the long run.
+            pull: (gap_seconds * (volatility / DEVIATION).powi(2) / 2.0).min(0.1),
             calm,
             shake: PHASE_DEPTH * (2.0 * calm).sqrt(),
             next_id,
@@ -145,7 +145,7 @@ impl Book {
     }
 }
 
-/// A market in motion.
+/// A running market.
 #[derive(Clone, Debug)]
 pub struct Market {
     books: Vec<(SymbolId, Book)>,
@@ -208,14 +208,14 @@ impl Market {
         self.next
     }
 
-    /// Returns the price now of the symbol at a place.
+    /// Returns the current price of the symbol at a place.
     #[must_use]
     pub fn price(&self, place: usize) -> Price {
         Price(((self.books[place].1.price + 0.5) as i64).max(1) * TICK)
     }
 
     /// Appends at most `max` trades with event times up to and including `until`, and returns how many. Fewer than
-    /// `max` means that the market has come to `until`. Quotes come on top.
+    /// `max` means that the market has reached `until`. Quotes are added to these.
     pub fn fill(&mut self, until: Nanos, max: usize, out: &mut Vec<Entry>) -> usize {
         let tables = tables();
         let mut num_trades = 0;

@@ -1,10 +1,10 @@
-//! Whose past is yet to be made, and when the next one's turn is.
+//! Decides which symbol gets its simulated past next, and when.
 //!
 //! Promises: a symbol's past is one message, so the log holds all of it or nothing, no clock mark comes in between, and a
-//! start can tell by the symbol alone whether it has one: what a kill cut short, the next start makes. Until its past is
-//! on its way a symbol does not trade. The most popular symbols come first.
-//! Pace: the next past waits until the last one is applied and the history has nearly caught up, so that live trades wait
-//! for the work of one past at the most, and memory holds little more than without.
+//! start can see from the symbol alone whether it has a past: the next start makes those that a kill prevented. A symbol
+//! does not trade until its past is on its way. The most popular symbols come first. The next past waits until the last
+//! one is applied and the history has nearly caught up, so that live trades wait for the work of at most one past, and
+//! memory stays about the same. Nothing here fails.
 
 use super::history::{History, HistorySettings};
 use super::market::MarketSettings;
@@ -18,41 +18,40 @@ use crate::models::time::Nanos;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Effects that may wait for the history while another past is made: what it writes at once, and some 10 MB with what
-/// they are copied for.
+/// Effects that may wait for the history when another past is made: what it writes at once; some 10 MB with copies.
 const BACKLOG_MAX: u64 = 12_000;
 
-/// How often the log says how far it has come.
-const TELL_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the progress is logged.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What is to be made.
+/// The pasts to make.
 pub struct PastSettings {
-    /// What each past is like.
+    /// The settings of each past.
     pub history: HistorySettings,
-    /// Places of the symbols that have none, ascending.
+    /// Places of the symbols that lack a past, ascending.
     pub lacking: Vec<usize>,
 }
 
-/// Pasts that are yet to be made.
+/// Pasts that are still to be made.
 pub struct Past {
     history: History,
     /// The symbols of the market by place, and whether each may trade by id.
     symbols: Vec<SymbolId>,
     is_open: Vec<bool>,
-    /// Places of those that lack theirs, the next one last.
+    /// Places of the symbols that lack a past, the next one last.
     lacking: Vec<usize>,
     total: usize,
-    /// The one that was made last.
+    /// The symbol whose past was made last.
     last: Option<SymbolId>,
     is_done: bool,
     begun: Instant,
-    told: Instant,
+    logged: Instant,
     env: Environment,
     health: Arc<HealthRegistry>,
 }
 
 impl Past {
-    /// Prepares them; `None` when no symbol lacks its past.
+    /// Prepares the pasts; `None` when no symbol lacks one.
     #[must_use]
     pub fn new(
         market: &MarketSettings,
@@ -80,7 +79,7 @@ impl Past {
             last,
             is_done,
             begun: now,
-            told: now,
+            logged: now,
             env,
             health,
         };
@@ -90,10 +89,10 @@ impl Past {
         if past.history.is_shortened() {
             tracing::info!(
                 symbols = past.symbols.len(),
-                "so many symbols get a shorter past: bars of each window as the indicators need them, older ones coarser"
+                "so many symbols get a shorter past: the bars that the indicators of each window need, older ones coarser"
             );
         }
-        past.tell();
+        past.publish();
         Some(past)
     }
 
@@ -109,8 +108,8 @@ impl Past {
         self.is_done
     }
 
-    /// Returns the whole past up to now of the next symbol, whose market is open from here on; `None` while the pipeline
-    /// has enough to do. `price` tells where the market of a place stands.
+    /// Returns the whole past of the next symbol up to now, and opens its market; `None` while the pipeline is busy.
+    /// `price` returns the current price of the symbol at a place.
     pub fn next(&mut self, now: Nanos, price: impl Fn(usize) -> Price) -> Option<Vec<Entry>> {
         if !self.is_applied() || self.backlog() > BACKLOG_MAX {
             return None;
@@ -118,8 +117,8 @@ impl Past {
         let Some(&place) = self.lacking.last() else {
             self.is_done = true;
             let seconds = self.begun.elapsed().as_secs_f64();
-            self.tell();
-            tracing::info!(symbols = self.total, seconds, "the past is made up; every market is open");
+            self.publish();
+            tracing::info!(symbols = self.total, seconds, "every symbol has its past; all markets are open");
             return None;
         };
         let mut entries = Vec::new();
@@ -128,15 +127,15 @@ impl Past {
         self.lacking.pop();
         self.is_open[symbol.index()] = true;
         self.last = Some(symbol);
-        self.tell();
-        if self.told.elapsed() >= TELL_INTERVAL {
-            self.told = Instant::now();
+        self.publish();
+        if self.logged.elapsed() >= PROGRESS_INTERVAL {
+            self.logged = Instant::now();
             tracing::info!(symbols = self.num_made(), of = self.total, "making up the past");
         }
         Some(entries)
     }
 
-    /// True when the last past is applied: then its symbol can be seen. Where nobody looks, nobody waits.
+    /// True when the last past is applied, so that its symbol has a snapshot; always true without readers.
     fn is_applied(&self) -> bool {
         match (&self.env.published.snapshots, self.last) {
             (Some(snapshots), Some(symbol)) => snapshots.get(symbol).is_some(),
@@ -154,8 +153,8 @@ impl Past {
         self.total - self.lacking.len()
     }
 
-    /// Shows how far it has come.
-    fn tell(&self) {
+    /// Publishes the progress in metrics and health.
+    fn publish(&self) {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.env.metrics.past_symbols.set(count(self.total));
         self.env.metrics.past_symbols_made.set(count(self.num_made()));
