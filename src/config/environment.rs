@@ -72,13 +72,13 @@ fn is_ignored(name: &str) -> bool {
 }
 
 impl Legacy {
-    /// True for what tells where an outside service is.
+    /// True for a variable that names an external service.
     const fn is_of_a_service(self) -> bool {
         matches!(self, Legacy::RedisUrl | Legacy::Redis(_))
     }
 }
 
-/// Returns what a name of old stands for, where it is honoured.
+/// Returns the key of a legacy variable, where it is honoured.
 fn legacy(name: &str, is_embedded: bool) -> Option<Legacy> {
     let (_, meaning) = LEGACY.iter().find(|(legacy, _)| *legacy == name)?;
     (!(is_embedded && meaning.is_of_a_service())).then_some(*meaning)

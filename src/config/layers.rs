@@ -149,7 +149,7 @@ pub(super) fn lookup<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value>
     section.get(last)
 }
 
-/// Puts a value at a path; what stands in the way gives way, and is then refused for being no section.
+/// Puts a value at a path. A value that is there in place of a section is replaced, and reported as not being a section.
 fn insert(table: &mut Table, path: &[String], value: Value) {
     let Some((key, rest)) = path.split_first() else { return };
     if rest.is_empty() {

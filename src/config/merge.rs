@@ -1,6 +1,6 @@
 //! Merges the sources in their order: defaults, file, `.env`, environment, flags; a later one wins.
 //!
-//! Promises: every key that can be read is merged, whatever is wrong with others, so that all faults are told at once.
+//! Promises: every key that can be read is merged, whatever is wrong with others, so that all faults are reported at once.
 
 use super::Config;
 use super::environment::{self, Variables};

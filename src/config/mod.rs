@@ -49,7 +49,7 @@ pub struct Config {
     pub server: Server,
     /// Where ticks come from.
     pub provider: Provider,
-    /// Feeds with all that can be set of them; at least one wins over `provider`.
+    /// Feeds with all their settings; if there is one, `provider` is not used.
     pub feeds: Vec<FeedConfig>,
     /// How live venues are reached.
     pub venues: Venues,
@@ -57,7 +57,7 @@ pub struct Config {
     pub core: Core,
     /// The log of everything received.
     pub log: Log,
-    /// Bars, indicators and dead letters that were worked out of the log.
+    /// Bars, indicators and dead letters, computed from the log.
     pub history: History,
     /// Newest prices, bars and indicators for other programs, by key.
     pub redis: Redis,

@@ -31,7 +31,7 @@ pub struct OriginPattern(Pages);
 pub struct OriginError(String);
 
 impl OriginPattern {
-    /// Returns what is allowed unless something else is said: any port of this machine.
+    /// Returns the default: any port of this machine.
     #[must_use]
     pub fn of_this_machine() -> Vec<OriginPattern> {
         ["http://localhost:*", "https://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"]

@@ -42,7 +42,7 @@ pub struct Server {
     /// How long a stop may take before what is left is cut off.
     #[serde(with = "span")]
     pub stop_timeout: Duration,
-    /// What one client, or all of them, may ask for.
+    /// Limits of one client, and of all together.
     pub limits: Limits,
 }
 
@@ -105,7 +105,7 @@ impl Default for Limits {
 pub struct Provider {
     /// Who feeds Tickwire: `simulated`, or a live venue by its name.
     pub name: String,
-    /// Symbols to follow; of a live venue its best known ones where nobody names any.
+    /// Symbols to follow; by default some well-known ones of the venue.
     #[serde(with = "symbols")]
     pub symbols: Vec<String>,
     /// Makes this many simulated symbols in place of `symbols`.

@@ -89,7 +89,7 @@ pub struct Redis {
     pub url_file: Option<PathBuf>,
     /// Whether the address is one of a cluster's servers.
     pub cluster: bool,
-    /// Connections that requests share at the most; the sink has one of its own.
+    /// Most connections that requests share; the sink has one of its own.
     pub pool_size: usize,
     /// What every key begins with.
     pub key_prefix: String,
@@ -139,7 +139,7 @@ impl Default for Redis {
 }
 
 impl Redis {
-    /// True when it is to be used.
+    /// True when it is used.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         match self.enabled {

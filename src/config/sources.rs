@@ -56,7 +56,7 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// Values of flags.
     pub flags: Vec<Override>,
-    /// True when no outside service is to be used: names of old that tell where one is are ignored.
+    /// True when no external service may be used: legacy variables that name one are ignored.
     pub is_embedded: bool,
 }
 

@@ -102,7 +102,8 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
     found
 }
 
-/// Returns what does not fit in the section of Redis; what is wrong with its address is said without repeating it.
+/// Returns the faults of the section of Redis. A fault of its address is described without repeating it, since it may
+/// hold a password.
 fn redis_faults(redis: &Redis) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     if let Some(Err(reason)) = redis.url.as_ref().map(|url| RedisSettings::check_url(url.expose())) {

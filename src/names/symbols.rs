@@ -77,7 +77,7 @@ impl SymbolTable {
         };
     }
 
-    /// Returns how the symbol's venue spells it: as we do, unless it said otherwise.
+    /// Returns the venue's spelling of the symbol: ours, unless the venue has another one.
     ///
     /// # Panics
     /// When the id is not of this table.

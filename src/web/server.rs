@@ -54,7 +54,7 @@ impl Server {
     /// Starts one server per port, all with the same state.
     ///
     /// # Errors
-    /// What the system says when a listener or a thread cannot be used.
+    /// When a listener or a thread cannot be used.
     pub fn start(endpoints: Vec<Endpoint>, state: Arc<AppState>) -> io::Result<Server> {
         let addresses =
             endpoints.iter().map(|endpoint| endpoint.listener.local_addr()).collect::<io::Result<_>>()?;

@@ -70,8 +70,8 @@ pub struct BarObject<'a> {
     /// Trades that were taken out.
     #[schema(example = 0)]
     pub cancelled: u32,
-    /// What it is made of: `trades`, `quotes`, or `vendor` where only the venue's own bars are known. Objects of before lack
-    /// it.
+    /// What it is made of: `trades`, `quotes`, or `vendor` where only the venue's own bars are known. Objects of earlier
+    /// versions lack it.
     #[schema(required = true, example = "trades")]
     #[serde(borrow, default)]
     pub origin: Cow<'a, str>,

@@ -1,15 +1,15 @@
-//! How far the made-up past of a first start has come.
+//! Progress of the past that the simulator makes up on a first start.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How far a made-up past has come.
+/// Progress of a made-up past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PastObject {
     /// Symbols that have their past.
     #[schema(example = 340)]
     pub done: i64,
-    /// Symbols whose past is made up.
+    /// Symbols that have their past.
     #[schema(example = 1000)]
     pub total: i64,
 }

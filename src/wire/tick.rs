@@ -50,7 +50,7 @@ pub struct TickObject<'a> {
     #[schema(example = "hcv")]
     #[serde(borrow)]
     pub updates: Option<Cow<'a, str>>,
-    /// The trade that a cancel or a correction speaks of.
+    /// The trade that a cancel or a correction refers to.
     pub ref_trade_id: Option<String>,
     /// Best bid of a quote.
     pub bid: Option<f64>,

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Batches of the shards that may wait. Each may be large, and the hub is fast: a full mailbox means that it has too
-/// much to do, and then ticks are left out.
+/// much to do, and then ticks are dropped.
 const MAILBOX_CAPACITY: usize = 64;
 
 /// How often forming bars are published: a chart draws no more.
@@ -45,8 +45,8 @@ const FORMING_INTERVAL: Duration = Duration::from_millis(50);
 /// How often feed states and metrics are published.
 const SECOND_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Effects that may wait for the log: some 60 MB. The log holds back the venue long before, so more of them would mean
-/// that it has stopped for good.
+/// Effects that may wait for the log: some 60 MB. The log delays the venue long before, so more would mean that the log
+/// has stopped for good.
 const HELD_MAX: usize = 200_000;
 
 /// Bytes of ticks that may wait while a thread is behind; above it they are dropped.
@@ -58,11 +58,11 @@ const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Requests for which the history is read at the same time: after a restart all clients resume at once.
 const NUM_READERS: usize = 4;
 
-/// What the hub is made of.
+/// The settings of the hub, and what it works with.
 pub struct HubSettings {
-    /// Names the log.
+    /// The name of the log.
     pub epoch: String,
-    /// Names this run of the process.
+    /// The name of this run of the process.
     pub run: String,
     /// All symbols.
     pub symbols: Arc<SymbolTable>,
@@ -70,7 +70,7 @@ pub struct HubSettings {
     pub snapshots: Arc<SymbolSnapshots>,
     /// The clocks of the sources.
     pub clocks: Arc<SourceClocks>,
-    /// Read for clients that resume.
+    /// The history, read for clients that resume.
     pub history: Arc<dyn History>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
@@ -82,7 +82,7 @@ pub struct HubSettings {
     pub core: Arc<CoreSettings>,
     /// Panics planned by tests.
     pub faults: Arc<FaultPlan>,
-    /// Tells the time.
+    /// Returns the time.
     pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
 }
 
@@ -236,7 +236,7 @@ impl HubActor {
             self.num_followers[topic.channel as usize] += 1;
         }
         if !had_ticks && self.wants_channel(Channel::Ticks) {
-            // No ticks came while no client followed any: what happened meanwhile is in the snapshots only.
+            // While no client follows ticks the hub gets none; what happened meanwhile is in the snapshots only.
             for snapshot in self.settings.snapshots.all() {
                 self.last_values.refresh_tick(&snapshot);
             }

@@ -20,7 +20,7 @@ pub(super) struct Held {
     /// When the oldest entry that they follow from was received.
     pub received: Nanos,
     pub effects: Arc<Vec<Effect>>,
-    /// The effects among them that tell of a made-up past.
+    /// The effects among them that belong to a made-up past.
     pub past: Vec<Range<usize>>,
 }
 

@@ -1,6 +1,7 @@
 //! Publishes what changes by itself: forming bars 20 times a second, feed states and the server's figures every second.
 //!
-//! Promises: nothing is looked at that no client follows, and nothing is sent that did not change.
+//! Promises: only what clients follow is looked up, and only what changed is sent. On failure: a panic ends the work of
+//! one interval, and the next one starts afresh.
 
 use super::HubActor;
 use super::frame::{self, FeedFrame, MetricsFrame};
@@ -23,7 +24,7 @@ impl HubActor {
         let symbols = self.followed(&[Channel::Forming, Channel::Previews]);
         for symbol in symbols {
             let Some(snapshot) = self.settings.snapshots.get(symbol) else { continue };
-            for (at, shown) in snapshot.windows.iter().enumerate() {
+            for (at, current) in snapshot.windows.iter().enumerate() {
                 let topic = |channel| Topic { channel, symbol, window: at as u8 };
                 let (bars, points) = (topic(Channel::Forming), topic(Channel::Previews));
                 let (wants_bar, wants_preview) = (self.is_wanted(bars), self.is_wanted(points));
@@ -38,10 +39,10 @@ impl HubActor {
                 let seq = window.seq;
                 let Some(values) = self.last_values.get(symbol) else { continue };
                 let name = self.last_values.window_name(at);
-                if let Some(bar) = shown.forming.as_ref().filter(|_| wants_bar) {
+                if let Some(bar) = current.forming.as_ref().filter(|_| wants_bar) {
                     self.pending.add(bars, |out| frame::bar(bar, &values.spec, name, seq, out));
                 }
-                if let Some(point) = shown.preview.as_ref().filter(|_| wants_preview) {
+                if let Some(point) = current.preview.as_ref().filter(|_| wants_preview) {
                     self.pending.add(points, |out| frame::preview(point, &values.spec, name, seq, out));
                 }
             }

@@ -32,13 +32,13 @@ pub async fn missed(
     let limit = num_missed as usize + num_unsealed(core, width);
     // A history that cannot be read shows in its own health; the client starts anew, as with anything incomplete.
     let bars = history.revisions(symbol, width, limit).await.ok()?;
-    let told = told_since(&bars, known, last)?;
+    let missed = revisions_since(&bars, known, last)?;
     let query = WindowQuery { symbol, width, start: Nanos::MIN, end: Nanos::MAX, limit };
     // The same holds here.
     let points = history.indicators(&query).await.ok()?;
     // The client has at least what was published up to the newest bar that it knows.
     let known_pos = bars.iter().filter(|bar| bar.seq <= known).map(|bar| bar.log_pos).max().unwrap_or(0);
-    Some(with_points(&told, points, known_pos))
+    Some(with_points(&missed, points, known_pos))
 }
 
 /// Returns how many windows can have changed although newer ones exist: those that were not sealed.
@@ -49,35 +49,35 @@ fn num_unsealed(core: &CoreSettings, width: Width) -> usize {
 
 /// Returns the bars whose newest number is above `known` and at most `last`, sorted by number. `None` when some are
 /// missing.
-fn told_since(bars: &[Bar], known: u64, last: u64) -> Option<Vec<Bar>> {
+fn revisions_since(bars: &[Bar], known: u64, last: u64) -> Option<Vec<Bar>> {
     let newest = bars.iter().map(|bar| bar.seq).max().unwrap_or(0);
     if newest < last {
         return None;
     }
-    let mut told: Vec<Bar> = bars.iter().filter(|bar| known < bar.seq && bar.seq <= last).copied().collect();
-    told.sort_unstable_by_key(|bar| bar.seq);
-    let num_replaced = (last - known) - told.len() as u64;
+    let mut missed: Vec<Bar> = bars.iter().filter(|bar| known < bar.seq && bar.seq <= last).copied().collect();
+    missed.sort_unstable_by_key(|bar| bar.seq);
+    let num_replaced = (last - known) - missed.len() as u64;
     // Each revision but the newest was replaced; a number that this does not explain belonged to a bar that was
     // dropped.
     let num_older: u64 = bars.iter().filter(|bar| bar.seq > known).map(|bar| u64::from(bar.revision)).sum();
-    (num_replaced <= num_older).then_some(told)
+    (num_replaced <= num_older).then_some(missed)
 }
 
 /// Puts indicators after the bars that they follow from: their own, or the first one published since they changed.
-fn with_points(told: &[Bar], mut points: Vec<IndicatorPoint>, known_pos: u64) -> Vec<Settled> {
+fn with_points(missed: &[Bar], mut points: Vec<IndicatorPoint>, known_pos: u64) -> Vec<Settled> {
     points.sort_unstable_by_key(|point| point.start);
     let place = |point: &IndicatorPoint| {
         let is_own = |bar: &Bar| (bar.log_pos, bar.start) == (point.log_pos, point.start);
-        told.iter().position(is_own).or_else(|| told.iter().position(|bar| bar.log_pos >= point.log_pos))
+        missed.iter().position(is_own).or_else(|| missed.iter().position(|bar| bar.log_pos >= point.log_pos))
     };
-    let mut followed: Vec<Vec<IndicatorPoint>> = vec![Vec::new(); told.len()];
+    let mut followed: Vec<Vec<IndicatorPoint>> = vec![Vec::new(); missed.len()];
     for point in points.into_iter().filter(|point| point.log_pos > known_pos) {
         if let Some(at) = place(&point) {
             followed[at].push(point);
         }
     }
-    let mut settled = Vec::with_capacity(2 * told.len());
-    for (bar, points) in told.iter().zip(followed) {
+    let mut settled = Vec::with_capacity(2 * missed.len());
+    for (bar, points) in missed.iter().zip(followed) {
         settled.push(Settled { seq: bar.seq, effect: Effect::Bar(*bar) });
         let point = |point| Settled { seq: bar.seq, effect: Effect::Indicators(point) };
         settled.extend(points.into_iter().map(point));
@@ -97,7 +97,7 @@ mod tests {
         Width::parse("1min").expect("a width")
     }
 
-    /// The bar of the n-th minute, told last as number `seq`, for the `revision`-th time.
+    /// The bar of the n-th minute, published last as number `seq`, as its `revision`-th revision.
     fn bar(nth: i64, revision: u32, seq: u64) -> Bar {
         Bar {
             symbol: SymbolId(0),
@@ -123,16 +123,16 @@ mod tests {
     }
 
     fn seqs(bars: &[Bar], known: u64, last: u64) -> Option<Vec<u64>> {
-        told_since(bars, known, last).map(|told| told.iter().map(|bar| bar.seq).collect())
+        revisions_since(bars, known, last).map(|missed| missed.iter().map(|bar| bar.seq).collect())
     }
 
     #[test]
     fn revisions_that_were_replaced_are_left_out_and_holes_are_found() {
-        // 4 was the first revision of the bar that was told again as 6.
+        // 4 was the first revision of the bar that was published again as 6.
         let amended = [bar(1, 0, 1), bar(2, 0, 2), bar(3, 0, 3), bar(5, 0, 5), bar(4, 1, 6)];
         assert_eq!(seqs(&amended, 2, 6), Some(vec![3, 5, 6]));
         assert_eq!(seqs(&amended, 4, 6), Some(vec![5, 6]));
-        assert_eq!(seqs(&amended, 3, 5), Some(vec![5]), "the sixth is told by those who know more");
+        assert_eq!(seqs(&amended, 3, 5), Some(vec![5]), "the sixth is sent to those who know more");
         assert_eq!(seqs(&amended, 3, 7), None, "the history has not caught up");
         let with_hole = [bar(1, 0, 1), bar(2, 0, 2), bar(5, 0, 5), bar(6, 0, 6)];
         assert_eq!(seqs(&with_hole, 2, 6), None, "retention has dropped some");
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn indicators_come_behind_their_own_bar_or_the_one_that_changed_them() {
-        let told = [bar(3, 0, 3), bar(5, 0, 5), bar(4, 2, 7)];
+        let missed = [bar(3, 0, 3), bar(5, 0, 5), bar(4, 2, 7)];
         let point = |nth: i64, log_pos: u64| IndicatorPoint {
             symbol: SymbolId(0),
             width: minute(),
@@ -153,7 +153,7 @@ mod tests {
         };
         // Those of the fifth changed with the sixth number, a revision that the seventh replaced.
         let points = vec![point(2, 20), point(3, 30), point(4, 70), point(5, 60), point(6, 80)];
-        let followed: Vec<(u64, Option<i64>)> = with_points(&told, points, 20)
+        let followed: Vec<(u64, Option<i64>)> = with_points(&missed, points, 20)
             .iter()
             .map(|settled| match settled.effect {
                 Effect::Indicators(point) => (settled.seq, Some(point.start.0 / MINUTE)),

@@ -2,7 +2,7 @@
 //!
 //! Promises: messages reach the thread in order. What its mailbox has no room for waits here; the hub makes no flush
 //! and no part of an answer while [`WorkerLink::has_room`] is false, so that no more than [`BACKLOG_MAX`] and the few
-//! messages of one such step wait. A thread that has ended is let go of with what waits for it.
+//! messages of one such step wait. A thread that has ended is dropped with what waits for it.
 
 use super::messages::Deliver;
 use actix::Recipient;

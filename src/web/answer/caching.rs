@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderMap};
 /// `Cache-Control` of what never changes under its name.
 pub const KEEP_FOREVER: &str = "public, max-age=31536000, immutable";
 
-/// `Cache-Control` of what is kept, but asked for anew with its validator before each use.
+/// `Cache-Control` of what browsers keep, but revalidate before each use.
 pub const REVALIDATE: &str = "no-cache";
 
 /// `Cache-Control` of what is different each time.
@@ -21,7 +21,7 @@ pub fn hash(body: &[u8]) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|at| hash.as_bytes()[at]))
 }
 
-/// True when the client says that it has this version.
+/// True when the client has this version already.
 #[must_use]
 pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();

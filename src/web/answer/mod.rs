@@ -1,4 +1,4 @@
-//! What the endpoints share: parameters read, errors told, answers sent.
+//! What the endpoints share: reading parameters, reporting errors, sending answers.
 //!
 //! Nothing here knows an endpoint or the state behind it, so every endpoint can use all of it.
 

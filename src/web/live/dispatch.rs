@@ -21,7 +21,7 @@ const WORK_PER_RESUMED: usize = 50;
 
 impl Worker {
     /// Receives a message: answers a ping, queues anything else.
-    pub(super) fn hear(&self, queue: &SendQueue, text: &[u8]) {
+    pub(super) fn receive(&self, queue: &SendQueue, text: &[u8]) {
         if text.len() <= SHORT_BYTES
             && let Ok(Request::Ping) = request::parse(text)
         {

@@ -142,7 +142,7 @@ impl Session {
             Verdict::Ignore => return,
             Verdict::Close => return self.queue.close_after_queued(CloseReason::Limit),
         }
-        self.worker.hear(&self.queue, text);
+        self.worker.receive(&self.queue, text);
     }
 
     /// Closes the session once nothing came from the client for too long.

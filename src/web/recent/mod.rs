@@ -61,7 +61,7 @@ impl RecentBars {
     /// Returns the page of a window: from memory when it is up to the snapshot, else by way of the history.
     ///
     /// # Errors
-    /// What the history says, when it had to be read and there is no older page to serve.
+    /// When the history had to be read, cannot be, and there is no older page to serve.
     pub async fn page(
         &self,
         history: &dyn History,
@@ -80,7 +80,7 @@ impl RecentBars {
             slot.page.store(Some(Arc::clone(&page)));
             return Ok(page);
         }
-        // Serving what is there is better than waiting for whoever reads the history already.
+        // Serving the older page is better than waiting for the request that reads the history already.
         let _loading = match (slot.loading.try_lock(), known) {
             (Ok(guard), _) => guard,
             (Err(_), Some(page)) => return Ok(page),

@@ -34,7 +34,7 @@ pub(super) fn name_of(state: &AppState, text: &str) -> Result<String, ApiError> 
     }
 }
 
-/// Returns a cached newest trade as it is to be shown now: its age goes on, and with it what can be said of the feed.
+/// Returns a cached newest trade for the present: its age has grown, and the state of the feed may have changed.
 /// `None` for bytes that are no such object.
 pub(super) fn latest_now(cached: &[u8], now: Nanos) -> Option<Vec<u8>> {
     let mut object: LatestObject<'_> = serde_json::from_slice(cached).ok()?;
