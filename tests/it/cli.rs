@@ -123,14 +123,14 @@ fn print_config_shows_what_holds() {
 
 #[test]
 fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
-    for (name, said) in [
+    for (name, message) in [
         ("polygon", "`polygon` is not served by this version; there is `simulated`"),
         ("polygonn", "nobody serves `polygonn`; there is `simulated`"),
         ("polygon,finage", "`finage` is not served by this version; there is `simulated`"),
     ] {
         let output = tickwire(&["run", "--provider", name], &[], &[]);
         assert_eq!(output.status.code(), Some(2), "{name}");
-        assert!(stderr(&output).contains(said), "{said} in {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{message} in {}", stderr(&output));
         assert!(stderr(&output).contains("--provider"), "{}", stderr(&output));
     }
     let output = tickwire(&["check-config"], &[("TICKWIRE__PROVIDER__NAME", "polygon")], &[]);

@@ -155,8 +155,8 @@ fn a_clock_far_ahead_deletes_nothing() {
             let health = program.get("REST", "/health")?.json();
             (health["components"]["clock"] == "degraded").then_some(health)
         });
-        let said = health["details"]["messages"]["clock"].as_str().unwrap();
-        assert!(said.contains("400 days ahead") || said.contains("399 days ahead"), "{said}");
+        let text = health["details"]["messages"]["clock"].as_str().unwrap();
+        assert!(text.contains("400 days ahead") || text.contains("399 days ahead"), "{text}");
         program.stop();
         assert!(bars() >= before, "{} bars are left", bars());
     }

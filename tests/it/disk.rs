@@ -42,7 +42,9 @@ fn a_full_disk_holds_the_feed_and_loses_nothing_that_was_taken() {
     let before = program.metric("tickwire_log_position ");
     program.line_with("the feed waits");
     // Longer than the venue waits before what it traded meanwhile is a gap.
-    wait_for("the venue's patience", || (full_since.elapsed() > Duration::from_secs(5)).then_some(()));
+    wait_for("the time that the venue waits", || {
+        (full_since.elapsed() > Duration::from_secs(5)).then_some(())
+    });
     assert_eq!(program.metric("tickwire_log_position "), before, "nothing can be written");
     assert_eq!(program.get("REST", "/api/v1/latest/AAPL").unwrap().status, 200, "it serves what it knows");
 

@@ -40,7 +40,7 @@ fn let_make(program: &Program, wanted: u64) {
     program.line_with(" ready");
     wait_for("a part of the past", || {
         let (done, total) = progress(program)?;
-        assert!(done < total, "told while there is nothing to do");
+        assert!(done < total, "progress without anything to do");
         (done >= wanted).then_some(())
     });
     let health = program.get("REST", "/health").unwrap().json();
@@ -115,19 +115,19 @@ fn a_past_that_is_cut_short_is_finished_by_the_next_start() {
     assert!(!ended.stderr.contains("past"), "there is nothing left to make: {}", ended.stderr);
 }
 
-/// What a client that follows everything heard.
+/// What a client that follows everything received.
 #[derive(Default)]
-struct Heard {
+struct Received {
     /// The last number of each topic.
     seqs: BTreeMap<String, u64>,
     num_ticks: usize,
     num_snapshots: usize,
-    /// Bars that were told one by one.
-    told: Vec<Value>,
+    /// Bars that came one by one.
+    bars: Vec<Value>,
 }
 
-impl Heard {
-    fn hear(&mut self, frame: Value) {
+impl Received {
+    fn take(&mut self, frame: Value) {
         match frame["type"].as_str().unwrap() {
             "tick" => self.num_ticks += 1,
             "snapshot" => {
@@ -140,7 +140,7 @@ impl Heard {
                 let seq = frame["seq"].as_u64().unwrap();
                 let before = self.seqs.insert(topic(&frame), seq);
                 assert!(before.is_none_or(|before| before + 1 == seq), "{before:?}, then {frame}");
-                self.told.push(frame);
+                self.bars.push(frame);
             }
             _ => {}
         }
@@ -163,27 +163,28 @@ fn who_follows_all_bars_is_shown_what_came_of_the_past_and_hears_only_what_is_li
     if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     }
-    let wish = json!({
+    let request = json!({
         "type": "subscribe", "symbols": ["*"], "channels": ["ticks", "bars", "indicators"], "forming": false,
     });
-    socket.send(Message::text(wish.to_string())).unwrap();
-    let mut heard = Heard::default();
-    let is_enough =
-        |heard: &Heard| heard.seqs.len() == 2 * 60 && heard.num_ticks > 100 && heard.told.len() > 60;
-    while !is_enough(&heard) || program.find_line(MADE).is_none() {
+    socket.send(Message::text(request.to_string())).unwrap();
+    let mut received = Received::default();
+    let is_enough = |received: &Received| {
+        received.seqs.len() == 2 * 60 && received.num_ticks > 100 && received.bars.len() > 60
+    };
+    while !is_enough(&received) || program.find_line(MADE).is_none() {
         match socket.read().unwrap() {
-            Message::Text(text) => heard.hear(serde_json::from_str(&text).unwrap()),
+            Message::Text(text) => received.take(serde_json::from_str(&text).unwrap()),
             Message::Close(frame) => panic!("a healthy client is closed: {frame:?}"),
             _ => {}
         }
     }
     let span = Nanos(begun.0 - 2 * SECOND);
-    for bar in &heard.told {
+    for bar in &received.bars {
         let end = Nanos::from_rfc3339(bar["window_end"].as_str().unwrap()).unwrap();
-        assert!(end > span, "told of the past: {bar}");
+        assert!(end > span, "of the past: {bar}");
     }
-    assert!(heard.num_snapshots > 60, "{}: nothing came of the past", heard.num_snapshots);
-    assert!(heard.seqs.values().all(|seq| *seq > 200), "{:?}", heard.seqs);
+    assert!(received.num_snapshots > 60, "{}: nothing came of the past", received.num_snapshots);
+    assert!(received.seqs.values().all(|seq| *seq > 200), "{:?}", received.seqs);
     program.stop();
 }
 

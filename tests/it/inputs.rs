@@ -76,10 +76,10 @@ fn days_go_in_by_their_order_and_the_other_way_round_is_refused() {
     );
 
     replay(&[&tuesday, "--data-dir", &wrong]).summary();
-    let said = refused(&[&monday], &wrong);
+    let message = refused(&[&monday], &wrong);
     assert!(
-        said.contains("3600 of the 3600 trades") && said.contains("in the order of their times"),
-        "{said}"
+        message.contains("3600 of the 3600 trades") && message.contains("in the order of their times"),
+        "{message}"
     );
     // What is refused can be had otherwise.
     let again = replay(&[&tuesday, "--data-dir", &wrong]).summary();
@@ -136,8 +136,8 @@ fn an_interrupted_replay_is_finished_before_another_begins() {
     assert!(program.commits(data.as_ref(), 20));
     program.signal(Signal::TERM);
     assert_eq!(program.wait().status.code(), Some(1));
-    let said = refused(&[&tuesday], &data);
-    assert!(said.contains(&format!("tickwire replay {monday} --data-dir {data}")), "{said}");
+    let message = refused(&[&tuesday], &data);
+    assert!(message.contains(&format!("tickwire replay {monday} --data-dir {data}")), "{message}");
     assert_eq!(ledger(&replay(&[&monday, "--data-dir", &data]).summary()), [3_600, 3_600, 0, 0]);
     assert_eq!(replay(&[&tuesday, "--data-dir", &data]).summary(), expected);
     assert_same_rows(&history_rows(calm.as_ref()), &history_rows(data.as_ref()), "after an interruption");
@@ -151,8 +151,8 @@ fn other_settings_are_refused_and_what_cannot_be_read_blocks_nothing() {
     std::fs::write(files.path("none.csv"), "no,header\n1,2\n").unwrap();
     refused(&[&files.path("none.csv")], &data);
     replay(&[&monday, "--data-dir", &data]).summary();
-    let said = refused(&[&monday, "--horizon", "1min"], &data);
-    assert!(said.contains("`core.horizon` = \"5min\", not \"1min\""), "{said}");
+    let message = refused(&[&monday, "--horizon", "1min"], &data);
+    assert!(message.contains("`core.horizon` = \"5min\", not \"1min\""), "{message}");
     assert_eq!(ledger(&replay(&[&tuesday, "--data-dir", &data]).summary()), [7_200, 7_200, 0, 0]);
 }
 

@@ -1,5 +1,5 @@
 //! Bars that a venue gives ready-made: they fill windows without trades and warm indicators, a window with trades wins, and
-//! neither order nor repeats change what comes of them.
+//! neither order nor repeats change the result.
 
 use crate::support::outcome::{Outcome, core, log, run};
 use proptest::prelude::*;
@@ -53,16 +53,16 @@ fn settings(horizon: i64) -> Arc<CoreSettings> {
     Arc::new(CoreSettings { horizon, ..CoreSettings::default() })
 }
 
-/// A symbol, and what was said of it last.
-struct Said {
+/// A symbol, and what was published of it last.
+struct Followed {
     state: SymbolState,
     outcome: Outcome,
     num_entries: usize,
 }
 
-impl Said {
-    fn new(settings: &Arc<CoreSettings>) -> Said {
-        Said { state: core(settings), outcome: Outcome::default(), num_entries: 0 }
+impl Followed {
+    fn new(settings: &Arc<CoreSettings>) -> Followed {
+        Followed { state: core(settings), outcome: Outcome::default(), num_entries: 0 }
     }
 
     /// Applies one more entry; returns how many effects followed.
@@ -90,59 +90,59 @@ impl Said {
 
 #[test]
 fn a_wide_bar_fills_a_window_without_trades_and_yields_to_the_first() {
-    let mut said = Said::new(&settings(HOUR));
-    said.apply(Body::VenueBar(venue_bar(5, 0, 70, 9, 0)));
-    said.mark(5);
-    let bar = said.bar(5);
+    let mut symbol = Followed::new(&settings(HOUR));
+    symbol.apply(Body::VenueBar(venue_bar(5, 0, 70, 9, 0)));
+    symbol.mark(5);
+    let bar = symbol.bar(5);
     assert_eq!((bar.origin, bar.coverage, bar.trade_count), (BarOrigin::Vendor, 0.0, 9));
-    assert_eq!((bar.close, bar.state, said.outcome.bars.len()), (Price(70), BarState::Closed, 1));
-    assert_eq!(said.outcome.indicators.len(), 1, "it warms the indicators of its width");
-    said.apply(Body::Trade(trade(1, 90, 50)));
-    let bar = said.bar(5);
+    assert_eq!((bar.close, bar.state, symbol.outcome.bars.len()), (Price(70), BarState::Closed, 1));
+    assert_eq!(symbol.outcome.indicators.len(), 1, "it warms the indicators of its width");
+    symbol.apply(Body::Trade(trade(1, 90, 50)));
+    let bar = symbol.bar(5);
     assert_eq!((bar.origin, bar.coverage, bar.trade_count), (BarOrigin::Trades, 1.0, 1));
     assert_eq!((bar.close, bar.state, bar.revision), (Price(50), BarState::Amended, 1));
-    assert_eq!(said.apply(Body::VenueBar(venue_bar(5, 0, 70, 10, 0))), 0, "it stays so");
-    assert_eq!(said.state.ledger().residue(), 0);
+    assert_eq!(symbol.apply(Body::VenueBar(venue_bar(5, 0, 70, 10, 0))), 0, "it stays so");
+    assert_eq!(symbol.state.ledger().residue(), 0);
 }
 
 #[test]
 fn a_bar_of_the_smallest_width_counts_in_every_window_over_it() {
-    let mut said = Said::new(&settings(HOUR));
-    said.apply(Body::VenueBar(venue_bar(1, 0, 70, 9, 0)));
-    said.mark(5);
+    let mut symbol = Followed::new(&settings(HOUR));
+    symbol.apply(Body::VenueBar(venue_bar(1, 0, 70, 9, 0)));
+    symbol.mark(5);
     for minutes in [1, 5] {
-        assert_eq!((said.bar(minutes).origin, said.bar(minutes).close), (BarOrigin::Vendor, Price(70)));
+        assert_eq!((symbol.bar(minutes).origin, symbol.bar(minutes).close), (BarOrigin::Vendor, Price(70)));
     }
-    said.apply(Body::Trade(trade(1, 90, 50)));
-    assert_eq!((said.bar(1).origin, said.bar(5).origin), (BarOrigin::Vendor, BarOrigin::Trades));
-    assert_eq!(said.bar(5).trade_count, 10);
+    symbol.apply(Body::Trade(trade(1, 90, 50)));
+    assert_eq!((symbol.bar(1).origin, symbol.bar(5).origin), (BarOrigin::Vendor, BarOrigin::Trades));
+    assert_eq!(symbol.bar(5).trade_count, 10);
 }
 
 #[test]
 fn wide_bars_before_the_first_trade_warm_the_indicators() {
-    let mut said = Said::new(&settings(5 * MINUTE));
+    let mut symbol = Followed::new(&settings(5 * MINUTE));
     for nth in 0..210 {
-        said.apply(Body::VenueBar(venue_bar(15, 15 * nth, 100 + nth % 7, 1, 0)));
+        symbol.apply(Body::VenueBar(venue_bar(15, 15 * nth, 100 + nth % 7, 1, 0)));
     }
-    said.apply(Body::Trade(trade(1, 210 * 900, 100)));
-    said.mark(211 * 15);
-    let of_width = |minutes: i64| said.outcome.indicators.range((width(minutes), Nanos::MIN)..).next();
+    symbol.apply(Body::Trade(trade(1, 210 * 900, 100)));
+    symbol.mark(211 * 15);
+    let of_width = |minutes: i64| symbol.outcome.indicators.range((width(minutes), Nanos::MIN)..).next();
     assert_eq!(of_width(1).map(|(window, _)| window.1), Some(Nanos(START + 210 * 900 * SECOND)));
-    let (_, newest) = said.outcome.indicators.iter().next_back().expect("bars of a quarter of an hour");
+    let (_, newest) = symbol.outcome.indicators.iter().next_back().expect("bars of a quarter of an hour");
     assert!(newest.width == width(15) && newest.values.sma_200.is_some(), "{newest:?}");
-    assert_eq!(said.state.ledger().in_bars, 1);
+    assert_eq!(symbol.state.ledger().in_bars, 1);
 }
 
 #[test]
 fn a_wide_bar_that_is_too_late_or_of_no_window_is_a_dead_letter() {
-    let mut said = Said::new(&settings(5 * MINUTE));
-    said.apply(Body::Trade(trade(1, 0, 50)));
-    said.mark(10);
-    let before = said.outcome.bars.len();
-    assert_eq!(said.apply(Body::VenueBar(venue_bar(5, 0, 70, 1, 0))), 1, "sealed");
-    assert_eq!(said.apply(Body::VenueBar(venue_bar(3, 9, 70, 1, 0))), 1, "no window has the width");
-    assert_eq!(said.apply(Body::VenueBar(venue_bar(5, 11, 70, 1, 0))), 1, "no window begins then");
-    assert_eq!(said.outcome.bars.len(), before);
+    let mut symbol = Followed::new(&settings(5 * MINUTE));
+    symbol.apply(Body::Trade(trade(1, 0, 50)));
+    symbol.mark(10);
+    let before = symbol.outcome.bars.len();
+    assert_eq!(symbol.apply(Body::VenueBar(venue_bar(5, 0, 70, 1, 0))), 1, "sealed");
+    assert_eq!(symbol.apply(Body::VenueBar(venue_bar(3, 9, 70, 1, 0))), 1, "no window has the width");
+    assert_eq!(symbol.apply(Body::VenueBar(venue_bar(5, 11, 70, 1, 0))), 1, "no window begins then");
+    assert_eq!(symbol.outcome.bars.len(), before);
 }
 
 proptest! {

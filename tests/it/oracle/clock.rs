@@ -1,4 +1,4 @@
-//! What the model knows of time after a list of entries: always derived from the whole list, never carried over.
+//! The model's clock after a list of entries: always derived from the whole list, never carried over.
 
 use std::collections::BTreeMap;
 use tickwire::models::entry::{Body, Entry, Gap, SourceId};
@@ -15,23 +15,23 @@ pub struct Clock {
     pub frontier: Nanos,
 }
 
-/// An event time, and when it was received.
-pub type Heard = (Nanos, Nanos);
+/// An event time, and the time of its receipt.
+pub type EventTime = (Nanos, Nanos);
 
-/// Derives the clock by hearing every entry again. `heard` holds what each entry tells of event time: reports that are
-/// set aside, or whose source is not in charge, tell nothing.
-pub fn after(entries: &[Entry], heard: &[Option<Heard>], settings: &CoreSettings) -> Clock {
+/// Derives the clock from all entries. `event_times` has what each entry contributes: nothing where it is a report that is
+/// set aside, or whose source is not in charge.
+pub fn after(entries: &[Entry], event_times: &[Option<EventTime>], settings: &CoreSettings) -> Clock {
     let mut newest: Option<Nanos> = None;
     // Times far ahead, since the last that was not.
     let mut unconfirmed: Vec<Nanos> = Vec::new();
     let mut marked: Option<Nanos> = None;
     let mut clock = Clock { now: Nanos::MIN, watermark: Nanos::MIN, frontier: Nanos::MIN };
     for (at, entry) in entries.iter().enumerate() {
-        let home = home(&entries[..=at]);
-        if let Some((ts, received)) = heard[at] {
+        let primary = primary(&entries[..=at]);
+        if let Some((ts, received)) = event_times[at] {
             let known = newest.max(marked);
             let is_far = known.is_none_or(|known| ts > known.plus(settings.horizon));
-            let believed = if received != Nanos::MIN {
+            let trusted = if received != Nanos::MIN {
                 unconfirmed.clear();
                 Some(ts.min(received.plus(settings.future_tolerance)))
             } else if is_far {
@@ -41,13 +41,13 @@ pub fn after(entries: &[Entry], heard: &[Option<Heard>], settings: &CoreSettings
                 unconfirmed.clear();
                 Some(ts)
             };
-            if is_far && believed.is_some() {
+            if is_far && trusted.is_some() {
                 unconfirmed.clear();
             }
-            newest = newest.max(believed);
+            newest = newest.max(trusted);
         }
         if let Body::ClockMark { source, time } = entry.body
-            && (source == SourceId::ANY || Some(source) == home)
+            && (source == SourceId::ANY || Some(source) == primary)
         {
             marked = marked.max(Some(time));
         }
@@ -71,22 +71,22 @@ fn confirmed(times: &[Nanos], horizon: i64) -> Option<Nanos> {
     }
 }
 
-/// Returns whose clock counts: that of the source in charge last, else of the first that spoke of the symbol.
-fn home(entries: &[Entry]) -> Option<SourceId> {
-    turns(entries).last_key_value().map(|(_, source)| *source).or_else(|| first(entries))
+/// Returns the source whose clock counts: the one in charge last, else the first that reported the symbol.
+fn primary(entries: &[Entry]) -> Option<SourceId> {
+    handovers(entries).last_key_value().map(|(_, source)| *source).or_else(|| first(entries))
 }
 
 fn first(entries: &[Entry]) -> Option<SourceId> {
     entries.iter().find(|entry| !entry.body.is_broadcast()).map(|entry| entry.body.source())
 }
 
-/// Returns who is in charge from when on.
-pub fn turns(entries: &[Entry]) -> BTreeMap<Nanos, SourceId> {
-    let turn = |entry: &Entry| match entry.body {
+/// Returns which source is in charge from which time.
+pub fn handovers(entries: &[Entry]) -> BTreeMap<Nanos, SourceId> {
+    let handover = |entry: &Entry| match entry.body {
         Body::SourceInCharge { source, from } => Some((from, source)),
         _ => None,
     };
-    entries.iter().filter_map(turn).collect()
+    entries.iter().filter_map(handover).collect()
 }
 
 /// A stretch in which a source may have reported less than happened.
@@ -121,29 +121,29 @@ fn holes(entries: &[Entry]) -> Vec<Hole> {
     holes
 }
 
-/// Every moment at which something may change between two others: borders of holes and turns.
+/// Returns every time between two others at which something may change: borders of holes, and handovers.
 fn borders(entries: &[Entry], from: Nanos, to: Nanos) -> Vec<Nanos> {
     let mut borders: Vec<Nanos> = holes(entries).iter().flat_map(|hole| [hole.from, hole.to]).collect();
-    borders.extend(turns(entries).keys().copied().chain([from, to]));
+    borders.extend(handovers(entries).keys().copied().chain([from, to]));
     borders.retain(|border| (from..=to).contains(border));
     borders.sort();
     borders.dedup();
     borders
 }
 
-/// True when the hole hurts at that moment: it is one of the source in charge then.
-fn hurts(hole: Hole, at: Nanos, entries: &[Entry]) -> bool {
-    let charged = turns(entries).range(..=at).next_back().map(|(_, source)| *source).or(first(entries));
-    (hole.from..hole.to).contains(&at) && (hole.source == SourceId::ANY || Some(hole.source) == charged)
+/// True when the hole counts at that moment: it is one of the source in charge then.
+fn counts(hole: Hole, at: Nanos, entries: &[Entry]) -> bool {
+    let in_charge = handovers(entries).range(..=at).next_back().map(|(_, source)| *source).or(first(entries));
+    (hole.from..hole.to).contains(&at) && (hole.source == SourceId::ANY || Some(hole.source) == in_charge)
 }
 
-/// Returns the share of the window in which the source in charge was whole, piece by piece.
+/// Returns the share of the window in which the source in charge was healthy.
 pub fn coverage(entries: &[Entry], start: Nanos, width: Width) -> f64 {
     let holes = holes(entries);
     let healthy: i64 = borders(entries, start, start.plus(width.nanos()))
         .windows(2)
-        .filter(|piece| !holes.iter().any(|hole| hurts(*hole, piece[0], entries)))
-        .map(|piece| piece[1].since(piece[0]))
+        .filter(|part| !holes.iter().any(|hole| counts(*hole, part[0], entries)))
+        .map(|part| part[1].since(part[0]))
         .sum();
     healthy as f64 / width.nanos() as f64
 }
@@ -157,9 +157,9 @@ fn frontier(entries: &[Entry], clock: Clock, settings: &CoreSettings) -> Nanos {
     let mut until = clock.watermark.plus(-settings.horizon);
     for hole in holes(entries) {
         let is_open = clock.watermark < hole.to.plus(settings.gap_hold);
-        for piece in borders(entries, hole.from, hole.to).windows(2) {
-            if is_open && piece[1] > clock.frontier && hurts(hole, piece[0], entries) {
-                until = until.min(piece[0]);
+        for part in borders(entries, hole.from, hole.to).windows(2) {
+            if is_open && part[1] > clock.frontier && counts(hole, part[0], entries) {
+                until = until.min(part[0]);
             }
         }
     }

@@ -30,18 +30,18 @@ use tickwire::models::time::{DAY, Nanos, Width};
 /// When histories begin: a day's start, so that windows of every width begin too.
 const START: Nanos = Nanos(16_000 * DAY);
 
-/// What the core last said of every window, void bars among them.
+/// What the core published last of every window, void bars among them.
 #[derive(Default)]
-struct Said {
+struct Published {
     bars: BTreeMap<Window, Bar>,
     points: BTreeMap<Window, IndicatorPoint>,
     seqs: BTreeMap<Width, u64>,
     dead_letters: Vec<(Position, tickwire::models::effect::DeadReason)>,
 }
 
-impl Said {
+impl Published {
     /// Takes in the effects of one entry, and checks what holds for each of them.
-    fn hear(&mut self, pos: Position, effects: &[Effect]) -> Result<(), TestCaseError> {
+    fn take(&mut self, pos: Position, effects: &[Effect]) -> Result<(), TestCaseError> {
         for effect in effects {
             match *effect {
                 Effect::Bar(bar) => {
@@ -68,28 +68,28 @@ impl Said {
 /// Runs both over the entries, comparing after each of them.
 fn compare(entries: &[Entry], settings: &Arc<CoreSettings>) -> Result<(), TestCaseError> {
     let (mut state, mut model) = (core(settings), Model::new(settings));
-    let mut said = Said::default();
+    let mut published = Published::default();
     for &entry in entries {
         let mut effects = Vec::new();
         state.apply(&[entry], &mut effects);
-        said.hear(entry.pos, &effects)?;
+        published.take(entry.pos, &effects)?;
         model.step(entry);
         compare_ledgers(&state.ledger(), &model.ledger(), &entry)?;
-        compare_bars(&said, &model, &entry)?;
+        compare_bars(&published, &model, &entry)?;
     }
     let end = entries.last().map_or(1, |entry| entry.pos);
     let mut effects = Vec::new();
     state.finish(&mut effects);
-    said.hear(end, &effects)?;
+    published.take(end, &effects)?;
     model.finish(end);
     if let Some(entry) = entries.last() {
         compare_ledgers(&state.ledger(), &model.ledger(), entry)?;
-        compare_bars(&said, &model, entry)?;
+        compare_bars(&published, &model, entry)?;
     }
-    compare_indicators(&said, &model)?;
-    said.dead_letters.sort_by_key(|(pos, reason)| (*pos, reason.as_str()));
+    compare_indicators(&published, &model)?;
+    published.dead_letters.sort_by_key(|(pos, reason)| (*pos, reason.as_str()));
     model.dead_letters.sort_by_key(|(pos, reason)| (*pos, reason.as_str()));
-    prop_assert_eq!(said.dead_letters, model.dead_letters);
+    prop_assert_eq!(published.dead_letters, model.dead_letters);
     Ok(())
 }
 
@@ -99,8 +99,8 @@ fn compare_ledgers(actual: &Ledger, expected: &Ledger, entry: &Entry) -> Result<
     Ok(())
 }
 
-fn compare_bars(said: &Said, model: &Model, entry: &Entry) -> Result<(), TestCaseError> {
-    let windows: Vec<&Window> = said.bars.keys().collect();
+fn compare_bars(published: &Published, model: &Model, entry: &Entry) -> Result<(), TestCaseError> {
+    let windows: Vec<&Window> = published.bars.keys().collect();
     prop_assert_eq!(
         windows,
         model.published.keys().collect::<Vec<_>>(),
@@ -108,7 +108,7 @@ fn compare_bars(said: &Said, model: &Model, entry: &Entry) -> Result<(), TestCas
         entry
     );
     for (window, expected) in &model.published {
-        let bar = &said.bars[window];
+        let bar = &published.bars[window];
         let life = (bar.state, bar.revision, bar.log_pos, bar.coverage);
         let expected_life = (expected.state, expected.revision, expected.log_pos, expected.coverage);
         prop_assert_eq!(life, expected_life, "core, then model, of {:?} after {:?}", window, entry);
@@ -124,12 +124,12 @@ fn compare_bars(said: &Said, model: &Model, entry: &Entry) -> Result<(), TestCas
 }
 
 /// Compares all indicators, each cell to 1e-9 of its value.
-fn compare_indicators(said: &Said, model: &Model) -> Result<(), TestCaseError> {
+fn compare_indicators(published: &Published, model: &Model) -> Result<(), TestCaseError> {
     let expected = model.indicators();
-    let windows: Vec<&Window> = said.points.keys().collect();
+    let windows: Vec<&Window> = published.points.keys().collect();
     prop_assert_eq!(windows, expected.keys().collect::<Vec<_>>());
     for (window, expected) in &expected {
-        let (point, bar) = (&said.points[window], &said.bars[window]);
+        let (point, bar) = (&published.points[window], &published.bars[window]);
         prop_assert_eq!((point.close, point.vwap), (bar.close, bar.vwap), "{:?}", window);
         compare_values(&point.values, expected, window)?;
     }

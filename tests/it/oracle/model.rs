@@ -4,7 +4,7 @@
 //! scratch at each step: the clock from all entries so far, the bars from all reports so far.
 
 use super::bars::{self, ModelBar};
-use super::clock::{self, Clock, Heard};
+use super::clock::{self, Clock, EventTime};
 use super::indicators;
 use crate::support::outcome::Window;
 use std::collections::BTreeMap;
@@ -83,8 +83,8 @@ pub struct Published {
 pub struct Model {
     settings: CoreSettings,
     entries: Vec<Entry>,
-    /// What each entry tells of event time.
-    heard: Vec<Option<Heard>>,
+    /// What each entry contributes to the clock.
+    event_times: Vec<Option<EventTime>>,
     clock: Clock,
     reports: Vec<Report>,
     /// What was corrected, and what stands for it.
@@ -99,7 +99,7 @@ pub struct Model {
     num_conflicts: u64,
 }
 
-/// Says what is wrong with a trade's numbers.
+/// Returns what is wrong with a trade's numbers.
 fn fault(trade: &Trade) -> Option<RejectReason> {
     if trade.price.0 <= 0 || trade.price.0 >= Price::LIMIT {
         return Some(RejectReason::BadPrice);
@@ -122,7 +122,7 @@ impl Model {
         Model {
             settings: settings.clone(),
             entries: Vec::new(),
-            heard: Vec::new(),
+            event_times: Vec::new(),
             clock: clock::after(&[], &[], settings),
             reports: Vec::new(),
             corrections: Vec::new(),
@@ -146,10 +146,10 @@ impl Model {
             Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::ClockMark { .. } => {}
         }
         self.entries.push(entry);
-        self.charge();
-        self.heard.push(self.hear(entry));
+        self.judge_sources();
+        self.event_times.push(self.event_time(entry));
         self.amend(entry, &before);
-        self.clock = clock::after(&self.entries, &self.heard, &self.settings);
+        self.clock = clock::after(&self.entries, &self.event_times, &self.settings);
         self.close(self.clock.watermark, entry.pos);
         self.seal();
     }
@@ -159,11 +159,11 @@ impl Model {
         self.close(Nanos::MAX, pos);
     }
 
-    /// Says what the entry, already judged, tells of event time.
-    fn hear(&self, entry: Entry) -> Option<Heard> {
-        let turns = clock::turns(&self.entries);
+    /// Returns what an entry that was judged contributes to the clock.
+    fn event_time(&self, entry: Entry) -> Option<EventTime> {
+        let handovers = clock::handovers(&self.entries);
         let in_charge = |source: SourceId, ts: Nanos| {
-            turns.range(..=ts).next_back().is_none_or(|(_, charged)| *charged == source)
+            handovers.range(..=ts).next_back().is_none_or(|(_, current)| *current == source)
         };
         match entry.body {
             Body::Trade(trade) | Body::Correction(Correction { trade, .. }) => {
@@ -394,13 +394,13 @@ impl Model {
         }
     }
 
-    /// Judges anew whose source is in charge, as far as nothing is sealed.
-    fn charge(&mut self) {
-        let turns = clock::turns(&self.entries);
+    /// Judges again whose source is in charge, as far as nothing is sealed.
+    fn judge_sources(&mut self) {
+        let handovers = clock::handovers(&self.entries);
         for report in self.reports.iter_mut().filter(|report| !report.sealed) {
             if let Some(trade) = report.trade {
-                let turn = turns.range(..=trade.ts).next_back();
-                report.in_charge = turn.is_none_or(|(_, source)| *source == trade.source);
+                let handover = handovers.range(..=trade.ts).next_back();
+                report.in_charge = handover.is_none_or(|(_, source)| *source == trade.source);
             }
         }
     }

@@ -10,19 +10,19 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long any condition may take to come true: far more than it needs, so that only what hangs fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Waits until the condition gives something.
 ///
 /// # Panics
-/// When it does not in [`PATIENCE`].
+/// When it does not in [`WAIT_MAX`].
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "still no {what} after {PATIENCE:?}");
+        assert!(begun.elapsed() < WAIT_MAX, "still no {what} after {WAIT_MAX:?}");
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

@@ -17,8 +17,8 @@ fn a_past_is_shown_as_one_snapshot_and_the_numbers_go_on_behind_it() {
     let world = World::start(Limits::default(), true);
     world.begin();
     let mut client = world.connect();
-    let wish = json!({"type": "subscribe", "symbols": ["*"], "channels": ["ticks", "bars", "indicators"]});
-    client.send(&wish.to_string());
+    let request = json!({"type": "subscribe", "symbols": ["*"], "channels": ["ticks", "bars", "indicators"]});
+    client.send(&request.to_string());
     client.until("snapshot");
     // Between two live bars of another symbol, in one message.
     let effects = [closed(world.msft, 7), past(world.aapl, 300), closed(world.msft, 8)].concat();

@@ -71,8 +71,8 @@ fn who_wants_ticks_at_intervals_gets_the_newest_of_each_symbol_and_bars_at_once(
     let world = served();
     for (symbols, first) in [(r#"["AAPL"]"#, 42), (r#"["*"]"#, 42 + COUNT)] {
         let mut client = world.connect();
-        let wish = r#"{"type":"subscribe","channels":["ticks","bars"],"interval_ms":100,"symbols":"#;
-        client.send(&format!("{wish}{symbols}}}"));
+        let request = r#"{"type":"subscribe","channels":["ticks","bars"],"interval_ms":100,"symbols":"#;
+        client.send(&format!("{request}{symbols}}}"));
         client.until("snapshot");
         flood(&world, first, COUNT);
         let mut num_ticks = 0;

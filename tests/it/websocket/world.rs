@@ -178,7 +178,7 @@ impl World {
         let address = self.address();
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
         let config = WebSocketConfig::default();
         let url = format!("ws://{address}/");
         let (socket, _) = tungstenite::client::client_with_config(url, stream, Some(config)).unwrap();
@@ -189,7 +189,7 @@ impl World {
     pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let start = Instant::now();
         while !holds() {
-            assert!(start.elapsed() < PATIENCE, "never: {what}");
+            assert!(start.elapsed() < WAIT_MAX, "never: {what}");
             std::thread::yield_now();
         }
     }
@@ -207,7 +207,7 @@ impl Drop for World {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// How a session ended: close code and reason.
 pub type Closed = (u16, String);
