@@ -22,7 +22,7 @@ const ROWS_PER_SYMBOL: usize = 64;
 const ROWS_LARGEST: usize = 1 << 17;
 
 /// Warnings about rows that are logged per minute; every row becomes a dead letter.
-const COMPLAINTS_PER_MINUTE: u64 = 10;
+const WARNINGS_PER_MINUTE: u64 = 10;
 
 /// A chunk of the input.
 pub struct Chunk {
@@ -80,7 +80,7 @@ impl Reader {
 }
 
 fn read(mut input: FileInput, rows_max: impl Fn() -> usize, sender: &mpsc::Sender<Read>) {
-    let throttle = Throttle::new(COMPLAINTS_PER_MINUTE);
+    let throttle = Throttle::new(WARNINGS_PER_MINUTE);
     let mut batch = InputBatch::default();
     loop {
         let rows_max = rows_max();

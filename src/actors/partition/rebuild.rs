@@ -181,17 +181,17 @@ impl Rebuild {
     /// Returns the symbol's encoded checkpoints, newest first.
     async fn checkpoints(&self, store: &Arc<dyn TickLog>) -> Vec<Vec<u8>> {
         let partition = self.shard.context.partition;
-        let found = self.patiently(|| store.checkpoints_of(partition, &self.name)).await;
+        let found = self.retry(|| store.checkpoints_of(partition, &self.name)).await;
         found.into_iter().map(|checkpoint| checkpoint.bytes).collect()
     }
 
     /// Returns what comes next after a position: entries of the symbol and broadcasts. Nothing at the log's end.
     async fn page(&self, store: &Arc<dyn TickLog>, after: Position) -> Vec<Entry> {
-        self.patiently(|| store.read_of(self.symbol, after, PAGE_ENTRIES)).await
+        self.retry(|| store.read_of(self.symbol, after, PAGE_ENTRIES)).await
     }
 
     /// Asks the store until it answers, or says that it never will.
-    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> T
+    async fn retry<T, F>(&self, ask: impl Fn() -> F) -> T
     where
         T: Default,
         F: Future<Output = Result<T, StoreError>>,

@@ -204,7 +204,7 @@ impl SymbolState {
         for track in &mut self.tracks {
             track.indicators.seal(track.width.start_of(frontier));
         }
-        self.settle_orphans();
+        self.settle_pending();
         self.corrections.seal(frontier, base, &self.retained);
         let oldest = self.tracks.iter().map(|track| track.width.start_of(frontier)).min();
         let oldest = oldest.unwrap_or(frontier);
@@ -213,7 +213,7 @@ impl SymbolState {
     }
 
     /// Decides over the trades of sealed windows for which no larger window is left to wait for.
-    fn settle_orphans(&mut self) {
+    fn settle_pending(&mut self) {
         if self.outcomes.pending.is_empty() {
             return;
         }

@@ -79,15 +79,15 @@ mod tests {
     use async_trait::async_trait;
     use std::sync::atomic::AtomicBool;
 
-    /// Answers, or never does; counts who asks.
+    /// Answers, or hangs; counts the reads.
     #[derive(Default)]
-    struct Moody {
+    struct FlakyCache {
         hangs: AtomicBool,
         num_asked: AtomicU64,
     }
 
     #[async_trait]
-    impl Cache for Moody {
+    impl Cache for FlakyCache {
         async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
             self.num_asked.fetch_add(1, Ordering::SeqCst);
             if self.hangs.load(Ordering::SeqCst) {
@@ -103,7 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cache_that_hangs_is_asked_once_and_then_left_alone() {
-        let cache = Arc::new(Moody::default());
+        let cache = Arc::new(FlakyCache::default());
         let reader = CacheReader::new(cache.clone());
         assert_eq!(reader.get("a").await, Some(b"a".to_vec()));
         cache.hangs.store(true, Ordering::SeqCst);
