@@ -1,4 +1,7 @@
-//! Everything that crosses between actors. Commands are imperative, facts are nouns.
+//! The messages between the stages of the data path. Commands are imperative, facts are nouns; those of one folder
+//! alone stand in it.
+//!
+//! Promises: a message owns what it says and is not changed once made; what goes to several receivers is shared.
 
 use crate::models::effect::Effect;
 use crate::models::entry::{Entry, Position};

@@ -1,8 +1,9 @@
 //! Serves an existing data directory over REST, WebSocket and the dashboard, without adding to it.
 //!
-//! Promises: no provider runs, no entry is written, nothing is dropped and no checkpoint is taken; what the log
-//! holds beyond the history is computed again, as at any start. The directory's own settings apply. Relative times of
-//! requests count from the newest time in the directory, since nothing newer will come.
+//! Promises: no provider runs, no entry is written, nothing is dropped and no checkpoint is taken; what the log holds
+//! beyond the history is computed again, as at any start. The directory's own settings apply. Relative times of
+//! requests count from the newest time in the directory, since nothing newer will come. On failure: a directory that
+//! holds nothing, or that cannot be opened, ends the command with an error.
 
 use super::signals::Signals;
 use super::{Listeners, announce, app_state, live};

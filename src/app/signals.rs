@@ -2,7 +2,8 @@
 //!
 //! Promises: SIGINT, SIGTERM and SIGHUP are received whatever the program is doing, and the process then ends within a
 //! limit: in order if it can, else at once with exit code 1. SIGHUP stops it like the others, unless the parent had it
-//! ignored (`nohup`). When the limit ends the process, the log is intact, and the next start continues from there.
+//! ignored (`nohup`). On failure: when the limit ends the process, the log is intact, and the next start continues
+//! from there.
 
 use anyhow::Context;
 use std::future::pending;

@@ -1,6 +1,8 @@
-//! Merges values into a configuration one key at a time, so that every bad key is known by name and none hides another.
+//! Merges values into a configuration one key at a time, so that every bad key is known by name and none hides
+//! another.
 //!
-//! A key is tried alone on top of what is known to be good: what serde then complains about is that key.
+//! A key is tried alone on top of the keys that are known to be good, so a complaint of serde is about that key.
+//! Promises: the configuration stays valid after each key. On failure: the key is left out and reported as a fault.
 
 use super::Config;
 use super::fault::Fault;

@@ -1,4 +1,5 @@
-//! The configuration in the words of those who are configured.
+//! The configuration in the terms of the stores and actors that it configures. Nothing here fails: values are
+//! validated before.
 
 use super::{Config, Durability};
 use crate::actors::partition::log_writer::GroupPolicy;

@@ -1,4 +1,6 @@
 //! Origins of web pages, as `server.cors_origins` lists them: `https://desk.example`, `http://localhost:*`, `*`.
+//!
+//! Promises: what is printed reads back to the same origin. On failure, reading says what is wrong with the text.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,4 +1,8 @@
-//! The names that people have had for where Redis is: `REDIS_HOST`, `REDIS_PORT` and `REDIS_DB`, parts of one address.
+//! The variables that other programs use for the address of Redis: `REDIS_HOST`, `REDIS_PORT` and `REDIS_DB`, parts of
+//! one address.
+//!
+//! Promises: parts make one address in any order. On failure: a part that cannot be used is put in all the same, so
+//! that validation refuses it in its own words.
 
 use url::Url;
 

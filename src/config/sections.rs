@@ -1,4 +1,7 @@
 //! The sections of the configuration with their defaults. A span reads `10ms`, `5min`, `7d`; a size `20GB`, `64KiB`.
+//!
+//! Promises: the defaults are valid, and a key that is not listed here is refused. On failure, serde's error names the
+//! type it expects; `layers` adds the key.
 
 use super::origin::OriginPattern;
 use super::text::{ByteSize, ListenAddress, nanos, span, symbols, widths};

@@ -1,4 +1,6 @@
 //! Sections of the sinks. Each has the keys of [`Redis::timeout`] to [`Redis::batch`] under the same names.
+//!
+//! Promises: the defaults use no external service, and a key that is not listed here is refused.
 
 use super::text::span;
 use crate::actors::sinks::OnFull;

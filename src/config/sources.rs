@@ -1,6 +1,7 @@
 //! The sources of a configuration, and the origin of each value: what faults and `print-config` name.
 //!
-//! [`Sources::of_process`] is where the process's environment is read; tests hand in their own.
+//! [`Sources::of_process`] is where the process's environment is read; tests hand in their own. Nothing here fails: bytes
+//! of the environment that are not Unicode are replaced.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,6 @@
 //! What one key alone cannot show: values out of range, and values that do not fit each other.
+//!
+//! Promises: all faults are returned, each with its key, its value and the source of the value; secrets are masked.
 
 use super::fault::Fault;
 use super::feeds;

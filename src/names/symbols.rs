@@ -1,8 +1,8 @@
 //! The symbols of a process, in the order in which it met them.
 //!
-//! Promises: an id is given once and never taken back; what is fixed about its symbol stays, but for what a log entry says
-//! of it before its first report. Readers wait for nobody but
-//! a writer that adds a symbol. Nothing here fails but a question for a text that names no symbol, or several.
+//! Promises: an id is given once and never taken back. What is fixed about a symbol stays, except for what a log entry
+//! says before the symbol's first report. Readers wait only for a writer that adds a symbol. On failure: a text that
+//! names no symbol, or may mean several, is an error.
 
 use crate::models::symbol::{
     NAME_LEN_MAX, SymbolDefinition, SymbolError, SymbolId, SymbolSpec, folded, is_symbol_name,

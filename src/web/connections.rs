@@ -1,7 +1,7 @@
 //! Limits the number of connections: as many as the system has file handles for, less those that stores need.
 //!
-//! Promises: however many clients connect, a store can open its files. A client above the limit gets 503 and is
-//! disconnected before it sends a request, so that other requests pay nothing for the check.
+//! Promises: however many clients connect, a store can open its files. On failure: a client above the limit gets 503
+//! and is disconnected before it sends a request, so that other requests pay nothing for the check.
 
 use super::answer::error::ApiError;
 use crate::wire;

@@ -1,6 +1,7 @@
 //! Applied to every request on every port: admission before the handler, security headers after it.
 //!
-//! Promises: a request that is not admitted reaches no handler. A header that a handler sets itself stays.
+//! Promises: a request that is not admitted reaches no handler. A header that a handler sets itself stays. On failure:
+//! 403 with a problem document.
 
 use super::state::AppState;
 use actix_web::body::{EitherBody, MessageBody};

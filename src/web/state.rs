@@ -1,6 +1,7 @@
 //! The state that every request handler can reach: handles to what others own.
 //!
-//! Promises: nothing here waits. Where the live feed is off, `live` is `None`.
+//! Promises: nothing here waits. Where the live feed is off, `live` is `None`. On failure: a name that is no symbol,
+//! or may be several, is an error that says so.
 
 use super::answer::error::ApiError;
 use super::live::Live;

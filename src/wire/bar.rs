@@ -1,4 +1,7 @@
-//! One bar.
+//! A bar as JSON.
+//!
+//! Promises: what was written is read back to the same bar, except `seq` and `log_pos`, which only the log knows. On
+//! failure, reading names the field.
 
 use super::number::{WireError, exact, nearest};
 use super::time::Time;

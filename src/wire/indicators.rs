@@ -1,4 +1,7 @@
-//! The indicators of one window.
+//! The indicators of one window as JSON.
+//!
+//! Promises: what was written is read back to the same values, except the close and `log_pos`. On failure, reading
+//! names the field.
 
 use super::number::{WireError, exact, nearest};
 use super::time::Time;

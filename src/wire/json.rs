@@ -1,4 +1,7 @@
 //! Writes JSON, with numbers in their shortest form.
+//!
+//! Promises: a value that is not finite is `null`, as JSON has no other form of it. Nothing here fails for the types
+//! of this folder.
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};

@@ -1,4 +1,6 @@
-//! The newest trade of a symbol.
+//! The newest trade of a symbol as JSON.
+//!
+//! Promises: its age and the state of its feed are those of the moment for which it was made. Nothing here fails.
 
 use super::number::nearest;
 use super::time::Time;

@@ -1,4 +1,4 @@
-//! Progress of the past that the simulator makes up on a first start.
+//! Progress of the past that the simulator makes up on a first start, as JSON. There is none when no past is made.
 
 use serde::Serialize;
 use utoipa::ToSchema;

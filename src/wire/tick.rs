@@ -1,4 +1,7 @@
-//! Reports and quotes: for REST and topics, and as the payload of dead letters.
+//! Reports and quotes as JSON: for REST and topics, and as the payload of dead letters.
+//!
+//! Promises: every entry of the log has a form here; trades, quotes, cancels and corrections are read back to what they
+//! were. On failure, reading names the field.
 
 use super::json::to_json;
 use super::number::{WireError, exact, nearest};

@@ -1,4 +1,7 @@
 //! Times as text: RFC 3339 UTC.
+//!
+//! Promises: a time is written with 0, 3 or 6 fractional digits, and finer digits are cut. On failure, reading quotes
+//! the text.
 
 use crate::models::time::Nanos;
 use serde::de::Error;

@@ -1,4 +1,7 @@
 //! Messages between the hub and the threads on which sessions run.
+//!
+//! Promises: a message owns what it says and is not changed once made; a flush is shared by all threads. A session
+//! counts towards the limit until its last message was handled (see [`Presence`]).
 
 use super::topic::Topic;
 use crate::models::symbol::SymbolId;

@@ -1,8 +1,9 @@
 //! Decides when waiting frames are flushed to the sessions.
 //!
 //! A write to a session costs its thread some 5 us however much is written. So frames gather for longer the more
-//! sessions there are, and writing takes a fifth of the threads' time at most. Settled bars are flushed sooner, at the
-//! price of a little more of that time. Times are handed in, so nothing here reads the clock.
+//! sessions there are. Promises: writing takes at most a fifth of the threads' time; settled bars are flushed sooner,
+//! at the price of a little more of that time. Times are handed in, so nothing here reads the clock, and nothing
+//! fails.
 
 use std::time::{Duration, Instant};
 

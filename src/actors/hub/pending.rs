@@ -1,6 +1,7 @@
 //! The frames that wait for the next flush.
 //!
-//! Promises: a flush holds the ticks symbol by symbol, each symbol's in order, and all other frames in order.
+//! Promises: a flush holds the ticks symbol by symbol, each symbol's in order, and all other frames in order. It only
+//! grows: the hub drops ticks, and then delays the shards, when it grows beyond its limits.
 
 use super::frame;
 use super::messages::{Flush, TickPart};

@@ -1,7 +1,9 @@
-//! Publishes what the shards report: ticks at once, settled bars and their indicators once the log holds their entries.
+//! Publishes what the shards report: ticks at once, settled bars and their indicators once the log holds their
+//! entries.
 //!
 //! Promises: an event that was published is not published again; the numbers of a topic only grow, and where one is
-//! missing clients can tell. Nothing is encoded that no client follows.
+//! missing clients can tell. Nothing is encoded that no client follows. On failure: what is dropped because too much
+//! waits is counted, and clients are told how many ticks.
 
 use super::HubActor;
 use super::frame::{self, SkippedFrame, SnapshotWriter};

@@ -1,4 +1,5 @@
-//! Topics: a channel of one symbol or of all symbols, and of one window where the channel has windows.
+//! Topics: a channel of one symbol or of all symbols, and of one window where the channel has windows. Plain values;
+//! nothing here fails.
 
 use crate::models::symbol::SymbolId;
 

@@ -1,6 +1,7 @@
 //! Compression of answers, for clients that ask for it.
 //!
-//! Promises: a client that does not name gzip gets plain bodies. A header that cannot be read counts as absent.
+//! Promises: a client that does not name gzip gets plain bodies. On failure: a header that cannot be read counts as
+//! absent.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{ACCEPT_ENCODING, AcceptEncoding, Encoding, Header};

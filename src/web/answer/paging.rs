@@ -1,7 +1,8 @@
-//! Pages of lists: which page a request asks for, and the cursor of the one behind it.
+//! Pages of lists: the page that a request asks for, and the cursor of the next one.
 //!
 //! Promises: a page is never answered with 404 for being empty once a page before it had rows. The cursor is opaque to
-//! clients and holds the range as well, so that a relative range stays where it was while a client turns pages.
+//! clients and holds the range as well, so that a relative range stays where it was while a client turns pages. On
+//! failure: 422 for a limit or a cursor that cannot be used.
 
 use super::error::ApiError;
 use super::format::Format;

@@ -1,4 +1,7 @@
-//! Query parameters: read by hand, so that a bad one is named and an unknown one is no fault.
+//! Query parameters, read by hand.
+//!
+//! Promises: a bad parameter is named in the error, and an unknown one is ignored. On failure: 422, or 414 for a query
+//! that is too long.
 
 use super::error::ApiError;
 use crate::models::settings::CoreSettings;

@@ -1,4 +1,5 @@
-//! The responses that the OpenAPI document lists for every endpoint.
+//! The responses that the OpenAPI document lists for every endpoint. Documentation only: nothing here runs, and a test
+//! compares it with what the server answers.
 
 use super::error::Problem;
 use utoipa::IntoResponses;

@@ -1,7 +1,7 @@
 //! Limits of one client: messages per second, and work per second.
 //!
 //! Promises: what one client costs the server is bounded, and a client within the limits never waits. Times are handed
-//! in, so nothing here reads the clock.
+//! in, so nothing here reads the clock, and nothing fails.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,7 @@
 //! The sessions of one thread and the topics that they follow: how answers and flushes get into their queues.
 //!
-//! Promises: a topic's frames begin right after the answer that showed it, and no frame comes twice.
+//! Promises: a topic's frames begin right after the answer that showed it, and no frame comes twice. On failure: what
+//! comes for a session that has left is dropped.
 
 use super::requests::Requests;
 use super::send_queue::{SendQueue, SharedFrame};

@@ -1,8 +1,8 @@
 //! One thread that runs sessions: its end of the messages with the hub, and its timers.
 //!
 //! A flush is one message per thread, whatever the number of its sessions; a session that follows one symbol gets a
-//! slice of it, a session that follows all symbols gets it whole. Promises: nothing here waits for a client. A full
-//! mailbox makes the hub gather for longer.
+//! slice of it, a session that follows all symbols gets it whole. Promises: nothing here waits for a client. On
+//! failure: a full mailbox makes the hub gather for longer, and a session that reads nothing is closed.
 
 use super::Live;
 use super::members::{Member, Members};

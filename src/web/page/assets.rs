@@ -1,7 +1,7 @@
 //! Static files embedded in the program: the dashboard, and the page that shows the API.
 //!
 //! Promises: a file is compressed once, for the first client that takes gzip, and later answers share that copy. Each
-//! form has an `ETag` of its own, so that caches never mix them up.
+//! form has an `ETag` of its own, so that caches never mix them up. Nothing here fails: the files are in memory.
 
 use crate::web::answer::caching::is_known;
 use crate::web::answer::compression::{compress, takes_gzip};

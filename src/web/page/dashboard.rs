@@ -1,7 +1,8 @@
 //! Serves the dashboard, which is embedded in the program.
 //!
-//! Promises: files whose names contain a hash of their content are kept by browsers for good; the page itself is
-//! revalidated, mostly with 304. Without a build of the dashboard, a page says how to make one.
+//! Promises: files whose names contain a hash of their content are kept by browsers without asking again; the page
+//! itself is revalidated, mostly with 304. On failure: without a build of the dashboard, a page says how to make one;
+//! other paths are 404.
 
 use super::assets::Asset;
 use crate::config::split_authority;

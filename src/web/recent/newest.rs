@@ -1,4 +1,7 @@
-//! Merges the newest row that a symbol's snapshot holds into rows of the history, which lags behind the snapshot by its batch.
+//! Merges the newest row of a symbol's snapshot into rows of the history, which lags behind the snapshot by its batch.
+//!
+//! Promises: the newer version of a row stays, by log position, and a void one removes it; the order stays newest
+//! first. Nothing here fails.
 
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::IndicatorPoint;

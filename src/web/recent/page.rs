@@ -1,7 +1,7 @@
-//! The newest closed bars of one symbol and window as the JSON that leaves, so that a request costs a copy.
+//! The newest closed bars of one symbol and window as JSON, so that a request costs a copy.
 //!
 //! A page is never changed: when one bar closes, [`Page::with_newest`] makes the next page from the bytes of this one.
-//! Promises: its JSON is what encoding its bars one by one gives.
+//! Promises: its JSON is what encoding its bars one by one gives. Nothing here fails.
 
 use crate::models::bar::Bar;
 use crate::models::symbol::SymbolSpec;

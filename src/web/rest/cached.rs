@@ -1,7 +1,7 @@
-//! What REST reads from the cache when this process has no snapshot of a symbol: another one may have.
+//! What REST reads from the cache when this process has no snapshot of a symbol, since another process may have one.
 //!
-//! Promises: nothing waits for the cache longer than its reader allows; each read counts as hit or miss. A request with
-//! a range or a limit, or for a table, never comes here.
+//! Promises: nothing waits for the cache longer than its reader allows; each read counts as hit or miss. A request
+//! with a range or a limit, or for a table, never comes here. On failure: the cache counts as empty.
 
 use crate::models::feed;
 use crate::models::symbol::{SymbolError, is_symbol_name};

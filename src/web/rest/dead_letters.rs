@@ -1,6 +1,7 @@
 //! `dead-letters`: input that was not accepted, with the reason.
 //!
-//! Promises: newest first, page by page; nothing is left out that the history still holds.
+//! Promises: newest first, page by page; nothing is left out that the history still holds. On failure of the history:
+//! 503.
 
 use super::param_docs::{Answers, DeadLettersQuery, reasons};
 use crate::models::entry::Position;

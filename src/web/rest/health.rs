@@ -1,6 +1,7 @@
 //! Name and health of the service, and the probes of orchestrators.
 //!
-//! Promises: answered from memory, whatever the stores do.
+//! Promises: answered from memory, whatever state the stores are in. On failure: only readiness fails, with 503, while
+//! the process starts or stops or a needed component is unhealthy.
 
 use crate::actors::health::Health;
 use crate::models::provenance::DataKind;

@@ -1,4 +1,4 @@
-//! REST: one file an endpoint, with the OpenAPI document that describes them.
+//! REST: one file for each endpoint, with the OpenAPI document that describes them.
 
 mod cached;
 pub mod openapi;

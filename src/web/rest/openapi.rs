@@ -1,6 +1,7 @@
 //! The OpenAPI document, generated from the handlers, and the page that shows it.
 //!
-//! Promises: it describes every path, parameter and status; a test sends the server what it allows and forbids.
+//! Promises: it describes every path, parameter and status; a test sends the server what it allows and forbids. On
+//! failure: 404 for a file that the page does not have.
 
 use super::param_docs::{EmptyName, FormatName, QueryTime, ReasonName, SymbolName, Symbols};
 use super::{bars, dead_letters, health, indicators, latest, symbols, system_metrics, ticks};

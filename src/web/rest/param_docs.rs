@@ -1,6 +1,5 @@
 //! The parameters as the OpenAPI document shows them: what a generated client may send, and what the tests send.
-//!
-//! They are read by [`crate::web::answer::params`], which accepts some more forms than are listed here.
+//! Documentation only: [`crate::web::answer::params`] reads them, and accepts some more forms than are listed here.
 
 use crate::models::effect::DeadReason;
 use crate::models::ledger::{REFUSED, RejectReason, TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL};

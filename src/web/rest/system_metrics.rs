@@ -1,6 +1,7 @@
 //! The process's own metrics: as JSON under `/api/v1/metrics`, as Prometheus text on a port of their own.
 //!
-//! Promises: from memory, for the last hour. Topics have no values in the embedded mode.
+//! Promises: from memory, for the last hour. Topics have no values in the embedded mode. On failure: 422 for a bad
+//! parameter.
 
 use super::param_docs::{Answer, SinceQuery, SymbolName};
 use crate::metrics::history::{MetricsHistory, Point};

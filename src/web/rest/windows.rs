@@ -1,4 +1,7 @@
-//! The range and page of windows that a request asks for: shared by `aggregated` and `indicators`.
+//! The range and page of windows that a request asks for, shared by `aggregated` and `indicators`.
+//!
+//! Promises: a range holds the windows that end after its start, and at or before its end. On failure: 422 with the
+//! parameter.
 
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};

@@ -1,4 +1,6 @@
 //! When episodes (bursts, halts, disconnects) begin and end.
+//!
+//! Promises: episodes of one kind never overlap; when they come depends on the dice alone. Nothing here fails.
 
 use super::draws::{Dice, nanos};
 use super::faults::Episodes;

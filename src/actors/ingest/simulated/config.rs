@@ -1,5 +1,7 @@
-//! The settings of the simulated venue as a user writes them, but for those that every venue has or that a flag sets:
+//! The settings of the simulated venue as a user writes them, except those that every venue has or that a flag sets:
 //! symbols, rate and seed come from the caller.
+//!
+//! Promises: the defaults have no fault. On failure: [`SimulatedConfig::validate`] names every fault with its key.
 
 use super::faults::InjectedFaults;
 use super::market::{MarketSettings, SimulatedSymbol};

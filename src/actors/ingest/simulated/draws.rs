@@ -1,7 +1,7 @@
 //! Random draws at a few nanoseconds each: quantile tables, weighted choice, and a seeded stream of bits.
 //!
 //! Promises: a stream depends on its seed and its number alone. A table replaces a distribution by its quantiles, so a
-//! draw is one load, and its tails end where the table does.
+//! draw is one load, and its tails end where the table does. Nothing here fails.
 
 use crate::models::time::{Nanos, SECOND};
 use rand_pcg::Pcg64Mcg;

@@ -1,4 +1,6 @@
-//! What a bad feed may do, as settings. All of it is off by default.
+//! The faults of a bad feed, as settings.
+//!
+//! Promises: all of them are off by default. On failure: every setting out of range is named with its key.
 
 use crate::actors::ingest::span;
 use crate::models::time::HOUR;

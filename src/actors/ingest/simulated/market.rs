@@ -1,8 +1,9 @@
 //! The clean market: seeded trades (and quotes, if asked for) of any number of symbols, in order of event time.
 //!
-//! Promises: the same settings give the same entries, however the calls of [`Market::fill`] are divided. Prices are positive
-//! and on a grid of 0.01; ids are numeric and consecutive per symbol. A trade costs some tens of nanoseconds at 5
-//! symbols as at 10,000, so that a measured pipeline measures itself: all distributions are tables.
+//! Promises: the same settings give the same entries, however the calls of [`Market::fill`] are divided. Prices are
+//! positive and on a grid of 0.01; ids are numeric and consecutive per symbol. A trade costs some tens of nanoseconds
+//! at 5 symbols as at 10,000, so that a measured pipeline measures itself: all distributions are tables. Nothing here
+//! fails, given settings that the configuration accepts.
 
 use super::draws::{Alias, Dice, Tables, first_id, seconds, tables};
 use crate::models::entry::{Body, Entry, Quote, SourceId, Trade, TradeId, Updates};

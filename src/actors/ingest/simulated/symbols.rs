@@ -1,4 +1,7 @@
-//! Which symbols the simulated venue lists, and where their prices begin.
+//! The symbols of the simulated venue, and their initial prices.
+//!
+//! Promises: the same for every run, since both follow from names alone; every price is at least one tick. Nothing
+//! here fails.
 
 use super::draws::Dice;
 use super::market::TICK;
