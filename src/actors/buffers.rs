@@ -22,7 +22,9 @@ impl EffectBuffers {
 
     /// Takes a buffer back, unless something else still refers to it or enough are held.
     pub fn put(&self, effects: Arc<Vec<Effect>>) {
-        let Some(mut buffer) = Arc::into_inner(effects).filter(|buffer| buffer.capacity() > 0) else { return };
+        let Some(mut buffer) = Arc::into_inner(effects).filter(|buffer| buffer.capacity() > 0) else {
+            return;
+        };
         buffer.clear();
         let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if buffers.len() < NUM_BUFFERS_MAX {

@@ -223,7 +223,7 @@ fn start_simulated(
         match node.env.published.snapshots.as_ref().and_then(|snapshots| snapshots.get(symbol.id)) {
             // After a restart prices go on where they were.
             Some(snapshot) => {
-                symbol.initial_price = snapshot.last.map_or(symbol.initial_price, |last| last.price)
+                symbol.initial_price = snapshot.last.map_or(symbol.initial_price, |last| last.price);
             }
             // Nothing is known of it: it is new, or its past was not made before the last end.
             None => lacking.push(place),

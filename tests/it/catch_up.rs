@@ -7,9 +7,9 @@ use crate::support::rows::{
 use crate::support::scenario::bad_day;
 use std::path::Path;
 use std::sync::Arc;
+use tickwire::actors::health::Health;
 use tickwire::actors::messages::Ingest;
 use tickwire::actors::pipeline::{Pipeline, PipelineSettings, Storage};
-use tickwire::actors::views::Health;
 use tickwire::config::{Config, Sources};
 use tickwire::models::entry::Entry;
 use tickwire::models::ledger::Ledger;

@@ -54,7 +54,8 @@ fn revisions_since(bars: &[Bar], known: u64, last: u64) -> Option<Vec<Bar>> {
     if newest < last {
         return None;
     }
-    let mut missed: Vec<Bar> = bars.iter().filter(|bar| known < bar.seq && bar.seq <= last).copied().collect();
+    let mut missed: Vec<Bar> =
+        bars.iter().filter(|bar| known < bar.seq && bar.seq <= last).copied().collect();
     missed.sort_unstable_by_key(|bar| bar.seq);
     let num_replaced = (last - known) - missed.len() as u64;
     // Each revision but the newest was replaced; a number that this does not explain belonged to a bar that was

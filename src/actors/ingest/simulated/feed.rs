@@ -233,7 +233,10 @@ impl Simulator {
             self.reached = resumed;
             self.note_gap(from, resumed);
             let seconds = resumed.since(from) as f64 / SECOND as f64;
-            tracing::warn!(seconds, "the pipeline delayed the venue for long; what it traded meanwhile is a gap");
+            tracing::warn!(
+                seconds,
+                "the pipeline delayed the venue for long; what it traded meanwhile is a gap"
+            );
         }
     }
 

@@ -9,7 +9,7 @@
 //! trade, and at the ends of days, from whose prices later changes are counted. Nothing here fails.
 
 use super::draws::{Dice, first_id, seconds, tables};
-use super::market::{MarketSettings, DEVIATION, TICK, UNIT};
+use super::market::{DEVIATION, MarketSettings, TICK, UNIT};
 use crate::models::entry::{Body, Entry, SourceId, Trade, TradeId, Updates, VenueBar};
 use crate::models::num::{Price, Size};
 use crate::models::symbol::SymbolId;
