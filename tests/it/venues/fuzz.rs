@@ -6,7 +6,7 @@
 //! each ten million.
 
 use crate::support::outcome::{SYMBOL, core};
-use crate::support::process::PATIENCE;
+use crate::support::process::WAIT_MAX;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use std::path::PathBuf;
@@ -372,7 +372,7 @@ fn fuzz(target: Target, num_inputs: usize, seed: u64) {
                 panic!("{label}, seed {seed}, input {num_done}: a panic (above) over {:?}", input())
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                assert!(last.1.elapsed() < PATIENCE, "{label}, seed {seed}: hangs over {:?}", input());
+                assert!(last.1.elapsed() < WAIT_MAX, "{label}, seed {seed}: hangs over {:?}", input());
             }
         }
     }

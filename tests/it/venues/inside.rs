@@ -3,7 +3,7 @@
 
 use super::fake::FakeVenue;
 use super::live::OPEN_WINDOWS;
-use crate::support::process::{PATIENCE, wait_for};
+use crate::support::process::{WAIT_MAX, wait_for};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ impl Inside {
         let begun = Instant::now();
         while !is_true() {
             let counts = (self.num_in_bars(), self.venue_metric("gaps_open"));
-            assert!(begun.elapsed() < PATIENCE, "no {what}; trades in bars and open gaps: {counts:?}");
+            assert!(begun.elapsed() < WAIT_MAX, "no {what}; trades in bars and open gaps: {counts:?}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
