@@ -3,7 +3,8 @@
 //! Promises: the same actors as live do the work, so the same files give the same digest whatever the number of shards
 //! and the size of batches. With a data directory an interrupted replay goes on where it stopped, and a finished one
 //! adds nothing and says the same again; what does not belong into the directory is refused before it is read (`plan`).
-//! A signal ends it within 5 s, whatever it is doing and whatever the disk does.
+//! A signal ends it within 5 s, whatever it is doing and whatever the disk does. A full disk is waited for; a store that
+//! cannot be written until somebody repairs it ends the replay with an error that says so.
 
 mod late;
 mod plan;
@@ -14,6 +15,7 @@ use crate::actors::ingest::client::LogClient;
 use crate::actors::ingest::file::{FileError, FileInput};
 use crate::actors::messages::Ingest;
 use crate::actors::pipeline::{Pipeline, PipelineError};
+use crate::actors::health::StoreBroken;
 use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};
@@ -106,10 +108,15 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     let indicators =
         options.indicators.as_deref().map(|path| IndicatorWriter::create(path, options.force)).transpose()?;
     let keeps = matches!(config.origin("data_dir"), Origin::Flag(_));
+    let open =
+        async { if keeps { Node::open(&config).await } else { Node::in_memory(&config, usize::MAX).await } };
+    let mut node = tokio::select! {
+        opened = open => opened?,
+        by = signals.received() => anyhow::bail!("{by} before the first row"),
+    };
+    let health = Arc::clone(&node.health);
+    let started = Instant::now();
     let begin = async {
-        let mut node =
-            if keeps { Node::open(&config).await? } else { Node::in_memory(&config, usize::MAX).await? };
-        let started = Instant::now();
         let mut storage = node.storage(keeps);
         storage.high_water = storage.high_water.map(HighWater::held);
         let plan = Plan::make(&options, &config, &node).await?;
@@ -118,15 +125,17 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
         let settings = pipeline_settings(&config);
         let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await?;
         let job = Job::start(&options, plan, input, &node.symbols)?;
-        anyhow::Ok((node, started, pipeline, job))
+        anyhow::Ok((pipeline, job))
     };
-    let (node, started, pipeline, mut job) = tokio::select! {
+    let (pipeline, mut job) = tokio::select! {
         begun = begin => begun?,
         by = signals.received() => anyhow::bail!("{by} before the first row"),
+        broken = health.broken() => return Err(anyhow::Error::from(broken).context("stopped before the first row")),
     };
     let fed = tokio::select! {
         fed = job.feed(&pipeline, &node.env.metrics, options.speed) => fed.map(|()| None),
         by = signals.received() => Ok(Some(by)),
+        broken = health.broken() => return Err(job.give_up(broken, &pipeline, &node).await),
     };
     if !matches!(fed, Ok(None)) {
         let is_unreadable = fed.as_ref().is_err_and(anyhow::Error::is::<FileError>);
@@ -169,6 +178,7 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     let summary = tokio::select! {
         summary = finish => summary?,
         by = signals.received() => anyhow::bail!("{by} at the end of the input, before its bars were closed"),
+        broken = health.broken() => return Err(job.give_up(broken, &pipeline, &node).await),
     };
     job.bar.finish_and_clear();
     summary.print(started.elapsed(), options.json)
@@ -278,6 +288,16 @@ impl Job {
         client.settle().await?;
         pipeline.drain().await?;
         Ok(())
+    }
+
+    /// Ends the pipeline at once, since what waits for the broken store would wait for ever. Returns the error to end
+    /// with. What is not committed is read again: progress is committed together with the entries it speaks of.
+    async fn give_up(&self, broken: StoreBroken, pipeline: &Pipeline, node: &Node) -> anyhow::Error {
+        pipeline.end();
+        node.close().await;
+        let rows = self.plan.reached.rows;
+        let advice = if self.plan.goes_on() { "; once it is repaired, the same command goes on" } else { "" };
+        anyhow::Error::from(broken).context(format!("stopped after {rows} rows{advice}"))
     }
 
     /// Says what an interrupted replay leaves behind.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// The health of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -43,11 +44,22 @@ pub struct ComponentHealth {
     pub detail: String,
 }
 
+/// A store that everything waits for cannot be written, and trying again will not help: somebody has to repair it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {store} cannot be written: {cause}")]
+pub struct StoreBroken {
+    /// `log`, or the name of a durable sink.
+    pub store: &'static str,
+    /// What the store said.
+    pub cause: String,
+}
+
 /// The health of every component, by name.
 #[derive(Default)]
 pub struct HealthRegistry {
     components: Mutex<BTreeMap<String, ComponentHealth>>,
     ready: AtomicBool,
+    broken: watch::Sender<Option<StoreBroken>>,
 }
 
 impl HealthRegistry {
@@ -59,6 +71,22 @@ impl HealthRegistry {
             Some(known) => *known = health,
             None => _ = components.insert(name.to_owned(), health),
         }
+    }
+
+    /// Notes that a store will not be written again until somebody repairs it. The first one stays.
+    pub fn set_broken(&self, broken: StoreBroken) {
+        self.broken.send_if_modified(|first| {
+            let is_first = first.is_none();
+            first.get_or_insert(broken);
+            is_first
+        });
+    }
+
+    /// Waits until a store is found broken, for those who have nothing to do without it.
+    pub async fn broken(&self) -> StoreBroken {
+        let mut receiver = self.broken.subscribe();
+        let found = receiver.wait_for(Option::is_some).await.expect("the sender is `self`");
+        found.clone().expect("it was waited for")
     }
 
     /// Says whether the process takes requests: recovered, and not stopping.
@@ -90,6 +118,18 @@ impl HealthRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_first_broken_store_is_told_to_whoever_waits_and_whoever_asks_later() {
+        let registry = HealthRegistry::default();
+        let broken = |store| StoreBroken { store, cause: "malformed".to_owned() };
+        let find = async {
+            registry.set_broken(broken("history"));
+            registry.set_broken(broken("log"));
+        };
+        let (found, ()) = futures_util::future::join(registry.broken(), find).await;
+        assert_eq!((found, registry.broken().await), (broken("history"), broken("history")));
+    }
 
     #[test]
     fn the_whole_is_as_well_as_its_worst_part() {

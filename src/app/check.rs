@@ -5,6 +5,7 @@
 //! changed, except that files of an earlier version are migrated.
 
 use crate::actors::pipeline::PipelineError;
+use crate::actors::health::StoreBroken;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::models::effect::Effect;
@@ -52,7 +53,11 @@ pub fn advice(error: &anyhow::Error, data_dir: &Path) -> Option<String> {
             Some(PipelineError::Store(error)) => Some(error),
             _ => None,
         };
-        cause.downcast_ref().or_else(of_pipeline).is_some_and(|error: &StoreError| !error.is_transient())
+        cause.is::<StoreBroken>()
+            || cause
+                .downcast_ref()
+                .or_else(of_pipeline)
+                .is_some_and(|error: &StoreError| !error.is_transient())
     };
     error.chain().any(is_damaged).then(|| {
         let dir = data_dir.display();

@@ -1,7 +1,7 @@
 //! Bits that the disk has changed: found, named, and mended where the log holds what was lost; never read as data.
 
 use crate::support::process::{Ended, Program, command, replay, replay_command, run_args, wait_for};
-use crate::support::rows::{assert_same_rows, block_on, execute, history_rows, log_entries};
+use crate::support::rows::{assert_same_rows, block_on, damage_table, execute, history_rows, log_entries};
 use crate::support::scenario::{bad_day, write_csv};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -155,6 +155,67 @@ fn a_history_that_is_gone_or_unusable_is_made_anew_from_the_log() {
         assert_same_rows(&rows, &exact(&data), "made anew");
     }
     assert!(data.join("history.db.damaged").exists());
+}
+
+#[test]
+fn a_replay_ends_where_a_store_cannot_be_written_and_names_the_next_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("day.csv");
+    write_csv(&file, &bad_day(6, 20.0, 30_000, 91));
+    let (file, calm) = (file.to_str().unwrap(), dir.path().join("calm"));
+    let expected = replay(&[file, "--data-dir", calm.to_str().unwrap()]).summary();
+    for (broken, table) in [("history", "bars"), ("log", "runs_")] {
+        let data = dir.path().join(broken);
+        let replayed = |args: &[&str]| {
+            let mut run = replay_command(&[&[file, "--data-dir", data.to_str().unwrap()], args].concat());
+            run.env(SMALL_LOG.0, SMALL_LOG.1);
+            Program::start(run)
+        };
+        let mut begun = replayed(&["--speed", "100"]);
+        assert!(begun.commits(&data, 10), "it ended by itself");
+        begun.kill();
+        damage_table(&data, &format!("{broken}.db"), table);
+        let ended = replayed(&[]).wait();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        let error = format!("the {broken} cannot be written: ");
+        assert!(ended.stderr.contains(&error), "{}", ended.stderr);
+        assert!(ended.stderr.contains("once it is repaired, the same command goes on"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("tickwire check --data-dir"), "{}", ended.stderr);
+        if broken == "history" {
+            let mended = check(&data, &["--repair"]);
+            assert!(mended.status.success(), "{}{}", mended.stdout, mended.stderr);
+            assert_eq!(replayed(&[]).wait().summary(), expected);
+            // Rows that never became an entry are not in the log.
+            let exact = |data: &Path| -> Vec<String> {
+                history_rows(data).into_iter().filter(|row| !row.starts_with("dead_letters")).collect()
+            };
+            assert_same_rows(&exact(&calm), &exact(&data), "after the repair");
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_history_cannot_be_written_is_unhealthy_and_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(with_short_past(dir.path()));
+    program.line_with("the past is made up");
+    program.stop();
+    damage_table(dir.path(), "history.db", "bars");
+    // The past of a new symbol brings bars at once.
+    let args = run_args(dir.path(), &["--symbols", "AAPL,MSFT,NVDA", "--rate", "200"]);
+    let mut run = command(&args);
+    run.env("TICKWIRE__PROVIDER__WARM_UP", "10min");
+    let program = Program::start(run);
+    let line = program.line_with("failed to write the history");
+    assert!(line.contains("tickwire check"), "{line}");
+    let health = wait_for("unhealthy history", || {
+        let health = program.get("REST", "/health").unwrap().json();
+        (health["components"]["history"] == "unhealthy").then_some(health)
+    });
+    let detail = health["details"]["messages"]["history"].as_str().unwrap();
+    assert!(detail.contains("tickwire check"), "{health}");
+    assert_eq!(program.get("REST", "/health/ready").unwrap().status, 503);
+    program.kill();
 }
 
 fn is_tick(entry: &Entry) -> bool {

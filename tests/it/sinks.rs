@@ -212,6 +212,8 @@ fn a_transient_failure_is_tried_again_and_a_permanent_one_said() {
         sink.script([Step::Transient, Step::Panic, Step::Permanent, Step::Permanent]);
         let addr = place.start(&sink, QUICK);
         addr.send(batch(vec![bar(0, 1, 1)], Vec::new(), 1)).await.unwrap();
+        let broken = place.health.broken().await;
+        assert_eq!((broken.store, broken.cause.as_str()), ("scripted", "failed to write: told to"));
         until("the row", || place.acknowledged() == 1).await;
         assert_eq!(sink.positions(), [1]);
         assert_eq!(place.health("scripted"), (Health::Healthy, String::new()));

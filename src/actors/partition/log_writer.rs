@@ -5,12 +5,13 @@
 //! busy log writes large groups.
 //! On failure: a group that cannot be written is tried again with growing pauses, for ever; meanwhile entries gather in
 //! memory up to a limit, then the answer to more is held back, which stops the reading of the feed. After a panic the
-//! group is written again, less what the log has.
+//! group is written again, less what the log has. Where trying again does not help, pauses are the longest ones, and
+//! whoever has nothing to do without a log is told ([`HealthRegistry::broken`]).
 
 use super::durability::Durability;
 use crate::actors::environment::Environment;
 use crate::actors::guard::{self, ActorKind};
-use crate::actors::health::{Health, HealthRegistry};
+use crate::actors::health::{Health, HealthRegistry, StoreBroken};
 use crate::actors::messages::{AppendEntries, Flush, LogDurable};
 use crate::metrics::Span;
 use crate::models::entry::Entry;
@@ -37,6 +38,9 @@ const GROUP_LIMIT: usize = 1 << 15;
 
 /// Groups that a flush is requested for begin no sooner than this after each other: each costs the disk something.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(2);
+
+/// What an operator can do when trying again does not help.
+const REPAIR_ADVICE: &str = "stop the program, and run `tickwire check`";
 
 /// When groups end and how much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +142,8 @@ impl LogWriterActor {
             actor.writing = false;
             match joined.ok().flatten() {
                 Some(Ok(())) => actor.committed(num_taken, ctx),
-                Some(Err(error)) => actor.failed(&error.to_string(), ctx),
-                None => actor.failed("the writer panicked", ctx),
+                Some(Err(error)) => actor.failed(&error.to_string(), error.is_transient(), ctx),
+                None => actor.failed("the writer panicked", true, ctx),
             }
         }));
     }
@@ -188,12 +192,18 @@ impl LogWriterActor {
         }
     }
 
-    fn failed(&mut self, error: &str, ctx: &mut Context<Self>) {
+    fn failed(&mut self, error: &str, is_transient: bool, ctx: &mut Context<Self>) {
+        let advice = if is_transient { "is the disk full?" } else { REPAIR_ADVICE };
         if self.backoff.num_failures() == 0 {
-            tracing::error!(error, "failed to write the log; entries wait in memory. Is the disk full?");
+            tracing::error!(error, "failed to write the log; entries wait in memory: {advice}");
         }
-        self.health.set("log", Health::Unhealthy, format!("{error}; {} entries wait", self.num_waiting));
-        let delay = self.backoff.failed();
+        let detail = format!("{error}; {} entries wait: {advice}", self.num_waiting);
+        self.health.set("log", Health::Unhealthy, detail);
+        let grown = self.backoff.failed();
+        let delay = if is_transient { grown } else { RetryPolicy::LOCAL.max_delay };
+        if !is_transient {
+            self.health.set_broken(StoreBroken { store: "log", cause: error.to_owned() });
+        }
         // Someone else may have committed the group before the failure was reported: the log knows.
         let (log, retry) = (Arc::clone(&self.log), Arc::clone(&self.retry));
         let resume = async move {

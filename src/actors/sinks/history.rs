@@ -1,7 +1,8 @@
 //! The history as a sink: bars, indicators and dead letters, each row exactly once.
 //!
 //! Transient failure: tried again with growing pauses; meanwhile effects gather up to a limit, then the data path waits.
-//! Permanent failure: said loudly and tried again all the same, since an operator can mend it and nothing is lost.
+//! Permanent failure: said loudly, with the advice to run `tickwire check`, and tried again at the longest pause, since
+//! nothing is lost meanwhile. A replay, which has nothing else to do, ends with it.
 //! Repeats: a batch may come again whole, after a failure or a restart. The key is symbol, window and start, of a dead
 //! letter its place in the log or its input; of two rows the one with the higher log position stays.
 //! Rows that the backend refuses become dead letters in the same place, with what the backend said.
@@ -62,6 +63,7 @@ impl Sink for HistorySink {
             delivery: Delivery::Durable,
             waits_for_log: true,
             keeps_dead_letters: true,
+            repair_advice: "stop the program, and run `tickwire check`",
             checked_every: None,
         }
     }

@@ -46,6 +46,8 @@ pub struct SinkSpec {
     pub waits_for_log: bool,
     /// True when it is the place where dead letters are kept.
     pub keeps_dead_letters: bool,
+    /// What an operator can do when trying again does not help.
+    pub repair_advice: &'static str,
     /// An empty batch is written when there was nothing to write for so long, so that its health is known; `None` never.
     pub checked_every: Option<Duration>,
 }

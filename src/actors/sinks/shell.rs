@@ -6,7 +6,8 @@
 //! unless a checkpoint is to rely on it or the process stops: what is acknowledged is always in the backend, so that a
 //! start can tell a sink that is behind its checkpoints.
 //! On failure: a batch that could not be written is written again, after pauses that grow up to a limit, or at once when
-//! somebody waits for the end; after a permanent failure at the longest pause. Meanwhile rows gather up to a limit.
+//! somebody waits for the end; after a permanent failure at the longest pause, and of a durable sink whoever has nothing
+//! to do without it is told ([`HealthRegistry::broken`]). Meanwhile rows gather up to a limit.
 //! Then, as the sink's policy says, whoever brings more waits, or the oldest are dropped and counted.
 //! After a panic the same batch is written again.
 
@@ -14,7 +15,7 @@ use super::isolate::{self, Written};
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
 use crate::actors::environment::Environment;
 use crate::actors::guard;
-use crate::actors::health::{Health, HealthRegistry};
+use crate::actors::health::{Health, HealthRegistry, StoreBroken};
 use crate::actors::messages::{EffectBatch, Flush, LogDurable, UnparsedInput};
 use crate::metrics::{SinkMetrics, StageMetrics};
 use crate::models::effect::Effect;
@@ -385,16 +386,20 @@ impl SinkActor {
         let rows = if self.spec.wants.ticks { "rows" } else { "effects" };
         let is_first = self.backoff.num_failures() == 0;
         let status = if self.is_durable() { Health::Unhealthy } else { Health::Degraded };
+        let advice = if is_transient { String::new() } else { format!(": {}", self.spec.repair_advice) };
         if is_first && self.is_durable() {
-            tracing::error!(error, is_transient, "failed to write the {name}; {rows} wait in memory");
+            tracing::error!(error, is_transient, "failed to write the {name}; {rows} wait in memory{advice}");
         } else if is_first {
             tracing::warn!(
                 error,
                 is_transient,
-                "failed to write to {name}; it is tried again, the rest goes on"
+                "failed to write to {name}; it is tried again, the rest goes on{advice}"
             );
         }
-        self.health.set(name, status, format!("{error}; {} {rows} wait", self.num_waiting));
+        self.health.set(name, status, format!("{error}; {} {rows} wait{advice}", self.num_waiting));
+        if !is_transient && self.is_durable() {
+            self.health.set_broken(StoreBroken { store: name, cause: error });
+        }
         let grown = self.backoff.failed();
         let pause = if is_transient { grown } else { self.policy.retry.max_delay };
         self.writing = true;

@@ -135,6 +135,7 @@ impl Sink for Scripted {
             delivery: self.delivery,
             waits_for_log: self.delivery == Delivery::Durable,
             keeps_dead_letters: self.keeps_dead_letters,
+            repair_advice: "have it mended",
             checked_every: None,
         }
     }

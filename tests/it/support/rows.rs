@@ -59,6 +59,26 @@ pub fn execute(dir: &Path, file: &str, sql: &str) {
     });
 }
 
+/// Overwrites the first page of the newest table whose name begins so: the file can still be opened, and nothing can be
+/// read from the table or written to it.
+pub fn damage_table(dir: &Path, file: &str, name: &str) {
+    let path = dir.join(file);
+    let (page, page_bytes): (i64, i64) = block_on(async {
+        let pool = open(&path).await;
+        // What stands in the write-ahead log would heal it.
+        pool.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name GLOB ? || '*' ORDER BY name DESC";
+        let page = sqlx::query_scalar(sql).bind(name).fetch_one(&pool).await.unwrap();
+        let page_bytes = sqlx::query_scalar("PRAGMA page_size").fetch_one(&pool).await.unwrap();
+        pool.close().await;
+        (page, page_bytes)
+    });
+    let mut bytes = std::fs::read(&path).unwrap();
+    let from = usize::try_from((page - 1) * page_bytes).unwrap();
+    bytes[from..from + usize::try_from(page_bytes).unwrap()].fill(0x5A);
+    std::fs::write(&path, bytes).unwrap();
+}
+
 /// Returns number and revision of each bar of a symbol and a width in nanoseconds, by number.
 pub fn bar_numbers(dir: &Path, symbol: &str, width: i64) -> Vec<(u64, u64)> {
     block_on(async {
