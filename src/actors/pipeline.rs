@@ -24,10 +24,11 @@ use super::partition::unit::{PartitionUnit, UnitError, UnitParts};
 use super::sinks::history::{self, HistorySink};
 use super::sinks::set::{SinkSetup, Sinks};
 use super::sinks::shell::{Followed, SinkActor};
+use super::sinks::{Sink, SinkBatch, SinkError, SinkPolicy};
 use crate::models::entry::Position;
 use crate::models::ledger::Ledger;
 use crate::stores::StoreError;
-use crate::stores::history::{History, HistoryBatch};
+use crate::stores::history::History;
 use crate::stores::log::high_water::HighWater;
 use crate::stores::log::{
     Assignment, Checkpoints, LogConsumer, LogEvent, LogReader, LogTail, LogWriter, Partition, TickLog,
@@ -51,6 +52,12 @@ pub enum PipelineError {
 impl From<MailboxError> for PipelineError {
     fn from(_: MailboxError) -> PipelineError {
         PipelineError::Stopped
+    }
+}
+
+impl From<SinkError> for PipelineError {
+    fn from(error: SinkError) -> PipelineError {
+        PipelineError::Store(error.into())
     }
 }
 
@@ -88,7 +95,7 @@ pub struct Storage {
     pub history: Arc<dyn History>,
     /// How far the log is durable.
     pub durability: Arc<Durability>,
-    /// Sinks other than the history.
+    /// Sinks beside the history.
     pub sinks: Vec<SinkSetup>,
     /// Serves live clients.
     pub live: Option<LiveOutputs>,
@@ -118,7 +125,7 @@ pub struct Pipeline {
     pub num_lost: u64,
     /// Entries that were applied again for the states.
     pub num_replayed: u64,
-    /// Entries that were applied again for the history, since it was behind the checkpoints.
+    /// Entries that were applied again for durable sinks, since these were behind the checkpoints.
     pub num_caught_up: u64,
     /// The last position given, and the one before the first that this run gave.
     given: Arc<AtomicU64>,
@@ -195,31 +202,55 @@ impl Pipeline {
         }
         let context = |partition| context(&settings, store.as_ref(), &durability, partition);
         let handles = handles_of(&threads);
-        let (acknowledged, num_caught_up) = match &store {
-            Some(log) => {
-                let jobs = JobParts { log, tail, history: &history, threads: &handles };
-                jobs.catch_up(&found, context, &env, &health).await?
-            }
-            None => (history.acknowledged().await?, 0),
-        };
+        let of_history: Arc<dyn Sink> =
+            Arc::new(HistorySink::of_all(Arc::clone(&history), settings.num_partitions));
+        let setup = SinkSetup { sink: Arc::clone(&of_history), policy: history::POLICY };
+        let mut jobs = vec![(setup, Some(&history))];
+        jobs.extend(sinks.iter().filter(|setup| setup.is_durable()).map(|setup| (setup.clone(), None)));
+        // By durable sink, the history first.
+        let (mut held, mut num_caught_up) = (Vec::new(), 0);
+        for (SinkSetup { sink, policy }, notes_missing) in &jobs {
+            let job = CatchUpParts {
+                sink,
+                policy: *policy,
+                notes_missing: *notes_missing,
+                store: store.as_ref(),
+                tail,
+                threads: &handles,
+            };
+            let (has, num_entries) = job.catch_up(&found, context, &env, &health).await?;
+            held.push(has);
+            num_caught_up += num_entries;
+        }
         // Where nothing is kept, nothing is waited for.
         durability.advance(if log.is_some() { tail.last } else { Position::MAX });
         let reached = |partition| {
-            let (durable, acknowledged) = (durability.position(), Arc::new(AtomicU64::new(acknowledged)));
-            (partition, Reached { durable, acknowledged, wanted: Arc::default() })
+            let acknowledged = held.iter().map(|has| Arc::new(AtomicU64::new(has[&partition]))).collect();
+            (partition, Reached { durable: durability.position(), acknowledged, wanted: Arc::default() })
         };
         let reached: BTreeMap<Partition, Reached> = partitions().map(reached).collect();
 
         let (status, detail) = catch_up::health_of(history.as_ref()).await?;
-        let followed = |(partition, reached): (&Partition, &Reached)| {
-            let (acknowledged, wanted) = (Arc::clone(&reached.acknowledged), Arc::clone(&reached.wanted));
-            let durable = log.is_some().then(|| durability.position());
-            (*partition, Followed { durable, acknowledged, wanted, num_shards: settings.num_shards })
+        let is_kept = log.is_some();
+        let mut durables = 0..;
+        let mut followed = |is_durable: bool| -> Vec<(Partition, Followed)> {
+            let Some(at) = is_durable.then(|| durables.next()).flatten() else { return Vec::new() };
+            let followed = |(partition, reached): (&Partition, &Reached)| {
+                let (acknowledged, wanted) =
+                    (Arc::clone(&reached.acknowledged[at]), Arc::clone(&reached.wanted));
+                let durable = is_kept.then(|| durability.position());
+                (*partition, Followed { durable, acknowledged, wanted, num_shards: settings.num_shards })
+            };
+            reached.iter().map(followed).collect()
         };
-        let followed: Vec<_> = reached.iter().map(followed).collect();
-        let sink = Arc::new(HistorySink::of_all(history, settings.num_partitions));
-        let history = SinkActor::new(sink, history::POLICY, env.clone(), Arc::clone(&health), followed)
-            .with_health(status, detail);
+        let history =
+            SinkActor::new(of_history, history::POLICY, env.clone(), Arc::clone(&health), followed(true))
+                .with_health(status, detail);
+        let with_followed = |setup: SinkSetup| {
+            let follows = followed(setup.is_durable());
+            (setup, follows)
+        };
+        let sinks = sinks.into_iter().map(with_followed).collect();
         let sinks = Sinks::start(history, &stores.handle(), sinks, &env, &health);
         let (live, live_durable) = live.map(|live| (live.batches, live.durable)).unzip();
         let outputs = Outputs { live, sinks: sinks.outputs() };
@@ -232,7 +263,8 @@ impl Pipeline {
             })
         });
         let num_lost = tell_lost(&env, high_water.as_ref(), tail);
-        let last = tail.last.max(high_water.as_ref().map_or(0, HighWater::found)).max(acknowledged);
+        let last_held = held.iter().flat_map(BTreeMap::values).copied().max().unwrap_or(0);
+        let last = tail.last.max(high_water.as_ref().map_or(0, HighWater::found)).max(last_held);
         let given = Arc::new(AtomicU64::new(last));
         let log_outputs =
             LogOutputs { writer: writer.clone().map(Addr::recipient), letters: Some(sinks.unparsed_input()) };
@@ -445,7 +477,7 @@ impl Pipeline {
     pub async fn stop(&self) -> Result<(), PipelineError> {
         self.drain().await?;
         self.save_checkpoints().await?;
-        self.works.sinks.flush_others().await;
+        self.works.sinks.flush_best_effort().await;
         self.end();
         Ok(())
     }
@@ -492,46 +524,65 @@ fn handles_of(threads: &[Arbiter]) -> Vec<ArbiterHandle> {
     threads.iter().map(Arbiter::handle).collect()
 }
 
-/// What is brought together where the history is behind.
-struct JobParts<'a> {
-    log: &'a Arc<dyn TickLog>,
+/// What is brought together where a durable sink is behind.
+struct CatchUpParts<'a> {
+    sink: &'a Arc<dyn Sink>,
+    policy: SinkPolicy,
+    /// Where it is noted what the sink lacks for good.
+    notes_missing: Option<&'a Arc<dyn History>>,
+    /// The log, where it outlives the process.
+    store: Option<&'a Arc<dyn TickLog>>,
     tail: LogTail,
-    history: &'a Arc<dyn History>,
     threads: &'a [ArbiterHandle],
 }
 
-impl JobParts<'_> {
-    /// Has the history hold what the checkpoints of every partition rely on. Returns up to where it has everything, and
-    /// how many entries were read.
+impl CatchUpParts<'_> {
+    /// Has the sink hold what the checkpoints of every partition rely on. Returns up to where it has everything of each,
+    /// and how many entries were read.
     async fn catch_up(
         &self,
         found: &BTreeMap<Partition, Found>,
         context: impl Fn(Partition) -> PartitionContext,
         env: &Environment,
         health: &Arc<HealthRegistry>,
-    ) -> Result<(Position, u64), PipelineError> {
-        let acknowledged = self.history.acknowledged().await?;
-        let (mut reached, mut num_entries) = (Position::MAX, 0);
+    ) -> Result<(BTreeMap<Partition, Position>, u64), PipelineError> {
+        let (before, mut num_entries) = (self.held(found).await?, 0);
+        let Some(log) = self.store else { return Ok((before, num_entries)) };
+        let mut held = before.clone();
         for (partition, found) in found {
             let job = CatchUp {
                 context: &context(*partition),
-                log: self.log,
+                log,
                 tail: self.tail,
-                history: self.history,
-                acknowledged,
+                sink: self.sink,
+                policy: self.policy,
+                notes_missing: self.notes_missing,
+                acknowledged: before[partition],
                 checkpoints: &found.checkpoints,
                 poison: &found.poison,
                 threads: self.threads,
             };
             let (has, read) = catch_up(job, env, health).await?;
-            reached = reached.min(has);
+            held.insert(*partition, has);
             num_entries += read;
         }
-        if reached > acknowledged {
-            let done = HistoryBatch { acknowledged: reached, ..HistoryBatch::default() };
-            self.history.write(&done).await?;
+        if held == before {
+            return Ok((held, num_entries));
         }
-        Ok((reached, num_entries))
+        self.sink.write(&SinkBatch { acknowledged: held, ..SinkBatch::default() }).await?;
+        Ok((self.held(found).await?, num_entries))
+    }
+
+    /// Returns up to where the sink has everything of each partition.
+    async fn held(
+        &self,
+        found: &BTreeMap<Partition, Found>,
+    ) -> Result<BTreeMap<Partition, Position>, SinkError> {
+        let mut held = BTreeMap::new();
+        for partition in found.keys() {
+            held.insert(*partition, self.sink.acknowledged(*partition).await?);
+        }
+        Ok(held)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every sink does behind its shell, shown for each of them; and the shell before a backend that does as it is told.
 
+mod durable;
 mod scripted;
 mod tenants;
 

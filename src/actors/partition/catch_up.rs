@@ -1,15 +1,15 @@
-//! A history that is behind the checkpoints of a partition is caught up from the log before anything else begins.
+//! A durable sink that is behind the checkpoints of a partition is caught up from the log before anything else begins.
 //!
-//! Checkpoints leave out the effects of everything they know, since the history held those when the checkpoints were
-//! saved. It may not hold them any more: an older copy of the file was put back, it was removed, a loss of power took
-//! its last commits and left the log's, or rows that were damaged were taken out. Then the entries that the history
-//! lacks are applied once more, to states of their own that begin at checkpoints older than what it lacks, or at the log's
-//! beginning, and what follows from them is written as if it were for the first time. The rows are the same to the last
-//! bit, since effects follow from entries alone.
+//! Checkpoints leave out the effects of everything they know, since the sink held those when the checkpoints were
+//! saved. It may not hold them any more: an older copy of the history's file was put back, it was removed, a loss of power
+//! took its last commits and left the log's, rows that were damaged were taken out, or the sink is new. Then the entries
+//! that it lacks are applied once more, to states of their own that begin at checkpoints older than what it lacks, or at
+//! the log's beginning, and what follows from them is written as if it were for the first time. The rows are the same to
+//! the last bit, since effects follow from entries alone.
 //!
-//! Promises: when [`catch_up`] returns, the history lacks nothing, or what it lacks is noted in it for good and told:
-//! an error in the log, and a degraded health for as long as the history would hold it.
-//! On failure: a history that cannot be written is tried again until it can; a process that ends meanwhile catches up at
+//! Promises: when [`catch_up`] returns, the sink lacks nothing, or what it lacks is told: an error in the log, and where
+//! it is the history, which notes it for good, a degraded health for as long as it would hold it.
+//! On failure: a sink that cannot be written is tried again until it can; a process that ends meanwhile catches up at
 //! its next start.
 
 use super::fanout::Outputs;
@@ -21,9 +21,9 @@ use super::unit::UnitError;
 use crate::actors::environment::Environment;
 use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::messages::LogBatch;
-use crate::actors::sinks::history::{self, HistorySink};
 use crate::actors::sinks::set::Sinks;
 use crate::actors::sinks::shell::{Followed, LeaveOut, SinkActor};
+use crate::actors::sinks::{Sink, SinkPolicy};
 use crate::models::effect::Effect;
 use crate::models::entry::{Body, Entry, Position};
 use crate::models::state::SymbolState;
@@ -53,7 +53,11 @@ pub struct CatchUp<'a> {
     /// Where the log begins and ends.
     pub tail: LogTail,
     /// What may be behind.
-    pub history: &'a Arc<dyn History>,
+    pub sink: &'a Arc<dyn Sink>,
+    /// How it is served.
+    pub policy: SinkPolicy,
+    /// Where it is noted what the sink lacks for good: the history, of its own sink.
+    pub notes_missing: Option<&'a Arc<dyn History>>,
     /// What it has acknowledged.
     pub acknowledged: Position,
     /// What it may be behind of.
@@ -65,7 +69,7 @@ pub struct CatchUp<'a> {
 }
 
 impl CatchUp<'_> {
-    /// Returns up to where the checkpoints rely on the history. Checkpoints that were saved before this was noted may
+    /// Returns up to where the checkpoints rely on the sink. Checkpoints that were saved before this was noted may
     /// be ahead of what it says, so of them it is only known that it held something.
     fn relied_on(&self) -> Position {
         let has_checkpoints = self.checkpoints.slices.iter().any(|[newest, _]| newest.covers_through > 0);
@@ -73,7 +77,7 @@ impl CatchUp<'_> {
     }
 }
 
-/// Has the history hold what the checkpoints rely on. Returns up to where it has everything of the partition, and how many
+/// Has the sink hold what the checkpoints rely on. Returns up to where it has everything of the partition, and how many
 /// entries were read. That it has it is for the caller to write, once that is true of all partitions.
 ///
 /// # Errors
@@ -88,10 +92,11 @@ pub async fn catch_up(
     if acknowledged >= relied_on {
         return Ok((acknowledged, 0));
     }
+    let name = job.sink.spec().name;
     tracing::warn!(
-        history_through = acknowledged,
+        holds_through = acknowledged,
         checkpoints_through = relied_on,
-        "the history is behind the checkpoints: what it lacks is worked out again from the log"
+        "the {name} is behind the checkpoints: what it lacks is worked out again from the log"
     );
     let mut recovered = Recovered::of(job.checkpoints, env, acknowledged);
     let dropped = job.tail.dropped_through;
@@ -101,13 +106,22 @@ pub async fn catch_up(
         let exact: HashSet<SymbolId> = recovered.states.iter().map(SymbolState::symbol).collect();
         leaves_out = Some(leave_out_cut_windows(exact, whole_from));
         let through = dropped.max(acknowledged);
-        job.history.note_missing(Missing { after: acknowledged, through, until: whole_from }).await?;
+        match job.notes_missing {
+            Some(history) => {
+                history.note_missing(Missing { after: acknowledged, through, until: whole_from }).await?;
+            }
+            None => tracing::error!(
+                after = acknowledged,
+                through,
+                "the log does not hold any more what the {name} lacks: that stays missing there"
+            ),
+        }
     }
     recovered.replay_after = recovered.replay_after.max(dropped);
     let begun = Instant::now();
     let num_entries = write_again(&job, recovered, acknowledged..relied_on, leaves_out, env, health).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    tracing::info!(entries = num_entries, seconds, "the history has caught up");
+    tracing::info!(entries = num_entries, seconds, "the {name} has caught up");
     Ok((relied_on, num_entries))
 }
 
@@ -125,11 +139,11 @@ async fn write_again(
     let context =
         PartitionContext { store: None, durable: None, urgent: Arc::default(), ..job.context.clone() };
     let acknowledged = Arc::new(AtomicU64::new(lacks.start));
-    // With several partitions what one has caught up with is not true of the others.
-    let sink = Arc::new(HistorySink::of_all(Arc::clone(job.history), context.num_partitions));
+    let name = job.sink.spec().name;
     let followed = Followed { acknowledged, num_shards: context.num_shards, ..Followed::default() };
-    let (policy, partitions) = (history::POLICY, [(context.partition, followed)]);
-    let shell = SinkActor::new(sink, policy, env.clone(), Arc::clone(health), partitions)
+    // Its batches acknowledge this partition alone, so a sink with one position for all of them does not move it.
+    let (sink, partitions) = (Arc::clone(job.sink), [(context.partition, followed)]);
+    let shell = SinkActor::new(sink, job.policy, env.clone(), Arc::clone(health), partitions)
         .with_health(Health::Degraded, "it is behind the log and catches up".to_owned());
     let shell = match leaves_out {
         Some(leaves_out) => shell.leaving_out(leaves_out),
@@ -152,9 +166,9 @@ async fn write_again(
         if reported.elapsed() >= REPORT_INTERVAL {
             reported = Instant::now();
             let (done, all) = (through - after, lacks.end - after);
-            tracing::info!(entries = done, of = all, "the history catches up with the log");
+            tracing::info!(entries = done, of = all, "the {name} catches up with the log");
             health.set(
-                "history",
+                name,
                 Health::Degraded,
                 format!("it catches up with the log: {done} of {all} entries"),
             );

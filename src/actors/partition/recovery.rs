@@ -1,8 +1,8 @@
 //! The checkpoints of one partition: taken slice by slice while it runs, those first that a start would have to read
 //! the most of the log for.
 //!
-//! Promises: a checkpoint is saved only once the log is durable and the history has committed everything up to it, so
-//! nothing that recovery leaves out is missing outside. Two checkpoints of every symbol are kept, and the log from the
+//! Promises: a checkpoint is saved only once the log is durable and every durable sink has committed everything up to it,
+//! so nothing that recovery leaves out is missing outside. Two checkpoints of every symbol are kept, and the log from the
 //! older one on: a damaged checkpoint costs the replay from the one before. However often the process ends, a start
 //! finds little more than [`CheckpointPolicy::replay_entries`] to replay, since each run goes on with the oldest
 //! checkpoints.
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Sets that may wait for log and history. When so many do, no more are taken: older ones would only grow stale.
+/// Sets that may wait for log and sinks. When so many do, no more are taken: older ones would only grow stale.
 const WAITING_MAX: usize = 4;
 
 /// How often the log is asked to drop what is too old or too much: a busy one grows by 5 MB meanwhile.
@@ -87,15 +87,22 @@ pub struct LogRetention {
 pub struct Reached {
     /// The log holds everything up to here.
     pub durable: Arc<AtomicU64>,
-    /// The history has committed everything up to here.
-    pub acknowledged: Arc<AtomicU64>,
-    /// Up to where checkpoints wait for the history.
+    /// Each durable sink has committed everything up to here.
+    pub acknowledged: Vec<Arc<AtomicU64>>,
+    /// Up to where checkpoints wait for the durable sinks.
     pub wanted: Arc<AtomicU64>,
 }
 
 impl Reached {
-    fn by_both(&self) -> Position {
-        self.durable.load(Ordering::Acquire).min(self.acknowledged.load(Ordering::Acquire))
+    /// Returns the position up to which every durable sink has committed everything.
+    #[must_use]
+    pub fn acknowledged(&self) -> Position {
+        let positions = self.acknowledged.iter().map(|acknowledged| acknowledged.load(Ordering::Acquire));
+        positions.min().unwrap_or(Position::MAX)
+    }
+
+    fn by_all(&self) -> Position {
+        self.durable.load(Ordering::Acquire).min(self.acknowledged())
     }
 }
 
@@ -172,7 +179,7 @@ impl RecoveryActor {
     fn turn(&mut self, ctx: &mut Context<Self>) {
         if let Some(first) = self.waiting.front() {
             self.reached.wanted.fetch_max(first.newest(), Ordering::AcqRel);
-            if first.newest() <= self.reached.by_both() {
+            if first.newest() <= self.reached.by_all() {
                 self.save(ctx);
                 return;
             }
@@ -300,7 +307,7 @@ impl Handler<SaveLastCheckpoints> for RecoveryActor {
     type Result = ResponseFuture<()>;
 
     /// Takes the checkpoints of all slices a last time and saves them, so that the next start has little to replay. Comes
-    /// after log and history are flushed. The actor goes on meanwhile: a save under way has the log's writer, and must
+    /// after log and sinks are flushed. The actor goes on meanwhile: a save under way has the log's writer, and must
     /// end to give it back.
     fn handle(&mut self, _: SaveLastCheckpoints, _ctx: &mut Self::Context) -> Self::Result {
         self.stopped = true;
@@ -315,7 +322,7 @@ impl Handler<SaveLastCheckpoints> for RecoveryActor {
                 let Some(set) = router.send(TakeCheckpoints { slice, also }).await.ok().flatten() else {
                     return;
                 };
-                if set.newest() > reached.by_both() {
+                if set.newest() > reached.by_all() {
                     tracing::warn!(
                         "the last checkpoints are ahead of the stores; the next start replays more"
                     );

@@ -4,8 +4,8 @@
 //! others run; then another unit of the same partition goes on elsewhere as if nothing had happened.
 //!
 //! Promises: when [`PartitionUnit::start`] returns, everything that the partition held then has been applied. When
-//! [`PartitionUnit::take_down`] returns without an error, everything that was read is applied, the history has committed
-//! it, and the checkpoints hold it.
+//! [`PartitionUnit::take_down`] returns without an error, everything that was read is applied, every durable sink has
+//! committed it, and the checkpoints hold it.
 //! On failure: a partition that cannot be read on is said, and stands until a unit is started for it again.
 
 use super::fanout::Outputs;
@@ -21,12 +21,11 @@ use crate::models::ledger::Ledger;
 use crate::stores::error::StoreError;
 use crate::stores::log::{PartitionBatch, PartitionEvent, PartitionReader};
 use actix::{Actor, Addr, ArbiterHandle};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// How often a unit that is taken down looks whether the history has acknowledged all of it: it waits for other
+/// How often a unit that is taken down looks whether every durable sink has acknowledged all of it: it waits for other
 /// partitions' next commit at the most.
 const ACKNOWLEDGE_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -120,7 +119,7 @@ impl PartitionUnit {
             checkpoints,
         } = parts;
         let replay_after = recovered.replay_after;
-        let muted_through = reached.acknowledged.load(Ordering::Acquire);
+        let muted_through = reached.acknowledged();
         let shards = Shards::start(env, &context, threads, recovered, poison, outputs).await?;
         reader.start_after(replay_after).await?;
         let (caught_up, catches_up) = oneshot::channel();
@@ -207,7 +206,7 @@ impl PartitionUnit {
         self.shards.barrier().await?;
         self.shards.report().await?;
         flush().await?;
-        while self.reached.acknowledged.load(Ordering::Acquire) < through {
+        while self.reached.acknowledged() < through {
             tokio::time::sleep(ACKNOWLEDGE_INTERVAL).await;
             flush().await?;
         }

@@ -18,7 +18,7 @@ use crate::actors::source_clocks::SourceClocks;
 use crate::metrics::SinkMetrics;
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::{Effect, IndicatorPoint};
-use crate::models::entry::Updates;
+use crate::models::entry::{Position, Updates};
 use crate::models::feed;
 use crate::models::settings::CoreSettings;
 use crate::models::snapshot::{LastTrade, SymbolSnapshot};
@@ -28,6 +28,7 @@ use crate::names::SymbolTable;
 use crate::stores::cache::{
     COUNT_SPAN, Cache, CacheTtls, CacheWrite, aggregated_key, count_key, indicators_key, latest_key,
 };
+use crate::stores::log::Partition;
 use crate::wire::{BarObject, IndicatorsObject, LatestObject, to_json};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -204,6 +205,11 @@ impl Sink for CacheSink {
             repair_advice: "check its address, and the name and password in it",
             checked_every: Some(CHECK_INTERVAL),
         }
+    }
+
+    /// Nobody relies on what the cache holds.
+    async fn acknowledged(&self, _: Partition) -> Result<Position, SinkError> {
+        Ok(0)
     }
 
     async fn write(&self, batch: &SinkBatch) -> Result<(), SinkError> {

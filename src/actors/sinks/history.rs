@@ -10,6 +10,7 @@
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec, Wants};
 use crate::actors::guard::ActorKind;
 use crate::metrics::Stage;
+use crate::models::entry::Position;
 use crate::retry::RetryPolicy;
 use crate::stores::history::{History, HistoryBatch};
 use crate::stores::log::Partition;
@@ -66,6 +67,11 @@ impl Sink for HistorySink {
             repair_advice: "stop the program, and run `tickwire check`",
             checked_every: None,
         }
+    }
+
+    /// The history has one position for all partitions, since the log in the process gives them from one sequence.
+    async fn acknowledged(&self, _: Partition) -> Result<Position, SinkError> {
+        Ok(self.history.acknowledged().await?)
     }
 
     async fn write(&self, batch: &SinkBatch) -> Result<(), SinkError> {

@@ -162,6 +162,16 @@ impl SinkError {
     }
 }
 
+impl From<SinkError> for StoreError {
+    fn from(error: SinkError) -> StoreError {
+        match error {
+            SinkError::Transient { context, cause, pause: _ } => StoreError::Transient { context, cause },
+            SinkError::Permanent { context, cause } => StoreError::Permanent { context, cause },
+            SinkError::Rows { context, cause, rows } => StoreError::Refused { context, cause, rows },
+        }
+    }
+}
+
 impl From<StoreError> for SinkError {
     fn from(error: StoreError) -> SinkError {
         match error {
@@ -177,6 +187,14 @@ impl From<StoreError> for SinkError {
 pub trait Sink: Send + Sync {
     /// Returns what is to be known of it; the same each time.
     fn spec(&self) -> SinkSpec;
+
+    /// Returns up to where the backend holds everything of a partition. Asked at the start, and only of a durable sink:
+    /// what comes after it is brought again, and where checkpoints are ahead of it, what is missing is worked out from the
+    /// log.
+    ///
+    /// # Errors
+    /// When the backend cannot be read.
+    async fn acknowledged(&self, partition: Partition) -> Result<Position, SinkError>;
 
     /// Writes a batch; one after another, never two at a time. May be dropped where it takes too long. An empty batch
     /// asks whether the backend is there.

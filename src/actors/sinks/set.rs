@@ -1,19 +1,23 @@
-//! The sinks of a process: the history, which everything waits for, and those that nobody waits for.
+//! The sinks of a process: the history, and others beside it, durable ones and those that nobody waits for.
 //!
-//! Promises: each sink has a queue of its own, and each that nobody waits for a thread of its own, so that one that is
-//! slow, hangs or is gone changes nothing for the data path nor for the others.
+//! Promises: each sink has a queue of its own, and each beside the history a thread of its own, so that one that is slow,
+//! hangs or is gone changes nothing for the others, and where nobody waits for it nothing for the data path. Whoever waits
+//! for what is written waits for every durable sink.
 
-use super::shell::SinkActor;
+use super::shell::{Followed, SinkActor};
 use super::{Delivery, OnFull, Sink, SinkPolicy, SinkSpec};
 use crate::actors::environment::Environment;
 use crate::actors::health::HealthRegistry;
 use crate::actors::messages::{Flush, LogDurable, UnparsedInput};
 use crate::actors::partition::fanout::SinkOutput;
+use crate::actors::views::HealthRegistry;
+use crate::stores::log::Partition;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use std::sync::Arc;
 
-/// A sink that nobody waits for, and how it is served.
+/// A sink beside the history, and how it is served.
+#[derive(Clone)]
 pub struct SinkSetup {
     /// The sink.
     pub sink: Arc<dyn Sink>,
@@ -21,10 +25,19 @@ pub struct SinkSetup {
     pub policy: SinkPolicy,
 }
 
+impl SinkSetup {
+    /// True when checkpoints, retention and the end wait for it.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.sink.spec().delivery == Delivery::Durable
+    }
+}
+
 /// A sink that runs.
 struct Member {
     addr: Addr<SinkActor>,
     output: SinkOutput,
+    spec: SinkSpec,
     /// Its thread.
     arbiter: Arbiter,
 }
@@ -37,26 +50,27 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// Starts the history's sink on the stores' thread, and the others on threads of their own.
+    /// Starts the history's sink on the stores' thread, and the others on threads of their own. With each of these comes
+    /// what it follows, which is nothing where nobody waits for it.
     #[must_use]
     pub fn start(
         history: SinkActor,
         stores: &ArbiterHandle,
-        others: Vec<SinkSetup>,
+        others: Vec<(SinkSetup, Vec<(Partition, Followed)>)>,
         env: &Environment,
         health: &Arc<HealthRegistry>,
     ) -> Sinks {
         let (spec, policy) = (history.spec(), history.policy());
         let history = SinkActor::start_in_arbiter(stores, move |_| history);
         let history_output = output(&history, &spec, &policy);
-        let start = |SinkSetup { sink, policy }: SinkSetup| {
+        let start = |(SinkSetup { sink, policy }, followed): (SinkSetup, Vec<(Partition, Followed)>)| {
             let spec = sink.spec();
             let keeper = history.clone().recipient();
-            let shell = SinkActor::new(sink, policy, env.clone(), Arc::clone(health), []);
+            let shell = SinkActor::new(sink, policy, env.clone(), Arc::clone(health), followed);
             let shell = shell.with_dead_letters(keeper);
             let arbiter = Arbiter::new();
             let addr = SinkActor::start_in_arbiter(&arbiter.handle(), move |_| shell);
-            Member { output: output(&addr, &spec, &policy), addr, arbiter }
+            Member { output: output(&addr, &spec, &policy), addr, spec, arbiter }
         };
         let others = others.into_iter().map(start).collect();
         Sinks { history, history_output, others }
@@ -72,7 +86,9 @@ impl Sinks {
     /// Returns who is to hear how far the log is durable.
     #[must_use]
     pub fn log_listeners(&self) -> Vec<Recipient<LogDurable>> {
-        vec![self.history.clone().recipient()]
+        let others = self.others.iter().filter(|member| member.spec.waits_for_log);
+        let others = others.map(|member| member.addr.clone().recipient());
+        std::iter::once(self.history.clone().recipient()).chain(others).collect()
     }
 
     /// Returns who keeps what never became an entry.
@@ -81,18 +97,25 @@ impl Sinks {
         self.history.clone().recipient()
     }
 
-    /// Waits until everything that has come in is written, as far as anybody waits for it.
+    fn others(&self, delivery: Delivery) -> impl Iterator<Item = &Addr<SinkActor>> {
+        let others = self.others.iter().filter(move |member| member.spec.delivery == delivery);
+        others.map(|member| &member.addr)
+    }
+
+    /// Waits until every durable sink has written everything that has come in.
     ///
     /// # Errors
     /// When the process is stopping.
     pub async fn flush(&self) -> Result<(), MailboxError> {
-        self.history.send(Flush).await
+        let durable = std::iter::once(&self.history).chain(self.others(Delivery::Durable));
+        try_join_all(durable.map(|addr| addr.send(Flush))).await?;
+        Ok(())
     }
 
     /// Lets those that nobody waits for write what they have, for a second at the most.
-    pub async fn flush_others(&self) {
+    pub async fn flush_best_effort(&self) {
         // One that is gone has nothing to write.
-        join_all(self.others.iter().map(|member| member.addr.send(Flush))).await;
+        join_all(self.others(Delivery::BestEffort).map(|addr| addr.send(Flush))).await;
     }
 
     /// Ends their threads.

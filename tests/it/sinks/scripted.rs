@@ -10,6 +10,7 @@ use tickwire::models::effect::Effect;
 use tickwire::models::entry::Position;
 use tickwire::models::symbol::SymbolId;
 use tickwire::stores::history::DeadLetterRecord;
+use tickwire::stores::log::Partition;
 use tokio::sync::Notify;
 
 /// How one write ends.
@@ -26,6 +27,7 @@ pub struct Scripted {
     name: &'static str,
     delivery: Delivery,
     keeps_dead_letters: bool,
+    held: Position,
     steps: Mutex<VecDeque<Step>>,
     refused: Mutex<(Vec<Position>, bool)>,
     num_writes: AtomicUsize,
@@ -39,6 +41,7 @@ impl Scripted {
             name: "scripted",
             delivery,
             keeps_dead_letters: false,
+            held: 0,
             steps: Mutex::default(),
             refused: Mutex::default(),
             num_writes: AtomicUsize::new(0),
@@ -53,6 +56,11 @@ impl Scripted {
 
     pub fn that_keeps_dead_letters(self) -> Scripted {
         Scripted { name: "keeper", keeps_dead_letters: true, ..self }
+    }
+
+    /// Holds everything up to a position from before.
+    pub fn holding(self, held: Position) -> Scripted {
+        Scripted { held, ..self }
     }
 
     /// Says how the next writes end; those after them end well.
@@ -138,6 +146,10 @@ impl Sink for Scripted {
             repair_advice: "have it mended",
             checked_every: None,
         }
+    }
+
+    async fn acknowledged(&self, _: Partition) -> Result<Position, SinkError> {
+        Ok(Scripted::acknowledged(self).max(self.held))
     }
 
     async fn write(&self, batch: &SinkBatch) -> Result<(), SinkError> {

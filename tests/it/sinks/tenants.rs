@@ -16,6 +16,7 @@ use tickwire::actors::sinks::history::HistorySink;
 use tickwire::actors::sinks::shell::SinkActor;
 use tickwire::actors::sinks::{OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
 use tickwire::models::effect::Effect;
+use tickwire::models::entry::Position;
 use tickwire::models::symbol::SymbolId;
 use tickwire::models::time::{MINUTE, Nanos, Width};
 use tickwire::stores::cache::CacheTtls;
@@ -36,6 +37,10 @@ struct Flaky {
 impl Sink for Flaky {
     fn spec(&self) -> SinkSpec {
         self.sink.spec()
+    }
+
+    async fn acknowledged(&self, partition: Partition) -> Result<Position, SinkError> {
+        self.sink.acknowledged(partition).await
     }
 
     async fn write(&self, batch: &SinkBatch) -> Result<(), SinkError> {

@@ -1,0 +1,113 @@
+//! Several durable sinks: whatever waits for one waits for all of them, and each gets everything.
+
+use super::{QUICK, Scripted, Step, until};
+use crate::support::scenario::bad_day;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tickwire::actors::messages::Ingest;
+use tickwire::actors::pipeline::{Pipeline, Storage};
+use tickwire::actors::sinks::set::SinkSetup;
+use tickwire::actors::sinks::{Delivery, SinkPolicy};
+use tickwire::config::{Config, Sources};
+use tickwire::models::entry::{Entry, Position};
+use tickwire::models::symbol::SymbolSpec;
+use tickwire::models::time::Nanos;
+use tickwire::node::{Node, pipeline_settings};
+use tickwire::stores::log::Partition;
+
+const NUM_SYMBOLS: u32 = 6;
+
+fn config(dir: &Path) -> Config {
+    let environment = [
+        ("TICKWIRE__DATA_DIR", dir.to_str().unwrap()),
+        ("TICKWIRE__CORE__SHARDS", "2"),
+        ("TICKWIRE__RECOVERY__MAX_AGE", "320ms"),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Config::load(&Sources { environment, ..Sources::default() }).unwrap()
+}
+
+/// Opens a directory with a second durable sink, which has room for a whole day.
+async fn open(config: &Config, second: &Arc<Scripted>) -> (Node, Pipeline) {
+    let mut node = Node::open(config).await.unwrap();
+    let policy = SinkPolicy { timeout: None, rows_max: 1_000_000, ..QUICK };
+    let sinks = vec![SinkSetup { sink: second.clone(), policy }];
+    let storage = Storage { sinks, ..node.storage(true) };
+    let settings = pipeline_settings(config);
+    let pipeline = Pipeline::start(node.env.clone(), settings, storage, node.health.clone()).await.unwrap();
+    (node, pipeline)
+}
+
+async fn feed(node: &Node, pipeline: &Pipeline, day: &[Entry]) {
+    node.sources.intern("venue");
+    for name in tickwire::actors::ingest::simulated::symbol_names(NUM_SYMBOLS as usize) {
+        node.symbols.intern(SymbolSpec::named(&name));
+    }
+    for part in day.chunks(300) {
+        let entries = part.to_vec();
+        let ingest = Ingest { entries, dead_letters: Vec::new(), progress: None, received: Nanos::MIN };
+        pipeline.log().send(ingest).await.unwrap();
+    }
+}
+
+/// Returns up to where the checkpoints in the store hold.
+async fn covered(node: &Node) -> Position {
+    let found = node.log.load_checkpoints(Partition::EMBEDDED).await.unwrap();
+    found.slices.iter().map(|[newest, _]| newest.covers_through).max().unwrap()
+}
+
+fn sorted(mut positions: Vec<Position>) -> Vec<Position> {
+    positions.sort_unstable();
+    positions
+}
+
+#[test]
+fn checkpoints_and_the_end_wait_for_the_slowest_and_one_that_is_behind_is_caught_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path());
+    let day = bad_day(NUM_SYMBOLS, 4.0, 6_000, 87);
+    let last = day.len() as Position;
+    let slow = Arc::new(Scripted::new(Delivery::Durable).named("second"));
+    slow.script([Step::Hang]);
+    let written = actix::System::new().block_on(async {
+        let (node, pipeline) = open(&config, &slow).await;
+        feed(&node, &pipeline, &day).await;
+        let mut looks = tokio::time::interval(Duration::from_millis(1));
+        let history_is_done = async {
+            while node.history.acknowledged().await.unwrap() < last {
+                looks.tick().await;
+            }
+        };
+        let mut drain = std::pin::pin!(pipeline.drain());
+        tokio::select! {
+            _ = &mut drain => panic!("the end did not wait for the second sink"),
+            () = history_is_done => {}
+            () = tokio::time::sleep(Duration::from_secs(60)) => panic!("the history waits for the second sink"),
+        }
+        assert_eq!((slow.acknowledged(), covered(&node).await), (0, 0), "a checkpoint did not wait");
+        slow.let_go();
+        drain.await.unwrap();
+        assert_eq!(slow.acknowledged(), last);
+        let written = sorted(slow.positions());
+        pipeline.finish().await.unwrap();
+        assert_eq!(covered(&node).await, last);
+        pipeline.end();
+        node.close().await;
+        written
+    });
+    assert!(written.len() > 100, "{} rows", written.len());
+    for held in [last / 2, 0] {
+        let second = Arc::new(Scripted::new(Delivery::Durable).named("second").holding(held));
+        let num_caught_up = actix::System::new().block_on(async {
+            let (node, pipeline) = open(&config, &second).await;
+            until("everything", || second.acknowledged() == last).await;
+            pipeline.end();
+            node.close().await;
+            pipeline.num_caught_up
+        });
+        assert!(num_caught_up >= last - held, "{num_caught_up} entries were applied again");
+        let expected: Vec<Position> = written.iter().copied().filter(|pos| *pos > held).collect();
+        assert_eq!(sorted(second.positions()), expected, "it held everything up to {held}");
+    }
+}
