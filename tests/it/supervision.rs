@@ -191,6 +191,35 @@ fn a_panic_of_any_actor_loses_nothing_in_memory() {
     }
 }
 
+#[test]
+fn a_panic_at_the_end_of_the_input_loses_nothing_and_one_that_comes_always_hangs_nothing() {
+    let day = bad_day(NUM_SYMBOLS, 4.0, 4_000, 61);
+    let last = day.len().div_ceil(BATCH) - 1;
+    for is_kept in [true, false] {
+        let (calm_dir, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let calm = play(&config(calm_dir.path(), &[]), is_kept, &day, undisturbed);
+        let panicking = |dir: &Path, times| {
+            // Symbols panic on entries before; only their end takes this.
+            let plan = |at, faults: &FaultPlan, _: &Metrics| {
+                if at == last {
+                    faults.at_actor(ActorKind::Symbol, times);
+                }
+            };
+            play(&config(dir, &[]), is_kept, &day, plan)
+        };
+        let rough = panicking(dir.path(), 2);
+        assert_eq!((rough.restarts(ActorKind::Symbol), rough.ledger), (2, calm.ledger));
+        assert!(calm.scanned.len() > 10_000 && calm.scanned == rough.scanned, "the histories differ");
+        if is_kept {
+            assert_same_rows(&history_rows(calm_dir.path()), &history_rows(dir.path()), "after panics");
+        }
+        let other = tempfile::tempdir().unwrap();
+        let hopeless = panicking(other.path(), u32::MAX);
+        assert!(hopeless.restarts(ActorKind::Symbol) >= u64::from(NUM_SYMBOLS));
+        assert_eq!(hopeless.ledger.received, calm.ledger.received, "what came is still known");
+    }
+}
+
 /// Damages the checkpoints in the store of a pipeline that runs.
 fn damage_while_running(dir: &Path, only_newest: bool) -> usize {
     let dir = dir.to_owned();

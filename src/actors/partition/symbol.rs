@@ -23,7 +23,11 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::stores::log::Checkpoint;
 use crate::stores::log::checkpoint::slice_of;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, MessageResult,
+    ResponseActFuture, WrapFuture,
+};
+use std::future::ready;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,6 +67,10 @@ pub struct FinishSymbol;
 /// Batches that may wait for one symbol. The router sends one a batch of its own and waits when a mailbox is full,
 /// so this bounds how many of the router's batches a symbol may trail behind, also while its state is made anew.
 const MAILBOX_CAPACITY: usize = 16;
+
+/// How often a symbol tries to close its last bars. A panic that comes every time is a fault of no entry, which another
+/// try would only meet again.
+const FINISH_TRIES: u32 = 3;
 
 /// Entries that a symbol's journal may always hold where there is no log: 400 kB, some milliseconds of work after a panic.
 const JOURNAL_MIN: usize = 4_096;
@@ -315,6 +323,41 @@ impl SymbolActor {
         }
     }
 
+    /// Closes every bar. Returns nothing where that panicked: nothing of it is published, and the state is of no use.
+    fn try_finish(&mut self) -> Option<Ledger> {
+        let metrics = Arc::clone(&self.shard.env.metrics);
+        self.borrow_outbox();
+        let finished = guard::run(ActorKind::Symbol, &metrics, || {
+            self.state.finish(&mut self.effects);
+            self.shard.env.faults.actor(ActorKind::Symbol);
+        });
+        if finished.is_none() {
+            self.withdraw();
+        }
+        self.return_outbox(false);
+        finished?;
+        // Where the end of a replay is shown, nothing is forming any more.
+        self.publish_snapshot();
+        Some(self.state.ledger())
+    }
+
+    /// Closes every bar, trying again with the state made anew after a panic. Ends with the outcomes of all reports as they
+    /// are, and with the bars open, where it panics every time.
+    fn finish(&mut self, tries: u32) -> ResponseActFuture<Self, Ledger> {
+        if tries == 0 {
+            tracing::error!(symbol = &*self.name, "the last bars cannot be closed and are missing");
+            return Box::pin(ready(self.state.ledger()).into_actor(self));
+        }
+        if let Some(ledger) = self.try_finish() {
+            return Box::pin(ready(ledger).into_actor(self));
+        }
+        let rebuilt = Rebuild::run(Rc::clone(&self.shard), Rc::clone(&self.cell), self.symbol());
+        Box::pin(rebuilt.into_actor(self).then(move |state, actor, _ctx| {
+            actor.state = state;
+            actor.finish(tries - 1)
+        }))
+    }
+
     fn publish_snapshot(&self) {
         if let Some(slot) = &self.slot {
             let previews = self.shard.env.published.live.as_ref().is_some_and(|live| live.previews());
@@ -397,14 +440,9 @@ impl Handler<Barrier> for SymbolActor {
 }
 
 impl Handler<FinishSymbol> for SymbolActor {
-    type Result = MessageResult<FinishSymbol>;
+    type Result = AtomicResponse<Self, Ledger>;
 
     fn handle(&mut self, _: FinishSymbol, _ctx: &mut Self::Context) -> Self::Result {
-        self.borrow_outbox();
-        self.state.finish(&mut self.effects);
-        self.return_outbox(false);
-        // Where the end of a replay is shown, nothing is forming any more.
-        self.publish_snapshot();
-        MessageResult(self.state.ledger())
+        AtomicResponse::new(self.finish(FINISH_TRIES))
     }
 }
