@@ -25,7 +25,7 @@ use crate::stores::history::DeadLetterRecord;
 use crate::stores::log::Partition;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -213,20 +213,47 @@ impl SinkActor {
         durable.map_or(Position::MAX, |durable| durable.load(Ordering::Acquire))
     }
 
-    /// Returns the next batch. A partition whose log is behind holds what came after it from others, which is at most
-    /// until its next commit.
-    fn next_batch(&self) -> Next {
+    /// True when the log does not hold yet what a batch follows from.
+    fn is_too_early(&self, batch: &EffectBatch) -> bool {
+        let durable = self.durable(batch.partition);
+        // A shard's effects may be ahead of what it is done with, never ahead of their own entry.
+        let newest = || batch.effects.iter().map(Effect::log_pos).max().unwrap_or(0);
+        durable < Position::MAX && newest().max(batch.through) > durable
+    }
+
+    /// Brings what may be written to the front where another partition's log holds up what came before it. Batches of one
+    /// partition keep their order.
+    fn bring_forward(&mut self) {
+        if self.partitions.len() < 2 || self.waiting.front().is_none_or(|first| !self.is_too_early(first)) {
+            return;
+        }
+        let mut held_up = BTreeSet::new();
+        let (mut ready, mut others) = (VecDeque::new(), VecDeque::new());
+        for batch in std::mem::take(&mut self.waiting) {
+            let is_held_up = held_up.contains(&batch.partition) || self.is_too_early(&batch);
+            if is_held_up {
+                held_up.insert(batch.partition);
+                others.push_back(batch);
+            } else {
+                ready.push_back(batch);
+            }
+        }
+        ready.append(&mut others);
+        self.waiting = ready;
+    }
+
+    /// Returns the next batch, and has its parts at the front of the queue. A partition whose log is behind holds back
+    /// what comes after it from the same partition, and nothing of others.
+    fn next_batch(&mut self) -> Next {
+        self.bring_forward();
         let of_partition =
             |(id, partition): (&Partition, &PartitionState)| (*id, partition.written_through.clone());
         let mut through: Through = self.partitions.iter().map(of_partition).collect();
         let mut batch = SinkBatch { dead_letters: self.unparsed.clone(), ..SinkBatch::default() };
         let (mut num_taken, mut num_rows) = (0, 0);
         for waiting in &self.waiting {
-            let durable = self.durable(waiting.partition);
-            // A shard's effects may be ahead of what it is done with, never ahead of their own entry.
-            let newest = || waiting.effects.iter().map(Effect::log_pos).max().unwrap_or(0);
-            let too_early = durable < Position::MAX && newest().max(waiting.through) > durable;
-            if too_early || (num_taken > 0 && num_rows + waiting.num_rows() > self.policy.batch_rows) {
+            let is_full = num_taken > 0 && num_rows + waiting.num_rows() > self.policy.batch_rows;
+            if is_full || self.is_too_early(waiting) {
                 break;
             }
             num_rows += waiting.num_rows();

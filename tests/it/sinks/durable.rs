@@ -1,13 +1,16 @@
 //! Several durable sinks: whatever waits for one waits for all of them, and each gets everything.
 
-use super::{QUICK, Scripted, Step, until};
+use super::{Place, QUICK, Scripted, Step, bar, batch, run, until};
 use crate::support::scenario::bad_day;
+use actix::Actor;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tickwire::actors::messages::Ingest;
+use tickwire::actors::messages::{EffectBatch, Ingest};
 use tickwire::actors::pipeline::{Pipeline, Storage};
 use tickwire::actors::sinks::set::SinkSetup;
+use tickwire::actors::sinks::shell::{Followed, SinkActor};
 use tickwire::actors::sinks::{Delivery, SinkPolicy};
 use tickwire::config::{Config, Sources};
 use tickwire::models::entry::{Entry, Position};
@@ -26,6 +29,45 @@ fn config(dir: &Path) -> Config {
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     Config::load(&Sources { environment, ..Sources::default() }).unwrap()
+}
+
+#[test]
+fn a_partition_whose_log_is_behind_holds_up_no_other() {
+    run(async {
+        let place = Place::new().await;
+        let sink = Arc::new(Scripted::new(Delivery::Durable));
+        let partitions = [Partition(0), Partition(1)];
+        let followed =
+            || Followed { durable: Some(Arc::new(AtomicU64::new(0))), num_shards: 1, ..Followed::default() };
+        let [behind, other] = [followed(), followed()];
+        other.durable.as_ref().unwrap().store(100, Ordering::SeqCst);
+        let shell = SinkActor::new(
+            sink.clone(),
+            QUICK,
+            place.node.env.clone(),
+            Arc::clone(&place.health),
+            partitions.into_iter().zip([behind.clone(), other.clone()]),
+        );
+        // A failure leaves the batch that was brought forward where it is.
+        sink.script([Step::Transient]);
+        let addr = shell.start();
+        let send = |of, pos: Position| {
+            let rows = batch(vec![bar(0, pos as i64, pos)], Vec::new(), pos);
+            addr.send(EffectBatch { partition: partitions[of], ..rows })
+        };
+        for (of, pos) in [(0, 10), (1, 20), (0, 11), (1, 21)] {
+            send(of, pos).await.unwrap();
+        }
+        until("the other partition's rows", || other.acknowledged.load(Ordering::SeqCst) == 21).await;
+        assert_eq!((sink.positions(), behind.acknowledged.load(Ordering::SeqCst)), (vec![20, 21], 0));
+        behind.durable.as_ref().unwrap().store(10, Ordering::SeqCst);
+        send(1, 22).await.unwrap();
+        until("its first row", || behind.acknowledged.load(Ordering::SeqCst) == 10).await;
+        behind.durable.as_ref().unwrap().store(11, Ordering::SeqCst);
+        until("its last row", || behind.acknowledged.load(Ordering::SeqCst) == 11).await;
+        assert_eq!(sink.positions().into_iter().filter(|pos| *pos < 20).collect::<Vec<_>>(), [10, 11]);
+        assert_eq!(sink.positions().len(), 5);
+    });
 }
 
 /// Opens a directory with a second durable sink, which has room for a whole day.
