@@ -79,7 +79,7 @@ pub struct EffectBatch {
     pub shard: usize,
     /// What followed from its entries.
     pub effects: Arc<Vec<Effect>>,
-    /// Trades that were accepted, for sinks that want them.
+    /// Trades that were accepted, for sinks that want them; to a durable sink also those of the past and of a replay.
     pub ticks: Arc<Vec<LiveTick>>,
     /// The shard has applied everything up to here.
     pub through: Position,
@@ -108,6 +108,8 @@ pub struct LiveTick {
     pub size: Size,
     /// Accepted trades of the symbol, this one included.
     pub seq: u64,
+    /// The entry that it comes from.
+    pub log_pos: Position,
 }
 
 /// What one shard has for live clients, in order.

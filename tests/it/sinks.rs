@@ -68,7 +68,8 @@ fn bar(symbol: u32, nth: i64, pos: Position) -> Effect {
 
 fn tick(symbol: u32, seq: u64) -> LiveTick {
     let ts = Nanos(seq as i64 * 1_000_000);
-    LiveTick { symbol: SymbolId(symbol), ts, received: ts, price: Price(seq as i64), size: Size(1), seq }
+    let (symbol, price) = (SymbolId(symbol), Price(seq as i64));
+    LiveTick { symbol, ts, received: ts, price, size: Size(1), seq, log_pos: seq }
 }
 
 fn batch(effects: Vec<Effect>, ticks: Vec<LiveTick>, through: Position) -> EffectBatch {

@@ -180,6 +180,7 @@ impl LastValues {
                 price: last.price,
                 size: last.size,
                 seq: last.seq,
+                log_pos: view.pos,
             });
         }
     }

@@ -6,7 +6,7 @@
 //! On failure: effects leave the outbox only with their message, which is kept until every sink took it; after a panic
 //! it is sent again, and sinks write by key and position, so repeats change nothing.
 
-use super::outbox::Outgoing;
+use super::outbox::{Outgoing, OutgoingTicks, TickDemand};
 use super::shard::Shard;
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{EffectBatch, EmptyOutbox, EndUnit, LiveBatch, LiveTick, ReportProgress};
@@ -49,23 +49,26 @@ pub struct SinkOutput {
     pub batches: Recipient<EffectBatch>,
     /// What it wants.
     pub wants: Wants,
-    /// True when it is to hear how far the shard is, also without effects.
-    pub takes_progress: bool,
+    /// True when it is to miss nothing: it hears how far the shard is, also without effects, and of ticks of the past.
+    pub is_durable: bool,
     /// True when a batch waits until the sink has room for it.
     pub is_waited_for: bool,
 }
 
 impl SinkOutput {
-    /// Returns the sink's part of a batch, if there is any.
-    fn part_of(&self, batch: &EffectBatch) -> Option<EffectBatch> {
-        let mut part = batch.clone();
+    /// Returns the sink's part of what is on its way, if there is any.
+    fn part_of(&self, sending: &Sending) -> Option<EffectBatch> {
+        let mut part = sending.batch.clone();
+        if let (Some(all), true) = (&sending.with_past, self.is_durable) {
+            part.ticks = Arc::clone(all);
+        }
         if !self.wants.effects && !part.effects.is_empty() {
             part.effects = Arc::default();
         }
         if !self.wants.ticks && !part.ticks.is_empty() {
             part.ticks = Arc::default();
         }
-        (self.takes_progress || part.num_rows() > 0).then_some(part)
+        (self.is_durable || part.num_rows() > 0).then_some(part)
     }
 
     /// Hands a batch on, waiting where that is wanted.
@@ -80,6 +83,14 @@ impl SinkOutput {
     }
 }
 
+/// Out of the outbox, and not yet with every sink.
+#[derive(Clone)]
+struct Sending {
+    batch: EffectBatch,
+    /// The ticks for durable sinks, where some of them are of the past.
+    with_past: Option<Arc<Vec<LiveTick>>>,
+}
+
 /// Hands effects on.
 pub struct FanOutActor {
     shard: Rc<Shard>,
@@ -87,8 +98,7 @@ pub struct FanOutActor {
     outputs: Rc<Outputs>,
     /// What the sinks have been told.
     told_through: Position,
-    /// Out of the outbox, and not yet with every sink.
-    sending: Option<EffectBatch>,
+    sending: Option<Sending>,
     /// What the hub has yet to get.
     live: Option<LiveBatch>,
 }
@@ -97,8 +107,13 @@ impl FanOutActor {
     /// Makes the fan-out of a shard.
     #[must_use]
     pub fn new(shard: Rc<Shard>, outputs: Outputs) -> FanOutActor {
-        let want_ticks = outputs.sinks.iter().any(|sink| sink.wants.ticks);
-        shard.sinks_want_ticks.set(want_ticks);
+        let demands = outputs.sinks.iter().filter(|sink| sink.wants.ticks);
+        let demands = demands.map(|sink| match (sink.is_durable, sink.is_waited_for) {
+            (true, _) => TickDemand::EveryAndPast,
+            (false, true) => TickDemand::Every,
+            (false, false) => TickDemand::Newest,
+        });
+        shard.tick_demand.set(demands.max().unwrap_or_default());
         FanOutActor { shard, outputs: Rc::new(outputs), told_through: 0, sending: None, live: None }
     }
 
@@ -110,24 +125,39 @@ impl FanOutActor {
         }
         let Outgoing { effects, past, received, through } = self.shard.take_effects();
         let effects = Arc::new(effects);
-        let (ticks, for_sinks) = self.share_ticks(self.shard.take_ticks());
+        let OutgoingTicks { past: past_ticks, live, num_dropped } = self.shard.take_ticks();
+        self.count_dropped(num_dropped);
+        let with_past =
+            (!past_ticks.is_empty()).then(|| Arc::new([past_ticks.as_slice(), live.as_slice()].concat()));
+        let (ticks, for_sinks) = self.share_ticks(live);
         if !(effects.is_empty() && ticks.is_empty()) {
             let effects = Arc::clone(&effects);
             self.live = Some(LiveBatch { shard: self.shard.number(), effects, past, received, ticks });
         }
-        let has_rows = !effects.is_empty() || !for_sinks.is_empty();
+        let has_rows = !effects.is_empty() || !for_sinks.is_empty() || with_past.is_some();
         let has_progress = progress_alone && through > self.told_through;
         if !has_rows && !has_progress {
             return;
         }
         self.shard.env.metrics.stage(Stage::Fanout).received.inc_by(effects.len() as u64);
         let (partition, shard) = (self.shard.context.partition, self.shard.index);
-        self.sending = Some(EffectBatch { partition, shard, effects, ticks: for_sinks, through });
+        let batch = EffectBatch { partition, shard, effects, ticks: for_sinks, through };
+        self.sending = Some(Sending { batch, with_past });
+    }
+
+    /// Counts ticks that the outbox had no room for with each sink that wanted them.
+    fn count_dropped(&self, num_dropped: usize) {
+        if num_dropped == 0 {
+            return;
+        }
+        for sink in self.outputs.sinks.iter().filter(|sink| sink.wants.ticks) {
+            self.shard.env.metrics.sink(sink.name).dropped.inc_by(num_dropped as u64);
+        }
     }
 
     /// Returns the ticks for the hub, as far as it wants any, and those for the sinks.
     fn share_ticks(&self, ticks: Vec<LiveTick>) -> (Vec<LiveTick>, Arc<Vec<LiveTick>>) {
-        if ticks.is_empty() || !self.shard.sinks_want_ticks.get() {
+        if ticks.is_empty() || !self.shard.sinks_want_ticks() {
             return (ticks, Arc::default());
         }
         if self.shard.env.published.live.as_ref().is_some_and(|live| live.ticks()) {
@@ -146,13 +176,13 @@ impl FanOutActor {
             if let (Some(hub), Some(batch)) = (&outputs.live, live) {
                 send_live(hub, batch, &metrics).await;
             }
-            let batch = sending?;
+            let sending = sending?;
             for sink in &outputs.sinks {
-                if let Some(part) = sink.part_of(&batch) {
+                if let Some(part) = sink.part_of(&sending) {
                     sink.send(part, &metrics).await;
                 }
             }
-            Some(batch)
+            Some(sending.batch)
         };
         AtomicResponse::new(Box::pin(send.into_actor(self).map(|sent, actor, _ctx| {
             if let Some(batch) = sent {

@@ -1,8 +1,9 @@
 //! Effects of one shard on their way out, and how far the shard is done with its partition.
 //!
 //! Promises: effects leave in the order in which they were put in; the shard is said to be done with a batch only once
-//! every symbol of it has put its effects in. When it is full the router sends no more, which pushes back to the venue;
-//! ticks that find no room take the place of older ones, since what is newer counts for a live client.
+//! every symbol of it has put its effects in. When it is full the router sends no more, which pushes back to the venue.
+//! Ticks that find no room take the place of older ones, since what is newer counts for a live client; where a sink is to
+//! get every tick they push back as effects do.
 
 use crate::actors::messages::LiveTick;
 use crate::models::effect::Effect;
@@ -21,9 +22,34 @@ pub const OUTBOX_LIMIT: usize = 1 << 14;
 /// thousands of symbols, sinks need not get them all at once.
 pub const OUTBOX_LARGE: usize = 1 << 11;
 
-/// Ticks that may wait in a shard for the fan-out. Above it they go at once: those who want them see by their numbers
-/// how many are missing.
-const TICKS_LIMIT: usize = 1 << 15;
+/// Ticks that may wait in a shard for the fan-out. Above it those that wait go at once, since whoever wants them sees by
+/// their numbers how many are missing; or the router sends no more, where a sink is to get every one.
+pub const TICKS_LIMIT: usize = 1 << 15;
+
+/// What becomes of ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TickDemand {
+    /// No sink wants any.
+    #[default]
+    Nothing,
+    /// Sinks want those that there is room for.
+    Newest,
+    /// A sink that is waited for wants them: none may be dropped.
+    Every,
+    /// A durable sink keeps them: it gets those of the past too, and those that are read again after a restart.
+    EveryAndPast,
+}
+
+/// Ticks on their way out.
+#[derive(Debug, Default)]
+pub struct OutgoingTicks {
+    /// Those that tell of the past or are read again, for durable sinks alone. A symbol's come before its others.
+    pub past: Vec<LiveTick>,
+    /// Those that happened just now.
+    pub live: Vec<LiveTick>,
+    /// How many had to go since the last ones were taken.
+    pub num_dropped: usize,
+}
 
 /// Counts how many symbols have yet to apply their part of a batch.
 #[derive(Debug)]
@@ -87,7 +113,7 @@ pub struct Outbox {
     past: Vec<Range<usize>>,
     /// When the oldest entry that they may follow from was received.
     received: Option<Nanos>,
-    ticks: Vec<LiveTick>,
+    ticks: OutgoingTicks,
     tickets: VecDeque<Arc<Ticket>>,
     through: Position,
 }
@@ -102,6 +128,14 @@ impl Outbox {
     #[must_use]
     pub fn len(&self) -> usize {
         self.effects.len()
+    }
+
+    /// True when the router may send more.
+    #[must_use]
+    pub fn has_room(&self, demand: TickDemand) -> bool {
+        let num_ticks = self.ticks.past.len() + self.ticks.live.len();
+        let has_room_for_ticks = demand < TickDemand::Every || num_ticks < TICKS_LIMIT;
+        self.effects.len() < OUTBOX_LIMIT && has_room_for_ticks
     }
 
     /// True when no effects wait.
@@ -136,18 +170,24 @@ impl Outbox {
     }
 
     /// Adds ticks. Returns how many older ones had to go for them.
-    pub fn add_ticks(&mut self, ticks: &mut Vec<LiveTick>) -> usize {
-        let mut num_dropped = 0;
-        if self.ticks.len() + ticks.len() > TICKS_LIMIT {
-            num_dropped = self.ticks.len();
-            self.ticks.clear();
+    pub fn add_ticks(&mut self, ticks: &mut Vec<LiveTick>, is_past: bool, demand: TickDemand) -> usize {
+        let OutgoingTicks { past, live, num_dropped: num_dropped_before } = &mut self.ticks;
+        if is_past {
+            past.append(ticks);
+            return 0;
         }
-        self.ticks.append(ticks);
+        let mut num_dropped = 0;
+        if demand < TickDemand::Every && live.len() + ticks.len() > TICKS_LIMIT {
+            num_dropped = live.len();
+            live.clear();
+        }
+        *num_dropped_before += num_dropped;
+        live.append(ticks);
         num_dropped
     }
 
     /// Takes the ticks that wait.
-    pub fn take_ticks(&mut self) -> Vec<LiveTick> {
+    pub fn take_ticks(&mut self) -> OutgoingTicks {
         std::mem::take(&mut self.ticks)
     }
 

@@ -2,7 +2,7 @@
 //! thread, so sharing needs no locks. A thread hosts shards of any number of partitions; they share nothing.
 
 use super::journal::Journal;
-use super::outbox::{OUTBOX_LIMIT, Outbox, Outgoing, Ticket};
+use super::outbox::{Outbox, Outgoing, OutgoingTicks, TickDemand, Ticket};
 use crate::actors::environment::Environment;
 use crate::actors::messages::{EmptyOutbox, LiveTick};
 use crate::metrics::{Span, Stage};
@@ -118,8 +118,8 @@ pub struct Shard {
     /// Per symbol: the time from which on a clock mark brings something about; [`Nanos::MIN`] while nobody knows, since
     /// something is under way to it. In one row, so that a mark asks ten thousand symbols in some microseconds.
     pub dues: RefCell<Vec<Nanos>>,
-    /// A sink wants ticks.
-    pub sinks_want_ticks: Cell<bool>,
+    /// What the sinks make of ticks.
+    pub tick_demand: Cell<TickDemand>,
     outbox: RefCell<Outbox>,
     room: Notify,
     fanout: OnceCell<Recipient<EmptyOutbox>>,
@@ -136,7 +136,7 @@ impl Shard {
             context,
             quarantine: RefCell::new(Quarantine { poison, ignored: BTreeSet::new() }),
             dues: RefCell::default(),
-            sinks_want_ticks: Cell::default(),
+            tick_demand: Cell::default(),
             outbox: RefCell::default(),
             room: Notify::new(),
             fanout: OnceCell::new(),
@@ -268,23 +268,31 @@ impl Shard {
     #[must_use]
     pub fn wants_ticks(&self) -> bool {
         let live = self.env.published.live.as_ref();
-        self.sinks_want_ticks.get() || live.is_some_and(|live| live.ticks())
+        self.sinks_want_ticks() || live.is_some_and(|live| live.ticks())
     }
 
-    /// Puts ticks on their way to sinks and live clients.
-    pub fn emit_ticks(&self, ticks: &mut Vec<LiveTick>) {
+    /// True when a sink wants ticks.
+    #[must_use]
+    pub fn sinks_want_ticks(&self) -> bool {
+        self.tick_demand.get() != TickDemand::Nothing
+    }
+
+    /// Puts ticks on their way to sinks and live clients; those of the past go to durable sinks alone.
+    pub fn emit_ticks(&self, ticks: &mut Vec<LiveTick>, is_past: bool) {
         if ticks.is_empty() {
             return;
         }
-        let num_dropped = self.outbox.borrow_mut().add_ticks(ticks);
+        let num_dropped = self.outbox.borrow_mut().add_ticks(ticks, is_past, self.tick_demand.get());
         if num_dropped > 0 {
             self.env.metrics.dropped(Stage::Fanout, "ticks_conflated", num_dropped as u64);
         }
     }
 
     /// Takes the ticks that wait.
-    pub fn take_ticks(&self) -> Vec<LiveTick> {
-        self.outbox.borrow_mut().take_ticks()
+    pub fn take_ticks(&self) -> OutgoingTicks {
+        let taken = self.outbox.borrow_mut().take_ticks();
+        self.room.notify_waiters();
+        taken
     }
 
     /// Takes the effects that wait.
@@ -298,11 +306,53 @@ impl Shard {
     pub async fn wait_for_room(&self) {
         loop {
             let notified = self.room.notified();
-            if self.outbox.borrow().len() < OUTBOX_LIMIT {
+            if self.outbox.borrow().has_room(self.tick_demand.get()) {
                 return;
             }
             self.request_empty();
             notified.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outbox::TICKS_LIMIT;
+    use super::*;
+    use crate::models::num::{Price, Size};
+    use futures_util::FutureExt;
+
+    fn ticks(seqs: std::ops::Range<u64>) -> Vec<LiveTick> {
+        let tick = |seq| LiveTick {
+            symbol: SymbolId(0),
+            ts: Nanos(0),
+            received: Nanos(0),
+            price: Price(1),
+            size: Size(1),
+            seq,
+            log_pos: seq,
+        };
+        seqs.map(tick).collect()
+    }
+
+    #[test]
+    fn ticks_that_find_no_room_push_back_or_take_the_place_of_older_ones_and_are_counted() {
+        let limit = TICKS_LIMIT as u64;
+        for (demand, num_dropped) in [(TickDemand::Every, 0), (TickDemand::Newest, TICKS_LIMIT)] {
+            let env = Environment::for_test();
+            let shard = Shard::new(0, env.clone(), PartitionContext::of_whole_log(1), &[]);
+            shard.tick_demand.set(demand);
+            shard.emit_ticks(&mut ticks(0..limit), false);
+            let is_waited_for = shard.wait_for_room().now_or_never().is_none();
+            assert_eq!(is_waited_for, demand == TickDemand::Every);
+            shard.emit_ticks(&mut ticks(limit..limit + 10), false);
+            let taken = shard.take_ticks();
+            assert_eq!((taken.live.len() + num_dropped, taken.num_dropped), (TICKS_LIMIT + 10, num_dropped));
+            assert_eq!(taken.live.last().map(|tick| tick.seq), Some(limit + 9), "the newest stay");
+            let counted = format!("{{reason=\"ticks_conflated\",stage=\"fanout\"}} {num_dropped}");
+            assert_eq!(env.metrics.encode().contains(&counted), num_dropped > 0);
+            assert!(shard.wait_for_room().now_or_never().is_some(), "there is room again");
+            assert_eq!(shard.take_ticks().num_dropped, 0, "they are told once");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! an error, and the symbol goes on.
 
 use super::marks::{self, Listener, Mark, MarkList};
-use super::outbox::Ticket;
+use super::outbox::{TickDemand, Ticket};
 use super::rebuild::Rebuild;
 use super::shard::{Shard, SymbolCell};
 use crate::actors::guard::{self, ActorKind};
@@ -151,6 +151,7 @@ impl SymbolActor {
         if muted_through > 0 {
             marks::deliver(self, muted, &batch.marks, muted_through);
             self.withdraw();
+            self.ticks.clear();
         }
         marks::deliver(self, to_publish, &batch.marks, batch.through);
     }
@@ -206,7 +207,8 @@ impl SymbolActor {
             },
             _ => return,
         };
-        self.ticks.push(LiveTick { symbol: self.symbol(), ts, received, price, size, seq });
+        let (symbol, log_pos) = (self.symbol(), entry.pos);
+        self.ticks.push(LiveTick { symbol, ts, received, price, size, seq, log_pos });
     }
 
     /// Applies a batch. Returns false when it panicked: nothing of it is published, and the state is of no use any more.
@@ -219,11 +221,11 @@ impl SymbolActor {
         if !is_applied {
             self.withdraw();
         }
-        if !is_applied || is_past {
+        if !is_applied || is_past && self.shard.tick_demand.get() < TickDemand::EveryAndPast {
             self.ticks.clear();
         }
         self.return_outbox(is_past);
-        self.shard.emit_ticks(&mut self.ticks);
+        self.shard.emit_ticks(&mut self.ticks, is_past);
         is_applied
     }
 

@@ -55,7 +55,9 @@ pub struct SinkSpec {
 /// What a sink wants to hear of. What nobody wants is not collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// Accepted trades, each with its `seq`, as they happen: what is replayed or tells of the past is not among them.
+    /// Accepted trades, each with its `seq`. A durable sink gets every one: also those that tell of the past, and after a
+    /// restart those that it had not acknowledged, which it removes by symbol and `seq` where it has them. Any other hears of
+    /// them as they happen; one that nobody waits for may miss some, which are counted as dropped.
     pub ticks: bool,
     /// Bars, indicators and dead letters.
     pub effects: bool,

@@ -131,7 +131,7 @@ fn output(addr: &Addr<SinkActor>, spec: &SinkSpec, policy: &SinkPolicy) -> SinkO
         name: spec.name,
         batches: addr.clone().recipient(),
         wants: spec.wants,
-        takes_progress: spec.delivery == Delivery::Durable,
+        is_durable: spec.delivery == Delivery::Durable,
         is_waited_for: policy.on_full == OnFull::Block,
     }
 }

@@ -216,8 +216,10 @@ impl SinkActor {
     /// True when the log does not hold yet what a batch follows from.
     fn is_too_early(&self, batch: &EffectBatch) -> bool {
         let durable = self.durable(batch.partition);
-        // A shard's effects may be ahead of what it is done with, never ahead of their own entry.
-        let newest = || batch.effects.iter().map(Effect::log_pos).max().unwrap_or(0);
+        // A shard's rows may be ahead of what it is done with, never ahead of their own entry.
+        let rows =
+            || batch.effects.iter().map(Effect::log_pos).chain(batch.ticks.iter().map(|tick| tick.log_pos));
+        let newest = || rows().max().unwrap_or(0);
         durable < Position::MAX && newest().max(batch.through) > durable
     }
 

@@ -112,7 +112,7 @@ fn checkpoints_and_the_end_wait_for_the_slowest_and_one_that_is_behind_is_caught
     let last = day.len() as Position;
     let slow = Arc::new(Scripted::new(Delivery::Durable).named("second"));
     slow.script([Step::Hang]);
-    let written = actix::System::new().block_on(async {
+    let (written, ticks) = actix::System::new().block_on(async {
         let (node, pipeline) = open(&config, &slow).await;
         feed(&node, &pipeline, &day).await;
         let mut looks = tokio::time::interval(Duration::from_millis(1));
@@ -136,9 +136,14 @@ fn checkpoints_and_the_end_wait_for_the_slowest_and_one_that_is_behind_is_caught
         assert_eq!(covered(&node).await, last);
         pipeline.end();
         node.close().await;
-        written
+        (written, slow.ticks_by_symbol())
     });
     assert!(written.len() > 100, "{} rows", written.len());
+    // All of them are told as of the past, which only durable sinks hear of.
+    assert_eq!(ticks.len(), NUM_SYMBOLS as usize);
+    for (symbol, seqs) in &ticks {
+        assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "{symbol:?}: {seqs:?}");
+    }
     for held in [last / 2, 0] {
         let second = Arc::new(Scripted::new(Delivery::Durable).named("second").holding(held));
         let num_caught_up = actix::System::new().block_on(async {
@@ -151,5 +156,12 @@ fn checkpoints_and_the_end_wait_for_the_slowest_and_one_that_is_behind_is_caught
         assert!(num_caught_up >= last - held, "{num_caught_up} entries were applied again");
         let expected: Vec<Position> = written.iter().copied().filter(|pos| *pos > held).collect();
         assert_eq!(sorted(second.positions()), expected, "it held everything up to {held}");
+        let again = second.ticks_by_symbol();
+        for (symbol, all) in &ticks {
+            let seqs = again.get(symbol).map_or(&[][..], Vec::as_slice);
+            assert!(all.ends_with(seqs), "{symbol:?}: {seqs:?}");
+            assert!(held > 0 || seqs.len() == all.len(), "{symbol:?}: {seqs:?}");
+        }
+        assert!(again.values().map(Vec::len).sum::<usize>() > 1_000);
     }
 }

@@ -269,6 +269,7 @@ pub fn tick(symbol: SymbolId, seq: u64) -> LiveTick {
         price: Price(182_310_000_000),
         size: Size(10_000_000_000),
         seq,
+        log_pos: seq,
     }
 }
 
