@@ -16,6 +16,8 @@ struct Names {
     by_name: HashMap<String, SymbolId>,
     /// How venues spell those that they do not spell as we do.
     by_venue: HashMap<SymbolId, Arc<str>>,
+    /// Grows with every symbol that is added, and every change of what is fixed about one.
+    version: u64,
 }
 
 /// The symbols of a process.
@@ -47,6 +49,7 @@ impl SymbolTable {
         let id = SymbolId(u32::try_from(names.specs.len()).expect("fewer than 2^32 symbols"));
         names.by_name.insert(spec.name.clone(), id);
         names.specs.push(Arc::new(spec));
+        names.version += 1;
         id
     }
 
@@ -70,6 +73,7 @@ impl SymbolTable {
         let defined = spec.defined(definition);
         if **spec != defined {
             *spec = Arc::new(defined);
+            names.version += 1;
         }
         match definition.venue_symbol.as_str() {
             "" => names.by_venue.remove(&id),
@@ -94,6 +98,12 @@ impl SymbolTable {
     #[must_use]
     pub fn len(&self) -> usize {
         self.read().specs.len()
+    }
+
+    /// Returns a number that is another one after a symbol was added, or what is fixed about one has changed.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.read().version
     }
 
     /// True when no symbol was seen.
@@ -165,7 +175,9 @@ mod tests {
             price: PriceSource::Mid,
             venue_symbol: VenueSymbol::new("X:BTCUSD").expect("short"),
         };
+        let version = table.version();
         table.define(btc, &definition);
+        assert_ne!(table.version(), version);
         assert_eq!((table.spec(btc).price_scale, table.spec(btc).price), (scale, PriceSource::Mid));
         assert_eq!((table.spec(btc).name.as_str(), table.spec(brk).price_scale), ("BTC-USD", Scale::PRICE));
         assert_eq!((table.venue_symbol(btc), table.venue_symbol(brk)), ("X:BTCUSD".into(), "BRK.B".into()));

@@ -2,6 +2,10 @@
 //!
 //! A file numbers its names in the order in which it met them. Where the process met them in the same order, as after a
 //! restart, the numbers are the same on both sides; otherwise they are translated.
+//!
+//! Promises: what a file says of a symbol is what the process knows, from the next write of rows on: the log may say
+//! otherwise what a symbol is as long as no price of it is known, and the views of the file show prices by it. A file that
+//! did not come to that before its process ended is brought up to date by the next one.
 
 use super::checked::{Fault, checked_row, damaged, get, verify};
 use super::database::failed;
@@ -56,16 +60,36 @@ impl IdMap {
     }
 }
 
+/// What a file says of a symbol, besides its number and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fixed {
+    price_scale: Scale,
+    size_scale: Scale,
+    asset_class: AssetClass,
+}
+
+impl Fixed {
+    const fn of(spec: &SymbolSpec) -> Fixed {
+        let SymbolSpec { price_scale, size_scale, asset_class, .. } = *spec;
+        Fixed { price_scale, size_scale, asset_class }
+    }
+}
+
 /// The symbols of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::stores) struct Symbols {
     ids: IdMap,
+    /// What the file says of each, by its number in the file.
+    written: Vec<Option<Fixed>>,
+    /// The version of the process' table that the file has; 0 while nobody has compared them.
+    version: u64,
     /// The file holds rows from before there were checksums.
     pub(in crate::stores) has_unchecked_rows: bool,
 }
 
 impl Symbols {
-    /// Reads the file's symbols and adds them to the process' table, in their stored order.
+    /// Reads the file's symbols and adds them to the process' table, in their stored order. Of one that the table has
+    /// already, what the table says stays: see [`Symbols::check_scales`].
     pub(in crate::stores) async fn load(
         conn: &mut SqliteConnection,
         file: &str,
@@ -78,39 +102,63 @@ impl Symbols {
         .await
         .map_err(failed("failed to read the symbols"))?;
         let has_unchecked_rows = meta::get(conn, file, "unchecked_rows").await? != 0;
-        let mut symbols = Symbols { ids: IdMap::default(), has_unchecked_rows };
+        let mut symbols = Symbols { has_unchecked_rows, ..Symbols::default() };
         for (at, row) in (1..).zip(rows) {
             let (stored, spec) =
                 decode_symbol(&row).map_err(|fault| damaged(file, "symbols", nth(at), &fault))?;
-            let process = table.intern(spec.clone());
-            let known = table.spec(process);
-            if (known.price_scale, known.size_scale) != (spec.price_scale, spec.size_scale) {
-                return Err(StoreError::Permanent {
-                    context: "failed to read the symbols",
-                    cause: format!("symbol `{}` is stored with other numbers of decimals", spec.name),
-                });
-            }
-            symbols.ids.add(process.0, stored);
+            let fixed = Fixed::of(&spec);
+            symbols.add(table.intern(spec), stored, fixed);
         }
         Ok(symbols)
     }
 
-    /// Writes the symbols that the file does not know yet. Returns the translation that holds after the commit, or
-    /// `None` where nothing was missing.
+    fn add(&mut self, process: SymbolId, stored: u32, fixed: Fixed) {
+        self.ids.add(process.0, stored);
+        let at = stored as usize;
+        if self.written.len() <= at {
+            self.written.resize(at + 1, None);
+        }
+        self.written[at] = Some(fixed);
+    }
+
+    /// Refuses a file that counts decimals otherwise than the process, for the file that says what symbols are: the log's.
+    ///
+    /// # Errors
+    /// [`StoreError::Permanent`].
+    pub(in crate::stores) fn check_scales(&self, table: &SymbolTable) -> Result<(), StoreError> {
+        for (stored, written) in (0..).zip(&self.written) {
+            let (Some(written), Ok(process)) = (written, self.process(stored)) else { continue };
+            let known = table.spec(process);
+            if (known.price_scale, known.size_scale) != (written.price_scale, written.size_scale) {
+                return Err(StoreError::Permanent {
+                    context: "failed to read the symbols",
+                    cause: format!("symbol `{}` is stored with other numbers of decimals", known.name),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the symbols that the file does not know yet, or of which it says something else. Returns what holds after
+    /// the commit, or `None` where nothing has changed since the last time.
     pub(in crate::stores) async fn persist(
         &self,
         conn: &mut SqliteConnection,
         table: &SymbolTable,
     ) -> Result<Option<Symbols>, StoreError> {
-        if table.len() == self.ids.num_stored() {
+        let version = table.version();
+        if version == self.version {
             return Ok(None);
         }
-        let mut symbols = self.clone();
+        let mut symbols = Symbols { version, ..self.clone() };
         for (process, spec) in table.since(0) {
-            if self.ids.stored(process.0).is_some() {
+            let fixed = Fixed::of(&spec);
+            let known = self.ids.stored(process.0);
+            if known.is_some_and(|stored| self.written[stored as usize] == Some(fixed)) {
                 continue;
             }
-            let stored = u32::try_from(symbols.ids.num_stored()).expect("fewer than 2^32 symbols");
+            let new = || u32::try_from(symbols.ids.num_stored()).expect("fewer than 2^32 symbols");
+            let stored = known.unwrap_or_else(new);
             let arguments = checked_row(WRITING_SYMBOL, |row| {
                 row.integer(i64::from(stored))?;
                 row.text(spec.name.as_str())?;
@@ -119,9 +167,11 @@ impl Symbols {
                 row.text(spec.asset_class.as_str())
             })?;
             let sql = "INSERT INTO symbols (id, name, price_scale, size_scale, asset_class, checksum) \
-                       VALUES (?, ?, ?, ?, ?, ?)";
+                       VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET price_scale = excluded.price_scale, \
+                       size_scale = excluded.size_scale, asset_class = excluded.asset_class, \
+                       checksum = excluded.checksum";
             sqlx::query_with(sql, arguments).execute(&mut *conn).await.map_err(failed(WRITING_SYMBOL))?;
-            symbols.ids.add(process.0, stored);
+            symbols.add(process, stored, fixed);
         }
         Ok(Some(symbols))
     }

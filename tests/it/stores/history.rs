@@ -221,3 +221,71 @@ fn old_windows_are_dropped_and_another_log_is_refused() {
         assert!(!refused.is_transient() && refused.to_string().contains("another log"), "{refused}");
     });
 }
+
+/// Returns what the view shows of a symbol's bar: close and volume.
+async fn shown(dir: &Path, symbol: &str) -> (f64, f64) {
+    let url = format!("sqlite://{}", dir.join("history.db").display());
+    let mut conn = SqliteConnection::connect(&url).await.expect("connects");
+    let row = sqlx::query_as("SELECT close, volume FROM aggregated_data WHERE symbol = ?").bind(symbol);
+    row.fetch_one(&mut conn).await.expect("one bar")
+}
+
+#[test]
+fn views_show_prices_by_what_the_log_said_last_of_a_symbol() {
+    let definition = SymbolDefinition {
+        price_scale: Scale::new(2).expect("valid"),
+        size_scale: Scale::new(0).expect("valid"),
+        asset_class: AssetClass::Equity,
+        price: PriceSource::Trade,
+        venue_symbol: VenueSymbol::default(),
+    };
+    // Which of the files came to know it before the process ended.
+    for (is_log_told, is_history_told) in [(true, true), (true, false), (false, true)] {
+        run(async {
+            let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
+            let log = names.log(dir.path(), SqliteSettings::default()).await.expect("opens");
+            let history = names.history(dir.path()).await.expect("opens");
+            // Both files have all symbols from here on, with the decimals that these have without a word of the log.
+            log.append(&trades(1..=1)).await.expect("appends");
+            let other = Bar { log_pos: 1, ..bar_at(0, 1, 1, BarState::Closed, 1) };
+            history.write(&batch(vec![Effect::Bar(other)])).await.expect("writes");
+            names.symbols.define(SymbolId(1), &definition);
+            if is_log_told {
+                log.append(&trades(2..=2)).await.expect("appends");
+            }
+            let bar = Bar { close: Price(12_345), volume: 7, ..bar_at(1, 1, 1, BarState::Closed, 2) };
+            if is_history_told {
+                history.write(&batch(vec![Effect::Bar(bar)])).await.expect("writes");
+                assert_eq!(shown(dir.path(), "AAPL").await, (123.45, 7.0));
+            }
+            drop((log, history));
+
+            let names = Names::new();
+            let log = names.log(dir.path(), SqliteSettings::default()).await.expect("opens");
+            let history = names.history(dir.path()).await.expect("opens");
+            let symbol = names.symbols.get("AAPL").expect("known");
+            // As the core does when it reads the log again.
+            names.symbols.define(symbol, &definition);
+            let again = Bar { symbol, log_pos: 3, close: Price(12_346), ..bar };
+            history.write(&batch(vec![Effect::Bar(again)])).await.expect("writes");
+            assert_eq!(shown(dir.path(), "AAPL").await, (123.46, 7.0), "{is_log_told}, {is_history_told}");
+            log.append(&trades(3..=3)).await.expect("appends");
+            drop((log, history));
+            names_agree(dir.path()).await;
+        });
+    }
+}
+
+/// Checks that both files say the same of every symbol.
+async fn names_agree(dir: &Path) {
+    let mut said = Vec::new();
+    for file in ["log.db", "history.db"] {
+        let url = format!("sqlite://{}", dir.join(file).display());
+        let mut conn = SqliteConnection::connect(&url).await.expect("connects");
+        let sql = "SELECT name, price_scale, size_scale, asset_class FROM symbols ORDER BY name";
+        let rows: Vec<(String, i64, i64, String)> =
+            sqlx::query_as(sql).fetch_all(&mut conn).await.expect("reads");
+        said.push(rows);
+    }
+    assert_eq!((said[0].len(), &said[0]), (3, &said[1]));
+}

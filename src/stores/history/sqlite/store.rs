@@ -70,6 +70,7 @@ impl SqliteHistory {
             });
         }
         meta::get(&mut conn, FILE_NAME, ACKNOWLEDGED).await?;
+        // What a symbol is, the log beside it says: a file that ended before it was told is told with the next rows.
         let known = Symbols::load(&mut conn, FILE_NAME, &symbols).await?;
         Ok(SqliteHistory {
             database,

@@ -78,6 +78,7 @@ impl SqliteLog {
         meta::put_if_missing(&mut conn, "epoch", 0).await?;
         log.epoch = meta::get(&mut conn, FILE_NAME, "epoch").await?.cast_unsigned();
         let writer = log.load(conn).await?;
+        log.known.read().symbols.check_scales(&log.symbol_table)?;
         log.writer = Mutex::new(Some(writer));
         Ok(log)
     }
