@@ -76,6 +76,37 @@ fn samples_of_answers_are_what_the_server_answers() {
 }
 
 #[test]
+fn the_newest_trade_of_a_symbol_without_a_view_is_read_from_the_log() {
+    let world = World::filled();
+    let brk = world.state.symbols.get("BRK.B").unwrap();
+    let priced = |pos, before_ms, price: i64| {
+        let mut entry = trade(brk, pos, before_ms);
+        if let Body::Trade(trade) = &mut entry.body {
+            trade.price = Price(price * 1_000_000_000);
+        }
+        entry
+    };
+    let source = SourceId(0);
+    let cancel = Cancel { ts: NOW, received: Nanos::MIN, target: TradeId::number(1_103), source };
+    let entries = [
+        priced(101, 900_000, 301),
+        priced(102, 800_000, 302),
+        priced(103, 700_000, 303),
+        Entry { pos: 104, symbol: brk, body: Body::Cancel(cancel) },
+    ];
+    let latest = || world.get("/api/v1/latest/BRK.B").json();
+    assert_eq!(latest()["code"], "no_data");
+    world.log.entries.lock().unwrap().extend(entries);
+    let found = latest();
+    assert_eq!((&found["symbol"], &found["price"]), (&"BRK.B".into(), &302.into()), "{found}");
+    assert_eq!((&found["age_ms"], &found["change"]), (&800_000.into(), &serde_json::Value::Null));
+    let trade = trade_of(priced(105, 600_000, 305));
+    let correction = Body::Correction(Correction { target: TradeId::number(1_102), trade });
+    world.log.entries.lock().unwrap().push(Entry { pos: 105, symbol: brk, body: correction });
+    assert_eq!(latest()["price"], 305.0);
+}
+
+#[test]
 fn errors_have_stable_codes_and_name_the_parameter() {
     let world = World::filled();
     let table = [

@@ -1,13 +1,19 @@
-//! `latest`: the newest trade of a symbol, from its published snapshot; of a single symbol without one, from the cache.
+//! `latest`: the newest trade of a symbol, from its published snapshot; of a single symbol without one, from the cache, else
+//! from the log, as while the states are not recovered yet.
 //!
-//! Promises: no store is read, and only the cache is waited for, within its limit.
+//! Promises: a symbol with a snapshot costs no store anything; the cache is waited for within its limit. On failure of the log:
+//! 503.
 
 use super::cached;
 use super::param_docs::{Answers, SymbolPath, Symbols};
-use crate::models::snapshot::SymbolSnapshot;
-use crate::models::symbol::SymbolSpec;
+use crate::models::entry::{Body, Correction, Entry, Quote, SourceId, Trade, TradeId, Updates};
+use crate::models::feed;
+use crate::models::num::Size;
+use crate::models::symbol::{PriceSource, SymbolId, SymbolSpec};
 use crate::models::time::Nanos;
+use crate::models::snapshot::{LastTrade, SymbolSnapshot};
 use crate::stores::cache::latest_key;
+use crate::stores::log::TickQuery;
 use crate::web::answer::error::ApiError;
 use crate::web::answer::format::Format;
 use crate::web::answer::params::Params;
@@ -17,7 +23,11 @@ use crate::web::state::AppState;
 use crate::wire::LatestObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+/// Reports that are looked at for the newest trade in the log.
+const REPORTS_MAX: usize = 100;
 
 /// Symbols that one request may name.
 const SYMBOLS_MAX: usize = 1_000;
@@ -29,6 +39,49 @@ fn object<'a>(
     now: Nanos,
 ) -> Option<LatestObject<'a>> {
     LatestObject::of_snapshot(spec, snapshot, state.clocks.get(snapshot.source), state.core.lateness, now)
+}
+
+/// Returns the newest trade among the last reports of a symbol in the log, or the newest quote where quotes make its bars,
+/// and who reported it.
+async fn newest_in_log(
+    state: &AppState,
+    symbol: SymbolId,
+    spec: &SymbolSpec,
+) -> Result<Option<(LastTrade, SourceId)>, ApiError> {
+    let query = TickQuery { symbol, start: Nanos::MIN, end: Nanos::MAX, before: None, limit: REPORTS_MAX };
+    let entries = state.log.ticks(&query).await?;
+    let withdrawn: HashSet<(SourceId, TradeId)> = entries.iter().filter_map(withdrawn_by).collect();
+    let quotes_make_bars = spec.price != PriceSource::Trade;
+    let of_trade = |trade: &Trade| LastTrade {
+        ts: trade.ts,
+        received: trade.received,
+        price: trade.price,
+        size: trade.size,
+        updates: trade.updates,
+        seq: 0,
+    };
+    let mut trades = entries.iter().filter_map(|entry| match &entry.body {
+        Body::Trade(trade) if withdrawn.contains(&(trade.source, trade.id)) => None,
+        Body::Trade(trade) | Body::Correction(Correction { trade, .. }) if !quotes_make_bars => {
+            trade.updates.open_close().then(|| (of_trade(trade), trade.source))
+        }
+        Body::Quote(quote) => {
+            let Quote { ts, received, source, .. } = *quote;
+            let price = quote.price(spec.price)?;
+            Some((LastTrade { ts, received, price, size: Size(0), updates: Updates::ALL, seq: 0 }, source))
+        }
+        _ => None,
+    });
+    Ok(trades.next())
+}
+
+/// Returns the trade that a report withdraws.
+const fn withdrawn_by(entry: &Entry) -> Option<(SourceId, TradeId)> {
+    match &entry.body {
+        Body::Cancel(cancel) => Some((cancel.source, cancel.target)),
+        Body::Correction(correction) => Some((correction.trade.source, correction.target)),
+        _ => None,
+    }
 }
 
 /// Newest trade of one symbol.
@@ -49,20 +102,27 @@ pub async fn latest(
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let resolved = state.resolve(&symbol);
-    if let Ok((id, spec)) = &resolved {
-        let snapshot = state.snapshots.get(*id);
-        if let Some(object) =
-            snapshot.as_ref().and_then(|snapshot| object(&state, snapshot, spec, state.now()))
-        {
-            return Ok(Reply::json(&object).send_volatile(&request));
-        }
+    let snapshot = resolved.as_ref().ok().and_then(|(id, _)| state.snapshots.get(*id));
+    if let (Ok((_, spec)), Some(snapshot)) = (&resolved, &snapshot)
+        && let Some(object) = object(&state, snapshot, spec, state.now())
+    {
+        return Ok(Reply::json(&object).send_volatile(&request));
     }
     let name = cached::name_of(&state, &symbol)?;
     let found = cached::read(&state, &latest_key(&name)).await;
     if let Some(body) = found.and_then(|found| cached::latest_now(&found, state.now())) {
         return Ok(Reply::json_bytes(body.into()).send_volatile(&request));
     }
-    let (_, spec) = resolved?;
+    let (id, spec) = resolved?;
+    // A view without a trade knows of none that stands.
+    if view.is_none()
+        && let Some((last, source)) = newest_in_log(&state, id, &spec).await?
+    {
+        let (now, clock) = (state.now(), state.clocks.get(source));
+        let age_ms = now.since(last.ts).div_euclid(1_000_000);
+        let feed = feed::state(now, last.ts, last.received, clock);
+        return Ok(Reply::json(&LatestObject::new(&spec, &last, None, age_ms, feed)).send_volatile(&request));
+    }
     Err(ApiError::NoData(format!("`{}` has not traded yet", spec.name)))
 }
 
