@@ -11,11 +11,11 @@ mod plan;
 mod reader;
 mod summary;
 
+use crate::actors::health::StoreBroken;
 use crate::actors::ingest::client::LogClient;
 use crate::actors::ingest::file::{FileError, FileInput};
 use crate::actors::messages::Ingest;
 use crate::actors::pipeline::{Pipeline, PipelineError};
-use crate::actors::health::StoreBroken;
 use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};

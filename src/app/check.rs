@@ -4,8 +4,8 @@
 //! back far enough, nothing is guessed: the row stays deleted, and the report says so. Without `--repair` nothing is
 //! changed, except that files of an earlier version are migrated.
 
-use crate::actors::pipeline::PipelineError;
 use crate::actors::health::StoreBroken;
+use crate::actors::pipeline::PipelineError;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::models::effect::Effect;

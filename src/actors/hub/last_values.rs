@@ -180,7 +180,7 @@ impl LastValues {
                 price: last.price,
                 size: last.size,
                 seq: last.seq,
-                log_pos: view.pos,
+                log_pos: snapshot.pos,
             });
         }
     }

@@ -9,9 +9,9 @@ use super::param_docs::{Answers, SymbolPath, Symbols};
 use crate::models::entry::{Body, Correction, Entry, Quote, SourceId, Trade, TradeId, Updates};
 use crate::models::feed;
 use crate::models::num::Size;
+use crate::models::snapshot::{LastTrade, SymbolSnapshot};
 use crate::models::symbol::{PriceSource, SymbolId, SymbolSpec};
 use crate::models::time::Nanos;
-use crate::models::snapshot::{LastTrade, SymbolSnapshot};
 use crate::stores::cache::latest_key;
 use crate::stores::log::TickQuery;
 use crate::web::answer::error::ApiError;
@@ -114,8 +114,8 @@ pub async fn latest(
         return Ok(Reply::json_bytes(body.into()).send_volatile(&request));
     }
     let (id, spec) = resolved?;
-    // A view without a trade knows of none that stands.
-    if view.is_none()
+    // A snapshot without a trade knows of none that stands.
+    if snapshot.is_none()
         && let Some((last, source)) = newest_in_log(&state, id, &spec).await?
     {
         let (now, clock) = (state.now(), state.clocks.get(source));
