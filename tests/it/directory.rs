@@ -90,7 +90,7 @@ fn a_replayed_directory_is_shown_and_not_changed() {
 
     let nothing = Program::start(command(&["serve", "--data-dir", dir.path().to_str().unwrap()])).wait();
     assert_eq!(nothing.status.code(), Some(1));
-    assert!(nothing.stderr.contains("holds nothing to show"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("holds nothing to serve"), "{}", nothing.stderr);
 }
 
 #[test]
