@@ -127,6 +127,7 @@ impl LivePlan {
             instruments,
             down_since,
             rate_max: config.provider.max_messages_per_second.map(std::num::NonZeroU32::get),
+            recorder: None,
         };
         Ok(shell::start(settings, pipeline.log().clone(), node.env.clone(), node.health.clone())?)
     }

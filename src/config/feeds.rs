@@ -256,6 +256,7 @@ mod tests {
             ("channels = ['ticker']", "venues.coinbase.channels"),
             ("key = 'secret'", "venues.coinbase.key"),
             ("poll_interval = '1s'", "venues.coinbase.poll_interval"),
+            ("reconnect_at = '04:00'", "venues.coinbase.reconnect_at"),
         ] {
             let found = faults(&of(&format!("[venues.coinbase]\n{section}\n")));
             assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), [key], "{section}");

@@ -28,6 +28,7 @@ mod reference;
 mod replay_cli;
 mod rest;
 mod serve;
+mod shell;
 mod simulator;
 mod sinks;
 mod stores;

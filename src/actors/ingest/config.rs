@@ -2,6 +2,7 @@
 //! have the same keys, but for those that [`VenueConfig::OWN_KEYS`] names: the registry says who has which.
 
 use super::span;
+use super::time_of_day::TimeOfDay;
 use crate::retry::RetryPolicy;
 use crate::secret::Secret;
 use reqwest::Url;
@@ -76,6 +77,9 @@ pub struct VenueConfig {
     /// How often a venue is asked that has no stream; not set: as often as its limit allows.
     #[serde(with = "span::optional", skip_serializing_if = "Option::is_none")]
     pub poll_interval: Option<Duration>,
+    /// When a connection is replaced that the venue would end at a certain age; not set: by its age.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconnect_at: Option<TimeOfDay>,
     /// What is subscribed to; empty: what the venue needs for trades and its clock.
     pub channels: Vec<String>,
 }
@@ -103,6 +107,7 @@ impl Default for VenueConfig {
             requests_per_minute: None,
             max_symbols_per_connection: None,
             poll_interval: None,
+            reconnect_at: None,
             channels: Vec::new(),
         }
     }
@@ -110,7 +115,7 @@ impl Default for VenueConfig {
 
 impl VenueConfig {
     /// Keys that not every venue has.
-    pub const OWN_KEYS: [&'static str; 7] = [
+    pub const OWN_KEYS: [&'static str; 8] = [
         "key",
         "key_file",
         "socket_key",
@@ -118,6 +123,7 @@ impl VenueConfig {
         "crypto_stream_url",
         "forex_stream_url",
         "poll_interval",
+        "reconnect_at",
     ];
 
     /// Returns those of [`VenueConfig::OWN_KEYS`] that are set.
@@ -131,6 +137,7 @@ impl VenueConfig {
             self.crypto_stream_url.is_some(),
             self.forex_stream_url.is_some(),
             self.poll_interval.is_some(),
+            self.reconnect_at.is_some(),
         ];
         VenueConfig::OWN_KEYS.into_iter().zip(set).filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
     }

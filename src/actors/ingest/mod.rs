@@ -16,5 +16,6 @@ pub mod registry;
 pub mod shell;
 pub mod simulated;
 mod span;
+pub mod time_of_day;
 pub mod venue;
 pub mod venues;

@@ -3,24 +3,29 @@
 use super::super::client::{LogClient, LogGone};
 use super::super::config::VenueConfig;
 use super::super::handle::StopSignal;
-use super::super::venue::{Context, FrameFault, Instruments, Needs, Transport, Venue};
+use super::super::venue::{Context, FrameFault, Instruments, Needs, Venue};
 use super::continuity::Continuity;
 use super::gaps::{GapBook, GapId};
+use super::health::{Condition, FeedHealth, how_wrong};
+use super::identity::RecentTrades;
 use super::job::Job;
+use super::limit::Limit;
+use super::offset::ClockOffset;
+use super::recorder::Recorder;
 use super::rest::RestClient;
+use super::share::{Share, shares};
 use crate::actors::environment::Environment;
-use crate::actors::health::{Health, HealthRegistry};
+use crate::actors::health::HealthRegistry;
 use crate::actors::messages::Ingest;
 use crate::metrics::VenueMetrics;
 use crate::models::entry::{Body, Entry, Gap, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{HOUR, Nanos, SECOND};
 use crate::stores::history::DeadLetterRecord;
-use reqwest::Url;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
 /// Time between two clock marks. Heartbeats of many symbols come more often and say nothing more.
@@ -34,6 +39,9 @@ const PAYLOAD_LEN_MAX: usize = 4 << 10;
 
 /// How often a fault of the venue is worth a line in the log.
 const SAY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often a wrong clock is worth one.
+const SAY_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
 
 /// How long a stop waits for a log that takes nothing: what is not handed in by then is fetched by the next start.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
@@ -59,6 +67,8 @@ pub struct FeedSettings {
     pub down_since: Option<Nanos>,
     /// Frames a second that are taken at the most.
     pub rate_max: Option<u32>,
+    /// Who keeps the frames as they come.
+    pub recorder: Option<Arc<dyn Recorder>>,
 }
 
 /// What is known of a symbol's trades.
@@ -79,16 +89,6 @@ pub(super) struct Pending {
     pub gap: Option<GapId>,
     /// Where the outage began.
     pub since: Nanos,
-    /// Where it ended.
-    pub until: Option<Nanos>,
-}
-
-/// What one connection brings.
-pub(super) struct Share {
-    /// Where its stream is; may hold a key.
-    pub url: Url,
-    /// Places of its instruments.
-    pub places: Vec<usize>,
 }
 
 /// Entries and dead letters on their way to the log.
@@ -116,17 +116,20 @@ pub(super) struct Feed {
     pub stop: StopSignal,
     pub down_since: Option<Nanos>,
     pub rate_max: Option<u32>,
+    pub recorder: Option<Arc<dyn Recorder>>,
+    pub health: FeedHealth,
+    /// How far our clock is from the venue's.
+    pub offset: RefCell<ClockOffset>,
+    /// What a trade is found by that is taken back without a name; empty where trades have ids.
+    pub recent: RefCell<RecentTrades>,
     jobs: mpsc::Sender<Job>,
     client: Mutex<LogClient>,
-    name: String,
-    health: Arc<HealthRegistry>,
-    /// How each connection is; empty: it is well.
-    troubles: RefCell<Vec<String>>,
-    /// The clock of each connection.
+    /// The clock of each connection; [`Nanos::MAX`] of one that is refused for good.
     clocks: RefCell<Vec<Nanos>>,
     marked: Cell<Nanos>,
     letters: RefCell<Limit>,
     said: RefCell<Limit>,
+    said_clock: RefCell<Limit>,
 }
 
 impl Feed {
@@ -148,12 +151,18 @@ impl Feed {
             source,
             down_since,
             rate_max,
+            recorder,
         } = settings;
         let metrics = env.metrics.venue(venue.name());
         let rest = RestClient::new(&config, requests_per_minute, &tls, Some(metrics.clone()));
         let products = instruments.all().iter().map(|_| Product::default()).collect();
-        let feed = Feed {
-            needs: venue.needs(),
+        let needs = venue.needs();
+        let num_connections = shares(venue.as_ref(), &needs, &config, &instruments).len();
+        let num_symbols = instruments.all().len();
+        let health =
+            FeedHealth::new(&name, venue.name(), num_symbols, num_connections, health, metrics.clone());
+        Feed {
+            needs,
             venue,
             config,
             instruments,
@@ -167,36 +176,23 @@ impl Feed {
             stop,
             down_since,
             rate_max,
+            recorder,
+            health,
+            offset: RefCell::default(),
+            recent: RefCell::default(),
             jobs,
             client: Mutex::new(client),
-            name,
-            health,
-            troubles: RefCell::default(),
-            clocks: RefCell::default(),
+            clocks: RefCell::new(vec![Nanos::MIN; num_connections]),
             marked: Cell::new(Nanos::MIN),
             letters: RefCell::new(Limit::new(LETTERS_PER_MINUTE, Duration::from_secs(60))),
             said: RefCell::new(Limit::new(1, SAY_INTERVAL)),
-        };
-        let num_connections = feed.shares().len();
-        *feed.troubles.borrow_mut() = vec!["connecting".to_owned(); num_connections];
-        *feed.clocks.borrow_mut() = vec![Nanos::MIN; num_connections];
-        feed.show_health();
-        feed
+            said_clock: RefCell::new(Limit::new(1, SAY_CLOCK_INTERVAL)),
+        }
     }
 
-    /// Returns what each connection brings: instruments of one stream, and no more of them than it may.
+    /// Returns what each connection brings.
     pub fn shares(&self) -> Vec<Share> {
-        let Transport::Streams(streams) = &self.needs.transport else { return Vec::new() };
-        let asked = self.config.max_symbols_per_connection.map_or(usize::MAX, std::num::NonZeroUsize::get);
-        let most = self.needs.symbols_per_connection_max.unwrap_or(usize::MAX).min(asked);
-        let share_of = |(stream, url): (usize, &Url)| {
-            let spelled = |&at: &usize| self.instruments.all()[at].venue_symbol.as_str();
-            let is_own = |at: &usize| self.venue.stream_of(spelled(at)) == stream;
-            let places: Vec<usize> = (0..self.instruments.all().len()).filter(is_own).collect();
-            let chunks = places.chunks(most.min(places.len()).max(1));
-            chunks.map(|places| Share { url: url.clone(), places: places.to_vec() }).collect::<Vec<_>>()
-        };
-        streams.iter().enumerate().flat_map(share_of).collect()
+        shares(self.venue.as_ref(), &self.needs, &self.config, &self.instruments)
     }
 
     /// Returns what frames are read with.
@@ -225,6 +221,13 @@ impl Feed {
         let id = gaps.open(from, to, holds);
         self.show_gaps(&gaps);
         id
+    }
+
+    /// Moves the end of an open gap on, and puts what is added into a batch.
+    pub fn extend_gap(&self, batch: &mut Batch, gap: GapId, to: Nanos) {
+        if let Some(from) = self.gaps.borrow_mut().extend(gap, to) {
+            batch.entries.push(self.gap_entry(from, to, false));
+        }
     }
 
     /// Takes a hold off a gap, and puts what is whole with it into a batch.
@@ -259,11 +262,51 @@ impl Feed {
         clocks[connection] = clocks[connection].max(time);
         let now = clocks.iter().copied().min().unwrap_or(Nanos::MIN);
         if now != Nanos::MIN
+            && now != Nanos::MAX
             && (self.marked.get() == Nanos::MIN || now.since(self.marked.get()) >= MARK_INTERVAL)
         {
             self.marked.set(now);
             let body = Body::ClockMark { source: self.source, time: now };
             batch.entries.push(Entry { pos: 0, symbol: SymbolId::NONE, body });
+        }
+    }
+
+    /// Notes how a connection is.
+    pub fn note(&self, connection: usize, condition: Condition) {
+        self.health.note(connection, condition);
+        self.health.show();
+    }
+
+    /// Notes that the venue refuses a connection.
+    pub fn note_refusal(&self) {
+        self.metrics.refusals.inc();
+    }
+
+    /// Takes a connection out of the source's clock that brings nothing any more: the others must not wait for it.
+    pub fn stop_clock(&self, connection: usize) {
+        self.clocks.borrow_mut()[connection] = Nanos::MAX;
+    }
+
+    /// Returns how many connections there are.
+    pub fn num_connections(&self) -> usize {
+        self.clocks.borrow().len()
+    }
+
+    /// Notes when an event happened that was received just now, and says when our clock is wrong.
+    #[inline]
+    pub fn saw_time(&self, event: Nanos, received: Nanos) {
+        let mut offset = self.offset.borrow_mut();
+        if !offset.saw(event, received) {
+            return;
+        }
+        let Some(known) = offset.known() else { return };
+        self.metrics.clock_offset.set(known as f64 / SECOND as f64);
+        self.health.note_clock(offset.wrong());
+        if let Some(ahead) = offset.wrong()
+            && self.said_clock.borrow_mut().take().is_some()
+        {
+            let (venue, clock) = (self.venue.name(), how_wrong(ahead));
+            tracing::warn!(venue, clock, "the clock of this machine and the venue's are apart");
         }
     }
 
@@ -274,9 +317,8 @@ impl Feed {
         }
     }
 
-    /// Leaves a hole as it is.
+    /// Leaves a hole as it is, and says so.
     pub fn give_up(&self, job: &Job, reason: &str) {
-        self.metrics.given_up.inc();
         let instrument = &self.instruments.all()[job.place];
         tracing::warn!(
             venue = self.venue.name(),
@@ -284,6 +326,24 @@ impl Feed {
             reason,
             "a hole cannot be filled; it shows in the coverage of its bars"
         );
+        self.leave_hole(job);
+    }
+
+    /// Leaves a hole as it is because the venue gives no past trades, which is said once.
+    pub fn give_up_for_good(&self, job: &Job, reason: &str) {
+        if self.health.note_no_past_trades(reason) {
+            let venue = self.venue.name();
+            tracing::warn!(
+                venue,
+                reason,
+                "what is missed cannot be fetched from this venue; it shows in the coverage of bars"
+            );
+        }
+        self.leave_hole(job);
+    }
+
+    fn leave_hole(&self, job: &Job) {
+        self.metrics.given_up.inc();
         if let (Some(after), Some(before)) = (job.after, job.before) {
             self.products.borrow_mut()[job.place].ids.forget(after + 1, before - 1);
         }
@@ -353,70 +413,5 @@ impl Feed {
     async fn stop_is_overdue(&self) {
         self.stop.told().await;
         tokio::time::sleep(STOP_TIMEOUT).await;
-    }
-
-    /// Notes how a connection is; empty: it is well.
-    pub fn note_trouble(&self, connection: usize, trouble: String) {
-        self.troubles.borrow_mut()[connection] = trouble;
-        self.show_health();
-    }
-
-    fn show_health(&self) {
-        let troubles = self.troubles.borrow();
-        let num_down = troubles.iter().filter(|trouble| !trouble.is_empty()).count();
-        let num_symbols = self.instruments.all().len();
-        let name = format!("feed_{}", self.name);
-        let venue = self.venue.name();
-        match troubles.iter().find(|trouble| !trouble.is_empty()) {
-            None => {
-                self.health.set(&name, Health::Healthy, format!("{venue}: {num_symbols} symbols"));
-            }
-            Some(trouble) => {
-                let detail = format!("{venue}: {num_down} of {} connections down: {trouble}", troubles.len());
-                self.health.set(&name, Health::Degraded, detail);
-            }
-        }
-    }
-}
-
-/// Lets so many through in a stretch of time, and counts those it holds back.
-struct Limit {
-    most: u32,
-    period: Duration,
-    begun: Instant,
-    used: u32,
-    num_held_back: u64,
-}
-
-impl Limit {
-    fn new(most: u32, period: Duration) -> Limit {
-        Limit { most, period, begun: Instant::now(), used: 0, num_held_back: 0 }
-    }
-
-    /// Returns how many were held back since the last one that was let through; `None` holds this one back too.
-    fn take(&mut self) -> Option<u64> {
-        if self.begun.elapsed() >= self.period {
-            (self.begun, self.used) = (Instant::now(), 0);
-        }
-        if self.used == self.most {
-            self.num_held_back += 1;
-            return None;
-        }
-        self.used += 1;
-        Some(std::mem::take(&mut self.num_held_back))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_says_how_many_it_held_back() {
-        let mut limit = Limit::new(2, Duration::from_hours(1));
-        let told: Vec<Option<u64>> = (0..5).map(|_| limit.take()).collect();
-        assert_eq!(told, [Some(0), Some(0), None, None, None]);
-        limit.period = Duration::ZERO;
-        assert_eq!(limit.take(), Some(3));
     }
 }

@@ -36,6 +36,12 @@ impl GapBook {
         id
     }
 
+    /// Moves the end of an open gap on. Returns where it ended before; `None` where nothing changes.
+    pub fn extend(&mut self, id: GapId, to: Nanos) -> Option<Nanos> {
+        let gap = self.open.get_mut(&id).filter(|gap| gap.to < to)?;
+        Some(std::mem::replace(&mut gap.to, to))
+    }
+
     /// Takes one hold off a gap. Returns the stretches that are whole with it; none while something else is missing.
     pub fn release(&mut self, id: GapId) -> Vec<(Nanos, Nanos)> {
         let Some(gap) = self.open.get_mut(&id) else { return Vec::new() };
@@ -101,6 +107,16 @@ mod tests {
         assert_eq!(book.release(gap), [(Nanos(0), Nanos(10))]);
         assert_eq!(book.release(gap), [], "once");
         assert_eq!(book.stretches().count(), 0);
+    }
+
+    #[test]
+    fn a_gap_that_grew_is_filled_as_a_whole() {
+        let mut book = GapBook::default();
+        let gap = book.open(Nanos(0), Nanos(10), 1);
+        assert_eq!(book.extend(gap, Nanos(25)), Some(Nanos(10)));
+        assert_eq!(book.extend(gap, Nanos(20)), None, "it never shrinks");
+        assert_eq!(book.release(gap), [(Nanos(0), Nanos(25))]);
+        assert_eq!(book.extend(gap, Nanos(30)), None, "it is no more");
     }
 
     #[test]

@@ -21,4 +21,6 @@ pub(super) struct Job {
     pub gap: Option<GapId>,
     /// When it was seen.
     pub seen: Instant,
+    /// When it may be asked for at the earliest.
+    pub due: Instant,
 }

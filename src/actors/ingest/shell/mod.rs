@@ -3,8 +3,10 @@
 //! Promises, for every venue alike: what is received goes to the log in the order received, and nothing else is read
 //! while the log is full, so that a full pipeline holds up the socket; a lost connection or a hole in the trade ids is a
 //! gap in the log, which is filled as soon as REST has brought what was missing, or stays for good after `gap_hold`;
-//! heartbeats become clock marks; frames that cannot be read are counted and kept as dead letters, and never end the
-//! stream; a stop takes less than a second. Everything is counted (`tickwire_venue_*`).
+//! heartbeats become clock marks, or, where the venue does not tell the time, signs of life do; frames that cannot be read
+//! are counted and kept as dead letters, and never end the stream; what the venue refuses is said once and left: a symbol,
+//! past trades, or, with a wrong key, the connection; a stop takes less than a second. Everything is counted
+//! (`tickwire_venue_*`).
 //! On failure: a panic loses the frames being read; the connection is made anew, and what was missed is a gap.
 
 mod backfill;
@@ -14,19 +16,33 @@ mod connection;
 mod continuity;
 mod feed;
 mod gaps;
+mod health;
+mod hearing;
+mod identity;
 mod job;
+mod limit;
 mod listing;
+mod offset;
+mod outages;
+mod recorder;
 mod rest;
+mod schedule;
+mod session;
+mod share;
+mod subscription;
+mod talk;
 
 pub use connect::CertificateError;
 pub use feed::FeedSettings;
 pub use listing::{ListingError, list_instruments};
+pub use recorder::Recorder;
 
 use super::client::LogClient;
 use super::handle::FeedHandle;
 use crate::actors::environment::Environment;
 use crate::actors::health::HealthRegistry;
 use crate::actors::partition::log::LogActor;
+use crate::models::time::MINUTE;
 use actix::Addr;
 use connection::Connection;
 use feed::Feed;
@@ -35,9 +51,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Holes that may wait to be filled. Each is small; a further one is given up, since a venue that loses so much is not
-/// made whole by asking for it.
-const JOBS_MAX: usize = 1_024;
+/// Holes that may wait to be filled: one of each symbol that a process may know, and some more. Each is small; a further
+/// one is given up, since a venue that loses so much is not made whole by asking for it.
+const JOBS_MAX: usize = 32_768;
+
+/// How far ahead of its receipt an event may claim to be: more is a fault of the venue's, or a unit that was misread.
+const AHEAD_MAX: i64 = 5 * MINUTE;
 
 /// Starts a feed on a thread of its own.
 ///

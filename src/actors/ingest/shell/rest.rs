@@ -36,6 +36,12 @@ pub(super) enum RestError {
         /// What happened.
         reason: String,
     },
+    /// The key, or its plan, does not have this: nothing of the kind need be asked for again.
+    #[error("{reason}")]
+    NotEntitled {
+        /// What happened.
+        reason: String,
+    },
 }
 
 /// Asks a venue over REST.
@@ -102,7 +108,9 @@ impl RestClient {
                     self.next.set(self.next.get().max(Instant::now() + *pause));
                 }
             }
-            Ok(_) | Err(RestError::Permanent { .. }) => self.breaker.borrow_mut().succeeded(),
+            Ok(_) | Err(RestError::Permanent { .. } | RestError::NotEntitled { .. }) => {
+                self.breaker.borrow_mut().succeeded();
+            }
         }
         answer
     }
@@ -136,9 +144,8 @@ impl RestClient {
             Judgement::Transient { reason, pause: said } => {
                 Err(RestError::Transient { reason, pause: pause.max(said) })
             }
-            Judgement::Permanent { reason } | Judgement::NotEntitled { reason } => {
-                Err(RestError::Permanent { reason })
-            }
+            Judgement::Permanent { reason } => Err(RestError::Permanent { reason }),
+            Judgement::NotEntitled { reason } => Err(RestError::NotEntitled { reason }),
         }
     }
 }

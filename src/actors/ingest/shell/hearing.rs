@@ -1,0 +1,266 @@
+//! From what a venue says to entries of the log.
+//!
+//! Promises: events are taken in the venue's order; what cannot be read, and what claims to be of the future, is counted and
+//! set aside as a dead letter; the source's clock moves on only as far as the venue has said everything. Nothing here
+//! fails: a frame that makes the venue's parser panic loses the frames being read.
+
+use super::super::venue::{Clock, FrameFault, Heard, Ids, Refusal, Then, VenueEvent};
+use super::AHEAD_MAX;
+use super::feed::{Batch, Feed};
+use super::health::Condition;
+use super::outages::Outages;
+use super::subscription::Moment;
+use super::talk::Talk;
+use crate::actors::guard::ActorKind;
+use crate::models::entry::{Body, Cancel, Entry};
+use crate::models::num::{Price, Size};
+use crate::models::symbol::SymbolId;
+use crate::models::time::Nanos;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Reads what comes over one connection, and over the one that takes its place.
+pub(super) struct Hearing {
+    feed: Rc<Feed>,
+    /// Its place among the feed's connections.
+    at: usize,
+    /// What was missed.
+    pub outages: Outages,
+    /// What is on its way to the log.
+    pub batch: Batch,
+    heard: Heard,
+}
+
+impl Hearing {
+    pub fn new(feed: Rc<Feed>, at: usize, places: Vec<usize>) -> Hearing {
+        let outages = Outages::new(Rc::clone(&feed), places);
+        Hearing { feed, at, outages, batch: Batch::default(), heard: Heard::default() }
+    }
+
+    /// Takes a frame.
+    pub fn take(&mut self, text: &str, talk: &mut Talk) {
+        let feed = Rc::clone(&self.feed);
+        feed.env.faults.actor(ActorKind::Provider);
+        feed.metrics.frames.inc();
+        let received = (feed.env.now)();
+        self.batch.received.get_or_insert(received);
+        talk.is_alive(Moment { instant: Instant::now(), time: received });
+        if let Some(recorder) = &feed.recorder {
+            recorder.frame(received, self.at, text);
+        }
+        let mut heard = std::mem::take(&mut self.heard);
+        heard.clear();
+        feed.venue.parse(text, &feed.context(received), &mut heard);
+        feed.metrics.ignored.inc_by(heard.num_ignored);
+        feed.metrics.rounded.inc_by(heard.num_rounded);
+        for fault in heard.faults.drain(..) {
+            feed.fault(&mut self.batch, fault, text, received);
+        }
+        for event in heard.events.drain(..) {
+            self.hear(event, text, received, talk);
+        }
+        self.heard = heard;
+    }
+
+    fn hear(&mut self, event: VenueEvent, text: &str, received: Nanos, talk: &mut Talk) {
+        let now = Moment { instant: talk.alive.instant, time: received };
+        match event {
+            VenueEvent::Report(entry) => self.report(entry, text, received, talk),
+            VenueEvent::Clock { time, reached } => {
+                talk.has_data = true;
+                self.feed.saw_time(time, received);
+                let time = self.believed(time, received);
+                self.outages.is_at(&mut self.batch, time, None);
+                if let Some((symbol, id)) = reached {
+                    self.outages.is_told(&mut self.batch, symbol, id, time);
+                }
+                self.feed.mark(&mut self.batch, self.at, self.outages.newest());
+            }
+            VenueEvent::LastTrade(entry) => self.outages.last_trade(&mut self.batch, entry),
+            VenueEvent::Break { symbol, ts, price, size } => {
+                self.take_back(symbol, ts, (price, size), text, received);
+            }
+            VenueEvent::Alive => talk.has_data = true,
+            VenueEvent::Next(step) => talk.steps.push(step),
+            VenueEvent::Subscribed(venue_symbol) => self.confirm(venue_symbol.as_deref(), now, talk),
+            VenueEvent::NotSubscribed { venue_symbol: Some(symbol), reason } => {
+                if let Some(place) = self.place_of(&symbol) {
+                    talk.subscription.refuse(place, now.instant);
+                    self.leave_out(place, &reason);
+                }
+            }
+            VenueEvent::NotSubscribed { venue_symbol: None, reason } => {
+                talk.subscription.refuse_unnamed(reason, now.instant);
+            }
+            VenueEvent::Refused(refusal) => talk.refusal = Some(refusal),
+            VenueEvent::Ending => talk.is_ending = true,
+        }
+    }
+
+    /// Returns a time as far as it is believed: one wrong clock must not seal the future.
+    fn believed(&self, time: Nanos, received: Nanos) -> Nanos {
+        time.min(received.plus(self.feed.env.settings.future_tolerance))
+    }
+
+    fn report(&mut self, mut entry: Entry, text: &str, received: Nanos, talk: &mut Talk) {
+        let feed = Rc::clone(&self.feed);
+        let ts = entry.body.time();
+        talk.has_data = true;
+        if ts > received.plus(AHEAD_MAX) {
+            // Its id came nevertheless, and to ask for it again would bring the same.
+            self.outages.report(&mut self.batch, &entry);
+            let venue_symbol = feed.instruments.place(entry.symbol);
+            let venue_symbol = venue_symbol.map(|place| feed.instruments.all()[place].venue_symbol.clone());
+            let reason = format!("it claims to be of {}", ts.to_rfc3339());
+            let fault = FrameFault { kind: "bad_time", reason, venue_symbol };
+            return feed.fault(&mut self.batch, fault, text, received);
+        }
+        if let Clock::Ours { delay } = feed.needs.clock
+            && matches!(entry.body, Body::Trade(_) | Body::Quote(_))
+        {
+            feed.saw_time(ts.plus(delay_nanos(delay)), received);
+        }
+        if feed.needs.ids == Ids::None
+            && let Body::Trade(trade) = &mut entry.body
+        {
+            trade.id = talk.alike.identify(entry.symbol, trade);
+            feed.recent.borrow_mut().push(entry.symbol, trade);
+        }
+        feed.metrics.entries.inc();
+        let time = self.believed(ts, received);
+        let subscribed = self.subscribed_from(talk);
+        self.outages.is_at(&mut self.batch, time, subscribed);
+        self.outages.report(&mut self.batch, &entry);
+        feed.push(&mut self.batch, entry);
+    }
+
+    /// Finds the trade that did not happen, and reports that.
+    fn take_back(
+        &mut self,
+        symbol: SymbolId,
+        ts: Nanos,
+        (price, size): (Price, Size),
+        text: &str,
+        received: Nanos,
+    ) {
+        let feed = Rc::clone(&self.feed);
+        let found = feed.recent.borrow_mut().take(symbol, price, size);
+        let Some(target) = found else {
+            let place = feed.instruments.place(symbol);
+            let venue_symbol = place.map(|place| feed.instruments.all()[place].venue_symbol.clone());
+            let reason = "no trade of this price and size is known that could be taken back".to_owned();
+            let fault = FrameFault { kind: "no_trade", reason, venue_symbol };
+            return feed.fault(&mut self.batch, fault, text, received);
+        };
+        let cancel = Cancel { ts, received, target, source: feed.source };
+        feed.metrics.entries.inc();
+        feed.push(&mut self.batch, Entry { pos: 0, symbol, body: Body::Cancel(cancel) });
+    }
+
+    /// Returns the place of a symbol in the venue's spelling.
+    fn place_of(&self, venue_symbol: &str) -> Option<usize> {
+        let instrument = self.feed.instruments.find(venue_symbol)?;
+        self.feed.instruments.place(instrument.symbol)
+    }
+
+    fn confirm(&mut self, venue_symbol: Option<&str>, now: Moment, talk: &mut Talk) {
+        let place = venue_symbol.map(|symbol| self.place_of(symbol));
+        if place == Some(None) {
+            return;
+        }
+        let place = place.flatten();
+        talk.subscription.confirm(place, now);
+        if let Some(place) = place
+            && !self.outages.places.contains(&place)
+        {
+            // It seemed refused, and was only late.
+            self.outages.places.push(place);
+            self.feed.health.leave_out(venue_symbol.unwrap_or_default(), None);
+        }
+    }
+
+    /// Goes on without a symbol that the venue refuses.
+    fn leave_out(&mut self, place: usize, reason: &str) {
+        if !self.outages.places.contains(&place) {
+            return;
+        }
+        let symbol = &self.feed.instruments.all()[place].venue_symbol;
+        let venue = self.feed.venue.name();
+        tracing::warn!(
+            venue,
+            symbol,
+            reason,
+            "the venue refuses this symbol; it is left out until the next start"
+        );
+        self.feed.health.leave_out(symbol, Some(reason.to_owned()));
+        self.outages.leave_out(&mut self.batch, place);
+    }
+
+    /// Looks at what time alone brings: the end of a subscription, holes that stay, and the clock where it is ours.
+    pub fn look(&mut self, talk: &mut Talk) {
+        let now = Instant::now();
+        if let Some((places, reason)) = talk.subscription.find_refused(now) {
+            if places.is_empty() {
+                let venue = self.feed.venue.name();
+                tracing::warn!(venue, reason, "the venue refuses a part of the subscription, and no symbol");
+            }
+            places.into_iter().for_each(|place| self.leave_out(place, &reason));
+        }
+        if self.outages.places.is_empty() && talk.refusal.is_none() {
+            let reason = "it refuses every symbol".to_owned();
+            talk.refusal = Some(Refusal { reason, then: Then::Stop });
+        }
+        if !talk.is_complete && talk.subscription.is_settled(now) {
+            talk.is_complete = true;
+            let (venue, symbols) = (self.feed.venue.name(), self.outages.places.len());
+            tracing::info!(venue, symbols, "subscribed");
+        }
+        if talk.is_complete || (talk.has_data && talk.subscription.is_asked()) {
+            self.feed.note(self.at, Condition::Well);
+        }
+        if let Clock::Ours { .. } = self.feed.needs.clock {
+            self.tell_time(now, talk);
+        }
+        if talk.is_complete && !self.outages.is_down() {
+            self.outages.complete(&mut self.batch);
+        }
+        self.outages.look(&mut self.batch);
+    }
+
+    /// Tells the time for a venue that does not: as far as the last sign of life goes, less what events are behind.
+    fn tell_time(&mut self, now: Instant, talk: &Talk) {
+        let Some(subscribed) = self.subscribed_from(talk) else { return };
+        if self.outages.is_down() {
+            // The first report says best how far behind events are; a quiet market has none.
+            if talk.subscription.is_quiet(now) {
+                self.outages.is_at(&mut self.batch, subscribed, None);
+            }
+            return;
+        }
+        let time = self.behind(talk.alive.time);
+        self.outages.is_at(&mut self.batch, time, None);
+        self.feed.mark(&mut self.batch, self.at, self.outages.newest());
+    }
+
+    /// Returns the event time from which on everything came, where our clock has to say it.
+    fn subscribed_from(&self, talk: &Talk) -> Option<Nanos> {
+        match self.feed.needs.clock {
+            Clock::Told => None,
+            Clock::Ours { .. } => talk.subscription.since().map(|since| self.behind(since)),
+        }
+    }
+
+    /// Returns the event time up to which everything has come by a moment of receipt.
+    fn behind(&self, received: Nanos) -> Nanos {
+        let delay = match self.feed.needs.clock {
+            Clock::Told => 0,
+            Clock::Ours { delay } => delay_nanos(delay),
+        };
+        let behind = self.feed.offset.borrow().behind(received).unwrap_or(0).max(0);
+        received.plus(-delay - behind)
+    }
+}
+
+fn delay_nanos(delay: Duration) -> i64 {
+    i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX / 4)
+}

@@ -1,0 +1,12 @@
+//! A way to keep what a venue sends, as it sends it.
+//!
+//! Promises: every frame is given to the recorder before it is read, in the order received. A feed without a recorder pays
+//! nothing for it. A recorder must not block: it runs on the feed's thread.
+
+use crate::models::time::Nanos;
+
+/// Keeps raw frames.
+pub trait Recorder: Send + Sync {
+    /// Takes a frame of one of the feed's connections.
+    fn frame(&self, received: Nanos, connection: usize, text: &str);
+}

@@ -1,0 +1,122 @@
+//! What was missed is fetched by time where ids do not tell what it is.
+
+use super::rig::{Rig, Start};
+use super::run;
+use super::tiny::Tiny;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tickwire::actors::ingest::venue::{Ids, Needs};
+use tickwire::actors::views::Health;
+use tickwire::models::entry::Body;
+use tickwire::models::time::Nanos;
+
+fn unique() -> Needs {
+    Needs { ids: Ids::Unique, ..Tiny::needs() }
+}
+
+/// Makes frames of trades: id and nanoseconds after a moment.
+fn trade(symbol: &str, id: &str, ts: Nanos, after: i64) -> String {
+    format!("T {symbol} {id} {} 5 5", ts.plus(after).0)
+}
+
+#[test]
+fn an_outage_is_filled_page_by_page_and_repeats_count_once() {
+    run(async {
+        let now = Nanos(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos().try_into().unwrap());
+        let line = move |id: &str, after: i64| format!("{id} {} 5 5\n", now.plus(after).0);
+        let answer = move |path: &str| {
+            let body = match path {
+                "/A" => {
+                    format!("{}{}{}next c=2\n", line("old", -60_000_000_000), line("a1", 0), line("a2", 1))
+                }
+                "/A?c=2" => line("a3", 3),
+                "/B" => line("b2", 2),
+                _ => return (404, String::new()),
+            };
+            (200, body)
+        };
+        let rig = Rig::start(Start {
+            down_since: Some(now),
+            answer: Box::new(answer),
+            ..Start::new(unique(), &["A", "B"])
+        });
+        let rig = rig.await;
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        link.say(trade("A", "a1", now, 0));
+        link.say(trade("B", "b1", now, 0));
+        rig.until_entries(2).await;
+        drop(link);
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        link.say(trade("A", "a3", now, 3));
+        rig.until_entries(3).await;
+        rig.until("gaps that are filled", || {
+            let is_through = rig.metric("gaps_open") == 0.0 && rig.metric("backfill_jobs") == 0.0;
+            is_through && rig.requests().iter().filter(|path| *path == "/B").count() >= 2
+        })
+        .await;
+        assert!(rig.requests().contains(&"/A?c=2".to_owned()), "{:?}", rig.requests());
+        let left = rig.stop().await;
+        assert_eq!((left.ledger.in_bars, left.ledger.late, left.ledger.conflicts), (5, 0, 0));
+        assert_eq!(left.ledger.received, left.ledger.in_bars + left.ledger.duplicate);
+        let filled = |body: &Body| matches!(body, Body::Gap(gap) if gap.filled);
+        assert!(left.entries.iter().any(|entry| filled(&entry.body)));
+    });
+}
+
+#[test]
+fn a_plan_without_past_trades_is_asked_once() {
+    run(async {
+        let answer = |_: &str| (403, "your plan has no trades".to_owned());
+        let rig = Rig::start(Start {
+            down_since: Some(Nanos(1_700_000_000_000_000_000)),
+            answer: Box::new(answer),
+            ..Start::new(unique(), &["A", "B", "C"])
+        });
+        let rig = rig.await;
+        for outage in 1..=2 {
+            let mut link = rig.accept().await;
+            link.subscribe().await;
+            link.say(format!("C {}", rig.now().0));
+            let given_up = f64::from(3 * outage);
+            rig.until("holes that are given up", || rig.metric("holes_given_up_total") == given_up).await;
+        }
+        assert_eq!(rig.requests(), ["/A"]);
+        rig.until("a reason", || rig.health().1.contains("cannot be fetched: answer is 403: your plan"))
+            .await;
+        assert_eq!((rig.metric("gaps_open"), rig.metric("backfill_jobs")), (0.0, 0.0));
+        let left = rig.stop().await;
+        assert!(left.entries.iter().all(|entry| !matches!(entry.body, Body::Gap(gap) if gap.filled)));
+    });
+}
+
+#[test]
+fn health_tells_how_many_holes_are_left() {
+    run(async {
+        let is_back = Arc::new(AtomicBool::new(false));
+        let may_answer = Arc::clone(&is_back);
+        let answer = move |_: &str| {
+            let status = if may_answer.load(Ordering::SeqCst) { 200 } else { 503 };
+            (status, String::new())
+        };
+        let rig = Rig::start(Start {
+            down_since: Some(Nanos(1_700_000_000_000_000_000)),
+            answer: Box::new(answer),
+            ..Start::new(unique(), &["A", "B"])
+        });
+        let rig = rig.await;
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        link.say(format!("C {}", rig.now().0));
+        let left = (Health::Healthy, "tiny: 2 symbols; holes left to fill: 2".to_owned());
+        rig.until("holes", || rig.health() == left).await;
+        is_back.store(true, Ordering::SeqCst);
+        rig.until("holes that are filled", || {
+            rig.health() == (Health::Healthy, "tiny: 2 symbols".to_owned())
+        })
+        .await;
+        assert_eq!((rig.metric("gaps_open"), rig.metric("holes_given_up_total")), (0.0, 0.0));
+        rig.stop().await;
+    });
+}
