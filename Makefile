@@ -50,7 +50,7 @@ bench: build ## run the benchmarks, write docs/benchmarks.md; ARGS="--quick" for
 
 fuzz: ## fuzz the parsers of venues, ten million inputs each; INPUTS=1000 for fewer, SEED=2 for others
 	TICKWIRE_FUZZ_INPUTS=$(or $(INPUTS),10000000) TICKWIRE_FUZZ_SEED=$(or $(SEED),1) \
-		$(CARGO) test --release --locked --test it venues::fuzz::no_input -- --nocapture
+		$(CARGO) test --profile fuzz --locked --test it venues::fuzz::no_input -- --nocapture
 
 fix: ## format, and mend what the lints can mend
 	$(CARGO) fmt

@@ -1,8 +1,9 @@
-//! A text that is never shown by accident, such as a password.
+//! A text that is never shown by accident, such as a password, and what takes it out of texts of others.
 //!
 //! Promises: formatting and serialising it gives `***`.
 
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Printed in place of a secret.
@@ -45,6 +46,48 @@ impl Serialize for Secret {
     }
 }
 
+/// Shorter texts are no secrets worth the name, and would be taken out of every other word.
+const SECRET_LEN_MIN: usize = 6;
+
+/// Takes secrets out of texts that others wrote: servers repeat keys in their errors, and keep them in what they echo.
+#[derive(Clone, Default)]
+pub struct Redaction {
+    /// Each secret as it is, and as it stands in a URL, the longest first.
+    hidden: Vec<String>,
+}
+
+impl Redaction {
+    /// Makes one for these secrets.
+    #[must_use]
+    pub fn of<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Redaction {
+        let texts = secrets.into_iter().map(Secret::expose).filter(|text| text.len() >= SECRET_LEN_MIN);
+        let forms = |text: &str| {
+            let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            [text.to_owned(), encoded.replace('+', "%20"), encoded]
+        };
+        let mut hidden: Vec<String> = texts.flat_map(forms).collect();
+        hidden.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        hidden.dedup();
+        Redaction { hidden }
+    }
+
+    /// Returns the text with `***` in place of each secret.
+    #[must_use]
+    pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut shown = Cow::Borrowed(text);
+        for hidden in self.hidden.iter().filter(|hidden| text.contains(hidden.as_str())) {
+            shown = shown.replace(hidden, MASK).into();
+        }
+        shown
+    }
+}
+
+impl fmt::Debug for Redaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} texts", self.hidden.len())
+    }
+}
+
 /// True for a key whose value must not be shown, whether or not the key is known.
 #[must_use]
 pub fn is_secret_key(key: &str) -> bool {
@@ -67,6 +110,24 @@ mod tests {
         assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "*** *** Some(***)");
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"***\"");
         assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn secrets_are_taken_out_of_the_texts_of_others() {
+        let secrets =
+            ["k/e y+1", "open-sesame", "open-sesame-2", "abc"].map(|text| Secret::new(text.to_owned()));
+        let redaction = Redaction::of(&secrets);
+        for (text, shown) in [
+            ("your key is open-sesame.", "your key is ***."),
+            ("open-sesame-2open-sesame", "******"),
+            ("/?token=k%2Fe+y%2B1&a=k%2Fe%20y%2B1 k/e y+1", "/?token=***&a=*** ***"),
+            ("abc is too short", "abc is too short"),
+            ("", ""),
+        ] {
+            assert_eq!(redaction.apply(text), shown);
+        }
+        assert!(matches!(redaction.apply("nothing"), Cow::Borrowed(_)));
+        assert_eq!(format!("{redaction:?}"), "5 texts");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Logs go to standard error, so that standard output is for results. Two variables of the environment are read here
 //! and not by the configuration, since logging starts first: `RUST_LOG` filters what is shown, `NO_COLOR` turns colours
-//! off. Promises: foreign text in a line cannot act on the terminal that shows it. Where standard error is closed, as
-//! behind `2>&1 | head`, log lines are lost and nothing else.
+//! off. Promises: foreign text in a line cannot act on the terminal that shows it, and no line shows what libraries send
+//! and receive, since keys are in it. Where standard error is closed, as behind `2>&1 | head`, log lines are lost and
+//! nothing else.
 
 use crate::config::LogFormat;
 use crate::models::time::{MINUTE, Nanos};
@@ -14,11 +15,14 @@ use std::hash::Hash;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use tracing::field::Field;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Why logging was not set up.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +38,16 @@ pub enum TelemetryError {
 /// The web server's library logs its own starts and stops; only its warnings are of use to an operator.
 const QUIETER: &str = "actix_server=warn";
 
+/// Libraries whose traces hold what goes over their connections, keys and passwords among it.
+const TALKATIVE: [&str; 8] =
+    ["tungstenite", "tokio_tungstenite", "reqwest", "hyper", "hyper_util", "h2", "rustls", "redis"];
+
+/// False for a line that may hold what goes over a connection, whatever `RUST_LOG` asks for.
+fn holds_no_traffic(line: &Metadata<'_>) -> bool {
+    let library = line.target().split("::").next().unwrap_or_default();
+    *line.level() != Level::TRACE || !TALKATIVE.contains(&library)
+}
+
 /// Sends the logs of the whole process to standard error; without `RUST_LOG`, from `info` up.
 ///
 /// # Errors
@@ -48,11 +62,14 @@ pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .log_internal_errors(false);
+    let quiet = filter_fn(holds_no_traffic);
     match format {
-        LogFormat::Human => builder.with_ansi(wants_colours()).fmt_fields(fields()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Human => {
+            builder.with_ansi(wants_colours()).fmt_fields(fields()).finish().with(quiet).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).finish().with(quiet).try_init(),
     }
-    .map_err(TelemetryError::Subscriber)
+    .map_err(|error| TelemetryError::Subscriber(error.into()))
 }
 
 /// Writes the message and the fields of a line for people, escaped: a row, a name or an error may hold anything.
@@ -157,6 +174,26 @@ mod tests {
         let expected = format!("row `{escaped}` became no tick at=\"{escaped}\" error={escaped} count=3\n");
         assert!(written.ends_with(&expected), "{written:?}");
         assert_eq!(written.chars().filter(|c| c.is_control()).count(), 1, "the end of the line: {written:?}");
+    }
+
+    #[test]
+    fn what_goes_over_connections_is_never_in_a_line() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish()
+            .with(filter_fn(holds_no_traffic));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "tungstenite::protocol::frame", "frame with a key");
+            tracing::trace!(target: "hyper", "head with a key");
+            tracing::debug!(target: "hyper_util::client", "connected");
+            tracing::trace!(target: "tickwire::actors", "our own");
+        });
+        let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(!written.contains("key"), "{written}");
+        assert!(written.contains("connected") && written.contains("our own"), "{written}");
     }
 
     #[test]
