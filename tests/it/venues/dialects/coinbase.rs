@@ -1,6 +1,6 @@
 //! Coinbase, its Exchange feed: one message subscribes, heartbeats a second, past trades backwards by id.
 
-use crate::venues::fake::market::rfc3339;
+use crate::venues::fake::market::{MarketBar, SECOND, rfc3339};
 use crate::venues::fake::{
     Clock, Dialect, Form, HttpAnswer, HttpRequest, Ids, MarketTrade, Past, Session, fill,
 };
@@ -8,6 +8,9 @@ use serde_json::Value;
 
 /// Trades of a page: few, so that holes take several.
 const PAGE_LEN: usize = 100;
+
+/// Bars of a page.
+const CANDLES_MAX: usize = 300;
 
 /// The dialect.
 pub struct Coinbase;
@@ -35,6 +38,32 @@ pub fn frame(trade: &MarketTrade, kind: &str) -> String {
             ("price", &trade.price),
         ],
     )
+}
+
+/// Answers with bars, newest first: `[time, low, high, open, close, volume]`.
+fn candles(symbol: &str, request: &HttpRequest, past: &Past<'_>) -> HttpAnswer {
+    let width: i64 = request.field("granularity").unwrap_or("60").parse().unwrap();
+    let time = |name: &str| {
+        let text = request.field(name)?;
+        let seconds = || chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp());
+        text.parse().ok().or_else(seconds)
+    };
+    let (from, to) = (time("start").unwrap_or(i64::MIN), time("end").unwrap_or(i64::MAX));
+    let mut bars = past.bars(symbol, width * SECOND);
+    bars.retain(|bar| (from..=to).contains(&(bar.start / SECOND)));
+    if bars.len() > CANDLES_MAX {
+        let said =
+            "granularity too small for the requested time range. Count of aggregations requested exceeds 300";
+        return HttpAnswer::with_status(
+            "400 Bad Request",
+            fill(r#"{"message":"<said>"}"#, &[("said", &said)]),
+        );
+    }
+    let candle = |bar: &MarketBar| {
+        let MarketBar { start, open, high, low, close, volume, .. } = bar;
+        format!("[{},{low},{high},{open},{close},{volume}]", start / SECOND)
+    };
+    HttpAnswer::ok(format!("[{}]", bars.iter().rev().map(candle).collect::<Vec<_>>().join(",")))
 }
 
 impl Dialect for Coinbase {
@@ -100,10 +129,14 @@ impl Dialect for Coinbase {
                 past.symbols.iter().map(|symbol| fill(PRODUCT, &[("product", symbol)])).collect();
             return HttpAnswer::ok(format!("[{}]", products.join(",")));
         }
-        let product = request.path.strip_prefix("/products/").and_then(|rest| rest.strip_suffix("/trades"));
-        let Some(symbol) = product.filter(|name| past.symbols.iter().any(|symbol| symbol == name)) else {
+        let product = request.path.strip_prefix("/products/").and_then(|rest| rest.split_once('/'));
+        let Some((symbol, what)) = product.filter(|(name, _)| past.symbols.iter().any(|one| one == name))
+        else {
             return HttpAnswer::with_status("404 Not Found", r#"{"message":"NotFound"}"#);
         };
+        if what == "candles" {
+            return candles(symbol, request, past);
+        }
         let older_than: u64 = request.field("after").map_or(u64::MAX, |id| id.parse().unwrap());
         let page = past.known(symbol).rev().filter(|trade| trade.id < older_than).take(PAGE_LEN);
         let trade = |trade: &MarketTrade| {
