@@ -4,7 +4,7 @@
 use super::span;
 use super::time_of_day::TimeOfDay;
 use crate::retry::RetryPolicy;
-use crate::secret::Secret;
+use crate::secret::{Redaction, Secret};
 use reqwest::Url;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
@@ -140,6 +140,14 @@ impl VenueConfig {
             self.reconnect_at.is_some(),
         ];
         VenueConfig::OWN_KEYS.into_iter().zip(set).filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
+    }
+
+    /// Returns what takes the secrets of this section out of texts.
+    #[must_use]
+    pub fn redaction(&self) -> Redaction {
+        let password = self.proxy_url.as_ref().and_then(|proxy| proxy.url().password());
+        let password = password.map(|text| Secret::new(text.to_owned()));
+        Redaction::of([&self.key, &self.socket_key, &password].into_iter().flatten())
     }
 
     /// Returns how long to wait between tries.

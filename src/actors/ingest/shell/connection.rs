@@ -61,7 +61,7 @@ impl Connection {
             let session = guard::watch(ActorKind::Provider, &feed.env.metrics, self.session()).await;
             let (reason, least) = match session {
                 Some(End::Stopped) => return,
-                Some(End::Lost(reason)) => (reason, Duration::ZERO),
+                Some(End::Lost(reason)) => (feed.hide(&reason), Duration::ZERO),
                 None => ("reading it panicked".to_owned(), Duration::ZERO),
                 Some(End::Refused(Refusal { reason, then })) => {
                     feed.note_refusal();
@@ -301,7 +301,7 @@ impl Successor {
     fn failed(&mut self, connection: &Connection, end: End) -> State {
         let reason = match end {
             End::Stopped => return State::None,
-            End::Lost(reason) => reason,
+            End::Lost(reason) => connection.feed.hide(&reason),
             End::Refused(refusal) => refusal.reason,
         };
         let pause = self.backoff.failed();

@@ -21,6 +21,7 @@ use crate::metrics::VenueMetrics;
 use crate::models::entry::{Body, Entry, Gap, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{HOUR, Nanos, SECOND};
+use crate::secret::Redaction;
 use crate::stores::history::DeadLetterRecord;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
@@ -117,6 +118,8 @@ pub(super) struct Feed {
     pub down_since: Option<Nanos>,
     pub rate_max: Option<u32>,
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// Takes keys out of what the venue says.
+    pub redaction: Redaction,
     pub health: FeedHealth,
     /// How far our clock is from the venue's.
     pub offset: RefCell<ClockOffset>,
@@ -164,6 +167,7 @@ impl Feed {
         Feed {
             needs,
             venue,
+            redaction: config.redaction(),
             config,
             instruments,
             source,
@@ -352,23 +356,30 @@ impl Feed {
         }
     }
 
-    /// Counts a fault, keeps the frame as a dead letter, and says it now and then.
+    /// Returns what the venue said without keys, for people.
+    pub fn hide(&self, said: &str) -> String {
+        self.redaction.apply(said).into_owned()
+    }
+
+    /// Counts a fault, keeps the frame as a dead letter, and says it now and then. Keys that the venue repeats are left out.
     pub fn fault(&self, batch: &mut Batch, fault: FrameFault, frame: &str, received: Nanos) {
         self.metrics.fault(fault.kind);
         if let Some(num_held_back) = self.said.borrow_mut().take() {
             let venue = self.venue.name();
+            let fault = self.redaction.apply(&fault.reason);
             tracing::warn!(venue, %fault, num_held_back, "a frame cannot be read and is set aside");
         }
         if self.letters.borrow_mut().take().is_none() {
             return;
         }
+        let frame = self.redaction.apply(frame);
         let mut end = frame.len().min(PAYLOAD_LEN_MAX);
         while !frame.is_char_boundary(end) {
             end -= 1;
         }
         batch.letters.push(DeadLetterRecord {
             reason: fault.kind.to_owned(),
-            symbol: fault.venue_symbol,
+            symbol: fault.venue_symbol.map(|symbol| self.hide(&symbol)),
             provider: self.venue.name().to_owned(),
             received_at: received,
             payload: frame[..end].to_owned(),

@@ -46,7 +46,7 @@ impl Hearing {
         self.batch.received.get_or_insert(received);
         talk.is_alive(Moment { instant: Instant::now(), time: received });
         if let Some(recorder) = &feed.recorder {
-            recorder.frame(received, self.at, text);
+            recorder.frame(received, self.at, &feed.redaction.apply(text));
         }
         let mut heard = std::mem::take(&mut self.heard);
         heard.clear();
@@ -86,13 +86,15 @@ impl Hearing {
             VenueEvent::NotSubscribed { venue_symbol: Some(symbol), reason } => {
                 if let Some(place) = self.place_of(&symbol) {
                     talk.subscription.refuse(place, now.instant);
-                    self.leave_out(place, &reason);
+                    self.leave_out(place, &self.feed.hide(&reason));
                 }
             }
             VenueEvent::NotSubscribed { venue_symbol: None, reason } => {
-                talk.subscription.refuse_unnamed(reason, now.instant);
+                talk.subscription.refuse_unnamed(self.feed.hide(&reason), now.instant);
             }
-            VenueEvent::Refused(refusal) => talk.refusal = Some(refusal),
+            VenueEvent::Refused(Refusal { reason, then }) => {
+                talk.refusal = Some(Refusal { reason: self.feed.hide(&reason), then });
+            }
             VenueEvent::Ending => talk.is_ending = true,
         }
     }

@@ -1,6 +1,6 @@
 //! A way to keep what a venue sends, as it sends it.
 //!
-//! Promises: every frame is given to the recorder before it is read, in the order received. A feed without a recorder pays
+//! Promises: every frame is given to the recorder before it is read, in the order received, without the user's keys. A feed without a recorder pays
 //! nothing for it. A recorder must not block: it runs on the feed's thread.
 
 use crate::models::time::Nanos;

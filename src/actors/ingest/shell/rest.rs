@@ -7,6 +7,7 @@ use super::super::config::VenueConfig;
 use super::super::venue::{Judgement, Request, Venue};
 use super::breaker::Breaker;
 use crate::metrics::VenueMetrics;
+use crate::secret::Redaction;
 use reqwest::{Client, Proxy, header};
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
@@ -50,6 +51,8 @@ pub(super) struct RestClient {
     interval: Duration,
     next: Cell<Instant>,
     breaker: RefCell<Breaker>,
+    /// Takes keys out of what the venue says.
+    redaction: Redaction,
     /// `None` where nobody counts yet.
     metrics: Option<VenueMetrics>,
 }
@@ -80,6 +83,7 @@ impl RestClient {
             interval: Duration::from_secs(60) / rate,
             next: Cell::new(Instant::now()),
             breaker: RefCell::new(Breaker::new(config.breaker_failures, config.breaker_open)),
+            redaction: config.redaction(),
             metrics,
         }
     }
@@ -138,7 +142,8 @@ impl RestClient {
             }
             body.extend_from_slice(&chunk);
         }
-        let body = String::from_utf8_lossy(&body).into_owned();
+        // A venue may repeat the key in an error, which is then in what is read from it.
+        let body = self.redaction.apply(&String::from_utf8_lossy(&body)).into_owned();
         match venue.judge(status.as_u16(), &body) {
             Judgement::Good => Ok(body),
             Judgement::Transient { reason, pause: said } => {
