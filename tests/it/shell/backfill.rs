@@ -5,8 +5,8 @@ use super::run;
 use super::tiny::Tiny;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tickwire::actors::health::Health;
 use tickwire::actors::ingest::venue::{Ids, Needs};
-use tickwire::actors::views::Health;
 use tickwire::models::entry::Body;
 use tickwire::models::time::Nanos;
 

@@ -4,8 +4,8 @@ use super::rig::{Rig, Start};
 use super::run;
 use super::tiny::Tiny;
 use std::time::Duration;
+use tickwire::actors::health::Health;
 use tickwire::actors::ingest::venue::{Needs, Step};
-use tickwire::actors::views::Health;
 use tickwire::models::time::SECOND;
 
 #[test]

@@ -2,7 +2,7 @@
 //! likes. What reached the log is read when the feed has stopped.
 
 use super::tiny;
-use crate::support::process::PATIENCE;
+use crate::support::process::WAIT_MAX;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Url;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tickwire::actors::environment::Environment;
+use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::handle::FeedHandle;
 use tickwire::actors::ingest::shell::{self, FeedSettings, Recorder};
 use tickwire::actors::ingest::venue::{Instrument, Instruments, Needs};
 use tickwire::actors::pipeline::Pipeline;
-use tickwire::actors::views::{Health, HealthBoard};
 use tickwire::config::{Config, Sources};
 use tickwire::models::entry::{Entry, SourceId};
 use tickwire::models::ledger::Ledger;
@@ -74,7 +74,7 @@ pub struct Rig {
     requests: Arc<Mutex<Vec<String>>>,
     pub env: Environment,
     pub source: SourceId,
-    health: Arc<HealthBoard>,
+    health: Arc<HealthRegistry>,
     node: Node,
     pipeline: Pipeline,
     feed: FeedHandle,
@@ -107,7 +107,7 @@ impl Rig {
         let config = Config::load(&Sources { environment, ..Sources::default() }).unwrap();
         let mut node = Node::open(&config).await.unwrap();
         let storage = node.storage(true);
-        node.publish_views();
+        node.publish_snapshots();
         let ahead = Arc::new(AtomicI64::new(0));
         let (clock, moved) = (Arc::clone(&node.env.now), Arc::clone(&ahead));
         node.env.now = Arc::new(move || clock().plus(moved.load(Ordering::SeqCst)));
@@ -151,7 +151,7 @@ impl Rig {
 
     /// Waits for the feed's next connection to a stream.
     pub async fn accept_at(&self, stream: usize) -> Link {
-        let accepted = tokio::time::timeout(PATIENCE, self.streams[stream].accept()).await;
+        let accepted = tokio::time::timeout(WAIT_MAX, self.streams[stream].accept()).await;
         let (stream, _) = accepted.expect("no connection is made").unwrap();
         Link::new(tokio_tungstenite::accept_async(stream).await.unwrap())
     }
@@ -212,7 +212,7 @@ impl Rig {
     pub async fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !condition() {
-            assert!(begun.elapsed() < PATIENCE, "{what}: {:?}", self.health());
+            assert!(begun.elapsed() < WAIT_MAX, "{what}: {:?}", self.health());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -282,7 +282,7 @@ impl Link {
 
     /// Waits for what the feed says next; `None` when it has ended the connection.
     pub async fn hear(&mut self) -> Option<String> {
-        tokio::time::timeout(PATIENCE, self.heard.recv()).await.expect("the feed says nothing")
+        tokio::time::timeout(WAIT_MAX, self.heard.recv()).await.expect("the feed says nothing")
     }
 
     /// Waits for the subscription and confirms it.

@@ -4,8 +4,8 @@ use super::rig::{Rig, Start};
 use super::run;
 use super::tiny::Tiny;
 use std::sync::{Arc, Mutex};
+use tickwire::actors::health::Health;
 use tickwire::actors::ingest::shell::Recorder;
-use tickwire::actors::views::Health;
 use tickwire::models::time::Nanos;
 
 #[test]

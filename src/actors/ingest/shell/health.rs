@@ -3,7 +3,7 @@
 //! Promises: what changes shows within a moment; a change costs nothing where nothing is looked at, since many of them are
 //! shown at once. Nothing fails.
 
-use crate::actors::views::{Health, HealthBoard};
+use crate::actors::health::{Health, HealthRegistry};
 use crate::metrics::VenueMetrics;
 use crate::models::time::SECOND;
 use std::cell::{Cell, RefCell};
@@ -30,7 +30,7 @@ pub(super) struct FeedHealth {
     component: String,
     venue: &'static str,
     num_symbols: usize,
-    board: Arc<HealthBoard>,
+    board: Arc<HealthRegistry>,
     metrics: VenueMetrics,
     connections: RefCell<Vec<Condition>>,
     /// Symbols that the venue refuses, and why.
@@ -51,7 +51,7 @@ impl FeedHealth {
         venue: &'static str,
         num_symbols: usize,
         num_connections: usize,
-        board: Arc<HealthBoard>,
+        board: Arc<HealthRegistry>,
         metrics: VenueMetrics,
     ) -> FeedHealth {
         let health = FeedHealth {
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_stands_in_one_line() {
-        let board = Arc::new(HealthBoard::default());
+        let board = Arc::new(HealthRegistry::default());
         let metrics = Metrics::new(0).venue("kraken");
         let health = FeedHealth::new("coins", "kraken", 9, 2, Arc::clone(&board), metrics);
         let told = || {
