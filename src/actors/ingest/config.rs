@@ -247,6 +247,22 @@ macro_rules! url_type {
     };
 }
 
+/// Returns where a venue is: the address given, behind which the path of the venue's own goes where it has none, else the
+/// venue's own.
+///
+/// # Panics
+/// Never: the venue's own address is a URL.
+#[must_use]
+pub fn address(given: Option<&Url>, own: &'static str) -> Url {
+    let own = Url::parse(own).expect("the venue's own address is a URL");
+    let Some(given) = given else { return own };
+    let mut url = given.clone();
+    if url.path() == "/" {
+        url.set_path(own.path());
+    }
+    url
+}
+
 /// Returns a base as it was given: without the slash that parsing adds.
 fn as_given(url: &Url) -> String {
     let text = url.as_str();
@@ -288,6 +304,9 @@ mod tests {
         assert_eq!(url.as_str(), "http://127.0.0.1:8080/coinbase/products/BTC-USD/trades");
         let plain: RestUrl = "https://api.example".parse().expect("a URL");
         assert_eq!(behind(plain.url(), &["products"]).as_str(), "https://api.example/products");
+        assert_eq!(address(None, "https://own.example/api").as_str(), "https://own.example/api");
+        assert_eq!(address(Some(plain.url()), "https://own.example/api").as_str(), "https://api.example/api");
+        assert_eq!(address(Some(base.url()), "https://own.example/api"), *base.url());
         assert_eq!(toml::Value::try_from(&plain).expect("text").as_str(), Some("https://api.example"));
         let proxy: ProxyUrl = "http://me:hunter2@proxy.example:3128".parse().expect("a URL");
         assert_eq!(format!("{proxy:?}"), "http://proxy.example:3128");

@@ -1,3 +1,7 @@
-//! The live venues, a folder each. `registry.rs` lists them.
+//! The live venues, a folder each, and what several of them share: values (`text.rs`), numbered trades, increments.
+//! `registry.rs` lists them.
 
 pub mod coinbase;
+mod increments;
+mod numbered;
+mod text;

@@ -1,12 +1,13 @@
 //! Past trades and the list of products over REST.
 
-use super::parse::TradeTexts;
-use super::wire::{PastTrade, Product, number};
+use super::super::increments::decimals;
+use super::super::text::number;
+use super::parse::trade_texts;
+use super::wire::{PastTrade, Product};
 use crate::actors::ingest::config::behind;
 use crate::actors::ingest::venue::{
     Context, Cursor, FrameFault, Heard, Listed, Request, TradesPage, VenueEvent,
 };
-use crate::models::num::{Scale, parse_decimal};
 use reqwest::Url;
 
 /// Trades of a page: the most that the venue gives.
@@ -29,21 +30,6 @@ pub(super) fn read_products(body: &str) -> Result<Vec<Listed>, FrameFault> {
         ..Listed::pair(&product.id, &product.id)
     };
     Ok(products.into_iter().map(listed).collect())
-}
-
-/// Returns the decimals of an increment: `0.01` has two.
-fn decimals(increment: &str) -> Option<Scale> {
-    const FINEST: u8 = 12;
-    let finest = Scale::new(FINEST).expect("12 decimals are a scale");
-    let mut raw = parse_decimal(increment.as_bytes(), finest).ok().filter(|parsed| !parsed.rounded)?.raw;
-    if raw <= 0 {
-        return None;
-    }
-    let mut decimals = FINEST;
-    while decimals > 0 && raw % 10 == 0 {
-        (raw, decimals) = (raw / 10, decimals - 1);
-    }
-    Scale::new(decimals)
 }
 
 /// Returns where a page of trades is. `after` means older than that id: pages go backwards in time.
@@ -70,12 +56,8 @@ pub(super) fn read_trades(
         serde_json::from_str(body).map_err(|error| FrameFault::malformed("page of trades", error))?;
     let mut oldest = None;
     for trade in &trades {
-        let texts = TradeTexts {
-            id: number(trade.trade_id),
-            price: number(trade.price),
-            size: number(trade.size),
-            time: trade.time.as_deref().unwrap_or_default(),
-        };
+        let time = trade.time.as_deref().unwrap_or_default();
+        let texts = trade_texts(trade.trade_id, trade.price, trade.size, time);
         match texts.entry(page.instrument, context, &mut heard.num_rounded) {
             Ok(entry) => {
                 oldest =
@@ -97,6 +79,7 @@ mod tests {
     use super::*;
     use crate::actors::ingest::venue::{Instrument, Instruments};
     use crate::models::entry::SourceId;
+    use crate::models::num::Scale;
     use crate::models::symbol::SymbolId;
     use crate::models::time::Nanos;
 
@@ -148,7 +131,11 @@ mod tests {
         let instrument = instrument();
         let page_of = |after| TradesPage { after, ..first_page(&instrument) };
         let instruments = Instruments::new(vec![instrument.clone()]);
-        let context = Context { instruments: &instruments, source: SourceId(0), received: Nanos(5) };
+        let context = Context {
+            instruments: &instruments,
+            source: SourceId(0),
+            received: Nanos(1_800_000_000_000_000_000),
+        };
         let body = r#"[{"time":"2026-09-08T14:30:02.028459123Z","trade_id":463751434,"price":"68900.16","size":"0.05","side":"sell"},
                        {"time":"never","trade_id":463751433,"price":"68900.16","size":"0.05","side":"buy"}]"#;
         let mut page = Heard::default();

@@ -1,6 +1,6 @@
 //! What is Coinbase's own in `[venues.coinbase]`: addresses, limits, channels.
 
-use crate::actors::ingest::config::VenueConfig;
+use crate::actors::ingest::config::{RestUrl, StreamUrl, VenueConfig, address};
 use reqwest::Url;
 
 /// Name of the provider and of its source.
@@ -21,13 +21,11 @@ const STREAM_URL: &str = "wss://ws-feed.exchange.coinbase.com";
 const REST_URL: &str = "https://api.exchange.coinbase.com";
 
 pub(super) fn stream_url(config: &VenueConfig) -> Url {
-    let own = || Url::parse(STREAM_URL).expect("the venue's address is a URL");
-    config.stream_url.as_ref().map_or_else(own, |given| given.url().clone())
+    address(config.stream_url.as_ref().map(StreamUrl::url), STREAM_URL)
 }
 
 pub(super) fn rest_url(config: &VenueConfig) -> Url {
-    let own = || Url::parse(REST_URL).expect("the venue's address is a URL");
-    config.rest_url.as_ref().map_or_else(own, |given| given.url().clone())
+    address(config.rest_url.as_ref().map(RestUrl::url), REST_URL)
 }
 
 /// Returns the channels that are subscribed to.

@@ -4,11 +4,13 @@
 //! of its time would depend on how it came. Trade ids ascend with the sequence and stand on both ways. `side` is not
 //! kept: no bar depends on it.
 
-use super::wire::{Frame, number};
-use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, Refusal, Then, VenueEvent};
-use crate::models::entry::{Body, Entry, Trade, TradeId, Updates};
-use crate::models::num::{Price, Scale, Size, parse_decimal};
+use super::super::numbered::TradeTexts;
+use super::super::text::{cut, event_time, number, unknown_symbol};
+use super::wire::Frame;
+use crate::actors::ingest::venue::{Context, FrameFault, Heard, Refusal, Then, VenueEvent};
+use crate::models::entry::Entry;
 use crate::models::time::Nanos;
+use serde_json::value::RawValue;
 
 /// The stream's times have microseconds. Finer digits are cut, or a trade would have another time over REST.
 const PRECISION: i64 = 1_000;
@@ -41,14 +43,10 @@ pub(super) fn frame(text: &str, context: &Context<'_>, heard: &mut Heard) {
 fn report(frame: &Frame<'_>, context: &Context<'_>, heard: &mut Heard, event: fn(Entry) -> VenueEvent) {
     let product = frame.product_id.as_deref().unwrap_or_default();
     let Some(instrument) = context.instruments.find(product) else {
-        return heard.faults.push(unknown(product));
+        return heard.faults.push(unknown_symbol("product_id", product));
     };
-    let texts = TradeTexts {
-        id: number(frame.trade_id),
-        price: number(frame.price),
-        size: number(frame.size),
-        time: frame.time.as_deref().unwrap_or_default(),
-    };
+    let time = frame.time.as_deref().unwrap_or_default();
+    let texts = trade_texts(frame.trade_id, frame.price, frame.size, time);
     match texts.entry(instrument, context, &mut heard.num_rounded) {
         Ok(entry) => heard.events.push(event(entry)),
         Err(fault) => heard.faults.push(fault),
@@ -60,9 +58,9 @@ fn report(frame: &Frame<'_>, context: &Context<'_>, heard: &mut Heard, event: fn
 fn heartbeat(frame: &Frame<'_>, context: &Context<'_>, heard: &mut Heard) {
     let product = frame.product_id.as_deref().unwrap_or_default();
     let Some(instrument) = context.instruments.find(product) else {
-        return heard.faults.push(unknown(product));
+        return heard.faults.push(unknown_symbol("product_id", product));
     };
-    let time = match event_time(frame.time.as_deref().unwrap_or_default(), product) {
+    let time = match time_of(frame.time.as_deref().unwrap_or_default(), product, context) {
         Ok(time) => time,
         Err(fault) => return heard.faults.push(fault),
     };
@@ -71,76 +69,35 @@ fn heartbeat(frame: &Frame<'_>, context: &Context<'_>, heard: &mut Heard) {
     heard.events.push(VenueEvent::Clock { time, reached });
 }
 
-fn unknown(product: &str) -> FrameFault {
-    let reason = format!("`product_id` is none that was asked for: `{}`", excerpt(product));
-    FrameFault { kind: "unknown_symbol", reason, venue_symbol: None }
-}
-
-/// The texts of a trade, of the stream or of a page.
-pub(super) struct TradeTexts<'a> {
-    pub id: &'a str,
-    pub price: &'a str,
-    pub size: &'a str,
-    pub time: &'a str,
-}
-
-impl TradeTexts<'_> {
-    /// Makes the entry. Prices and sizes that no trade can have are the core's to refuse, so that its ledger has them.
-    pub fn entry(
-        &self,
-        instrument: &Instrument,
-        context: &Context<'_>,
-        num_rounded: &mut u64,
-    ) -> Result<Entry, FrameFault> {
-        let product = &instrument.venue_symbol;
-        let fault = |kind, field, found: &str| FrameFault {
-            kind,
-            reason: format!("`{field}` is unusable: `{}`", excerpt(found)),
-            venue_symbol: Some(product.clone()),
-        };
-        let id = self.id.parse().map_err(|_| fault("malformed", "trade_id", self.id))?;
-        let mut decimal = |kind, field, text: &str, scale: Scale| {
-            let parsed = parse_decimal(text.as_bytes(), scale).map_err(|_| fault(kind, field, text))?;
-            *num_rounded += u64::from(parsed.rounded);
-            Ok(parsed.raw)
-        };
-        let price = Price(decimal("bad_price", "price", self.price, instrument.price_scale)?);
-        let size = Size(decimal("bad_size", "size", self.size, instrument.size_scale)?);
-        let trade = Trade {
-            ts: event_time(self.time, product)?,
-            received: context.received,
-            price,
-            size,
-            seq: 0,
-            id: TradeId::number(id),
-            source: context.source,
-            updates: Updates::ALL,
-        };
-        Ok(Entry { pos: 0, symbol: instrument.symbol, body: Body::Trade(trade) })
+/// Returns a trade of the stream or of a page as it is read.
+pub(super) fn trade_texts<'a>(
+    id: Option<&'a RawValue>,
+    price: Option<&'a RawValue>,
+    size: Option<&'a RawValue>,
+    time: &'a str,
+) -> TradeTexts<'a> {
+    TradeTexts {
+        id: number(id),
+        price: number(price),
+        size: number(size),
+        time,
+        read: Nanos::from_rfc3339(time),
+        precision: PRECISION,
     }
 }
 
 /// Reads a time, cut to the stream's precision. Year 1, which the venue sends where it has no time, is none.
-fn event_time(text: &str, product: &str) -> Result<Nanos, FrameFault> {
-    let time = Nanos::from_rfc3339(text).filter(|time| time.0 > 0);
-    time.map(|time| Nanos(time.0 - time.0.rem_euclid(PRECISION))).ok_or_else(|| FrameFault {
-        kind: "bad_time",
-        reason: format!("`time` is unusable: `{}`", excerpt(text)),
-        venue_symbol: Some(product.to_owned()),
-    })
-}
-
-/// Returns the beginning of a text as it may stand in a message.
-fn excerpt(text: &str) -> String {
-    const CHARS_MAX: usize = 80;
-    text.chars().take(CHARS_MAX).collect()
+fn time_of(text: &str, product: &str, context: &Context<'_>) -> Result<Nanos, FrameFault> {
+    let time = Nanos::from_rfc3339(text).filter(|time| time.0 > 0).map(|time| cut(time, PRECISION));
+    event_time(time, "time", text, product, context)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::ingest::venue::Instruments;
-    use crate::models::entry::SourceId;
+    use crate::actors::ingest::venue::{Instrument, Instruments};
+    use crate::models::entry::{Body, SourceId, Trade, TradeId, Updates};
+    use crate::models::num::{Price, Scale, Size};
     use crate::models::symbol::SymbolId;
 
     const RECEIVED: Nanos = Nanos(1_800_000_000_000_000_000);

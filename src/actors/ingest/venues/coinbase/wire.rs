@@ -55,9 +55,3 @@ pub(super) struct Product<'a> {
     #[serde(default)]
     pub trading_disabled: Option<bool>,
 }
-
-/// Returns the text of a number, in quotes or not.
-pub(super) fn number(raw: Option<&RawValue>) -> &str {
-    let text = raw.map_or("", RawValue::get);
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
-}
