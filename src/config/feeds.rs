@@ -55,6 +55,8 @@ pub struct FeedConfig {
 pub struct Venues {
     /// Coinbase, its Exchange feed; needs no key.
     pub coinbase: VenueConfig,
+    /// Kraken, its spot market; needs no key.
+    pub kraken: VenueConfig,
 }
 
 impl Venues {
@@ -70,6 +72,7 @@ impl Venues {
     fn find(&self, name: &str) -> Option<&VenueConfig> {
         match name {
             "coinbase" => Some(&self.coinbase),
+            "kraken" => Some(&self.kraken),
             _ => None,
         }
     }
@@ -230,10 +233,7 @@ mod tests {
         for (feed, said) in [
             ("venues = []", "names none"),
             ("venues = ['coinbase', 'kraken']", "failover is not served"),
-            (
-                "venues = ['kraken']",
-                "`kraken` is not served by this version; there is `simulated`, `coinbase`",
-            ),
+            ("venues = ['kafka']", "`kafka` is not served by this version; there is `simulated`, `"),
             ("venues = ['coinbase']\nprice = 'mid'", "`price` is `trade`"),
             ("venues = ['coinbase']\nprice_scale = 13", "from 0 to 12"),
             ("venues = ['coinbase']\ncompare = ['kraken']", "`compare` is not served"),

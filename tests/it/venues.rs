@@ -11,5 +11,6 @@ mod fake;
 mod faults;
 mod fuzz;
 mod inside;
+mod kraken;
 mod live;
 mod secure;
