@@ -53,6 +53,8 @@ pub struct FeedConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Venues {
+    /// Binance, its spot market; needs no key.
+    pub binance: VenueConfig,
     /// Coinbase, its Exchange feed; needs no key.
     pub coinbase: VenueConfig,
     /// Kraken, its spot market; needs no key.
@@ -71,6 +73,7 @@ impl Venues {
 
     fn find(&self, name: &str) -> Option<&VenueConfig> {
         match name {
+            "binance" => Some(&self.binance),
             "coinbase" => Some(&self.coinbase),
             "kraken" => Some(&self.kraken),
             _ => None,
@@ -257,6 +260,7 @@ mod tests {
             ("key = 'secret'", "venues.coinbase.key"),
             ("poll_interval = '1s'", "venues.coinbase.poll_interval"),
             ("reconnect_at = '04:00'", "venues.coinbase.reconnect_at"),
+            ("trades_url = 'https://a.example'", "venues.coinbase.trades_url"),
         ] {
             let found = faults(&of(&format!("[venues.coinbase]\n{section}\n")));
             assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), [key], "{section}");

@@ -3,6 +3,7 @@
 //! Whatever goes wrong, the bars are those of the plain replay of the same trades, digest for digest, as long as the venue
 //! has the trades over REST; where it has not, the gap is given up and shows in the coverage.
 
+mod binance;
 mod coinbase;
 mod contract;
 mod dialects;

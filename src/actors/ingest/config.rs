@@ -42,6 +42,9 @@ pub struct VenueConfig {
     /// Where REST is, `https://host` or, without encryption, `http://host`; not set: the venue's own address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rest_url: Option<RestUrl>,
+    /// Where past trades are asked for over REST, where that may be another address than `rest_url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trades_url: Option<RestUrl>,
     /// A proxy for both, `http://host:port` or `http://user:password@host:port`; it is asked to CONNECT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_url: Option<ProxyUrl>,
@@ -95,6 +98,7 @@ impl Default for VenueConfig {
             crypto_stream_url: None,
             forex_stream_url: None,
             rest_url: None,
+            trades_url: None,
             proxy_url: None,
             ca_file: None,
             connect_timeout: Duration::from_secs(10),
@@ -122,6 +126,7 @@ impl VenueConfig {
         "socket_key_file",
         "crypto_stream_url",
         "forex_stream_url",
+        "trades_url",
         "poll_interval",
         "reconnect_at",
     ];
@@ -136,6 +141,7 @@ impl VenueConfig {
             self.socket_key_file.is_some(),
             self.crypto_stream_url.is_some(),
             self.forex_stream_url.is_some(),
+            self.trades_url.is_some(),
             self.poll_interval.is_some(),
             self.reconnect_at.is_some(),
         ];

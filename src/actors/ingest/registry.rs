@@ -3,15 +3,14 @@
 
 use super::config::VenueConfig;
 use super::venue::Venue;
-use super::venues::{coinbase, kraken};
+use super::venues::{binance, coinbase, kraken};
 use std::sync::Arc;
 
 /// Name of the simulator. What it makes up is never under another name.
 pub const SIMULATED: &str = "simulated";
 
 /// Providers that are announced and not there yet: asked for, they must not quietly become another.
-const LATER: [&str; 7] =
-    ["polygon", "massive", "finage", "alpha_vantage", "fmp", "binance", "kafka"];
+const LATER: [&str; 6] = ["polygon", "massive", "finage", "alpha_vantage", "fmp", "kafka"];
 
 /// What is known of a live venue before it is opened.
 pub struct VenueEntry {
@@ -36,7 +35,18 @@ pub struct VenueEntry {
 }
 
 /// The live venues.
-pub static VENUES: [VenueEntry; 2] = [
+pub static VENUES: [VenueEntry; 3] = [
+    VenueEntry {
+        name: binance::NAME,
+        aliases: &[],
+        about: "coins: every trade, or trades by order",
+        key_variable: None,
+        own_keys: &binance::OWN_KEYS,
+        default_symbols: &binance::DEFAULT_SYMBOLS,
+        requests_per_minute: binance::REQUESTS_PER_MINUTE,
+        channel_fault: binance::channel_fault,
+        open: binance::Binance::open,
+    },
     VenueEntry {
         name: coinbase::NAME,
         aliases: &[],

@@ -2,6 +2,7 @@
 //! pairs, increments. `registry.rs` lists them.
 
 mod bars;
+pub mod binance;
 pub mod coinbase;
 mod increments;
 pub mod kraken;
