@@ -119,7 +119,7 @@ impl Default for VenueConfig {
 
 impl VenueConfig {
     /// Keys that not every venue has.
-    pub const OWN_KEYS: [&'static str; 8] = [
+    pub const OWN_KEYS: [&'static str; 9] = [
         "key",
         "key_file",
         "socket_key",
