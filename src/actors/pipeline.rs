@@ -95,7 +95,7 @@ pub struct Storage {
     pub history: Arc<dyn History>,
     /// How far the log is durable.
     pub durability: Arc<Durability>,
-    /// Sinks beside the history.
+    /// Sinks other than the history.
     pub sinks: Vec<SinkSetup>,
     /// Serves live clients.
     pub live: Option<LiveOutputs>,

@@ -10,7 +10,6 @@ use crate::actors::environment::Environment;
 use crate::actors::health::HealthRegistry;
 use crate::actors::messages::{Flush, LogDurable, UnparsedInput};
 use crate::actors::partition::fanout::SinkOutput;
-
 use crate::stores::log::Partition;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
 use futures_util::future::{join_all, try_join_all};
