@@ -92,6 +92,27 @@ fn a_plan_without_past_trades_is_asked_once() {
 }
 
 #[test]
+fn what_the_rate_leaves_no_time_for_is_given_up() {
+    run(async {
+        let mut start = Start {
+            down_since: Some(Nanos(1_700_000_000_000_000_000)),
+            answer: Box::new(|_| (200, String::new())),
+            environment: vec![("TICKWIRE__CORE__GAP_HOLD", "1s")],
+            ..Start::new(unique(), &["A", "B", "C", "D"])
+        };
+        start.config.requests_per_minute = std::num::NonZeroU32::new(20);
+        let rig = Rig::start(start).await;
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        link.say(format!("C {}", rig.now().0));
+        rig.until("holes that are given up", || rig.metric("holes_given_up_total") == 2.0).await;
+        assert_eq!(rig.requests(), ["/A", "/B"], "one each three seconds");
+        rig.until("nothing that is left", || rig.metric("backfill_jobs") == 0.0).await;
+        rig.stop().await;
+    });
+}
+
+#[test]
 fn health_tells_how_many_holes_are_left() {
     run(async {
         let is_back = Arc::new(AtomicBool::new(false));

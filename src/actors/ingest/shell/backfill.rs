@@ -69,8 +69,9 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
             continue;
         }
         let Some(at) = next else { return };
-        let mut turn = waiting.swap_remove(at);
-        if turn.job.seen.elapsed() >= gap_hold && turn.backoff.num_failures() == 0 {
+        // Of those that are due at once the first asked for comes first.
+        let mut turn = waiting.remove(at);
+        if turn.backoff.num_failures() == 0 && turn.job.due.elapsed() >= gap_hold {
             feed.give_up(&turn.job, "the venue's limit of requests left no time for it");
             continue;
         }

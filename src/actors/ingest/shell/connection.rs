@@ -191,10 +191,10 @@ impl Connection {
 
     /// Reads what has come. Returns how many frames it was.
     async fn read(&mut self, session: &mut Session, first: Received) -> Result<usize, End> {
-        let (mut next, mut num_frames) = (Some(first), 0);
+        let (mut next, mut num_frames, now) = (Some(first), 0, Instant::now());
         while let Some(received) = next {
             if let Some(text) = session.text_of(received)? {
-                self.hearing.take(&text, &mut session.talk);
+                self.hearing.take(&text, &mut session.talk, now);
                 if let Some(refusal) = session.talk.refusal.take() {
                     return Err(End::Refused(refusal));
                 }

@@ -160,7 +160,8 @@ impl Feed {
         let rest = RestClient::new(&config, requests_per_minute, &tls, Some(metrics.clone()));
         let products = instruments.all().iter().map(|_| Product::default()).collect();
         let needs = venue.needs();
-        let num_connections = shares(venue.as_ref(), &needs, &config, &instruments).len();
+        // What is polled takes the place of a connection.
+        let num_connections = shares(venue.as_ref(), &needs, &config, &instruments).len().max(1);
         let num_symbols = instruments.all().len();
         let health =
             FeedHealth::new(&name, venue.name(), num_symbols, num_connections, health, metrics.clone());

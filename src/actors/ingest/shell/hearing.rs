@@ -37,14 +37,14 @@ impl Hearing {
         Hearing { feed, at, outages, batch: Batch::default(), heard: Heard::default() }
     }
 
-    /// Takes a frame.
-    pub fn take(&mut self, text: &str, talk: &mut Talk) {
+    /// Takes a frame that was read just now.
+    pub fn take(&mut self, text: &str, talk: &mut Talk, now: Instant) {
         let feed = Rc::clone(&self.feed);
         feed.env.faults.actor(ActorKind::Provider);
         feed.metrics.frames.inc();
         let received = (feed.env.now)();
         self.batch.received.get_or_insert(received);
-        talk.is_alive(Moment { instant: Instant::now(), time: received });
+        talk.is_alive(Moment { instant: now, time: received });
         if let Some(recorder) = &feed.recorder {
             recorder.frame(received, self.at, &feed.redaction.apply(text));
         }
@@ -76,6 +76,7 @@ impl Hearing {
                 }
                 self.feed.mark(&mut self.batch, self.at, self.outages.newest());
             }
+            VenueEvent::LastTrade(entry) if self.is_of_the_future(&entry, text, received) => {}
             VenueEvent::LastTrade(entry) => self.outages.last_trade(&mut self.batch, entry),
             VenueEvent::Break { symbol, ts, price, size } => {
                 self.take_back(symbol, ts, (price, size), text, received);
@@ -108,14 +109,9 @@ impl Hearing {
         let feed = Rc::clone(&self.feed);
         let ts = entry.body.time();
         talk.has_data = true;
-        if ts > received.plus(AHEAD_MAX) {
+        if self.is_of_the_future(&entry, text, received) {
             // Its id came nevertheless, and to ask for it again would bring the same.
-            self.outages.report(&mut self.batch, &entry);
-            let venue_symbol = feed.instruments.place(entry.symbol);
-            let venue_symbol = venue_symbol.map(|place| feed.instruments.all()[place].venue_symbol.clone());
-            let reason = format!("it claims to be of {}", ts.to_rfc3339());
-            let fault = FrameFault { kind: "bad_time", reason, venue_symbol };
-            return feed.fault(&mut self.batch, fault, text, received);
+            return self.outages.report(&mut self.batch, &entry);
         }
         if let Clock::Ours { delay } = feed.needs.clock
             && matches!(entry.body, Body::Trade(_) | Body::Quote(_))
@@ -136,6 +132,24 @@ impl Hearing {
         feed.push(&mut self.batch, entry);
     }
 
+    /// Sets aside what claims to be of the future. Returns whether it does.
+    fn is_of_the_future(&mut self, entry: &Entry, text: &str, received: Nanos) -> bool {
+        let ts = entry.body.time();
+        if ts <= received.plus(AHEAD_MAX) {
+            return false;
+        }
+        let reason = format!("it claims to be of {}", ts.to_rfc3339());
+        let fault = FrameFault { kind: "bad_time", reason, venue_symbol: self.spelled(entry.symbol) };
+        self.feed.fault(&mut self.batch, fault, text, received);
+        true
+    }
+
+    /// Returns the venue's spelling of a symbol.
+    fn spelled(&self, symbol: SymbolId) -> Option<String> {
+        let place = self.feed.instruments.place(symbol)?;
+        Some(self.feed.instruments.all()[place].venue_symbol.clone())
+    }
+
     /// Finds the trade that did not happen, and reports that.
     fn take_back(
         &mut self,
@@ -148,8 +162,7 @@ impl Hearing {
         let feed = Rc::clone(&self.feed);
         let found = feed.recent.borrow_mut().take(symbol, price, size);
         let Some(target) = found else {
-            let place = feed.instruments.place(symbol);
-            let venue_symbol = place.map(|place| feed.instruments.all()[place].venue_symbol.clone());
+            let venue_symbol = self.spelled(symbol);
             let reason = "no trade of this price and size is known that could be taken back".to_owned();
             let fault = FrameFault { kind: "no_trade", reason, venue_symbol };
             return feed.fault(&mut self.batch, fault, text, received);
