@@ -40,6 +40,17 @@ impl Inside {
         self.metric(&format!("tickwire_venue_{name}{{venue=\"{}\"}}", self.venue))
     }
 
+    /// Returns what was counted, for whoever has to find out why something did not come.
+    fn counts(&self) -> String {
+        let names =
+            ["connects_total", "failures_total", "backfilled_total", "holes_given_up_total", "gaps_open"];
+        let counts: Vec<String> =
+            names.iter().map(|name| format!("{name} {}", self.venue_metric(name))).collect();
+        let ledgers: Vec<String> =
+            self.snapshots.all().iter().map(|one| format!("{:?}", one.ledger)).collect();
+        format!("{} {}", counts.join(", "), ledgers.join(" "))
+    }
+
     /// Waits for a condition.
     pub async fn until(&self, what: &str, is_true: impl Fn() -> bool) {
         let begun = Instant::now();
