@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 /// A running feed.
 pub struct FeedHandle {
-    stop: watch::Sender<bool>,
+    stop: StopSwitch,
     ended: oneshot::Receiver<()>,
     arbiter: ArbiterHandle,
 }
@@ -20,13 +20,13 @@ impl FeedHandle {
     where
         F: Future<Output = ()> + 'static,
     {
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = StopSwitch::new();
         let (ending, ended) = oneshot::channel();
         let arbiter = Arbiter::new();
         let handle = arbiter.handle();
         arbiter.spawn_fn(move || {
             actix::spawn(async move {
-                run(StopSignal(stopping)).await;
+                run(stopping).await;
                 // Nobody receives it where the stop was given up for taking too long.
                 ending.send(()).ok();
                 handle.stop();
@@ -37,11 +37,28 @@ impl FeedHandle {
 
     /// Stops the feed: what it has received is handed to the log first.
     pub async fn stop(self) {
-        self.stop.send_replace(true);
+        self.stop.stop();
         if self.ended.await.is_err() {
             tracing::error!("the feed's task had panicked before the stop; it took nothing in since");
             self.arbiter.stop();
         }
+    }
+}
+
+/// Gives a [`StopSignal`].
+pub struct StopSwitch(watch::Sender<bool>);
+
+impl StopSwitch {
+    /// Makes a switch, and the signal that it gives.
+    #[must_use]
+    pub fn new() -> (StopSwitch, StopSignal) {
+        let (stop, stopping) = watch::channel(false);
+        (StopSwitch(stop), StopSignal(stopping))
+    }
+
+    /// Gives the signal, now and for all who ask later.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
     }
 }
 

@@ -64,7 +64,7 @@ impl Connection {
                 Some(End::Lost(reason)) => (feed.hide(&reason), Duration::ZERO),
                 None => ("reading it panicked".to_owned(), Duration::ZERO),
                 Some(End::Refused(Refusal { reason, then })) => {
-                    feed.note_refusal();
+                    feed.note_refusal(then);
                     match then {
                         Then::Stop => return self.refused(reason).await,
                         Then::Wait(pause) => (format!("the venue refuses: {reason}"), pause),

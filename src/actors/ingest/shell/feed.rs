@@ -3,7 +3,7 @@
 use super::super::client::{LogClient, LogGone};
 use super::super::config::VenueConfig;
 use super::super::handle::StopSignal;
-use super::super::venue::{Context, FrameFault, Instruments, Needs, Venue};
+use super::super::venue::{Context, FrameFault, Instruments, Needs, Then, Venue};
 use super::continuity::Continuity;
 use super::gaps::{GapBook, GapId};
 use super::health::{Condition, FeedHealth, how_wrong};
@@ -14,8 +14,9 @@ use super::offset::ClockOffset;
 use super::recorder::Recorder;
 use super::rest::RestClient;
 use super::share::{Share, shares};
+use super::standing::Standing;
+use super::surroundings::{Surroundings, Tap};
 use crate::actors::environment::Environment;
-use crate::actors::health::HealthRegistry;
 use crate::actors::messages::Ingest;
 use crate::metrics::VenueMetrics;
 use crate::models::entry::{Body, Entry, Gap, SourceId};
@@ -25,6 +26,7 @@ use crate::secret::Redaction;
 use crate::stores::history::DeadLetterRecord;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
@@ -115,6 +117,9 @@ pub(super) struct Feed {
     pub products: RefCell<Vec<Product>>,
     gaps: RefCell<GapBook>,
     pub stop: StopSignal,
+    standing: Rc<Standing>,
+    tap: Option<Tap>,
+    is_logged: bool,
     pub down_since: Option<Nanos>,
     pub rate_max: Option<u32>,
     pub recorder: Option<Arc<dyn Recorder>>,
@@ -138,13 +143,12 @@ pub(super) struct Feed {
 impl Feed {
     pub fn new(
         settings: FeedSettings,
-        client: LogClient,
-        env: Environment,
-        health: Arc<HealthRegistry>,
         tls: Arc<ClientConfig>,
         jobs: mpsc::Sender<Job>,
-        stop: StopSignal,
+        surroundings: Surroundings,
     ) -> Feed {
+        let Surroundings { log, env, health, standing, stop, tap, is_logged } = surroundings;
+        let client = LogClient::new(log, Arc::clone(&env.metrics));
         let FeedSettings {
             name,
             venue,
@@ -179,6 +183,9 @@ impl Feed {
             products: RefCell::new(products),
             gaps: RefCell::default(),
             stop,
+            standing,
+            tap,
+            is_logged,
             down_since,
             rate_max,
             recorder,
@@ -208,6 +215,10 @@ impl Feed {
     /// Puts a report into a batch.
     pub fn push(&self, batch: &mut Batch, entry: Entry) {
         batch.entries.push(entry);
+        self.standing.note_report(entry.body.time());
+        if let Some(tap) = &self.tap {
+            tap(&entry);
+        }
         let Some(place) = self.instruments.place(entry.symbol) else { return };
         let was_introduced = std::mem::replace(&mut self.products.borrow_mut()[place].is_introduced, true);
         if !was_introduced {
@@ -252,6 +263,7 @@ impl Feed {
     }
 
     fn show_gaps(&self, gaps: &GapBook) {
+        self.standing.note_gap(gaps.first_waiting());
         self.metrics.gaps_open.set(i64::try_from(gaps.num_waiting()).unwrap_or(i64::MAX));
     }
 
@@ -266,6 +278,9 @@ impl Feed {
         let mut clocks = self.clocks.borrow_mut();
         clocks[connection] = clocks[connection].max(time);
         let now = clocks.iter().copied().min().unwrap_or(Nanos::MIN);
+        if now != Nanos::MAX {
+            self.standing.note_clock(now);
+        }
         if now != Nanos::MIN
             && now != Nanos::MAX
             && (self.marked.get() == Nanos::MIN || now.since(self.marked.get()) >= MARK_INTERVAL)
@@ -279,11 +294,16 @@ impl Feed {
     /// Notes how a connection is.
     pub fn note(&self, connection: usize, condition: Condition) {
         self.health.note(connection, condition);
+        match self.health.trouble() {
+            None => self.standing.note_up(),
+            Some(trouble) => self.standing.note_down(&trouble),
+        }
         self.health.show();
     }
 
-    /// Notes that the venue refuses a connection.
-    pub fn note_refusal(&self) {
+    /// Notes that the venue refuses a connection, and what is done then.
+    pub fn note_refusal(&self, then: Then) {
+        self.standing.note_refusal(then);
         self.metrics.refusals.inc();
     }
 
@@ -395,7 +415,10 @@ impl Feed {
     /// # Errors
     /// [`LogGone`].
     pub async fn send(&self, batch: &mut Batch) -> Result<(), LogGone> {
-        let Batch { entries, letters, received } = std::mem::take(batch);
+        let Batch { mut entries, letters, received } = std::mem::take(batch);
+        if !self.is_logged {
+            entries.clear();
+        }
         if entries.is_empty() && letters.is_empty() {
             return Ok(());
         }

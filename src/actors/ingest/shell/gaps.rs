@@ -67,6 +67,12 @@ impl GapBook {
         self.open.values().map(|gap| (gap.from, gap.to))
     }
 
+    /// Returns where the earliest gap begins that is yet to be filled; [`Nanos::MAX`] where there is none.
+    pub fn first_waiting(&self) -> Nanos {
+        let waiting = self.open.values().filter(|gap| !gap.is_given_up);
+        waiting.map(|gap| gap.from).min().unwrap_or(Nanos::MAX)
+    }
+
     /// Returns how many gaps are yet to be filled.
     pub fn num_waiting(&self) -> usize {
         self.open.values().filter(|gap| !gap.is_given_up).count()
@@ -104,7 +110,9 @@ mod tests {
         let gap = book.open(Nanos(0), Nanos(10), 2);
         assert_eq!(book.release(gap), []);
         assert_eq!(book.stretches().collect::<Vec<_>>(), [(Nanos(0), Nanos(10))]);
+        assert_eq!(book.first_waiting(), Nanos(0));
         assert_eq!(book.release(gap), [(Nanos(0), Nanos(10))]);
+        assert_eq!(book.first_waiting(), Nanos::MAX);
         assert_eq!(book.release(gap), [], "once");
         assert_eq!(book.stretches().count(), 0);
     }
@@ -124,7 +132,7 @@ mod tests {
         let mut book = GapBook::default();
         let gap = book.open(Nanos(0), Nanos(10), 2);
         book.give_up(gap);
-        assert_eq!(book.release(gap), []);
+        assert_eq!((book.release(gap), book.first_waiting()), (vec![], Nanos::MAX));
         let other = book.open(Nanos(5), Nanos(20), 1);
         assert_eq!(book.release(other), [(Nanos(10), Nanos(20))]);
         book.forget_before(Nanos(9));

@@ -81,6 +81,14 @@ impl FeedHealth {
         self.has_changed.set(true);
     }
 
+    /// Returns why a connection is down; `None` where all are well.
+    pub fn trouble(&self) -> Option<String> {
+        self.connections.borrow().iter().find_map(|condition| match condition {
+            Condition::Well => None,
+            Condition::Down(reason) | Condition::Refused(reason) => Some(reason.clone()),
+        })
+    }
+
     /// Notes that the venue refuses a symbol; `None`: that it has it after all.
     pub fn leave_out(&self, venue_symbol: &str, reason: Option<String>) {
         let mut left_out = self.left_out.borrow_mut();

@@ -29,15 +29,19 @@ mod rest;
 mod schedule;
 mod session;
 mod share;
+mod standing;
 mod subscription;
+mod surroundings;
 mod talk;
 
 pub use connect::CertificateError;
 pub use feed::FeedSettings;
 pub use listing::{ListingError, list_instruments};
 pub use recorder::Recorder;
+pub use standing::{Phase, Standing};
+pub use surroundings::{Surroundings, Tap};
 
-use super::client::LogClient;
+use super::config::VenueConfig;
 use super::handle::FeedHandle;
 use crate::actors::environment::Environment;
 use crate::actors::health::HealthRegistry;
@@ -58,7 +62,21 @@ const JOBS_MAX: usize = 32_768;
 /// How far ahead of its receipt an event may claim to be: more is a fault of the venue's, or a unit that was misread.
 const AHEAD_MAX: i64 = 5 * MINUTE;
 
-/// Starts a feed on a thread of its own.
+/// How TLS is spoken with a venue.
+#[derive(Clone)]
+pub struct Tls(Arc<rustls::ClientConfig>);
+
+impl Tls {
+    /// Reads the certificates that a venue's section names.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn of(config: &VenueConfig) -> Result<Tls, CertificateError> {
+        connect::tls(config.ca_file.as_deref()).map(Tls)
+    }
+}
+
+/// Starts the feed of one venue on a thread of its own.
 ///
 /// # Errors
 /// When the certificates that the configuration names cannot be read.
@@ -68,17 +86,22 @@ pub fn start(
     env: Environment,
     health: Arc<HealthRegistry>,
 ) -> Result<FeedHandle, CertificateError> {
-    let tls = connect::tls(settings.config.ca_file.as_deref())?;
-    Ok(FeedHandle::spawn(move |stop| async move {
-        let (jobs, waiting) = mpsc::channel(JOBS_MAX);
-        let client = LogClient::new(log, Arc::clone(&env.metrics));
-        let feed = Rc::new(Feed::new(settings, client, env, health, tls, jobs, stop));
-        let connections = feed.shares().into_iter().enumerate();
-        let connections = connections.map(|(at, share)| Connection::new(Rc::clone(&feed), at, share).run());
-        tokio::select! {
-            _ = join_all(connections) => {}
-            () = backfill::run(&feed, waiting) => {}
-        }
-        feed.settle().await;
+    let tls = Tls::of(&settings.config)?;
+    Ok(FeedHandle::spawn(move |stop| {
+        let standing = Rc::default();
+        run(settings, tls, Surroundings { log, env, health, standing, stop, tap: None, is_logged: true })
     }))
+}
+
+/// Runs the feed of one venue on this thread, until it is told to stop.
+pub async fn run(settings: FeedSettings, tls: Tls, surroundings: Surroundings) {
+    let (jobs, waiting) = mpsc::channel(JOBS_MAX);
+    let feed = Rc::new(Feed::new(settings, tls.0, jobs, surroundings));
+    let connections = feed.shares().into_iter().enumerate();
+    let connections = connections.map(|(at, share)| Connection::new(Rc::clone(&feed), at, share).run());
+    tokio::select! {
+        _ = join_all(connections) => {}
+        () = backfill::run(&feed, waiting) => {}
+    }
+    feed.settle().await;
 }
