@@ -7,13 +7,17 @@
 
 pub mod check;
 mod housekeeping;
+mod instruments;
+mod keys;
+mod opening;
 mod show;
 pub mod signals;
+mod simulator;
 mod sinks;
 pub mod venue;
 
+pub use instruments::WrongUse;
 pub use show::show;
-pub use venue::WrongUse;
 
 use crate::actors::health::Health;
 use crate::actors::hub::demand::LiveDemand;
@@ -98,10 +102,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         // The hub has what recovery computed before it answers a client.
         pipeline.drain().await?;
         live.hub.send(BeginServing).await.context("the hub is gone")?;
-        let provider = plan.start(&config, &node, &pipeline).await?;
-        anyhow::Ok((pipeline, provider))
+        let feeds = plan.start(&config, &node, &pipeline).await?;
+        anyhow::Ok((pipeline, feeds))
     };
-    let (pipeline, provider) = tokio::select! {
+    let (pipeline, feeds) = tokio::select! {
         started = start => started?,
         by = signals.received() => return stopped_at_start(by),
     };
@@ -113,7 +117,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!("{by}; stopping");
     node.health.set_ready(false);
     let stop = async {
-        provider.stop().await;
+        feeds.stop().await;
         pipeline.stop().await?;
         live.stop();
         live.hub.send(StopServing).await.context("the hub is gone")?;

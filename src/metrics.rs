@@ -4,13 +4,16 @@
 //! drops, which are rare. Series by symbol are capped, so that 10,000 symbols do not become 10,000 series.
 //! A fault here (two metrics of one name) is a bug of this file and ends the process at its start.
 
+mod feeds;
 pub mod history;
 mod venue;
 
+pub use feeds::{DivergenceMetrics, FeedVenueMetrics};
 pub use venue::VenueMetrics;
 
 use crate::models::ledger::{Ledger, RejectReason};
 use crate::models::time::{Nanos, SECOND};
+use feeds::FeedSeries;
 use history::{MetricsHistory, Sample};
 use prometheus::core::Collector;
 use prometheus::{
@@ -196,6 +199,7 @@ pub struct Metrics {
     residue: IntGaugeVec,
     restarts: IntCounterVec,
     venues: VenueSeries,
+    feeds: FeedSeries,
     symbols: Mutex<SymbolSeries>,
     history: Mutex<MetricsHistory>,
     /// Live clients.
@@ -315,6 +319,7 @@ impl Metrics {
             residue: gauges("tickwire_ledger_residue", "Reports that no outcome explains", &["source"]),
             restarts: counters("tickwire_actor_restarts_total", "Actors made again", &["actor"]),
             venues: VenueSeries::new(&registry),
+            feeds: FeedSeries::new(&registry),
             symbols: Mutex::new(SymbolSeries { cap: max_symbols, places: HashMap::new(), rates: Vec::new() }),
             history: Mutex::default(),
             websocket_connections: gauge("active_websocket_connections", "Live clients"),
@@ -417,6 +422,18 @@ impl Metrics {
     #[must_use]
     pub fn venue(&self, name: &str) -> VenueMetrics {
         self.venues.of(name)
+    }
+
+    /// Returns the series of a venue of a feed.
+    #[must_use]
+    pub fn feed(&self, feed: &str, venue: &str) -> FeedVenueMetrics {
+        self.feeds.of(feed, venue)
+    }
+
+    /// Returns the series of a venue that is compared with the one in charge of a feed.
+    #[must_use]
+    pub fn divergence(&self, feed: &str, venue: &str) -> DivergenceMetrics {
+        self.feeds.divergence(feed, venue)
     }
 
     /// Counts a restart of an actor, by its kind.

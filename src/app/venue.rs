@@ -1,281 +1,290 @@
-//! Plans and starts what feeds a run: the simulator, or a live venue.
+//! Plans and starts what feeds a run: the simulator, or feeds of live venues.
 //!
-//! Promises: a symbol that the venue does not have is refused before anything is opened; a venue that does not answer then
-//! holds nobody up: what was asked for is taken as it is, and that is said.
+//! Promises: keys are read, and a symbol that the first venue of its feed does not have is refused, before anything is
+//! opened; a venue that does not answer then holds nobody up.
 
+use super::instruments::{Catalogue, WrongUse, scale};
+use super::keys::with_keys;
+use super::opening::Opening;
+use super::simulator;
+use crate::actors::ingest::config::VenueConfig;
+use crate::actors::ingest::failover::{self, FeedPlan, Rules, VenuePlan};
 use crate::actors::ingest::handle::FeedHandle;
-use crate::actors::ingest::registry::{self, SIMULATED, VenueEntry};
-use crate::actors::ingest::shell::{self, FeedSettings, ListingError, list_instruments};
-use crate::actors::ingest::simulated::{self, HistorySettings, PastSettings, SimulatedFeed, symbol_names};
+use crate::actors::ingest::registry::{self, VenueEntry};
+use crate::actors::ingest::shell::Tls;
 use crate::actors::ingest::venue::{Instrument, Instruments, Listed, Venue};
 use crate::actors::pipeline::Pipeline;
 use crate::config::{Config, FeedSpec};
+use crate::models::entry::SourceId;
 use crate::models::num::Scale;
 use crate::models::provenance::{DataKind, Provenance};
-use crate::models::symbol::{AssetClass, SymbolError, SymbolId, SymbolSpec};
+use crate::models::symbol::{PriceSource, SymbolId, SymbolSpec};
 use crate::models::time::Nanos;
-use crate::names::SymbolTable;
 use crate::node::Node;
-use std::collections::HashMap;
+use futures_util::future::join_all;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Instruments of a venue that are named where one is not found.
-const NAMED_MAX: usize = 10;
-
-/// The command asks for what there is not: the exit code says so, as with a wrong flag.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct WrongUse(String);
-
 /// What will feed the run.
-pub struct Plan {
-    feed: FeedSpec,
-    live: Option<LivePlan>,
+pub enum Plan {
+    /// The simulator.
+    Simulated(FeedSpec),
+    /// Feeds of live venues.
+    Live(Vec<LiveFeed>),
+}
+
+/// A feed of live venues, and what is followed of each.
+pub struct LiveFeed {
+    spec: FeedSpec,
+    venues: Vec<LiveVenue>,
+    compared: Vec<LiveVenue>,
 }
 
 /// A live venue, and what is followed of it.
-struct LivePlan {
+struct LiveVenue {
     entry: &'static VenueEntry,
     venue: Arc<dyn Venue>,
+    config: VenueConfig,
+    tls: Tls,
     listed: Vec<Listed>,
 }
 
 impl Plan {
-    /// Finds out what the configuration asks for, and asks a live venue whether it has it.
+    /// Finds out what the configuration asks for, and asks live venues whether they have it.
     ///
     /// # Errors
-    /// [`WrongUse`] for a symbol that the venue does not have; otherwise when certificates cannot be read.
+    /// [`WrongUse`] for a symbol that the first venue of its feed, or every symbol that another one, does not have;
+    /// otherwise when certificates or keys cannot be read.
     pub async fn make(config: &Config) -> anyhow::Result<Plan> {
-        let feed = config.feed();
-        let Some(entry) = registry::find(&feed.provider) else { return Ok(Plan { feed, live: None }) };
-        let section = config.venues.of(entry.name);
-        let venue = (entry.open)(section);
-        let listed = match list_instruments(venue.as_ref(), section, entry.requests_per_minute).await {
-            Ok(Some(all)) => pick(entry.name, &feed.symbols, &all)?,
-            Ok(None) => as_asked(venue.as_ref(), &feed.symbols)?,
-            Err(ListingError::Unavailable(error)) => {
-                tracing::warn!(
-                    venue = entry.name,
-                    error,
-                    "the venue's list of instruments cannot be had; what was asked for is followed unchecked"
-                );
-                as_asked(venue.as_ref(), &feed.symbols)?
+        let mut feeds: Vec<LiveFeed> = Vec::new();
+        for spec in config.feed_specs() {
+            if spec.is_simulated() {
+                return Ok(Plan::Simulated(spec));
             }
-            Err(error @ ListingError::Certificate(_)) => return Err(error.into()),
-        };
-        Ok(Plan { feed, live: Some(LivePlan { entry, venue, listed }) })
+            feeds.push(LiveFeed::make(config, spec).await?);
+        }
+        let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+        for feed in &feeds {
+            for symbol in feed.symbols() {
+                if let Some(other) = taken.insert(symbol, &feed.spec.name) {
+                    let name = &feed.spec.name;
+                    return Err(WrongUse(format!(
+                        "the symbol `{symbol}` is in the feeds `{other}` and `{name}`"
+                    ))
+                    .into());
+                }
+            }
+        }
+        Ok(Plan::Live(feeds))
     }
 
     /// Returns what kind of data it is, and who it comes from.
     #[must_use]
     pub fn provenance(&self) -> Provenance {
-        match &self.live {
-            None => Provenance::simulated(),
-            Some(live) => Provenance { data: DataKind::Live, provider: live.entry.name.to_owned() },
+        match self {
+            Plan::Simulated(_) => Provenance::simulated(),
+            Plan::Live(feeds) => {
+                let mut names: Vec<&str> = Vec::new();
+                for venue in feeds.iter().flat_map(|feed| &feed.venues) {
+                    if !names.contains(&venue.entry.name) {
+                        names.push(venue.entry.name);
+                    }
+                }
+                Provenance { data: DataKind::Live, provider: names.join(",") }
+            }
         }
     }
 
-    /// Starts it on a thread of its own.
+    /// Starts it, each feed on a thread of its own.
     ///
     /// # Errors
-    /// When the log cannot be asked where it ends.
+    /// When the log cannot be asked where it ends, or a symbol's bars are made of something else than they have been.
     pub async fn start(
         self,
         config: &Config,
         node: &Node,
         pipeline: &Pipeline,
-    ) -> anyhow::Result<FeedHandle> {
-        let down_since = node.log.tail().await?.newest;
-        match self.live {
-            None => Ok(start_simulated(config, &self.feed, node, pipeline, down_since)),
-            Some(live) => live.start(config, &self.feed, node, pipeline, down_since),
+    ) -> anyhow::Result<RunningFeeds> {
+        let ended = node.log.tail().await?.newest;
+        match self {
+            Plan::Simulated(spec) => {
+                Ok(RunningFeeds(vec![simulator::start(config, &spec, node, pipeline, ended)]))
+            }
+            Plan::Live(feeds) => {
+                let is_alone = feeds.len() == 1;
+                let mut sources = SourceNames::default();
+                let rate_max = config.provider.max_messages_per_second.map(std::num::NonZeroU32::get);
+                let plans =
+                    feeds.into_iter().map(|feed| feed.plan(node, &mut sources, ended, is_alone, rate_max));
+                let plans: Vec<FeedPlan> = plans.collect::<anyhow::Result<_>>()?;
+                let start = |plan| {
+                    failover::start(plan, pipeline.log().clone(), node.env.clone(), Arc::clone(&node.health))
+                };
+                Ok(RunningFeeds(plans.into_iter().map(start).collect()))
+            }
         }
     }
 }
 
-impl LivePlan {
-    fn start(
-        self,
+/// The feeds of a run.
+pub struct RunningFeeds(Vec<FeedHandle>);
+
+impl RunningFeeds {
+    /// Stops them all: what they have received is handed to the log first.
+    pub async fn stop(self) {
+        join_all(self.0.into_iter().map(FeedHandle::stop)).await;
+    }
+}
+
+/// The names of venues as sources. A venue that serves several feeds is a source of its own in each: clock marks and gaps
+/// speak of every symbol of their source, and one feed's connection says nothing of another's.
+#[derive(Default)]
+struct SourceNames(BTreeSet<&'static str>);
+
+impl SourceNames {
+    fn next(&mut self, venue: &'static str, feed: &str) -> String {
+        if self.0.insert(venue) { venue.to_owned() } else { format!("{venue}:{feed}") }
+    }
+}
+
+impl LiveVenue {
+    /// Opens a venue, and finds the symbols there.
+    async fn make(
         config: &Config,
-        feed: &FeedSpec,
-        node: &Node,
-        pipeline: &Pipeline,
-        down_since: Option<Nanos>,
-    ) -> anyhow::Result<FeedHandle> {
+        name: &str,
+        find: impl FnOnce(&Catalogue<'_>) -> Result<Vec<Listed>, WrongUse>,
+    ) -> anyhow::Result<LiveVenue> {
+        let Some(entry) = registry::find(name) else { anyhow::bail!("nobody serves `{name}`") };
+        let config = with_keys(entry.name, config.venues.of(entry.name))?;
+        let tls = Tls::of(&config)?;
+        let venue = (entry.open)(&config);
+        let listed = find(&Catalogue::of(venue.as_ref(), &config, entry.requests_per_minute).await?)?;
+        Ok(LiveVenue { entry, venue, config, tls, listed })
+    }
+
+    /// Returns what its shell is run with. A symbol that is known already keeps the scales that its state was made with.
+    fn plan(self, node: &Node, symbols: &HashMap<String, SymbolId>, source: SourceId) -> VenuePlan {
         let follow = |listed: &Listed| {
-            let mut spec = SymbolSpec::named(&listed.name);
-            spec.asset_class = listed.asset_class;
-            spec.price_scale = scale(feed.price_scale, listed.price_scale, Scale::PRICE);
-            spec.size_scale = scale(feed.size_scale, listed.size_scale, Scale::SIZE);
-            let symbol = node.symbols.intern(spec);
-            // One that is known already keeps the scales that its state was made with.
+            let symbol = *symbols.get(&listed.name)?;
             let spec = node.symbols.spec(symbol);
-            Instrument {
+            Some(Instrument {
                 symbol,
                 venue_symbol: listed.venue_symbol.clone(),
                 price_scale: spec.price_scale,
                 size_scale: spec.size_scale,
-            }
+            })
         };
-        let instruments = Instruments::new(self.listed.iter().map(follow).collect());
-        let settings = FeedSettings {
-            name: feed.name.clone(),
-            source: node.sources.intern(self.entry.name),
+        VenuePlan {
+            instruments: Instruments::new(self.listed.iter().filter_map(follow).collect()),
             venue: self.venue,
-            config: config.venues.of(self.entry.name).clone(),
+            config: self.config,
+            tls: self.tls,
             requests_per_minute: self.entry.requests_per_minute,
-            instruments,
+            source,
+        }
+    }
+}
+
+impl LiveFeed {
+    async fn make(config: &Config, spec: FeedSpec) -> anyhow::Result<LiveFeed> {
+        let mut venues: Vec<LiveVenue> = Vec::new();
+        for name in &spec.venues {
+            let venue = match venues.first() {
+                None => LiveVenue::make(config, name, |catalogue| catalogue.find_all(&spec.symbols)).await?,
+                Some(first) => {
+                    let names = names_of(&first.listed);
+                    LiveVenue::make(config, name, |catalogue| catalogue.find_some(&names)).await?
+                }
+            };
+            venues.push(venue);
+        }
+        let mut compared = Vec::new();
+        for name in &spec.compare {
+            let names = venues.first().map(|first| names_of(&first.listed)).unwrap_or_default();
+            compared.push(LiveVenue::make(config, name, |catalogue| catalogue.find_some(&names)).await?);
+        }
+        Ok(LiveFeed { spec, venues, compared })
+    }
+
+    /// Returns the symbols of the feed: those that its first venue is followed for.
+    fn symbols(&self) -> impl Iterator<Item = &str> {
+        self.venues.iter().take(1).flat_map(|first| &first.listed).map(|listed| listed.name.as_str())
+    }
+
+    /// Returns what a symbol is: scales as fine as the finest that a venue of the feed lists.
+    fn spec_of(&self, listed: &Listed) -> SymbolSpec {
+        let all = || self.venues.iter().flat_map(|venue| &venue.listed).filter(|one| one.name == listed.name);
+        let finest =
+            |of: fn(&Listed) -> Option<Scale>| all().filter_map(of).max_by_key(|scale| scale.decimals());
+        let mut spec = SymbolSpec::named(&listed.name);
+        spec.asset_class = listed.asset_class;
+        spec.price_scale = scale(self.spec.price_scale, finest(|one| one.price_scale), Scale::PRICE);
+        spec.size_scale = scale(self.spec.size_scale, finest(|one| one.size_scale), Scale::SIZE);
+        let usual = if listed.has_only_quotes { PriceSource::Mid } else { PriceSource::Trade };
+        spec.price = self.spec.price.unwrap_or(usual);
+        spec
+    }
+
+    fn plan(
+        self,
+        node: &Node,
+        sources: &mut SourceNames,
+        ended: Option<Nanos>,
+        is_alone: bool,
+        rate_max: Option<u32>,
+    ) -> anyhow::Result<FeedPlan> {
+        let own_source = |venue: &LiveVenue, sources: &mut SourceNames| {
+            node.sources.intern(&sources.next(venue.entry.name, &self.spec.name))
+        };
+        let venue_sources: Vec<SourceId> =
+            self.venues.iter().map(|venue| own_source(venue, sources)).collect();
+        let first = self.venues.first().map(|venue| venue.listed.as_slice()).unwrap_or_default();
+        let mut opening = Opening::new(node, venue_sources[0], self.venues.len() > 1);
+        let mut symbols = HashMap::new();
+        for listed in first {
+            let spec = self.spec_of(listed);
+            let symbol = node.symbols.intern(spec.clone());
+            opening.symbol(symbol, &spec, &listed.venue_symbol)?;
+            symbols.insert(listed.name.clone(), symbol);
+        }
+        let down_since = if is_alone { ended } else { opening.told_until(ended) };
+        let (entries, charged_from) = opening.finish(down_since, node.env.settings.lateness);
+        let mut plans = Vec::new();
+        for (venue, source) in self.venues.into_iter().zip(venue_sources) {
+            plans.push(venue.plan(node, &symbols, source));
+        }
+        // Its reports are in no log, so its name as a source meets no other.
+        let compared = self.compared.into_iter().map(|venue| {
+            let source = node.sources.intern(venue.entry.name);
+            venue.plan(node, &symbols, source)
+        });
+        Ok(FeedPlan {
+            compared: compared.collect(),
+            venues: plans,
+            rules: Rules { stale_after: self.spec.stale_after, failback_after: self.spec.failback_after },
+            dead_after: self.spec.dead_after,
+            name: self.spec.name,
+            opening: entries,
+            charged_from,
             down_since,
-            rate_max: config.provider.max_messages_per_second.map(std::num::NonZeroU32::get),
-            recorder: None,
-        };
-        Ok(shell::start(settings, pipeline.log().clone(), node.env.clone(), node.health.clone())?)
-    }
-}
-
-/// Returns the scale to use. That of the venue's list is taken where it is finer than the default, and never a coarser
-/// one: a venue may refine its increments while the state lives, and then a scale just as fine as today's would round.
-fn scale(wanted: Option<Scale>, listed: Option<Scale>, default: Scale) -> Scale {
-    wanted.unwrap_or_else(|| match listed {
-        Some(listed) if listed.decimals() > default.decimals() => listed,
-        _ => default,
-    })
-}
-
-/// Takes symbols as they are asked for, in the venue's spelling.
-fn as_asked(venue: &dyn Venue, symbols: &[String]) -> anyhow::Result<Vec<Listed>> {
-    let listed = |name: &String| {
-        let reason =
-            |reason| WrongUse(format!("`{}` cannot have the symbol `{name}`: {reason}", venue.name()));
-        Ok(venue.spell(name).map_err(reason)?)
-    };
-    symbols.iter().map(listed).collect()
-}
-
-/// Finds symbols in a venue's list, aliases included.
-fn pick(venue: &str, symbols: &[String], all: &[Listed]) -> anyhow::Result<Vec<Listed>> {
-    let table = SymbolTable::default();
-    let by_id: HashMap<SymbolId, &Listed> =
-        all.iter().map(|one| (table.intern(SymbolSpec::named(&one.name)), one)).collect();
-    let mut picked: Vec<Listed> = Vec::new();
-    for name in symbols {
-        let found = match table.resolve(name) {
-            Ok(id) => by_id[&id],
-            Err(SymbolError::Ambiguous(_, several)) => {
-                return Err(WrongUse(format!("`{name}` may mean {several} at `{venue}`")).into());
-            }
-            Err(_) => return Err(WrongUse(not_there(venue, name, all)).into()),
-        };
-        if !found.is_trading {
-            tracing::warn!(venue, symbol = found.name, "the venue does not trade this at present");
-        }
-        if !picked.contains(found) {
-            picked.push(found.clone());
-        }
-    }
-    Ok(picked)
-}
-
-/// Says that a venue does not have a symbol, and what it has that is like it.
-fn not_there(venue: &str, name: &str, all: &[Listed]) -> String {
-    let half = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
-    let mut alike: Vec<&str> = all
-        .iter()
-        .filter(|one| one.is_trading && half(&one.name) == half(name))
-        .map(|one| one.name.as_str())
-        .collect();
-    if alike.is_empty() {
-        alike = all.iter().filter(|one| one.is_trading).map(|one| one.name.as_str()).collect();
-    }
-    alike.sort_unstable();
-    let rest = alike.len().saturating_sub(NAMED_MAX);
-    alike.truncate(NAMED_MAX);
-    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    format!("`{venue}` has no symbol `{name}`; there is {}{more}", alike.join(", "))
-}
-
-fn start_simulated(
-    config: &Config,
-    feed: &FeedSpec,
-    node: &Node,
-    pipeline: &Pipeline,
-    down_since: Option<Nanos>,
-) -> FeedHandle {
-    let provider = &config.provider;
-    let names = match provider.symbol_count {
-        Some(count) => symbol_names(count.get() as usize),
-        None => feed.symbols.clone(),
-    };
-    let source = node.sources.intern(SIMULATED);
-    let symbols: Vec<(SymbolId, &str)> = names
-        .iter()
-        .map(|name| {
-            let mut spec = SymbolSpec::named(name);
-            if spec.asset_class == AssetClass::Unknown {
-                spec.asset_class = AssetClass::Equity;
-            }
-            (node.symbols.intern(spec), name.as_str())
+            rate_max,
         })
-        .collect();
-    let now: Nanos = (node.env.now)();
-    let mut market = provider.simulated.market(&symbols, source, now, provider.rate, provider.seed);
-    let mut lacking = Vec::new();
-    for (place, symbol) in market.symbols.iter_mut().enumerate() {
-        match node.env.published.snapshots.as_ref().and_then(|snapshots| snapshots.get(symbol.id)) {
-            // After a restart prices go on where they were.
-            Some(snapshot) => {
-                symbol.initial_price = snapshot.last.map_or(symbol.initial_price, |last| last.price);
-            }
-            // Nothing is known of it: it is new, or its past was not made before the last end.
-            None => lacking.push(place),
-        }
     }
-    let past = (!provider.warm_up.is_zero()).then(|| {
-        let most = provider.simulated.warm_up_trades_max;
-        let warm = HistorySettings::warm_up(&node.env.settings.widths, most);
-        let span = i64::try_from(provider.warm_up.as_nanos()).unwrap_or(i64::MAX);
-        PastSettings { history: HistorySettings { span: span.max(warm.span), ..warm }, lacking }
-    });
-    let feed = SimulatedFeed {
-        market,
-        past,
-        faults: provider.simulated.faults.clone(),
-        down_since,
-        rate_max: provider.max_messages_per_second.map(std::num::NonZeroU32::get),
-    };
-    simulated::start(feed, pipeline.log().clone(), node.env.clone(), node.health.clone())
+}
+
+fn names_of(listed: &[Listed]) -> Vec<String> {
+    listed.iter().map(|one| one.name.clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn listed(names: &[&str]) -> Vec<Listed> {
-        names.iter().map(|&name| Listed::pair(name, name)).collect()
-    }
-
-    fn picked(symbols: &[&str]) -> Result<Vec<String>, String> {
-        let all = listed(&["BTC-USD", "BTC-EUR", "ETH-USD"]);
-        let symbols: Vec<String> = symbols.iter().map(|&name| name.to_owned()).collect();
-        let names = |picked: Vec<Listed>| picked.into_iter().map(|one| one.name).collect();
-        pick("coinbase", &symbols, &all).map(names).map_err(|error| error.to_string())
-    }
-
     #[test]
-    fn symbols_are_found_by_their_aliases_and_others_refused_with_a_hint() {
-        assert_eq!(picked(&["ETHUSD", "BTC-USD", "BTC-USD"]), Ok(vec!["ETH-USD".into(), "BTC-USD".into()]));
-        let said = picked(&["BTC-USDX"]).expect_err("none");
-        assert_eq!(said, "`coinbase` has no symbol `BTC-USDX`; there is BTC-EUR, BTC-USD");
-        let said = picked(&["AAPL"]).expect_err("none");
-        assert_eq!(said, "`coinbase` has no symbol `AAPL`; there is BTC-EUR, BTC-USD, ETH-USD");
-    }
-
-    #[test]
-    fn a_scale_is_never_coarser_than_the_default_unless_it_is_asked_for() {
-        let of = |decimals: u8| Scale::new(decimals).expect("at most 12");
-        assert_eq!(scale(None, Some(of(2)), Scale::PRICE), Scale::PRICE);
-        assert_eq!(scale(None, Some(of(12)), Scale::PRICE), of(12));
-        assert_eq!(scale(None, None, Scale::SIZE), Scale::SIZE);
-        assert_eq!(scale(Some(of(2)), Some(of(12)), Scale::PRICE), of(2));
+    fn a_venue_of_several_feeds_is_a_source_of_its_own_in_each() {
+        let mut names = SourceNames::default();
+        assert_eq!(names.next("polygon", "stocks"), "polygon");
+        assert_eq!(names.next("finage", "stocks"), "finage");
+        assert_eq!(names.next("polygon", "fx"), "polygon:fx");
     }
 }

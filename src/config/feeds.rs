@@ -1,52 +1,72 @@
 //! Sections `feeds` and `venues`: what feeds a run, and how live venues are reached.
 //!
 //! A feed is said the short way, by `provider`, or the long way, by a table of `[[feeds]]`. Keys that this version does not
-//! serve are known and refused, so that nobody believes in a failover that is not there.
+//! serve are known and refused.
 
 use super::Config;
 use super::sources::Origin;
-use super::text::symbols;
+use super::text::{span, symbols};
 use crate::actors::ingest::config::VenueConfig;
 use crate::actors::ingest::registry::{self, SIMULATED};
 use crate::models::num::Scale;
+use crate::models::symbol::PriceSource;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use toml::Value;
 
 /// One table of `[[feeds]]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeedConfig {
-    /// Its name in health; empty is that of its venue.
+    /// Its name in health; empty is that of its first venue.
     pub name: String,
     /// Symbols to follow; empty is what `provider` would follow.
     #[serde(with = "symbols")]
     pub symbols: Vec<String>,
-    /// Its venues, the first one in charge. One so far.
+    /// Its venues: the first one is in charge, the others take over in this order.
     pub venues: Vec<String>,
+    /// Venues that run beside the one in charge and enter no bar: how far they differ is measured.
+    pub compare: Vec<String>,
+    /// What makes the bars: `trade`, `mid`, `bid` or `ask`; not set: trades, and the middle of quotes where there are no trades.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceSource>,
     /// Decimals of prices; not set: what the venue lists, and 9 at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price_scale: Option<u8>,
     /// Decimals of sizes; not set: what the venue lists, and 8 at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_scale: Option<u8>,
-    /// What makes the bars: `trade` so far.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub price: Option<String>,
-    /// Venues to compare with. Not served by this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub compare: Option<Value>,
     /// Bars to begin with. Not served by this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_up_bars: Option<Value>,
-    /// Silence after which the feed is stale. Not served by this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stale_after: Option<Value>,
-    /// Silence after which the feed is dead. Not served by this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dead_after: Option<Value>,
-    /// When the first venue is in charge again. Not served by this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failback_after: Option<Value>,
+    /// The venue in charge is left when nothing of the whole feed has come for this long.
+    #[serde(with = "span")]
+    pub stale_after: Duration,
+    /// The feed is dead when its clock has stood still for this long.
+    #[serde(with = "span")]
+    pub dead_after: Duration,
+    /// A venue before the one in charge takes charge again when it has been well for this long.
+    #[serde(with = "span")]
+    pub failback_after: Duration,
+}
+
+impl Default for FeedConfig {
+    fn default() -> Self {
+        FeedConfig {
+            name: String::new(),
+            symbols: Vec::new(),
+            venues: Vec::new(),
+            compare: Vec::new(),
+            price: None,
+            price_scale: None,
+            size_scale: None,
+            warm_up_bars: None,
+            stale_after: Duration::from_secs(30),
+            dead_after: Duration::from_mins(5),
+            failback_after: Duration::from_mins(1),
+        }
+    }
 }
 
 /// Section `venues`.
@@ -81,72 +101,128 @@ impl Venues {
     }
 }
 
-/// What feeds a run.
+/// One of the feeds of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedSpec {
     /// Its name.
     pub name: String,
-    /// `simulated`, or a venue of the registry.
-    pub provider: String,
+    /// `simulated` alone, or venues of the registry by their own names, the first one in charge.
+    pub venues: Vec<String>,
+    /// Venues of the registry that are compared.
+    pub compare: Vec<String>,
     /// Symbols to follow, as the user spells them.
     pub symbols: Vec<String>,
+    /// What makes the bars where the user says so.
+    pub price: Option<PriceSource>,
     /// Decimals of prices where the user wants them so.
     pub price_scale: Option<Scale>,
     /// Decimals of sizes where the user wants them so.
     pub size_scale: Option<Scale>,
+    /// The venue in charge is left when nothing of the whole feed has come for this long.
+    pub stale_after: Duration,
+    /// The feed is dead when its clock has stood still for this long.
+    pub dead_after: Duration,
+    /// A venue before the one in charge takes charge again when it has been well for this long.
+    pub failback_after: Duration,
+}
+
+impl FeedSpec {
+    /// True for a feed that the simulator makes up.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.venues.iter().any(|name| name == SIMULATED)
+    }
+
+    /// Returns the names of all its venues.
+    fn all_venues(&self) -> impl Iterator<Item = &str> {
+        self.venues.iter().chain(&self.compare).map(String::as_str)
+    }
 }
 
 impl Config {
-    /// Returns what feeds a run.
+    /// Returns what feeds a run: one feed at least.
     #[must_use]
-    pub fn feed(&self) -> FeedSpec {
-        let given = self.feeds.first();
-        let provider = given.and_then(|feed| feed.venues.first()).unwrap_or(&self.provider.name).clone();
-        let venue = registry::find(&provider);
-        let symbols = given.map(|feed| &feed.symbols).filter(|symbols| !symbols.is_empty());
-        let symbols = match (symbols, venue) {
-            (Some(symbols), _) => symbols.clone(),
+    pub fn feed_specs(&self) -> Vec<FeedSpec> {
+        if self.feeds.is_empty() {
+            let venues = self.provider.name.split(',').map(|name| name.trim().to_owned()).collect();
+            return vec![self.feed_spec(&FeedConfig { venues, ..FeedConfig::default() })];
+        }
+        self.feeds.iter().map(|feed| self.feed_spec(feed)).collect()
+    }
+
+    fn feed_spec(&self, feed: &FeedConfig) -> FeedSpec {
+        let own_names = |names: &[String]| -> Vec<String> {
+            names
+                .iter()
+                .map(|name| registry::find(name).map_or(name.as_str(), |venue| venue.name).to_owned())
+                .collect()
+        };
+        let venues = own_names(&feed.venues);
+        let first = venues.first().and_then(|name| registry::find(name));
+        let symbols = match first {
+            _ if !feed.symbols.is_empty() => feed.symbols.clone(),
             // The simulator's own symbols are stocks, which no venue of coins has.
-            (None, Some(venue)) if self.origin("provider.symbols") == &Origin::Default => {
+            Some(venue) if self.origin("provider.symbols") == &Origin::Default => {
                 venue.default_symbols.iter().map(|&name| name.to_owned()).collect()
             }
-            (None, _) => self.provider.symbols.clone(),
+            _ => self.provider.symbols.clone(),
         };
-        let name = given.map(|feed| feed.name.clone()).filter(|name| !name.is_empty());
-        let scale = |of: fn(&FeedConfig) -> Option<u8>| given.and_then(of).and_then(Scale::new);
         FeedSpec {
-            name: name.unwrap_or_else(|| provider.clone()),
+            name: if feed.name.is_empty() {
+                venues.first().cloned().unwrap_or_default()
+            } else {
+                feed.name.clone()
+            },
+            compare: own_names(&feed.compare),
             symbols,
-            price_scale: scale(|feed| feed.price_scale),
-            size_scale: scale(|feed| feed.size_scale),
-            provider,
+            price: feed.price,
+            price_scale: feed.price_scale.and_then(Scale::new),
+            size_scale: feed.size_scale.and_then(Scale::new),
+            stale_after: feed.stale_after,
+            dead_after: feed.dead_after,
+            failback_after: feed.failback_after,
+            venues,
         }
     }
 }
 
 /// Returns every fault of the two sections, and of what else a live venue has no use for.
 pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
+    let specs = config.feed_specs();
     let mut found = Vec::new();
     let mut fault = |key: &str, reason: String| found.push((key.to_owned(), reason));
-    if config.feeds.len() > 1 {
-        fault("feeds", "one feed runs at a time in this version".to_owned());
-    }
     for feed in &config.feeds {
         feed.faults().into_iter().for_each(|reason| fault("feeds", reason));
     }
     if !config.feeds.is_empty() {
+        shared(&specs).into_iter().for_each(|reason| fault("feeds", reason));
         for key in ["provider.name", "provider.symbols", "provider.symbol_count"] {
             if let Origin::Flag(flag) = config.origin(key) {
                 fault(key, format!("`[[feeds]]` says what runs; leave `{flag}` or the feeds out"));
             }
         }
     }
-    if config.feed().provider != SIMULATED && registry::find(&config.feed().provider).is_some() {
+    let used: BTreeSet<&str> = specs.iter().flat_map(FeedSpec::all_venues).collect();
+    let used: Vec<_> = used.into_iter().filter_map(registry::find).collect();
+    if !used.is_empty() {
         for key in ["provider.symbol_count", "provider.rate", "provider.seed"] {
             let is_asked_for = matches!(config.origin(key), Origin::Flag(_));
             if is_asked_for || (key == "provider.symbol_count" && config.provider.symbol_count.is_some()) {
                 fault(key, format!("is for the provider `{SIMULATED}` alone"));
             }
+        }
+    }
+    for venue in used {
+        let section = config.venues.of(venue.name);
+        if let Some(variable) =
+            venue.key_variable.filter(|_| section.key.is_none() && section.key_file.is_none())
+        {
+            let name = venue.name;
+            let reason = format!(
+                "is not set, and `{name}` wants a key: here, in the file that `venues.{name}.key_file` names, or in the \
+                 environment variable `{variable}`"
+            );
+            fault(&format!("venues.{name}.key"), reason);
         }
     }
     for venue in &registry::VENUES {
@@ -164,31 +240,60 @@ pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
     found
 }
 
+/// Returns what several feeds must not have in common.
+fn shared(specs: &[FeedSpec]) -> Vec<String> {
+    let mut found = Vec::new();
+    let (mut names, mut symbols) = (BTreeSet::new(), BTreeMap::new());
+    for spec in specs {
+        if !names.insert(&spec.name) {
+            found.push(format!("two feeds have the name `{}`: give one another `name`", spec.name));
+        }
+        if spec.is_simulated() && specs.len() > 1 {
+            found.push(format!(
+                "`{SIMULATED}` feeds a run alone: made-up trades never stand beside those of a market"
+            ));
+        }
+        for symbol in &spec.symbols {
+            match symbols.insert(symbol, &spec.name) {
+                Some(other) if other != &spec.name => found.push(format!(
+                    "the symbol `{symbol}` is in `{other}` and in `{}`: it belongs to one feed",
+                    spec.name
+                )),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
 impl FeedConfig {
     fn faults(&self) -> Vec<String> {
         let mut found = Vec::new();
-        match self.venues.as_slice() {
-            [] => found.push("`venues` names none".to_owned()),
-            [one] => found.extend(registry::name_fault(one)),
-            _ => found.push("`venues` names several: failover is not served by this version".to_owned()),
+        if self.venues.is_empty() {
+            found.push("`venues` names none".to_owned());
+        } else {
+            found.extend(registry::list_fault(&self.venues));
+        }
+        if !self.compare.is_empty() {
+            let beside: Vec<String> = self.venues.iter().chain(&self.compare).cloned().collect();
+            found.extend(registry::list_fault(&beside).map(|reason| format!("`compare`: {reason}")));
         }
         for (key, scale) in [("price_scale", self.price_scale), ("size_scale", self.size_scale)] {
             if scale.is_some_and(|scale| Scale::new(scale).is_none()) {
                 found.push(format!("`{key}` must be from 0 to 12"));
             }
         }
-        if self.price.as_ref().is_some_and(|price| price != "trade") {
-            found.push("`price` is `trade` in this version: no venue served sends quotes".to_owned());
+        for (key, span) in [("stale_after", self.stale_after), ("failback_after", self.failback_after)] {
+            if span.is_zero() {
+                found.push(format!("`{key}` must be more than 0"));
+            }
         }
-        let later = [
-            ("compare", &self.compare),
-            ("warm_up_bars", &self.warm_up_bars),
-            ("stale_after", &self.stale_after),
-            ("dead_after", &self.dead_after),
-            ("failback_after", &self.failback_after),
-        ];
-        let set = later.into_iter().filter(|(_, value)| value.is_some());
-        found.extend(set.map(|(key, _)| format!("`{key}` is not served by this version")));
+        if self.dead_after < self.stale_after {
+            found.push("`dead_after` must be at least `stale_after`".to_owned());
+        }
+        if self.warm_up_bars.is_some() {
+            found.push("`warm_up_bars` is not served by this version".to_owned());
+        }
         found
     }
 }
@@ -208,43 +313,56 @@ mod tests {
         }
     }
 
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
     #[test]
     fn a_feed_is_said_the_short_way_or_the_long_way() {
-        let simulated = Config::default().feed();
-        assert_eq!((simulated.name.as_str(), simulated.provider.as_str()), ("simulated", "simulated"));
+        let [simulated] = &Config::default().feed_specs()[..] else { panic!("one feed") };
+        assert_eq!((simulated.name.as_str(), simulated.is_simulated()), ("simulated", true));
         assert_eq!(simulated.symbols, Config::default().provider.symbols);
-        let short = of("provider.name = 'coinbase'").feed();
-        assert_eq!(
-            (short.provider.as_str(), short.symbols),
-            ("coinbase", vec!["BTC-USD".into(), "ETH-USD".into()])
+        let [short] = &of("provider.name = 'coinbase'").feed_specs()[..] else { panic!("one feed") };
+        assert_eq!((&short.venues, &short.symbols), (&names(&["coinbase"]), &names(&["BTC-USD", "ETH-USD"])));
+        let long = of(
+            "[[feeds]]\nname = 'coins'\nvenues = ['coinbase']\nsymbols = ['sol/usd']\nprice_scale = 4\nprice = 'mid'\nstale_after = '5s'\n[[feeds]]\nvenues = ['coinbase']\n",
         );
-        let long =
-            of("[[feeds]]\nname = 'coins'\nvenues = ['coinbase']\nsymbols = ['sol/usd']\nprice_scale = 4\n");
         assert_eq!(faults(&long), []);
         let expected = FeedSpec {
             name: "coins".to_owned(),
-            provider: "coinbase".to_owned(),
-            symbols: vec!["SOL-USD".to_owned()],
+            venues: names(&["coinbase"]),
+            compare: Vec::new(),
+            symbols: names(&["SOL-USD"]),
+            price: Some(PriceSource::Mid),
             price_scale: Scale::new(4),
             size_scale: None,
+            stale_after: Duration::from_secs(5),
+            dead_after: Duration::from_mins(5),
+            failback_after: Duration::from_mins(1),
         };
-        assert_eq!(long.feed(), expected);
+        let specs = long.feed_specs();
+        assert_eq!((specs.len(), &specs[0], specs[1].name.as_str()), (2, &expected, "coinbase"));
     }
 
     #[test]
     fn what_is_not_served_is_refused() {
         for (feed, said) in [
             ("venues = []", "names none"),
-            ("venues = ['coinbase', 'kraken']", "failover is not served"),
-            ("venues = ['kafka']", "`kafka` is not served by this version; there is `simulated`, `"),
-            ("venues = ['coinbase']\nprice = 'mid'", "`price` is `trade`"),
+            ("venues = ['coinbase', 'nope']", "nobody serves `nope`; there is `simulated`, "),
+            ("venues = ['coinbase', 'coinbase']", "`coinbase` is named twice"),
+            ("venues = ['simulated', 'coinbase']", "`simulated` feeds a run alone"),
+            ("venues = ['coinbase']\ncompare = ['coinbase']", "`compare`: `coinbase` is named twice"),
             ("venues = ['coinbase']\nprice_scale = 13", "from 0 to 12"),
-            ("venues = ['coinbase']\ncompare = ['kraken']", "`compare` is not served"),
             ("venues = ['coinbase']\nwarm_up_bars = 200", "`warm_up_bars` is not served"),
-            ("venues = ['coinbase']\nstale_after = '30s'", "`stale_after` is not served"),
-            ("venues = ['coinbase']\ndead_after = '5min'", "`dead_after` is not served"),
-            ("venues = ['coinbase']\nfailback_after = '60s'", "`failback_after` is not served"),
-            ("venues = ['simulated']\n[[feeds]]\nvenues = ['coinbase']", "one feed runs at a time"),
+            ("venues = ['coinbase']\nstale_after = '0s'", "`stale_after` must be more than 0"),
+            ("venues = ['coinbase']\ndead_after = '5s'", "at least `stale_after`"),
+            ("venues = ['coinbase']\nfailback_after = '0s'", "`failback_after` must be more than 0"),
+            ("venues = ['simulated']\n[[feeds]]\nvenues = ['coinbase']", "`simulated` feeds a run alone"),
+            ("venues = ['coinbase']\n[[feeds]]\nvenues = ['coinbase']", "the name `coinbase`"),
+            (
+                "venues = ['coinbase']\nsymbols = ['BTC-USD', 'A']\n[[feeds]]\nname = 'x'\nvenues = ['coinbase']\nsymbols = ['btc/usd']",
+                "the symbol `BTC-USD` is in `coinbase` and in `x`",
+            ),
         ] {
             let found = faults(&of(&format!("[[feeds]]\n{feed}\n")));
             assert!(

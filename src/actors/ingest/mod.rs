@@ -5,11 +5,13 @@
 //! state of what came. A *source* is who reported an entry, as the log has it: a venue, the simulator, or what a file
 //! names; sources are told apart by name.
 //!
-//! `shell/` runs every live venue of `venues/`, `registry.rs` knows them by name; `simulated/` makes a market up, `file/`
+//! `shell/` runs every live venue of `venues/`, `failover/` decides which venue of a feed is in charge, `registry.rs` knows
+//! them by name; `simulated/` makes a market up, `file/`
 //! reads recorded ones. All of them hand their entries to the log through `client.rs`.
 
 pub mod client;
 pub mod config;
+pub mod failover;
 pub mod file;
 pub mod handle;
 pub mod registry;

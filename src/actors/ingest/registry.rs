@@ -85,24 +85,39 @@ pub fn names() -> String {
     all.join(", ")
 }
 
-/// Returns what is wrong with the name of a provider, or with a list of names; the text says what there is.
+/// Returns what is wrong with the name of a provider, or with a list of names with commas between; the text says what there
+/// is.
 #[must_use]
 pub fn name_fault(name: &str) -> Option<String> {
-    let is_there = |name: &str| name == SIMULATED || find(name).is_some();
-    if is_there(name) {
-        return None;
+    let names: Vec<&str> = name.split(',').map(str::trim).collect();
+    list_fault(&names)
+}
+
+/// Returns what is wrong with a list of providers, in the order in which they take over from each other; the text says what
+/// there is.
+#[must_use]
+pub fn list_fault(names: &[impl AsRef<str>]) -> Option<String> {
+    let own_name =
+        |name: &str| if name == SIMULATED { Some(SIMULATED) } else { find(name).map(|venue| venue.name) };
+    let mut known: Vec<&str> = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
+    for name in names.iter().map(AsRef::as_ref) {
+        match own_name(name) {
+            Some(own) if known.contains(&own) => return Some(format!("`{own}` is named twice")),
+            Some(own) => known.push(own),
+            None => reasons.push(match name {
+                "" => "an empty name".to_owned(),
+                name if LATER.contains(&name) => format!("`{name}` is not served by this version"),
+                name => format!("nobody serves `{name}`"),
+            }),
+        }
     }
-    let unknown = |name: &&str| !is_there(name);
-    let reasons = name.split(',').map(str::trim).filter(unknown).map(|name| match name {
-        "" => "an empty name".to_owned(),
-        name if LATER.contains(&name) => format!("`{name}` is not served by this version"),
-        name => format!("nobody serves `{name}`"),
-    });
-    let mut reasons: Vec<String> = reasons.collect();
-    if reasons.is_empty() {
-        reasons.push("one provider feeds a run, not several".to_owned());
+    if !reasons.is_empty() {
+        return Some(format!("{}; there is {}", reasons.join(", "), self::names()));
     }
-    Some(format!("{}; there is {}", reasons.join(", "), names()))
+    (known.len() > 1 && known.contains(&SIMULATED)).then(|| {
+        format!("`{SIMULATED}` feeds a run alone: made-up trades never stand beside those of a market")
+    })
 }
 
 #[cfg(test)]
@@ -116,11 +131,14 @@ mod tests {
             ("kafka", "`kafka` is not served by this version"),
             ("nope,simulated", "nobody serves `nope`"),
             ("", "an empty name"),
-            ("simulated,coinbase", "one provider feeds a run, not several"),
         ] {
             assert_eq!(name_fault(name), Some(format!("{said}; there is {}", names())));
         }
         assert!(names().starts_with("`simulated`, ") && names().contains(", `coinbase`"), "{}", names());
+        assert_eq!(name_fault("coinbase, coinbase").as_deref(), Some("`coinbase` is named twice"));
+        let mixed = name_fault("simulated,coinbase").expect("made up beside real");
+        assert!(mixed.starts_with("`simulated` feeds a run alone"), "{mixed}");
+        assert_eq!(name_fault("coinbase, kraken"), None);
         for name in LATER {
             assert!(name_fault(name).is_some(), "{name}");
         }

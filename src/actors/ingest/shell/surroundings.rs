@@ -3,8 +3,8 @@
 use super::super::handle::StopSignal;
 use super::standing::Standing;
 use crate::actors::environment::Environment;
-use crate::actors::partition::log::LogActor;
 use crate::actors::health::HealthRegistry;
+use crate::actors::partition::log::LogActor;
 use crate::models::entry::Entry;
 use actix::Addr;
 use std::rc::Rc;

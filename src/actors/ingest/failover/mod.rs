@@ -1,0 +1,26 @@
+//! Runs the venues of a feed: the one in charge, and others when they are needed.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `charge.rs` | who is in charge: the rules, as a state machine without a clock |
+//! | `moment.rs` | from which event time on |
+//! | `coordinator.rs` | opens and closes venues, tells the log who is in charge |
+//! | `divergence.rs` | how far a venue that is compared is from the one in charge |
+//! | `health.rs` | what `/health` says of the feed |
+//!
+//! Promises: a change of the charge loses nothing and counts nothing twice. Each venue tells the whole truth of the time since
+//! it was opened, which begins no later than the moment up to which the one before it had told everything; what it did not hear
+//! itself is its gap, fetched over REST, and the gap holds the seal meanwhile. What cannot be fetched shows in the coverage of its
+//! bars. Standbys are not connected before they are needed: they cost keys and quotas.
+//! On failure: each venue's shell mends itself; a feed that can tell nothing says so in its health, and stops nothing else.
+
+mod charge;
+mod coordinator;
+mod divergence;
+mod health;
+mod moment;
+mod plan;
+
+pub use charge::{Breaker, Rules};
+pub use coordinator::start;
+pub use plan::{FeedPlan, VenuePlan};

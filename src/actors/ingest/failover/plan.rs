@@ -1,0 +1,87 @@
+//! What a feed of several venues is started with.
+
+use super::charge::Rules;
+use crate::actors::ingest::config::VenueConfig;
+use crate::actors::ingest::shell::{FeedSettings, Tls};
+use crate::actors::ingest::venue::{Instruments, TradesPage, Venue};
+use crate::models::entry::{Entry, SourceId};
+use crate::models::symbol::SymbolId;
+use crate::models::time::Nanos;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A feed: its venues, and when which of them is in charge.
+pub struct FeedPlan {
+    /// Name of the feed, as health calls it.
+    pub name: String,
+    /// Its venues; the first one is in charge when it begins. There is one at least.
+    pub venues: Vec<VenuePlan>,
+    /// Venues that are compared with the one in charge.
+    pub compared: Vec<VenuePlan>,
+    /// When the charge changes.
+    pub rules: Rules,
+    /// How long its clock may stand still before it is dead.
+    pub dead_after: Duration,
+    /// What the log is told before anything else: what symbols are, and that the first venue is in charge.
+    pub opening: Vec<Entry>,
+    /// No later hand-over may lie before this.
+    pub charged_from: Nanos,
+    /// Where the log ended, if this is no first start: the time since is a gap.
+    pub down_since: Option<Nanos>,
+    /// Frames a second that are taken of each venue at the most.
+    pub rate_max: Option<u32>,
+}
+
+/// One venue of a feed.
+pub struct VenuePlan {
+    /// The venue.
+    pub venue: Arc<dyn Venue>,
+    /// How it is reached.
+    pub config: VenueConfig,
+    /// How TLS is spoken with it.
+    pub tls: Tls,
+    /// REST requests a minute where the configuration sets none.
+    pub requests_per_minute: u32,
+    /// What it is followed for.
+    pub instruments: Instruments,
+    /// The venue as a source.
+    pub source: SourceId,
+}
+
+impl VenuePlan {
+    /// Returns what its shell is started with. `down_since` is as in [`FeedPlan`].
+    pub(super) fn settings(&self, down_since: Option<Nanos>, rate_max: Option<u32>) -> FeedSettings {
+        FeedSettings {
+            name: self.venue.name().to_owned(),
+            venue: Arc::clone(&self.venue),
+            config: self.config.clone(),
+            requests_per_minute: self.requests_per_minute,
+            instruments: self.instruments.clone(),
+            source: self.source,
+            down_since,
+            rate_max,
+            recorder: None,
+        }
+    }
+
+    /// True when the venue can be asked for past trades.
+    pub(super) fn has_past(&self) -> bool {
+        self.instruments.all().first().is_some_and(|instrument| {
+            let page = TradesPage {
+                instrument,
+                after: None,
+                before: None,
+                since: Nanos(0),
+                until: None,
+                cursor: None,
+            };
+            self.venue.trades_request(&page).is_some()
+        })
+    }
+
+    /// Returns the symbols that it is followed for.
+    pub(super) fn symbols(&self) -> HashSet<SymbolId> {
+        self.instruments.all().iter().map(|instrument| instrument.symbol).collect()
+    }
+}

@@ -1,0 +1,215 @@
+//! What the log is told when a feed begins: what new symbols are, and that the first venue is in charge.
+//!
+//! Promises: a start lies behind everything that the log has, and what those in charge before it may not have told to the end
+//! is a gap. On failure: a symbol whose bars have been made of something else ends the start.
+
+use super::instruments::WrongUse;
+use crate::models::entry::{Body, Entry, Gap, SourceId};
+use crate::models::snapshot::SymbolSnapshot;
+use crate::models::symbol::{SymbolDefinition, SymbolId, SymbolSpec, VenueSymbol};
+use crate::models::time::Nanos;
+use crate::node::Node;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What the log is told when a feed begins: what new symbols are, and that the first venue is in charge.
+pub(super) struct Opening<'a> {
+    node: &'a Node,
+    source: SourceId,
+    has_standbys: bool,
+    definitions: Vec<Entry>,
+    /// Symbols that the log knows with another venue in charge, and those that it does not know.
+    handed_over: Vec<SymbolId>,
+    begun: Vec<SymbolId>,
+    /// Who was in charge of the symbols that the log knows.
+    charged: BTreeSet<SourceId>,
+    snapshots: Vec<Arc<SymbolSnapshot>>,
+}
+
+impl<'a> Opening<'a> {
+    pub(super) fn new(node: &'a Node, source: SourceId, has_standbys: bool) -> Opening<'a> {
+        Opening {
+            node,
+            source,
+            has_standbys,
+            definitions: Vec::new(),
+            handed_over: Vec::new(),
+            begun: Vec::new(),
+            charged: BTreeSet::new(),
+            snapshots: Vec::new(),
+        }
+    }
+
+    /// Takes a symbol of the feed up.
+    ///
+    /// # Errors
+    /// [`WrongUse`] when its bars have been made of something else.
+    pub(super) fn symbol(
+        &mut self,
+        symbol: SymbolId,
+        spec: &SymbolSpec,
+        venue_symbol: &str,
+    ) -> anyhow::Result<()> {
+        let node = self.node;
+        let Some(snapshot) =
+            node.env.published.snapshots.as_ref().and_then(|snapshots| snapshots.get(symbol))
+        else {
+            self.begun.push(symbol);
+            self.define(symbol, spec, venue_symbol);
+            return Ok(());
+        };
+        let known = node.symbols.spec(symbol).price;
+        if known != spec.price {
+            return Err(WrongUse(format!(
+                "the bars of `{}` in this data directory are made of `{}`, and now of `{}`: set `price` of its feed to \
+                 what it was, or begin another data directory",
+                spec.name,
+                known.as_str(),
+                spec.price.as_str()
+            ))
+            .into());
+        }
+        self.charged.insert(snapshot.source);
+        if snapshot.source != self.source {
+            self.handed_over.push(symbol);
+        }
+        self.snapshots.push(snapshot);
+        Ok(())
+    }
+
+    /// Says what a new symbol is, where that is not what everybody takes it for.
+    fn define(&mut self, symbol: SymbolId, spec: &SymbolSpec, venue_symbol: &str) {
+        let spelling = if venue_symbol == spec.name { "" } else { venue_symbol };
+        let definition = SymbolDefinition {
+            price_scale: spec.price_scale,
+            size_scale: spec.size_scale,
+            asset_class: spec.asset_class,
+            price: spec.price,
+            // One that is too long for an entry stays in the venue's list alone.
+            venue_symbol: VenueSymbol::new(spelling).unwrap_or_default(),
+        };
+        if *spec == SymbolSpec::named(&spec.name) && spelling.is_empty() {
+            return;
+        }
+        self.node.symbols.define(symbol, &definition);
+        let received = (self.node.env.now)();
+        let body = Body::Symbol { source: self.source, received, definition };
+        self.definitions.push(Entry { pos: 0, symbol, body });
+    }
+
+    /// Returns up to when the feed's venues had told everything, where other feeds went on after that.
+    pub(super) fn told_until(&self, ended: Option<Nanos>) -> Option<Nanos> {
+        let clocks = &self.node.env.published.clocks;
+        let lateness = self.node.env.settings.lateness;
+        let marks = self.charged.iter().map(|&source| clocks.get(source));
+        let snapshots = self.snapshots.iter().map(|snapshot| snapshot.watermark.plus(lateness));
+        let told = marks.chain(snapshots).max().filter(|told| *told > Nanos(0));
+        // A feed that is new begins now.
+        Some(told?.min(ended?))
+    }
+
+    /// Returns the entries, and the time before which no later hand-over may lie.
+    pub(super) fn finish(self, down_since: Option<Nanos>, lateness: i64) -> (Vec<Entry>, Nanos) {
+        let Opening {
+            node: _,
+            source,
+            has_standbys,
+            definitions: mut entries,
+            handed_over,
+            begun,
+            charged,
+            ..
+        } = self;
+        // Behind everything that the log has, hand-overs included: an earlier one would go on to hold.
+        let from = down_since.map_or(Nanos(0), |ended| ended.plus(1));
+        let charge = |symbol, from| Entry { pos: 0, symbol, body: Body::SourceInCharge { source, from } };
+        entries.extend(handed_over.iter().map(|&symbol| charge(symbol, from)));
+        if has_standbys {
+            entries.extend(begun.iter().map(|&symbol| charge(symbol, Nanos(0))));
+        }
+        if let Some(ended) = down_since
+            && (has_standbys || !handed_over.is_empty())
+        {
+            // What those in charge said last may be a part of what happened then.
+            entries.extend(charged.into_iter().map(|source| {
+                let gap = Gap { source, from: ended.plus(-lateness), to: from, filled: false };
+                Entry { pos: 0, symbol: SymbolId::NONE, body: Body::Gap(gap) }
+            }));
+            return (entries, from);
+        }
+        (entries, Nanos(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::models::ledger::Ledger;
+    use crate::models::symbol::PriceSource;
+
+    fn snapshot(symbol: SymbolId, source: SourceId) -> SymbolSnapshot {
+        SymbolSnapshot {
+            symbol,
+            pos: 1,
+            last: None,
+            reference: None,
+            source,
+            watermark: Nanos(500),
+            sealed_until: Nanos(0),
+            ledger: Ledger::default(),
+            ledgers: Arc::new([]),
+            windows: Arc::new([]),
+        }
+    }
+
+    #[actix::test]
+    async fn a_start_puts_the_first_venue_in_charge_behind_everything_that_the_log_has() {
+        let mut node = Node::in_memory(&Config::default(), 10).await.expect("in memory");
+        let snapshots = node.publish_snapshots();
+        let (a, b) = (node.sources.intern("a"), node.sources.intern("b"));
+        let known = SymbolSpec::named("BTC-USD");
+        let new = SymbolSpec { price: PriceSource::Mid, ..SymbolSpec::named("EUR-USD") };
+        let (btc, eur) = (node.symbols.intern(known.clone()), node.symbols.intern(new.clone()));
+        snapshots.publish(snapshot(btc, b));
+        let mut opening = Opening::new(&node, a, true);
+        opening.symbol(btc, &known, "BTC-USD").expect("as it was");
+        opening.symbol(eur, &new, "C:EURUSD").expect("it is new");
+        let otherwise = SymbolSpec { price: PriceSource::Bid, ..known };
+        let error =
+            opening.symbol(btc, &otherwise, "BTC-USD").expect_err("its bars are made of trades").to_string();
+        assert!(error.contains("made of `trade`, and now of `bid`"), "{error}");
+
+        let lateness = node.env.settings.lateness;
+        assert_eq!(
+            opening.told_until(Some(Nanos(1_000))),
+            Some(Nanos(1_000)),
+            "its clock was beyond the end"
+        );
+        let (entries, from) = opening.finish(Some(Nanos(1_000)), lateness);
+        assert_eq!(from, Nanos(1_001));
+        let charge = |symbol, from| (symbol, Body::SourceInCharge { source: a, from });
+        let gap = Gap { source: b, from: Nanos(1_000 - lateness), to: from, filled: false };
+        let found: Vec<_> = entries.iter().map(|entry| (entry.symbol, entry.body)).collect();
+        assert!(matches!(found[0], (symbol, Body::Symbol { definition, .. }) if symbol == eur
+            && definition.price == PriceSource::Mid && definition.venue_symbol.as_str() == "C:EURUSD"));
+        assert_eq!(node.symbols.spec(eur).price, PriceSource::Mid);
+        assert_eq!(found[1..], [charge(btc, from), charge(eur, Nanos(0)), (SymbolId::NONE, Body::Gap(gap))]);
+    }
+
+    #[actix::test]
+    async fn a_single_venue_that_goes_on_says_nothing() {
+        let mut node = Node::in_memory(&Config::default(), 10).await.expect("in memory");
+        let snapshots = node.publish_snapshots();
+        let a = node.sources.intern("a");
+        let known = SymbolSpec::named("BTC-USD");
+        let btc = node.symbols.intern(known.clone());
+        let mut opening = Opening::new(&node, a, false);
+        opening.symbol(btc, &known, "BTC-USD").expect("it is new");
+        assert_eq!(opening.finish(None, 5), (Vec::new(), Nanos(0)));
+        snapshots.publish(snapshot(btc, a));
+        let mut opening = Opening::new(&node, a, false);
+        opening.symbol(btc, &known, "BTC-USD").expect("as it was");
+        assert_eq!(opening.finish(Some(Nanos(9)), 5), (Vec::new(), Nanos(0)));
+    }
+}
