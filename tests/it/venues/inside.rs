@@ -55,8 +55,7 @@ impl Inside {
     pub async fn until(&self, what: &str, is_true: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is_true() {
-            let counts = (self.num_in_bars(), self.venue_metric("gaps_open"));
-            assert!(begun.elapsed() < WAIT_MAX, "no {what}; trades in bars and open gaps: {counts:?}");
+            assert!(begun.elapsed() < WAIT_MAX, "no {what}: {}", self.counts());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
