@@ -1,8 +1,10 @@
 //! What each venue says on the wire, for the fakes. One file a venue; the suite `every_venue` runs over [`ALL`].
 
+pub mod binance;
 pub mod coinbase;
+pub mod kraken;
 
 use super::fake::Dialect;
 
 /// Every dialect, sorted by name.
-pub const ALL: [&dyn Dialect; 1] = [&coinbase::Coinbase];
+pub const ALL: [&dyn Dialect; 3] = [&binance::Binance, &coinbase::Coinbase, &kraken::Kraken];
