@@ -10,7 +10,7 @@ pub const NAME: &str = "binance";
 pub const DEFAULT_SYMBOLS: [&str; 2] = ["BTC-USDT", "ETH-USDT"];
 
 /// The keys of [`VenueConfig::OWN_KEYS`] that this venue has.
-pub const OWN_KEYS: [&str; 1] = ["trades_url"];
+pub const OWN_KEYS: [&str; 2] = ["trades_url", "reconnect_at"];
 
 /// The venue counts the weight of requests, 6,000 a minute and address; half of that leaves room for others behind the
 /// same address.
