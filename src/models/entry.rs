@@ -19,9 +19,9 @@ impl SourceId {
 
 /// A trade's identity within its source, packed into 128 bits.
 ///
-/// The two top bits tell the form: 0 digits as a number, 1 text of up to 15 bytes inline, 2 a hash of longer text,
-/// 3 given on receipt to a trade that came without an id, or the core's own for a quote. Digits therefore compare as
-/// numbers.
+/// The two top bits tell the form: 0 digits as a number, which may have a scope; 1 text of up to 15 bytes inline, 2 a hash
+/// of longer text, 3 given on receipt to a trade that came without an id, or the core's own for a quote. Digits therefore
+/// compare as numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TradeId {
     hi: u64,
@@ -33,12 +33,19 @@ const TAG_HASH: u64 = 2 << 62;
 const TAG_GIVEN: u64 = 3 << 62;
 const TAG_QUOTE: u64 = TAG_GIVEN | 1 << 60;
 const CORRECTED: u64 = 1 << 61;
+const SCOPED: u64 = 1 << 60;
 
 impl TradeId {
     /// Packs a numeric id.
     #[must_use]
     pub const fn number(value: u64) -> TradeId {
         TradeId { hi: 0, lo: value }
+    }
+
+    /// Packs a numeric id that is unique only within a scope, such as an exchange and a day, of which 60 bits count.
+    #[must_use]
+    pub const fn scoped(scope: u64, value: u64) -> TradeId {
+        TradeId { hi: SCOPED | scope & (SCOPED - 1), lo: value }
     }
 
     /// Makes the id of a trade that came without one: which run of which instance received it, and a counter.
@@ -528,6 +535,9 @@ mod tests {
         assert_eq!((long.venue_text(), long.to_text().len()), (None, 1 + HEX_DIGITS));
         assert_ne!(long, TradeId::from_text(b"0b9d9a1e-6a3c-4d0c-9f57-1d3b8c1d2e3e"));
         assert_ne!(TradeId::number(5).corrected(), TradeId::number(5));
+        assert_ne!(TradeId::scoped(0, 5), TradeId::number(5));
+        assert_ne!(TradeId::scoped(1, 5), TradeId::scoped(2, 5));
+        assert_eq!(TradeId::scoped(u64::MAX, 5).corrected().as_reported(), TradeId::scoped(u64::MAX, 5));
     }
 
     proptest! {
@@ -546,6 +556,7 @@ mod tests {
                 TradeId::number(number),
                 TradeId::number(number % 1_000),
                 TradeId::given(epoch, number),
+                TradeId::scoped(number, u64::from(epoch)),
             ];
             for id in ids.into_iter().flat_map(|id| [id, id.corrected()]) {
                 prop_assert_eq!(TradeId::from_text(id.to_text().as_bytes()), id, "{}", id.to_text());
