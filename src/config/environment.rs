@@ -17,8 +17,7 @@ use toml::Value;
 const PREFIX: &str = "TICKWIRE__";
 
 /// Names of backends that there are not yet: reported as ignored, without their values.
-const IGNORED: [&str; 9] = [
-    "POLYGON_API_KEY",
+const IGNORED: [&str; 8] = [
     "FINAGE_API_KEY",
     "ALPHA_VANTAGE_API_KEY",
     "FMP_API_KEY",
@@ -53,13 +52,14 @@ enum Legacy {
 const REDIS_URL: &str = "redis.url";
 
 /// The former names that are still supported; a later one wins over an earlier one.
-const LEGACY: [(&str, Legacy); 10] = [
+const LEGACY: [(&str, Legacy); 11] = [
     ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
     ("API_PORT", Legacy::Port("server.rest")),
     ("WEBSOCKET_PORT", Legacy::Port("server.websocket")),
     ("SYMBOLS", Legacy::Value("provider.symbols")),
     ("PROCESSING_LATENCY_THRESHOLD_MS", Legacy::Millis("metrics.latency_threshold")),
     ("MAX_MESSAGES_PER_SECOND", Legacy::Value("provider.max_messages_per_second")),
+    ("POLYGON_API_KEY", Legacy::Value("venues.polygon.key")),
     ("REDIS_HOST", Legacy::Redis(RedisPart::Host)),
     ("REDIS_PORT", Legacy::Redis(RedisPart::Port)),
     ("REDIS_DB", Legacy::Redis(RedisPart::Database)),

@@ -79,6 +79,8 @@ pub struct Venues {
     pub coinbase: VenueConfig,
     /// Kraken, its spot market; needs no key.
     pub kraken: VenueConfig,
+    /// Polygon, which calls itself Massive; wants a key.
+    pub polygon: VenueConfig,
 }
 
 impl Venues {
@@ -96,6 +98,7 @@ impl Venues {
             "binance" => Some(&self.binance),
             "coinbase" => Some(&self.coinbase),
             "kraken" => Some(&self.kraken),
+            "polygon" => Some(&self.polygon),
             _ => None,
         }
     }
@@ -236,6 +239,13 @@ pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
         if let Some(reason) = (venue.channel_fault)(&section.channels) {
             fault(&format!("venues.{}.channels", venue.name), reason);
         }
+        for channel in &section.channels {
+            let width = registry::channel_width(venue.name, channel);
+            if let Some(width) = width.filter(|width| !config.core_settings().widths.contains(width)) {
+                let reason = format!("`{channel}` has bars of {width}, which is none of `core.windows`");
+                fault(&format!("venues.{}.channels", venue.name), reason);
+            }
+        }
     }
     found
 }
@@ -375,6 +385,7 @@ mod tests {
             ("retry_delay = '0s'", "venues.coinbase.retry_delay"),
             ("retry_max_delay = '1ms'", "venues.coinbase.retry_max_delay"),
             ("channels = ['ticker']", "venues.coinbase.channels"),
+            ("extended_hours = true", "venues.coinbase.extended_hours"),
             ("key = 'secret'", "venues.coinbase.key"),
             ("poll_interval = '1s'", "venues.coinbase.poll_interval"),
             ("reconnect_at = '04:00'", "venues.coinbase.reconnect_at"),
@@ -383,6 +394,9 @@ mod tests {
             let found = faults(&of(&format!("[venues.coinbase]\n{section}\n")));
             assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), [key], "{section}");
         }
+        let barred = faults(&of("[venues.polygon]\nkey = 'secret'\nchannels = ['T', 'AM', 'A']\n"));
+        let said = "`A` has bars of 1s, which is none of `core.windows`".to_owned();
+        assert_eq!(barred, [("venues.polygon.channels".to_owned(), said)]);
         let counted = faults(&of("[provider]\nname = 'coinbase'\nsymbol_count = 5\n"));
         assert_eq!(
             counted.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),

@@ -8,6 +8,8 @@ pub(super) struct VenueSeries {
     entries: IntCounterVec,
     ignored: IntCounterVec,
     rounded: IntCounterVec,
+    unknown_conditions: IntCounterVec,
+    unconfirmed_conditions: IntCounterVec,
     repeats: IntCounterVec,
     faults: IntCounterVec,
     connects: IntCounterVec,
@@ -51,6 +53,14 @@ impl VenueSeries {
             entries: counter("tickwire_venue_entries_total", "Reports received over the stream"),
             ignored: counter("tickwire_venue_ignored_frames_total", "Frames that are none of ours"),
             rounded: counter("tickwire_venue_rounded_total", "Numbers finer than their symbol's scale"),
+            unknown_conditions: counter(
+                "tickwire_venue_unknown_conditions_total",
+                "Trades with a sale condition that the table lacks",
+            ),
+            unconfirmed_conditions: counter(
+                "tickwire_venue_unconfirmed_conditions_total",
+                "Trades with a sale condition whose rule no source confirms",
+            ),
             repeats: counter("tickwire_venue_repeats_total", "Trades whose id came before"),
             faults: register(
                 "tickwire_venue_faults_total",
@@ -82,6 +92,8 @@ impl VenueSeries {
             entries: of(&self.entries),
             ignored: of(&self.ignored),
             rounded: of(&self.rounded),
+            unknown_conditions: of(&self.unknown_conditions),
+            unconfirmed_conditions: of(&self.unconfirmed_conditions),
             repeats: of(&self.repeats),
             connects: of(&self.connects),
             failures: of(&self.failures),
@@ -114,6 +126,10 @@ pub struct VenueMetrics {
     pub ignored: IntCounter,
     /// Numbers with more decimals than their symbol's scale.
     pub rounded: IntCounter,
+    /// Trades with a sale condition that the table lacks.
+    pub unknown_conditions: IntCounter,
+    /// Trades with a sale condition whose rule no source confirms.
+    pub unconfirmed_conditions: IntCounter,
     /// Trades whose id came before.
     pub repeats: IntCounter,
     /// Connections made.

@@ -44,7 +44,7 @@ fn exit_codes() {
         (&["fly"], 2),
         (&["run", "--symbols", "A", "--symbol-count", "3"], 2),
         (&["run", "--rate", "-1"], 2),
-        (&["run", "--provider", "polygon"], 2),
+        (&["run", "--provider", "kafka"], 2),
         (&["run", "--provider", "nope"], 2),
         (&["serve"], 1),
         (&["replay"], 2),
@@ -124,16 +124,16 @@ fn print_config_shows_what_holds() {
 #[test]
 fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
     for (name, message) in [
-        ("polygon", "`polygon` is not served by this version; there is `simulated`"),
+        ("kafka", "`kafka` is not served by this version; there is `simulated`"),
         ("polygonn", "nobody serves `polygonn`; there is `simulated`"),
-        ("polygon,finage", "`finage` is not served by this version; there is `simulated`"),
+        ("polygon,kafka", "`kafka` is not served by this version; there is `simulated`"),
     ] {
         let output = tickwire(&["run", "--provider", name], &[], &[]);
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(stderr(&output).contains(message), "{message} in {}", stderr(&output));
         assert!(stderr(&output).contains("--provider"), "{}", stderr(&output));
     }
-    let output = tickwire(&["check-config"], &[("TICKWIRE__PROVIDER__NAME", "polygon")], &[]);
+    let output = tickwire(&["check-config"], &[("TICKWIRE__PROVIDER__NAME", "kafka")], &[]);
     assert_eq!(output.status.code(), Some(2));
 }
 

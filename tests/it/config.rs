@@ -153,14 +153,26 @@ fn the_environment_wins_over_dotenv_name_by_name() {
 fn what_other_backends_use_is_named_and_never_shown() {
     let config = Given::new()
         .dotenv(
-            "POLYGON_API_KEY=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BOOTSTRAP_SERVERS = a b c\nSMTP_URL=\n",
+            "FINAGE_API_KEY=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BOOTSTRAP_SERVERS = a b c\nSMTP_URL=\n",
         )
         .env("DATABASE_URL", "postgres://u:hunter2@h/d")
         .env("REDIS_PASSWORD", "hunter2")
         .env("HOME", "/home/hunter2")
         .config();
-    assert_eq!(config.ignored(), ["DATABASE_URL", "POLYGON_API_KEY", "REDIS_PASSWORD"]);
+    assert_eq!(config.ignored(), ["DATABASE_URL", "FINAGE_API_KEY", "REDIS_PASSWORD"]);
     assert!(!format!("{config:?}{}", config.to_toml()).contains("hunter2"));
+}
+
+#[test]
+fn keys_of_venues_are_found_by_the_names_of_old_and_never_shown() {
+    let config = Given::new().env("POLYGON_API_KEY", "hunter2").config();
+    assert_eq!(config.origin("venues.polygon.key"), &Origin::Environment("POLYGON_API_KEY".to_owned()));
+    assert!(config.ignored().is_empty());
+    let printed = config.to_toml();
+    assert!(printed.contains("key = \"***\" # environment variable `POLYGON_API_KEY`"), "{printed}");
+    assert!(!format!("{config:?}{printed}").contains("hunter2"));
+    let config = Given::new().env("POLYGON_API_KEY", "12345").config();
+    assert_eq!(config.venues.polygon.key.as_ref().map(Secret::expose), Some("12345"), "digits are a key too");
 }
 
 #[test]

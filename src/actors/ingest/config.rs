@@ -83,6 +83,9 @@ pub struct VenueConfig {
     /// When a connection is replaced that the venue would end at a certain age; not set: by its age.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconnect_at: Option<TimeOfDay>,
+    /// Whether trades outside the regular session make prices, where a venue has sessions; not set: yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extended_hours: Option<bool>,
     /// What is subscribed to; empty: what the venue needs for trades and its clock.
     pub channels: Vec<String>,
 }
@@ -112,6 +115,7 @@ impl Default for VenueConfig {
             max_symbols_per_connection: None,
             poll_interval: None,
             reconnect_at: None,
+            extended_hours: None,
             channels: Vec::new(),
         }
     }
@@ -119,7 +123,7 @@ impl Default for VenueConfig {
 
 impl VenueConfig {
     /// Keys that not every venue has.
-    pub const OWN_KEYS: [&'static str; 9] = [
+    pub const OWN_KEYS: [&'static str; 10] = [
         "key",
         "key_file",
         "socket_key",
@@ -129,6 +133,7 @@ impl VenueConfig {
         "trades_url",
         "poll_interval",
         "reconnect_at",
+        "extended_hours",
     ];
 
     /// Returns those of [`VenueConfig::OWN_KEYS`] that are set.
@@ -144,6 +149,7 @@ impl VenueConfig {
             self.trades_url.is_some(),
             self.poll_interval.is_some(),
             self.reconnect_at.is_some(),
+            self.extended_hours.is_some(),
         ];
         VenueConfig::OWN_KEYS.into_iter().zip(set).filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
     }

@@ -3,14 +3,15 @@
 
 use super::config::VenueConfig;
 use super::venue::Venue;
-use super::venues::{binance, coinbase, kraken};
+use super::venues::{binance, coinbase, kraken, polygon};
+use crate::models::time::Width;
 use std::sync::Arc;
 
 /// Name of the simulator. What it makes up is never under another name.
 pub const SIMULATED: &str = "simulated";
 
 /// Providers that are announced and not there yet: asked for, they must not quietly become another.
-const LATER: [&str; 6] = ["polygon", "massive", "finage", "alpha_vantage", "fmp", "kafka"];
+const LATER: [&str; 4] = ["finage", "alpha_vantage", "fmp", "kafka"];
 
 /// What is known of a live venue before it is opened.
 pub struct VenueEntry {
@@ -35,7 +36,7 @@ pub struct VenueEntry {
 }
 
 /// The live venues.
-pub static VENUES: [VenueEntry; 3] = [
+pub static VENUES: [VenueEntry; 4] = [
     VenueEntry {
         name: binance::NAME,
         aliases: &[],
@@ -69,7 +70,24 @@ pub static VENUES: [VenueEntry; 3] = [
         channel_fault: kraken::channel_fault,
         open: kraken::Kraken::open,
     },
+    VenueEntry {
+        name: polygon::NAME,
+        aliases: &polygon::ALIASES,
+        about: "US stocks and coins: every trade; currencies: every quote",
+        key_variable: Some(polygon::KEY_VARIABLE),
+        own_keys: &polygon::OWN_KEYS,
+        default_symbols: &polygon::DEFAULT_SYMBOLS,
+        requests_per_minute: polygon::REQUESTS_PER_MINUTE,
+        channel_fault: polygon::channel_fault,
+        open: polygon::Polygon::open,
+    },
 ];
+
+/// Returns the width of the ready-made bars that a venue's channel brings, if it brings bars.
+#[must_use]
+pub fn channel_width(venue: &str, channel: &str) -> Option<Width> {
+    if venue == polygon::NAME { polygon::channel_width(channel) } else { None }
+}
 
 /// Returns a live venue by its name, or another name of it.
 #[must_use]
@@ -139,6 +157,7 @@ mod tests {
         let mixed = name_fault("simulated,coinbase").expect("made up beside real");
         assert!(mixed.starts_with("`simulated` feeds a run alone"), "{mixed}");
         assert_eq!(name_fault("coinbase, kraken"), None);
+        assert_eq!(find("massive").map(|entry| entry.name), Some("polygon"));
         for name in LATER {
             assert!(name_fault(name).is_some(), "{name}");
         }

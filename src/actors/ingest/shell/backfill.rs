@@ -136,6 +136,8 @@ async fn attempt(feed: &Feed, job: &Job) -> Outcome {
         };
         heard.faults.iter().for_each(|fault| feed.metrics.fault(fault.kind));
         feed.metrics.rounded.inc_by(heard.num_rounded);
+        feed.metrics.unknown_conditions.inc_by(heard.num_unknown_conditions);
+        feed.metrics.unconfirmed_conditions.inc_by(heard.num_unconfirmed_conditions);
         let trades = heard.events.iter().filter_map(|event| match event {
             VenueEvent::Report(entry) => Some(*entry),
             _ => None,

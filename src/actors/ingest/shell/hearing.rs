@@ -53,6 +53,8 @@ impl Hearing {
         feed.venue.parse(text, &feed.context(received), &mut heard);
         feed.metrics.ignored.inc_by(heard.num_ignored);
         feed.metrics.rounded.inc_by(heard.num_rounded);
+        feed.metrics.unknown_conditions.inc_by(heard.num_unknown_conditions);
+        feed.metrics.unconfirmed_conditions.inc_by(heard.num_unconfirmed_conditions);
         for fault in heard.faults.drain(..) {
             feed.fault(&mut self.batch, fault, text, received);
         }

@@ -131,6 +131,10 @@ pub struct Heard {
     pub num_ignored: u64,
     /// Numbers with more decimals than their symbol's scale, which were rounded.
     pub num_rounded: u64,
+    /// Trades with a sale condition that the venue's table lacks; they count as if it were not there.
+    pub num_unknown_conditions: u64,
+    /// Trades with a sale condition whose rule no source confirms.
+    pub num_unconfirmed_conditions: u64,
 }
 
 impl Heard {
@@ -139,5 +143,6 @@ impl Heard {
         self.events.clear();
         self.faults.clear();
         (self.num_ignored, self.num_rounded) = (0, 0);
+        (self.num_unknown_conditions, self.num_unconfirmed_conditions) = (0, 0);
     }
 }

@@ -6,6 +6,7 @@
 use crate::actors::ingest::venue::{Context, FrameFault, Instrument};
 use crate::models::num::{Price, Scale, Size, parse_decimal};
 use crate::models::time::{MINUTE, Nanos};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// How far an event may be ahead of its receipt: more is a wrong unit or a broken clock, not a skew.
@@ -20,6 +21,14 @@ pub(super) fn number(raw: Option<&RawValue>) -> &str {
         "null" => "",
         text => text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text),
     }
+}
+
+/// Reads a JSON object. An array is none, although serde would take its members for fields in their order.
+pub(super) fn object<'a, T: Deserialize<'a>>(what: &str, text: &'a str) -> Result<T, FrameFault> {
+    if !text.trim_start().starts_with('{') {
+        return Err(FrameFault::malformed(what, "it is no JSON object"));
+    }
+    serde_json::from_str(text).map_err(|error| FrameFault::malformed(what, error))
 }
 
 /// Returns the beginning of a text as it may stand in a message.
@@ -59,6 +68,16 @@ impl Decimals<'_> {
     /// Reads a size; as with prices, what it says is the core's to judge.
     pub fn size(&mut self, field: &str, text: &str) -> Result<Size, FrameFault> {
         self.decimal("bad_size", field, text, self.instrument.size_scale).map(Size)
+    }
+
+    /// Reads a price that may be missing: 0 where it is.
+    pub fn price_or_none(&mut self, field: &str, text: &str) -> Result<Price, FrameFault> {
+        if text.is_empty() { Ok(Price(0)) } else { self.price(field, text) }
+    }
+
+    /// Reads a size that may be missing: 0 where it is.
+    pub fn size_or_none(&mut self, field: &str, text: &str) -> Result<Size, FrameFault> {
+        if text.is_empty() { Ok(Size(0)) } else { self.size(field, text) }
     }
 
     fn decimal(
@@ -130,6 +149,10 @@ mod tests {
         let mut decimals = Decimals { instrument: &instrument, num_rounded: &mut num_rounded };
         assert_eq!(decimals.price("p", "1.5e1"), Ok(Price(1_500)));
         assert_eq!(decimals.size("s", "0.1234"), Ok(Size(123)));
+        assert_eq!(
+            (decimals.price_or_none("p", ""), decimals.size_or_none("s", "")),
+            (Ok(Price(0)), Ok(Size(0)))
+        );
         let fault = decimals.size("s", &"x".repeat(500)).expect_err("no number");
         assert_eq!((fault.kind, fault.venue_symbol.as_deref()), ("bad_size", Some("A")));
         assert!(fault.reason.len() < 120, "{}", fault.reason);
