@@ -14,4 +14,5 @@ mod fuzz;
 mod inside;
 mod kraken;
 mod live;
+mod polygon;
 mod secure;
