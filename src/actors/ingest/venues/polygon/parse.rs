@@ -151,7 +151,11 @@ impl Parser {
             "success" => match message.strip_prefix("subscribed to:").and_then(|topic| self.confirmed(topic))
             {
                 Some(symbol) => VenueEvent::Subscribed(Some(symbol)),
-                None => VenueEvent::Alive,
+                // Of another channel. It is no sign that the connection lasts: some are closed right behind it.
+                None => {
+                    heard.num_ignored += 1;
+                    return;
+                }
             },
             _ => {
                 heard.num_ignored += 1;
@@ -469,9 +473,11 @@ mod tests {
             ("subscribed to: nothing", None),
             ("unsubscribed to: T.AAPL", None),
         ] {
-            let expected =
-                symbol.map_or(VenueEvent::Alive, |symbol| VenueEvent::Subscribed(Some(symbol.to_owned())));
-            assert_eq!(status("success", message), expected, "{message}");
+            let frame = format!(r#"[{{"ev":"status","status":"success","message":"{message}"}}]"#);
+            let heard = read(&frame);
+            let subscribed = |symbol: &str| VenueEvent::Subscribed(Some(symbol.to_owned()));
+            assert_eq!(heard.events, symbol.map(subscribed).into_iter().collect::<Vec<_>>(), "{message}");
+            assert_eq!(heard.num_ignored, u64::from(symbol.is_none()), "{message}");
         }
         assert_eq!(read(r#"[{"ev":"status","status":"news","message":"hello"}]"#).num_ignored, 1);
     }
