@@ -3,8 +3,10 @@
 pub mod binance;
 pub mod coinbase;
 pub mod kraken;
+pub mod polygon;
 
 use super::fake::Dialect;
 
 /// Every dialect, sorted by name.
-pub const ALL: [&dyn Dialect; 3] = [&binance::Binance, &coinbase::Coinbase, &kraken::Kraken];
+pub const ALL: [&dyn Dialect; 4] =
+    [&binance::Binance, &coinbase::Coinbase, &kraken::Kraken, &polygon::Polygon];
