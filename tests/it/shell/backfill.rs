@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tickwire::actors::health::Health;
 use tickwire::actors::ingest::venue::{Ids, Needs};
 use tickwire::models::entry::Body;
-use tickwire::models::time::Nanos;
+use tickwire::models::time::{Nanos, SECOND};
 
 fn unique() -> Needs {
     Needs { ids: Ids::Unique, ..Tiny::needs() }
@@ -62,6 +62,38 @@ fn an_outage_is_filled_page_by_page_and_repeats_count_once() {
         assert_eq!(left.ledger.received, left.ledger.in_bars + left.ledger.duplicate);
         let filled = |body: &Body| matches!(body, Body::Gap(gap) if gap.filled);
         assert!(left.entries.iter().any(|entry| filled(&entry.body)));
+    });
+}
+
+#[test]
+fn a_gap_reaches_to_the_moment_at_which_every_symbol_is_subscribed() {
+    run(async {
+        let now = Nanos(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos().try_into().unwrap());
+        let rig = Rig::start(Start {
+            down_since: Some(now.plus(-10 * SECOND)),
+            answer: Box::new(|_| (200, String::new())),
+            ..Start::new(unique(), &["A", "B"])
+        });
+        let rig = rig.await;
+        let mut link = rig.accept().await;
+        assert_eq!(link.hear().await.as_deref(), Some("subscribe A B"));
+        link.say("OK A");
+        link.say(trade("A", "a1", now, 1));
+        link.say(trade("A", "a2", now, 5));
+        rig.until_entries(2).await;
+        assert_eq!(rig.requests(), [""; 0], "B may miss more");
+        link.say("OK B");
+        rig.until("a gap that is filled", || rig.metric("gaps_open") == 0.0).await;
+        assert_eq!(rig.requests(), ["/A", "/B"]);
+        let gaps = rig.stop().await.entries.into_iter().filter_map(|entry| match entry.body {
+            Body::Gap(gap) => Some((gap.from.since(now), gap.to.since(now), gap.filled)),
+            _ => None,
+        });
+        let mut gaps: Vec<_> = gaps.collect();
+        // They are told again behind each symbol's first report.
+        gaps.dedup();
+        let begun = -12 * SECOND;
+        assert_eq!(gaps, [(begun, 1, false), (1, 5, false), (begun, 5, true)]);
     });
 }
 

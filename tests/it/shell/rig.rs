@@ -5,7 +5,7 @@ use super::tiny;
 use crate::support::process::WAIT_MAX;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Url;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -245,6 +245,7 @@ impl Rig {
 /// The venue's end of a connection. Pings are answered by themselves.
 pub struct Link {
     say: mpsc::UnboundedSender<Message>,
+    is_silent: Arc<AtomicBool>,
     heard: mpsc::UnboundedReceiver<String>,
 }
 
@@ -252,9 +253,15 @@ impl Link {
     fn new(socket: WebSocketStream<TcpStream>) -> Link {
         let (say, mut to_say) = mpsc::unbounded_channel();
         let (tell, heard) = mpsc::unbounded_channel();
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let silent = Arc::clone(&is_silent);
         actix::spawn(async move {
             let (mut sink, mut stream) = socket.split();
             loop {
+                if silent.load(Ordering::SeqCst) {
+                    // Nothing is read, so that no ping is answered; the connection is open.
+                    return std::future::pending().await;
+                }
                 tokio::select! {
                     message = to_say.recv() => {
                         let Some(message) = message else { return };
@@ -272,12 +279,19 @@ impl Link {
                 }
             }
         });
-        Link { say, heard }
+        Link { say, is_silent, heard }
     }
 
     /// Says a frame. A feed that is gone does not hear it.
     pub fn say(&self, text: impl Into<String>) {
         self.say.send(Message::text(text.into())).ok();
+    }
+
+    /// Answers nothing any more, and stays open.
+    pub fn fall_silent(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
+        // Wakes the task.
+        self.say("ALIVE");
     }
 
     /// Waits for what the feed says next; `None` when it has ended the connection.

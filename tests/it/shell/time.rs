@@ -34,6 +34,26 @@ fn our_clock_runs_while_a_quiet_venue_answers() {
 }
 
 #[test]
+fn our_clock_does_not_run_on_for_a_venue_that_is_gone() {
+    run(async {
+        let mut start = nothing_missed(Start::new(quiet(Duration::ZERO), &["A"]));
+        start.config.idle_timeout = Duration::from_secs(3);
+        start.config.ping_interval = Duration::from_secs(1);
+        let rig = Rig::start(start).await;
+        let mut link = rig.accept().await;
+        assert_eq!(link.hear().await.as_deref(), Some("subscribe A"));
+        let traded = rig.now();
+        link.say(format!("T A a1 {} 5 5", traded.0));
+        rig.until("a clock that runs", || rig.clock() >= traded.plus(SECOND)).await;
+        link.fall_silent();
+        rig.until("a connection that is lost", || rig.metric("failures_total") == 1.0).await;
+        let behind = rig.now().since(rig.clock());
+        assert!(behind >= 5 * SECOND / 2, "the last sign of life is three seconds ago, not {behind} ns");
+        rig.stop().await;
+    });
+}
+
+#[test]
 fn a_quiet_market_ends_an_outage_too() {
     run(async {
         let mut start = nothing_missed(Start::new(quiet(Duration::ZERO), &["A", "B"]));

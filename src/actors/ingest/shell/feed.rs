@@ -9,6 +9,7 @@ use super::gaps::{GapBook, GapId};
 use super::health::{Condition, FeedHealth, how_wrong};
 use super::identity::RecentTrades;
 use super::job::Job;
+use super::letters::DeadLetters;
 use super::limit::Limit;
 use super::offset::ClockOffset;
 use super::recorder::Recorder;
@@ -34,16 +35,7 @@ use tokio::sync::{Mutex, mpsc};
 /// Time between two clock marks. Heartbeats of many symbols come more often and say nothing more.
 const MARK_INTERVAL: i64 = SECOND / 4;
 
-/// Dead letters a minute: garbage without end must not fill the disk. The counters know of the rest.
-const LETTERS_PER_MINUTE: u32 = 1_000;
-
-/// Bytes of a frame that are kept in its dead letter.
-const PAYLOAD_LEN_MAX: usize = 4 << 10;
-
-/// How often a fault of the venue is worth a line in the log.
-const SAY_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How often a wrong clock is worth one.
+/// How often a wrong clock is worth a line in the log.
 const SAY_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
 
 /// How long a stop waits for a log that takes nothing: what is not handed in by then is fetched by the next start.
@@ -135,8 +127,7 @@ pub(super) struct Feed {
     /// The clock of each connection; [`Nanos::MAX`] of one that is refused for good.
     clocks: RefCell<Vec<Nanos>>,
     marked: Cell<Nanos>,
-    letters: RefCell<Limit>,
-    said: RefCell<Limit>,
+    letters: RefCell<DeadLetters>,
     said_clock: RefCell<Limit>,
 }
 
@@ -169,9 +160,11 @@ impl Feed {
         let num_symbols = instruments.all().len();
         let health =
             FeedHealth::new(&name, venue.name(), num_symbols, num_connections, health, metrics.clone());
+        let letters = DeadLetters::new(venue.name(), config.redaction());
         Feed {
             needs,
             venue,
+            letters: RefCell::new(letters),
             redaction: config.redaction(),
             config,
             instruments,
@@ -196,8 +189,6 @@ impl Feed {
             client: Mutex::new(client),
             clocks: RefCell::new(vec![Nanos::MIN; num_connections]),
             marked: Cell::new(Nanos::MIN),
-            letters: RefCell::new(Limit::new(LETTERS_PER_MINUTE, Duration::from_secs(60))),
-            said: RefCell::new(Limit::new(1, SAY_INTERVAL)),
             said_clock: RefCell::new(Limit::new(1, SAY_CLOCK_INTERVAL)),
         }
     }
@@ -385,29 +376,7 @@ impl Feed {
     /// Counts a fault, keeps the frame as a dead letter, and says it now and then. Keys that the venue repeats are left out.
     pub fn fault(&self, batch: &mut Batch, fault: FrameFault, frame: &str, received: Nanos) {
         self.metrics.fault(fault.kind);
-        if let Some(num_held_back) = self.said.borrow_mut().take() {
-            let venue = self.venue.name();
-            let fault = self.redaction.apply(&fault.reason);
-            tracing::warn!(venue, %fault, num_held_back, "a frame cannot be read and is set aside");
-        }
-        if self.letters.borrow_mut().take().is_none() {
-            return;
-        }
-        let frame = self.redaction.apply(frame);
-        let mut end = frame.len().min(PAYLOAD_LEN_MAX);
-        while !frame.is_char_boundary(end) {
-            end -= 1;
-        }
-        batch.letters.push(DeadLetterRecord {
-            reason: fault.kind.to_owned(),
-            symbol: fault.venue_symbol.map(|symbol| self.hide(&symbol)),
-            provider: self.venue.name().to_owned(),
-            received_at: received,
-            payload: frame[..end].to_owned(),
-            pos: None,
-            origin: String::new(),
-            id: 0,
-        });
+        batch.letters.extend(self.letters.borrow_mut().set_aside(fault, frame, received));
     }
 
     /// Hands a batch to the log and empties it. Waits while the log is full; once the feed is to stop, not for long.

@@ -20,6 +20,7 @@ mod health;
 mod hearing;
 mod identity;
 mod job;
+mod letters;
 mod limit;
 mod listing;
 mod offset;
