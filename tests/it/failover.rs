@@ -5,7 +5,7 @@
 
 mod exchange;
 
-use crate::support::process::{Program, WAIT_MAX, replay_command};
+use crate::support::process::{Program, WAIT_MAX, command, replay_command, run_args, wait_for};
 use exchange::{Exchange, Market, PRODUCTS, State};
 use std::path::Path;
 use std::sync::Arc;
@@ -331,4 +331,34 @@ fn a_venue_that_is_compared_enters_no_bar_and_its_divergence_is_measured() {
         assert_eq!((ledger.received, ledger.in_bars, ledger.residue()), (num_trades, num_trades, 0));
         assert_eq!(digest, expected);
     });
+}
+
+#[test]
+fn a_list_of_providers_is_a_feed_with_standbys() {
+    let market = Market::new(1_000);
+    let dir = tempfile::tempdir().unwrap();
+    let exchange = Exchange::start(&market);
+    let list = "coinbase,kraken";
+    let mut run =
+        command(&run_args(&dir.path().join("data"), &["--provider", list, "--symbols", "BTC-USD,ETH-USD"]));
+    let [stream, rest] = exchange.addresses();
+    run.env("TICKWIRE__VENUES__COINBASE__STREAM_URL", stream)
+        .env("TICKWIRE__VENUES__COINBASE__REST_URL", rest);
+    // Nobody is there, and nobody needs it.
+    run.env("TICKWIRE__VENUES__KRAKEN__STREAM_URL", "ws://127.0.0.1:9");
+    run.env("TICKWIRE__VENUES__KRAKEN__REST_URL", "http://127.0.0.1:9");
+    let program = Program::start(run);
+    program.line_with(" ready");
+    market.begin();
+    wait_for("trades in bars", || {
+        let series = "tickwire_ledger_reports{fate=\"in_bars\",source=\"coinbase\"}";
+        (program.metric(series) > 0).then_some(())
+    });
+    let health = program.get("REST", "/health").unwrap().json();
+    assert_eq!(health["provider"], list);
+    let said = health["details"]["messages"]["feed_coinbase"].as_str().unwrap();
+    assert!(said.starts_with("`coinbase` in charge: ") && said.ends_with("; `kraken` on standby"), "{said}");
+    assert_eq!(program.metric("tickwire_venue_breaker_state{feed=\"coinbase\",venue=\"kraken\"}"), 0);
+    assert_eq!(program.metric("tickwire_feed_in_charge{feed=\"coinbase\",venue=\"coinbase\"}"), 1);
+    program.stop();
 }

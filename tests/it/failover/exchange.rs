@@ -189,11 +189,17 @@ impl Exchange {
         Exchange { shared, ports: [stream_port, rest_port], threads: vec![stream, rest] }
     }
 
+    /// Returns where its stream and its REST are.
+    pub fn addresses(&self) -> [String; 2] {
+        [format!("ws://127.0.0.1:{}", self.ports[0]), format!("http://127.0.0.1:{}", self.ports[1])]
+    }
+
     /// Returns how it is reached.
     pub fn config(&self) -> VenueConfig {
+        let [stream, rest] = self.addresses();
         VenueConfig {
-            stream_url: Some(format!("ws://127.0.0.1:{}", self.ports[0]).parse().unwrap()),
-            rest_url: Some(format!("http://127.0.0.1:{}", self.ports[1]).parse().unwrap()),
+            stream_url: Some(stream.parse().unwrap()),
+            rest_url: Some(rest.parse().unwrap()),
             retry_delay: Duration::from_millis(20),
             retry_max_delay: Duration::from_millis(100),
             breaker_failures: 0,
