@@ -10,6 +10,7 @@ use crate::actors::ingest::venue::{FrameFault, Listed, Request};
 use crate::models::num::Scale;
 use crate::models::symbol::is_symbol_name;
 use reqwest::Url;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// Coins that REST knows by another name than the stream: the stream's, REST's.
@@ -53,7 +54,7 @@ pub(super) fn request(rest_url: &Url) -> Request {
 pub(super) fn read(body: &str) -> Result<Vec<Listed>, FrameFault> {
     let malformed = |error: serde_json::Error| FrameFault::malformed("list of pairs", error);
     let answer: Answer<'_> = serde_json::from_str(body).map_err(malformed)?;
-    let result = answer.result.map_or("null", |result| result.get());
+    let result = answer.result.map_or("null", RawValue::get);
     let pairs: BTreeMap<String, Pair<'_>> = serde_json::from_str(result).map_err(malformed)?;
     let one = |pair: Pair<'_>| {
         let (base, quote) = pair.wsname.as_deref()?.split_once('/')?;

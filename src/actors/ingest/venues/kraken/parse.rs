@@ -11,6 +11,7 @@ use super::wire::{Confirmed, Frame, StreamTrade};
 use crate::actors::ingest::venue::{Context, FrameFault, Heard, Refusal, Then, VenueEvent};
 use crate::models::entry::Entry;
 use crate::models::time::Nanos;
+use serde_json::value::RawValue;
 use std::time::Duration;
 
 /// The stream's times have microseconds. Finer digits are cut, or a trade would have another time over REST.
@@ -43,7 +44,7 @@ pub(super) fn frame(text: &str, context: &Context<'_>, heard: &mut Heard) {
 }
 
 fn trades(frame: &Frame<'_>, context: &Context<'_>, heard: &mut Heard) {
-    let data = frame.data.map_or("null", |data| data.get());
+    let data = frame.data.map_or("null", RawValue::get);
     let trades: Vec<StreamTrade<'_>> = match serde_json::from_str(data) {
         Ok(trades) => trades,
         Err(error) => return heard.faults.push(FrameFault::malformed("list of trades", error)),
@@ -86,26 +87,27 @@ fn keep_newest(newest: &mut Vec<Entry>, entry: Entry) {
     }
 }
 
-/// The answer to a subscription: one for each symbol.
+/// Reads the answer to a subscription: there is one for each symbol.
 fn answer(frame: &Frame<'_>, heard: &mut Heard) {
-    let confirmed = match frame.result.map(|result| serde_json::from_str(result.get())).transpose() {
-        Ok(confirmed) => confirmed.unwrap_or(Confirmed { channel: None, symbol: None }),
+    let result = frame.result.map_or("{}", RawValue::get);
+    let confirmed: Confirmed<'_> = match serde_json::from_str(result) {
+        Ok(confirmed) => confirmed,
         Err(error) => {
             return heard.faults.push(FrameFault::malformed("answer to a subscription", error));
         }
     };
-    let symbol =
-        frame.symbol.as_ref().or(confirmed.symbol.as_ref()).map(|symbol| symbol.clone().into_owned());
+    let is_successful = frame.success == Some(true);
+    if is_successful && confirmed.channel.as_deref().is_some_and(|channel| channel != TRADE) {
+        heard.num_ignored += 1;
+        return;
+    }
+    let symbol = frame.symbol.as_deref().or(confirmed.symbol.as_deref()).map(str::to_owned);
     let said = frame.error.as_deref().unwrap_or("without a reason");
-    heard.events.push(match (frame.success, symbol) {
-        (Some(true), _) if confirmed.channel.as_deref().is_some_and(|channel| channel != TRADE) => {
-            heard.num_ignored += 1;
-            return;
-        }
-        (Some(true), symbol) => VenueEvent::Subscribed(symbol),
-        (_, Some(symbol)) => VenueEvent::NotSubscribed { venue_symbol: Some(symbol), reason: excerpt(said) },
+    heard.events.push(match symbol {
+        symbol if is_successful => VenueEvent::Subscribed(symbol),
+        Some(symbol) => VenueEvent::NotSubscribed { venue_symbol: Some(symbol), reason: excerpt(said) },
         // What names no symbol is refused as a whole.
-        (_, None) => VenueEvent::Refused(refusal(said)),
+        None => VenueEvent::Refused(refusal(said)),
     });
 }
 
