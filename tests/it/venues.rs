@@ -15,4 +15,5 @@ mod inside;
 mod kraken;
 mod live;
 mod polygon;
+mod ready_made;
 mod secure;

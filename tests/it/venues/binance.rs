@@ -5,6 +5,7 @@ use super::dialects::binance::Binance;
 use super::fake::{FakeVenue, Fault};
 use super::inside;
 use super::live::{held, made_market, replayed};
+use super::ready_made;
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::registry;
 
@@ -76,4 +77,11 @@ fn a_connection_that_the_venue_is_about_to_end_is_replaced_without_a_loss() {
     });
     assert_eq!((ledger.in_bars, ledger.late), (trades.len() as u64, 0));
     assert_eq!(held(&dir.path().join("data")).digest, expected);
+}
+
+#[test]
+fn its_ready_made_bars_are_those_of_its_trades() {
+    for minutes in [1, 5] {
+        ready_made::are_those_of_the_trades(&Binance, minutes);
+    }
 }

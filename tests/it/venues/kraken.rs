@@ -5,6 +5,7 @@ use super::dialects::kraken::Kraken;
 use super::fake::{FakeVenue, Fault, RestFault};
 use super::inside;
 use super::live::{Live, held, made_market, replayed};
+use super::ready_made;
 use crate::support::process::wait_for;
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::registry;
@@ -71,4 +72,11 @@ fn a_pair_that_the_stream_does_not_have_is_left_out_and_the_others_go_on() {
     });
     assert_eq!(live.residue(), 0);
     live.program.stop();
+}
+
+#[test]
+fn its_ready_made_bars_are_those_of_its_trades() {
+    for minutes in [1, 5] {
+        ready_made::are_those_of_the_trades(&Kraken, minutes);
+    }
 }

@@ -108,8 +108,8 @@ impl Dialect for Binance {
                 known[from..].iter().take(limit).map(|trade| past_trade(trade)).collect()
             }
             "klines" => {
-                assert_eq!(request.field("interval"), Some("1m"));
-                let width = 60_000 * MILLISECOND;
+                let minutes = request.field("interval").and_then(|name| name.strip_suffix('m')).unwrap();
+                let width = minutes.parse::<i64>().unwrap() * 60_000 * MILLISECOND;
                 let span =
                     number("startTime").unwrap() * MILLISECOND..=number("endTime").unwrap() * MILLISECOND;
                 let bars = past.bars(symbol, width);
