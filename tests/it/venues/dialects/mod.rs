@@ -9,4 +9,4 @@ use super::fake::Dialect;
 
 /// Every dialect, sorted by name.
 pub const ALL: [&dyn Dialect; 4] =
-    [&binance::Binance, &coinbase::Coinbase, &kraken::Kraken, &polygon::Polygon];
+    [&binance::TRADES, &coinbase::Coinbase, &kraken::Kraken, &polygon::Polygon];
