@@ -11,6 +11,7 @@
 
 mod backfill;
 mod breaker;
+mod brought;
 mod connect;
 mod connection;
 mod continuity;
@@ -25,6 +26,7 @@ mod limit;
 mod listing;
 mod offset;
 mod outages;
+mod poll;
 mod recorder;
 mod rest;
 mod schedule;
@@ -100,8 +102,9 @@ pub async fn run(settings: FeedSettings, tls: Tls, surroundings: Surroundings) {
     let feed = Rc::new(Feed::new(settings, tls.0, jobs, surroundings));
     let connections = feed.shares().into_iter().enumerate();
     let connections = connections.map(|(at, share)| Connection::new(Rc::clone(&feed), at, share).run());
+    let brings = async { tokio::join!(join_all(connections), poll::run(Rc::clone(&feed))) };
     tokio::select! {
-        _ = join_all(connections) => {}
+        _ = brings => {}
         () = backfill::run(&feed, waiting) => {}
     }
     feed.settle().await;
