@@ -17,10 +17,7 @@ use toml::Value;
 const PREFIX: &str = "TICKWIRE__";
 
 /// Names of backends that there are not yet: reported as ignored, without their values.
-const IGNORED: [&str; 8] = [
-    "FINAGE_API_KEY",
-    "ALPHA_VANTAGE_API_KEY",
-    "FMP_API_KEY",
+const IGNORED: [&str; 5] = [
     "DATABASE_URL",
     "SLACK_WEBHOOK_URL",
     "ALERT_EMAIL",
@@ -52,7 +49,7 @@ enum Legacy {
 const REDIS_URL: &str = "redis.url";
 
 /// The former names that are still supported; a later one wins over an earlier one.
-const LEGACY: [(&str, Legacy); 11] = [
+const LEGACY: [(&str, Legacy); 14] = [
     ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
     ("API_PORT", Legacy::Port("server.rest")),
     ("WEBSOCKET_PORT", Legacy::Port("server.websocket")),
@@ -60,6 +57,9 @@ const LEGACY: [(&str, Legacy); 11] = [
     ("PROCESSING_LATENCY_THRESHOLD_MS", Legacy::Millis("metrics.latency_threshold")),
     ("MAX_MESSAGES_PER_SECOND", Legacy::Value("provider.max_messages_per_second")),
     ("POLYGON_API_KEY", Legacy::Value("venues.polygon.key")),
+    ("ALPHA_VANTAGE_API_KEY", Legacy::Value("venues.alpha_vantage.key")),
+    ("FINAGE_API_KEY", Legacy::Value("venues.finage.key")),
+    ("FMP_API_KEY", Legacy::Value("venues.fmp.key")),
     ("REDIS_HOST", Legacy::Redis(RedisPart::Host)),
     ("REDIS_PORT", Legacy::Redis(RedisPart::Port)),
     ("REDIS_DB", Legacy::Redis(RedisPart::Database)),

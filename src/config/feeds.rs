@@ -73,10 +73,16 @@ impl Default for FeedConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Venues {
+    /// Alpha Vantage; needs a key.
+    pub alpha_vantage: VenueConfig,
     /// Binance, its spot market; needs no key.
     pub binance: VenueConfig,
     /// Coinbase, its Exchange feed; needs no key.
     pub coinbase: VenueConfig,
+    /// Finage; needs a socket key and addresses of the account's own.
+    pub finage: VenueConfig,
+    /// Financial Modeling Prep; needs a key.
+    pub fmp: VenueConfig,
     /// Kraken, its spot market; needs no key.
     pub kraken: VenueConfig,
     /// Polygon, which calls itself Massive; wants a key.
@@ -95,8 +101,11 @@ impl Venues {
 
     fn find(&self, name: &str) -> Option<&VenueConfig> {
         match name {
+            "alpha_vantage" => Some(&self.alpha_vantage),
             "binance" => Some(&self.binance),
             "coinbase" => Some(&self.coinbase),
+            "finage" => Some(&self.finage),
+            "fmp" => Some(&self.fmp),
             "kraken" => Some(&self.kraken),
             "polygon" => Some(&self.polygon),
             _ => None,

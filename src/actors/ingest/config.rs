@@ -86,6 +86,15 @@ pub struct VenueConfig {
     /// Whether trades outside the regular session make prices, where a venue has sessions; not set: yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extended_hours: Option<bool>,
+    /// What the key may have of the exchanges' data, where the venue wants to be told; not set: nothing of the current day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entitlement: Option<Entitlement>,
+    /// The clock on which the venue writes its bars, where nobody documents it; not set: the likelier one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bar_zone: Option<BarZone>,
+    /// Which end of a bar its time is, where nobody documents it; not set: the likelier one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bar_stamp: Option<BarStamp>,
     /// What is subscribed to; empty: what the venue needs for trades and its clock.
     pub channels: Vec<String>,
 }
@@ -116,6 +125,9 @@ impl Default for VenueConfig {
             poll_interval: None,
             reconnect_at: None,
             extended_hours: None,
+            entitlement: None,
+            bar_zone: None,
+            bar_stamp: None,
             channels: Vec::new(),
         }
     }
@@ -123,7 +135,7 @@ impl Default for VenueConfig {
 
 impl VenueConfig {
     /// Keys that not every venue has.
-    pub const OWN_KEYS: [&'static str; 10] = [
+    pub const OWN_KEYS: [&'static str; 13] = [
         "key",
         "key_file",
         "socket_key",
@@ -134,6 +146,9 @@ impl VenueConfig {
         "poll_interval",
         "reconnect_at",
         "extended_hours",
+        "entitlement",
+        "bar_zone",
+        "bar_stamp",
     ];
 
     /// Returns those of [`VenueConfig::OWN_KEYS`] that are set.
@@ -150,6 +165,9 @@ impl VenueConfig {
             self.poll_interval.is_some(),
             self.reconnect_at.is_some(),
             self.extended_hours.is_some(),
+            self.entitlement.is_some(),
+            self.bar_zone.is_some(),
+            self.bar_stamp.is_some(),
         ];
         VenueConfig::OWN_KEYS.into_iter().zip(set).filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
     }
@@ -178,7 +196,8 @@ impl VenueConfig {
             ("retry_delay", self.retry_delay),
             ("breaker_open", self.breaker_open),
         ];
-        let zero = spans.into_iter().filter(|(_, span)| span.is_zero());
+        let asked = self.poll_interval.map(|span| ("poll_interval", span));
+        let zero = spans.into_iter().chain(asked).filter(|(_, span)| span.is_zero());
         let mut faults: Vec<_> = zero.map(|(key, _)| (key, "must be more than 0".to_owned())).collect();
         if self.retry_max_delay < self.retry_delay {
             faults.push(("retry_max_delay", "must be at least `retry_delay`".to_owned()));
@@ -191,6 +210,37 @@ impl VenueConfig {
         }
         faults
     }
+}
+
+/// What a key may have of the exchanges' data of the current day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Entitlement {
+    /// All of it.
+    Realtime,
+    /// What is older than a quarter of an hour.
+    Delayed,
+}
+
+/// The clock of times that are written without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum BarZone {
+    /// The wall clock of the US exchanges.
+    #[serde(rename = "America/New_York")]
+    Eastern,
+    /// UTC.
+    #[serde(rename = "UTC")]
+    Utc,
+}
+
+/// Which end of a bar its time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BarStamp {
+    /// When it begins.
+    Start,
+    /// When it ends.
+    End,
 }
 
 /// Why a text is no URL of the wanted kind. Does not repeat the text, which may hold a password.

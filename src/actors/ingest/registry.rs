@@ -3,7 +3,7 @@
 
 use super::config::VenueConfig;
 use super::venue::Venue;
-use super::venues::{binance, coinbase, kraken, polygon};
+use super::venues::{alpha_vantage, binance, coinbase, finage, fmp, kraken, polygon};
 use crate::models::time::Width;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub const SIMULATED: &str = "simulated";
 
 /// Providers that are announced and not there yet: asked for, they must not quietly become another.
-const LATER: [&str; 4] = ["finage", "alpha_vantage", "fmp", "kafka"];
+const LATER: [&str; 1] = ["kafka"];
 
 /// What is known of a live venue before it is opened.
 pub struct VenueEntry {
@@ -36,7 +36,18 @@ pub struct VenueEntry {
 }
 
 /// The live venues.
-pub static VENUES: [VenueEntry; 4] = [
+pub static VENUES: [VenueEntry; 7] = [
+    VenueEntry {
+        name: alpha_vantage::NAME,
+        aliases: &[],
+        about: "US shares, currencies, coins: bars and rates, polled",
+        key_variable: Some("ALPHA_VANTAGE_API_KEY"),
+        own_keys: &["key", "key_file", "poll_interval", "entitlement", "bar_stamp"],
+        default_symbols: &alpha_vantage::DEFAULT_SYMBOLS,
+        requests_per_minute: alpha_vantage::REQUESTS_PER_MINUTE,
+        channel_fault: alpha_vantage::channel_fault,
+        open: alpha_vantage::AlphaVantage::open,
+    },
     VenueEntry {
         name: binance::NAME,
         aliases: &[],
@@ -58,6 +69,35 @@ pub static VENUES: [VenueEntry; 4] = [
         requests_per_minute: coinbase::REQUESTS_PER_MINUTE,
         channel_fault: coinbase::channel_fault,
         open: coinbase::Coinbase::open,
+    },
+    VenueEntry {
+        name: finage::NAME,
+        aliases: &[],
+        about: "US shares, coins: trades; currencies: quotes",
+        key_variable: Some("FINAGE_API_KEY"),
+        own_keys: &[
+            "key",
+            "key_file",
+            "socket_key",
+            "socket_key_file",
+            "crypto_stream_url",
+            "forex_stream_url",
+        ],
+        default_symbols: &finage::DEFAULT_SYMBOLS,
+        requests_per_minute: finage::REQUESTS_PER_MINUTE,
+        channel_fault: finage::channel_fault,
+        open: finage::Finage::open,
+    },
+    VenueEntry {
+        name: fmp::NAME,
+        aliases: &[],
+        about: "US shares, coins: trades; currencies: quotes",
+        key_variable: Some("FMP_API_KEY"),
+        own_keys: &["key", "key_file", "crypto_stream_url", "forex_stream_url", "bar_zone"],
+        default_symbols: &fmp::DEFAULT_SYMBOLS,
+        requests_per_minute: fmp::REQUESTS_PER_MINUTE,
+        channel_fault: fmp::channel_fault,
+        open: fmp::Fmp::open,
     },
     VenueEntry {
         name: kraken::NAME,

@@ -1,13 +1,17 @@
-//! The live venues, a folder each, and what several of them share: values (`text.rs`), numbered trades, ready-made bars,
+//! The live venues, a folder each, and what several of them share: values (`text.rs`), numbered trades and others, ready-made bars,
 //! pairs, increments, the wall clock of the US exchanges. `registry.rs` lists them.
 
+pub mod alpha_vantage;
 mod bars;
 pub mod binance;
 pub mod coinbase;
 pub mod eastern;
+pub mod finage;
+pub mod fmp;
 mod increments;
 pub mod kraken;
 mod numbered;
 mod pairs;
 pub mod polygon;
+mod reports;
 mod text;
