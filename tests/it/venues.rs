@@ -3,6 +3,7 @@
 //! Whatever goes wrong, the bars are those of the plain replay of the same trades, digest for digest, as long as the venue
 //! has the trades over REST; where it has not, the gap is given up and shows in the coverage.
 
+mod alpha_vantage;
 mod binance;
 mod coinbase;
 mod contract;
@@ -10,10 +11,13 @@ mod dialects;
 mod every_venue;
 mod fake;
 mod faults;
+mod finage;
+mod fmp;
 mod fuzz;
 mod inside;
 mod kraken;
 mod live;
+mod polled;
 mod polygon;
 mod ready_made;
 mod secure;

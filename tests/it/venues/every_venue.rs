@@ -107,7 +107,7 @@ fn the_program_itself_runs_every_venue() {
     for dialect in dialects::ALL {
         println!("{}", dialect.name());
         let dir = tempfile::tempdir().unwrap();
-        let venue = FakeVenue::start(dialect, &made_market(dialect, 100), &[]);
+        let venue = FakeVenue::start(dialect, &made_market(dialect, 300), &[]);
         let live = Live::start(dir.path(), &venue, &dialect.symbols().join(","), &[]);
         live.program.line_with(" ready");
         wait_for("a feed that is well", || {

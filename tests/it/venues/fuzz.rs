@@ -5,6 +5,7 @@
 //! being lost. `TICKWIRE_FUZZ_INPUTS` says how many inputs each parser gets, `TICKWIRE_FUZZ_SEED` which; `make fuzz` gives
 //! each ten million.
 
+use super::dialects;
 use crate::support::outcome::{SYMBOL, core};
 use crate::support::process::WAIT_MAX;
 use rand::{RngExt, SeedableRng};
@@ -95,9 +96,23 @@ fn samples(venue: &str) -> Vec<(String, Vec<u8>)> {
     samples
 }
 
+/// Returns a configuration in which a venue has what it needs: addresses, and keys, without which it asks for nothing.
+fn sources(venue: &str) -> Sources {
+    let dialect = dialects::ALL.into_iter().find(|dialect| dialect.name() == venue);
+    let section = dialect.map(|dialect| {
+        let keys = dialect.keys().into_iter().map(|(key, value)| (key, value.to_owned()));
+        dialect.section("ws://127.0.0.1:9", "http://127.0.0.1:9").into_iter().chain(keys)
+    });
+    let variable = |(key, value): (&str, String)| {
+        let name = format!("TICKWIRE__VENUES__{}__{}", venue.to_ascii_uppercase(), key.to_ascii_uppercase());
+        (name, value)
+    };
+    Sources { environment: section.into_iter().flatten().map(variable).collect(), ..Sources::default() }
+}
+
 /// Returns the parsers of a venue.
 fn targets(entry: &'static VenueEntry) -> Vec<Target> {
-    let config = Config::load(&Sources::default()).unwrap();
+    let config = Config::load(&sources(entry.name)).unwrap();
     let venue = (entry.open)(config.venues.of(entry.name));
     let symbols: Vec<String> =
         entry.default_symbols.iter().map(|name| venue.spell(name).unwrap().venue_symbol).collect();

@@ -13,7 +13,7 @@ mod sockets;
 mod tests;
 mod tls;
 
-pub use dialect::{Clock, Dialect, Ids, Past, Session, fill};
+pub use dialect::{Clock, Dialect, Ids, Past, Refusal, Session, fill};
 pub use market::{Form, MarketTrade};
 pub use proxy::FakeProxy;
 pub use script::{Fault, RestFault, Welcome};
