@@ -17,13 +17,8 @@ use toml::Value;
 const PREFIX: &str = "TICKWIRE__";
 
 /// Names of backends that there are not yet: reported as ignored, without their values.
-const IGNORED: [&str; 5] = [
-    "DATABASE_URL",
-    "SLACK_WEBHOOK_URL",
-    "ALERT_EMAIL",
-    "SMTP_URL",
-    "ML_RETRAIN_INTERVAL_HOURS",
-];
+const IGNORED: [&str; 5] =
+    ["DATABASE_URL", "SLACK_WEBHOOK_URL", "ALERT_EMAIL", "SMTP_URL", "ML_RETRAIN_INTERVAL_HOURS"];
 
 /// Prefixes of such names.
 const IGNORED_PREFIXES: [&str; 4] = ["KAFKA_", "TIMESCALEDB_", "INFLUXDB_", "REDIS_"];
