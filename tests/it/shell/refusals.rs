@@ -5,7 +5,8 @@ use super::run;
 use super::tiny::Tiny;
 use std::time::Duration;
 use tickwire::actors::health::Health;
-use tickwire::actors::ingest::venue::{Needs, Step};
+use tickwire::actors::ingest::shell::Phase;
+use tickwire::actors::ingest::venue::{Needs, Step, Then};
 use tickwire::models::time::SECOND;
 
 #[test]
@@ -29,6 +30,9 @@ fn a_connection_that_is_refused_for_good_is_left_and_the_others_go_on() {
         rig.until("a clock that runs", || rig.clock() >= later).await;
         assert!(rig.is_left_alone().await);
         assert_eq!((rig.metric("refusals_total"), rig.metric("connections")), (1.0, 1.0));
+        let standing = &rig.standing;
+        assert_eq!((standing.phase(), standing.num_breaks()), (Phase::Down, 1), "it broke once");
+        assert_eq!(standing.refused(), Some(Then::Stop));
         let left = rig.stop().await;
         assert_eq!(left.ledger.in_bars, 1);
         assert!(left.stop < Duration::from_secs(1), "{:?}", left.stop);

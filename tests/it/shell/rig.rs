@@ -5,6 +5,7 @@ use super::tiny;
 use crate::support::process::WAIT_MAX;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Url;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use tempfile::TempDir;
 use tickwire::actors::environment::Environment;
 use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::ingest::config::VenueConfig;
-use tickwire::actors::ingest::handle::FeedHandle;
-use tickwire::actors::ingest::shell::{self, FeedSettings, Recorder};
+use tickwire::actors::ingest::handle::StopSwitch;
+use tickwire::actors::ingest::shell::{self, FeedSettings, Recorder, Standing, Surroundings, Tls};
 use tickwire::actors::ingest::venue::{Instrument, Instruments, Needs};
 use tickwire::actors::pipeline::Pipeline;
 use tickwire::config::{Config, Sources};
@@ -26,6 +27,7 @@ use tickwire::node::{Node, pipeline_settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -77,7 +79,9 @@ pub struct Rig {
     health: Arc<HealthRegistry>,
     node: Node,
     pipeline: Pipeline,
-    feed: FeedHandle,
+    pub standing: Rc<Standing>,
+    stop: StopSwitch,
+    feed: JoinHandle<()>,
     _dir: TempDir,
 }
 
@@ -145,8 +149,20 @@ impl Rig {
             rate_max: None,
             recorder: start.recorder,
         };
-        let feed = shell::start(settings, pipeline.log().clone(), env.clone(), Arc::clone(&health)).unwrap();
-        Rig { ahead, streams, requests, env, source, health, node, pipeline, feed, _dir: dir }
+        let tls = Tls::of(&settings.config).unwrap();
+        let (stop, stopping) = StopSwitch::new();
+        let standing = Rc::<Standing>::default();
+        let surroundings = Surroundings {
+            log: pipeline.log().clone(),
+            env: env.clone(),
+            health: Arc::clone(&health),
+            standing: Rc::clone(&standing),
+            stop: stopping,
+            tap: None,
+            is_logged: true,
+        };
+        let feed = actix::spawn(shell::run(settings, tls, surroundings));
+        Rig { ahead, streams, requests, env, source, health, node, pipeline, standing, stop, feed, _dir: dir }
     }
 
     /// Waits for the feed's next connection to a stream.
@@ -225,7 +241,8 @@ impl Rig {
     /// Stops everything, and returns what is left.
     pub async fn stop(self) -> Left {
         let begun = Instant::now();
-        self.feed.stop().await;
+        self.stop.stop();
+        self.feed.await.unwrap();
         let stop = begun.elapsed();
         let ledger = self.pipeline.finish().await.unwrap();
         assert_eq!(ledger.residue(), 0);

@@ -284,10 +284,12 @@ impl Feed {
 
     /// Notes how a connection is.
     pub fn note(&self, connection: usize, condition: Condition) {
-        self.health.note(connection, condition);
-        match self.health.trouble() {
-            None => self.standing.note_up(),
-            Some(trouble) => self.standing.note_down(&trouble),
+        if let Condition::Down(reason) | Condition::Refused(reason) = &condition {
+            self.standing.note_down(reason);
+        }
+        // A connection that is well says so again and again, also while others are not.
+        if self.health.note(connection, condition) && !self.health.is_in_trouble() {
+            self.standing.note_up();
         }
         self.health.show();
     }

@@ -71,22 +71,18 @@ impl FeedHealth {
         health
     }
 
-    /// Notes how a connection is.
-    pub fn note(&self, connection: usize, condition: Condition) {
+    /// Notes how a connection is. Returns whether that is news.
+    pub fn note(&self, connection: usize, condition: Condition) -> bool {
         let known = &mut self.connections.borrow_mut()[connection];
-        if *known == condition {
-            return;
-        }
+        let is_news = *known != condition;
         *known = condition;
-        self.has_changed.set(true);
+        self.has_changed.set(self.has_changed.get() || is_news);
+        is_news
     }
 
-    /// Returns why a connection is down; `None` where all are well.
-    pub fn trouble(&self) -> Option<String> {
-        self.connections.borrow().iter().find_map(|condition| match condition {
-            Condition::Well => None,
-            Condition::Down(reason) | Condition::Refused(reason) => Some(reason.clone()),
-        })
+    /// True while a connection is not well.
+    pub fn is_in_trouble(&self) -> bool {
+        self.connections.borrow().iter().any(|condition| *condition != Condition::Well)
     }
 
     /// Notes that the venue refuses a symbol; `None`: that it has it after all.
