@@ -87,7 +87,8 @@ const NAMES: [&str; 2] = ["a", "b"];
 const WINDOWS: (&str, &str) = ("TICKWIRE__CORE__WINDOWS", "1s,5s,15s");
 
 impl World {
-    async fn start(dir: &Path, exchanges: [&Exchange; 2], is_compared: bool) -> World {
+    /// Starts it. `b` is followed for so many of the products.
+    async fn start(dir: &Path, exchanges: [&Exchange; 2], is_compared: bool, num_of_b: usize) -> World {
         let environment = [
             ("TICKWIRE__DATA_DIR", dir.to_str().unwrap()),
             ("TICKWIRE__CORE__SHARDS", "2"),
@@ -115,8 +116,8 @@ impl World {
             .collect();
         let mut venues: Vec<VenuePlan> = exchanges
             .iter()
-            .zip(NAMES)
-            .map(|(exchange, name)| {
+            .zip([(NAMES[0], PRODUCTS.len()), (NAMES[1], num_of_b)])
+            .map(|(exchange, (name, num_products))| {
                 let config: VenueConfig = exchange.config();
                 let venue = (registry::find("coinbase").unwrap().open)(&config);
                 VenuePlan {
@@ -124,7 +125,7 @@ impl World {
                     tls: Tls::of(&config).unwrap(),
                     config,
                     requests_per_minute: 60_000,
-                    instruments: Instruments::new(instruments.clone()),
+                    instruments: Instruments::new(instruments[..num_products].to_vec()),
                     source: node.sources.intern(name),
                 }
             })
@@ -243,7 +244,7 @@ fn whatever_happens_to_the_first_venue_the_bars_are_those_of_the_plain_replay() 
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (Exchange::start(&market), Exchange::start(&market));
     actix::System::new().block_on(async {
-        let world = World::start(&dir.path().join("data"), [&a, &b], false).await;
+        let world = World::start(&dir.path().join("data"), [&a, &b], false, 2).await;
         world.until("connection", || a.num_connections() == 1).await;
         market.begin();
         world.until_in_charge("a", "begin").await;
@@ -295,7 +296,7 @@ fn what_no_venue_can_tell_shows_in_the_coverage() {
     let (a, b) = (Exchange::start(&market), Exchange::start(&market));
     b.forget_past();
     actix::System::new().block_on(async {
-        let world = World::start(&dir.path().join("data"), [&a, &b], false).await;
+        let world = World::start(&dir.path().join("data"), [&a, &b], false, 2).await;
         world.until("connection", || a.num_connections() == 1).await;
         market.begin();
         world.until_in_charge("a", "begin").await;
@@ -310,12 +311,39 @@ fn what_no_venue_can_tell_shows_in_the_coverage() {
 }
 
 #[test]
+fn a_symbol_that_the_standby_lacks_is_fetched_when_its_venue_is_back() {
+    let market = Market::new(2_000);
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (Exchange::start(&market), Exchange::start(&market));
+    actix::System::new().block_on(async {
+        let world = World::start(&dir.path().join("data"), [&a, &b], false, 1).await;
+        world.until("connection", || a.num_connections() == 1).await;
+        market.begin();
+        world.until_in_charge("a", "begin").await;
+        a.set(State::Gone);
+        world.until_in_charge("b", "broken").await;
+        // It is tried and found away a few times, and what it owes stays known.
+        let failures = "tickwire_venue_failures_total{venue=\"a\"}";
+        world.until("more tries", || world.metric(failures).is_some_and(|count| count >= 4.0)).await;
+        a.set(State::Well);
+        world.until_in_charge("a", "recovered").await;
+        let num_trades = market.stop() as u64;
+        world.until("all trades", || world.ledger().in_bars == num_trades).await;
+        world.until_closed(&market).await;
+        let (digest, coverage, ledger) = world.finish().await;
+        assert_eq!((ledger.in_bars, ledger.late, ledger.residue()), (num_trades, 0, 0));
+        assert_eq!(digest, replayed(dir.path(), &market));
+        assert!((coverage - 1.0).abs() < f64::EPSILON, "{coverage}");
+    });
+}
+
+#[test]
 fn a_venue_that_is_compared_enters_no_bar_and_its_divergence_is_measured() {
     let market = Market::new(5_000);
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (Exchange::start(&market), Exchange::start(&market));
     actix::System::new().block_on(async {
-        let world = World::start(&dir.path().join("data"), [&a, &b], true).await;
+        let world = World::start(&dir.path().join("data"), [&a, &b], true, 2).await;
         world.until("connections", || a.num_connections() == 1 && b.num_connections() == 1).await;
         market.begin();
         let volume = "tickwire_feed_divergence_volume_ratio{feed=\"coins\",venue=\"b\"}";

@@ -278,11 +278,12 @@ impl Shared {
         assert!(asked.contains("subscribe"), "{asked}");
         self.num_connections.fetch_add(1, Ordering::SeqCst);
         self.num_open.fetch_add(1, Ordering::SeqCst);
-        self.stream(&mut socket).ok();
+        self.stream(&mut socket, PRODUCTS.map(|name| asked.contains(name))).ok();
         self.num_open.fetch_sub(1, Ordering::SeqCst);
     }
 
-    fn stream(&self, socket: &mut WebSocket<TcpStream>) -> tungstenite::Result<()> {
+    /// Streams the products that are asked for.
+    fn stream(&self, socket: &mut WebSocket<TcpStream>, asked: [bool; 2]) -> tungstenite::Result<()> {
         socket.get_ref().set_nonblocking(false).unwrap();
         socket.get_ref().set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         socket.get_ref().set_write_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -290,7 +291,7 @@ impl Shared {
             r#"{"type":"subscriptions","channels":[{"name":"matches","product_ids":["BTC-USD","ETH-USD"]}]}"#;
         socket.send(Message::text(said))?;
         let mut sent = self.market.num_played();
-        for product in 0..2 {
+        for product in (0..2).filter(|&product| asked[product]) {
             if let Some(last) = Self::last_id(product, sent) {
                 let last = self.market.by_id(product, last);
                 socket.write(Message::text(frame("last_match", &last)))?;
@@ -301,13 +302,14 @@ impl Shared {
             let played = self.market.num_played();
             let is_idle = played == sent || self.is(State::Frozen);
             if !is_idle {
-                for at in sent..played.min(sent + 500) {
-                    socket.write(Message::text(frame("match", &self.market.trade(at))))?;
+                let trades = (sent..played.min(sent + 500)).map(|at| self.market.trade(at));
+                for trade in trades.filter(|trade| asked[trade.product]) {
+                    socket.write(Message::text(frame("match", &trade)))?;
                 }
                 sent = played.min(sent + 500);
             }
             if !self.is(State::Frozen) && sent == played {
-                self.heartbeats(socket, played)?;
+                self.heartbeats(socket, asked, played)?;
             }
             if is_idle || heard.elapsed() > Duration::from_millis(50) {
                 hear(socket)?;
@@ -325,9 +327,14 @@ impl Shared {
         Some(Market::next_id(product, played) - 1).filter(|&id| id >= 1_000)
     }
 
-    fn heartbeats(&self, socket: &mut WebSocket<TcpStream>, played: usize) -> tungstenite::Result<()> {
+    fn heartbeats(
+        &self,
+        socket: &mut WebSocket<TcpStream>,
+        asked: [bool; 2],
+        played: usize,
+    ) -> tungstenite::Result<()> {
         let now = time(self.market.now(played));
-        for (product, name) in PRODUCTS.iter().enumerate() {
+        for (product, name) in PRODUCTS.iter().enumerate().filter(|(product, _)| asked[*product]) {
             let last = Self::last_id(product, played).unwrap_or_default();
             socket.write(Message::text(format!(
                 r#"{{"type":"heartbeat","sequence":90,"last_trade_id":{last},"product_id":"{name}","time":"{now}"}}"#
