@@ -15,6 +15,7 @@ mod finage;
 mod fmp;
 mod fuzz;
 mod inside;
+mod keys;
 mod kraken;
 mod live;
 mod polled;
