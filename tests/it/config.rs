@@ -153,13 +153,13 @@ fn the_environment_wins_over_dotenv_name_by_name() {
 fn what_other_backends_use_is_named_and_never_shown() {
     let config = Given::new()
         .dotenv(
-            "FINAGE_API_KEY=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BOOTSTRAP_SERVERS = a b c\nSMTP_URL=\n",
+            "ML_RETRAIN_INTERVAL_HOURS=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BOOTSTRAP_SERVERS = a b c\nSMTP_URL=\n",
         )
         .env("DATABASE_URL", "postgres://u:hunter2@h/d")
         .env("REDIS_PASSWORD", "hunter2")
         .env("HOME", "/home/hunter2")
         .config();
-    assert_eq!(config.ignored(), ["DATABASE_URL", "FINAGE_API_KEY", "REDIS_PASSWORD"]);
+    assert_eq!(config.ignored(), ["DATABASE_URL", "ML_RETRAIN_INTERVAL_HOURS", "REDIS_PASSWORD"]);
     assert!(!format!("{config:?}{}", config.to_toml()).contains("hunter2"));
 }
 

@@ -252,7 +252,7 @@ fn whatever_happens_to_the_first_venue_the_bars_are_those_of_the_plain_replay() 
 
         a.set(State::Gone);
         world.until_in_charge("b", "broken").await;
-        assert!(world.feed_health().starts_with("`b` in charge: "), "{}", world.feed_health());
+        world.until("health that says so", || world.feed_health().starts_with("`b` in charge: ")).await;
         a.set(State::Well);
         world.until_in_charge("a", "recovered").await;
 

@@ -70,8 +70,8 @@ fn each_bar_of_a_polled_venue_is_taken_once_and_as_it_is() {
         (1, RestFault::CutAfter(40)),
         (1, RestFault::Limit(0)),
     ] {
-        venue.fail_rest(times, fault);
         let before = live.metric("failures_total");
+        venue.fail_rest(times, fault);
         wait_for("a poll that failed", || (live.metric("failures_total") > before).then_some(()));
     }
     wait_for("half the market", || (venue.num_played() == 700).then_some(()));
