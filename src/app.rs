@@ -10,11 +10,13 @@ mod housekeeping;
 mod instruments;
 mod keys;
 mod opening;
+pub mod probe;
 mod show;
 pub mod signals;
 mod simulator;
 mod sinks;
 pub mod venue;
+pub mod venues;
 
 pub use instruments::WrongUse;
 pub use show::show;

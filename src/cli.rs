@@ -1,6 +1,7 @@
 //! The command line: its commands, and the configuration keys that its flags set. It reads nothing but the arguments, and
 //! a wrong one ends the process with exit code 2.
 
+use crate::app::probe::ProbeSettings;
 use crate::config::{LogFormat, Override, Sources, parse_duration};
 use clap::{Args, Parser, Subcommand};
 use std::fmt;
@@ -16,6 +17,8 @@ Examples:
   tickwire run --provider coinbase                 live trades of a market that needs no key
   tickwire replay ticks.csv.gz --bars bars.csv     computes the bars of a file
   tickwire serve --data-dir year                   serves what a replay has stored
+  tickwire probe coinbase --symbols BTC-USD        shows the first ticks, or what is wrong
+  tickwire venues                                  lists the providers and what each needs
   tickwire check-config --config tickwire.toml     lists every fault of a configuration
   TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire run  sets `server.rest`; 0 picks a free port
 
@@ -39,6 +42,14 @@ Examples:
   tickwire replay monday.csv --speed 10 --symbols AAPL,MSFT
   zcat ticks.jsonl.gz | tickwire replay - --json
   tickwire replay year.csv --data-dir data         stores the result; resumes where it was interrupted";
+
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  tickwire probe coinbase --symbols BTC-USD
+  tickwire probe kraken --record frames.jsonl --seconds 600
+  tickwire replay frames.jsonl                     the bars of what was recorded
+
+Exit codes: 0 ticks came, 1 none came, 2 wrong usage: no such venue or symbol, or no key.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -90,6 +101,11 @@ pub enum Command {
     /// Read everything in the data directory and list what is damaged
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckOptions),
+    /// Connect to a venue, show its first ticks, and say what is wrong
+    #[command(after_help = PROBE_EXAMPLES)]
+    Probe(ProbeOptions),
+    /// List the providers, what each needs, and whether it has it
+    Venues(VenuesOptions),
     /// Check the configuration and list every fault
     CheckConfig,
     /// Print the configuration as TOML, with where each value came from and secrets as ***
@@ -158,6 +174,34 @@ pub struct CheckOptions {
     pub repair: bool,
 }
 
+/// Flags of `probe`.
+#[derive(Clone, Debug, Args)]
+pub struct ProbeOptions {
+    /// The venue to connect to; `tickwire venues` lists them
+    #[arg(value_name = "VENUE")]
+    pub venue: String,
+    /// Follow these symbols, separated by commas; the venue's usual ones where none is named
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub symbols: Vec<String>,
+    /// Keep the frames as they come in this file, which `replay` reads, for as long as `--seconds` says
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// End after so many seconds at the latest
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
+    /// Overwrite a file that is there
+    #[arg(long, requires = "record")]
+    pub force: bool,
+}
+
+/// Flags of `venues`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct VenuesOptions {
+    /// Print the list as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// How fast a replay goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
@@ -197,6 +241,15 @@ impl fmt::Display for Speed {
     }
 }
 
+impl ProbeOptions {
+    /// Returns what is asked of the probe.
+    #[must_use]
+    pub fn into_settings(self) -> ProbeSettings {
+        let ProbeOptions { venue, symbols, record, seconds, force } = self;
+        ProbeSettings { venue, symbols, record, seconds, force }
+    }
+}
+
 impl Cli {
     /// Returns the sources of the configuration: the environment of this process, and the flags.
     #[must_use]
@@ -232,6 +285,8 @@ impl Cli {
             Command::Serve
             | Command::Migrate
             | Command::Check(_)
+            | Command::Probe(_)
+            | Command::Venues(_)
             | Command::CheckConfig
             | Command::PrintConfig => {}
         }

@@ -37,5 +37,6 @@ mod supervision;
 mod support;
 mod vendor_bars;
 mod venues;
+mod venues_command;
 mod websocket;
 mod wire;

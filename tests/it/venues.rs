@@ -20,5 +20,6 @@ mod kraken;
 mod live;
 mod polled;
 mod polygon;
+mod probe;
 mod ready_made;
 mod secure;

@@ -14,6 +14,7 @@ pub mod config;
 pub mod failover;
 pub mod file;
 pub mod handle;
+pub mod recording;
 pub mod registry;
 pub mod shell;
 pub mod simulated;

@@ -60,6 +60,14 @@ pub enum FileError {
         /// The beginning of the first row.
         found: String,
     },
+    /// A file begins as recorded frames do, and is none that can be read.
+    #[error("the frames recorded in `{path}` cannot be read: {cause}")]
+    Frames {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        cause: String,
+    },
 }
 
 /// A row that became no entry.
@@ -86,6 +94,12 @@ pub enum RowFault {
     /// The row is not one JSON object.
     #[error("row is not a json object: {cause}")]
     NotJson {
+        /// What the parser said.
+        cause: String,
+    },
+    /// The venue's parser cannot read a recorded frame.
+    #[error("frame cannot be read: {cause}")]
+    Frame {
         /// What the parser said.
         cause: String,
     },

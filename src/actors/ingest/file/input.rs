@@ -3,7 +3,8 @@
 use super::clock::RecordedClock;
 use super::error::{BadRow, FileError};
 use super::names::Names;
-use super::reader::{Row, RowReader};
+use super::reader::RowReader;
+use super::row::Row;
 use crate::models::entry::{Body, Entry, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;

@@ -1,4 +1,5 @@
-//! Recorded trades: CSV and JSON lines, plain or gzip, from files or standard input, as entries of the log.
+//! Recorded trades: CSV, JSON lines and the raw frames of a venue, plain or gzip, from files or standard input, as entries of
+//! the log.
 //!
 //! Promises: one input gives one sequence of entries, clock marks included, whatever the size of the batches; several
 //! files are merged by time, and the order within a file is kept; a row that cannot be read stops nothing, but comes
@@ -9,6 +10,7 @@ mod clock;
 mod csv;
 mod error;
 mod fingerprint;
+mod frames;
 mod input;
 mod json;
 mod lines;

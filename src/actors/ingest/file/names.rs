@@ -70,21 +70,26 @@ impl Names {
             std::str::from_utf8(text).ok().filter(|_| is_symbol_name(text)).map(one_spelling).ok_or_else(
                 || RowFault::Invalid { field: "symbol", problem: "no symbol", found: excerpt(text) },
             )?;
-        let known = if self.is_wanted(&name) {
-            let is_known = self.symbols.get(&name).is_some();
-            if !is_known && self.symbols.len() >= self.symbols_max {
-                return Err(RowFault::TooManySymbols { symbol: name, max: self.symbols_max });
-            }
-            let id = self.symbols.intern(SymbolSpec::named(&name));
-            let spec = self.symbols.spec(id);
-            KnownSymbol { id, price_scale: spec.price_scale, size_scale: spec.size_scale }
-        } else {
-            KnownSymbol { id: SymbolId::NONE, price_scale: Scale::PRICE, size_scale: Scale::SIZE }
-        };
+        let known = self.define(SymbolSpec::named(&name))?;
         if self.known.len() < self.symbols_max {
             self.known.insert(text.into(), known);
         }
         Ok(known)
+    }
+
+    /// Makes a symbol known as it is described, unless it is known already; its id is [`SymbolId::NONE`] when it was not
+    /// asked for.
+    pub(super) fn define(&mut self, spec: SymbolSpec) -> Result<KnownSymbol, RowFault> {
+        if !self.is_wanted(&spec.name) {
+            let (price_scale, size_scale) = (Scale::PRICE, Scale::SIZE);
+            return Ok(KnownSymbol { id: SymbolId::NONE, price_scale, size_scale });
+        }
+        if self.symbols.get(&spec.name).is_none() && self.symbols.len() >= self.symbols_max {
+            return Err(RowFault::TooManySymbols { symbol: spec.name, max: self.symbols_max });
+        }
+        let id = self.symbols.intern(spec);
+        let spec = self.symbols.spec(id);
+        Ok(KnownSymbol { id, price_scale: spec.price_scale, size_scale: spec.size_scale })
     }
 
     /// True when the symbol answers to one of the names that were asked for, aliases included.

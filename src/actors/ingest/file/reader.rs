@@ -3,10 +3,13 @@
 use super::csv::Columns;
 use super::error::{BadRow, FileError, RowFault, excerpt, shown};
 use super::fingerprint::{GZIP_MAGIC, epoch_of};
+use super::frames::Frames;
 use super::json::{self, Record};
 use super::lines::{EXCERPT_LEN, LINE_LEN_MAX, Line, LineReader};
 use super::names::{FILE_SOURCE, Names};
+use super::row::Row;
 use super::scan::scan;
+use crate::actors::ingest::recording::MAGIC;
 use crate::models::entry::{Entry, TradeId};
 use crate::models::time::Nanos;
 use crate::stores::history::DeadLetterRecord;
@@ -17,20 +20,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a row turned out to be.
-#[derive(Debug)]
-pub(super) enum Row {
-    /// An entry.
-    Entry(Entry),
-    /// Nothing that can be used. Boxed, since it is rare and large.
-    Bad(Box<BadRow>),
-    /// Not for the log.
-    Skipped,
-}
-
 enum Format {
     Json,
     Csv(Columns),
+    /// What a venue sent.
+    Frames(Box<Frames>),
 }
 
 /// A file that is being read.
@@ -101,6 +95,11 @@ impl RowReader {
     #[inline]
     pub(super) fn next_row(&mut self, names: &mut Names, now: Nanos) -> Result<Option<Row>, FileError> {
         loop {
+            if let Format::Frames(frames) = &mut self.format
+                && let Some(row) = frames.next()
+            {
+                return Ok(Some(row));
+            }
             let line = match self.lines.next_line() {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(None),
@@ -112,14 +111,25 @@ impl RowReader {
                 let fault = RowFault::TooLong { max: LINE_LEN_MAX };
                 return Ok(Some(Row::Bad(bad_row(&self.path, self.row, &self.format, text, fault, now))));
             };
+            if self.row == 1 && text.starts_with(MAGIC.as_bytes()) {
+                let failed = |cause| FileError::Frames { path: self.path.clone(), cause };
+                self.format = Format::Frames(Box::new(Frames::begin(text, names).map_err(failed)?));
+                continue;
+            }
             let given = TradeId::given(self.epoch, self.row);
-            let read = match &self.format {
+            let read = match &mut self.format {
                 Format::Json => match scan(text) {
                     Some(row) => row.entry(names, given).map(Option::<Entry>::into),
                     None if text.trim_ascii().is_empty() => continue,
                     None => json::read(text, names, given),
                 },
-                Format::Csv(_) if text.trim_ascii().is_empty() => continue,
+                Format::Csv(_) | Format::Frames(_) if text.trim_ascii().is_empty() => continue,
+                Format::Frames(frames) => {
+                    match frames.read(text, &format!("{}:{}", self.path, self.row), now) {
+                        Ok(()) => continue,
+                        Err(fault) => Err(fault),
+                    }
+                }
                 Format::Csv(columns) => {
                     columns.read(text, |row| row.entry(names, given)).map(Option::<Entry>::into)
                 }
@@ -152,7 +162,7 @@ fn is_json(path: &Path, head: &[u8]) -> bool {
 #[cold]
 fn bad_row(path: &str, row: u64, format: &Format, text: &[u8], fault: RowFault, now: Nanos) -> Box<BadRow> {
     let (symbol, provider) = match (format, &fault) {
-        (_, RowFault::TooLong { .. }) => (None, None),
+        (Format::Frames(_), _) | (_, RowFault::TooLong { .. }) => (None, None),
         (Format::Json, _) => json::labels(text),
         (Format::Csv(columns), _) => (columns.symbol(text), None),
     };

@@ -1,10 +1,21 @@
 //! One trade as a row gives it, and how its texts become an entry. Every form of row comes through here.
 
-use super::error::{RowFault, excerpt};
+use super::error::{BadRow, RowFault, excerpt};
 use super::names::{KnownSymbol, Names};
 use crate::models::entry::{Body, Entry, Trade, TradeId, Updates};
 use crate::models::num::{Price, Scale, Size, parse_decimal};
 use crate::models::time::Nanos;
+
+/// What a row turned out to be.
+#[derive(Debug)]
+pub(super) enum Row {
+    /// An entry.
+    Entry(Entry),
+    /// Nothing that can be used. Boxed, since it is rare and large.
+    Bad(Box<BadRow>),
+    /// Not for the log.
+    Skipped,
+}
 
 /// The texts of a trade, and what was cheap to read on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ type Content = (SymbolId, Nanos, Price, Size);
 
 /// Counts trades that are alike, for one connection.
 #[derive(Debug, Default)]
-pub(super) struct Alike {
+pub struct Alike {
     /// How many came of each, and the ones counted before [`ALIKE_MAX`] others.
     counts: HashMap<Content, u64>,
     before: HashMap<Content, u64>,
@@ -56,7 +56,7 @@ fn hash(trade: &Trade, num_alike: u64) -> TradeId {
 
 /// The last trades of a feed, for venues that take trades back without naming them.
 #[derive(Debug, Default)]
-pub(super) struct RecentTrades {
+pub struct RecentTrades {
     /// Oldest first.
     trades: VecDeque<(SymbolId, Price, Size, TradeId)>,
 }

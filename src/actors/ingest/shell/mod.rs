@@ -39,6 +39,7 @@ mod talk;
 
 pub use connect::CertificateError;
 pub use feed::FeedSettings;
+pub use identity::{Alike, RecentTrades};
 pub use listing::{ListingError, list_instruments};
 pub use recorder::Recorder;
 pub use standing::{Phase, Standing};
@@ -63,7 +64,7 @@ use tokio::sync::mpsc;
 const JOBS_MAX: usize = 32_768;
 
 /// How far ahead of its receipt an event may claim to be: more is a fault of the venue's, or a unit that was misread.
-const AHEAD_MAX: i64 = 5 * MINUTE;
+pub const AHEAD_MAX: i64 = 5 * MINUTE;
 
 /// How TLS is spoken with a venue.
 #[derive(Clone)]

@@ -1,0 +1,171 @@
+//! The file form of raw frames: what a venue sent over its streams, to be read again.
+//!
+//! JSON lines. The first one says whose frames they are and how the symbols were spelled ([`Header`]); each other one is a
+//! frame ([`RecordedFrame`]). Promises: the user's keys are in neither, so a file may be shown to others; a file of a later
+//! form is known as such. On failure: a line that is no frame is a fault of that line alone.
+
+use super::venue::{Instrument, Instruments};
+use crate::models::num::Scale;
+use crate::models::symbol::{AssetClass, PriceSource, SymbolId, SymbolSpec};
+use crate::models::time::Nanos;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What every file of frames begins with.
+pub const MAGIC: &str = "{\"tickwire_frames\":";
+
+/// The form that is written, and the only one that is read.
+pub const VERSION: u32 = 1;
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The form of the file. Stands first, so that the file is known by it.
+    #[serde(rename = "tickwire_frames")]
+    pub version: u32,
+    /// The venue's name.
+    pub venue: String,
+    /// The channels that were subscribed to; empty: the venue's own choice.
+    pub channels: Vec<String>,
+    /// What was followed.
+    pub symbols: Vec<RecordedSymbol>,
+}
+
+/// A symbol that was followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedSymbol {
+    /// Our spelling.
+    pub symbol: String,
+    /// The venue's.
+    pub venue_symbol: String,
+    /// Decimals of its prices.
+    pub price_scale: u8,
+    /// Decimals of its sizes.
+    pub size_scale: u8,
+    /// What kind of instrument it is: `equity`, `pair`, ....
+    pub asset_class: String,
+    /// What its bars are made of: `trade`, `mid`, ....
+    pub price: String,
+}
+
+/// A frame as it came, on one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedFrame<'a> {
+    /// When it was received, in nanoseconds since 1970.
+    pub received_ns: i64,
+    /// Which of the feed's connections brought it.
+    pub connection: usize,
+    /// The frame itself.
+    #[serde(borrow)]
+    pub frame: Cow<'a, str>,
+}
+
+impl Header {
+    /// Makes the header of a feed.
+    #[must_use]
+    pub fn new(
+        venue: &str,
+        channels: &[String],
+        instruments: &Instruments,
+        spec_of: impl Fn(SymbolId) -> SymbolSpec,
+    ) -> Header {
+        let symbol = |instrument: &Instrument| {
+            let spec = spec_of(instrument.symbol);
+            RecordedSymbol {
+                symbol: spec.name,
+                venue_symbol: instrument.venue_symbol.clone(),
+                price_scale: instrument.price_scale.decimals(),
+                size_scale: instrument.size_scale.decimals(),
+                asset_class: spec.asset_class.as_str().to_owned(),
+                price: spec.price.as_str().to_owned(),
+            }
+        };
+        Header {
+            version: VERSION,
+            venue: venue.to_owned(),
+            channels: channels.to_vec(),
+            symbols: instruments.all().iter().map(symbol).collect(),
+        }
+    }
+
+    /// Reads a first line.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn read(line: &[u8]) -> Result<Header, String> {
+        #[derive(Deserialize)]
+        struct Form {
+            tickwire_frames: u32,
+        }
+        let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+        let form: Form = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if form.tickwire_frames != VERSION {
+            let version = form.tickwire_frames;
+            return Err(format!("frames of form {version} were recorded by another version of tickwire"));
+        }
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+impl RecordedSymbol {
+    /// Returns it as a symbol of ours; `None` where a word in it is unknown, or a number too large.
+    #[must_use]
+    pub fn spec(&self) -> Option<SymbolSpec> {
+        let mut spec = SymbolSpec::named(&self.symbol);
+        spec.price_scale = Scale::new(self.price_scale)?;
+        spec.size_scale = Scale::new(self.size_scale)?;
+        spec.asset_class = AssetClass::parse(&self.asset_class)?;
+        spec.price = PriceSource::parse(&self.price)?;
+        Some(spec)
+    }
+}
+
+impl RecordedFrame<'_> {
+    /// Makes the line of a frame, with its end.
+    #[must_use]
+    pub fn line(received: Nanos, connection: usize, frame: &str) -> String {
+        let frame = RecordedFrame { received_ns: received.0, connection, frame: Cow::Borrowed(frame) };
+        let mut line = serde_json::to_string(&frame).expect("a frame is plain data");
+        line.push('\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let spec = SymbolSpec { price_scale: Scale::new(11).expect("valid"), ..SymbolSpec::named("BTC-USD") };
+        let instrument = Instrument {
+            symbol: SymbolId(3),
+            venue_symbol: "XBT/USD".to_owned(),
+            price_scale: spec.price_scale,
+            size_scale: spec.size_scale,
+        };
+        let instruments = Instruments::new(vec![instrument]);
+        let header = Header::new("kraken", &["trade".to_owned()], &instruments, |_| spec.clone());
+        let line = serde_json::to_string(&header).expect("plain");
+        assert!(line.starts_with(MAGIC), "{line}");
+        let read = Header::read(line.as_bytes()).expect("it is a header");
+        assert_eq!(read, header);
+        assert_eq!(read.symbols[0].spec(), Some(spec));
+        let line = RecordedFrame::line(Nanos(7), 1, "a \"frame\"\n");
+        let frame: RecordedFrame<'_> = serde_json::from_str(&line).expect("it is a frame");
+        assert_eq!((frame.received_ns, frame.connection, &*frame.frame), (7, 1, "a \"frame\"\n"));
+        assert!(line.ends_with("}\n") && line.matches('\n').count() == 1);
+    }
+
+    #[test]
+    fn a_header_of_another_form_says_so() {
+        for (line, said) in [
+            ("{\"tickwire_frames\":2,\"x\":1}", "frames of form 2 were recorded by another version"),
+            ("{\"tickwire_frames\":1}", "missing field `venue`"),
+            ("{\"tickwire_frames\":", "EOF"),
+        ] {
+            let fault = Header::read(line.as_bytes()).expect_err("no header");
+            assert!(fault.contains(said), "{fault}");
+        }
+    }
+}
