@@ -15,7 +15,7 @@ use crate::actors::ingest::shell::Tls;
 use crate::actors::ingest::venue::{Instrument, Instruments, Listed, Venue};
 use crate::actors::pipeline::Pipeline;
 use crate::config::{Config, FeedSpec};
-use crate::models::entry::SourceId;
+use crate::models::entry::{Body, SourceId};
 use crate::models::num::Scale;
 use crate::models::provenance::{DataKind, Provenance};
 use crate::models::symbol::{PriceSource, SymbolId, SymbolSpec};
@@ -181,6 +181,8 @@ impl LiveVenue {
             tls: self.tls,
             requests_per_minute: self.entry.requests_per_minute,
             source,
+            warm_up_bars: 0,
+            definitions: Vec::new(),
         }
     }
 }
@@ -248,10 +250,18 @@ impl LiveFeed {
             symbols.insert(listed.name.clone(), symbol);
         }
         let down_since = if is_alone { ended } else { opening.told_until(ended) };
-        let (entries, charged_from) = opening.finish(down_since, node.env.settings.lateness);
+        let (mut entries, charged_from) = opening.finish(down_since, node.env.settings.lateness);
         let mut plans = Vec::new();
         for (venue, source) in self.venues.into_iter().zip(venue_sources) {
             plans.push(venue.plan(node, &symbols, source));
+        }
+        // Where several venues may speak of a symbol, the clock of one may seal its past before it is there.
+        if let [alone] = &mut plans[..]
+            && self.spec.warm_up_bars > 0
+        {
+            alone.warm_up_bars = self.spec.warm_up_bars;
+            alone.definitions =
+                entries.extract_if(.., |entry| matches!(entry.body, Body::Symbol { .. })).collect();
         }
         // Its reports are in no log, so its name as a source meets no other.
         let compared = self.compared.into_iter().map(|venue| {

@@ -1,19 +1,18 @@
 //! Sections `feeds` and `venues`: what feeds a run, and how live venues are reached.
 //!
-//! A feed is said the short way, by `provider`, or the long way, by a table of `[[feeds]]`. Keys that this version does not
-//! serve are known and refused.
+//! A feed is said the short way, by `provider`, or the long way, by tables of `[[feeds]]`.
 
 use super::Config;
 use super::sources::Origin;
 use super::text::{span, symbols};
 use crate::actors::ingest::config::VenueConfig;
 use crate::actors::ingest::registry::{self, SIMULATED};
+use crate::actors::ingest::warm_up::{NUM_BARS_DEFAULT, NUM_BARS_MAX};
 use crate::models::num::Scale;
 use crate::models::symbol::PriceSource;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use toml::Value;
 
 /// One table of `[[feeds]]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,9 +36,10 @@ pub struct FeedConfig {
     /// Decimals of sizes; not set: what the venue lists, and 8 at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_scale: Option<u8>,
-    /// Bars to begin with. Not served by this version.
+    /// Bars of each window that a new symbol begins with, as far as the venue has them, where the feed has one venue; not
+    /// set: 200.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub warm_up_bars: Option<Value>,
+    pub warm_up_bars: Option<u32>,
     /// The venue in charge is left when nothing of the whole feed has come for this long.
     #[serde(with = "span")]
     pub stale_after: Duration,
@@ -130,6 +130,8 @@ pub struct FeedSpec {
     pub price_scale: Option<Scale>,
     /// Decimals of sizes where the user wants them so.
     pub size_scale: Option<Scale>,
+    /// Bars of each window that a new symbol begins with; 0: none.
+    pub warm_up_bars: u32,
     /// The venue in charge is left when nothing of the whole feed has come for this long.
     pub stale_after: Duration,
     /// The feed is dead when its clock has stood still for this long.
@@ -179,6 +181,8 @@ impl Config {
             }
             _ => self.provider.symbols.clone(),
         };
+        // Who wants no past of the simulator wants none of a venue.
+        let warm_up_bars = if self.provider.warm_up.is_zero() { 0 } else { NUM_BARS_DEFAULT };
         FeedSpec {
             name: if feed.name.is_empty() {
                 venues.first().cloned().unwrap_or_default()
@@ -190,6 +194,7 @@ impl Config {
             price: feed.price,
             price_scale: feed.price_scale.and_then(Scale::new),
             size_scale: feed.size_scale.and_then(Scale::new),
+            warm_up_bars: feed.warm_up_bars.unwrap_or(warm_up_bars),
             stale_after: feed.stale_after,
             dead_after: feed.dead_after,
             failback_after: feed.failback_after,
@@ -310,8 +315,8 @@ impl FeedConfig {
         if self.dead_after < self.stale_after {
             found.push("`dead_after` must be at least `stale_after`".to_owned());
         }
-        if self.warm_up_bars.is_some() {
-            found.push("`warm_up_bars` is not served by this version".to_owned());
+        if self.warm_up_bars.is_some_and(|bars| bars > NUM_BARS_MAX) {
+            found.push(format!("`warm_up_bars` must be from 0 to {NUM_BARS_MAX}"));
         }
         found
     }
@@ -355,12 +360,16 @@ mod tests {
             price: Some(PriceSource::Mid),
             price_scale: Scale::new(4),
             size_scale: None,
+            warm_up_bars: 200,
             stale_after: Duration::from_secs(5),
             dead_after: Duration::from_mins(5),
             failback_after: Duration::from_mins(1),
         };
         let specs = long.feed_specs();
         assert_eq!((specs.len(), &specs[0], specs[1].name.as_str()), (2, &expected, "coinbase"));
+        let bars = |text: &str| of(text).feed_specs()[0].warm_up_bars;
+        assert_eq!(bars("provider.name = 'coinbase'\nprovider.warm_up = '0s'"), 0);
+        assert_eq!(bars("[[feeds]]\nvenues = ['coinbase']\nwarm_up_bars = 50"), 50);
     }
 
     #[test]
@@ -372,7 +381,7 @@ mod tests {
             ("venues = ['simulated', 'coinbase']", "`simulated` feeds a run alone"),
             ("venues = ['coinbase']\ncompare = ['coinbase']", "`compare`: `coinbase` is named twice"),
             ("venues = ['coinbase']\nprice_scale = 13", "from 0 to 12"),
-            ("venues = ['coinbase']\nwarm_up_bars = 200", "`warm_up_bars` is not served"),
+            ("venues = ['coinbase']\nwarm_up_bars = 5001", "from 0 to 5000"),
             ("venues = ['coinbase']\nstale_after = '0s'", "`stale_after` must be more than 0"),
             ("venues = ['coinbase']\ndead_after = '5s'", "at least `stale_after`"),
             ("venues = ['coinbase']\nfailback_after = '0s'", "`failback_after` must be more than 0"),

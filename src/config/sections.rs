@@ -119,7 +119,7 @@ pub struct Provider {
     /// Seed of the simulated venue: the same seed gives the same ticks.
     pub seed: u64,
     /// How much simulated past is made of symbols that have none: of all of them on a first start. What the indicators
-    /// need is made in any case, but for `0s`, which makes none.
+    /// need is made in any case, but for `0s`, which makes none; nor are bars of the past asked for at a live venue then.
     #[serde(with = "span")]
     pub warm_up: Duration,
     /// Messages a second that are taken from the venue; more push back to it, none is dropped. Not set: no limit.

@@ -121,6 +121,8 @@ impl World {
                 let config: VenueConfig = exchange.config();
                 let venue = (registry::find("coinbase").unwrap().open)(&config);
                 VenuePlan {
+                    warm_up_bars: 0,
+                    definitions: Vec::new(),
                     venue: Arc::new(Named(venue, name)),
                     tls: Tls::of(&config).unwrap(),
                     config,

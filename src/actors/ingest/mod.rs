@@ -6,7 +6,7 @@
 //! names; sources are told apart by name.
 //!
 //! `shell/` runs every live venue of `venues/`, `failover/` decides which venue of a feed is in charge, `registry.rs` knows
-//! them by name; `simulated/` makes a market up, `file/`
+//! them by name, `warm_up/` says which past new symbols get; `simulated/` makes a market up, `file/`
 //! reads recorded ones. All of them hand their entries to the log through `client.rs`.
 
 pub mod client;
@@ -22,3 +22,4 @@ mod span;
 pub mod time_of_day;
 pub mod venue;
 pub mod venues;
+pub mod warm_up;

@@ -8,6 +8,7 @@ mod subscriptions;
 mod time;
 mod tiny;
 mod unnamed;
+mod warm_up;
 
 /// Runs a test on an actor system of its own.
 fn run(test: impl Future<Output = ()>) {

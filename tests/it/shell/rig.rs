@@ -41,6 +41,8 @@ pub struct Start {
     pub config: VenueConfig,
     pub num_streams: usize,
     pub down_since: Option<Nanos>,
+    /// Bars of each window that a new symbol begins with.
+    pub warm_up_bars: u32,
     pub recorder: Option<Arc<dyn Recorder>>,
     /// Settings beside the defaults.
     pub environment: Vec<(&'static str, &'static str)>,
@@ -61,6 +63,7 @@ impl Start {
             config,
             num_streams: 1,
             down_since: None,
+            warm_up_bars: 0,
             recorder: None,
             environment: Vec::new(),
             answer: Box::new(|_| (404, "there is none".to_owned())),
@@ -146,6 +149,8 @@ impl Rig {
             instruments: Instruments::new(start.symbols.iter().map(instrument).collect()),
             source,
             down_since: start.down_since,
+            warm_up_bars: start.warm_up_bars,
+            definitions: Vec::new(),
             rate_max: None,
             recorder: start.recorder,
         };

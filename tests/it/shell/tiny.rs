@@ -3,10 +3,10 @@
 use reqwest::Url;
 use std::sync::Arc;
 use tickwire::actors::ingest::venue::{
-    Clock, Context, Cursor, FrameFault, Heard, Ids, Instrument, Judgement, Listed, Needs, Refusal, Request,
-    Step, Then, TradesPage, Transport, Venue, VenueEvent,
+    BarsPage, Clock, Context, Cursor, FrameFault, Heard, Ids, Instrument, Judgement, Listed, Needs, Refusal,
+    Request, Step, Then, TradesPage, Transport, Venue, VenueEvent,
 };
-use tickwire::models::entry::{Body, Entry, Trade, TradeId, Updates};
+use tickwire::models::entry::{Body, Entry, Trade, TradeId, Updates, VenueBar};
 use tickwire::models::num::{Price, Size};
 use tickwire::models::time::Nanos;
 
@@ -157,6 +157,48 @@ impl Venue for Tiny {
                 ["next", cursor] => next = Some((*cursor).to_owned()),
                 words => heard.events.push(VenueEvent::Report(trade(words, page.instrument, context)?)),
             }
+        }
+        Ok(next)
+    }
+
+    fn bars_request(&self, page: &BarsPage<'_>) -> Option<Request> {
+        let mut url = self.rest_url.join(&format!("bars/{}", page.instrument.venue_symbol)).unwrap();
+        let from: i64 = page.cursor.map_or(page.from.0, |cursor| cursor.parse().unwrap());
+        url.set_query(Some(&format!("{}-{from}-{}", page.width.nanos(), page.to.0)));
+        Some(Request::to(url))
+    }
+
+    /// A page is a line a bar, `START PRICE`, and perhaps a line `next START`.
+    fn read_bars(
+        &self,
+        body: &str,
+        page: &BarsPage<'_>,
+        context: &Context<'_>,
+        heard: &mut Heard,
+    ) -> Result<Option<Cursor>, FrameFault> {
+        let mut next = None;
+        for line in body.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            if words[0] == "next" {
+                next = Some(words[1].to_owned());
+                continue;
+            }
+            let price = Price(number(words[1])?);
+            let bar = VenueBar {
+                start: Nanos(number(words[0])?),
+                received: context.received,
+                open: price,
+                high: price,
+                low: price,
+                close: price,
+                volume: Size(100),
+                vwap: price,
+                trade_count: 3,
+                width_ms: u32::try_from(page.width.nanos() / 1_000_000).unwrap(),
+                source: context.source,
+            };
+            let symbol = page.instrument.symbol;
+            heard.events.push(VenueEvent::Report(Entry { pos: 0, symbol, body: Body::VenueBar(bar) }));
         }
         Ok(next)
     }

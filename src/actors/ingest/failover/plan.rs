@@ -47,6 +47,10 @@ pub struct VenuePlan {
     pub instruments: Instruments,
     /// The venue as a source.
     pub source: SourceId,
+    /// Bars of each window that a new symbol begins with; 0: none.
+    pub warm_up_bars: u32,
+    /// What new symbols are, where that is told with their past.
+    pub definitions: Vec<Entry>,
 }
 
 impl VenuePlan {
@@ -60,6 +64,8 @@ impl VenuePlan {
             instruments: self.instruments.clone(),
             source: self.source,
             down_since,
+            warm_up_bars: self.warm_up_bars,
+            definitions: self.definitions.clone(),
             rate_max,
             recorder: None,
         }

@@ -7,6 +7,7 @@ use super::super::venue::{Context, FrameFault, Instruments, Needs, Then, Venue};
 use super::continuity::Continuity;
 use super::gaps::{GapBook, GapId};
 use super::health::{Condition, FeedHealth, how_wrong};
+use super::held::{Taken, Waiting};
 use super::identity::RecentTrades;
 use super::job::Job;
 use super::letters::DeadLetters;
@@ -17,6 +18,7 @@ use super::rest::RestClient;
 use super::share::{Share, shares};
 use super::standing::Standing;
 use super::surroundings::{Surroundings, Tap};
+use super::warm_up::Hole;
 use crate::actors::environment::Environment;
 use crate::actors::messages::Ingest;
 use crate::metrics::VenueMetrics;
@@ -60,10 +62,22 @@ pub struct FeedSettings {
     pub source: SourceId,
     /// Where the log ended, if this is no first start: the time since is a gap.
     pub down_since: Option<Nanos>,
+    /// Bars of each window that a new symbol begins with, as far as the venue has them; 0: none are asked for.
+    pub warm_up_bars: u32,
+    /// What new symbols are: told with their past, since clock marks reach a symbol of which anything was told.
+    pub definitions: Vec<Entry>,
     /// Frames a second that are taken at the most.
     pub rate_max: Option<u32>,
     /// Who keeps the frames as they come.
     pub recorder: Option<Arc<dyn Recorder>>,
+}
+
+/// Where work waits that is done beside the connections.
+pub(super) struct Queues {
+    /// Holes whose trades are to be fetched.
+    pub jobs: mpsc::Sender<Job>,
+    /// Holes whose trades cannot be had.
+    pub holes: mpsc::Sender<Hole>,
 }
 
 /// What is known of a symbol's trades.
@@ -73,8 +87,10 @@ pub(super) struct Product {
     pub ids: Continuity,
     /// Set from the moment a connection resumes until the symbol's first id tells what was missed.
     pub pending: Option<Pending>,
-    /// Its first trade of this process is on its way.
+    /// Its first report of this process is on its way.
     is_introduced: bool,
+    /// It is new here, and no connection has begun to bring it.
+    pub is_new: bool,
 }
 
 /// A symbol that has not shown yet what it traded during an outage.
@@ -122,7 +138,11 @@ pub(super) struct Feed {
     pub offset: RefCell<ClockOffset>,
     /// What a trade is found by that is taken back without a name; empty where trades have ids.
     pub recent: RefCell<RecentTrades>,
-    jobs: mpsc::Sender<Job>,
+    /// Symbols that wait for their past.
+    pub waiting: Waiting,
+    pub warm_up_bars: u32,
+    definitions: Vec<Entry>,
+    queues: Queues,
     client: Mutex<LogClient>,
     /// The clock of each connection; [`Nanos::MAX`] of one that is refused for good.
     clocks: RefCell<Vec<Nanos>>,
@@ -135,7 +155,7 @@ impl Feed {
     pub fn new(
         settings: FeedSettings,
         tls: Arc<ClientConfig>,
-        jobs: mpsc::Sender<Job>,
+        queues: Queues,
         surroundings: Surroundings,
     ) -> Feed {
         let Surroundings { log, env, health, standing, stop, tap, is_logged } = surroundings;
@@ -148,12 +168,21 @@ impl Feed {
             instruments,
             source,
             down_since,
+            warm_up_bars,
+            definitions,
             rate_max,
             recorder,
         } = settings;
+        let is_new = |symbol: SymbolId| match &env.published.snapshots {
+            Some(snapshots) => snapshots.get(symbol).is_none(),
+            None => down_since.is_none(),
+        };
+        let new: Vec<bool> =
+            instruments.all().iter().map(|one| warm_up_bars > 0 && is_new(one.symbol)).collect();
+        let waiting = Waiting::new((0..new.len()).filter(|&place| new[place]));
         let metrics = env.metrics.venue(venue.name());
         let rest = RestClient::new(&config, requests_per_minute, &tls, Some(metrics.clone()));
-        let products = instruments.all().iter().map(|_| Product::default()).collect();
+        let products = new.into_iter().map(|is_new| Product { is_new, ..Product::default() }).collect();
         let needs = venue.needs();
         // What is polled takes the place of a connection.
         let num_connections = shares(venue.as_ref(), &needs, &config, &instruments).len().max(1);
@@ -185,7 +214,10 @@ impl Feed {
             health,
             offset: RefCell::default(),
             recent: RefCell::default(),
-            jobs,
+            waiting,
+            warm_up_bars,
+            definitions,
+            queues,
             client: Mutex::new(client),
             clocks: RefCell::new(vec![Nanos::MIN; num_connections]),
             marked: Cell::new(Nanos::MIN),
@@ -203,17 +235,46 @@ impl Feed {
         Context { instruments: &self.instruments, source: self.source, received }
     }
 
-    /// Puts a report into a batch.
+    /// Puts a report into a batch, or has it wait where its symbol's past is yet to come.
     pub fn push(&self, batch: &mut Batch, entry: Entry) {
-        batch.entries.push(entry);
         self.standing.note_report(entry.body.time());
         if let Some(tap) = &self.tap {
             tap(&entry);
         }
-        let Some(place) = self.instruments.place(entry.symbol) else { return };
+        let Some(place) = self.instruments.place(entry.symbol) else {
+            batch.entries.push(entry);
+            return;
+        };
+        match self.waiting.hold(place, &entry) {
+            Taken::Waits => return,
+            Taken::Goes => {}
+            Taken::Overflows(held) => {
+                self.goes_without_past(place, "too many reports wait for it");
+                let definition = self.definition(place);
+                definition.into_iter().chain(held).for_each(|entry| self.put(batch, place, entry));
+            }
+        }
+        self.put(batch, place, entry);
+    }
+
+    /// Ends the wait of a symbol: puts what it is into a batch, then its past and the reports that came meanwhile. Where the
+    /// wait was over before, the past is too late and is left out.
+    pub fn let_go(&self, batch: &mut Batch, place: usize, past: Vec<Entry>) {
+        let Some(held) = self.waiting.let_go(place) else { return };
+        let definition = self.definition(place);
+        definition.into_iter().chain(past).chain(held).for_each(|entry| self.put(batch, place, entry));
+    }
+
+    fn definition(&self, place: usize) -> Option<Entry> {
+        let symbol = self.instruments.all()[place].symbol;
+        self.definitions.iter().find(|entry| entry.symbol == symbol).copied()
+    }
+
+    fn put(&self, batch: &mut Batch, place: usize, entry: Entry) {
+        batch.entries.push(entry);
         let was_introduced = std::mem::replace(&mut self.products.borrow_mut()[place].is_introduced, true);
         if !was_introduced {
-            // A gap reaches only symbols that exist, so the open ones are told again behind a symbol's first trade.
+            // A gap reaches only symbols that exist, so the open ones are told again behind a symbol's first report.
             for (from, to) in self.gaps.borrow().stretches() {
                 batch.entries.push(self.gap_entry(from, to, false));
             }
@@ -330,7 +391,7 @@ impl Feed {
 
     /// Has a hole filled. Where too many wait it is given up.
     pub fn ask(&self, job: Job) {
-        if let Err(refused) = self.jobs.try_send(job) {
+        if let Err(refused) = self.queues.jobs.try_send(job) {
             self.give_up(&refused.into_inner(), "too many holes wait to be filled");
         }
     }
@@ -360,7 +421,25 @@ impl Feed {
         self.leave_hole(job);
     }
 
+    /// Says that a symbol lacks a past, or a part of it; each reason once.
+    pub fn goes_without_past(&self, place: usize, reason: &str) {
+        let symbol = &self.instruments.all()[place].venue_symbol;
+        if self.health.note_no_past(symbol, reason) {
+            let venue = self.venue.name();
+            tracing::warn!(
+                venue,
+                symbol,
+                reason,
+                "a new symbol begins without its past, so that its indicators warm up as it trades"
+            );
+        }
+    }
+
     fn leave_hole(&self, job: &Job) {
+        if self.warm_up_bars > 0 {
+            // Where so many wait already, this one stays empty, which its coverage shows.
+            self.queues.holes.try_send(Hole::of(job)).ok();
+        }
         self.metrics.given_up.inc();
         if let (Some(after), Some(before)) = (job.after, job.before) {
             self.products.borrow_mut()[job.place].ids.forget(after + 1, before - 1);

@@ -37,6 +37,10 @@ pub(super) struct FeedHealth {
     left_out: RefCell<BTreeMap<String, String>>,
     /// Why past trades cannot be had.
     no_past_trades: RefCell<Option<String>>,
+    /// Symbols that began without their past, or a part of it, and why.
+    without_past: RefCell<BTreeMap<String, String>>,
+    /// Symbols that wait for their past.
+    num_warming_up: Cell<usize>,
     /// Holes that are yet to be filled.
     num_holes: Cell<usize>,
     /// How far our clock is ahead of the venue's, where that is too far.
@@ -63,6 +67,8 @@ impl FeedHealth {
             connections: RefCell::new(vec![Condition::Down("connecting".to_owned()); num_connections]),
             left_out: RefCell::default(),
             no_past_trades: RefCell::default(),
+            without_past: RefCell::default(),
+            num_warming_up: Cell::new(0),
             num_holes: Cell::new(0),
             wrong_clock: Cell::new(None),
             has_changed: Cell::new(true),
@@ -107,6 +113,21 @@ impl FeedHealth {
         is_first
     }
 
+    /// Notes that a symbol begins without its past, or a part of it. Returns true the first time that it is for this reason.
+    pub fn note_no_past(&self, venue_symbol: &str, reason: &str) -> bool {
+        let mut noted = self.without_past.borrow_mut();
+        let is_first = !noted.values().any(|known| known == reason);
+        noted.insert(venue_symbol.to_owned(), reason.to_owned());
+        self.has_changed.set(true);
+        is_first
+    }
+
+    /// Notes how many symbols wait for their past.
+    pub fn note_warming_up(&self, num_symbols: usize) {
+        self.has_changed.set(self.has_changed.get() || self.num_warming_up.get() != num_symbols);
+        self.num_warming_up.set(num_symbols);
+    }
+
     /// Notes how many holes are yet to be filled.
     pub fn note_holes(&self, num_holes: usize) {
         self.metrics.backfill_jobs.set(i64::try_from(num_holes).unwrap_or(i64::MAX));
@@ -144,13 +165,14 @@ impl FeedHealth {
             }
         };
         if !left_out.is_empty() {
-            let named = left_out.iter().take(NAMED_MAX);
-            let mut named: Vec<String> =
-                named.map(|(symbol, reason)| format!("`{symbol}` ({reason})")).collect();
-            if left_out.len() > NAMED_MAX {
-                named.push(format!("{} more", left_out.len() - NAMED_MAX));
-            }
-            parts.push(format!("left out: {}", named.join(", ")));
+            parts.push(format!("left out: {}", named(&left_out)));
+        }
+        if self.num_warming_up.get() > 0 {
+            parts.push(format!("symbols that wait for their past: {}", self.num_warming_up.get()));
+        }
+        let without_past = self.without_past.borrow();
+        if !without_past.is_empty() {
+            parts.push(format!("without a whole past: {}", named(&without_past)));
         }
         if let Some(reason) = &*self.no_past_trades.borrow() {
             parts.push(format!("missed trades cannot be fetched: {reason}"));
@@ -164,6 +186,16 @@ impl FeedHealth {
         let is_whole = troubles.is_empty() && left_out.is_empty();
         (if is_whole { Health::Healthy } else { Health::Degraded }, parts.join("; "))
     }
+}
+
+/// Names symbols and reasons, the first few of them.
+fn named(symbols: &BTreeMap<String, String>) -> String {
+    let first = symbols.iter().take(NAMED_MAX);
+    let mut named: Vec<String> = first.map(|(symbol, reason)| format!("`{symbol}` ({reason})")).collect();
+    if symbols.len() > NAMED_MAX {
+        named.push(format!("{} more", symbols.len() - NAMED_MAX));
+    }
+    named.join(", ")
 }
 
 /// Says how far our clock is from the venue's.

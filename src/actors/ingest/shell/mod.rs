@@ -2,7 +2,8 @@
 //!
 //! Promises, for every venue alike: what is received goes to the log in the order received, and nothing else is read
 //! while the log is full, so that a full pipeline holds up the socket; a lost connection or a hole in the trade ids is a
-//! gap in the log, which is filled as soon as REST has brought what was missing, or stays for good after `gap_hold`;
+//! gap in the log, which is filled as soon as REST has brought what was missing, or stays for good after `gap_hold`; a symbol that is new begins
+//! with the past that the venue has of it, as ready-made bars;
 //! heartbeats become clock marks, or, where the venue does not tell the time, signs of life do; frames that cannot be read
 //! are counted and kept as dead letters, and never end the stream; what the venue refuses is said once and left: a symbol,
 //! past trades, or, with a wrong key, the connection; a stop takes less than a second. Everything is counted
@@ -10,6 +11,7 @@
 //! On failure: a panic loses the frames being read; the connection is made anew, and what was missed is a gap.
 
 mod backfill;
+mod bars;
 mod breaker;
 mod brought;
 mod connect;
@@ -19,6 +21,7 @@ mod feed;
 mod gaps;
 mod health;
 mod hearing;
+mod held;
 mod identity;
 mod job;
 mod letters;
@@ -36,7 +39,9 @@ mod standing;
 mod subscription;
 mod surroundings;
 mod talk;
+mod warm_up;
 
+pub use bars::{BarsAsked, BarsClient, BarsError};
 pub use connect::CertificateError;
 pub use feed::FeedSettings;
 pub use identity::{Alike, RecentTrades};
@@ -53,7 +58,7 @@ use crate::actors::partition::log::LogActor;
 use crate::models::time::MINUTE;
 use actix::Addr;
 use connection::Connection;
-use feed::Feed;
+use feed::{Feed, Queues};
 use futures_util::future::join_all;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -100,13 +105,16 @@ pub fn start(
 /// Runs the feed of one venue on this thread, until it is told to stop.
 pub async fn run(settings: FeedSettings, tls: Tls, surroundings: Surroundings) {
     let (jobs, waiting) = mpsc::channel(JOBS_MAX);
-    let feed = Rc::new(Feed::new(settings, tls.0, jobs, surroundings));
+    let (holes, without_trades) = mpsc::channel(warm_up::HOLES_MAX);
+    let feed = Rc::new(Feed::new(settings, tls.0, Queues { jobs, holes }, surroundings));
     let connections = feed.shares().into_iter().enumerate();
     let connections = connections.map(|(at, share)| Connection::new(Rc::clone(&feed), at, share).run());
     let brings = async { tokio::join!(join_all(connections), poll::run(Rc::clone(&feed))) };
     tokio::select! {
         _ = brings => {}
         () = backfill::run(&feed, waiting) => {}
+        () = warm_up::run(&feed, without_trades) => {}
     }
+    warm_up::stop(&feed).await;
     feed.settle().await;
 }

@@ -96,7 +96,11 @@ impl Outages {
         });
         self.resumed = Instant::now();
         for &place in &self.places {
-            feed.products.borrow_mut()[place].pending = Some(Pending { gap, since });
+            let product = &mut feed.products.borrow_mut()[place];
+            // What happened before a symbol was followed comes as bars, behind which older trades would be late.
+            let is_new = std::mem::take(&mut product.is_new);
+            let since = if is_new { since.max(feed.env.settings.base().start_of(now)) } else { since };
+            product.pending = Some(Pending { gap, since });
         }
         self.incomplete = (!self.has_numbers()).then_some(gap);
         for entry in std::mem::take(&mut self.last_trades) {

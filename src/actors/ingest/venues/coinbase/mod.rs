@@ -1,5 +1,5 @@
-//! Coinbase, its Exchange feed: every trade of a product over WebSocket (`matches`), a heartbeat a second, past trades
-//! and the list of products over REST. None of it needs a key.
+//! Coinbase, its Exchange feed: every trade of a product over WebSocket (`matches`), a heartbeat a second, past trades,
+//! bars and the list of products over REST. None of it needs a key.
 //!
 //! Promises: those of [`Venue`]. A product's trades have consecutive ids, on the stream and over REST alike, so a hole
 //! is seen and can be filled. The venue sends no corrections, cancels or sale conditions.
@@ -7,6 +7,7 @@
 //! Protocol: <https://docs.cdp.coinbase.com/exchange/websocket-feed/overview>.
 
 mod backfill;
+mod candles;
 mod config;
 mod parse;
 mod subscribe;
@@ -14,8 +15,8 @@ mod wire;
 
 use super::super::config::VenueConfig;
 use super::super::venue::{
-    Clock, Context, Cursor, FrameFault, Heard, Ids, Listed, Needs, Request, Step, TradesPage, Transport,
-    Venue,
+    BarsPage, Clock, Context, Cursor, FrameFault, Heard, Ids, Listed, Needs, Request, Step, TradesPage,
+    Transport, Venue,
 };
 pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use config::{channels, rest_url, stream_url};
@@ -94,5 +95,19 @@ impl Venue for Coinbase {
         heard: &mut Heard,
     ) -> Result<Option<Cursor>, FrameFault> {
         backfill::read_trades(body, page, context, heard)
+    }
+
+    fn bars_request(&self, page: &BarsPage<'_>) -> Option<Request> {
+        candles::request(&self.rest_url, page)
+    }
+
+    fn read_bars(
+        &self,
+        body: &str,
+        page: &BarsPage<'_>,
+        context: &Context<'_>,
+        heard: &mut Heard,
+    ) -> Result<Option<Cursor>, FrameFault> {
+        candles::read(body, page, context, heard)
     }
 }

@@ -1,0 +1,252 @@
+//! Fetches ready-made bars: the past of symbols that are new here, and of holes whose trades cannot be had.
+//!
+//! Promises: the past of a new symbol is one message to the log with the reports that came meanwhile behind it, so no clock
+//! mark comes in between, none of it is late, and a start can see from the symbol alone whether it has a past; a report
+//! waits for it no longer than [`HOLD_MAX`], and then its symbol goes on without. Bars go into the log only where they can
+//! still count; of a window that has trades nothing changes. Everything is asked for within the venue's limit.
+//! On failure, or where the venue has none, that is said, and the symbol begins empty.
+
+use super::super::client::LogGone;
+use super::super::warm_up::{Wanted, put_in_order};
+use super::bars::{Asker, BarsAsked};
+use super::feed::{Batch, Feed};
+use super::held::HOLD_MAX;
+use super::job::Job;
+use super::rest::RestError;
+use crate::models::entry::{Body, Entry, VenueBar};
+use crate::models::time::{Nanos, Width};
+use crate::retry::Backoff;
+use futures_util::future::try_join;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Holes that may wait for bars: a further one stays empty, since a venue that loses so much is not made whole by bars.
+pub(super) const HOLES_MAX: usize = 4_096;
+
+/// How often it is looked at whether a report has waited long enough.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A stretch of a symbol's time whose trades cannot be had.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hole {
+    place: usize,
+    since: Nanos,
+    until: Option<Nanos>,
+    /// When it was seen: the core holds the seal for a time from then on.
+    seen: Instant,
+}
+
+impl Hole {
+    /// Makes that of a job that was given up.
+    pub fn of(job: &Job) -> Hole {
+        Hole { place: job.place, since: job.since, until: job.until, seen: job.seen }
+    }
+}
+
+/// Why there are no bars.
+struct Refused {
+    reason: String,
+    /// None need be asked for again.
+    is_for_all: bool,
+}
+
+/// Fetches what new symbols lack, then what holes lack, until the log is gone.
+pub(super) async fn run(feed: &Feed, holes: mpsc::Receiver<Hole>) {
+    let fetch = async {
+        fill_new(feed).await?;
+        fill_holes(feed, holes).await
+    };
+    // Whoever is told that the log is gone has nothing left to do.
+    try_join(fetch, let_go_overdue(feed)).await.ok();
+}
+
+/// Lets everything go that waits: the feed stops.
+pub(super) async fn stop(feed: &Feed) {
+    let mut batch = Batch::default();
+    while let Some(place) = feed.waiting.next() {
+        feed.let_go(&mut batch, place, Vec::new());
+    }
+    // A log that is gone takes nothing, and the stop is on its way.
+    feed.send(&mut batch).await.ok();
+}
+
+async fn fill_new(feed: &Feed) -> Result<(), LogGone> {
+    let num_symbols = feed.waiting.len();
+    let (mut num_bars, begun) = (0, Instant::now());
+    while let Some(place) = feed.waiting.next() {
+        feed.health.note_warming_up(feed.waiting.len());
+        let bars = match past(feed, place).await {
+            Ok(bars) => bars,
+            Err(Refused { reason, is_for_all }) => {
+                feed.goes_without_past(place, &reason);
+                if is_for_all {
+                    go_without(feed, &reason).await?;
+                }
+                Vec::new()
+            }
+        };
+        num_bars += bars.len();
+        let mut batch = Batch::default();
+        feed.let_go(&mut batch, place, bars.iter().map(|bar| entry_of(feed, place, bar)).collect());
+        feed.send(&mut batch).await?;
+    }
+    feed.health.note_warming_up(0);
+    if num_bars > 0 {
+        let (venue, seconds) = (feed.venue.name(), begun.elapsed().as_secs_f64());
+        tracing::info!(venue, symbols = num_symbols, bars = num_bars, seconds, "new symbols have their past");
+    }
+    Ok(())
+}
+
+/// Lets all symbols go whose past cannot be had.
+async fn go_without(feed: &Feed, reason: &str) -> Result<(), LogGone> {
+    let mut batch = Batch::default();
+    while let Some(place) = feed.waiting.next() {
+        feed.goes_without_past(place, reason);
+        feed.let_go(&mut batch, place, Vec::new());
+    }
+    feed.send(&mut batch).await
+}
+
+/// Lets symbols go whose reports have waited long enough.
+async fn let_go_overdue(feed: &Feed) -> Result<(), LogGone> {
+    while feed.waiting.len() > 0 {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let mut batch = Batch::default();
+        for place in feed.waiting.overdue(Instant::now()) {
+            feed.goes_without_past(place, "the venue's limit of requests left no time for it");
+            feed.let_go(&mut batch, place, Vec::new());
+        }
+        feed.send(&mut batch).await?;
+    }
+    Ok(())
+}
+
+fn entry_of(feed: &Feed, place: usize, bar: &VenueBar) -> Entry {
+    Entry { pos: 0, symbol: feed.instruments.all()[place].symbol, body: Body::VenueBar(*bar) }
+}
+
+/// Returns the bars of a new symbol, in the order in which they go into the log.
+async fn past(feed: &Feed, place: usize) -> Result<Vec<VenueBar>, Refused> {
+    let widths = &feed.env.settings.widths;
+    let wanted = Wanted { num_bars: feed.warm_up_bars, widest: widest(widths) };
+    // What it has traded since the feed began comes as trades.
+    let to = feed.waiting.earliest(place).unwrap_or_else(|| (feed.env.now)());
+    let until = feed.env.settings.base().start_of(to);
+    let (mut past, mut lacking) = (Vec::new(), Vec::new());
+    let deadline = Instant::now() + HOLD_MAX;
+    for &width in widths {
+        let mut bars = Vec::new();
+        for (from, to) in wanted.stretches(width, until) {
+            if wanted.is_enough(&bars) || from >= to || !feed.waiting.has(place) {
+                break;
+            }
+            let asked = BarsAsked { instrument: &feed.instruments.all()[place], width, from, to };
+            match ask(feed, &asked, deadline).await {
+                // A market that has been closed for days has no bars further back that would be of use.
+                Ok(Some(more)) if more.is_empty() && to != until => break,
+                Ok(Some(more)) => bars.extend(more),
+                Ok(None) => break,
+                Err(refused) if refused.is_for_all => return Err(refused),
+                Err(refused) => {
+                    lacking.push(format!("{width} ({})", refused.reason));
+                    break;
+                }
+            }
+        }
+        wanted.trim(&mut bars);
+        if bars.is_empty() {
+            lacking.push(width.to_string());
+        }
+        past.extend(bars);
+    }
+    if past.is_empty() {
+        let reason = format!("the venue gave no bars: {}", lacking.join(", "));
+        return Err(Refused { reason, is_for_all: false });
+    }
+    if !lacking.is_empty() {
+        feed.goes_without_past(place, &format!("the venue gave none of {}", lacking.join(", ")));
+    }
+    put_in_order(&mut past);
+    Ok(past)
+}
+
+fn widest(widths: &[Width]) -> Width {
+    *widths.last().expect("validated: at least one width")
+}
+
+/// Asks for bars until they come, another try cannot help, or it is too late.
+async fn ask(
+    feed: &Feed,
+    asked: &BarsAsked<'_>,
+    deadline: Instant,
+) -> Result<Option<Vec<VenueBar>>, Refused> {
+    let now = || (feed.env.now)();
+    let asker = Asker {
+        rest: &feed.rest,
+        venue: feed.venue.as_ref(),
+        source: feed.source,
+        metrics: Some(&feed.metrics),
+        now: &now,
+    };
+    let mut backoff = Backoff::new(feed.config.retry_policy());
+    loop {
+        let (reason, is_for_all) = match asker.bars(asked).await {
+            Ok(bars) => return Ok(bars),
+            Err(RestError::Transient { reason, pause }) => {
+                let pause = backoff.failed().max(pause.unwrap_or_default());
+                if Instant::now() + pause < deadline {
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
+                (reason, false)
+            }
+            Err(RestError::Permanent { reason }) => (reason, false),
+            Err(RestError::NotEntitled { reason }) => (reason, true),
+        };
+        return Err(Refused { reason: feed.hide(&reason), is_for_all });
+    }
+}
+
+async fn fill_holes(feed: &Feed, mut holes: mpsc::Receiver<Hole>) -> Result<(), LogGone> {
+    let gap_hold = Duration::from_nanos(feed.env.settings.gap_hold.unsigned_abs());
+    let mut is_denied = false;
+    while let Some(hole) = holes.recv().await {
+        if is_denied || hole.seen.elapsed() >= gap_hold {
+            continue;
+        }
+        match bars_of_hole(feed, &hole, (hole.seen + gap_hold).min(Instant::now() + HOLD_MAX)).await {
+            // What came after the seal would be late.
+            Ok(_) if hole.seen.elapsed() >= gap_hold => {}
+            Ok(bars) => {
+                let entries = bars.iter().map(|bar| entry_of(feed, hole.place, bar)).collect();
+                feed.send(&mut Batch { entries, ..Batch::default() }).await?;
+            }
+            Err(Refused { reason, is_for_all }) => {
+                is_denied = is_for_all;
+                let (venue, symbol) = (feed.venue.name(), &feed.instruments.all()[hole.place].venue_symbol);
+                tracing::warn!(venue, symbol, reason, "the venue gave no bars for what was missed");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the bars of the windows that lie in a hole from their beginning to their end.
+async fn bars_of_hole(feed: &Feed, hole: &Hole, deadline: Instant) -> Result<Vec<VenueBar>, Refused> {
+    let widths = &feed.env.settings.widths;
+    let until = hole.until.unwrap_or_else(|| (feed.env.now)());
+    let mut bars = Vec::new();
+    for &width in widths {
+        let to = width.start_of(until);
+        let span = i64::from(feed.warm_up_bars).saturating_mul(width.nanos());
+        let oldest = widest(widths).start_of(to.plus(-span));
+        let from = width.start_of(hole.since.plus(width.nanos() - 1)).max(oldest);
+        if from < to {
+            let asked = BarsAsked { instrument: &feed.instruments.all()[hole.place], width, from, to };
+            bars.extend(ask(feed, &asked, deadline).await?.unwrap_or_default());
+        }
+    }
+    put_in_order(&mut bars);
+    Ok(bars)
+}
