@@ -241,7 +241,7 @@ fn replayed(dir: &Path, market: &Market) -> String {
 }
 
 /// Trades a second where venues come and go: a debug build on two cores that other tests use too cannot work through more.
-const RATE: u32 = if cfg!(debug_assertions) { 2_500 } else { 10_000 };
+const RATE: usize = if cfg!(debug_assertions) { 2_500 } else { 10_000 };
 
 #[test]
 fn whatever_happens_to_the_first_venue_the_bars_are_those_of_the_plain_replay() {
