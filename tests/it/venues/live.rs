@@ -19,9 +19,13 @@ use tickwire::stores::history::History;
 use tickwire::stores::history::sqlite::SqliteHistory;
 use tickwire::stores::log::sqlite::SqliteLog;
 
-/// Settings under which a market may trade a whole day in a moment: what comes over REST must find its windows open.
-pub const OPEN_WINDOWS: [(&str, &str); 2] =
-    [("TICKWIRE__CORE__HORIZON", "48h"), ("TICKWIRE__CORE__GAP_HOLD", "48h")];
+/// Settings under which a market may trade hours in a moment: what comes over REST must find its windows open. What is
+/// compared with a replay of the trades has no bars of the time before them.
+pub const OPEN_WINDOWS: [(&str, &str); 3] = [
+    ("TICKWIRE__CORE__HORIZON", "3h"),
+    ("TICKWIRE__CORE__GAP_HOLD", "3h"),
+    ("TICKWIRE__PROVIDER__WARM_UP", "0s"),
+];
 
 /// Returns the market of a dialect: made up, some twelve minutes for 1,500 trades.
 pub fn made_market(dialect: &dyn Dialect, num_trades: usize) -> Vec<MarketTrade> {
