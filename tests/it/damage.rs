@@ -198,7 +198,7 @@ fn a_replay_ends_where_a_store_cannot_be_written_and_names_the_next_step() {
 fn a_run_whose_history_cannot_be_written_is_unhealthy_and_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(with_short_past(dir.path()));
-    program.line_with("the past is made up");
+    program.line_with("every symbol has its past");
     program.stop();
     damage_table(dir.path(), "history.db", "bars");
     // The past of a new symbol brings bars at once.

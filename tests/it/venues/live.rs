@@ -19,11 +19,11 @@ use tickwire::stores::history::History;
 use tickwire::stores::history::sqlite::SqliteHistory;
 use tickwire::stores::log::sqlite::SqliteLog;
 
-/// Settings under which a market may trade hours in a moment: what comes over REST must find its windows open. What is
+/// Settings under which a market may trade a whole day in a moment: what comes over REST must find its windows open. What is
 /// compared with a replay of the trades has no bars of the time before them.
 pub const OPEN_WINDOWS: [(&str, &str); 3] = [
-    ("TICKWIRE__CORE__HORIZON", "3h"),
-    ("TICKWIRE__CORE__GAP_HOLD", "3h"),
+    ("TICKWIRE__CORE__HORIZON", "48h"),
+    ("TICKWIRE__CORE__GAP_HOLD", "48h"),
     ("TICKWIRE__PROVIDER__WARM_UP", "0s"),
 ];
 

@@ -22,6 +22,7 @@ mod gaps;
 mod health;
 mod hearing;
 mod held;
+mod hole;
 mod identity;
 mod job;
 mod letters;

@@ -11,10 +11,10 @@ use super::super::warm_up::{Wanted, put_in_order};
 use super::bars::{Asker, BarsAsked};
 use super::feed::{Batch, Feed};
 use super::held::HOLD_MAX;
-use super::job::Job;
+use super::hole::Hole;
 use super::rest::RestError;
 use crate::models::entry::{Body, Entry, VenueBar};
-use crate::models::time::{Nanos, Width};
+use crate::models::time::Width;
 use crate::retry::Backoff;
 use futures_util::future::try_join;
 use std::time::{Duration, Instant};
@@ -25,23 +25,6 @@ pub(super) const HOLES_MAX: usize = 4_096;
 
 /// How often it is looked at whether a report has waited long enough.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-
-/// A stretch of a symbol's time whose trades cannot be had.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hole {
-    place: usize,
-    since: Nanos,
-    until: Option<Nanos>,
-    /// When it was seen: the core holds the seal for a time from then on.
-    seen: Instant,
-}
-
-impl Hole {
-    /// Makes that of a job that was given up.
-    pub fn of(job: &Job) -> Hole {
-        Hole { place: job.place, since: job.since, until: job.until, seen: job.seen }
-    }
-}
 
 /// Why there are no bars.
 struct Refused {
