@@ -42,7 +42,6 @@ mod surroundings;
 mod talk;
 mod warm_up;
 
-pub use bars::{BarsAsked, BarsClient, BarsError};
 pub use connect::CertificateError;
 pub use feed::FeedSettings;
 pub use identity::{Alike, RecentTrades};

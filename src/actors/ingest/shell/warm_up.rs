@@ -169,7 +169,7 @@ async fn ask(
         rest: &feed.rest,
         venue: feed.venue.as_ref(),
         source: feed.source,
-        metrics: Some(&feed.metrics),
+        metrics: &feed.metrics,
         now: &now,
     };
     let mut backoff = Backoff::new(feed.config.retry_policy());
