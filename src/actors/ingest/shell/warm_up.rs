@@ -61,7 +61,10 @@ async fn fill_new(feed: &Feed) -> Result<(), LogGone> {
         let bars = match past(feed, place).await {
             Ok(bars) => bars,
             Err(Refused { reason, is_for_all }) => {
-                feed.goes_without_past(place, &reason);
+                // Of one that was let go meanwhile it is said already why.
+                if feed.waiting.has(place) {
+                    feed.goes_without_past(place, &reason);
+                }
                 if is_for_all {
                     go_without(feed, &reason).await?;
                 }
@@ -147,7 +150,7 @@ async fn past(feed: &Feed, place: usize) -> Result<Vec<VenueBar>, Refused> {
         let reason = format!("the venue gave no bars: {}", lacking.join(", "));
         return Err(Refused { reason, is_for_all: false });
     }
-    if !lacking.is_empty() {
+    if !lacking.is_empty() && feed.waiting.has(place) {
         feed.goes_without_past(place, &format!("the venue gave none of {}", lacking.join(", ")));
     }
     put_in_order(&mut past);
