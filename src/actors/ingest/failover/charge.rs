@@ -128,7 +128,7 @@ pub enum Action {
     Start(usize),
     /// Another venue is in charge from now on.
     HandOver {
-        /// Which one.
+        /// Its place in the feed's list of venues.
         to: usize,
         /// Why.
         why: Why,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 /// dropped, since nobody will compare them.
 const WINDOWS_MAX: usize = 16;
 
-/// Whose report it is.
+/// The side of the comparison that a report comes from; its number is the place in the arrays of [`Symbol`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// That of the venue in charge.

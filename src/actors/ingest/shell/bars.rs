@@ -9,10 +9,10 @@ use crate::metrics::VenueMetrics;
 use crate::models::entry::{Body, SourceId, VenueBar};
 use crate::models::time::{Nanos, Width};
 
-/// Whose bars are asked for, and which.
+/// A stretch of ready-made bars of one width, from `from` to `to`, over as many pages as it takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BarsAsked<'a> {
-    /// Whose.
+    /// The instrument in the venue's spelling, with the scales that its prices are read in.
     pub instrument: &'a Instrument,
     /// Their width.
     pub width: Width,

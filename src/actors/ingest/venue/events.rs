@@ -26,7 +26,7 @@ pub enum VenueEvent {
     LastTrade(Entry),
     /// A trade did not happen, and the venue does not name it: the newest one of this price and size.
     Break {
-        /// Whose trade it was.
+        /// The symbol that the withdrawn trade was of.
         symbol: SymbolId,
         /// When that is said to have happened.
         ts: Nanos,
