@@ -45,22 +45,29 @@ CONFIG
 sed -e 's/^rate = .*/rate = 60.0/' -e 's/^windows = .*/windows = ["1min", "5min", "15min"]/' -e 's/"8s"/"50s"/' \
     -e '/^disconnect/d' "$work/tests.toml" >"$work/picture.toml"
 
-# Starts the program on the port it had before, with the settings of that name, and waits until it is ready.
+# A port below those that the system gives to connections: a test stops the program and starts it on the same port again,
+# and nobody may have taken it meanwhile.
+for _ in $(seq 100); do
+    port=$((20000 + RANDOM % 12000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+done
+echo "$port" >"$work/port"
+
+# Starts the program on its port, with the settings of that name, and waits until it is ready.
 cat >"$work/start" <<START
 #!/usr/bin/env bash
 set -eu
 cd "$work"
 name=\${1:-tests}
-port=\$(cat port 2>/dev/null || echo 0)
+port=\$(cat port)
+# Emptied before the program runs: what it said the last time is no answer.
+: >log
 env -i PATH="\$PATH" TICKWIRE__SERVER__REST=127.0.0.1:0 TICKWIRE__SERVER__WEBSOCKET=127.0.0.1:0 \
     TICKWIRE__SERVER__METRICS=127.0.0.1:0 TICKWIRE__SERVER__DASHBOARD=127.0.0.1:\$port \
-    "$program" run --config "\$name.toml" --data-dir "\$name" >log 2>&1 </dev/null &
+    "$program" run --config "\$name.toml" --data-dir "\$name" >>log 2>&1 </dev/null &
 echo \$! >pid
 for _ in \$(seq 1200); do
-    if grep -q 'ready\$' log; then
-        sed -n 's|.*dashboard listens on http://[^:]*:||p' log | head -n 1 >port
-        exit 0
-    fi
+    grep -q 'ready\$' log && exit 0
     kill -0 "\$(cat pid)" || break
     sleep 0.1
 done

@@ -356,16 +356,20 @@ test('a restart of the server is survived, and nothing is missing', restartable,
   const first = await look(page);
   if (real === undefined) await server.close();
   else execFileSync('sh', ['-c', process.env.TICKWIRE_STOP]);
-  const lost = await until(page, (seen) => seen.connection.phase === 'waiting' && seen.strip.line.startsWith('Disconnected'));
-  assert.equal(lost.connection.reason, 'server stopped');
-  assert.equal(lost.strip.line, 'Disconnected: server stopped');
-  await page.screenshot({ path: join(screenshots, 'disconnected.png') });
-  if (real === undefined) {
-    // What happens while nobody listens: a late trade and a voided bar.
-    market.amend(first.selection.symbol, first.selection.window, 4);
-    market.void(first.selection.symbol, first.selection.window, 6);
-    server = await new FakeServer(market).listen(server.port);
-  } else execFileSync('sh', ['-c', process.env.TICKWIRE_START]);
+  try {
+    const lost = await until(page, (seen) => seen.connection.phase === 'waiting' && seen.strip.line.startsWith('Disconnected'));
+    assert.equal(lost.connection.reason, 'server stopped');
+    assert.equal(lost.strip.line, 'Disconnected: server stopped');
+    await page.screenshot({ path: join(screenshots, 'disconnected.png') });
+  } finally {
+    // A fault here must not become one of every test that follows.
+    if (real === undefined) {
+      // What happens while nobody listens: a late trade and a voided bar.
+      market.amend(first.selection.symbol, first.selection.window, 4);
+      market.void(first.selection.symbol, first.selection.window, 6);
+      server = await new FakeServer(market).listen(server.port);
+    } else execFileSync('sh', ['-c', process.env.TICKWIRE_START]);
+  }
   await until(page, (seen) => seen.connection.phase === 'live' && seen.connection.reconnects === 1, null, 30_000);
   await until(page, (seen, close) => seen.candles.at(-1).close !== close, first.candles.at(-1).close);
   if (real === undefined) {
@@ -382,9 +386,13 @@ test('a crash of the server is survived: no bar is missing, none is there twice'
   const { watchlist } = await look(page);
   await show(page, watchlist[0].symbol, '5s');
   execFileSync('sh', ['-c', process.env.TICKWIRE_KILL]);
-  const lost = await until(page, (seen) => seen.connection.phase === 'waiting');
-  assert.equal(lost.connection.reason, 'connection lost');
-  execFileSync('sh', ['-c', process.env.TICKWIRE_START]);
+  let lost;
+  try {
+    lost = await until(page, (seen) => seen.connection.phase === 'waiting');
+    assert.equal(lost.connection.reason, 'connection lost');
+  } finally {
+    execFileSync('sh', ['-c', process.env.TICKWIRE_START]);
+  }
   await until(page, (seen) => seen.connection.phase === 'live' && seen.connection.reconnects === 1, null, 30_000);
   // A bar that began after the crash has closed, so the join lies behind it.
   await until(page, (seen, newest) => seen.bars.some((bar) => bar.start > newest && bar.state !== 'forming'), lost.bars.at(-1).start, 30_000);
