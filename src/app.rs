@@ -5,6 +5,7 @@
 //! written. On failure: where the disk takes nothing, the entries that were received and never committed are counted
 //! and reported, and the exit code is 1.
 
+pub mod backfill;
 pub mod check;
 mod housekeeping;
 mod instruments;

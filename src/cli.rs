@@ -1,6 +1,7 @@
 //! The command line: its commands, and the configuration keys that its flags set. It reads nothing but the arguments, and
 //! a wrong one ends the process with exit code 2.
 
+use crate::app::backfill::BackfillSettings;
 use crate::app::probe::ProbeSettings;
 use crate::config::{LogFormat, Override, Sources, parse_duration};
 use clap::{Args, Parser, Subcommand};
@@ -18,6 +19,7 @@ Examples:
   tickwire replay ticks.csv.gz --bars bars.csv     computes the bars of a file
   tickwire serve --data-dir year                   serves what a replay has stored
   tickwire probe coinbase --symbols BTC-USD        shows the first ticks, or what is wrong
+  tickwire backfill --symbols BTC-USD --from -30d --venue coinbase   fills the history with a venue's bars
   tickwire venues                                  lists the providers and what each needs
   tickwire check-config --config tickwire.toml     lists every fault of a configuration
   TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire run  sets `server.rest`; 0 picks a free port
@@ -50,6 +52,16 @@ Examples:
   tickwire replay frames.jsonl                     the bars of what was recorded
 
 Exit codes: 0 ticks came, 1 none came, 2 wrong usage: no such venue or symbol, or no key.";
+
+const BACKFILL_EXAMPLES: &str = "\
+Examples:
+  tickwire backfill --venue coinbase --symbols BTC-USD,ETH-USD --from 2026-01-01 --to 2026-02-01 --data-dir coins
+  tickwire backfill --symbols BTC-USD --from -30d --window 15min
+
+Bars of trades that are whole stay as they are; others are replaced by the venue's, and what is lacking is filled. What is
+there is not asked for again. No other process may use the data directory meanwhile.
+
+Exit codes: 0 filled, 1 something could not be filled, 2 wrong usage: no such venue, symbol, window or time, or no key.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -101,6 +113,9 @@ pub enum Command {
     /// Read everything in the data directory and list what is damaged
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckOptions),
+    /// Fill the history of the data directory with a venue's own bars
+    #[command(after_help = BACKFILL_EXAMPLES)]
+    Backfill(BackfillOptions),
     /// Connect to a venue, show its first ticks, and say what is wrong
     #[command(after_help = PROBE_EXAMPLES)]
     Probe(ProbeOptions),
@@ -174,6 +189,26 @@ pub struct CheckOptions {
     pub repair: bool,
 }
 
+/// Flags of `backfill`.
+#[derive(Clone, Debug, Args)]
+pub struct BackfillOptions {
+    /// Fill these symbols, separated by commas
+    #[arg(long, required = true, value_name = "A,B", value_delimiter = ',')]
+    pub symbols: Vec<String>,
+    /// Fill windows from this time on: a date, a time, or a span back from now (`-30d`)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: String,
+    /// Fill windows up to this time; as late as the live feed leaves it where none is named
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<String>,
+    /// Ask this venue; the venues of the feed that follows the symbol, in their order, where none is named
+    #[arg(long, value_name = "VENUE")]
+    pub venue: Option<String>,
+    /// Fill these windows, separated by commas; all that are configured where none is named
+    #[arg(long, value_name = "W", value_delimiter = ',')]
+    pub window: Vec<String>,
+}
+
 /// Flags of `probe`.
 #[derive(Clone, Debug, Args)]
 pub struct ProbeOptions {
@@ -241,6 +276,15 @@ impl fmt::Display for Speed {
     }
 }
 
+impl BackfillOptions {
+    /// Returns what is asked of the back-fill.
+    #[must_use]
+    pub fn into_settings(self) -> BackfillSettings {
+        let BackfillOptions { symbols, from, to, venue, window: windows } = self;
+        BackfillSettings { symbols, venue, from, to, windows }
+    }
+}
+
 impl ProbeOptions {
     /// Returns what is asked of the probe.
     #[must_use]
@@ -285,6 +329,7 @@ impl Cli {
             Command::Serve
             | Command::Migrate
             | Command::Check(_)
+            | Command::Backfill(_)
             | Command::Probe(_)
             | Command::Venues(_)
             | Command::CheckConfig

@@ -237,7 +237,8 @@ async fn restore_all(
     outcome.num_mended += num_unusable;
     say(
         "mended: `history.db` was restored from the log, the old one is `history.db.damaged`; bars that only the end of a \
-         replay closed come back when the same replay is run again",
+         replay closed come back when the same replay is run again, and a venue's bars that `tickwire backfill` wrote when \
+         it is",
     );
     Ok(())
 }
@@ -281,7 +282,8 @@ async fn restore_rows(
     for (table, (symbol, width, start)) in missing_windows(&config.data_dir, &checked.windows).await? {
         say(&format!(
             "note: `history.db`, table `{table}`, symbol {symbol}, width {width}, start {start}: the log has nothing for \
-             this row, so its key was damaged; the row with the right key is restored"
+             this row; either its key was damaged, and the row with the right key is restored, or it came of \
+             `tickwire backfill`, which brings it again"
         ));
     }
     let num_unparsed = checked.letters.iter().filter(|pos| pos.is_none()).count();

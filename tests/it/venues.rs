@@ -4,6 +4,7 @@
 //! has the trades over REST; where it has not, the gap is given up and shows in the coverage.
 
 mod alpha_vantage;
+mod backfill_command;
 mod binance;
 mod coinbase;
 mod contract;

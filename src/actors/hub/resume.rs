@@ -36,9 +36,15 @@ pub async fn missed(
     let query = WindowQuery { symbol, width, start: Nanos::MIN, end: Nanos::MAX, limit };
     // The same holds here.
     let points = history.indicators(&query).await.ok()?;
-    // The client has at least what was published up to the newest bar that it knows.
-    let known_pos = bars.iter().filter(|bar| bar.seq <= known).map(|bar| bar.log_pos).max().unwrap_or(0);
+    let known_pos = known_through(&bars, known);
     Some(with_points(&missed, points, known_pos))
+}
+
+/// Returns the position up to which a client has at least what was published: that of the newest bar that it knows. A bar
+/// without a number was filled in beside the log, and its position is none of the log's.
+fn known_through(bars: &[Bar], known: u64) -> u64 {
+    let is_known = |bar: &&Bar| (1..=known).contains(&bar.seq);
+    bars.iter().filter(is_known).map(|bar| bar.log_pos).max().unwrap_or(0)
 }
 
 /// Returns how many windows can have changed although newer ones exist: those that were not sealed.
@@ -93,6 +99,14 @@ mod tests {
     use crate::models::indicators::IndicatorValues;
     use crate::models::num::Price;
     use crate::models::time::MINUTE;
+
+    #[test]
+    fn bars_that_were_filled_in_beside_the_log_are_not_among_what_a_client_knows() {
+        let filled = Bar { log_pos: 1 << 48, ..bar(1, 0, 0) };
+        let bars = [bar(3, 0, 3), bar(2, 0, 2), filled];
+        assert_eq!(known_through(&bars, 2), 20);
+        assert_eq!(revisions_since(&bars, 2, 3), Some(vec![bars[0]]));
+    }
 
     fn minute() -> Width {
         Width::parse("1min").expect("a width")

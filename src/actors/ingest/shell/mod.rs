@@ -42,6 +42,7 @@ mod surroundings;
 mod talk;
 mod warm_up;
 
+pub use bars::{BarsAsked, BarsClient, BarsError, given_width};
 pub use connect::CertificateError;
 pub use feed::FeedSettings;
 pub use identity::{Alike, RecentTrades};

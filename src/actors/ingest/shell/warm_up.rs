@@ -8,7 +8,7 @@
 
 use super::super::client::LogGone;
 use super::super::warm_up::{Wanted, put_in_order};
-use super::bars::{Asker, BarsAsked};
+use super::bars::{Asker, BarsAsked, Fetched};
 use super::feed::{Batch, Feed};
 use super::held::HOLD_MAX;
 use super::hole::Hole;
@@ -175,9 +175,9 @@ async fn ask(
         metrics: &feed.metrics,
         now: &now,
     };
-    let mut backoff = Backoff::new(feed.config.retry_policy());
+    let (mut backoff, mut fetched) = (Backoff::new(feed.config.retry_policy()), Fetched::default());
     loop {
-        let (reason, is_for_all) = match asker.bars(asked).await {
+        let (reason, is_for_all) = match asker.bars(asked, &mut fetched).await {
             Ok(bars) => return Ok(bars),
             Err(RestError::Transient { reason, pause }) => {
                 let pause = backoff.failed().max(pause.unwrap_or_default());

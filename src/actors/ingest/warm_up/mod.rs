@@ -5,6 +5,8 @@
 //! is made of smaller bars only where those cover all of it, so that it is what the venue's own bar of it would be. Nothing
 //! here asks or fails.
 
+pub mod larger;
+
 use crate::models::entry::VenueBar;
 use crate::models::time::{DAY, Nanos, Width};
 
