@@ -221,6 +221,38 @@ def beside_stopped_redis(latency):
     )
 
 
+def venue_section(cases):
+    """Returns what the trades of one socket cost on their whole way."""
+    rows = [
+        [
+            f"{case['kind']} log",
+            f"{case['applied_per_second']:,.0f}",
+            f"{case['cpu_per_million']:.2f}",
+            f"{case['cores_used']:.2f}",
+            about(case["p50"]),
+            about(case["p99"]),
+            f"{case['rss_mb']:.0f}",
+            f"{case['load']:.1f}",
+        ]
+        for case in cases
+    ]
+    first = cases[0]
+    keeps_up = all(case["applied_per_second"] >= 0.98 * case["offered"] for case in cases)
+    return f"""## One socket of a venue
+
+A made-up Polygon on this machine sends {first['offered']:,} trades a second of {first['symbols']} stocks over one socket, {first['trades_per_frame']} a message,
+in the venue's own bytes, for {first['seconds']:.0f} s; making them uses the same cores. `tickwire run` reads them into bars and indicators,
+with its web servers and all. CPU is that of Tickwire alone.
+
+{table(
+    ["", "trades/s", "CPU s per million", "cores", "received to bar, median", "99 %", "MB", "load"],
+    rows,
+)}
+
+- {verdict(keeps_up, "Takes what one socket brings")}
+"""
+
+
 def milliseconds(found):
     """Says two quantiles in milliseconds."""
     return f"{found['p50']:.2f} / {found['p99']:.2f}" if found else "–"
@@ -406,6 +438,7 @@ SECTIONS = (
     ("replay", replay_section),
     ("symbols", symbols_section),
     ("live", live_section),
+    ("venue", venue_section),
     ("fanout", fanout_section),
     ("rest", rest_section),
 )

@@ -19,10 +19,11 @@ import replay
 import report
 import served
 import symbols
+import venue
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ("duckdb", "polars")
-SECTIONS = ("replay", "symbols", "live", "fanout", "rest")
+SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest")
 
 # More than two cores take, and less than what makes the venue fall behind all the time.
 OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
@@ -115,6 +116,8 @@ def main():
             "memory": live.memory(binary, work, args.cores, 10_000, 10_000, memory_seconds),
         }
         keep(live=lived)
+    if "venue" in wanted:
+        keep(venue=venue.measure(binary, work, args.cores, seconds))
     if "fanout" in wanted:
         folder = target / "bench-venv"
         peers = {} if args.no_peers else install_peers(folder, served.PEER_PACKAGES)
