@@ -30,6 +30,9 @@ struct Known {
     /// The variable of the environment that may hold the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_variable: Option<&'static str>,
+    /// What to set, where it lacks a key.
+    #[serde(skip)]
+    missing: Option<String>,
     /// Which keys of the configuration give it its key, as far as they are set.
     key_from: Vec<&'static str>,
     /// True when it lacks nothing that it needs.
@@ -57,17 +60,8 @@ pub fn list(config: &Config, is_json: bool) -> String {
 /// Returns what a venue lacks before it can be connected to, for people; `None` when nothing is missing.
 #[must_use]
 pub fn lacks(entry: &VenueEntry, section: &VenueConfig) -> Option<String> {
-    key_fault(entry.name, entry.key_variable, section)
-}
-
-fn key_fault(name: &str, variable: Option<&str>, section: &VenueConfig) -> Option<String> {
-    if section.key.is_some() || section.key_file.is_some() {
-        return None;
-    }
-    let variable = variable?;
-    Some(format!(
-        "`{name}` needs a key: set the variable `{variable}`, `venues.{name}.key` or `venues.{name}.key_file`"
-    ))
+    let key = entry.missing_key(section)?;
+    Some(format!("`{}` needs a key: set {}", entry.name, entry.places_of(key)))
 }
 
 fn simulator() -> Known {
@@ -78,6 +72,7 @@ fn simulator() -> Known {
         section: "provider".to_owned(),
         needs_key: false,
         key_variable: None,
+        missing: None,
         key_from: Vec::new(),
         is_configured: true,
         streams: Vec::new(),
@@ -99,8 +94,9 @@ fn known(entry: &'static VenueEntry, config: &Config) -> Known {
         aliases: entry.aliases,
         about: entry.about,
         section: format!("venues.{}", entry.name),
-        needs_key: entry.key_variable.is_some(),
+        needs_key: entry.needed_key.is_some(),
         key_variable: entry.key_variable,
+        missing: entry.missing_key(section).map(|key| entry.places_of(key)),
         key_from: section.own_keys_set().into_iter().filter(is_key).collect(),
         is_configured: lacks(entry, section).is_none(),
         streams,
@@ -144,17 +140,11 @@ impl Known {
         let mut row = |name: &str, value: &str| _ = writeln!(text, "  {name:<11}{value}");
         row("configured", if self.is_configured { "yes" } else { "no: it needs a key" });
         let section = &self.section;
-        let key = match (self.needs_key, self.key_from.as_slice()) {
-            (_, [_, ..]) => {
-                let from: Vec<String> =
-                    self.key_from.iter().map(|key| format!("`{section}.{key}`")).collect();
-                format!("there, by {}", from.join(" and "))
-            }
-            (false, []) => "none needed".to_owned(),
-            (true, []) => {
-                let variable = self.key_variable.map(|name| format!("{name}, ")).unwrap_or_default();
-                format!("missing; set {variable}`{section}.key` or `{section}.key_file`")
-            }
+        let from: Vec<String> = self.key_from.iter().map(|key| format!("`{section}.{key}`")).collect();
+        let key = match (&self.missing, from.as_slice()) {
+            (Some(places), _) => format!("missing; set {places}"),
+            (None, []) => "none needed".to_owned(),
+            (None, _) => format!("there, by {}", from.join(" and ")),
         };
         row("key", &key);
         row("settings", &format!("[{section}]"));
@@ -172,6 +162,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::ingest::registry;
 
     #[test]
     fn every_provider_is_listed_with_what_it_needs() {
@@ -186,7 +177,7 @@ mod tests {
             assert!(text.contains(&format!("[venues.{name}]")), "{text}");
             assert_eq!(known["name"], name);
             assert_eq!(known["is_configured"], lacks(entry, config.venues.of(name)).is_none(), "{name}");
-            assert_eq!(known["needs_key"], entry.key_variable.is_some(), "{name}");
+            assert_eq!(known["needs_key"], entry.needed_key.is_some(), "{name}");
             assert!(!known["default_symbols"].as_array().expect("a list").is_empty(), "{name}");
         }
         let coinbase = all.iter().find(|known| known["name"] == "coinbase").expect("it is there");
@@ -196,14 +187,20 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_named_and_a_key_that_is_there_is_not_shown() {
-        let missing = key_fault("coinbase", Some("A_KEY"), &VenueConfig::default());
-        let said = "`coinbase` needs a key: set the variable `A_KEY`, `venues.coinbase.key` or `venues.coinbase.key_file`";
-        assert_eq!(missing.as_deref(), Some(said));
-        assert_eq!(key_fault("coinbase", None, &VenueConfig::default()), None);
-        let config: Config = toml::from_str("[venues.coinbase]\nkey = 'hunter2-hunter2'\n").expect("valid");
-        assert_eq!(key_fault("coinbase", Some("A_KEY"), config.venues.of("coinbase")), None);
+        let of = |name| registry::find(name).expect("it is served");
+        let missing = |name, section: &str| {
+            let config: Config = toml::from_str(&format!("[venues.{name}]\n{section}\n")).expect("valid");
+            lacks(of(name), config.venues.of(name))
+        };
+        let said = "`polygon` needs a key: set the variable `POLYGON_API_KEY`, `venues.polygon.key` or `venues.polygon.key_file`";
+        assert_eq!(missing("polygon", "").as_deref(), Some(said));
+        assert_eq!((missing("polygon", "key_file = '/x'"), missing("coinbase", "")), (None, None));
+        let said = "`finage` needs a key: set `venues.finage.socket_key` or `venues.finage.socket_key_file`";
+        assert_eq!(missing("finage", "key = 'hunter2-hunter2'").as_deref(), Some(said));
+        assert_eq!(missing("finage", "socket_key = 'hunter2-hunter2'"), None, "REST can be left out");
+        let config: Config = toml::from_str("[venues.polygon]\nkey = 'hunter2-hunter2'\n").expect("valid");
         let text = list(&config, false);
-        assert!(text.contains("key        there, by `venues.coinbase.key`"), "{text}");
+        assert!(text.contains("key        there, by `venues.polygon.key`"), "{text}");
         assert!(!text.contains("hunter2") && !list(&config, true).contains("hunter2"), "{text}");
     }
 }

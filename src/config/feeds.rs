@@ -231,15 +231,12 @@ pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
     }
     for venue in used {
         let section = config.venues.of(venue.name);
-        if let Some(variable) =
-            venue.key_variable.filter(|_| section.key.is_none() && section.key_file.is_none())
-        {
-            let name = venue.name;
-            let reason = format!(
-                "is not set, and `{name}` wants a key: here, in the file that `venues.{name}.key_file` names, or in the \
-                 environment variable `{variable}`"
+        if let Some(key) = venue.missing_key(section) {
+            let (name, places) = (venue.name, venue.places_of(key));
+            fault(
+                &format!("venues.{name}.{key}"),
+                format!("is not set, and `{name}` needs a key: set {places}"),
             );
-            fault(&format!("venues.{name}.key"), reason);
         }
     }
     for venue in &registry::VENUES {

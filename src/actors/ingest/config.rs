@@ -54,9 +54,9 @@ pub struct VenueConfig {
     /// How long a connection may take to come about, and a request to be answered.
     #[serde(with = "span")]
     pub connect_timeout: Duration,
-    /// A connection that brings nothing for this long is lost.
-    #[serde(with = "span")]
-    pub idle_timeout: Duration,
+    /// A connection that brings nothing for this long is lost; not set: what the venue's protocol lets one expect.
+    #[serde(with = "span::optional", skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Duration>,
     /// How often the venue is asked whether it is there.
     #[serde(with = "span")]
     pub ping_interval: Duration,
@@ -86,6 +86,13 @@ pub struct VenueConfig {
     /// Whether trades outside the regular session make prices, where a venue has sessions; not set: yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extended_hours: Option<bool>,
+    /// Whether sale conditions say what a trade of a share counts for, where the venue does not document its codes; not
+    /// set: no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<bool>,
+    /// Connections that a key may have at a time, where the venue limits them; not set: what the venue documents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<NonZeroUsize>,
     /// What the key may have of the exchanges' data, where the venue wants to be told; not set: nothing of the current day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entitlement: Option<Entitlement>,
@@ -114,7 +121,7 @@ impl Default for VenueConfig {
             proxy_url: None,
             ca_file: None,
             connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
+            idle_timeout: None,
             ping_interval: Duration::from_secs(20),
             retry_delay: Duration::from_secs(1),
             retry_max_delay: Duration::from_secs(60),
@@ -125,6 +132,8 @@ impl Default for VenueConfig {
             poll_interval: None,
             reconnect_at: None,
             extended_hours: None,
+            conditions: None,
+            max_connections: None,
             entitlement: None,
             bar_zone: None,
             bar_stamp: None,
@@ -135,7 +144,7 @@ impl Default for VenueConfig {
 
 impl VenueConfig {
     /// Keys that not every venue has.
-    pub const OWN_KEYS: [&'static str; 13] = [
+    pub const OWN_KEYS: [&'static str; 15] = [
         "key",
         "key_file",
         "socket_key",
@@ -146,6 +155,8 @@ impl VenueConfig {
         "poll_interval",
         "reconnect_at",
         "extended_hours",
+        "conditions",
+        "max_connections",
         "entitlement",
         "bar_zone",
         "bar_stamp",
@@ -165,6 +176,8 @@ impl VenueConfig {
             self.poll_interval.is_some(),
             self.reconnect_at.is_some(),
             self.extended_hours.is_some(),
+            self.conditions.is_some(),
+            self.max_connections.is_some(),
             self.entitlement.is_some(),
             self.bar_zone.is_some(),
             self.bar_stamp.is_some(),
@@ -191,18 +204,18 @@ impl VenueConfig {
     pub fn validate(&self) -> Vec<(&'static str, String)> {
         let spans = [
             ("connect_timeout", self.connect_timeout),
-            ("idle_timeout", self.idle_timeout),
             ("ping_interval", self.ping_interval),
             ("retry_delay", self.retry_delay),
             ("breaker_open", self.breaker_open),
         ];
-        let asked = self.poll_interval.map(|span| ("poll_interval", span));
-        let zero = spans.into_iter().chain(asked).filter(|(_, span)| span.is_zero());
+        let set = [("idle_timeout", self.idle_timeout), ("poll_interval", self.poll_interval)];
+        let set = set.into_iter().filter_map(|(key, span)| Some((key, span?)));
+        let zero = spans.into_iter().chain(set).filter(|(_, span)| span.is_zero());
         let mut faults: Vec<_> = zero.map(|(key, _)| (key, "must be more than 0".to_owned())).collect();
         if self.retry_max_delay < self.retry_delay {
             faults.push(("retry_max_delay", "must be at least `retry_delay`".to_owned()));
         }
-        if self.idle_timeout <= self.ping_interval {
+        if self.idle_timeout.is_some_and(|span| span <= self.ping_interval) {
             faults.push((
                 "idle_timeout",
                 "must be more than `ping_interval`: a quiet venue speaks when asked".to_owned(),

@@ -21,7 +21,9 @@ pub struct VenueEntry {
     pub aliases: &'static [&'static str],
     /// What it has, in a line for people.
     pub about: &'static str,
-    /// Whether it wants a key of the user's, and under which name the environment may have it.
+    /// The key of its section without which it cannot be followed: `key`, or `socket_key` where REST may be left out.
+    pub needed_key: Option<&'static str>,
+    /// The variable of the environment that may hold the `key` of its section, where it has one.
     pub key_variable: Option<&'static str>,
     /// Those of [`VenueConfig::OWN_KEYS`] that it has.
     pub own_keys: &'static [&'static str],
@@ -35,12 +37,35 @@ pub struct VenueEntry {
     pub open: fn(&VenueConfig) -> Arc<dyn Venue>,
 }
 
+impl VenueEntry {
+    /// Returns the key of its section that it needs and that is set neither there nor by a file.
+    #[must_use]
+    pub fn missing_key(&self, section: &VenueConfig) -> Option<&'static str> {
+        self.needed_key.filter(|key| match *key {
+            "socket_key" => section.socket_key.is_none() && section.socket_key_file.is_none(),
+            _ => section.key.is_none() && section.key_file.is_none(),
+        })
+    }
+
+    /// Says where a key can be set, for people.
+    #[must_use]
+    pub fn places_of(&self, key: &str) -> String {
+        let name = self.name;
+        let own = format!("`venues.{name}.{key}` or `venues.{name}.{key}_file`");
+        match self.key_variable.filter(|_| key == "key") {
+            Some(variable) => format!("the variable `{variable}`, {own}"),
+            None => own,
+        }
+    }
+}
+
 /// The live venues.
 pub static VENUES: [VenueEntry; 7] = [
     VenueEntry {
         name: alpha_vantage::NAME,
         aliases: &[],
         about: "US shares, currencies, coins: bars and rates, polled",
+        needed_key: Some("key"),
         key_variable: Some("ALPHA_VANTAGE_API_KEY"),
         own_keys: &["key", "key_file", "poll_interval", "entitlement", "bar_stamp"],
         default_symbols: &alpha_vantage::DEFAULT_SYMBOLS,
@@ -52,6 +77,7 @@ pub static VENUES: [VenueEntry; 7] = [
         name: binance::NAME,
         aliases: &[],
         about: "coins: every trade, or trades by order",
+        needed_key: None,
         key_variable: None,
         own_keys: &binance::OWN_KEYS,
         default_symbols: &binance::DEFAULT_SYMBOLS,
@@ -63,6 +89,7 @@ pub static VENUES: [VenueEntry; 7] = [
         name: coinbase::NAME,
         aliases: &[],
         about: "coins: every trade (Exchange feed)",
+        needed_key: None,
         key_variable: None,
         own_keys: &[],
         default_symbols: &coinbase::DEFAULT_SYMBOLS,
@@ -74,6 +101,7 @@ pub static VENUES: [VenueEntry; 7] = [
         name: finage::NAME,
         aliases: &[],
         about: "US shares, coins: trades; currencies: quotes",
+        needed_key: Some("socket_key"),
         key_variable: Some("FINAGE_API_KEY"),
         own_keys: &[
             "key",
@@ -82,6 +110,7 @@ pub static VENUES: [VenueEntry; 7] = [
             "socket_key_file",
             "crypto_stream_url",
             "forex_stream_url",
+            "conditions",
         ],
         default_symbols: &finage::DEFAULT_SYMBOLS,
         requests_per_minute: finage::REQUESTS_PER_MINUTE,
@@ -92,8 +121,16 @@ pub static VENUES: [VenueEntry; 7] = [
         name: fmp::NAME,
         aliases: &[],
         about: "US shares, coins: trades; currencies: quotes",
+        needed_key: Some("key"),
         key_variable: Some("FMP_API_KEY"),
-        own_keys: &["key", "key_file", "crypto_stream_url", "forex_stream_url", "bar_zone"],
+        own_keys: &[
+            "key",
+            "key_file",
+            "crypto_stream_url",
+            "forex_stream_url",
+            "max_connections",
+            "bar_zone",
+        ],
         default_symbols: &fmp::DEFAULT_SYMBOLS,
         requests_per_minute: fmp::REQUESTS_PER_MINUTE,
         channel_fault: fmp::channel_fault,
@@ -103,6 +140,7 @@ pub static VENUES: [VenueEntry; 7] = [
         name: kraken::NAME,
         aliases: &[],
         about: "coins and currencies: every trade",
+        needed_key: None,
         key_variable: None,
         own_keys: &[],
         default_symbols: &kraken::DEFAULT_SYMBOLS,
@@ -114,6 +152,7 @@ pub static VENUES: [VenueEntry; 7] = [
         name: polygon::NAME,
         aliases: &polygon::ALIASES,
         about: "US stocks and coins: every trade; currencies: every quote",
+        needed_key: Some("key"),
         key_variable: Some(polygon::KEY_VARIABLE),
         own_keys: &polygon::OWN_KEYS,
         default_symbols: &polygon::DEFAULT_SYMBOLS,

@@ -173,3 +173,123 @@ fn health_tells_how_many_holes_are_left() {
         rig.stop().await;
     });
 }
+
+/// Returns which page of `/A?c=PAGE` is asked for, beginning with 1.
+fn page_of(path: &str) -> u32 {
+    path.strip_prefix("/A?c=").map_or(1, |page| page.parse().unwrap())
+}
+
+#[test]
+fn a_long_hole_is_filled_in_turns_with_the_others_and_goes_on_where_it_stopped() {
+    run(async {
+        let now = Nanos(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos().try_into().unwrap());
+        let mut has_failed = false;
+        let answer = move |path: &str| {
+            if path == "/B" {
+                return (200, String::new());
+            }
+            let page = page_of(path);
+            if page == 70 && !std::mem::replace(&mut has_failed, true) {
+                return (503, String::new());
+            }
+            let next = if page < 120 { format!("next c={}\n", page + 1) } else { String::new() };
+            (200, format!("a{page} {} 5 5\n{next}", now.plus(page.into()).0))
+        };
+        let rig = Rig::start(Start {
+            down_since: Some(now),
+            answer: Box::new(answer),
+            ..Start::new(unique(), &["A", "B"])
+        });
+        let rig = rig.await;
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        link.say(format!("C {}", rig.now().0));
+        rig.until("holes that are filled", || {
+            rig.metric("gaps_open") == 0.0 && rig.metric("backfill_jobs") == 0.0 && rig.requests().len() > 100
+        })
+        .await;
+        let requests = rig.requests();
+        assert_eq!(requests.iter().position(|path| path == "/B"), Some(50), "{requests:?}");
+        let pages: Vec<u32> =
+            requests.iter().filter(|path| *path != "/B").map(|path| page_of(path)).collect();
+        let expected: Vec<u32> = (1..=70).chain(70..=120).collect();
+        assert_eq!(pages, expected, "a page that failed is asked for again, and none before it");
+        let left = rig.stop().await;
+        assert_eq!((left.ledger.in_bars, left.ledger.duplicate, left.ledger.late), (120, 0, 0));
+    });
+}
+
+#[test]
+fn a_hole_without_end_is_given_up_when_nothing_of_it_can_count_any_more() {
+    run(async {
+        let answer = |path: &str| (200, format!("next c={}\n", page_of(path) + 1));
+        let rig = Rig::start(Start {
+            down_since: Some(Nanos(1_700_000_000_000_000_000)),
+            answer: Box::new(answer),
+            environment: vec![("TICKWIRE__CORE__GAP_HOLD", "1s")],
+            ..Start::new(unique(), &["A"])
+        });
+        let rig = rig.await;
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        link.say(format!("C {}", rig.now().0));
+        rig.until("a hole that is given up", || rig.metric("holes_given_up_total") == 1.0).await;
+        rig.until("nothing that is left", || rig.metric("backfill_jobs") == 0.0).await;
+        assert!(!rig.requests().is_empty());
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_page_that_the_venue_does_not_know_any_more_is_asked_for_from_the_first_one_on() {
+    run(async {
+        let now = Nanos(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos().try_into().unwrap());
+        let mut has_failed = false;
+        let answer = move |path: &str| match page_of(path) {
+            1 => (200, format!("a1 {} 5 5\nnext c=2\n", now.0)),
+            _ if !std::mem::replace(&mut has_failed, true) => (400, "no such cursor".to_owned()),
+            _ => (200, format!("a2 {} 5 5\n", now.plus(1).0)),
+        };
+        let rig = Rig::start(Start {
+            down_since: Some(now),
+            answer: Box::new(answer),
+            ..Start::new(unique(), &["A"])
+        });
+        let rig = rig.await;
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        link.say(format!("C {}", rig.now().0));
+        rig.until("a hole that is filled", || {
+            rig.requests().len() == 4 && rig.metric("gaps_open") == 0.0 && rig.metric("backfill_jobs") == 0.0
+        })
+        .await;
+        assert_eq!(rig.requests(), ["/A", "/A?c=2", "/A", "/A?c=2"]);
+        assert_eq!(rig.stop().await.ledger.in_bars, 2);
+    });
+}
+
+#[test]
+fn a_venue_that_wants_to_be_left_alone_is_and_health_says_until_when() {
+    run(async {
+        let rig = Rig::start(Start {
+            down_since: Some(Nanos(1_700_000_000_000_000_000)),
+            answer: Box::new(|_| (429, "enough".to_owned())),
+            environment: vec![("TICKWIRE__CORE__GAP_HOLD", "3s")],
+            ..Start::new(unique(), &["A", "B"])
+        });
+        let rig = rig.await;
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        link.say(format!("C {}", rig.now().0));
+        rig.until("a pause", || {
+            let (status, said) = rig.health();
+            let is_said =
+                said.contains("; not asked over REST before ") && said.ends_with("Z: answer is 429: enough");
+            status == Health::Healthy && is_said
+        })
+        .await;
+        rig.until("holes that are given up", || rig.metric("holes_given_up_total") == 2.0).await;
+        assert_eq!(rig.requests(), ["/A"], "the pause is for every request");
+        rig.stop().await;
+    });
+}

@@ -1,6 +1,7 @@
 //! The shell of venues, each promise by itself: a feed in this process, and a venue made for the test.
 
 mod backfill;
+mod handshake;
 mod overlap;
 mod refusals;
 mod rig;

@@ -23,7 +23,7 @@ fn a_connection_that_is_refused_for_good_is_left_and_the_others_go_on() {
         other.say(format!("C {}", now.0));
         other.say(format!("T 1B 7 {} 5 5", now.0));
         rig.until_entries(1).await;
-        let told = "tiny: 1 of 2 connections down: refused: bad-key".to_owned();
+        let told = "tiny: 1 symbols; left out: `0A` (bad-key)".to_owned();
         rig.until("a reason", || rig.health() == (Health::Degraded, told.clone())).await;
         let later = now.plus(SECOND / 2);
         other.say(format!("C {}", later.0));
@@ -31,7 +31,17 @@ fn a_connection_that_is_refused_for_good_is_left_and_the_others_go_on() {
         assert!(rig.is_left_alone().await);
         assert_eq!((rig.metric("refusals_total"), rig.metric("connections")), (1.0, 1.0));
         let standing = &rig.standing;
-        assert_eq!((standing.phase(), standing.num_breaks()), (Phase::Down, 1), "it broke once");
+        assert_eq!(
+            (standing.phase(), standing.num_breaks()),
+            (Phase::Up, 0),
+            "the venue serves the other one"
+        );
+        assert_eq!(standing.refused(), None);
+        other.say("STOP bad-key-too");
+        assert_eq!(other.hear().await, None);
+        let told = "tiny: 2 of 2 connections down: refused: bad-key".to_owned();
+        rig.until("a venue that refuses all", || rig.health() == (Health::Degraded, told.clone())).await;
+        assert_eq!((standing.phase(), standing.num_breaks()), (Phase::Down, 1));
         assert_eq!(standing.refused(), Some(Then::Stop));
         let left = rig.stop().await;
         assert_eq!(left.ledger.in_bars, 1);

@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Answers a request over REST, by its path and query: a status and a body.
+/// Answers a request over REST, by its path and query: a status and a body. With 429 goes a pause of two hours.
 type Answer = Box<dyn FnMut(&str) -> (u16, String) + Send>;
 
 /// What a rig is started with.
@@ -182,6 +182,14 @@ impl Rig {
         self.accept_at(0).await
     }
 
+    /// Answers the feed's next connection to the first stream with these bytes, and ends it.
+    pub async fn turn_away(&self, answer: &str) {
+        let accepted = tokio::time::timeout(WAIT_MAX, self.streams[0].accept()).await;
+        let (mut stream, _) = accepted.expect("no connection is made").unwrap();
+        read_head(&mut stream).await;
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+
     /// True when nobody waits to be accepted.
     pub async fn is_left_alone(&self) -> bool {
         tokio::time::timeout(Duration::from_millis(1), self.streams[0].accept()).await.is_err()
@@ -328,22 +336,29 @@ impl Link {
     }
 }
 
+/// Reads the head of a request, as far as it comes.
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
 async fn serve_rest(listener: TcpListener, mut answer: Answer, requests: Arc<Mutex<Vec<String>>>) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            match stream.read_u8().await {
-                Ok(byte) => head.push(byte),
-                Err(_) => break,
-            }
-        }
-        let head = String::from_utf8_lossy(&head).into_owned();
+        let head = read_head(&mut stream).await;
         let Some(path) = head.split(' ').nth(1) else { continue };
         requests.lock().unwrap().push(path.to_owned());
         let (status, body) = answer(path);
+        let pause = if status == 429 { "Retry-After: 7200\r\n" } else { "" };
+        let len = body.len();
         let head =
-            format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            format!("HTTP/1.1 {status} X\r\n{pause}Content-Length: {len}\r\nConnection: close\r\n\r\n");
         // Who asked may have gone.
         stream.write_all(format!("{head}{body}").as_bytes()).await.ok();
     }

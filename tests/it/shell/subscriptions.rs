@@ -6,6 +6,7 @@ use super::tiny::Tiny;
 use std::sync::{Arc, Mutex};
 use tickwire::actors::health::Health;
 use tickwire::actors::ingest::shell::Recorder;
+use tickwire::actors::ingest::venue::Needs;
 use tickwire::models::time::Nanos;
 
 #[test]
@@ -58,6 +59,23 @@ fn who_is_refused_without_a_name_is_found_by_who_is_confirmed() {
     });
 }
 
+#[test]
+fn what_a_key_has_no_room_for_is_left_out_before_it_is_asked_for() {
+    run(async {
+        let needs = Needs { symbols_max: Some(3), connections_max: Some(1), ..Tiny::needs() };
+        let start = Start::new(needs, &["0A", "1B", "0C", "0D"]);
+        let rig = Rig::start(Start { num_streams: 2, ..start }).await;
+        let mut link = rig.accept().await;
+        assert_eq!(link.hear().await.as_deref(), Some("subscribe 0A 0C"));
+        link.say("OK");
+        let told = "tiny: 2 symbols; left out: `0D` (the symbols of a key are limited to 3, and taken), \
+                    `1B` (the connections of a key are limited to 1, and taken)";
+        rig.until("what is left out", || rig.health() == (Health::Degraded, told.to_owned())).await;
+        assert_eq!(rig.metric("connects_total"), 1.0);
+        rig.stop().await;
+    });
+}
+
 /// Keeps frames in memory.
 #[derive(Default)]
 struct Kept(Mutex<Vec<(Nanos, usize, String)>>);
@@ -81,7 +99,7 @@ fn every_frame_is_given_to_the_recorder_as_it_came() {
         link.say("no frame of the venue's");
         rig.until("frames", || rig.metric("frames_total") == 2.0).await;
         let frames = kept.0.lock().unwrap().clone();
-        let told: Vec<_> = frames.iter().map(|(_, connection, text)| (*connection, text.as_str())).collect();
+        let told: Vec<_> = frames.iter().map(|(_, origin, text)| (*origin, text.as_str())).collect();
         assert_eq!(told, [(1, "OK"), (1, "no frame of the venue's")]);
         assert!(frames.iter().all(|(received, ..)| *received >= begun && *received <= rig.now()));
         rig.stop().await;

@@ -37,7 +37,7 @@ fn our_clock_runs_while_a_quiet_venue_answers() {
 fn our_clock_does_not_run_on_for_a_venue_that_is_gone() {
     run(async {
         let mut start = nothing_missed(Start::new(quiet(Duration::ZERO), &["A"]));
-        start.config.idle_timeout = Duration::from_secs(3);
+        start.config.idle_timeout = Some(Duration::from_secs(3));
         start.config.ping_interval = Duration::from_secs(1);
         let rig = Rig::start(start).await;
         let mut link = rig.accept().await;

@@ -2,6 +2,7 @@
 
 use reqwest::Url;
 use std::sync::Arc;
+use std::time::Duration;
 use tickwire::actors::ingest::venue::{
     BarsPage, Clock, Context, Cursor, FrameFault, Heard, Ids, Instrument, Judgement, Listed, Needs, Refusal,
     Request, Step, Then, TradesPage, Transport, Venue, VenueEvent,
@@ -25,10 +26,13 @@ impl Tiny {
             transport: Transport::Streams(Vec::new()),
             first: Step::Subscribe,
             has_heartbeats: true,
+            idle_timeout: Duration::from_secs(30),
             clock: Clock::Told,
             ids: Ids::Consecutive,
             connection_age_max: None,
             symbols_per_connection_max: None,
+            symbols_max: None,
+            connections_max: None,
         }
     }
 }
@@ -84,9 +88,7 @@ fn event(words: &[&str], context: &Context<'_>) -> Result<VenueEvent, FrameFault
             reason: (*reason).to_owned(),
         },
         ["STOP", reason] => refused(Then::Stop, reason),
-        ["WAIT", seconds, reason] => {
-            refused(Then::Wait(std::time::Duration::from_secs(number(seconds)?)), reason)
-        }
+        ["WAIT", seconds, reason] => refused(Then::Wait(Duration::from_secs(number(seconds)?)), reason),
         ["RETRY", reason] => refused(Then::Retry, reason),
         ["END"] => VenueEvent::Ending,
         _ => return Err(number::<u64>("what").unwrap_err()),

@@ -2,7 +2,8 @@
 //!
 //! Promises: pages are asked for until the hole is covered, at the rate that the venue allows; what was missing
 //! goes into the log page by page, and the gap is filled once nothing of it is missing any more, or, where ids do not tell,
-//! once the pages are through; a venue that cannot be reached is asked again, with growing pauses, until `gap_hold` has
+//! once the pages are through. A long hole is fetched in turns with the others, each turn of so many pages, and goes on
+//! where it stopped. A venue that cannot be reached is asked again, with growing pauses. Both end when `gap_hold` has
 //! passed since the hole was seen: the core holds the seal as long, and what came later would be late. A venue that gives
 //! no past trades is asked once.
 
@@ -17,15 +18,37 @@ use crate::retry::Backoff;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
+/// Pages of one turn: the trades of an hour of a busy pair. Other holes wait no longer than that.
+const PAGES_PER_TURN: u32 = 50;
+
+/// How long a turn takes at the most before the next page is left to another turn.
+const TURN_MAX: Duration = Duration::from_secs(20);
+
 /// A job that waits for its next try.
 struct Waiting {
     job: Job,
     due: Instant,
     backoff: Backoff,
+    progress: Progress,
+}
+
+/// How far a hole has been fetched.
+#[derive(Default)]
+struct Progress {
+    /// The next page; `None`: the first one.
+    cursor: Option<Cursor>,
+    /// Trades of the pages so far, where they have no ids.
+    alike: Alike,
+    num_pages: u32,
+    num_trades: u64,
+    /// The venue did not know a cursor any more, and was asked from the first page on again.
+    is_second_time: bool,
 }
 
 enum Outcome {
     Filled,
+    /// There are more pages, which another turn is for.
+    Unfinished,
     /// Another try may help, after the pause where one is said.
     Failed(String, Option<Duration>),
     Hopeless(String),
@@ -45,7 +68,7 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
     loop {
         feed.health.note_holes(waiting.len() + jobs.len());
         if waiting.is_empty() {
-            feed.health.show();
+            feed.show();
         }
         let next = waiting.iter().enumerate().min_by_key(|(_, waiting)| waiting.due).map(|(at, _)| at);
         let is_due = async {
@@ -63,7 +86,7 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
                 Some(reason) => feed.give_up_for_good(&job, reason),
                 None => {
                     let backoff = Backoff::new(feed.config.retry_policy());
-                    waiting.push(Waiting { due: job.due, job, backoff });
+                    waiting.push(Waiting { due: job.due, job, backoff, progress: Progress::default() });
                 }
             }
             continue;
@@ -75,7 +98,7 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
             feed.give_up(&turn.job, "the venue's limit of requests left no time for it");
             continue;
         }
-        match attempt(feed, &turn.job).await {
+        match attempt(feed, &turn.job, &mut turn.progress, gap_hold).await {
             Outcome::Filled => {
                 let mut batch = Batch::default();
                 if let Some(gap) = turn.job.gap {
@@ -84,6 +107,18 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
                 if feed.send(&mut batch).await.is_err() {
                     return;
                 }
+            }
+            Outcome::Unfinished => {
+                turn.backoff.reset();
+                tracing::info!(
+                    venue = feed.venue.name(),
+                    symbol = feed.instruments.all()[turn.job.place].venue_symbol,
+                    pages = turn.progress.num_pages,
+                    trades = turn.progress.num_trades,
+                    "a long hole is being filled"
+                );
+                turn.due = Instant::now();
+                waiting.push(turn);
             }
             Outcome::Failed(reason, _) if turn.job.seen.elapsed() >= gap_hold => {
                 feed.give_up(&turn.job, &reason);
@@ -106,14 +141,23 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-/// Asks for pages until the hole is reached.
-async fn attempt(feed: &Feed, job: &Job) -> Outcome {
+/// Asks for pages until the hole is reached, or the turn is over.
+async fn attempt(feed: &Feed, job: &Job, progress: &mut Progress, gap_hold: Duration) -> Outcome {
     let instrument = &feed.instruments.all()[job.place];
-    let (mut cursor, mut heard): (Option<Cursor>, _) = (None, Heard::default());
-    let mut alike = Alike::default();
+    let (mut heard, mut num_pages, begun) = (Heard::default(), 0, Instant::now());
+    if progress.cursor.is_none() {
+        progress.alike = Alike::default();
+    }
     loop {
+        if num_pages > 0 && job.seen.elapsed() >= gap_hold {
+            return Outcome::Failed("there was more of it than could be fetched in time".to_owned(), None);
+        }
+        if num_pages == PAGES_PER_TURN || begun.elapsed() >= TURN_MAX {
+            return Outcome::Unfinished;
+        }
+        num_pages += 1;
         let Job { after, before, since, until, .. } = *job;
-        let page = TradesPage { instrument, after, before, since, until, cursor: cursor.as_ref() };
+        let page = TradesPage { instrument, after, before, since, until, cursor: progress.cursor.as_ref() };
         let Some(request) = feed.venue.trades_request(&page) else {
             // It may have those of other instruments.
             feed.give_up_for_good(job, "the venue has none");
@@ -122,6 +166,11 @@ async fn attempt(feed: &Feed, job: &Job) -> Outcome {
         let body = match feed.rest.get(feed.venue.as_ref(), request).await {
             Ok(body) => body,
             Err(RestError::Transient { reason, pause }) => return Outcome::Failed(reason, pause),
+            Err(RestError::Permanent { reason }) if progress.cursor.is_some() && !progress.is_second_time => {
+                // What leads to the next page may live only so long.
+                *progress = Progress { is_second_time: true, ..Progress::default() };
+                return Outcome::Failed(reason, None);
+            }
             Err(RestError::Permanent { reason }) => return Outcome::Hopeless(reason),
             Err(RestError::NotEntitled { reason }) => return Outcome::Denied(reason),
         };
@@ -162,19 +211,22 @@ async fn attempt(feed: &Feed, job: &Job) -> Outcome {
             if feed.needs.ids == Ids::None
                 && let Body::Trade(trade) = &mut entry.body
             {
-                trade.id = alike.identify(entry.symbol, trade);
+                trade.id = progress.alike.identify(entry.symbol, trade);
             }
             feed.metrics.backfilled.inc();
+            progress.num_trades += 1;
             feed.push(&mut batch, entry);
         }
         if feed.send(&mut batch).await.is_err() {
             return Outcome::Stopped;
         }
+        progress.num_pages += 1;
         // A page that leads to itself would be asked for again and again.
-        if next.is_none() || next == cursor {
+        if next.is_none() || next == progress.cursor {
+            progress.cursor = None;
             break;
         }
-        cursor = next;
+        progress.cursor = next;
     }
     match (job.after, job.before) {
         (Some(after), Some(before)) if feed.products.borrow()[job.place].ids.lacks(after + 1, before - 1) => {

@@ -1,9 +1,10 @@
 //! Opens connections: TCP, a proxy where there is one, TLS, WebSocket.
 //!
-//! Promises: each step counts against one time limit; no error names a secret: addresses are shown without path, user
-//! and password. The public certificates are built in (`webpki-roots`), so that a container without any works too.
+//! Promises: each step counts against one time limit; no error of ours names a secret: addresses are shown without path,
+//! user and password. What a venue answers in place of a WebSocket is handed on as it came. The public certificates are built in (`webpki-roots`), so that a container without any works too.
 
 use super::super::config::{ProxyUrl, shown};
+use super::retry_after::retry_after;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
@@ -44,9 +46,32 @@ pub(super) enum ConnectError {
     /// The proxy does not connect.
     #[error("proxy refuses: {0}")]
     Proxy(String),
+    /// The venue answers over HTTP, and not with a WebSocket.
+    #[error("the venue answers {status} in place of a stream")]
+    Answered {
+        /// The status.
+        status: u16,
+        /// The beginning of the body, as far as it came with the head; it may repeat the key.
+        body: String,
+        /// How long it wants to be left alone, where it says so.
+        pause: Option<Duration>,
+    },
     /// TLS or the WebSocket handshake failed.
     #[error("handshake failed: {0}")]
     Handshake(String),
+}
+
+impl ConnectError {
+    fn of_handshake(error: tungstenite::Error) -> ConnectError {
+        match error {
+            tungstenite::Error::Http(answer) => ConnectError::Answered {
+                status: answer.status().as_u16(),
+                pause: retry_after(answer.headers()),
+                body: String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).into_owned(),
+            },
+            error => ConnectError::Handshake(error.to_string()),
+        }
+    }
 }
 
 /// Why certificates cannot be used.
@@ -107,8 +132,7 @@ pub(super) async fn open(
         let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_LEN_MAX));
         let connector = Connector::Rustls(Arc::clone(tls));
         let opened = client_async_tls_with_config(url.as_str(), stream, Some(config), Some(connector)).await;
-        let (socket, _) = opened.map_err(|error| ConnectError::Handshake(error.to_string()))?;
-        Ok(socket)
+        opened.map(|(socket, _)| socket).map_err(ConnectError::of_handshake)
     };
     tokio::time::timeout(timeout, open).await.unwrap_or(Err(ConnectError::Timeout(timeout)))
 }

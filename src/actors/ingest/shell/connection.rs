@@ -45,8 +45,9 @@ pub(super) struct Connection {
 
 impl Connection {
     pub fn new(feed: Rc<Feed>, at: usize, share: Share) -> Connection {
-        let hearing = Hearing::new(Rc::clone(&feed), at, share.places);
-        Connection { feed, at, url: share.url, hearing, is_good: false }
+        let Share { url, stream, places } = share;
+        let hearing = Hearing::new(Rc::clone(&feed), at, stream, places);
+        Connection { feed, at, url, hearing, is_good: false }
     }
 
     /// Connects again and again until the feed stops.
@@ -64,7 +65,10 @@ impl Connection {
                 Some(End::Lost(reason)) => (feed.hide(&reason), Duration::ZERO),
                 None => ("reading it panicked".to_owned(), Duration::ZERO),
                 Some(End::Refused(Refusal { reason, then })) => {
-                    feed.note_refusal(then);
+                    feed.metrics.refusals.inc();
+                    if then != Then::Stop {
+                        feed.note_refusal(then);
+                    }
                     match then {
                         Then::Stop => return self.refused(reason).await,
                         Then::Wait(pause) => (format!("the venue refuses: {reason}"), pause),
@@ -94,18 +98,21 @@ impl Connection {
         }
     }
 
-    /// The venue refuses for good: nothing is tried until the feed stops.
+    /// The venue refuses for good: nothing is tried until the feed stops. Where it has other connections they go on, and
+    /// only the symbols of this one are left out: a plan may have one market and not another.
     async fn refused(mut self, reason: String) {
         let feed = Rc::clone(&self.feed);
-        let venue = feed.venue.name();
+        let (venue, symbols) = (feed.venue.name(), self.hearing.outages.places.len());
         tracing::error!(
             venue,
+            symbols,
             reason,
             "the venue refuses the connection, which is not tried again before the next start"
         );
         feed.metrics.failures.inc();
         self.hearing.outages.lose(&mut self.hearing.batch);
         if feed.num_connections() > 1 {
+            feed.leave_out(&self.hearing.outages.places, &reason);
             self.hearing.outages.end(&mut self.hearing.batch);
             feed.stop_clock(self.at);
         }
@@ -185,7 +192,7 @@ impl Connection {
     /// Looks at what time alone brings.
     async fn look(&mut self, session: &mut Session) -> Result<(), End> {
         self.hearing.look(&mut session.talk);
-        self.feed.health.show();
+        self.feed.show();
         session.watch().await
     }
 

@@ -13,10 +13,10 @@ use super::identity::RecentTrades;
 use super::job::Job;
 use super::letters::DeadLetters;
 use super::limit::Limit;
-use super::offset::ClockOffset;
+use super::offset;
 use super::recorder::Recorder;
 use super::rest::RestClient;
-use super::share::{Share, shares};
+use super::share::{Share, Shares, shares};
 use super::standing::Standing;
 use super::surroundings::{Surroundings, Tap};
 use crate::actors::environment::Environment;
@@ -31,7 +31,7 @@ use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 
 /// Time between two clock marks. Heartbeats of many symbols come more often and say nothing more.
@@ -124,6 +124,7 @@ pub(super) struct Feed {
     pub tls: Arc<ClientConfig>,
     pub products: RefCell<Vec<Product>>,
     gaps: RefCell<GapBook>,
+    shares: RefCell<Vec<Share>>,
     pub stop: StopSignal,
     standing: Rc<Standing>,
     tap: Option<Tap>,
@@ -134,8 +135,8 @@ pub(super) struct Feed {
     /// Takes keys out of what the venue says.
     pub redaction: Redaction,
     pub health: FeedHealth,
-    /// How far our clock is from the venue's.
-    pub offset: RefCell<ClockOffset>,
+    /// How far our clock is from the venue's, as each connection shows it.
+    offsets: RefCell<Vec<Option<i64>>>,
     /// What a trade is found by that is taken back without a name; empty where trades have ids.
     pub recent: RefCell<RecentTrades>,
     /// Symbols that wait for their past.
@@ -184,11 +185,17 @@ impl Feed {
         let rest = RestClient::new(&config, requests_per_minute, &tls, Some(metrics.clone()));
         let products = new.into_iter().map(|is_new| Product { is_new, ..Product::default() }).collect();
         let needs = venue.needs();
+        let Shares { all: shares, left_out } = shares(venue.as_ref(), &needs, &config, &instruments);
         // What is polled takes the place of a connection.
-        let num_connections = shares(venue.as_ref(), &needs, &config, &instruments).len().max(1);
+        let num_connections = shares.len().max(1);
         let num_symbols = instruments.all().len();
         let health =
             FeedHealth::new(&name, venue.name(), num_symbols, num_connections, health, metrics.clone());
+        for (place, reason) in left_out {
+            let symbol = &instruments.all()[place].venue_symbol;
+            tracing::warn!(venue = venue.name(), symbol, reason, "this symbol is left out");
+            health.leave_out(symbol, Some(reason));
+        }
         let letters = DeadLetters::new(venue.name(), config.redaction());
         Feed {
             needs,
@@ -204,6 +211,7 @@ impl Feed {
             tls,
             products: RefCell::new(products),
             gaps: RefCell::default(),
+            shares: RefCell::new(shares),
             stop,
             standing,
             tap,
@@ -212,7 +220,7 @@ impl Feed {
             rate_max,
             recorder,
             health,
-            offset: RefCell::default(),
+            offsets: RefCell::new(vec![None; num_connections]),
             recent: RefCell::default(),
             waiting,
             warm_up_bars,
@@ -225,9 +233,17 @@ impl Feed {
         }
     }
 
-    /// Returns what each connection brings.
-    pub fn shares(&self) -> Vec<Share> {
-        shares(self.venue.as_ref(), &self.needs, &self.config, &self.instruments)
+    /// Returns how long a connection may bring nothing. A venue that is only heard when it is asked is given the time to
+    /// be asked and a half more.
+    pub fn idle_timeout(&self) -> Duration {
+        let asked =
+            if self.needs.has_heartbeats { Duration::ZERO } else { self.config.ping_interval * 3 / 2 };
+        self.config.idle_timeout.unwrap_or_else(|| self.needs.idle_timeout.max(asked))
+    }
+
+    /// Returns what each connection brings; once.
+    pub fn take_shares(&self) -> Vec<Share> {
+        self.shares.take()
     }
 
     /// Returns what frames are read with.
@@ -345,20 +361,48 @@ impl Feed {
 
     /// Notes how a connection is.
     pub fn note(&self, connection: usize, condition: Condition) {
-        if let Condition::Down(reason) | Condition::Refused(reason) = &condition {
-            self.standing.note_down(reason);
+        let down = match &condition {
+            Condition::Down(reason) | Condition::Refused(reason) => Some(reason.clone()),
+            Condition::Well => None,
+        };
+        let is_left_out = matches!(condition, Condition::Refused(_));
+        let is_news = self.health.note(connection, condition);
+        if let Some(reason) = down.filter(|_| !is_left_out || self.health.is_refused()) {
+            if is_left_out {
+                self.standing.note_refusal(Then::Stop);
+            }
+            self.standing.note_down(&reason);
         }
         // A connection that is well says so again and again, also while others are not.
-        if self.health.note(connection, condition) && !self.health.is_in_trouble() {
+        if is_news && !self.health.is_in_trouble() {
             self.standing.note_up();
         }
+        self.show();
+    }
+
+    /// Shows what has changed of how the feed is.
+    pub fn show(&self) {
+        let left_alone = self.rest.left_alone();
+        self.health.note_left_alone(left_alone.as_ref().map(|(until, _)| *until), || {
+            let Some((until, reason)) = &left_alone else { return String::new() };
+            let pause = until.saturating_duration_since(Instant::now()).as_secs().cast_signed();
+            let until = Nanos(((self.env.now)().0 / SECOND + pause) * SECOND);
+            format!("not asked over REST before {}: {reason}", until.to_rfc3339())
+        });
         self.health.show();
     }
 
-    /// Notes that the venue refuses a connection, and what is done then.
+    /// Notes that the venue refuses what it was asked for, and will not be asked again before something is done.
     pub fn note_refusal(&self, then: Then) {
         self.standing.note_refusal(then);
-        self.metrics.refusals.inc();
+    }
+
+    /// Goes on without the symbols of a connection that the venue refuses for good.
+    pub fn leave_out(&self, places: &[usize], reason: &str) {
+        for &place in places {
+            let symbol = &self.instruments.all()[place].venue_symbol;
+            self.health.leave_out(symbol, Some(reason.to_owned()));
+        }
     }
 
     /// Takes a connection out of the source's clock that brings nothing any more: the others must not wait for it.
@@ -371,17 +415,18 @@ impl Feed {
         self.clocks.borrow().len()
     }
 
-    /// Notes when an event happened that was received just now, and says when our clock is wrong.
-    #[inline]
-    pub fn saw_time(&self, event: Nanos, received: Nanos) {
-        let mut offset = self.offset.borrow_mut();
-        if !offset.saw(event, received) {
+    /// Notes how far our clock is from the venue's as a connection shows it, and says when it is wrong. A connection that
+    /// is slow shows more than that, so the one that shows least is believed.
+    pub fn note_offset(&self, connection: usize, known: Option<i64>) {
+        let mut offsets = self.offsets.borrow_mut();
+        offsets[connection] = known;
+        let Some(known) = offsets.iter().flatten().copied().min_by_key(|known| known.saturating_abs()) else {
             return;
-        }
-        let Some(known) = offset.known() else { return };
+        };
+        let wrong = Some(known).filter(|known| offset::is_wrong(*known));
         self.metrics.clock_offset.set(known as f64 / SECOND as f64);
-        self.health.note_clock(offset.wrong());
-        if let Some(ahead) = offset.wrong()
+        self.health.note_clock(wrong);
+        if let Some(ahead) = wrong
             && self.said_clock.borrow_mut().take().is_some()
         {
             let (venue, clock) = (self.venue.name(), how_wrong(ahead));

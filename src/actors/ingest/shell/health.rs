@@ -9,6 +9,7 @@ use crate::models::time::SECOND;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Symbols that are named; of more there is only the number.
 const NAMED_MAX: usize = 5;
@@ -43,6 +44,8 @@ pub(super) struct FeedHealth {
     num_warming_up: Cell<usize>,
     /// Holes that are yet to be filled.
     num_holes: Cell<usize>,
+    /// Until when the venue wants to be left alone over REST, and that in words.
+    left_alone: RefCell<Option<(Instant, String)>>,
     /// How far our clock is ahead of the venue's, where that is too far.
     wrong_clock: Cell<Option<i64>>,
     has_changed: Cell<bool>,
@@ -70,6 +73,7 @@ impl FeedHealth {
             without_past: RefCell::default(),
             num_warming_up: Cell::new(0),
             num_holes: Cell::new(0),
+            left_alone: RefCell::default(),
             wrong_clock: Cell::new(None),
             has_changed: Cell::new(true),
         };
@@ -86,9 +90,16 @@ impl FeedHealth {
         is_news
     }
 
-    /// True while a connection is not well.
+    /// True while a connection is not well; one that is refused for good is left out where there are others.
     pub fn is_in_trouble(&self) -> bool {
-        self.connections.borrow().iter().any(|condition| *condition != Condition::Well)
+        let connections = self.connections.borrow();
+        connections.iter().any(|condition| matches!(condition, Condition::Down(_)))
+            || all_refused(&connections)
+    }
+
+    /// True when every connection is refused for good.
+    pub fn is_refused(&self) -> bool {
+        all_refused(&self.connections.borrow())
     }
 
     /// Notes that the venue refuses a symbol; `None`: that it has it after all.
@@ -135,6 +146,15 @@ impl FeedHealth {
         self.num_holes.set(num_holes);
     }
 
+    /// Notes until when the venue wants to be left alone over REST; `describe` says it for people, where it is news.
+    pub fn note_left_alone(&self, until: Option<Instant>, describe: impl FnOnce() -> String) {
+        let mut known = self.left_alone.borrow_mut();
+        if known.as_ref().map(|(until, _)| *until) != until {
+            *known = until.map(|until| (until, describe()));
+            self.has_changed.set(true);
+        }
+    }
+
     /// Notes how far our clock is ahead of the venue's, in nanoseconds, where that is too far.
     pub fn note_clock(&self, wrong: Option<i64>) {
         self.has_changed.set(self.has_changed.get() || self.wrong_clock.get() != wrong);
@@ -151,10 +171,12 @@ impl FeedHealth {
 
     fn describe(&self) -> (Health, String) {
         let (connections, left_out) = (self.connections.borrow(), self.left_out.borrow());
+        let is_refused = all_refused(&connections);
         let reason = |condition: &Condition| match condition {
-            Condition::Well => None,
             Condition::Down(reason) => Some(reason.clone()),
-            Condition::Refused(reason) => Some(format!("refused: {reason}")),
+            Condition::Refused(reason) if is_refused => Some(format!("refused: {reason}")),
+            // Its symbols are among those that are left out.
+            Condition::Well | Condition::Refused(_) => None,
         };
         let troubles: Vec<String> = connections.iter().filter_map(reason).collect();
         let mut parts = match troubles.first() {
@@ -164,7 +186,7 @@ impl FeedHealth {
                 vec![format!("{}: {down} of {all} connections down: {first}", self.venue)]
             }
         };
-        if !left_out.is_empty() {
+        if !left_out.is_empty() && !is_refused {
             parts.push(format!("left out: {}", named(&left_out)));
         }
         if self.num_warming_up.get() > 0 {
@@ -180,12 +202,19 @@ impl FeedHealth {
         if self.num_holes.get() > 0 {
             parts.push(format!("holes left to fill: {}", self.num_holes.get()));
         }
+        if let Some((_, said)) = &*self.left_alone.borrow() {
+            parts.push(said.clone());
+        }
         if let Some(ahead) = self.wrong_clock.get() {
             parts.push(format!("clock here: {}", how_wrong(ahead)));
         }
         let is_whole = troubles.is_empty() && left_out.is_empty();
         (if is_whole { Health::Healthy } else { Health::Degraded }, parts.join("; "))
     }
+}
+
+fn all_refused(connections: &[Condition]) -> bool {
+    connections.iter().all(|condition| matches!(condition, Condition::Refused(_)))
 }
 
 /// Names symbols and reasons, the first few of them.
@@ -223,6 +252,10 @@ mod tests {
         let (well, degraded) = (Health::Healthy, Health::Degraded);
         assert_eq!(told(), (degraded, "kraken: 2 of 2 connections down: connecting".to_owned()));
         health.note(0, Condition::Refused("bad key".to_owned()));
+        assert_eq!(told(), (degraded, "kraken: 1 of 2 connections down: connecting".to_owned()));
+        assert!(health.is_in_trouble() && !health.is_refused());
+        health.note(1, Condition::Refused("bad key".to_owned()));
+        assert!(health.is_in_trouble() && health.is_refused());
         assert_eq!(told(), (degraded, "kraken: 2 of 2 connections down: refused: bad key".to_owned()));
         health.note(0, Condition::Well);
         health.note(1, Condition::Well);

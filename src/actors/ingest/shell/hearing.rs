@@ -8,6 +8,7 @@ use super::super::venue::{Clock, FrameFault, Heard, Ids, Refusal, Then, VenueEve
 use super::AHEAD_MAX;
 use super::feed::{Batch, Feed};
 use super::health::Condition;
+use super::offset::ClockOffset;
 use super::outages::Outages;
 use super::subscription::Moment;
 use super::talk::Talk;
@@ -24,6 +25,10 @@ pub(super) struct Hearing {
     feed: Rc<Feed>,
     /// Its place among the feed's connections.
     at: usize,
+    /// How far its stream is behind the market, where our clock tells the time; `None` where the venue does.
+    delay: Option<i64>,
+    /// How far our clock is from the venue's, as this connection shows it: others may be faster or slower.
+    offset: ClockOffset,
     /// What was missed.
     pub outages: Outages,
     /// What is on its way to the log.
@@ -32,9 +37,14 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    pub fn new(feed: Rc<Feed>, at: usize, places: Vec<usize>) -> Hearing {
+    pub fn new(feed: Rc<Feed>, at: usize, stream: usize, places: Vec<usize>) -> Hearing {
         let outages = Outages::new(Rc::clone(&feed), places);
-        Hearing { feed, at, outages, batch: Batch::default(), heard: Heard::default() }
+        let delay = match feed.needs.clock {
+            Clock::Told => None,
+            Clock::Ours { .. } => Some(delay_nanos(feed.venue.delay_of(stream))),
+        };
+        let (offset, batch, heard) = Default::default();
+        Hearing { feed, at, delay, offset, outages, batch, heard }
     }
 
     /// Takes a frame that was read just now.
@@ -70,7 +80,7 @@ impl Hearing {
             VenueEvent::Report(entry) => self.report(entry, text, received, talk),
             VenueEvent::Clock { time, reached } => {
                 talk.has_data = true;
-                self.feed.saw_time(time, received);
+                self.saw_time(time, received);
                 let time = self.believed(time, received);
                 self.outages.is_at(&mut self.batch, time, None);
                 if let Some((symbol, id)) = reached {
@@ -102,6 +112,14 @@ impl Hearing {
         }
     }
 
+    /// Notes when an event happened that was received just now.
+    #[inline]
+    fn saw_time(&mut self, event: Nanos, received: Nanos) {
+        if self.offset.saw(event, received) {
+            self.feed.note_offset(self.at, self.offset.known());
+        }
+    }
+
     /// Returns a time as far as it is believed: one wrong clock must not seal the future.
     fn believed(&self, time: Nanos, received: Nanos) -> Nanos {
         time.min(received.plus(self.feed.env.settings.future_tolerance))
@@ -115,10 +133,10 @@ impl Hearing {
             // Its id came nevertheless, and to ask for it again would bring the same.
             return self.outages.report(&mut self.batch, &entry);
         }
-        if let Clock::Ours { delay } = feed.needs.clock
+        if let Some(delay) = self.delay
             && matches!(entry.body, Body::Trade(_) | Body::Quote(_))
         {
-            feed.saw_time(ts.plus(delay_nanos(delay)), received);
+            self.saw_time(ts.plus(delay), received);
         }
         if feed.needs.ids == Ids::None
             && let Body::Trade(trade) = &mut entry.body
@@ -235,7 +253,7 @@ impl Hearing {
         if talk.is_complete || (talk.has_data && talk.subscription.is_asked()) {
             self.feed.note(self.at, Condition::Well);
         }
-        if let Clock::Ours { .. } = self.feed.needs.clock {
+        if self.delay.is_some() {
             self.tell_time(now, talk);
         }
         if talk.is_complete && !self.outages.is_down() {
@@ -261,20 +279,14 @@ impl Hearing {
 
     /// Returns the event time from which on everything came, where our clock has to say it.
     fn subscribed_from(&self, talk: &Talk) -> Option<Nanos> {
-        match self.feed.needs.clock {
-            Clock::Told => None,
-            Clock::Ours { .. } => talk.subscription.since().map(|since| self.behind(since)),
-        }
+        self.delay?;
+        talk.subscription.since().map(|since| self.behind(since))
     }
 
     /// Returns the event time up to which everything has come by a moment of receipt.
     fn behind(&self, received: Nanos) -> Nanos {
-        let delay = match self.feed.needs.clock {
-            Clock::Told => 0,
-            Clock::Ours { delay } => delay_nanos(delay),
-        };
-        let behind = self.feed.offset.borrow().behind(received).unwrap_or(0).max(0);
-        received.plus(-delay - behind)
+        let behind = self.offset.behind(received).unwrap_or(0).max(0);
+        received.plus(-self.delay.unwrap_or(0) - behind)
     }
 }
 

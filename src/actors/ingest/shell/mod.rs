@@ -33,6 +33,7 @@ mod outages;
 mod poll;
 mod recorder;
 mod rest;
+mod retry_after;
 mod schedule;
 mod session;
 mod share;
@@ -108,7 +109,7 @@ pub async fn run(settings: FeedSettings, tls: Tls, surroundings: Surroundings) {
     let (jobs, waiting) = mpsc::channel(JOBS_MAX);
     let (holes, without_trades) = mpsc::channel(warm_up::HOLES_MAX);
     let feed = Rc::new(Feed::new(settings, tls.0, Queues { jobs, holes }, surroundings));
-    let connections = feed.shares().into_iter().enumerate();
+    let connections = feed.take_shares().into_iter().enumerate();
     let connections = connections.map(|(at, share)| Connection::new(Rc::clone(&feed), at, share).run());
     let brings = async { tokio::join!(join_all(connections), poll::run(Rc::clone(&feed))) };
     tokio::select! {

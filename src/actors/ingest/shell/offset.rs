@@ -70,11 +70,11 @@ impl ClockOffset {
     pub fn known(&self) -> Option<i64> {
         self.median.filter(|_| self.shortest.len() >= SECONDS_MIN)
     }
+}
 
-    /// Returns the difference where it is sure and too much.
-    pub fn wrong(&self) -> Option<i64> {
-        self.known().filter(|difference| difference.saturating_abs() > WARN_FROM)
-    }
+/// True for a difference that is worth a warning.
+pub(super) const fn is_wrong(difference: i64) -> bool {
+    difference.saturating_abs() > WARN_FROM
 }
 
 #[cfg(test)]
@@ -98,7 +98,11 @@ mod tests {
 
     #[test]
     fn a_wrong_clock_shows_and_a_slow_report_does_not() {
-        let known = |seconds, late| (offset(seconds, late).known(), offset(seconds, late).wrong());
+        let wrong = |known: Option<i64>| known.filter(|known| is_wrong(*known));
+        let known = |seconds, late| {
+            let known = offset(seconds, late).known();
+            (known, wrong(known))
+        };
         assert_eq!(known(10, 2 * SECOND), (None, None), "too little is known");
         assert_eq!(known(11, 2 * SECOND), (Some(2 * SECOND), Some(2 * SECOND)));
         assert_eq!(known(200, -2 * SECOND), (Some(-2 * SECOND), Some(-2 * SECOND)));
@@ -107,7 +111,7 @@ mod tests {
         for at in 200..300 {
             moved.saw(Nanos(at * SECOND), Nanos(at * SECOND));
         }
-        assert_eq!((moved.known(), moved.wrong()), (Some(0), None), "a clock that was set right");
+        assert_eq!((moved.known(), wrong(moved.known())), (Some(0), None), "a clock that was set right");
     }
 
     #[test]

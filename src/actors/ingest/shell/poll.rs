@@ -279,6 +279,7 @@ impl Polls {
             None if is_answered => self.show_as(Condition::Well),
             None => {}
         }
+        self.feed.show();
     }
 
     fn show_as(&mut self, condition: Condition) {

@@ -1,14 +1,16 @@
 //! REST requests to a venue: few at a time, at a limited rate, and none to a venue that keeps failing.
 //!
-//! Promises: at most `requests_per_minute`; a venue that says when it may be asked again is not asked before; bodies are
+//! Promises: at most `requests_per_minute`; a venue that says when it may be asked again is not asked before, a day at the
+//! most: who asks meanwhile waits where that is seconds, and else is told so at once, which is said in the log; bodies are
 //! limited; an error says whether another try can help, and names neither path nor query.
 
 use super::super::config::VenueConfig;
 use super::super::venue::{Judgement, Request, Venue};
 use super::breaker::Breaker;
+use super::retry_after::{PAUSE_MAX, retry_after};
 use crate::metrics::VenueMetrics;
 use crate::secret::Redaction;
-use reqwest::{Client, Proxy, header};
+use reqwest::{Client, Proxy};
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
@@ -17,8 +19,8 @@ use std::time::{Duration, Instant};
 /// Longest body: a list of some thousand instruments is 1 MB.
 const BODY_LEN_MAX: usize = 16 << 20;
 
-/// Longest pause that a venue's `Retry-After` is believed.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Longest pause of a venue's that a request waits for; a longer one is its answer.
+const WAITED_MAX: Duration = Duration::from_secs(5);
 
 /// Why a request brought nothing.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,8 @@ pub(super) struct RestClient {
     interval: Duration,
     next: Cell<Instant>,
     breaker: RefCell<Breaker>,
+    /// Until when the venue wants to be left alone, and why.
+    left_alone: RefCell<Option<(Instant, String)>>,
     /// Takes keys out of what the venue says.
     redaction: Redaction,
     /// `None` where nobody counts yet.
@@ -83,6 +87,7 @@ impl RestClient {
             interval: Duration::from_secs(60) / rate,
             next: Cell::new(Instant::now()),
             breaker: RefCell::new(Breaker::new(config.breaker_failures, config.breaker_open)),
+            left_alone: RefCell::default(),
             redaction: config.redaction(),
             metrics,
         }
@@ -95,21 +100,19 @@ impl RestClient {
             let reason = "the venue failed too often and is left alone".to_owned();
             return Err(RestError::Transient { reason, pause: Some(pause) });
         }
-        let turn = self.next.get().max(now);
-        self.next.set(turn + self.interval * request.cost);
-        tokio::time::sleep_until(turn.into()).await;
+        self.take_turn(request.cost).await?;
         if let Some(metrics) = &self.metrics {
             metrics.requests.inc();
         }
         let answer = self.ask(venue, request).await;
         match &answer {
-            Err(RestError::Transient { pause, .. }) => {
+            Err(RestError::Transient { reason, pause }) => {
                 let opens = self.breaker.borrow_mut().failed(Instant::now());
                 if let Some(metrics) = self.metrics.as_ref().filter(|_| opens) {
                     metrics.breaker_opened.inc();
                 }
                 if let Some(pause) = pause {
-                    self.next.set(self.next.get().max(Instant::now() + *pause));
+                    self.leave_alone(venue, reason, *pause);
                 }
             }
             Ok(_) | Err(RestError::Permanent { .. } | RestError::NotEntitled { .. }) => {
@@ -117,6 +120,50 @@ impl RestClient {
             }
         }
         answer
+    }
+
+    /// Waits until the venue may be asked.
+    async fn take_turn(&self, cost: u32) -> Result<(), RestError> {
+        self.hear_pause()?;
+        let mut turn = self.next.get().max(Instant::now());
+        self.next.set(turn + self.interval * cost);
+        while turn > Instant::now() {
+            tokio::time::sleep_until(turn.into()).await;
+            // The answer to another request may have asked for a pause meanwhile.
+            turn = self.hear_pause()?.unwrap_or(turn);
+        }
+        Ok(())
+    }
+
+    /// Returns the end of a pause that the venue asked for; an error where it is too long to wait for.
+    fn hear_pause(&self) -> Result<Option<Instant>, RestError> {
+        let Some((until, reason)) = self.left_alone() else { return Ok(None) };
+        let pause = until.saturating_duration_since(Instant::now());
+        if pause <= WAITED_MAX {
+            return Ok(Some(until));
+        }
+        Err(RestError::Transient { reason, pause: Some(pause) })
+    }
+
+    /// Returns until when the venue wants to be left alone, and why; `None` where it may be asked.
+    pub fn left_alone(&self) -> Option<(Instant, String)> {
+        let mut known = self.left_alone.borrow_mut();
+        known.take_if(|(until, _)| *until <= Instant::now());
+        known.clone()
+    }
+
+    fn leave_alone(&self, venue: &dyn Venue, reason: &str, pause: Duration) {
+        let pause = pause.min(PAUSE_MAX);
+        let until = Instant::now() + pause;
+        self.next.set(self.next.get().max(until));
+        let before = self.left_alone();
+        if before.is_none() && pause > WAITED_MAX {
+            let (venue, pause_s) = (venue.name(), pause.as_secs());
+            tracing::warn!(venue, reason, pause_s, "the venue wants to be left alone over REST");
+        }
+        if before.is_none_or(|(known, _)| known < until) {
+            *self.left_alone.borrow_mut() = Some((until, reason.to_owned()));
+        }
     }
 
     async fn ask(&self, venue: &dyn Venue, request: Request) -> Result<String, RestError> {
@@ -130,9 +177,7 @@ impl RestClient {
         }
         let mut answer = get.send().await.map_err(failed)?;
         let status = answer.status();
-        let pause =
-            answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let pause = pause.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+        let pause = retry_after(answer.headers());
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > BODY_LEN_MAX {

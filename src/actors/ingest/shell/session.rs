@@ -3,8 +3,8 @@
 //! Promises: a venue that takes nothing, says nothing, or does not come to an end with its handshake is lost after the
 //! time that the configuration says; a stop waits for no venue; what is read is text, or shows that the venue is there.
 
-use super::super::venue::{Clock, Refusal, Step};
-use super::connect::{self, Socket};
+use super::super::venue::{Clock, Judgement, Refusal, Step, Then};
+use super::connect::{self, ConnectError, Socket};
 use super::feed::Feed;
 use super::subscription::Moment;
 use super::talk::Talk;
@@ -53,7 +53,7 @@ impl Session {
             () = feed.stop.told() => return Err(End::Stopped),
             opened = connect::open(&url, config.proxy_url.as_ref(), &feed.tls, config.connect_timeout) => opened,
         };
-        let socket = opened.map_err(|error| End::Lost(error.to_string()))?;
+        let socket = opened.map_err(|error| end_of(&feed, &error))?;
         feed.metrics.connects.inc();
         let (first, now) = (feed.needs.first, (feed.env.now)());
         let open = OpenConnection::count(feed.metrics.clone());
@@ -127,8 +127,9 @@ impl Session {
             return Err(End::Refused(refusal));
         }
         let silence = self.talk.alive.instant.elapsed();
-        if silence >= config.idle_timeout {
-            return Err(End::Lost(format!("nothing came for {:?}", config.idle_timeout)));
+        let idle_timeout = self.feed.idle_timeout();
+        if silence >= idle_timeout {
+            return Err(End::Lost(format!("nothing came for {idle_timeout:?}")));
         }
         let timeout = config.connect_timeout;
         if !self.talk.subscription.is_asked() && self.talk.opened.elapsed() >= timeout {
@@ -165,6 +166,22 @@ impl Session {
         // Whether or not the venue hears of it, it is over.
         tokio::time::timeout(CLOSE_TIMEOUT, self.socket.close(None)).await.ok();
     }
+}
+
+/// Returns how a connection ends that did not come about. What the venue answers in place of a stream is judged like
+/// any answer of its over HTTP: a key that is refused stays refused, and a pause that it asks for is kept.
+fn end_of(feed: &Feed, error: &ConnectError) -> End {
+    let ConnectError::Answered { status, body, pause } = error else { return End::Lost(error.to_string()) };
+    let (reason, then) = match feed.venue.judge(*status, &feed.hide(body)) {
+        Judgement::NotEntitled { reason } => (reason, Then::Stop),
+        Judgement::Transient { reason, pause: own } => match (*pause).max(own) {
+            Some(pause) => (reason, Then::Wait(pause)),
+            None => return End::Lost(reason),
+        },
+        Judgement::Permanent { reason } => return End::Lost(reason),
+        Judgement::Good => return End::Lost(error.to_string()),
+    };
+    End::Refused(Refusal { reason: feed.hide(&reason), then })
 }
 
 /// Counts an open connection as long as it lives, a panic included.

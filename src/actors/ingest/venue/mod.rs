@@ -39,6 +39,14 @@ pub trait Venue: Send + Sync + 'static {
         0
     }
 
+    /// Returns how far a stream is behind the market, where our clock tells the time: one of several may be.
+    fn delay_of(&self, _stream: usize) -> Duration {
+        match self.needs().clock {
+            Clock::Told => Duration::ZERO,
+            Clock::Ours { delay } => delay,
+        }
+    }
+
     /// Returns the messages of [`Step::Authenticate`].
     fn authenticate(&self) -> Vec<String> {
         Vec::new()
@@ -141,14 +149,20 @@ pub struct Needs {
     /// The venue speaks at least every few seconds, in frames, so that a silent connection is a lost one although its
     /// pongs come. Without, pongs count too.
     pub has_heartbeats: bool,
+    /// A connection that brings nothing for this long is lost, unless the configuration says otherwise.
+    pub idle_timeout: Duration,
     /// Who tells the time.
     pub clock: Clock,
     /// What a symbol's trade ids tell.
     pub ids: Ids,
-    /// The venue ends each connection at this age; it is replaced by another one before.
+    /// The venue ends each connection at this age; another one takes its place some time before.
     pub connection_age_max: Option<Duration>,
     /// Symbols that the venue gives one connection at the most.
     pub symbols_per_connection_max: Option<usize>,
+    /// Symbols that the venue gives one key at the most, over all connections.
+    pub symbols_max: Option<usize>,
+    /// Connections that the venue gives one key at a time, unless the configuration says otherwise.
+    pub connections_max: Option<usize>,
 }
 
 /// How a venue's data comes.
@@ -167,7 +181,7 @@ pub enum Clock {
     Told,
     /// Nobody: while a subscribed connection is alive it is our time less the venue's delay.
     Ours {
-        /// How far the venue is behind the market: 15 minutes for some plans.
+        /// How far the venue is behind the market: 15 minutes for some plans. See also [`Venue::delay_of`].
         delay: Duration,
     },
 }

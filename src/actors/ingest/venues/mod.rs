@@ -1,10 +1,11 @@
 //! The live venues, a folder each, and what several of them share: values (`text.rs`), numbered trades and others, ready-made bars,
-//! pairs, increments, the wall clock of the US exchanges. `registry.rs` lists them.
+//! sale conditions, pairs, increments, the wall clock of the US exchanges. `registry.rs` lists them.
 
 pub mod alpha_vantage;
 mod bars;
 pub mod binance;
 pub mod coinbase;
+mod conditions;
 pub mod eastern;
 pub mod finage;
 pub mod fmp;

@@ -21,6 +21,7 @@ use config::Settings;
 pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use parse::Reading;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The venue.
 pub struct AlphaVantage(Settings);
@@ -43,11 +44,15 @@ impl Venue for AlphaVantage {
             transport: Transport::Polls,
             first: Step::Wait,
             has_heartbeats: false,
+            // Polls are no connection.
+            idle_timeout: Duration::MAX,
             // Without an entitlement data may be a day old: then what comes tells how far it is.
             clock: self.0.delay().map_or(Clock::Told, |delay| Clock::Ours { delay }),
             ids: Ids::None,
             connection_age_max: None,
             symbols_per_connection_max: None,
+            symbols_max: None,
+            connections_max: None,
         }
     }
 

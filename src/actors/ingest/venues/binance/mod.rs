@@ -27,8 +27,11 @@ use reqwest::Url;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Age at which a connection is replaced: an hour before the venue ends it.
-const CONNECTION_AGE_MAX: Duration = Duration::from_hours(23);
+/// Age at which the venue ends a connection.
+const CONNECTION_AGE_MAX: Duration = Duration::from_hours(24);
+
+/// The venue pings every 20 seconds, and half as much again is time for one that is late.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The venue.
 pub struct Binance {
@@ -62,10 +65,13 @@ impl Venue for Binance {
             transport: Transport::Streams(vec![self.stream_url.clone()]),
             first: Step::Subscribe,
             has_heartbeats: false,
+            idle_timeout: IDLE_TIMEOUT,
             clock: Clock::Ours { delay: Duration::ZERO },
             ids: Ids::Consecutive,
             connection_age_max: Some(CONNECTION_AGE_MAX),
             symbols_per_connection_max: Some(subscribe::STREAMS_MAX),
+            symbols_max: None,
+            connections_max: None,
         }
     }
 

@@ -22,6 +22,13 @@ pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use config::{channels, rest_url, stream_url};
 use reqwest::Url;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Each product has a heartbeat a second, so a connection that is silent for so long is lost.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same where heartbeats are not subscribed to, and the answer to a ping is all that a quiet market brings.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The venue.
 pub struct Coinbase {
@@ -48,14 +55,19 @@ impl Venue for Coinbase {
     }
 
     fn needs(&self) -> Needs {
+        let has_heartbeats = self.channels.iter().any(|channel| channel == config::HEARTBEAT);
         Needs {
             transport: Transport::Streams(vec![self.stream_url.clone()]),
             first: Step::Subscribe,
-            has_heartbeats: self.channels.iter().any(|channel| channel == config::HEARTBEAT),
-            clock: Clock::Told,
+            has_heartbeats,
+            idle_timeout: if has_heartbeats { HEARTBEAT_TIMEOUT } else { IDLE_TIMEOUT },
+            // Nothing else tells the time of a quiet market.
+            clock: if has_heartbeats { Clock::Told } else { Clock::Ours { delay: Duration::ZERO } },
             ids: Ids::Consecutive,
             connection_age_max: None,
             symbols_per_connection_max: None,
+            symbols_max: None,
+            connections_max: None,
         }
     }
 

@@ -35,7 +35,17 @@ pub(super) struct Settings {
     has_socket_key: bool,
     pub key: String,
     pub rest_url: Url,
+    /// How frames are read.
+    pub reading: Reading,
+}
+
+/// How frames are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reading {
+    /// The quotes of shares are wanted too.
     pub has_quotes: bool,
+    /// The conditions of a share's trade say what it counts for.
+    pub has_conditions: bool,
 }
 
 impl Settings {
@@ -56,7 +66,10 @@ impl Settings {
             has_socket_key: socket_key.is_some(),
             key: config.key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default(),
             rest_url: config.rest_url.as_ref().map_or_else(own, |given| given.url().clone()),
-            has_quotes: config.channels.iter().any(|name| name == QUOTES),
+            reading: Reading {
+                has_quotes: config.channels.iter().any(|name| name == QUOTES),
+                has_conditions: config.conditions.unwrap_or(false),
+            },
         }
     }
 

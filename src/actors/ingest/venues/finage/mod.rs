@@ -24,6 +24,9 @@ pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Whether the venue speaks by itself, and how soon it answers a ping, is not documented.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// The venue.
 pub struct Finage(Settings);
 
@@ -46,10 +49,13 @@ impl Venue for Finage {
             // It greets, and wants no subscription before.
             first: Step::Wait,
             has_heartbeats: false,
+            idle_timeout: IDLE_TIMEOUT,
             clock: Clock::Ours { delay: Duration::ZERO },
             ids: Ids::None,
             connection_age_max: None,
             symbols_per_connection_max: None,
+            symbols_max: None,
+            connections_max: None,
         }
     }
 
@@ -88,7 +94,7 @@ impl Venue for Finage {
     }
 
     fn parse(&self, frame: &str, context: &Context<'_>, heard: &mut Heard) {
-        parse::frame(frame, self.0.has_quotes, context, heard);
+        parse::frame(frame, self.0.reading, context, heard);
     }
 
     fn judge(&self, status: u16, body: &str) -> Judgement {

@@ -2,10 +2,13 @@
 //!
 //! Nothing in a frame says what it is: its keys do. There are no ids, sequences or corrections; the shell tells trades apart
 //! by what they say. Prices without a size, such as those of indices, are no trades. The codes of sale conditions are not
-//! documented, so every trade counts for everything; off-exchange prints (`dp`) are on the tape like others.
+//! documented, so every trade counts for everything unless the user takes them for those of Polygon, as which they look;
+//! off-exchange prints (`dp`) are on the tape like others.
 
+use super::config::Reading;
 use super::wire::Frame;
 use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, Refusal, Step, Then, VenueEvent};
+use crate::actors::ingest::venues::conditions::{self, Unsettled};
 use crate::actors::ingest::venues::reports::{QuoteTexts, Reader};
 use crate::actors::ingest::venues::text::{epoch, event_time, number, object, unknown_symbol};
 use crate::models::entry::{Entry, Updates};
@@ -22,14 +25,14 @@ const LIMIT_PAUSE: Duration = Duration::from_secs(60);
 /// Words of refusals that another try does not change, where they come without a code.
 const FATAL: [&str; 3] = ["invalid socket key", "use your socket key", "upgrade your package"];
 
-/// Reads one frame. `has_quotes`: the quotes of shares are wanted too.
-pub(super) fn frame(text: &str, has_quotes: bool, context: &Context<'_>, heard: &mut Heard) {
+/// Reads one frame.
+pub(super) fn frame(text: &str, reading: Reading, context: &Context<'_>, heard: &mut Heard) {
     let frame: Frame<'_> = match object("message of this venue", text) {
         Ok(frame) => frame,
         Err(fault) => return heard.faults.push(fault),
     };
     if frame.s.is_some() {
-        data(&frame, has_quotes, context, heard);
+        data(&frame, reading, context, heard);
     } else {
         status(&frame, heard);
     }
@@ -56,16 +59,17 @@ fn status(frame: &Frame<'_>, heard: &mut Heard) {
     });
 }
 
-fn data(frame: &Frame<'_>, has_quotes: bool, context: &Context<'_>, heard: &mut Heard) {
+fn data(frame: &Frame<'_>, reading: Reading, context: &Context<'_>, heard: &mut Heard) {
     let said = frame.s.as_deref().unwrap_or_default();
     let Some(instrument) = context.instruments.find(said) else {
         return heard.faults.push(unknown_symbol("s", said));
     };
     let sides = [frame.a.or(frame.ap), frame.b.or(frame.bp)];
     let read = match (frame.p, frame.v.or(frame.q)) {
-        (Some(price), Some(size)) => trade(frame, (price, size), instrument, context, heard),
+        (Some(price), Some(size)) => trade(frame, reading, (price, size), instrument, context, heard),
         (None, _)
-            if sides.iter().any(Option::is_some) && (has_quotes || is_forex(&instrument.venue_symbol)) =>
+            if sides.iter().any(Option::is_some)
+                && (reading.has_quotes || is_forex(&instrument.venue_symbol)) =>
         {
             quote(frame, sides, instrument, context, heard)
         }
@@ -92,14 +96,22 @@ fn time(frame: &Frame<'_>, instrument: &Instrument, context: &Context<'_>) -> Re
 
 fn trade(
     frame: &Frame<'_>,
+    reading: Reading,
     (price, size): (&RawValue, &RawValue),
     instrument: &Instrument,
     context: &Context<'_>,
     heard: &mut Heard,
 ) -> Result<Entry, FrameFault> {
     let ts = time(frame, instrument, context)?;
+    let mut updates = Updates::ALL;
+    if reading.has_conditions {
+        let mut unsettled = Unsettled::default();
+        updates = conditions::updates(number(frame.c), ts, true, &mut unsettled);
+        heard.num_unknown_conditions += unsettled.unknown;
+        heard.num_unconfirmed_conditions += unsettled.unconfirmed;
+    }
     let mut reader = Reader { instrument, context, num_rounded: &mut heard.num_rounded };
-    reader.trade(ts, number(Some(price)), number(Some(size)), Updates::ALL)
+    reader.trade(ts, number(Some(price)), number(Some(size)), updates)
 }
 
 fn quote(
@@ -129,7 +141,9 @@ mod tests {
 
     const RECEIVED: Nanos = Nanos(1_788_877_000_000_000_000);
 
-    fn read_with(text: &str, has_quotes: bool) -> Heard {
+    const QUOTES: Reading = Reading { has_quotes: true, has_conditions: false };
+
+    fn read_with(text: &str, reading: Reading) -> Heard {
         let instrument = |(at, name): (u32, &str)| Instrument {
             symbol: SymbolId(at),
             venue_symbol: name.to_owned(),
@@ -140,12 +154,12 @@ mod tests {
         let instruments = Instruments::new((0..).zip(symbols).map(instrument).collect());
         let context = Context { instruments: &instruments, source: SourceId(7), received: RECEIVED };
         let mut heard = Heard::default();
-        frame(text, has_quotes, &context, &mut heard);
+        frame(text, reading, &context, &mut heard);
         heard
     }
 
     fn read(text: &str) -> Heard {
-        read_with(text, false)
+        read_with(text, Reading::default())
     }
 
     fn entry(heard: &Heard) -> Body {
@@ -188,6 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn conditions_say_what_a_trade_counts_for_where_they_are_believed() {
+        let reading = Reading { has_quotes: false, has_conditions: true };
+        let updates = |text: &str, reading| match entry(&read_with(text, reading)) {
+            Body::Trade(trade) => trade.updates.as_str(),
+            other => panic!("no trade: {other:?}"),
+        };
+        assert_eq!((updates(STOCK, reading), updates(STOCK, Reading::default())), ("v", "hcv"));
+        for text in [STOCK.replace("\"c\":[37],", ""), STOCK.replace("[37]", "null"), COIN.to_owned()] {
+            assert_eq!(updates(&text, reading), "hcv", "{text}");
+        }
+        let heard = read_with(&STOCK.replace("[37]", "[999,29]"), reading);
+        assert_eq!((heard.num_unknown_conditions, heard.num_unconfirmed_conditions), (1, 1));
+    }
+
+    #[test]
     fn quotes_are_read_of_currencies_and_where_they_are_asked_for() {
         let quote = |ts, bid, ask, bid_size, ask_size| {
             Body::Quote(Quote {
@@ -204,9 +233,9 @@ mod tests {
         assert_eq!(entry(&read(FOREX)), forex);
         let stock =
             quote(1_788_876_004_431_000_000, 189_270_000_000, 189_300_000_000, 100_000_000, 300_000_000);
-        assert_eq!(entry(&read_with(STOCK_QUOTE, true)), stock);
+        assert_eq!(entry(&read_with(STOCK_QUOTE, QUOTES)), stock);
         let other = STOCK_QUOTE.replace("\"ap\"", "\"a\"").replace("\"bp\"", "\"b\"");
-        assert_eq!(entry(&read_with(&other, true)), stock, "the other model");
+        assert_eq!(entry(&read_with(&other, QUOTES)), stock, "the other model");
         assert_eq!(read(STOCK_QUOTE).num_ignored, 1);
     }
 

@@ -29,6 +29,9 @@ pub(super) struct Frame<'a> {
     /// Size of a trade of a coin.
     #[serde(borrow)]
     pub q: Option<&'a RawValue>,
+    /// Conditions of a trade of a share.
+    #[serde(borrow)]
+    pub c: Option<&'a RawValue>,
     #[serde(borrow)]
     pub a: Option<&'a RawValue>,
     #[serde(borrow)]

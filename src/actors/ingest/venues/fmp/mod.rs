@@ -3,7 +3,7 @@
 //!
 //! Promises: those of [`Venue`]. Trades have no ids, conditions or corrections; a break cancels the newest trade of its price
 //! and size. Past trades cannot be had, so that a hole in the stream stays one, and shows in the coverage. A key has one
-//! connection and 100 symbols; where the symbols are of several markets, the venue may refuse all connections but one.
+//! connection and 100 symbols: of symbols of several markets, those of the first one are followed.
 //!
 //! Protocol: <https://site.financialmodelingprep.com/developer/docs>.
 
@@ -24,6 +24,12 @@ use config::Settings;
 pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Symbols of a key. A subscription to more is refused as a whole.
+const SYMBOLS_MAX: usize = 100;
+
+/// Heartbeats come at an interval that is not documented; clients wait so long for one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The venue.
 pub struct Fmp(Settings);
@@ -52,12 +58,14 @@ impl Venue for Fmp {
             first: Step::Authenticate,
             // They come, but nobody says how often, or whether on every stream.
             has_heartbeats: false,
+            idle_timeout: IDLE_TIMEOUT,
             clock: Clock::Ours { delay: Duration::ZERO },
             ids: Ids::None,
             connection_age_max: None,
-            // A key has 100 symbols in all. A second connection for more of them would end the first, again and again;
-            // too many on one are refused, in the venue's own words.
             symbols_per_connection_max: None,
+            symbols_max: Some(SYMBOLS_MAX),
+            // Of two connections the newer one ends the older, again and again.
+            connections_max: Some(1),
         }
     }
 

@@ -26,6 +26,9 @@ use reqwest::Url;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The venue speaks once a second at least, and calls a connection dead that is silent for so long.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The venue.
 pub struct Kraken {
     stream_url: Url,
@@ -50,10 +53,13 @@ impl Venue for Kraken {
             transport: Transport::Streams(vec![self.stream_url.clone()]),
             first: Step::Subscribe,
             has_heartbeats: true,
+            idle_timeout: HEARTBEAT_TIMEOUT,
             clock: Clock::Ours { delay: Duration::ZERO },
             ids: Ids::Consecutive,
             connection_age_max: None,
             symbols_per_connection_max: None,
+            symbols_max: None,
+            connections_max: None,
         }
     }
 

@@ -8,7 +8,6 @@
 
 mod backfill;
 mod bars;
-mod conditions;
 mod config;
 #[cfg(test)]
 mod fixture;
@@ -24,6 +23,7 @@ use super::super::venue::{
     BarsPage, Clock, Context, Cursor, FrameFault, Heard, Ids, Judgement, Listed, Needs, Request, Step,
     TradesPage, Transport, Venue,
 };
+use super::pairs::Market;
 use crate::secret::Secret;
 pub use config::{
     ALIASES, DEFAULT_SYMBOLS, KEY_VARIABLE, NAME, OWN_KEYS, REQUESTS_PER_MINUTE, channel_fault, channel_width,
@@ -31,7 +31,11 @@ pub use config::{
 use config::{Addresses, Channels};
 use parse::Parser;
 use std::sync::Arc;
+use std::time::Duration;
 use symbols::{MARKETS, market_of};
+
+/// The venue says nothing by itself; its own client waits so long for the answer to a ping.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The venue.
 pub struct Polygon {
@@ -65,10 +69,13 @@ impl Venue for Polygon {
             transport: Transport::Streams(self.addresses.streams.clone()),
             first: Step::Wait,
             has_heartbeats: false,
+            idle_timeout: IDLE_TIMEOUT,
             clock: Clock::Ours { delay: self.addresses.delay },
             ids: Ids::Unique,
             connection_age_max: None,
             symbols_per_connection_max: None,
+            symbols_max: None,
+            connections_max: None,
         }
     }
 
@@ -79,6 +86,11 @@ impl Venue for Polygon {
     fn stream_of(&self, venue_symbol: &str) -> usize {
         let market = market_of(venue_symbol);
         MARKETS.iter().position(|one| *one == market).expect("every market is among all of them")
+    }
+
+    /// The delayed plans have stocks alone: coins and currencies come in time.
+    fn delay_of(&self, stream: usize) -> Duration {
+        if MARKETS[stream] == Market::Stocks { self.addresses.delay } else { Duration::ZERO }
     }
 
     fn authenticate(&self) -> Vec<String> {

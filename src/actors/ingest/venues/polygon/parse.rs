@@ -4,8 +4,8 @@
 //! nobody asked for are counted and no faults. A status is answered as the venue's documentation wants it: a key that is
 //! refused is not tried again, a connection too many is not replaced at once.
 
+use super::super::conditions::{self, Unsettled};
 use super::super::pairs::Market;
-use super::conditions::{self, Unsettled};
 use super::config::{Channel, Channels};
 use super::identity::{self, Identity};
 use super::symbols::market_of;

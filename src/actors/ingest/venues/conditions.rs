@@ -1,15 +1,16 @@
-//! What the sale conditions of a stock's trade let it count for, by the rules of the consolidated tape.
+//! What the sale conditions of a stock's trade let it count for, by the rules of the consolidated tape: codes are those of
+//! Polygon, which Finage seems to pass on.
 //!
 //! A trade with several conditions may change a value only if every one of them allows it; one without any counts for
 //! everything, and so does a condition that has no rule. Off-hours trades (Form T) make prices outside the regular
-//! session only, as in the venue's own minute bars, and nowhere if the user wants no extended hours.
+//! session only, as in Polygon's own minute bars, and nowhere if the user wants no extended hours.
 //!
 //! Promises: the same conditions and the same time give the same answer, on the stream and over REST. Codes that the
 //! table lacks, and rows of it that no source confirms, are counted for whoever wants to look into them.
 //!
-//! Source: the venue's reference data (`/v3/reference/conditions`) and knowledge base, as of November 2025.
+//! Source: the reference data of Polygon (`/v3/reference/conditions`) and knowledge base, as of November 2025.
 
-use super::super::eastern;
+use super::eastern;
 use crate::models::entry::Updates;
 use crate::models::time::Nanos;
 
