@@ -15,7 +15,7 @@ use crate::actors::health::HealthRegistry;
 use crate::actors::ingest::recording::Header;
 use crate::actors::ingest::registry::{self, VenueEntry};
 use crate::actors::ingest::shell::{self, FeedSettings, Recorder};
-use crate::actors::ingest::venue::{Instrument, Instruments, Listed, Transport};
+use crate::actors::ingest::venue::{Instrument, Instruments, Listed};
 use crate::actors::pipeline::Pipeline;
 use crate::config::Config;
 use crate::models::num::Scale;
@@ -75,11 +75,6 @@ async fn probe(asked: &ProbeSettings, config: &Config) -> anyhow::Result<()> {
     }
     let section = with_keys(entry.name, section)?;
     let venue = (entry.open)(&section);
-    let is_polled = venue.needs().transport == Transport::Polls;
-    if is_polled && asked.record.is_some() {
-        let name = entry.name;
-        return Err(WrongUse(format!("`{name}` is polled and sends no frames that could be kept")).into());
-    }
     let symbols = match asked.symbols.as_slice() {
         [] => entry.default_symbols.iter().map(|&name| name.to_owned()).collect(),
         named => named.to_vec(),
@@ -98,7 +93,7 @@ async fn probe(asked: &ProbeSettings, config: &Config) -> anyhow::Result<()> {
     let keeper = match &asked.record {
         Some(path) => {
             let spec_of = |symbol| (*node.symbols.spec(symbol)).clone();
-            let header = Header::new(entry.name, &section.channels, &instruments, spec_of);
+            let header = Header::new(entry.name, &section, &instruments, spec_of);
             Some(Arc::new(Keeper::create(path, asked.force, &header)?))
         }
         None => None,
@@ -126,28 +121,24 @@ async fn probe(asked: &ProbeSettings, config: &Config) -> anyhow::Result<()> {
     let begun = Instant::now();
     let feed = shell::start(settings, pipeline.log().clone(), node.env.clone(), Arc::clone(&node.health))?;
     let mut report = Report::begin(entry, &listed, asked);
-    let metrics = node.env.metrics.venue(entry.name);
     let mut look = interval(LOOK_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let seen = loop {
+    loop {
         let is_stopped = tokio::select! {
             _ = look.tick() => false,
             _ = signals.received() => true,
         };
-        let mut seen = watcher.look();
-        if is_polled {
-            seen.num_ticks = vec![metrics.entries.get(); seen.num_ticks.len()];
-        }
+        let seen = watcher.look();
         report.show(&seen, &node.health);
         let is_over = begun.elapsed() >= Duration::from_secs(u64::from(asked.seconds));
         let has_all = asked.record.is_none() && seen.num_ticks.iter().all(|&num| num > 0);
         if is_stopped || is_over || has_all || report.is_refused {
-            break seen;
+            break;
         }
-    };
+    }
     feed.stop().await;
     // Frames may have come while it stopped.
-    let seen = if is_polled { seen } else { watcher.look() };
+    let seen = watcher.look();
     report.show(&seen, &node.health);
     let kept = keeper.map(|keeper| keeper.finish()).transpose();
     pipeline.end();

@@ -4,7 +4,7 @@
 //! that wait. When there is no more room, or the disk takes nothing, that is reported at the end, since a recording with
 //! holes in it is none. A file that is there is not overwritten unless that is asked for.
 
-use crate::actors::ingest::recording::{Header, RecordedFrame};
+use crate::actors::ingest::recording::{Header, Origin, RecordedFrame};
 use crate::models::time::Nanos;
 use anyhow::Context;
 use std::fs::{File, OpenOptions};
@@ -61,10 +61,10 @@ impl Keeper {
     }
 
     /// Keeps a frame.
-    pub fn keep(&self, received: Nanos, connection: usize, frame: &str) {
+    pub fn keep(&self, received: Nanos, origin: Origin, frame: &str) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(writer) = &*writer else { return };
-        if writer.frames.try_send(RecordedFrame::line(received, connection, frame)).is_err() {
+        if writer.frames.try_send(RecordedFrame::line(received, origin, frame)).is_err() {
             self.num_lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -112,6 +112,7 @@ fn write(file: File, header: &str, frames: &Receiver<String>) -> io::Result<u64>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::ingest::config::VenueConfig;
     use crate::actors::ingest::venue::Instruments;
     use crate::models::symbol::SymbolSpec;
 
@@ -119,12 +120,14 @@ mod tests {
     fn frames_are_kept_and_no_file_is_overwritten() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("frames.jsonl");
-        let header = Header::new("coinbase", &[], &Instruments::default(), |_| SymbolSpec::named("A"));
+        let header = Header::new("coinbase", &VenueConfig::default(), &Instruments::default(), |_| {
+            SymbolSpec::named("A")
+        });
         let keeper = Keeper::create(&path, false, &header).expect("it is new");
-        keeper.keep(Nanos(1), 0, "one");
-        keeper.keep(Nanos(2), 1, "two");
+        keeper.keep(Nanos(1), Origin::Connection(0), "one");
+        keeper.keep(Nanos(2), Origin::Connection(1), "two");
         assert_eq!(keeper.finish().expect("written"), 2);
-        keeper.keep(Nanos(3), 1, "too late");
+        keeper.keep(Nanos(3), Origin::Connection(1), "too late");
         let text = std::fs::read_to_string(&path).expect("it is there");
         assert_eq!(text.lines().count(), 3);
         assert!(text.ends_with("{\"received_ns\":2,\"connection\":1,\"frame\":\"two\"}\n"), "{text}");

@@ -5,8 +5,9 @@
 
 use super::SHOWN_MAX;
 use super::keeper::Keeper;
-use crate::actors::ingest::shell::Recorder;
-use crate::actors::ingest::venue::{Context, Heard, Instrument, Instruments, Venue, VenueEvent};
+use crate::actors::ingest::recording::Origin;
+use crate::actors::ingest::shell::{Brought, Recorder};
+use crate::actors::ingest::venue::{Context, Heard, Instrument, Instruments, Poll, Venue, VenueEvent};
 use crate::models::entry::{Body, Entry, SourceId};
 use crate::models::num::Price;
 use crate::models::time::{Nanos, SECOND};
@@ -29,6 +30,8 @@ pub(super) struct Watcher {
     venue: Arc<dyn Venue>,
     instruments: Instruments,
     source: SourceId,
+    /// What the venue is asked again and again, and what has come of it.
+    polls: Mutex<Vec<(Poll, Brought)>>,
     /// Keeps them as well, where that is asked for.
     keeper: Option<Arc<Keeper>>,
     seen: Mutex<Seen>,
@@ -42,7 +45,10 @@ impl Watcher {
         keeper: Option<Arc<Keeper>>,
     ) -> Watcher {
         let seen = Seen { num_ticks: vec![0; instruments.all().len()], ..Seen::default() };
-        Watcher { venue, instruments, source, keeper, seen: Mutex::new(seen) }
+        let symbols: Vec<&str> = instruments.all().iter().map(|one| one.venue_symbol.as_str()).collect();
+        let polls = venue.polls(&symbols).into_iter().map(|poll| (poll, Brought::of_recording()));
+        let polls = Mutex::new(polls.collect());
+        Watcher { venue, instruments, source, polls, keeper, seen: Mutex::new(seen) }
     }
 
     /// Returns what came so far; its news are given out once.
@@ -63,13 +69,21 @@ impl Watcher {
 }
 
 impl Recorder for Watcher {
-    fn frame(&self, received: Nanos, connection: usize, text: &str) {
+    fn frame(&self, received: Nanos, origin: Origin, text: &str) {
         if let Some(keeper) = &self.keeper {
-            keeper.keep(received, connection, text);
+            keeper.keep(received, origin, text);
         }
         let context = Context { instruments: &self.instruments, source: self.source, received };
         let mut heard = Heard::default();
-        self.venue.parse(text, &context, &mut heard);
+        match origin {
+            Origin::Connection(_) => self.venue.parse(text, &context, &mut heard),
+            Origin::Poll(at) => {
+                let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((poll, brought)) = polls.get_mut(at) {
+                    brought.read(self.venue.as_ref(), text, poll, &context, &mut heard);
+                }
+            }
+        }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.num_frames += 1;
         for fault in heard.faults {

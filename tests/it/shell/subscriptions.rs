@@ -5,6 +5,7 @@ use super::run;
 use super::tiny::Tiny;
 use std::sync::{Arc, Mutex};
 use tickwire::actors::health::Health;
+use tickwire::actors::ingest::recording::Origin;
 use tickwire::actors::ingest::shell::Recorder;
 use tickwire::actors::ingest::venue::Needs;
 use tickwire::models::time::Nanos;
@@ -78,11 +79,11 @@ fn what_a_key_has_no_room_for_is_left_out_before_it_is_asked_for() {
 
 /// Keeps frames in memory.
 #[derive(Default)]
-struct Kept(Mutex<Vec<(Nanos, usize, String)>>);
+struct Kept(Mutex<Vec<(Nanos, Origin, String)>>);
 
 impl Recorder for Kept {
-    fn frame(&self, received: Nanos, connection: usize, text: &str) {
-        self.0.lock().unwrap().push((received, connection, text.to_owned()));
+    fn frame(&self, received: Nanos, origin: Origin, text: &str) {
+        self.0.lock().unwrap().push((received, origin, text.to_owned()));
     }
 }
 
@@ -100,7 +101,8 @@ fn every_frame_is_given_to_the_recorder_as_it_came() {
         rig.until("frames", || rig.metric("frames_total") == 2.0).await;
         let frames = kept.0.lock().unwrap().clone();
         let told: Vec<_> = frames.iter().map(|(_, origin, text)| (*origin, text.as_str())).collect();
-        assert_eq!(told, [(1, "OK"), (1, "no frame of the venue's")]);
+        let origin = Origin::Connection(1);
+        assert_eq!(told, [(origin, "OK"), (origin, "no frame of the venue's")]);
         assert!(frames.iter().all(|(received, ..)| *received >= begun && *received <= rig.now()));
         rig.stop().await;
     });

@@ -7,7 +7,7 @@
 use super::dialects;
 use super::fake::{Dialect, FakeVenue, Fault, RestFault, Welcome};
 use super::live::{Live, held, made_market};
-use crate::support::process::{command, wait_for};
+use crate::support::process::{Program, command, wait_for};
 use std::path::Path;
 
 /// Where the program shows something of a venue.
@@ -108,6 +108,40 @@ fn a_key_in_what_a_venue_sends_is_not_kept() {
             let letters = live.program.get("REST", "/api/v1/dead-letters").unwrap().body;
             letters.contains("garbage") && letters.contains("***")
         });
+    }
+}
+
+#[test]
+fn a_recording_holds_no_key() {
+    for dialect in with_keys() {
+        let keys: Vec<String> =
+            dialect.keys().iter().map(|(name, key)| format!("\"{name}\":\"{key}\"")).collect();
+        let echo: &'static str = String::leak(format!("{{\"garbage\":true,{}}}", keys.join(",")));
+        let is_polled = dialect.trades_per_answer() > 0;
+        let script = if is_polled { vec![] } else { vec![(20, Fault::Garbage(echo.as_bytes()))] };
+        let venue = FakeVenue::start(dialect, &made_market(dialect, 200), &script);
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("frames.jsonl");
+        let symbols = dialect.symbols().join(",");
+        let mut probe = command(&["probe", dialect.name(), "--symbols", &symbols, "--record"]);
+        probe.arg(&file).args(["--seconds", "3600"]).envs(venue.environment());
+        let program = Program::start(probe);
+        let recorded = || std::fs::read_to_string(&file).unwrap_or_default();
+        wait_for("a recording", || {
+            let text = recorded();
+            let has_echo = is_polled || text.contains("garbage");
+            (venue.num_played() == 200 && has_echo && text.lines().count() > 3).then_some(())
+        });
+        let ended = program.stop();
+        let text = recorded();
+        shows_no_key(dialect, "the recording", &text);
+        shows_no_key(dialect, "the probe", &ended.stdout);
+        shows_no_key(dialect, "the probe", &ended.stderr);
+        assert!(
+            is_polled || text.contains("***"),
+            "{}: what was recorded shows where a key was",
+            dialect.name()
+        );
     }
 }
 

@@ -4,8 +4,9 @@ use super::dialects::alpha_vantage::AlphaVantage;
 use super::fake::market::bars;
 use super::fake::{Dialect, FakeVenue, MarketTrade, RestFault};
 use super::live::{Live, held, made_market};
-use crate::support::process::wait_for;
+use crate::support::process::{Program, command, replay, wait_for};
 use std::collections::BTreeMap;
+use std::path::Path;
 use tickwire::models::bar::{Bar, BarOrigin};
 use tickwire::models::num::Scale;
 use tickwire::models::time::{MINUTE, Width};
@@ -107,8 +108,15 @@ fn each_bar_of_a_polled_venue_is_taken_once_and_as_it_is() {
     assert_eq!(health(&live).0, "healthy");
     assert_eq!(live.residue(), 0);
     live.program.stop();
+    // The very last bar of a market forms still: nothing has come behind it.
+    let last: Vec<(String, i64)> = last.iter().map(|(name, start)| ((*name).to_owned(), *start)).collect();
+    are_held(&dir.path().join("data"), &expected, &last);
+}
+
+/// Checks that a data directory holds the bars of a market as the venue gave them, those excepted that form still.
+fn are_held(data: &Path, expected: &BTreeMap<(String, i64), Figures>, forming: &[(String, i64)]) {
     let minute = Width::new(MINUTE).unwrap();
-    let held = held(&dir.path().join("data"));
+    let held = held(data);
     let own = held.bars.iter().filter(|((_, width, _), _)| *width == minute);
     let found: BTreeMap<(String, i64), Figures> = own
         .map(|((symbol, _, start), bar)| {
@@ -116,15 +124,43 @@ fn each_bar_of_a_polled_venue_is_taken_once_and_as_it_is() {
             ((symbol.clone(), *start), figures(bar))
         })
         .collect();
-    // The very last bar of a market forms still: nothing has come behind it.
-    let is_last = |(symbol, start): &(String, i64)| last.contains(&(symbol.as_str(), *start));
-    for (key, figures) in &expected {
+    for (key, figures) in expected {
         match found.get(key) {
             Some(own) => assert_eq!(own, figures, "{key:?}"),
-            None => assert!(is_last(key), "{key:?} is missing"),
+            None => assert!(forming.contains(key), "{key:?} is missing"),
         }
     }
     assert!(found.keys().all(|key| expected.contains_key(key)));
+}
+
+#[test]
+fn recorded_answers_replay_to_the_bars_that_came() {
+    let trades = made_market(&AlphaVantage, 1_500);
+    let expected = minutes(&trades);
+    let dir = tempfile::tempdir().unwrap();
+    let venue = FakeVenue::start(&AlphaVantage, &trades, &[]);
+    let (file, data) = (dir.path().join("answers.jsonl"), dir.path().join("data"));
+    let file = file.to_str().unwrap();
+    let args = ["probe", "alpha_vantage", "--symbols", &symbols(), "--record", file, "--seconds", "3600"];
+    let mut probe = command(&args);
+    probe.envs(venue.environment());
+    let program = Program::start(probe);
+    wait_for("the whole market", || (venue.num_played() == trades.len()).then_some(()));
+    venue.finish();
+    let num_asked = venue.num_requests();
+    wait_for("the last answers", || (venue.num_requests() > num_asked + 4).then_some(()));
+    let ended = program.stop();
+    assert!(ended.stdout.contains(" frames recorded"), "{}", ended.stdout);
+    let recorded = std::fs::read_to_string(file).unwrap();
+    assert!(AlphaVantage.keys().iter().all(|(_, key)| !recorded.contains(key)));
+    let summary = replay(&[file, "--data-dir", data.to_str().unwrap()]).summary();
+    assert_eq!(
+        (&summary["ledger"]["late"], &summary["ledger"]["residue"]),
+        (&0.into(), &0.into()),
+        "{summary}"
+    );
+    let newest = |symbol: &str| expected.keys().filter(|(name, _)| name == symbol).max().unwrap().clone();
+    are_held(&data, &expected, &AlphaVantage.symbols().map(newest));
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! Raw frames of a venue that were recorded, read through the venue's own parser.
 //!
 //! Promises: the same reports come out as were made when the frames came, with the same ids, prices, sizes and times; what
-//! the parser cannot read is a bad row, as it was a dead letter then. Of a venue whose trades have no ids, one that came
+//! the parser cannot read is a bad row, as it was a dead letter then. Of answers to polls only what none before them said
+//! comes out. Of a venue whose trades have no ids, one that came
 //! again over a new connection counts twice, since the frames do not say where a connection was made anew.
 //! On failure: a line that is no frame is a bad row.
 
+use super::answers::Answers;
 use super::error::{BadRow, RowFault, excerpt};
 use super::lines::EXCERPT_LEN;
 use super::names::Names;
 use super::row::Row;
-use crate::actors::ingest::config::VenueConfig;
 use crate::actors::ingest::recording::{Header, RecordedFrame};
 use crate::actors::ingest::registry;
 use crate::actors::ingest::shell::{AHEAD_MAX, Alike, RecentTrades};
@@ -32,6 +33,7 @@ pub(super) struct Frames {
     /// Trades that are told apart by what they say, by connection.
     alike: BTreeMap<usize, Alike>,
     recent: RecentTrades,
+    answers: Answers,
     heard: Heard,
     /// Rows of the last frame that are still to be taken.
     rows: VecDeque<Row>,
@@ -43,7 +45,7 @@ impl Frames {
         let header = Header::read(line)?;
         let entry = registry::find(&header.venue)
             .ok_or_else(|| format!("nobody serves the venue `{}`", header.venue))?;
-        let venue = (entry.open)(&VenueConfig { channels: header.channels, ..VenueConfig::default() });
+        let venue = (entry.open)(&header.config());
         let mut instruments = Vec::new();
         for recorded in &header.symbols {
             let spec = recorded
@@ -57,7 +59,9 @@ impl Frames {
                 size_scale: known.size_scale,
             });
         }
+        let symbols: Vec<&str> = header.symbols.iter().map(|one| one.venue_symbol.as_str()).collect();
         Ok(Frames {
+            answers: Answers::new(venue.polls(&symbols)),
             ids: venue.needs().ids,
             instruments: Instruments::new(instruments),
             source: names.source(Some(entry.name.as_bytes())).map_err(|fault| fault.to_string())?,
@@ -74,6 +78,11 @@ impl Frames {
         self.rows.pop_front()
     }
 
+    /// Returns the next row when there are no more lines.
+    pub(super) fn next_of_rest(&mut self) -> Option<Row> {
+        self.answers.next_of_rest().map(Row::Entry)
+    }
+
     /// Reads one line. `origin` names it in dead letters.
     pub(super) fn read(&mut self, line: &[u8], origin: &str, now: Nanos) -> Result<(), RowFault> {
         let text = std::str::from_utf8(line).map_err(|_| RowFault::NotUtf8)?;
@@ -83,7 +92,14 @@ impl Frames {
         let mut heard = std::mem::take(&mut self.heard);
         heard.clear();
         let context = Context { instruments: &self.instruments, source: self.source, received };
-        self.venue.parse(frame, &context, &mut heard);
+        match recorded.poll {
+            None => self.venue.parse(frame, &context, &mut heard),
+            Some(at) => {
+                if !self.answers.read(at, self.venue.as_ref(), frame, &context, &mut heard) {
+                    heard.faults.push(fault("malformed", "the venue is not asked for so much"));
+                }
+            }
+        }
         for fault in heard.faults.drain(..) {
             self.rows.push_back(self.bad_row(fault, frame, received.max(now), origin));
         }
@@ -104,11 +120,18 @@ impl Frames {
             };
             self.rows.push_back(match row {
                 Ok(entry) if entry.symbol == SymbolId::NONE => Row::Skipped,
+                Ok(entry) if recorded.poll.is_some() => {
+                    self.answers.hold(entry);
+                    continue;
+                }
                 Ok(entry) => Row::Entry(entry),
                 Err(fault) => self.bad_row(fault, frame, received.max(now), origin),
             });
         }
         self.heard = heard;
+        while let Some(entry) = self.answers.next() {
+            self.rows.push_back(Row::Entry(entry));
+        }
         if self.rows.is_empty() {
             // A row for each frame at least, so that progress shows.
             self.rows.push_back(Row::Skipped);

@@ -6,6 +6,7 @@
 //! out as a dead letter that says what is wrong and where. On failure (unreadable file, wrong header, cut-off gzip)
 //! everything before the fault is delivered first.
 
+mod answers;
 mod clock;
 mod csv;
 mod error;

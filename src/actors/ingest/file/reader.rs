@@ -102,7 +102,10 @@ impl RowReader {
             }
             let line = match self.lines.next_line() {
                 Ok(Some(line)) => line,
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    let Format::Frames(frames) = &mut self.format else { return Ok(None) };
+                    return Ok(frames.next_of_rest());
+                }
                 Err(cause) => return Err(self.read_error(cause)),
             };
             self.row += 1;

@@ -3,18 +3,21 @@
 //! Promises: a bar or quote is given on once, and again only where it changed; bars whose windows are sealed are not given
 //! on, since the core would take none of them. What is remembered lies within a horizon. No clock is read here.
 
-use super::super::venue::{FrameFault, VenueEvent};
+use super::super::venue::{Context, FrameFault, Heard, Poll, Venue, VenueEvent};
 use crate::models::entry::{Body, Entry, Quote, VenueBar};
 use crate::models::symbol::SymbolId;
-use crate::models::time::Nanos;
+use crate::models::time::{DAY, Nanos};
 use std::collections::BTreeMap;
+
+/// How far back the longest answers reach.
+const ANSWER_SPAN_MAX: i64 = 31 * DAY;
 
 /// What one report is about: the symbol, and of a bar its width in milliseconds and its start.
 type Subject = (SymbolId, u32, Nanos);
 
 /// What the answers to one poll have brought.
 #[derive(Debug)]
-pub(super) struct Brought {
+pub struct Brought {
     /// Up to which event time everything has come, as far as the answers tell.
     reached: Option<Nanos>,
     /// How far back a bar can still change a window.
@@ -38,17 +41,47 @@ pub(super) struct News {
 
 impl Brought {
     /// Makes it for a poll that has brought everything up to a time already, if it has: in another run.
+    #[must_use]
     pub fn new(reached: Option<Nanos>, horizon: i64) -> Brought {
         Brought { reached, horizon, recent: BTreeMap::new(), faults: Vec::new() }
     }
 
+    /// Makes it for answers that were recorded, where nobody knows what was sealed when they came: repeats are known
+    /// however old they are.
+    #[must_use]
+    pub fn of_recording() -> Brought {
+        Brought::new(None, ANSWER_SPAN_MAX)
+    }
+
+    /// Reads an answer: leaves in `heard` what none before it said.
+    pub fn read(
+        &mut self,
+        venue: &dyn Venue,
+        body: &str,
+        poll: &Poll,
+        context: &Context<'_>,
+        heard: &mut Heard,
+    ) {
+        let read = venue.read_poll(body, poll, context, heard);
+        let mut faults = std::mem::take(&mut heard.faults);
+        if let Err(fault) = read {
+            heard.events.clear();
+            faults = vec![fault];
+        }
+        let news = self.take(&heard.events, faults);
+        heard.events.clear();
+        heard.events.extend(news.entries.into_iter().map(VenueEvent::Report));
+        heard.faults = news.faults;
+    }
+
     /// Returns up to which event time everything has come.
+    #[must_use]
     pub fn reached(&self) -> Option<Nanos> {
         self.reached
     }
 
     /// Takes an answer.
-    pub fn take(&mut self, events: &[VenueEvent], faults: Vec<FrameFault>) -> News {
+    pub(super) fn take(&mut self, events: &[VenueEvent], faults: Vec<FrameFault>) -> News {
         let reports = events.iter().filter_map(|event| match event {
             VenueEvent::Report(entry) => Some(*entry),
             _ => None,

@@ -4,6 +4,7 @@
 //! set aside as a dead letter; the source's clock moves on only as far as the venue has said everything. Nothing here
 //! fails: a frame that makes the venue's parser panic loses the frames being read.
 
+use super::super::recording::Origin;
 use super::super::venue::{Clock, FrameFault, Heard, Ids, Refusal, Then, VenueEvent};
 use super::AHEAD_MAX;
 use super::feed::{Batch, Feed};
@@ -56,7 +57,7 @@ impl Hearing {
         self.batch.received.get_or_insert(received);
         talk.is_alive(Moment { instant: now, time: received });
         if let Some(recorder) = &feed.recorder {
-            recorder.frame(received, self.at, &feed.redaction.apply(text));
+            recorder.frame(received, Origin::Connection(self.at), &feed.redaction.apply(text));
         }
         let mut heard = std::mem::take(&mut self.heard);
         heard.clear();

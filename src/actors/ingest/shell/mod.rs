@@ -44,6 +44,7 @@ mod talk;
 mod warm_up;
 
 pub use bars::{BarsAsked, BarsClient, BarsError, given_width};
+pub use brought::Brought;
 pub use connect::CertificateError;
 pub use feed::FeedSettings;
 pub use identity::{Alike, RecentTrades};

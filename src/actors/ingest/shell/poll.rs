@@ -7,6 +7,7 @@
 //! longer than handing in what came.
 //! On failure: a panic loses one answer, which is asked for again.
 
+use super::super::recording::Origin;
 use super::super::venue::{Clock, FrameFault, Heard, Poll, Then, Transport};
 use super::brought::{Brought, News};
 use super::feed::{Batch, Feed};
@@ -138,7 +139,7 @@ impl Polls {
         feed.metrics.frames.inc();
         let received = (feed.env.now)();
         if let Some(recorder) = &feed.recorder {
-            recorder.frame(received, SLOT, &body);
+            recorder.frame(received, Origin::Poll(at), &body);
         }
         self.batch.received.get_or_insert(received);
         let mut heard = Heard::default();
