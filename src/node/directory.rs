@@ -9,7 +9,7 @@
 use crate::config::{Config, Core};
 use crate::models::provenance::{DataKind, Provenance};
 use crate::names::SourceTable;
-use crate::stores::log::{LogGroup, Progress, TickLog};
+use crate::stores::log::{LogGroup, LogReader, Progress, TickLog};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -97,7 +97,7 @@ impl Record {
     ///
     /// # Errors
     /// When the log cannot be read, or the note is damaged.
-    pub async fn load(log: &dyn TickLog, sources: &SourceTable) -> anyhow::Result<Option<Record>> {
+    pub async fn load(log: &dyn LogReader, sources: &SourceTable) -> anyhow::Result<Option<Record>> {
         if let Some(bytes) = log.progress(KEY).await? {
             let record = serde_json::from_slice(&bytes);
             return record.map(Some).context("the note of what the data directory holds is damaged");

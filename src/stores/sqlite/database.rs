@@ -88,6 +88,61 @@ impl Database {
         Ok(Database { options, readers, damage: OnceLock::new() })
     }
 
+    /// Opens a file to read it, also while another process writes to it. Nothing in it is changed, so it is refused where it
+    /// is not of this version.
+    pub(in crate::stores) async fn open_to_read(
+        dir: &Path,
+        kind: &FileKind,
+        settings: &SqliteSettings,
+    ) -> Result<Database, StoreError> {
+        let path = dir.join(kind.name);
+        let refused = |cause: &str| StoreError::Permanent {
+            context: OPENING,
+            cause: format!("`{}`: {cause}", path.display()),
+        };
+        if !path.is_file() {
+            return Err(refused("there is no such file"));
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(false)
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(5))
+            .row_buffer_size(1_024)
+            .pragma("cache_size", "-8192")
+            .pragma("temp_store", "memory")
+            .disable_statement_logging();
+        let mut conn = options.connect().await.map_err(failed(OPENING))?;
+        let application_id: i32 = sqlx::query_scalar("PRAGMA application_id")
+            .fetch_one(&mut conn)
+            .await
+            .map_err(failed(OPENING))?;
+        if application_id != kind.application_id {
+            return Err(refused("the file holds something else"));
+        }
+        let applied: Vec<i64> =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+                .fetch_all(&mut conn)
+                .await
+                .map_err(failed(OPENING))?;
+        let known: Vec<i64> = kind.migrator.iter().map(|migration| migration.version).collect();
+        if applied != known {
+            let is_older = applied.iter().all(|version| known.contains(version));
+            return Err(refused(if is_older {
+                "the file is of an earlier version of the program; `tickwire migrate` brings it up to this one"
+            } else {
+                "the file belongs to another version of the program"
+            }));
+        }
+        conn.close().await.map_err(failed(OPENING))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(settings.num_readers.max(1))
+            .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
+            .connect_lazy_with(options.clone());
+        Ok(Database { options, readers, damage: OnceLock::new() })
+    }
+
     /// Returns the read-only connections.
     pub(in crate::stores) const fn readers(&self) -> &SqlitePool {
         &self.readers

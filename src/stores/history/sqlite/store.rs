@@ -21,7 +21,7 @@ use crate::stores::sqlite::meta;
 use crate::stores::sqlite::names::Symbols;
 use crate::stores::sqlite::settings::SqliteSettings;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
@@ -59,16 +59,7 @@ impl SqliteHistory {
         let mut conn = database.connect().await?;
         meta::put_if_missing(&mut conn, "epoch", epoch.cast_signed()).await?;
         meta::put_if_missing(&mut conn, ACKNOWLEDGED, 0).await?;
-        let fed_by = meta::get(&mut conn, FILE_NAME, "epoch").await?;
-        if fed_by.cast_unsigned() != epoch {
-            return Err(StoreError::Permanent {
-                context: "failed to open the history",
-                cause: format!(
-                    "`{}` was fed by another log than the one beside it: put that log back, or move the file away",
-                    dir.join(KIND.name).display()
-                ),
-            });
-        }
+        check_epoch(&mut conn, dir, epoch).await?;
         meta::get(&mut conn, FILE_NAME, ACKNOWLEDGED).await?;
         // What a symbol is, the log beside it says: a file that ended before it was told is told with the next rows.
         let known = Symbols::load(&mut conn, FILE_NAME, &symbols).await?;
@@ -80,6 +71,33 @@ impl SqliteHistory {
             symbols: RwLock::new(Arc::new(known)),
             writer: Mutex::new(Some(conn)),
         })
+    }
+
+    /// Opens the history of a directory to look things up, also while another process writes to it: nothing is changed.
+    /// The log beside it, which says what symbols are, is opened before.
+    ///
+    /// # Errors
+    /// [`StoreError::Permanent`] for a file that is missing, damaged, foreign, of another version or fed by another log.
+    pub async fn open_to_read(
+        dir: &Path,
+        symbols: Arc<SymbolTable>,
+        sources: Arc<SourceTable>,
+        settings: SqliteSettings,
+        epoch: u64,
+    ) -> Result<Arc<dyn History>, StoreError> {
+        let database = Database::open_to_read(dir, &KIND, &settings).await?;
+        let mut conn = database.connect().await?;
+        check_epoch(&mut conn, dir, epoch).await?;
+        let known = Symbols::load(&mut conn, FILE_NAME, &symbols).await?;
+        conn.close().await.map_err(failed("failed to read the history"))?;
+        Ok(Arc::new(SqliteHistory {
+            database,
+            settings,
+            symbol_table: symbols,
+            source_table: sources,
+            symbols: RwLock::new(Arc::new(known)),
+            writer: Mutex::new(None),
+        }))
     }
 
     /// Returns the number that the file gave a symbol.
@@ -126,6 +144,21 @@ impl SqliteHistory {
             None => self.database.connect().await,
         }
     }
+}
+
+/// Refuses a file that another log fed.
+async fn check_epoch(conn: &mut SqliteConnection, dir: &Path, epoch: u64) -> Result<(), StoreError> {
+    let fed_by = meta::get(conn, FILE_NAME, "epoch").await?;
+    if fed_by.cast_unsigned() == epoch {
+        return Ok(());
+    }
+    Err(StoreError::Permanent {
+        context: "failed to open the history",
+        cause: format!(
+            "`{}` was fed by another log than the one beside it: put that log back, or move the file away",
+            dir.join(KIND.name).display()
+        ),
+    })
 }
 
 #[async_trait]

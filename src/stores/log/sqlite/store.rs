@@ -28,7 +28,7 @@ use crate::stores::sqlite::names::{Sources, Symbols};
 use crate::stores::sqlite::settings::SqliteSettings;
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
+use sqlx::{Arguments, AssertSqlSafe, Connection, SqliteConnection};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -83,6 +83,42 @@ impl SqliteLog {
         Ok(log)
     }
 
+    /// Opens the log of a directory to look things up, also while another process appends to it: what it holds at this
+    /// moment is seen, and nothing is changed. What retention drops meanwhile is gone here too.
+    ///
+    /// # Errors
+    /// [`StoreError::Permanent`] for a file that is missing, damaged, foreign or of another version.
+    pub async fn open_to_read(
+        dir: &Path,
+        symbols: Arc<SymbolTable>,
+        sources: Arc<SourceTable>,
+        settings: SqliteSettings,
+    ) -> Result<Arc<dyn LogReader>, StoreError> {
+        const READING: &str = "failed to read the log";
+        let database = Database::open_to_read(dir, &KIND, &settings).await?;
+        let mut log = SqliteLog {
+            database,
+            settings,
+            symbol_table: symbols,
+            source_table: sources,
+            epoch: 0,
+            known: SharedKnown::default(),
+            writer: Mutex::new(None),
+        };
+        let mut conn = log.database.connect().await?;
+        // In one transaction, so that the names belong to the entries.
+        sqlx::query("BEGIN").execute(&mut conn).await.map_err(failed(READING))?;
+        log.epoch = meta::get(&mut conn, FILE_NAME, "epoch").await?.cast_unsigned();
+        if let Some(mut part) = parts::newest(&mut conn).await? {
+            let known = log.read_known(&mut conn, &mut part).await?;
+            log.known.update(|current| *current = known);
+        }
+        log.known.read().symbols.check_scales(&log.symbol_table)?;
+        sqlx::query("COMMIT").execute(&mut conn).await.map_err(failed(READING))?;
+        conn.close().await.map_err(failed(READING))?;
+        Ok(Arc::new(log))
+    }
+
     /// Returns what names the log: see [`LogTail::epoch`].
     #[must_use]
     pub const fn epoch(&self) -> u64 {
@@ -100,12 +136,6 @@ impl SqliteLog {
 
     /// Reads what the file holds, and sees to it that there is a part to append to.
     async fn load(&self, mut conn: SqliteConnection) -> Result<Writer, StoreError> {
-        let mut known = Known {
-            symbols: Symbols::load(&mut conn, FILE_NAME, &self.symbol_table).await?,
-            sources: Sources::load(&mut conn, FILE_NAME, &self.source_table).await?,
-            finished: parts::blocks(&mut conn).await?,
-            ..Known::default()
-        };
         let mut part = match parts::newest(&mut conn).await? {
             Some(part) => part,
             None => {
@@ -119,6 +149,19 @@ impl SqliteLog {
                 made?
             }
         };
+        let known = self.read_known(&mut conn, &mut part).await?;
+        self.known.update(|current| *current = known);
+        Ok(Writer { conn, part })
+    }
+
+    /// Reads what the file holds, of whose parts `part` is the newest, and counts the entries of that.
+    async fn read_known(&self, conn: &mut SqliteConnection, part: &mut Part) -> Result<Known, StoreError> {
+        let mut known = Known {
+            symbols: Symbols::load(conn, FILE_NAME, &self.symbol_table).await?,
+            sources: Sources::load(conn, FILE_NAME, &self.source_table).await?,
+            finished: parts::blocks(conn).await?,
+            ..Known::default()
+        };
         let finished_to = known.finished.last().map_or(0, |block| block.last);
         let mut after = finished_to;
         loop {
@@ -129,7 +172,7 @@ impl SqliteLog {
             ));
             let page = sqlx::query(sql)
                 .bind(after.cast_signed())
-                .fetch_all(&mut conn)
+                .fetch_all(&mut *conn)
                 .await
                 .map_err(failed("failed to read the end of the log"))?;
             for row in &page {
@@ -151,13 +194,12 @@ impl SqliteLog {
         known.open_part = part.number;
         known.tail = LogTail {
             last: after,
-            first: parts::first_position(&mut conn).await?,
-            dropped_through: parts::dropped_through(&mut conn).await?,
+            first: parts::first_position(conn).await?,
+            dropped_through: parts::dropped_through(conn).await?,
             newest: known.open.newest.max(known.finished.last().and_then(|block| block.newest)),
             epoch: self.epoch,
         };
-        self.known.update(|current| *current = known);
-        Ok(Writer { conn, part })
+        Ok(known)
     }
 
     /// Does everything of a commit but the commit. Returns what readers may see once it is made.
