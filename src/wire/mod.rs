@@ -4,9 +4,11 @@
 //! nearest to the exact value, written in the shortest form that reads back as it ([`to_json`] also drops `.0`). Every
 //! object is one flat row, so that it is a line of CSV as well, and has a default, so that a list without rows still
 //! has its header. What was written here is read back to the same value, as long as a price or a volume has no more
-//! than 15 digits; fields that are unknown are skipped. On failure, reading says which field is at fault.
+//! than 15 digits; fields that are unknown are skipped. On failure, reading says which field is at fault. [`columns`] is
+//! the other form: exact, for files.
 
 mod bar;
+pub mod columns;
 mod indicators;
 mod json;
 mod latest;
