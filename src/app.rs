@@ -7,6 +7,7 @@
 
 pub mod backfill;
 pub mod check;
+pub mod export;
 mod housekeeping;
 mod instruments;
 mod keys;

@@ -2,8 +2,10 @@
 //! a wrong one ends the process with exit code 2.
 
 use crate::app::backfill::BackfillSettings;
+use crate::app::export::ExportSettings;
 use crate::app::probe::ProbeSettings;
 use crate::config::{LogFormat, Override, Sources, parse_duration};
+use crate::models::time::Nanos;
 use clap::{Args, Parser, Subcommand};
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ Examples:
   tickwire run --provider coinbase                 live trades of a market that needs no key
   tickwire replay ticks.csv.gz --bars bars.csv     computes the bars of a file
   tickwire serve --data-dir year                   serves what a replay has stored
+  tickwire export --out parquet                    writes ticks and bars as Parquet files
   tickwire probe coinbase --symbols BTC-USD        shows the first ticks, or what is wrong
   tickwire backfill --symbols BTC-USD --from -30d --venue coinbase   fills the history with a venue's bars
   tickwire venues                                  lists the providers and what each needs
@@ -43,6 +46,7 @@ Examples:
   tickwire replay monday.csv tuesday.csv.gz --bars bars.csv --indicators indicators.csv
   tickwire replay monday.csv --speed 10 --symbols AAPL,MSFT
   zcat ticks.jsonl.gz | tickwire replay - --json
+  tickwire replay parquet                          what `tickwire export --out parquet` wrote
   tickwire replay year.csv --data-dir data         stores the result; resumes where it was interrupted";
 
 const PROBE_EXAMPLES: &str = "\
@@ -69,6 +73,19 @@ Examples:
   tickwire check --data-dir data --repair          after a copy was made
 
 Exit codes: 0 nothing is damaged, or all of it was repaired; 1 something is damaged, or lost for good.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  tickwire export --data-dir data --out parquet
+  tickwire export --from 2026-11-02 --to 2026-11-03 --symbols AAPL,MSFT --out parquet
+  AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... tickwire export --out s3://bucket/prefix
+  duckdb -c \"SELECT symbol, count(*) FROM 'parquet/ticks/*/*/*.parquet' GROUP BY ALL\"
+
+It may run beside the process that fills the directory. Interrupted, the same command goes on where it stopped. S3 takes its
+settings from the usual variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL
+(http:// only with AWS_ALLOW_HTTP=true), AWS_CA_BUNDLE.
+
+Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage.";
 
 /// Real-time market data in; bars and indicators out.
 #[derive(Clone, Debug, Parser)]
@@ -116,6 +133,9 @@ pub enum Command {
     /// Fill the history of the data directory with a venue's own bars
     #[command(after_help = BACKFILL_EXAMPLES)]
     Backfill(BackfillOptions),
+    /// Write ticks and bars of the data directory as Parquet files, into a folder or to S3
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportOptions),
     /// Connect to a venue, show its first ticks, and say what is wrong
     #[command(after_help = PROBE_EXAMPLES)]
     Probe(ProbeOptions),
@@ -155,7 +175,8 @@ pub struct RunOptions {
 /// Flags of `replay`.
 #[derive(Clone, Debug, Args)]
 pub struct ReplayOptions {
-    /// CSV or JSON lines, plain or .gz, merged by time; - is standard input (JSON lines)
+    /// CSV or JSON lines, plain or .gz, and Parquet files or folders that `export` wrote, merged by time; - is standard input
+    /// (JSON lines)
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How many times as fast as the original, or `max`
@@ -207,6 +228,26 @@ pub struct BackfillOptions {
     /// Fill these windows, separated by commas; all that are configured where none is named
     #[arg(long, value_name = "W", value_delimiter = ',')]
     pub window: Vec<String>,
+}
+
+/// Flags of `export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportOptions {
+    /// Export from this time on, such as 2026-11-02 or 2026-11-02T14:30:00Z; from the beginning where it is not given
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub from: Option<Nanos>,
+    /// Export what is before this time; all there is where it is not given
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub to: Option<Nanos>,
+    /// Write into this folder, or to `s3://BUCKET/PREFIX`
+    #[arg(long, value_name = "DIR|s3://...")]
+    pub out: String,
+    /// Export these symbols only, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub symbols: Vec<String>,
+    /// End standard output with the result as one line of JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `probe`.
@@ -285,6 +326,20 @@ impl BackfillOptions {
     }
 }
 
+/// Reads a time of the command line.
+fn parse_time(text: &str) -> Result<Nanos, &'static str> {
+    Nanos::from_rfc3339(text).ok_or("neither a date nor a time such as 2026-11-02T14:30:00Z")
+}
+
+impl ExportOptions {
+    /// Returns what is asked of the export.
+    #[must_use]
+    pub fn into_settings(self) -> ExportSettings {
+        let ExportOptions { from, to, out, symbols, json } = self;
+        ExportSettings { from, to, symbols, out, json }
+    }
+}
+
 impl ProbeOptions {
     /// Returns what is asked of the probe.
     #[must_use]
@@ -330,6 +385,7 @@ impl Cli {
             | Command::Migrate
             | Command::Check(_)
             | Command::Backfill(_)
+            | Command::Export(_)
             | Command::Probe(_)
             | Command::Venues(_)
             | Command::CheckConfig

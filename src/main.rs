@@ -48,6 +48,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Migrate => app::migrate(&config),
         Command::Check(options) => app::check::run(&config, options.repair),
         Command::Backfill(options) => app::backfill::run(&options.into_settings(), &config),
+        Command::Export(options) => app::export::run(&options.into_settings(), &config),
         Command::Probe(options) => app::probe::run(&options.into_settings(), &config),
         Command::Venues(options) => print(&app::venues::list(&config, options.json)),
         Command::CheckConfig => print(&verdict(&config)),

@@ -13,9 +13,10 @@ mod summary;
 
 use crate::actors::health::StoreBroken;
 use crate::actors::ingest::client::LogClient;
-use crate::actors::ingest::file::{FileError, FileInput};
+use crate::actors::ingest::file::{FileError, FileInput, exported_files};
 use crate::actors::messages::Ingest;
 use crate::actors::pipeline::{Pipeline, PipelineError};
+use crate::app::export::refuse_unfinished;
 use crate::app::signals::Signals;
 use crate::cli::{ReplayOptions, Speed};
 use crate::config::{Config, Origin};
@@ -36,7 +37,7 @@ use reader::{Chunk, Reader};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use summary::Summary;
@@ -101,8 +102,9 @@ pub fn run(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     actix::System::new().block_on(replay(options, config))
 }
 
-async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
+async fn replay(mut options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     let signals = Signals::arm(config.server.stop_timeout)?;
+    options.files = with_files_of_folders(&options.files)?;
     refuse_overwriting_inputs(&options)?;
     let bars = options.bars.as_deref().map(|path| BarWriter::create(path, options.force)).transpose()?;
     let indicators =
@@ -182,6 +184,18 @@ async fn replay(options: ReplayOptions, config: Config) -> anyhow::Result<()> {
     };
     job.bar.finish_and_clear();
     summary.print(started.elapsed(), options.json)
+}
+
+/// Puts the files of an export, or of a part of it, in place of its folder.
+fn with_files_of_folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            refuse_unfinished(path)?;
+        }
+        files.extend(exported_files(path)?);
+    }
+    Ok(files)
 }
 
 /// Refuses outputs that are inputs, or each other: whatever they are called, what was recorded is not overwritten.

@@ -7,7 +7,7 @@
 
 use super::Reached;
 use super::late::lateness;
-use crate::actors::ingest::file::{FileInput, FileOptions, InputBatch, content_hash};
+use crate::actors::ingest::file::{FileInput, FileOptions, InputBatch, content_hash, is_exported};
 use crate::cli::ReplayOptions;
 use crate::config::Config;
 use crate::models::provenance::DataKind;
@@ -244,7 +244,8 @@ fn by_first_time(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     }
     let mut keyed = Vec::with_capacity(paths.len());
     for path in paths {
-        let first = if path.is_file() { first_time(path)? } else { None };
+        // What was exported has an order of its own, and there may be a file of each day and symbol.
+        let first = if path.is_file() && !is_exported(path) { first_time(path)? } else { None };
         keyed.push((first, path.clone()));
     }
     keyed.sort();

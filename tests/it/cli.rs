@@ -29,7 +29,7 @@ fn stderr(output: &Output) -> &str {
 #[test]
 fn exit_codes() {
     let bad = [("bad.toml", "[server]\nrest = 1\n"), ("good.toml", "[provider]\nseed = 1\n")];
-    let table: [(&[&str], i32); 19] = [
+    let table: [(&[&str], i32); 22] = [
         (&["--help"], 0),
         (&["--version"], 0),
         (&["run", "--help"], 0),
@@ -47,6 +47,9 @@ fn exit_codes() {
         (&["run", "--provider", "kafka"], 2),
         (&["run", "--provider", "nope"], 2),
         (&["serve"], 1),
+        (&["export"], 2),
+        (&["export", "--out", "parquet"], 1),
+        (&["export", "--out", "parquet", "--from", "noon"], 2),
         (&["replay"], 2),
         (&["replay", "x.csv", "--speed", "slow"], 2),
     ];
@@ -63,6 +66,7 @@ fn help_names_every_command_and_gives_examples() {
         "run",
         "replay",
         "serve",
+        "export",
         "migrate",
         "check-config",
         "print-config",
@@ -72,7 +76,7 @@ fn help_names_every_command_and_gives_examples() {
     ] {
         assert!(stdout(&output).contains(word), "{word}");
     }
-    for command in [["run", "--help"], ["replay", "--help"]] {
+    for command in [["run", "--help"], ["replay", "--help"], ["export", "--help"]] {
         assert!(stdout(&tickwire(&command, &[], &[])).contains("Examples:"), "{command:?}");
     }
     let replay = tickwire(&["replay", "--help"], &[], &[]);

@@ -2,10 +2,10 @@
 //! everything the description of the API allows and forbids.
 
 use crate::support::process::{Program, wait_for};
+use crate::support::python::{Python, run};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use tickwire::models::time::Nanos;
 
 /// A venue that tells quotes as well, and now and then something that cannot be read.
@@ -13,59 +13,6 @@ const UNTIDY: [(&str, &str); 2] = [
     ("TICKWIRE__PROVIDER__SIMULATED__QUOTES", "true"),
     ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__MALFORMED", "0.05"),
 ];
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
-}
-
-/// Returns where the programs of a Python are that has what the clients need; `None`, said out loud, where there is
-/// none to be had.
-fn python() -> Option<&'static Path> {
-    static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
-        let made = make_python();
-        if let Err(reason) = &made {
-            assert_ne!(
-                std::env::var("CI").as_deref(),
-                Ok("true"),
-                "CI has Python and its packages: {reason}"
-            );
-            eprintln!("skipped: needs python3 with venv, and the packages of tests/clients: {reason}");
-        }
-        made.ok()
-    });
-    made.as_deref()
-}
-
-/// Makes a virtual environment, unless there is one of these very packages.
-fn make_python() -> Result<PathBuf, String> {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
-    let (bin, installed) = (venv.join("bin"), venv.join("installed.txt"));
-    let wanted = std::fs::read_to_string(folder().join("requirements.txt")).unwrap();
-    if std::fs::read_to_string(&installed).is_ok_and(|known| known == wanted)
-        && run(Command::new(bin.join("python")).args(["-c", "import requests"])).is_ok()
-    {
-        return Ok(bin);
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    run(Command::new(bin.join("python")).args(pip).arg(folder().join("requirements.txt")))?;
-    std::fs::write(&installed, wanted).unwrap();
-    Ok(bin)
-}
-
-/// Runs a command to its good end. Python leaves nothing beside its files.
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Err(format!("{command:?}: {}\n{out}\n{err}", output.status))
-}
 
 /// Starts a server that has run for a while: there is an hour of bars of its busiest symbol, and of `wanted` something.
 fn start(dir: &Path, environment: &[(&str, &str)], wanted: &str) -> Program {
@@ -85,24 +32,24 @@ fn start(dir: &Path, environment: &[(&str, &str)], wanted: &str) -> Program {
 
 #[test]
 fn old_clients_go_on_working() {
-    let Some(bin) = python() else { return };
+    let Some(python) = Python::with("requirements") else { return };
     let dir = tempfile::tempdir().unwrap();
     let program = start(dir.path(), &UNTIDY, "/api/v1/dead-letters");
     for (client, port) in [("rest.py", "REST"), ("live.py", "WebSocket")] {
-        run(Command::new(bin.join("python")).arg(folder().join(client)).arg(program.address(port))).unwrap();
+        run(Command::new(python.program()).arg(python.client(client)).arg(program.address(port))).unwrap();
     }
 }
 
 #[test]
 fn the_example_of_the_readme_hears_ticks() {
-    let Some(bin) = python() else { return };
+    let Some(python) = Python::with("requirements") else { return };
     let dir = tempfile::tempdir().unwrap();
     let program = Program::serve(dir.path(), &["--rate", "200"], &[]);
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let example = readme.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
     assert!(example.contains("ws://127.0.0.1:8001/"));
     let example = example.replace("ws://127.0.0.1:8001/", &program.address("WebSocket"));
-    let mut client = Command::new(bin.join("python"))
+    let mut client = Command::new(python.program())
         .args(["-u", "-c", &example])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -122,7 +69,7 @@ fn the_example_of_the_readme_hears_ticks() {
 
 #[test]
 fn every_answer_is_as_described() {
-    let Some(bin) = python() else { return };
+    let Some(python) = Python::with("requirements") else { return };
     let dir = tempfile::tempdir().unwrap();
     let corrected = [
         ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__CANCEL__PROBABILITY", "0.05"),
@@ -131,15 +78,15 @@ fn every_answer_is_as_described() {
     let misbehaviour = [UNTIDY.as_slice(), &corrected].concat();
     let program = start(dir.path(), &misbehaviour, "/api/v1/dead-letters?symbol=AAPL");
     let url = program.address("REST");
-    run(Command::new(bin.join("python")).arg(folder().join("examples.py")).arg(&url)).unwrap();
+    run(Command::new(python.program()).arg(python.client("examples.py")).arg(&url)).unwrap();
     // What it writes of its own accord goes where the server's data goes. As a module it works in a checkout that was
     // moved, too.
-    let asked = run(Command::new(bin.join("python"))
+    let asked = run(Command::new(python.program())
         .args(["-m", "schemathesis.cli"])
         .current_dir(dir.path())
-        .env("SCHEMATHESIS_HOOKS", folder().join("schemathesis_hooks.py"))
+        .env("SCHEMATHESIS_HOOKS", python.client("schemathesis_hooks.py"))
         .arg("--config-file")
-        .arg(folder().join("schemathesis.toml"))
+        .arg(python.client("schemathesis.toml"))
         .args(["run", "--no-color"])
         .arg(format!("{url}/openapi.json")));
     if let Err(found) = asked {

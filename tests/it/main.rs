@@ -10,6 +10,7 @@ mod damage;
 mod data_dir;
 mod directory;
 mod disk;
+mod export;
 mod failover;
 mod files;
 mod first_start;

@@ -3,6 +3,7 @@
 pub mod fixtures;
 pub mod outcome;
 pub mod process;
+pub mod python;
 pub mod redis;
 pub mod rows;
 pub mod scenario;

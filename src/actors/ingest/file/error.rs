@@ -60,6 +60,14 @@ pub enum FileError {
         /// The beginning of the first row.
         found: String,
     },
+    /// A file, or a folder, is none that an export wrote, or is damaged.
+    #[error("`{path}` cannot be replayed: {cause}")]
+    Exported {
+        /// The file or folder.
+        path: String,
+        /// What is wrong.
+        cause: String,
+    },
     /// A file begins as recorded frames do, and is none that can be read.
     #[error("the frames recorded in `{path}` cannot be read: {cause}")]
     Frames {

@@ -2,6 +2,7 @@
 
 use super::clock::RecordedClock;
 use super::error::{BadRow, FileError};
+use super::exported::{Described, ExportReader, is_exported};
 use super::names::Names;
 use super::reader::RowReader;
 use super::row::Row;
@@ -10,7 +11,7 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::names::{SourceTable, SymbolTable};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +52,8 @@ pub struct FileInput {
     merge: Merge,
     names: Names,
     clock: RecordedClock,
+    /// False where all of the input has the clock marks of the log that it comes from.
+    makes_marks: bool,
     rows: u64,
     skipped: u64,
     bytes_read: Arc<AtomicU64>,
@@ -77,10 +80,21 @@ impl FileInput {
             _ => return Err(FileError::StdinTwice),
         }
         let bytes_read = Arc::new(AtomicU64::new(0));
-        let readers = paths
-            .iter()
-            .map(|path| RowReader::open(path, options.epoch, &bytes_read))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (mut readers, mut exported) = (Vec::new(), BTreeMap::<u64, Vec<Described>>::new());
+        for path in paths {
+            if is_exported(path) {
+                let file = Described::read(path)?;
+                exported.entry(file.log()).or_default().push(file);
+            } else {
+                readers.push(Reader::Rows(Box::new(RowReader::open(path, options.epoch, &bytes_read)?)));
+            }
+        }
+        let has_rows = !readers.is_empty();
+        for files in exported.into_values() {
+            readers.push(Reader::Export(Box::new(ExportReader::new(files, &bytes_read)?)));
+        }
+        let has_marks = |reader: &Reader| matches!(reader, Reader::Export(export) if export.has_marks());
+        let makes_marks = has_rows || !readers.iter().all(has_marks);
         // Standard input, or a pipe with a name, has no size.
         let sizes = paths
             .iter()
@@ -89,6 +103,7 @@ impl FileInput {
             merge: Merge::new(readers, options.horizon),
             names: Names::new(symbols, sources, options.symbols, options.symbols_max),
             clock: RecordedClock::new(options.horizon),
+            makes_marks,
             rows: 0,
             skipped: 0,
             bytes_read,
@@ -148,7 +163,13 @@ impl FileInput {
             match row {
                 Row::Entry(entry) => {
                     batch.entries.push(entry);
-                    if let Some(time) = self.clock.observe(entry.body.time()) {
+                    // What a symbol is holds for all time, and tells of none.
+                    if matches!(entry.body, Body::Symbol { .. }) {
+                        continue;
+                    }
+                    if let Some(time) = self.clock.observe(entry.body.time())
+                        && self.makes_marks
+                    {
                         let body = Body::ClockMark { source: SourceId::ANY, time };
                         batch.entries.push(Entry { pos: 0, symbol: SymbolId::NONE, body });
                     }
@@ -158,6 +179,24 @@ impl FileInput {
             }
         }
         Ok(())
+    }
+}
+
+/// What rows are read from.
+enum Reader {
+    /// A file of rows.
+    Rows(Box<RowReader>),
+    /// All files that were exported of one log.
+    Export(Box<ExportReader>),
+}
+
+impl Reader {
+    #[inline]
+    fn next_row(&mut self, names: &mut Names, now: Nanos) -> Result<Option<Row>, FileError> {
+        match self {
+            Reader::Rows(rows) => rows.next_row(names, now),
+            Reader::Export(export) => export.next_row(names, now),
+        }
     }
 }
 
@@ -172,7 +211,7 @@ struct Merge {
 }
 
 impl Merge {
-    fn new(readers: Vec<RowReader>, horizon: i64) -> Merge {
+    fn new(readers: Vec<Reader>, horizon: i64) -> Merge {
         let lanes: Vec<Lane> = readers.into_iter().map(|reader| Lane::new(reader, horizon)).collect();
         Merge { unseen: (0..lanes.len()).collect(), lanes, waiting: BinaryHeap::new() }
     }
@@ -196,7 +235,7 @@ impl Merge {
 
 /// A file among others.
 struct Lane {
-    reader: RowReader,
+    reader: Reader,
     horizon: i64,
     /// Newest time of the rows that took their turn in time.
     newest: Nanos,
@@ -211,7 +250,7 @@ struct Lane {
 const LOOK_AHEAD_MAX: usize = 16;
 
 impl Lane {
-    fn new(reader: RowReader, horizon: i64) -> Lane {
+    fn new(reader: Reader, horizon: i64) -> Lane {
         Lane { reader, horizon, newest: Nanos::MIN, ahead: VecDeque::new(), is_done: false, failure: None }
     }
 

@@ -1,5 +1,5 @@
-//! Recorded trades: CSV, JSON lines and the raw frames of a venue, plain or gzip, from files or standard input, as entries of
-//! the log.
+//! Recorded trades: CSV, JSON lines and the raw frames of a venue, plain or gzip, from files or standard input, and what
+//! `tickwire export` wrote, as entries of the log.
 //!
 //! Promises: one input gives one sequence of entries, clock marks included, whatever the size of the batches; several
 //! files are merged by time, and the order within a file is kept; a row that cannot be read stops nothing, but comes
@@ -10,6 +10,7 @@ mod answers;
 mod clock;
 mod csv;
 mod error;
+mod exported;
 mod fingerprint;
 mod frames;
 mod input;
@@ -21,5 +22,6 @@ mod row;
 mod scan;
 
 pub use error::{BadRow, FileError, RowFault};
+pub use exported::{exported_files, is_exported};
 pub use fingerprint::content_hash;
 pub use input::{FileInput, FileOptions, InputBatch};

@@ -7,7 +7,7 @@
 use super::error::{RowFault, excerpt};
 use crate::models::entry::SourceId;
 use crate::models::num::Scale;
-use crate::models::symbol::{SymbolId, SymbolSpec, is_symbol_name};
+use crate::models::symbol::{SymbolDefinition, SymbolId, SymbolSpec, is_symbol_name};
 use crate::names::{SourceTable, SymbolTable};
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -90,6 +90,22 @@ impl Names {
         let id = self.symbols.intern(spec);
         let spec = self.symbols.spec(id);
         Ok(KnownSymbol { id, price_scale: spec.price_scale, size_scale: spec.size_scale })
+    }
+
+    /// Makes known what a symbol is, as an entry of an exported log says; `None` for one that was not asked for, or that the
+    /// process counts in other decimals: then its prices are converted, and what the entry says of it does not hold here.
+    pub(super) fn redefine(
+        &mut self,
+        name: &str,
+        definition: &SymbolDefinition,
+    ) -> Result<Option<SymbolId>, RowFault> {
+        let known = self.define(SymbolSpec::named(name).defined(definition))?;
+        let scales = (definition.price_scale, definition.size_scale);
+        if known.id == SymbolId::NONE || (known.price_scale, known.size_scale) != scales {
+            return Ok(None);
+        }
+        self.symbols.define(known.id, definition);
+        Ok(Some(known.id))
     }
 
     /// True when the symbol answers to one of the names that were asked for, aliases included.
