@@ -22,6 +22,7 @@ mod layers;
 mod oracle;
 mod order;
 mod other_process;
+mod outage;
 mod partitions;
 mod quarantine;
 mod quotes;

@@ -3,6 +3,7 @@
 pub mod fixtures;
 pub mod outcome;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod redis;
 pub mod rows;

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Measures what an outage of a backend costs everything else.
+
+    scripts/services.sh python3 -B scripts/bench/outage.py [--binary FILE] [--rate N] [--seconds N] [BACKEND...]
+
+For each backend and each way of being away, a run at 10,000 ticks a second is read before, during and after: how long ticks
+take to bars and to the log, what is served, what memory is held, what was dropped, and how long the backend takes to catch
+up. The backend stands behind a proxy of this script, which closes connections (`away`), passes nothing (`hangs`), or passes
+every piece 2 s late (`slow`). Addresses of servers come from the variables that `scripts/services.sh` sets; Redis is started
+here where there is none. Prints a table. Everything is bounded in time.
+"""
+
+import argparse
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import live
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WAYS = ("away", "hangs", "slow")
+SLOW_SECONDS = 2.0
+SPANS = ("received_to_bar", "received_to_committed")
+CATCH_UP_SECONDS = 300
+
+
+class Proxy:
+    """Passes TCP connections on to a server, as far as its mode lets it."""
+
+    def __init__(self, host, port):
+        self.target = (host, port)
+        self.mode = "pass"
+        self.changed = threading.Condition()
+        self.pairs = set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def set(self, mode):
+        """Changes the mode of open and of new connections."""
+        with self.changed:
+            self.mode = mode
+            self.changed.notify_all()
+            pairs = list(self.pairs) if mode == "away" else []
+        for pair in pairs:
+            self.end(pair)
+
+    def accept(self):
+        """Takes connections until the script ends."""
+        while True:
+            client, _ = self.listener.accept()
+            if self.mode == "away":
+                client.close()
+                continue
+            try:
+                server = socket.create_connection(self.target)
+            except OSError:
+                client.close()
+                continue
+            pair = (client, server)
+            with self.changed:
+                self.pairs.add(pair)
+            for source, sink, is_up in ((client, server, True), (server, client, False)):
+                threading.Thread(target=self.pump, args=(pair, source, sink, is_up), daemon=True).start()
+
+    def pump(self, pair, source, sink, is_up):
+        """Passes on what comes from one side."""
+        try:
+            while piece := source.recv(65_536):
+                with self.changed:
+                    if self.mode == "slow" and is_up:
+                        self.changed.wait_for(lambda: self.mode != "slow", SLOW_SECONDS)
+                    self.changed.wait_for(lambda: self.mode != "hangs")
+                sink.sendall(piece)
+        except OSError:
+            pass
+        self.end(pair)
+
+    def end(self, pair):
+        """Closes both sides of a connection."""
+        with self.changed:
+            self.pairs.discard(pair)
+        for side in pair:
+            try:
+                side.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            side.close()
+
+
+def through(url, proxy):
+    """Returns an address with the proxy in place of its host and port."""
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{proxy.port}" if user else f"127.0.0.1:{proxy.port}"))
+
+
+def health(instance, component):
+    """Returns the status of a component, and of everything else the worst."""
+    said = instance.log.read_text(errors="replace")
+    address = next(line.rsplit(" ", 1)[1] for line in said.splitlines() if "REST listens on" in line)
+    with urllib.request.urlopen(f"{address}/health", timeout=30) as answer:
+        components = json.load(answer)["components"]
+    rest = {status for name, status in components.items() if name != component} - {"disabled"}
+    return components.get(component), max(rest, key=("healthy", "degraded", "unhealthy").index)
+
+
+def served(instance):
+    """Returns how long answers of REST took at the worst of a hundred, in milliseconds."""
+    said = instance.log.read_text(errors="replace")
+    address = next(line.rsplit(" ", 1)[1] for line in said.splitlines() if "REST listens on" in line)
+    times = []
+    for _ in range(100):
+        begun = time.perf_counter()
+        urllib.request.urlopen(f"{address}/api/v1/latest?symbols=*", timeout=30).read()
+        times.append((time.perf_counter() - begun) * 1e3)
+    return sorted(times)[98]
+
+
+def phase(instance, name, seconds, component):
+    """Reads a stretch of time."""
+    before = instance.read()
+    held, deadline = before.rss_mb, time.monotonic() + seconds
+    answers = []
+    while time.monotonic() < deadline:
+        answers.append(served(instance))
+        time.sleep(min(2.0, max(0.0, deadline - time.monotonic())))
+        held = max(held, instance.read().rss_mb)
+    after = instance.read()
+    took, applied = after.since(before)
+    own, others = health(instance, component)
+    dropped = "tickwire_sink_dropped_total"
+    spans = [live.quantile(before, after, span, 0.99) for span in SPANS]
+    return {
+        "phase": name,
+        "ticks_per_second": applied / took,
+        "p99_ms": [span["about"] * 1e3 if span else None for span in spans],
+        "rest_p99_ms": max(answers),
+        "rss_mb": held,
+        "component": own,
+        "others": others,
+        "dropped": after.total(dropped, component) - before.total(dropped, component),
+    }
+
+
+def caught_up(instance, component):
+    """Returns the seconds until the backend is healthy and nothing waits for it; None where it does not come to that."""
+    begun = time.monotonic()
+    while time.monotonic() < begun + CATCH_UP_SECONDS:
+        waiting = instance.read().total("tickwire_sink_queue_length", component)
+        if health(instance, component)[0] == "healthy" and waiting < 2_000:
+            return time.monotonic() - begun
+        time.sleep(0.2)
+    return None
+
+
+def redis(work, stack):
+    """Returns the settings of Redis behind a proxy."""
+    url = os.environ.get("TICKWIRE_TEST_REDIS")
+    if not url:
+        server = stack.enter_context(live.redis(work))
+        if not server:
+            return None
+        url = server.url
+    proxy = Proxy(urlsplit(url).hostname, urlsplit(url).port)
+    return proxy, "redis", {"TICKWIRE__REDIS__URL": through(url, proxy)}
+
+
+BACKENDS = {"redis": redis}
+
+
+def row(backend, way, found):
+    """Returns a line of the table."""
+    number = lambda value, digits=1: "–" if value is None else f"{value:,.{digits}f}"
+    bar, committed = found["p99_ms"]
+    cells = [
+        backend, way, found["phase"], number(found["ticks_per_second"], 0), number(bar, 2), number(committed),
+        number(found["rest_p99_ms"]), number(found["rss_mb"], 0), found["component"], found["others"],
+        number(found["dropped"], 0),
+    ]
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def main():
+    """Prints the table."""
+    options = argparse.ArgumentParser(description="What an outage of a backend costs everything else.")
+    options.add_argument("--binary", type=Path, default=ROOT / "target/release/tickwire")
+    options.add_argument("--rate", type=int, default=10_000)
+    options.add_argument("--seconds", type=int, default=60)
+    options.add_argument("--way", choices=WAYS, action="append")
+    options.add_argument("--json", type=Path, help="write all figures to this file as well")
+    options.add_argument("backends", nargs="*", metavar="BACKEND", help=f"of {', '.join(BACKENDS)}; all by default")
+    asked = options.parse_args()
+    all_found = []
+    print("| backend | is | | ticks/s | p99 to bar, ms | p99 to log, ms | p99 of REST, ms | MB | it is | the rest is | dropped |")
+    print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | ---: |")
+    with tempfile.TemporaryDirectory(prefix="outage-") as work:
+        work = Path(work)
+        for backend in asked.backends or BACKENDS:
+            for way in asked.way or WAYS:
+                with ExitStack() as stack:
+                    made = BACKENDS[backend](work, stack)
+                    if not made:
+                        print(f"outage: there is no server of {backend}, so it is left out", file=sys.stderr)
+                        break
+                    proxy, component, settings = made
+                    flags = ["--rate", str(asked.rate)]
+                    instance = stack.enter_context(
+                        live.running(asked.binary, work, f"outage-{backend}", 2, flags, **settings)
+                    )
+                    time.sleep(live.SETTLE_SECONDS)
+                    found = [phase(instance, "before", min(20, asked.seconds), component)]
+                    proxy.set(way)
+                    found.append(phase(instance, "during", asked.seconds, component))
+                    proxy.set("pass")
+                    took = caught_up(instance, component)
+                    found.append(phase(instance, "after", min(20, asked.seconds), component))
+                    for one in found:
+                        print(row(backend, way, one), flush=True)
+                    said = "did not catch up" if took is None else f"caught up in {took:.1f} s"
+                    print(f"outage: {backend}, {way}: {said}", file=sys.stderr)
+                    all_found.append({"backend": backend, "way": way, "phases": found, "caught_up_seconds": took})
+    if asked.json:
+        asked.json.write_text(json.dumps(all_found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
