@@ -15,6 +15,9 @@
 //! Promises: exactly one venue is in charge at each moment; those in front of it in the list are tried again for ever,
 //! but for one that refuses for good; those behind it are closed as soon as it is well. Nothing here fails.
 
+use super::breaker::Breaker;
+use super::decision::{Action, Why};
+use super::member::{Member, Seen};
 use crate::actors::ingest::shell::Phase;
 use crate::actors::ingest::venue::Then;
 use crate::models::time::Nanos;
@@ -22,10 +25,10 @@ use std::time::Duration;
 
 /// How long a standby may take to come up before the next one is tried beside it: what a handshake takes over far lines,
 /// twice.
-const PATIENCE: Duration = Duration::from_secs(1);
+const STANDBY_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// How long the venue in charge may take to come up when it is opened: nothing is lost yet, and standbys cost keys.
-const PATIENCE_AT_START: Duration = Duration::from_secs(5);
+const FIRST_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How often in a row standbys that knew nothing newer make the next look at them come later.
 const RESTS_MAX: u32 = 4;
@@ -37,146 +40,6 @@ pub struct Rules {
     pub stale_after: Duration,
     /// How long a better venue must be well to take charge again.
     pub failback_after: Duration,
-}
-
-/// What is seen of a running venue at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// How its connections are.
-    pub phase: Phase,
-    /// How often one broke.
-    pub num_breaks: u32,
-    /// How many reports came.
-    pub num_reports: u64,
-    /// The newest event time of a report.
-    pub newest: Nanos,
-    /// No gap of it is yet to be filled.
-    pub is_whole: bool,
-    /// What is done about its refusal, if it refuses.
-    pub refused: Option<Then>,
-}
-
-/// The circuit breaker of a venue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breaker {
-    /// The venue may be used.
-    Closed,
-    /// It is left alone until then.
-    Open {
-        /// When it is tried again.
-        until: Duration,
-    },
-    /// It is tried beside the one in charge.
-    HalfOpen,
-    /// It refuses for good, until somebody changes the configuration and starts anew.
-    Refused,
-}
-
-impl Breaker {
-    /// Returns the word for people.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Breaker::Closed => "closed",
-            Breaker::Open { .. } => "open",
-            Breaker::HalfOpen => "half-open",
-            Breaker::Refused => "open for good",
-        }
-    }
-
-    /// Returns the value of its metric: 0 closed, 1 half open, 2 open.
-    #[must_use]
-    pub const fn level(self) -> i64 {
-        match self {
-            Breaker::Closed => 0,
-            Breaker::HalfOpen => 1,
-            Breaker::Open { .. } | Breaker::Refused => 2,
-        }
-    }
-}
-
-/// Why the charge changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The connection of the venue in charge is broken, or does not come about.
-    Broken,
-    /// Nothing came of it.
-    Silent,
-    /// It refuses what it is asked for.
-    Refused(Then),
-    /// A venue that stands before it in the list is well again.
-    Recovered,
-}
-
-impl Why {
-    /// Returns the word for people and for the label of a metric.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Why::Broken => "broken",
-            Why::Silent => "silent",
-            Why::Refused(_) => "refused",
-            Why::Recovered => "recovered",
-        }
-    }
-}
-
-/// What is to be done, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A venue is to be opened.
-    Start(usize),
-    /// Another venue is in charge from now on.
-    HandOver {
-        /// Its place in the feed's list of venues.
-        to: usize,
-        /// Why.
-        why: Why,
-    },
-    /// A venue is to be closed.
-    Stop(usize),
-}
-
-/// A venue that runs.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    /// When it was opened.
-    since: Duration,
-    /// Since when it has been up without a break.
-    up_since: Option<Duration>,
-    /// When a report came last, or when it came up.
-    heard: Duration,
-    num_breaks: u32,
-    num_reports: u64,
-    /// It broke since the last look, whatever it is now.
-    has_broken: bool,
-}
-
-#[derive(Debug)]
-struct Member {
-    /// How long its breaker stays open.
-    pause: Duration,
-    breaker: Breaker,
-    run: Option<Run>,
-}
-
-impl Member {
-    fn up_for(&self, now: Duration) -> Option<Duration> {
-        self.run.and_then(|run| run.up_since).map(|since| now.saturating_sub(since))
-    }
-
-    fn silent_for(&self, now: Duration) -> Duration {
-        self.run.map_or(Duration::ZERO, |run| now.saturating_sub(run.heard))
-    }
-
-    /// Leaves it alone, as long as it wants or its breaker says.
-    fn leave(&mut self, refused: Option<Then>, now: Duration) {
-        self.breaker = match refused {
-            Some(Then::Stop) => Breaker::Refused,
-            Some(Then::Wait(pause)) => Breaker::Open { until: now + pause.max(self.pause) },
-            Some(Then::Retry) | None => Breaker::Open { until: now + self.pause },
-        };
-    }
 }
 
 /// The charge of a feed.
@@ -197,10 +60,9 @@ impl Charge {
     /// Makes the charge of venues, by how long each one's breaker stays open. The first one is in charge.
     #[must_use]
     pub fn new(rules: Rules, pauses: &[Duration]) -> Charge {
-        let member = |&pause: &Duration| Member { pause, breaker: Breaker::Closed, run: None };
         Charge {
             rules,
-            members: pauses.iter().map(member).collect(),
+            members: pauses.iter().map(|&pause| Member::new(pause)).collect(),
             charged: 0,
             num_rests: 0,
             rest_until: Duration::ZERO,
@@ -229,30 +91,17 @@ impl Charge {
 
     /// Looks at how the venues stand (`None` for those that do not run), and says what is to be done.
     pub fn look(&mut self, now: Duration, seen: &[Option<Seen>]) -> Vec<Action> {
-        self.observe(now, seen);
+        for (member, seen) in self.members.iter_mut().zip(seen) {
+            if let Some(seen) = seen {
+                member.observe(seen, now);
+            }
+        }
         let mut actions = Vec::new();
         match self.trouble(now, seen) {
             Some(why) => self.take_over(why, now, seen, &mut actions),
             None => self.keep(now, seen, &mut actions),
         }
         actions
-    }
-
-    fn observe(&mut self, now: Duration, seen: &[Option<Seen>]) {
-        for (member, seen) in self.members.iter_mut().zip(seen) {
-            let (Some(run), Some(seen)) = (&mut member.run, seen) else { continue };
-            run.has_broken = run.num_breaks != seen.num_breaks;
-            run.num_breaks = seen.num_breaks;
-            if seen.phase != Phase::Up || run.has_broken {
-                run.up_since = None;
-            }
-            if seen.phase == Phase::Up && run.up_since.is_none() {
-                (run.up_since, run.heard) = (Some(now), now);
-            }
-            if run.num_reports != seen.num_reports {
-                (run.num_reports, run.heard) = (seen.num_reports, now);
-            }
-        }
     }
 
     /// Returns what is wrong with the venue in charge.
@@ -264,7 +113,7 @@ impl Charge {
                 Some(then @ (Then::Stop | Then::Wait(_))) => Why::Refused(then),
                 Some(Then::Retry) | None => Why::Broken,
             }),
-            Phase::Connecting if now.saturating_sub(run.since) >= PATIENCE_AT_START => Some(Why::Broken),
+            Phase::Connecting if now.saturating_sub(run.since) >= FIRST_WAIT_MAX => Some(Why::Broken),
             Phase::Up if member.silent_for(now) >= self.rules.stale_after => {
                 let rest_max = self.rules.stale_after * 10;
                 if self.silent_at.is_none_or(|at| now.saturating_sub(at) > rest_max) {
@@ -289,6 +138,14 @@ impl Charge {
             self.hand_over(to, why, now, actions);
             return;
         }
+        let charged = &mut self.members[self.charged];
+        if let Why::Refused(then) = why
+            && charged.breaker.may_be_tried(now)
+        {
+            // Nobody takes its place, and it is not asked either.
+            charged.leave(Some(then), now);
+        }
+        let others = || (0..self.members.len()).filter(|&at| at != self.charged);
         for at in others().collect::<Vec<_>>() {
             let stale_after = self.rules.stale_after;
             let is_refused = seen[at].and_then(|seen| seen.refused).filter(|then| *then != Then::Retry);
@@ -307,20 +164,15 @@ impl Charge {
             let member = &self.members[at];
             let is_down = seen[at].is_none_or(|seen| seen.phase == Phase::Down);
             let since = member.run.map(|run| run.up_since.unwrap_or(run.since));
-            !is_down && since.is_some_and(|since| now.saturating_sub(since) < PATIENCE)
+            !is_down && since.is_some_and(|since| now.saturating_sub(since) < STANDBY_WAIT_MAX)
         };
         let rests = why == Why::Silent && now < self.rest_until;
         let others = || (0..self.members.len()).filter(|&at| at != self.charged);
         if rests || others().any(may_come) {
             return;
         }
-        let may_start = |at: &usize| match self.members[*at] {
-            Member { run: Some(_), .. } | Member { breaker: Breaker::Refused | Breaker::HalfOpen, .. } => {
-                false
-            }
-            Member { breaker: Breaker::Open { until }, .. } => until <= now,
-            Member { breaker: Breaker::Closed, .. } => true,
-        };
+        let may_start =
+            |at: &usize| self.members[*at].run.is_none() && self.members[*at].breaker.may_be_tried(now);
         if let Some(next) = others().find(may_start) {
             self.start(next, now, actions);
         }
@@ -328,6 +180,7 @@ impl Charge {
 
     /// The venue in charge is well: standbys are closed, and better ones tried again.
     fn keep(&mut self, now: Duration, seen: &[Option<Seen>], actions: &mut Vec<Action>) {
+        self.members[self.charged].breaker = Breaker::Closed;
         for at in self.charged + 1..self.members.len() {
             if self.members[at].run.is_some() {
                 self.give_up(at, now, actions);
@@ -337,12 +190,7 @@ impl Charge {
             let Rules { stale_after, failback_after } = self.rules;
             let member = &mut self.members[at];
             let (Some(run), Some(seen_now)) = (member.run, seen[at]) else {
-                let is_due = match member.breaker {
-                    Breaker::Open { until } => until <= now,
-                    Breaker::Closed => true,
-                    Breaker::HalfOpen | Breaker::Refused => false,
-                };
-                if is_due {
+                if member.breaker.may_be_tried(now) {
                     self.start(at, now, actions);
                 }
                 continue;
@@ -355,8 +203,9 @@ impl Charge {
             let is_well = member.up_for(now).is_some_and(|span| span >= failback_after)
                 && run.num_reports > 0
                 && seen_now.is_whole;
-            // What the one in charge still fetches would be lost with it.
-            if is_well && seen[self.charged].is_some_and(|seen| seen.is_whole) {
+            // What the one in charge still fetches would be lost with it, and so would a symbol that only it brings.
+            let may_go = |charged: Seen| charged.is_whole && charged.num_symbols <= seen_now.num_symbols;
+            if is_well && seen[self.charged].is_some_and(may_go) {
                 self.hand_over(at, Why::Recovered, now, actions);
                 return;
             }
@@ -392,14 +241,7 @@ impl Charge {
         if is_better || member.breaker != Breaker::Closed {
             member.breaker = Breaker::HalfOpen;
         }
-        member.run = Some(Run {
-            since: now,
-            up_since: None,
-            heard: now,
-            num_breaks: 0,
-            num_reports: 0,
-            has_broken: false,
-        });
+        member.begin(now);
         actions.push(Action::Start(at));
     }
 
@@ -440,6 +282,10 @@ mod tests {
         Refusing(Then),
         /// It comes up, reports, and lacks something.
         Lacking,
+        /// It comes up, and what it says is not taken.
+        HeldUp,
+        /// It comes up, reports, and refuses a symbol.
+        Refused,
     }
 
     /// Venues and their charge, looked at every tenth of a second.
@@ -471,6 +317,8 @@ mod tests {
                     num_reports: 0,
                     newest: Nanos::MIN,
                     is_whole: true,
+                    is_held_up: false,
+                    num_symbols: 2,
                     refused: None,
                 };
                 match action {
@@ -493,13 +341,15 @@ mod tests {
                     let Some(seen) = seen else { continue };
                     let is_new_break = seen.phase != Phase::Down;
                     seen.is_whole = *is != Is::Lacking;
+                    seen.is_held_up = *is == Is::HeldUp;
+                    seen.num_symbols = if *is == Is::Refused { 1 } else { 2 };
                     match is {
-                        Is::Well | Is::Lacking => {
+                        Is::Well | Is::Lacking | Is::Refused => {
                             seen.num_reports += u64::from(seen.phase == Phase::Up);
                             seen.newest = Nanos(i64::try_from(self.now.as_nanos()).expect("short"));
                             (seen.phase, seen.refused) = (Phase::Up, None);
                         }
-                        Is::Silent => seen.phase = Phase::Up,
+                        Is::Silent | Is::HeldUp => seen.phase = Phase::Up,
                         Is::Mute if seen.phase == Phase::Up => seen.phase = Phase::Down,
                         Is::Mute => {}
                         Is::Gone | Is::Refusing(_) => {
@@ -650,6 +500,8 @@ mod tests {
         let mut world = World::new(&[Is::Refusing(Then::Stop), Is::Well]);
         world.secs(3_600);
         assert_eq!((world.charge.charged(), world.charge.breaker(0)), (1, Breaker::Refused));
+        let taken = world.hand_overs(Duration::ZERO);
+        assert!(taken.len() == 1 && taken[0].0 <= 3 && taken[0].2 == "refused", "at once: {taken:?}");
         let num_starts = world.log.iter().filter(|(_, action)| *action == Action::Start(0)).count();
         assert_eq!(num_starts, 1);
 
@@ -659,6 +511,18 @@ mod tests {
         assert_eq!((world.charge.charged(), world.running()), (1, vec![1]), "not before a minute");
         world.secs(70);
         assert_eq!(world.charge.charged(), 0);
+    }
+
+    #[test]
+    fn a_refusal_shows_where_nobody_takes_the_place() {
+        let mut world = World::new(&[Is::Refusing(Then::Stop), Is::Gone]);
+        world.secs(100);
+        assert_eq!((world.charge.charged(), world.charge.breaker(0)), (0, Breaker::Refused));
+        let mut alone = World::new(&[Is::Refusing(Then::Wait(Duration::from_secs(60)))]);
+        alone.secs(50);
+        assert!(matches!(alone.charge.breaker(0), Breaker::Open { .. }), "{:?}", alone.charge.breaker(0));
+        alone.set(0, Is::Well).secs(1);
+        assert_eq!(alone.charge.breaker(0), Breaker::Closed);
     }
 
     #[test]
@@ -677,6 +541,24 @@ mod tests {
         assert_eq!(world.charge.charged(), 1, "it lacks something itself");
         world.set(0, Is::Well).secs(2);
         assert_eq!(world.charge.charged(), 0);
+    }
+
+    #[test]
+    fn a_full_log_is_no_silence_of_the_venue() {
+        let mut world = World::new(&[Is::Well, Is::Well]);
+        world.secs(10).set(0, Is::HeldUp).secs(300);
+        assert_eq!((world.charge.charged(), world.log.len()), (0, 1));
+        world.set(0, Is::Silent).secs(40);
+        assert_eq!(world.charge.charged(), 1);
+    }
+
+    #[test]
+    fn a_venue_that_brings_fewer_symbols_than_the_one_in_charge_is_not_well() {
+        let mut world = World::new(&[Is::Gone, Is::Well]);
+        world.secs(5).set(0, Is::Refused).secs(300);
+        assert_eq!((world.charge.charged(), world.charge.breaker(0)), (1, Breaker::HalfOpen));
+        world.set(1, Is::Refused).secs(1);
+        assert_eq!(world.charge.charged(), 0, "the other one brings no more");
     }
 
     #[test]

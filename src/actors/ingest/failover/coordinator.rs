@@ -3,10 +3,13 @@
 //! Promises: decisions are carried out within a tenth of a second; the log hears of a hand-over before the venue that was in
 //! charge is closed. On failure: a log that takes nothing holds it up like everything else; a log that is gone ends the feed.
 
-use super::charge::{Action, Breaker, Charge, Seen, Why};
+use super::breaker::Breaker;
+use super::charge::Charge;
+use super::decision::{Action, Why};
 use super::divergence::{Divergence, Who};
 use super::health::{FeedHealth, VenueHealth};
-use super::moment::{Told, complete_until, hand_over_at};
+use super::member::Seen;
+use super::moment::{Told, complete_until, hand_over_at, next_whole, opened_from};
 use super::plan::{FeedPlan, VenuePlan};
 use crate::actors::environment::Environment;
 use crate::actors::health::{Health, HealthRegistry};
@@ -17,10 +20,12 @@ use crate::actors::messages::Ingest;
 use crate::actors::partition::log::LogActor;
 use crate::metrics::{DivergenceMetrics, FeedVenueMetrics};
 use crate::models::entry::{Body, Entry};
+use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use actix::Addr;
 use futures_util::future::join_all;
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,7 +64,8 @@ struct Running {
 impl Running {
     fn told(&self) -> Told {
         let standing = &self.standing;
-        Told { since: self.since, clock: standing.clock(), newest: standing.newest(), gap: standing.gap() }
+        let (clock, newest) = (standing.clock(), standing.newest());
+        Told { since: self.since, clock, newest, gap: standing.whole_until() }
     }
 
     /// Returns the newest time that it vouched for.
@@ -67,7 +73,7 @@ impl Running {
         self.standing.clock().max(self.standing.newest())
     }
 
-    fn seen(&self) -> Seen {
+    fn seen(&self, num_instruments: usize) -> Seen {
         let standing = &self.standing;
         Seen {
             phase: standing.phase(),
@@ -75,6 +81,8 @@ impl Running {
             num_reports: standing.num_reports(),
             newest: standing.newest(),
             is_whole: standing.gap() == Nanos::MAX,
+            is_held_up: standing.is_held_up(LOOK_INTERVAL),
+            num_symbols: num_instruments.saturating_sub(standing.num_left_out()),
             refused: standing.refused(),
         }
     }
@@ -90,9 +98,28 @@ struct Member {
     running: Option<Running>,
     /// It alone has some symbol, of which nothing has been told since then.
     owes_since: Option<Nanos>,
+    /// Symbols of the feed that it does not have.
+    lacks: Vec<String>,
     /// Why it was left last.
     left: String,
     metrics: FeedVenueMetrics,
+}
+
+impl Member {
+    fn seen(&self) -> Option<Seen> {
+        let num_instruments = self.plan.instruments.all().len();
+        self.running.as_ref().map(|running| running.seen(num_instruments))
+    }
+}
+
+/// The last change of the charge.
+struct LastHandOver {
+    /// Up to when the venue that was left had told everything.
+    complete: Nanos,
+    /// From when on the next one is in charge.
+    at: Nanos,
+    /// Who was in charge of the symbols before that changed hands.
+    before: BTreeMap<SymbolId, usize>,
 }
 
 /// A venue that is compared.
@@ -112,6 +139,12 @@ struct Coordinator {
     /// The place of the venue in charge, as the log knows it; the taps read it.
     charged: Rc<Cell<usize>>,
     charged_from: Nanos,
+    /// Who is in charge of each symbol: the venue in charge of the feed, but for what that one does not bring.
+    owners: BTreeMap<SymbolId, usize>,
+    /// The symbols that wait for another venue, by its place.
+    waiting: BTreeMap<usize, Vec<String>>,
+    /// The last change of the charge.
+    last_hand_over: Option<LastHandOver>,
     opening: Vec<Entry>,
     down_since: Option<Nanos>,
     rate_max: Option<u32>,
@@ -147,21 +180,32 @@ impl Coordinator {
             down_since,
             rate_max,
         } = plan;
+        let lacks = |plan: &VenuePlan| match venues.first() {
+            Some(first) => {
+                let lacking = first.symbols().difference(&plan.symbols()).copied().collect::<Vec<_>>();
+                lacking.into_iter().map(|symbol| first.spelled(symbol)).collect()
+            }
+            None => Vec::new(),
+        };
+        let lacks: Vec<Vec<String>> = venues.iter().map(lacks).collect();
         let pauses: Vec<Duration> = venues.iter().map(|plan| plan.config.breaker_open).collect();
-        let member = |plan: VenuePlan| Member {
+        let member = |(plan, lacks): (VenuePlan, Vec<String>)| Member {
+            lacks,
             metrics: env.metrics.feed(&name, plan.venue.name()),
             plan,
             running: None,
             owes_since: None,
             left: String::new(),
         };
+        let symbols = venues.first().map(VenuePlan::symbols).unwrap_or_default();
         Coordinator {
-            members: venues.into_iter().map(member).collect(),
+            owners: symbols.into_iter().map(|symbol| (symbol, 0)).collect(),
+            members: venues.into_iter().zip(lacks).map(member).collect(),
             compared_plans: compared,
             compared: Vec::new(),
             charge: Charge::new(rules, &pauses),
             charged: Rc::default(),
-            charged_from,
+            charged_from: next_whole(charged_from),
             opening,
             down_since,
             rate_max,
@@ -173,6 +217,8 @@ impl Coordinator {
             env,
             health,
             shown: None,
+            waiting: BTreeMap::new(),
+            last_hand_over: None,
             begun: Instant::now(),
             ending: Vec::new(),
             name,
@@ -195,10 +241,10 @@ impl Coordinator {
                 () = stop.told() => return Ok(()),
                 _ = look.tick() => {}
             }
-            let seen: Vec<Option<Seen>> =
-                self.members.iter().map(|member| member.running.as_ref().map(Running::seen)).collect();
+            let seen: Vec<Option<Seen>> = self.members.iter().map(Member::seen).collect();
             let actions = self.charge.look(self.begun.elapsed(), &seen);
             self.act(actions, stop).await?;
+            self.give_back(stop).await?;
             self.diverge();
             self.show();
             self.ending.retain(|task| !task.is_finished());
@@ -228,7 +274,7 @@ impl Coordinator {
         // Whatever it will be opened for: of two moments the earlier one leaves nothing out.
         let complete = charged
             .map(|charged| complete_until(&charged.told(), Why::Silent, member.plan.has_past(), lateness));
-        let since = complete.into_iter().chain(member.owes_since).min();
+        let since = opened_from(complete, self.charged_from, member.owes_since);
         let down_since = match since {
             // Nobody has told anything yet.
             None => self.down_since,
@@ -299,14 +345,19 @@ impl Coordinator {
         // The next one has heard or fetches everything since it was opened, which is what `has_past` asks for.
         let complete = told.map_or(Nanos::MIN, |told| complete_until(&told, why, true, lateness));
         let at = hand_over_at(complete, next_since, self.charged_from);
-        let charges = next.plan.instruments.all().iter().map(|instrument| Entry {
+        let refused = next.running.as_ref().map(|running| running.standing.left_out()).unwrap_or_default();
+        let brought: BTreeSet<SymbolId> = next.plan.symbols().difference(&refused).copied().collect();
+        let charge = |&symbol: &SymbolId| Entry {
             pos: 0,
-            symbol: instrument.symbol,
+            symbol,
             body: Body::SourceInCharge { source: next.plan.source, from: at },
-        });
-        let entries = charges.collect();
-        let has_all = left.plan.symbols().is_subset(&next.plan.symbols());
-        let owes_since = (!has_all).then_some(complete);
+        };
+        let entries = brought.iter().map(charge).collect();
+        let stays = self.owners.iter().any(|(symbol, &owner)| owner == from && !brought.contains(symbol));
+        // What it alone can tell: its own symbols, and what it had yet to tell of the time before the last hand-over.
+        let owes_since = (stays || complete < self.charged_from).then_some(complete);
+        let change = |&symbol: &SymbolId| Some((symbol, self.owners.insert(symbol, to)?));
+        let before = brought.iter().filter_map(change).filter(|&(_, owner)| owner != to).collect();
         let reason = match why {
             Why::Silent => format!("nothing came for {:?}", self.stale_after),
             Why::Broken if reason.is_empty() => "no connection came about".to_owned(),
@@ -337,11 +388,65 @@ impl Coordinator {
         (next.owes_since, next.left) = (None, String::new());
         next.metrics.took_charge(why.as_str());
         self.charged_from = at;
+        self.last_hand_over = Some(LastHandOver { complete, at, before });
         self.charged.set(to);
+        self.note_waiting();
         for compared in &self.compared {
             compared.divergence.borrow_mut().begin((self.env.now)());
         }
         self.tell(entries, stop).await
+    }
+
+    /// Gives symbols back that the venue in charge was given and has refused since: what nobody brings would look quiet.
+    async fn give_back(&mut self, stop: &StopSignal) -> Result<(), LogGone> {
+        let (charged, Some(last)) = (&self.members[self.charged.get()], &mut self.last_hand_over) else {
+            return Ok(());
+        };
+        let Some(running) = charged.running.as_ref().filter(|running| running.standing.num_left_out() > 0)
+        else {
+            return Ok(());
+        };
+        let refused = running.standing.left_out();
+        let back: Vec<(SymbolId, usize)> =
+            refused.iter().filter_map(|symbol| last.before.remove_entry(symbol)).collect();
+        if back.is_empty() {
+            return Ok(());
+        }
+        let (complete, at) = (last.complete, last.at);
+        tracing::warn!(
+            feed = self.name,
+            venue = charged.plan.venue.name(),
+            symbols = back.len(),
+            "the venue in charge refuses symbols, which wait for the venue that had them before"
+        );
+        let mut entries = Vec::new();
+        for &(symbol, owner) in &back {
+            self.owners.insert(symbol, owner);
+            // As if it had never been handed over: of two entries for one moment the later one counts.
+            let body = Body::SourceInCharge { source: self.members[owner].plan.source, from: at };
+            entries.push(Entry { pos: 0, symbol, body });
+        }
+        let owners: BTreeSet<usize> = back.into_iter().map(|(_, owner)| owner).collect();
+        for owner in owners {
+            let is_tried = self.members[owner].running.is_some();
+            self.stop_venue(owner);
+            let owes_since = &mut self.members[owner].owes_since;
+            *owes_since = Some(owes_since.map_or(complete, |since| since.min(complete)));
+            if is_tried {
+                // It was opened without knowing what it owes.
+                self.start_venue(owner);
+            }
+        }
+        self.note_waiting();
+        self.tell(entries, stop).await
+    }
+
+    /// Notes which symbols wait for a venue that is not in charge of the feed.
+    fn note_waiting(&mut self) {
+        self.waiting.clear();
+        for (symbol, &owner) in self.owners.iter().filter(|(_, owner)| **owner != self.charged.get()) {
+            self.waiting.entry(owner).or_default().push(self.members[0].plan.spelled(*symbol));
+        }
     }
 
     /// Hands entries to the log, unless the feed is to stop first: then the next start says anew who is in charge.
@@ -408,6 +513,7 @@ impl Coordinator {
                         _ => Duration::ZERO,
                     },
                     left: &member.left,
+                    lacks: &member.lacks,
                 }
             })
             .collect();
@@ -416,6 +522,7 @@ impl Coordinator {
             venues: &venues,
             charged,
             compared: &compared,
+            waiting: &self.waiting,
             clock: self.clock,
             stale_after: self.stale_after,
             dead_after: self.dead_after,

@@ -3,6 +3,9 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `charge.rs` | who is in charge: the rules, as a state machine without a clock |
+//! | `member.rs` | one venue, as the rules see it |
+//! | `breaker.rs` | the circuit breaker of a venue |
+//! | `decision.rs` | what the rules decide, and why |
 //! | `moment.rs` | from which event time on |
 //! | `coordinator.rs` | opens and closes venues, tells the log who is in charge |
 //! | `divergence.rs` | how far a venue that is compared is from the one in charge |
@@ -14,13 +17,17 @@
 //! bars. Standbys are not connected before they are needed: they cost keys and quotas.
 //! On failure: each venue's shell mends itself; a feed that can tell nothing says so in its health, and stops nothing else.
 
+mod breaker;
 mod charge;
 mod coordinator;
+mod decision;
 mod divergence;
 mod health;
+mod member;
 mod moment;
 mod plan;
 
-pub use charge::{Breaker, Rules};
+pub use breaker::Breaker;
+pub use charge::Rules;
 pub use coordinator::start;
 pub use plan::{FeedPlan, VenuePlan};

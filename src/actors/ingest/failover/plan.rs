@@ -7,7 +7,7 @@ use crate::actors::ingest::venue::{Instruments, TradesPage, Venue};
 use crate::models::entry::{Entry, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,8 +86,14 @@ impl VenuePlan {
         })
     }
 
+    /// Returns the venue's spelling of a symbol, for people; empty where it does not have it.
+    pub(super) fn spelled(&self, symbol: SymbolId) -> String {
+        let place = self.instruments.place(symbol);
+        place.map(|place| self.instruments.all()[place].venue_symbol.clone()).unwrap_or_default()
+    }
+
     /// Returns the symbols that it is followed for.
-    pub(super) fn symbols(&self) -> HashSet<SymbolId> {
+    pub(super) fn symbols(&self) -> BTreeSet<SymbolId> {
         self.instruments.all().iter().map(|instrument| instrument.symbol).collect()
     }
 }

@@ -109,6 +109,12 @@ pub(super) struct Batch {
     pub letters: Vec<DeadLetterRecord>,
     /// When the first of them was received.
     pub received: Option<Nanos>,
+    /// The newest event time of its reports.
+    pub newest: Option<Nanos>,
+    /// The source's clock behind them.
+    pub clock: Option<Nanos>,
+    /// Gaps that its entries fill.
+    pub filled: Vec<GapId>,
 }
 
 /// One feed.
@@ -147,6 +153,8 @@ pub(super) struct Feed {
     client: Mutex<LogClient>,
     /// The clock of each connection; [`Nanos::MAX`] of one that is refused for good.
     clocks: RefCell<Vec<Nanos>>,
+    /// Where the earliest hole of each connection begins that may be no more than reordered trades; else [`Nanos::MAX`].
+    suspects: RefCell<Vec<Nanos>>,
     marked: Cell<Nanos>,
     letters: RefCell<DeadLetters>,
     said_clock: RefCell<Limit>,
@@ -228,6 +236,7 @@ impl Feed {
             queues,
             client: Mutex::new(client),
             clocks: RefCell::new(vec![Nanos::MIN; num_connections]),
+            suspects: RefCell::new(vec![Nanos::MAX; num_connections]),
             marked: Cell::new(Nanos::MIN),
             said_clock: RefCell::new(Limit::new(1, SAY_CLOCK_INTERVAL)),
         }
@@ -253,7 +262,8 @@ impl Feed {
 
     /// Puts a report into a batch, or has it wait where its symbol's past is yet to come.
     pub fn push(&self, batch: &mut Batch, entry: Entry) {
-        self.standing.note_report(entry.body.time());
+        self.standing.note_report();
+        batch.newest = batch.newest.max(Some(entry.body.time()));
         if let Some(tap) = &self.tap {
             tap(&entry);
         }
@@ -320,6 +330,9 @@ impl Feed {
         for (from, to) in gaps.release(gap) {
             batch.entries.push(self.gap_entry(from, to, true));
         }
+        if gaps.is_untold(gap) {
+            batch.filled.push(gap);
+        }
         self.show_gaps(&gaps);
     }
 
@@ -347,7 +360,7 @@ impl Feed {
         clocks[connection] = clocks[connection].max(time);
         let now = clocks.iter().copied().min().unwrap_or(Nanos::MIN);
         if now != Nanos::MAX {
-            self.standing.note_clock(now);
+            batch.clock = batch.clock.max(Some(now));
         }
         if now != Nanos::MIN
             && now != Nanos::MAX
@@ -403,6 +416,20 @@ impl Feed {
             let symbol = &self.instruments.all()[place].venue_symbol;
             self.health.leave_out(symbol, Some(reason.to_owned()));
         }
+    }
+
+    /// Notes where the earliest hole of a connection begins that may be no more than reordered trades.
+    pub fn note_suspect(&self, connection: usize, from: Nanos) {
+        let mut suspects = self.suspects.borrow_mut();
+        suspects[connection] = from;
+        self.standing.note_suspect(suspects.iter().copied().min().unwrap_or(Nanos::MAX));
+    }
+
+    /// Notes that the venue refuses a symbol, and why; `None`: that it has it after all.
+    pub fn leave_out(&self, place: usize, reason: Option<String>) {
+        let instrument = &self.instruments.all()[place];
+        self.standing.note_left_out(instrument.symbol, reason.is_some());
+        self.health.leave_out(&instrument.venue_symbol, reason);
     }
 
     /// Takes a connection out of the source's clock that brings nothing any more: the others must not wait for it.
@@ -510,19 +537,39 @@ impl Feed {
     /// # Errors
     /// [`LogGone`].
     pub async fn send(&self, batch: &mut Batch) -> Result<(), LogGone> {
-        let Batch { mut entries, letters, received } = std::mem::take(batch);
+        let Batch { mut entries, letters, received, newest, clock, filled } = std::mem::take(batch);
         if !self.is_logged {
             entries.clear();
         }
+        // Only what the log has counts as said: whoever takes charge goes by it.
+        let note_said = || {
+            newest.into_iter().for_each(|time| self.standing.note_newest(time));
+            clock.into_iter().for_each(|time| self.standing.note_clock(time));
+            if !filled.is_empty() {
+                let mut gaps = self.gaps.borrow_mut();
+                gaps.told(&filled);
+                self.show_gaps(&gaps);
+            }
+        };
         if entries.is_empty() && letters.is_empty() {
+            note_said();
             return Ok(());
         }
         let num_entries = entries.len();
         let received = received.unwrap_or(Nanos::MIN);
         let ingest = Ingest { entries, dead_letters: letters, progress: None, received };
-        let send = async { self.client.lock().await.send(ingest).await };
+        let send = async {
+            let mut client = self.client.lock().await;
+            self.standing.note_sending(Some(Instant::now()));
+            let sent = client.send(ingest).await;
+            self.standing.note_sending(None);
+            sent
+        };
         tokio::select! {
-            sent = send => sent,
+            sent = send => {
+                note_said();
+                sent
+            }
             () = self.stop_is_overdue() => {
                 tracing::warn!(
                     entries = num_entries,

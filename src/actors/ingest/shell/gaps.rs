@@ -1,7 +1,7 @@
 //! The open gaps of a source: stretches of event time in which it may have reported less than happened.
 //!
 //! Promises: a stretch is reported as filled once, and only as far as no other open gap covers it, since one `filled`
-//! entry counts for every symbol of the source. Nothing here fails.
+//! entry counts for every symbol of the source; it counts as waiting until the log has been told. Nothing here fails.
 
 use crate::models::time::Nanos;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ struct Open {
 #[derive(Debug, Default)]
 pub(super) struct GapBook {
     open: BTreeMap<GapId, Open>,
+    /// Where those begin that are filled, while the entries that say so are on their way to the log.
+    untold: BTreeMap<GapId, Nanos>,
     next: u64,
 }
 
@@ -42,7 +44,8 @@ impl GapBook {
         Some(std::mem::replace(&mut gap.to, to))
     }
 
-    /// Takes one hold off a gap. Returns the stretches that are whole with it; none while something else is missing.
+    /// Takes one hold off a gap. Returns the stretches that are whole with it, which the log is then to be told, and
+    /// [`GapBook::told`] after that; none while something else is missing.
     pub fn release(&mut self, id: GapId) -> Vec<(Nanos, Nanos)> {
         let Some(gap) = self.open.get_mut(&id) else { return Vec::new() };
         gap.holds = gap.holds.saturating_sub(1);
@@ -51,7 +54,18 @@ impl GapBook {
         }
         let Open { from, to, .. } = *gap;
         self.open.remove(&id);
+        self.untold.insert(id, from);
         self.without_others(from, to)
+    }
+
+    /// True for a gap that is filled, which the log has not been told.
+    pub fn is_untold(&self, id: GapId) -> bool {
+        self.untold.contains_key(&id)
+    }
+
+    /// The log knows that gaps are filled.
+    pub fn told(&mut self, filled: &[GapId]) {
+        filled.iter().for_each(|id| _ = self.untold.remove(id));
     }
 
     /// Takes one hold off a gap whose trades cannot be had: it stays open for good.
@@ -69,13 +83,13 @@ impl GapBook {
 
     /// Returns where the earliest gap begins that is yet to be filled; [`Nanos::MAX`] where there is none.
     pub fn first_waiting(&self) -> Nanos {
-        let waiting = self.open.values().filter(|gap| !gap.is_given_up);
-        waiting.map(|gap| gap.from).min().unwrap_or(Nanos::MAX)
+        let waiting = self.open.values().filter(|gap| !gap.is_given_up).map(|gap| gap.from);
+        waiting.chain(self.untold.values().copied()).min().unwrap_or(Nanos::MAX)
     }
 
     /// Returns how many gaps are yet to be filled.
     pub fn num_waiting(&self) -> usize {
-        self.open.values().filter(|gap| !gap.is_given_up).count()
+        self.open.values().filter(|gap| !gap.is_given_up).count() + self.untold.len()
     }
 
     /// Forgets gaps that were given up and end before a time: nothing that is filled reaches back to them.
@@ -112,7 +126,9 @@ mod tests {
         assert_eq!(book.stretches().collect::<Vec<_>>(), [(Nanos(0), Nanos(10))]);
         assert_eq!(book.first_waiting(), Nanos(0));
         assert_eq!(book.release(gap), [(Nanos(0), Nanos(10))]);
-        assert_eq!(book.first_waiting(), Nanos::MAX);
+        assert_eq!((book.first_waiting(), book.num_waiting()), (Nanos(0), 1), "the log is yet to be told");
+        book.told(&[gap]);
+        assert_eq!((book.first_waiting(), book.num_waiting()), (Nanos::MAX, 0));
         assert_eq!(book.release(gap), [], "once");
         assert_eq!(book.stretches().count(), 0);
     }

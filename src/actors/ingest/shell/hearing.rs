@@ -39,7 +39,7 @@ pub(super) struct Hearing {
 
 impl Hearing {
     pub fn new(feed: Rc<Feed>, at: usize, stream: usize, places: Vec<usize>) -> Hearing {
-        let outages = Outages::new(Rc::clone(&feed), places);
+        let outages = Outages::new(Rc::clone(&feed), at, places);
         let delay = match feed.needs.clock {
             Clock::Told => None,
             Clock::Ours { .. } => Some(delay_nanos(feed.venue.delay_of(stream))),
@@ -211,7 +211,7 @@ impl Hearing {
         {
             // It seemed refused, and was only late.
             self.outages.places.push(place);
-            self.feed.health.leave_out(venue_symbol.unwrap_or_default(), None);
+            self.feed.leave_out(place, None);
         }
     }
 
@@ -228,7 +228,7 @@ impl Hearing {
             reason,
             "the venue refuses this symbol; it is left out until the next start"
         );
-        self.feed.health.leave_out(symbol, Some(reason.to_owned()));
+        self.feed.leave_out(place, Some(reason.to_owned()));
         self.outages.leave_out(&mut self.batch, place);
     }
 

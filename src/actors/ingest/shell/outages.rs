@@ -32,6 +32,8 @@ const LAST_TRADES_MAX: usize = 16_384;
 /// What one connection missed.
 pub(super) struct Outages {
     feed: Rc<Feed>,
+    /// The connection's place among the feed's.
+    at: usize,
     /// The instruments that the connection brings.
     pub places: Vec<usize>,
     /// Since when it has been down; the inner `None` is a first start. `None` while it is up.
@@ -50,10 +52,11 @@ pub(super) struct Outages {
 
 impl Outages {
     /// Makes those of a connection that was not there yet.
-    pub fn new(feed: Rc<Feed>, places: Vec<usize>) -> Outages {
+    pub fn new(feed: Rc<Feed>, at: usize, places: Vec<usize>) -> Outages {
         let down_since = Some(feed.down_since.map(|since| since.plus(-feed.env.settings.lateness)));
         Outages {
             feed,
+            at,
             places,
             down_since,
             newest: Nanos::MIN,
@@ -229,7 +232,10 @@ impl Outages {
         match (step, pending) {
             (Step::Repeat, None) => feed.metrics.repeats.inc(),
             (Step::Expected, None) => {}
-            (Step::Jump(hole), None) => self.suspects.push((place, hole, seen)),
+            (Step::Jump(hole), None) => {
+                self.suspects.push((place, hole, seen));
+                self.note_suspects();
+            }
             (Step::Jump(hole), Some(Pending { gap, .. })) => {
                 job(Some(hole.first - 1), hole.last + 1, hole.from, gap);
             }
@@ -258,13 +264,22 @@ impl Outages {
 
     /// Looks whether reordered trades have come, and whether silent symbols must be asked for.
     pub fn look(&mut self, batch: &mut Batch) {
-        let is_due = |(_, _, seen): &(usize, Hole, Instant)| seen.elapsed() >= REORDER_GRACE;
-        let (due, rest) = std::mem::take(&mut self.suspects).into_iter().partition(is_due);
-        self.suspects = rest;
-        self.ask_for(batch, due);
+        if !self.suspects.is_empty() {
+            let is_due = |(_, _, seen): &(usize, Hole, Instant)| seen.elapsed() >= REORDER_GRACE;
+            let (due, rest) = std::mem::take(&mut self.suspects).into_iter().partition(is_due);
+            self.suspects = rest;
+            self.ask_for(batch, due);
+            self.note_suspects();
+        }
         if self.has_numbers() && self.down_since.is_none() && self.resumed.elapsed() >= SILENCE_MAX {
             self.ask_for_pending(None);
         }
+    }
+
+    /// Tells where the earliest hole begins that may be none: up to there everything was said.
+    fn note_suspects(&self) {
+        let from = self.suspects.iter().map(|(_, hole, _)| hole.from.min(hole.to)).min();
+        self.feed.note_suspect(self.at, from.unwrap_or(Nanos::MAX));
     }
 
     /// Has the holes filled that are there still.
@@ -307,6 +322,7 @@ impl Outages {
     pub fn lose(&mut self, batch: &mut Batch) {
         let suspects = std::mem::take(&mut self.suspects);
         self.ask_for(batch, suspects);
+        self.note_suspects();
         if let Some(Some(gap)) = self.incomplete.take() {
             self.feed.extend_gap(batch, gap, self.newest);
         }

@@ -259,7 +259,11 @@ impl Polls {
         let venue = feed.venue.name();
         tracing::warn!(venue, symbols, reason, "the venue is not asked for this any more");
         for symbol in &asked.poll.venue_symbols {
-            feed.health.leave_out(symbol, Some(reason.to_owned()));
+            if let Some(known) = feed.instruments.find(symbol)
+                && let Some(place) = feed.instruments.place(known.symbol)
+            {
+                feed.leave_out(place, Some(reason.to_owned()));
+            }
         }
         if self.next().is_none() {
             self.feed.note_refusal(Then::Stop);
