@@ -1,44 +1,30 @@
-//! Exchanges on this machine that share one market: each is a WebSocket and a REST server in the words of Coinbase, and can be
+//! Exchanges on this machine that share one market: each is a WebSocket and a REST server in a venue's own words, and can be
 //! taken away, frozen and brought back. The market trades on whoever listens.
 
+use crate::venues::fake::{Dialect, HttpAnswer, HttpRequest, MarketTrade, Past, Port, Session, Stream};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
-use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::models::time::{HOUR, Nanos, SECOND};
+use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
 use tungstenite::{Message, WebSocket};
 
 /// 2023-11-14T22:15:00Z: a whole quarter of an hour.
 const START: Nanos = Nanos(1_700_000_100 * SECOND);
 
-/// Trades of a page of past trades.
-const PAGE_LEN: usize = 1_000;
-
 /// Pause between looks at a market in which nothing happens.
 const IDLE: Duration = Duration::from_millis(5);
 
+/// Trades that are said before the client is listened to again.
+const SAID_MAX: usize = 500;
+
+/// Id of the first trade of a product.
+const FIRST_ID: u64 = 1_000;
+
 pub const PRODUCTS: [&str; 2] = ["BTC-USD", "ETH-USD"];
-
-/// A trade of the market, as the venue writes it.
-struct MarketTrade {
-    product: usize,
-    id: u64,
-    ts: Nanos,
-    price: String,
-    size: String,
-}
-
-impl MarketTrade {
-    fn fields(&self) -> String {
-        let MarketTrade { id, ts, price, size, .. } = self;
-        let time = time(*ts);
-        format!(r#""time":"{time}","trade_id":{id},"price":"{price}","size":"{size}","side":"sell""#)
-    }
-}
 
 /// The market: so many trades a second from the moment it begins until it is stopped, the same ones each time.
 pub struct Market {
@@ -47,6 +33,8 @@ pub struct Market {
     /// Trades that have happened once it is stopped.
     ended: Mutex<Option<usize>>,
     is_over: AtomicBool,
+    /// Those that have happened, and some more.
+    trades: RwLock<Vec<MarketTrade>>,
 }
 
 impl Market {
@@ -56,6 +44,7 @@ impl Market {
             begun: Mutex::default(),
             ended: Mutex::default(),
             is_over: AtomicBool::default(),
+            trades: RwLock::default(),
         })
     }
 
@@ -92,9 +81,14 @@ impl Market {
         )
     }
 
-    fn now(&self, played: usize) -> Nanos {
+    fn time_after(&self, played: usize) -> Nanos {
         let now = self.time_of(played);
         if self.is_over.load(Ordering::SeqCst) { now.plus(HOUR) } else { now }
+    }
+
+    /// Returns its time.
+    pub fn now(&self) -> Nanos {
+        self.time_after(self.num_played())
     }
 
     /// Returns a trade by its place in the market: every third one is of the second product.
@@ -108,43 +102,54 @@ impl Market {
         let cents = if product == 0 { 6_890_000 + drawn % 9_000 } else { 230_000 + drawn % 900 };
         let size = (drawn >> 20) % 400_000_000 + 1;
         MarketTrade {
-            product,
-            id: 1_000 + place as u64,
-            ts: self.time_of(at),
+            symbol: PRODUCTS[product].to_owned(),
+            id: FIRST_ID + place as u64,
+            ts: self.time_of(at).0,
             price: format!("{}.{:02}", cents / 100, cents % 100),
             size: format!("{}.{:08}", size / 100_000_000, size % 100_000_000),
         }
     }
 
-    /// Returns the trade of a product by its id.
-    fn by_id(&self, product: usize, id: u64) -> MarketTrade {
-        let place = usize::try_from(id - 1_000).unwrap();
-        self.trade(if product == 1 { 3 * place } else { place + place / 2 + 1 })
-    }
-
-    /// Returns the id that the next trade of a product will have.
-    fn next_id(product: usize, played: usize) -> u64 {
-        let num_second = played.div_ceil(3);
-        1_000 + if product == 1 { num_second } else { played - num_second } as u64
+    /// Looks at the trades that have happened.
+    fn look<T>(&self, played: usize, look: impl FnOnce(&[MarketTrade]) -> T) -> T {
+        if self.trades.read().unwrap().len() < played {
+            let mut trades = self.trades.write().unwrap();
+            // A second more, so that they are seldom made.
+            for at in trades.len()..played + self.per_second {
+                trades.push(self.trade(at));
+            }
+        }
+        look(&self.trades.read().unwrap()[..played])
     }
 
     /// Returns the trades that have happened as a file.
     pub fn csv(&self) -> String {
         let mut text = "ts_ns,symbol,price,size,trade_id\n".to_owned();
-        for at in 0..self.num_played() {
-            let MarketTrade { product, ts, price, size, id } = self.trade(at);
-            writeln!(text, "{},{},{price},{size},{id}", ts.0, PRODUCTS[product]).unwrap();
-        }
+        self.look(self.num_played(), |trades| {
+            for MarketTrade { symbol, id, ts, price, size } in trades {
+                writeln!(text, "{ts},{symbol},{price},{size},{id}").unwrap();
+            }
+        });
         text
     }
-}
 
-/// The venue writes microseconds, always six digits.
-fn time(ts: Nanos) -> String {
-    let text = ts.to_rfc3339();
-    let text = text.trim_end_matches('Z');
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    format!("{whole}.{fraction:0<6}Z")
+    /// Returns when each product traded last.
+    pub fn last_times(&self) -> BTreeMap<String, i64> {
+        self.look(self.num_played(), |trades| {
+            trades.iter().map(|trade| (trade.symbol.clone(), trade.ts)).collect()
+        })
+    }
+
+    /// Returns how many trades of a product there were in each second.
+    pub fn trades_by_second(&self, product: &str) -> BTreeMap<i64, u64> {
+        let mut counts = BTreeMap::new();
+        self.look(self.num_played(), |trades| {
+            for trade in trades.iter().filter(|trade| trade.symbol == product) {
+                *counts.entry(trade.ts - trade.ts % SECOND).or_default() += 1;
+            }
+        });
+        counts
+    }
 }
 
 /// How an exchange is.
@@ -159,53 +164,66 @@ pub enum State {
 }
 
 struct Shared {
+    dialect: &'static dyn Dialect,
     market: Arc<Market>,
+    /// What it has.
+    products: Mutex<Vec<String>>,
     state: AtomicU8,
     has_past: AtomicBool,
     num_connections: AtomicUsize,
     num_open: AtomicUsize,
-    is_dropped: AtomicBool,
+    is_dropped: Arc<AtomicBool>,
 }
 
 /// An exchange. Both of its servers stop when it is dropped.
 pub struct Exchange {
     shared: Arc<Shared>,
-    ports: [u16; 2],
-    threads: Vec<JoinHandle<()>>,
+    ports: [Port; 2],
 }
 
 impl Exchange {
-    pub fn start(market: &Arc<Market>) -> Exchange {
+    pub fn start(dialect: &'static dyn Dialect, market: &Arc<Market>) -> Exchange {
+        let is_dropped = Arc::<AtomicBool>::default();
         let shared = Arc::new(Shared {
+            dialect,
             market: Arc::clone(market),
+            products: Mutex::new(PRODUCTS.map(str::to_owned).to_vec()),
             state: AtomicU8::new(State::Well as u8),
             has_past: AtomicBool::new(true),
             num_connections: AtomicUsize::new(0),
             num_open: AtomicUsize::new(0),
-            is_dropped: AtomicBool::new(false),
+            is_dropped: Arc::clone(&is_dropped),
         });
-        let (stream_port, stream) = serve(&shared, Shared::serve_stream);
-        let (rest_port, rest) = serve(&shared, Shared::serve_rest);
-        Exchange { shared, ports: [stream_port, rest_port], threads: vec![stream, rest] }
+        let (streams, rest) = (Arc::clone(&shared), Arc::clone(&shared));
+        let stream = Port::serve(&is_dropped, None, move |stream| streams.serve_stream(stream));
+        let rest = Port::serve(&is_dropped, None, move |stream| rest.serve_rest(stream));
+        Exchange { shared, ports: [stream, rest] }
     }
 
-    /// Returns where its stream and its REST are.
-    pub fn addresses(&self) -> [String; 2] {
-        [format!("ws://127.0.0.1:{}", self.ports[0]), format!("http://127.0.0.1:{}", self.ports[1])]
+    /// Returns its name, as `--provider` takes it.
+    pub fn name(&self) -> &'static str {
+        self.shared.dialect.name()
     }
 
-    /// Returns how it is reached.
-    pub fn config(&self) -> VenueConfig {
-        let [stream, rest] = self.addresses();
-        VenueConfig {
-            stream_url: Some(stream.parse().unwrap()),
-            rest_url: Some(rest.parse().unwrap()),
-            retry_delay: Duration::from_millis(20),
-            retry_max_delay: Duration::from_millis(100),
-            breaker_failures: 0,
-            breaker_open: Duration::from_millis(300),
-            ..VenueConfig::default()
+    /// Returns the environment that leads the program here, and has it come back at once.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let [stream, rest] = self.ports.each_ref().map(|port| port.number);
+        let mut section = self
+            .shared
+            .dialect
+            .section(&format!("ws://127.0.0.1:{stream}"), &format!("http://127.0.0.1:{rest}"));
+        for (key, value) in [
+            ("retry_delay", "20ms"),
+            ("retry_max_delay", "100ms"),
+            ("breaker_failures", "0"),
+            ("breaker_open", "300ms"),
+            ("requests_per_minute", "60000"),
+        ] {
+            section.push((key, value.to_owned()));
         }
+        let name = self.name().to_ascii_uppercase();
+        let variable = |key: &str| format!("TICKWIRE__VENUES__{name}__{}", key.to_ascii_uppercase());
+        section.into_iter().map(|(key, value)| (variable(key), value)).collect()
     }
 
     pub fn set(&self, state: State) {
@@ -215,6 +233,11 @@ impl Exchange {
     /// Knows no past trades any more.
     pub fn forget_past(&self) {
         self.shared.has_past.store(false, Ordering::SeqCst);
+    }
+
+    /// Has a product no more: its list does not name it, and its stream refuses it.
+    pub fn drop_product(&self, product: &str) {
+        self.shared.products.lock().unwrap().retain(|known| known != product);
     }
 
     /// Returns how many connections to its stream are open.
@@ -231,36 +254,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.shared.is_dropped.store(true, Ordering::SeqCst);
-        for port in self.ports {
-            // Wakes the thread that waits for a connection.
-            TcpStream::connect(("127.0.0.1", port)).ok();
-        }
-        for thread in self.threads.drain(..) {
-            let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the exchange panicked");
-        }
     }
-}
-
-/// Serves a port, a thread a connection.
-fn serve(shared: &Arc<Shared>, handle: fn(&Shared, TcpStream)) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let shared = Arc::clone(shared);
-    let thread = std::thread::spawn(move || {
-        let mut clients = Vec::new();
-        for stream in listener.incoming() {
-            if shared.is_dropped.load(Ordering::SeqCst) {
-                break;
-            }
-            let (stream, shared) = (stream.unwrap(), Arc::clone(&shared));
-            clients.push(std::thread::spawn(move || handle(&shared, stream)));
-        }
-        for client in clients {
-            assert!(client.join().is_ok(), "a connection of the exchange panicked");
-        }
-    });
-    (port, thread)
 }
 
 impl Shared {
@@ -268,51 +262,66 @@ impl Shared {
         self.state.load(Ordering::SeqCst) == state as u8
     }
 
-    fn serve_stream(&self, stream: TcpStream) {
+    /// Looks at what has happened after so many trades.
+    fn look<T>(&self, played: usize, look: impl FnOnce(&Past<'_>) -> T) -> T {
+        let products = self.products.lock().unwrap().clone();
+        let now = self.market.time_after(played).0;
+        self.market.look(played, |trades| {
+            look(&Past { trades, forgotten: &[], now, symbols: &products, rest_url: "" })
+        })
+    }
+
+    fn serve_stream(&self, stream: Stream) {
         if self.is(State::Gone) {
             return;
         }
+        let mut session = Session::default();
         // A client that goes away in the middle is a part of the tests.
-        let Ok(mut socket) = tungstenite::accept(stream) else { return };
-        let Ok(Message::Text(asked)) = socket.read() else { return };
-        assert!(asked.contains("subscribe"), "{asked}");
-        self.num_connections.fetch_add(1, Ordering::SeqCst);
+        let Ok(mut socket) = tungstenite::accept_hdr(stream, Target(&mut session.target)) else { return };
         self.num_open.fetch_add(1, Ordering::SeqCst);
-        self.stream(&mut socket, PRODUCTS.map(|name| asked.contains(name))).ok();
+        self.stream(&mut socket, session).ok();
         self.num_open.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Streams the products that are asked for.
-    fn stream(&self, socket: &mut WebSocket<TcpStream>, asked: [bool; 2]) -> tungstenite::Result<()> {
-        socket.get_ref().set_nonblocking(false).unwrap();
-        socket.get_ref().set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        socket.get_ref().set_write_timeout(Some(Duration::from_secs(1))).unwrap();
-        let said =
-            r#"{"type":"subscriptions","channels":[{"name":"matches","product_ids":["BTC-USD","ETH-USD"]}]}"#;
-        socket.send(Message::text(said))?;
-        let mut sent = self.market.num_played();
-        for product in (0..2).filter(|&product| asked[product]) {
-            if let Some(last) = Self::last_id(product, sent) {
-                let last = self.market.by_id(product, last);
-                socket.write(Message::text(frame("last_match", &last)))?;
-            }
-        }
+    fn stream(&self, socket: &mut WebSocket<Stream>, mut session: Session) -> tungstenite::Result<()> {
+        socket.get_ref().tcp().set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        socket.get_ref().tcp().set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        say(socket, &self.dialect.greeting(&mut session))?;
+        socket.flush()?;
+        let mut sent = 0;
         let mut heard = Instant::now();
         while !self.is_dropped.load(Ordering::SeqCst) && !self.is(State::Gone) {
             let played = self.market.num_played();
+            if session.symbols.is_empty() {
+                sent = played;
+                if let Some(asked) = hear(socket)? {
+                    let answers = self.look(played, |past| self.dialect.hear(&asked, &mut session, past));
+                    say(socket, &answers)?;
+                    socket.flush()?;
+                    self.num_connections
+                        .fetch_add(usize::from(!session.symbols.is_empty()), Ordering::SeqCst);
+                }
+                continue;
+            }
             let is_idle = played == sent || self.is(State::Frozen);
             if !is_idle {
-                let trades = (sent..played.min(sent + 500)).map(|at| self.market.trade(at));
-                for trade in trades.filter(|trade| asked[trade.product]) {
-                    socket.write(Message::text(frame("match", &trade)))?;
-                }
-                sent = played.min(sent + 500);
+                let end = played.min(sent + SAID_MAX);
+                let frames = self.look(end, |past| {
+                    let own = |trade: &&MarketTrade| session.symbols.contains(&trade.symbol);
+                    self.dialect.trades(&past.trades[sent..].iter().filter(own).collect::<Vec<_>>())
+                });
+                say(socket, &frames)?;
+                sent = end;
             }
             if !self.is(State::Frozen) && sent == played {
-                self.heartbeats(socket, asked, played)?;
+                say(socket, &self.look(played, |past| self.dialect.heartbeat(&session, past)))?;
+                socket.flush()?;
             }
             if is_idle || heard.elapsed() > Duration::from_millis(50) {
-                hear(socket)?;
+                if let Some(asked) = hear(socket)? {
+                    say(socket, &self.look(sent, |past| self.dialect.hear(&asked, &mut session, past)))?;
+                }
                 heard = Instant::now();
             }
             if is_idle {
@@ -322,79 +331,41 @@ impl Shared {
         Ok(())
     }
 
-    /// Returns the id of the newest trade of a product.
-    fn last_id(product: usize, played: usize) -> Option<u64> {
-        Some(Market::next_id(product, played) - 1).filter(|&id| id >= 1_000)
-    }
-
-    fn heartbeats(
-        &self,
-        socket: &mut WebSocket<TcpStream>,
-        asked: [bool; 2],
-        played: usize,
-    ) -> tungstenite::Result<()> {
-        let now = time(self.market.now(played));
-        for (product, name) in PRODUCTS.iter().enumerate().filter(|(product, _)| asked[*product]) {
-            let last = Self::last_id(product, played).unwrap_or_default();
-            socket.write(Message::text(format!(
-                r#"{{"type":"heartbeat","sequence":90,"last_trade_id":{last},"product_id":"{name}","time":"{now}"}}"#
-            )))?;
-        }
-        socket.flush()
-    }
-
-    fn serve_rest(&self, mut stream: TcpStream) {
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let mut request = String::new();
+    fn serve_rest(&self, mut stream: Stream) {
         // A client that goes away in the middle is a part of the tests.
-        if reader.read_line(&mut request).is_err() || request.is_empty() {
-            return;
-        }
-        let mut line = String::new();
-        while reader.read_line(&mut line).is_ok_and(|len| len > 2) {
-            line.clear();
-        }
-        let page = Some(request.split(' ').nth(1).unwrap()).filter(|_| self.has_past.load(Ordering::SeqCst));
-        let (status, body) = match page.and_then(|path| self.page(path)) {
-            Some(body) => ("200 OK", body),
-            None => ("404 Not Found", r#"{"message":"NotFound"}"#.to_owned()),
+        let Some(request) = HttpRequest::read(&mut stream) else { return };
+        let answer = if self.has_past.load(Ordering::SeqCst) {
+            self.look(self.market.num_played(), |past| self.dialect.answer(&request, past))
+        } else {
+            HttpAnswer::with_status("404 Not Found", r#"{"message":"NotFound"}"#)
         };
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).ok();
-    }
-
-    fn page(&self, path: &str) -> Option<String> {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let product = path.strip_prefix("/products/")?.strip_suffix("/trades")?;
-        let product = PRODUCTS.iter().position(|name| *name == product)?;
-        let before = query.split('&').find_map(|pair| pair.strip_prefix("after="));
-        let before: u64 = before.map_or(u64::MAX, |id| id.parse().unwrap());
-        let end = Market::next_id(product, self.market.num_played()).min(before);
-        let page: Vec<String> = (1_000..end)
-            .rev()
-            .take(PAGE_LEN)
-            .map(|id| format!("{{{}}}", self.market.by_id(product, id).fields()))
-            .collect();
-        Some(format!("[{}]", page.join(",")))
+        answer.write(&mut stream, usize::MAX);
     }
 }
 
-fn frame(kind: &str, trade: &MarketTrade) -> String {
-    let fields = trade.fields();
-    format!(r#"{{"type":"{kind}","product_id":"{}","sequence":1,{fields}}}"#, PRODUCTS[trade.product])
+/// Takes the path and the query that a client asks for.
+struct Target<'a>(&'a mut String);
+
+impl Callback for Target<'_> {
+    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+        *self.0 = request.uri().to_string();
+        Ok(response)
+    }
 }
 
-/// Reads what the client says, such as pings, which are answered on the way.
-fn hear(socket: &mut WebSocket<TcpStream>) -> tungstenite::Result<()> {
+fn say(socket: &mut WebSocket<Stream>, frames: &[String]) -> tungstenite::Result<()> {
+    frames.iter().try_for_each(|frame| socket.write(Message::text(frame.as_str())))
+}
+
+/// Reads what the client says, if it says something; pings are answered on the way.
+fn hear(socket: &mut WebSocket<Stream>) -> tungstenite::Result<Option<String>> {
     match socket.read() {
-        Ok(_) => Ok(()),
+        Ok(Message::Text(said)) => Ok(Some(said.to_string())),
+        Ok(_) => Ok(None),
         Err(tungstenite::Error::Io(error))
             if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
         {
-            Ok(())
+            Ok(None)
         }
         Err(error) => Err(error),
     }

@@ -17,13 +17,13 @@ pub use dialect::{Clock, Dialect, Ids, Past, Refusal, Session, fill};
 pub use market::{Form, MarketTrade};
 pub use proxy::FakeProxy;
 pub use script::{Fault, RestFault, Welcome};
-pub use sockets::{HttpAnswer, HttpRequest};
+pub use sockets::{HttpAnswer, HttpRequest, Port, Stream};
 pub use tls::Authority;
 
 use connection::Connection;
 use market::SECOND;
 use script::Script;
-use sockets::{LOOK_INTERVAL, Port, Stream};
+use sockets::LOOK_INTERVAL;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
