@@ -112,7 +112,7 @@ impl Connection {
         feed.metrics.failures.inc();
         self.hearing.outages.lose(&mut self.hearing.batch);
         if feed.num_connections() > 1 {
-            feed.leave_out(&self.hearing.outages.places, &reason);
+            feed.leave_out_all(&self.hearing.outages.places, &reason);
             self.hearing.outages.end(&mut self.hearing.batch);
             feed.stop_clock(self.at);
         }

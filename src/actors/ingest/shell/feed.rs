@@ -411,10 +411,9 @@ impl Feed {
     }
 
     /// Goes on without the symbols of a connection that the venue refuses for good.
-    pub fn leave_out(&self, places: &[usize], reason: &str) {
+    pub fn leave_out_all(&self, places: &[usize], reason: &str) {
         for &place in places {
-            let symbol = &self.instruments.all()[place].venue_symbol;
-            self.health.leave_out(symbol, Some(reason.to_owned()));
+            self.leave_out(place, Some(reason.to_owned()));
         }
     }
 
