@@ -3,14 +3,16 @@
 # service that is not installed is left out, and the tests that need it say that they are skipped; with CI=true that is
 # a failure.
 #
-#   scripts/services.sh COMMAND...     sets TICKWIRE_TEST_REDIS to the address of a Redis without data
+#   scripts/services.sh COMMAND...     sets TICKWIRE_TEST_REDIS to the address of a Redis without data, and
+#                                      TICKWIRE_TEST_POSTGRES to that of a PostgreSQL, with a superuser
 set -euo pipefail
 
 work=$(mktemp -d)
 pids=()
 stop() {
     if [ "${#pids[@]}" -gt 0 ]; then
-        kill -TERM "${pids[@]}" 2>/dev/null || true
+        # PostgreSQL would wait for its clients at SIGTERM; Redis takes both as the end.
+        kill -INT "${pids[@]}" 2>/dev/null || true
         wait "${pids[@]}" 2>/dev/null || true
     fi
     rm -rf "$work"
@@ -51,5 +53,58 @@ start_redis() {
     leave_out "redis-server does not start"
 }
 
+# Debian keeps the server's programs out of the path.
+postgres_bin() {
+    local dir
+    for dir in $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -rV) "$(dirname "$(command -v initdb 2>/dev/null || echo /)")"; do
+        if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then
+            printf '%s\n' "$dir"
+            return
+        fi
+    done
+}
+
+start_postgres() {
+    local bin port pid data="$work/postgres" as=(env)
+    bin=$(postgres_bin)
+    if [ -z "$bin" ]; then
+        leave_out "PostgreSQL is missing, so tests of it are skipped: install postgresql"
+        return
+    fi
+    mkdir "$data"
+    if [ "$(id -u)" = 0 ]; then
+        chmod 711 "$work"
+        chown postgres "$data"
+        # It refuses to run as root.
+        as=(setpriv --reuid=postgres --regid=postgres --clear-groups --)
+    fi
+    if ! "${as[@]}" "$bin/initdb" -D "$data/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$work/initdb.log" 2>&1; then
+        cat "$work/initdb.log" >&2
+        leave_out "PostgreSQL cannot make its files, so tests of it are skipped"
+        return
+    fi
+    for _ in $(seq 20); do
+        port=$((20000 + RANDOM % 12000))
+        # Nothing here outlives the tests, so the disk is not waited for.
+        "${as[@]}" "$bin/postgres" -D "$data/data" -p "$port" -c listen_addresses=127.0.0.1 \
+            -c unix_socket_directories="$data" -c fsync=off -c max_connections=300 >"$work/postgres.log" 2>&1 </dev/null &
+        pid=$!
+        for _ in $(seq 400); do
+            if grep -q 'database system is ready to accept connections' "$work/postgres.log"; then
+                pids+=("$pid")
+                export TICKWIRE_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres"
+                return
+            fi
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.05
+        done
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    cat "$work/postgres.log" >&2
+    leave_out "PostgreSQL does not start"
+}
+
 start_redis
+start_postgres
 "$@"

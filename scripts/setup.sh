@@ -3,7 +3,7 @@
 # missing; otherwise it says, one line for each missing tool, what to install. Asks nothing.
 #
 #   scripts/setup.sh            for a build: fails when Rust or a C compiler is missing
-#   scripts/setup.sh --tests    for the tests as well: a browser, Python for clients, and Redis
+#   scripts/setup.sh --tests    for the tests as well: a browser, Python for clients, Redis and PostgreSQL
 #   with --quiet                says nothing when everything is there
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -83,6 +83,9 @@ if [ "$tests" = yes ]; then
     has_venv || apt_install python3 python3-venv || true
     has redis-server || apt_install redis-server || true
     has redis-server || say "setup: redis-server is missing, so Redis is not tested: install it"
+    has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+    has_postgres || apt_install postgresql || true
+    has_postgres || say "setup: PostgreSQL is missing, so it is not tested: install postgresql"
     has_venv || say "setup: python3 with venv is missing, so clients in Python are not tested: install both"
 fi
 
