@@ -173,8 +173,8 @@ async fn bars() {
         num_rows += effects.len();
         let batch = HistoryBatch {
             effects: vec![Arc::new(effects)],
-            dead_letters: Vec::new(),
             acknowledged: minute as u64,
+            ..HistoryBatch::default()
         };
         history.write(&batch).await.expect("writes");
     }

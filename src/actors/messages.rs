@@ -7,6 +7,7 @@ use crate::models::effect::Effect;
 use crate::models::entry::{Entry, Position};
 use crate::models::ledger::Ledger;
 use crate::models::num::{Price, Size};
+use crate::models::report::AcceptedReport;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use crate::stores::history::DeadLetterRecord;
@@ -81,15 +82,17 @@ pub struct EffectBatch {
     pub effects: Arc<Vec<Effect>>,
     /// Trades that were accepted, for sinks that want them; to a durable sink also those of the past and of a replay.
     pub ticks: Arc<Vec<LiveTick>>,
+    /// Reports that were accepted, for durable sinks that want them: also those of the past and of a replay.
+    pub reports: Arc<Vec<AcceptedReport>>,
     /// The shard has applied everything up to here.
     pub through: Position,
 }
 
 impl EffectBatch {
-    /// Returns the number of effects and ticks.
+    /// Returns the number of effects, ticks and reports.
     #[must_use]
     pub fn num_rows(&self) -> usize {
-        self.effects.len() + self.ticks.len()
+        self.effects.len() + self.ticks.len() + self.reports.len()
     }
 }
 

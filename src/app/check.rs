@@ -344,6 +344,6 @@ async fn apply_log(
 
 async fn write(history: &SqliteHistory, effects: Vec<Effect>, acknowledged: Position) -> anyhow::Result<()> {
     Ok(history
-        .write(&HistoryBatch { effects: vec![Arc::new(effects)], dead_letters: Vec::new(), acknowledged })
+        .write(&HistoryBatch { effects: vec![Arc::new(effects)], acknowledged, ..HistoryBatch::default() })
         .await?)
 }

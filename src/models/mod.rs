@@ -13,6 +13,7 @@ pub mod log_pos;
 pub mod names;
 pub mod num;
 pub mod provenance;
+pub mod report;
 pub mod settings;
 pub mod snapshot;
 pub mod state;

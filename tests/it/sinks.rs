@@ -78,6 +78,7 @@ fn batch(effects: Vec<Effect>, ticks: Vec<LiveTick>, through: Position) -> Effec
         shard: 0,
         effects: Arc::new(effects),
         ticks: Arc::new(ticks),
+        reports: Arc::default(),
         through,
     }
 }

@@ -6,6 +6,7 @@ mod files;
 mod history;
 mod log;
 
+use crate::support::postgres::SharedPostgres;
 use proptest::prelude::*;
 use sqlx::{Column, Connection, Row, SqliteConnection};
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ use tickwire::models::time::{DAY, MINUTE, Nanos, SECOND, Width};
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
 use tickwire::stores::history::memory::MemoryHistory;
+use tickwire::stores::history::postgres::migrate::{Migration, MigrationSettings};
+use tickwire::stores::history::postgres::{PostgresHistory, PostgresSettings};
 use tickwire::stores::history::sqlite::SqliteHistory;
 use tickwire::stores::history::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, WindowQuery};
 use tickwire::stores::log::memory::MemoryLog;
@@ -86,11 +89,31 @@ impl Names {
     }
 
     /// Returns every history there is, each empty: the suite in `history` runs for all of them.
-    async fn histories(&self, dir: &Path) -> Vec<Box<dyn History>> {
+    async fn histories(&self, dir: &Path) -> Histories {
         let sqlite = self.history(dir).await.expect("opens");
-        let (symbols, sources) = (Arc::clone(&self.symbols), Arc::clone(&self.sources));
-        vec![Box::new(sqlite), Box::new(MemoryHistory::new(symbols, sources, usize::MAX))]
+        let names = || (Arc::clone(&self.symbols), Arc::clone(&self.sources));
+        let memory = MemoryHistory::new(names().0, names().1, usize::MAX);
+        let mut all: Vec<Box<dyn History>> = vec![Box::new(sqlite), Box::new(memory)];
+        let database = SharedPostgres::take("histories");
+        if let Some(database) = &database {
+            all.push(Box::new(self.postgres(&database.url).await.expect("opens")));
+        }
+        Histories { all, _database: database }
     }
+
+    /// Makes the tables in a database, and opens it.
+    async fn postgres(&self, url: &str) -> Result<PostgresHistory, StoreError> {
+        let settings = PostgresSettings::of_url(url);
+        Migration::begin(&settings, MigrationSettings::default()).await?.apply().await?;
+        let (symbols, sources) = (Arc::clone(&self.symbols), Arc::clone(&self.sources));
+        PostgresHistory::open(&settings, symbols, sources, EPOCH).await
+    }
+}
+
+/// Histories, and the database of the one in PostgreSQL as long as they last.
+struct Histories {
+    all: Vec<Box<dyn History>>,
+    _database: Option<SharedPostgres>,
 }
 
 fn small_parts(part_entries: u64) -> SqliteSettings {

@@ -68,6 +68,9 @@ impl SinkOutput {
         if !self.wants.ticks && !part.ticks.is_empty() {
             part.ticks = Arc::default();
         }
+        if !(self.wants.reports && self.is_durable) && !part.reports.is_empty() {
+            part.reports = Arc::default();
+        }
         (self.is_durable || part.num_rows() > 0).then_some(part)
     }
 
@@ -114,6 +117,7 @@ impl FanOutActor {
             (false, false) => TickDemand::Newest,
         });
         shard.tick_demand.set(demands.max().unwrap_or_default());
+        shard.wants_reports.set(outputs.sinks.iter().any(|sink| sink.wants.reports && sink.is_durable));
         FanOutActor { shard, outputs: Rc::new(outputs), told_through: 0, sending: None, live: None }
     }
 
@@ -127,6 +131,7 @@ impl FanOutActor {
         let effects = Arc::new(effects);
         let OutgoingTicks { past: past_ticks, live, num_dropped } = self.shard.take_ticks();
         self.count_dropped(num_dropped);
+        let reports = Arc::new(self.shard.take_reports());
         let with_past =
             (!past_ticks.is_empty()).then(|| Arc::new([past_ticks.as_slice(), live.as_slice()].concat()));
         let (ticks, for_sinks) = self.share_ticks(live);
@@ -134,14 +139,15 @@ impl FanOutActor {
             let effects = Arc::clone(&effects);
             self.live = Some(LiveBatch { shard: self.shard.number(), effects, past, received, ticks });
         }
-        let has_rows = !effects.is_empty() || !for_sinks.is_empty() || with_past.is_some();
+        let has_rows =
+            !effects.is_empty() || !for_sinks.is_empty() || with_past.is_some() || !reports.is_empty();
         let has_progress = progress_alone && through > self.told_through;
         if !has_rows && !has_progress {
             return;
         }
         self.shard.env.metrics.stage(Stage::Fanout).received.inc_by(effects.len() as u64);
         let (partition, shard) = (self.shard.context.partition, self.shard.index);
-        let batch = EffectBatch { partition, shard, effects, ticks: for_sinks, through };
+        let batch = EffectBatch { partition, shard, effects, ticks: for_sinks, reports, through };
         self.sending = Some(Sending { batch, with_past });
     }
 

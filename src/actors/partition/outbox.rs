@@ -8,6 +8,7 @@
 use crate::actors::messages::LiveTick;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
+use crate::models::report::AcceptedReport;
 use crate::models::time::Nanos;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -114,6 +115,7 @@ pub struct Outbox {
     /// When the oldest entry that they may follow from was received.
     received: Option<Nanos>,
     ticks: OutgoingTicks,
+    reports: Vec<AcceptedReport>,
     tickets: VecDeque<Arc<Ticket>>,
     through: Position,
 }
@@ -135,7 +137,7 @@ impl Outbox {
     pub fn has_room(&self, demand: TickDemand) -> bool {
         let num_ticks = self.ticks.past.len() + self.ticks.live.len();
         let has_room_for_ticks = demand < TickDemand::Every || num_ticks < TICKS_LIMIT;
-        self.effects.len() < OUTBOX_LIMIT && has_room_for_ticks
+        self.effects.len() < OUTBOX_LIMIT && has_room_for_ticks && self.reports.len() < TICKS_LIMIT
     }
 
     /// True when no effects wait.
@@ -184,6 +186,16 @@ impl Outbox {
         *num_dropped_before += num_dropped;
         live.append(ticks);
         num_dropped
+    }
+
+    /// Adds accepted reports. None is ever dropped: they push back as effects do.
+    pub fn add_reports(&mut self, reports: &mut Vec<AcceptedReport>) {
+        self.reports.append(reports);
+    }
+
+    /// Takes the reports that wait.
+    pub fn take_reports(&mut self) -> Vec<AcceptedReport> {
+        std::mem::take(&mut self.reports)
     }
 
     /// Takes the ticks that wait.

@@ -8,6 +8,7 @@ use crate::actors::messages::{EmptyOutbox, LiveTick};
 use crate::metrics::{Span, Stage};
 use crate::models::effect::Effect;
 use crate::models::entry::{Entry, Position};
+use crate::models::report::AcceptedReport;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
@@ -120,6 +121,8 @@ pub struct Shard {
     pub dues: RefCell<Vec<Nanos>>,
     /// What the sinks make of ticks.
     pub tick_demand: Cell<TickDemand>,
+    /// True when a sink keeps accepted reports.
+    pub wants_reports: Cell<bool>,
     outbox: RefCell<Outbox>,
     room: Notify,
     fanout: OnceCell<Recipient<EmptyOutbox>>,
@@ -137,6 +140,7 @@ impl Shard {
             quarantine: RefCell::new(Quarantine { poison, ignored: BTreeSet::new() }),
             dues: RefCell::default(),
             tick_demand: Cell::default(),
+            wants_reports: Cell::default(),
             outbox: RefCell::default(),
             room: Notify::new(),
             fanout: OnceCell::new(),
@@ -286,6 +290,18 @@ impl Shard {
         if num_dropped > 0 {
             self.env.metrics.dropped(Stage::Fanout, "ticks_conflated", num_dropped as u64);
         }
+    }
+
+    /// Puts accepted reports on their way to durable sinks.
+    pub fn emit_reports(&self, reports: &mut Vec<AcceptedReport>) {
+        if !reports.is_empty() {
+            self.outbox.borrow_mut().add_reports(reports);
+        }
+    }
+
+    /// Takes the reports that wait.
+    pub fn take_reports(&self) -> Vec<AcceptedReport> {
+        self.outbox.borrow_mut().take_reports()
     }
 
     /// Takes the ticks that wait.

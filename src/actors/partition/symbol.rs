@@ -18,6 +18,7 @@ use crate::models::effect::Effect;
 use crate::models::entry::{Body, Correction, Entry, Position};
 use crate::models::ledger::Ledger;
 use crate::models::num::Size;
+use crate::models::report::AcceptedReport;
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
@@ -94,6 +95,8 @@ pub struct SymbolActor {
     /// Effects that were in there before.
     num_before: usize,
     ticks: Vec<LiveTick>,
+    /// Accepted reports of the batch at hand, where a sink wants them.
+    reports: Vec<AcceptedReport>,
     slot: Option<SnapshotSlot>,
     metrics: SymbolMetrics,
     num_accepted: u64,
@@ -129,6 +132,7 @@ impl SymbolActor {
             effects: Vec::new(),
             num_before: 0,
             ticks: Vec::new(),
+            reports: Vec::new(),
             slot,
             metrics,
             num_accepted,
@@ -152,6 +156,7 @@ impl SymbolActor {
             marks::deliver(self, muted, &batch.marks, muted_through);
             self.withdraw();
             self.ticks.clear();
+            self.reports.clear();
         }
         marks::deliver(self, to_publish, &batch.marks, batch.through);
     }
@@ -181,19 +186,24 @@ impl SymbolActor {
 
     /// True when there is more to an entry than to apply it.
     fn is_watched(&self) -> bool {
-        self.is_retry || self.shard.wants_ticks() || self.shard.is_guarded()
+        self.is_retry || self.shard.wants_ticks() || self.shard.wants_reports.get() || self.shard.is_guarded()
     }
 
-    /// Applies an entry that the symbol does not know yet, and emits the tick of the trade that it brought.
+    /// Applies an entry that the symbol does not know yet, and notes what was accepted: the report, and the tick of the trade
+    /// that it brought, as far as somebody wants them.
     fn apply_watched(&mut self, entry: &Entry) {
         if entry.pos <= self.state.pos() {
             return;
         }
         self.applying = entry.pos;
-        let before = self.state.num_accepted();
+        let (before, num_cancels) = (self.state.num_accepted(), self.state.num_cancels());
         self.shard.apply(&mut self.state, entry, &mut self.effects);
         let seq = self.state.num_accepted();
-        if seq == before {
+        let is_new = seq != before;
+        if self.shard.wants_reports.get() && (is_new || self.state.num_cancels() != num_cancels) {
+            self.reports.push(AcceptedReport { seq: is_new.then_some(seq), entry: *entry });
+        }
+        if !is_new || !self.shard.wants_ticks() {
             return;
         }
         let (ts, received, price, size) = match entry.body {
@@ -224,8 +234,12 @@ impl SymbolActor {
         if !is_applied || is_past && self.shard.tick_demand.get() < TickDemand::EveryAndPast {
             self.ticks.clear();
         }
+        if !is_applied {
+            self.reports.clear();
+        }
         self.return_outbox(is_past);
         self.shard.emit_ticks(&mut self.ticks, is_past);
+        self.shard.emit_reports(&mut self.reports);
         is_applied
     }
 

@@ -197,7 +197,7 @@ impl Sink for CacheSink {
             name: self.name,
             kind: ActorKind::Cache,
             stage: None,
-            wants: Wants { ticks: true, effects: true },
+            wants: Wants { ticks: true, reports: false, effects: true },
             delivery: Delivery::BestEffort,
             // A price that the log does not hold yet is on the WebSocket already.
             waits_for_log: false,

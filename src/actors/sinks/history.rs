@@ -60,7 +60,7 @@ impl Sink for HistorySink {
             name: "history",
             kind: ActorKind::History,
             stage: Some(Stage::History),
-            wants: Wants { ticks: false, effects: true },
+            wants: Wants { ticks: false, reports: self.history.keeps_reports(), effects: true },
             delivery: Delivery::Durable,
             waits_for_log: true,
             keeps_dead_letters: true,
@@ -78,6 +78,7 @@ impl Sink for HistorySink {
         let acknowledged = |partition| batch.acknowledged.get(partition).copied().unwrap_or(0);
         let batch = HistoryBatch {
             effects: batch.effects.clone(),
+            reports: batch.reports.clone(),
             dead_letters: batch.dead_letters.clone(),
             acknowledged: self.partitions.iter().map(acknowledged).min().unwrap_or(0),
         };

@@ -10,11 +10,12 @@ use crate::actors::messages::LiveTick;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
 use crate::models::ledger::REFUSED;
+use crate::models::report::AcceptedReport;
 use crate::models::time::Nanos;
 use crate::names::SymbolTable;
 use crate::stores::history::DeadLetterRecord;
 use crate::stores::log::Partition;
-use crate::wire::{self, BarObject, IndicatorsObject, Time};
+use crate::wire::{self, BarObject, IndicatorsObject, TickObject, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use std::time::Duration;
 enum SinkRow {
     Effect(Effect),
     Tick(LiveTick),
+    Report(AcceptedReport),
     DeadLetter(DeadLetterRecord),
 }
 
@@ -156,21 +158,24 @@ fn rows_of(batch: &SinkBatch) -> Vec<SinkRow> {
     let effects = batch.effects.iter().flat_map(|part| part.iter()).copied().map(SinkRow::Effect);
     let ticks = batch.ticks.iter().flat_map(|part| part.iter()).copied().map(SinkRow::Tick);
     let letters = batch.dead_letters.iter().cloned().map(SinkRow::DeadLetter);
-    effects.chain(ticks).chain(letters).collect()
+    let reports = batch.reports.iter().flat_map(|part| part.iter()).copied().map(SinkRow::Report);
+    effects.chain(ticks).chain(reports).chain(letters).collect()
 }
 
 fn batch_of(rows: &[SinkRow]) -> SinkBatch {
     let mut batch = SinkBatch::default();
-    let (mut effects, mut ticks) = (Vec::new(), Vec::new());
+    let (mut effects, mut ticks, mut reports) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         match row {
             SinkRow::Effect(effect) => effects.push(*effect),
             SinkRow::Tick(tick) => ticks.push(*tick),
+            SinkRow::Report(report) => reports.push(*report),
             SinkRow::DeadLetter(letter) => batch.dead_letters.push(letter.clone()),
         }
     }
     batch.effects.push(Arc::new(effects));
     batch.ticks.push(Arc::new(ticks));
+    batch.reports.push(Arc::new(reports));
     batch
 }
 
@@ -218,6 +223,15 @@ impl Refused {
                 let received = if tick.received == Nanos::MIN { tick.ts } else { tick.received };
                 let origin = format!("tick:{}:{}", spec.name, tick.seq);
                 Some(letter(spec.name.clone(), received, origin, payload))
+            }
+            SinkRow::Report(AcceptedReport { entry, .. }) => {
+                let spec = symbols.spec(entry.symbol);
+                // The source's name is in the log, where the position leads.
+                let row = TickObject::new(entry, &spec, "")?;
+                let payload = wire::to_json(&RefusedObject { sink, cause, row });
+                let received = entry.body.received().filter(|at| *at != Nanos::MIN);
+                let origin = format!("report:{}:{}", spec.name, entry.pos);
+                Some(letter(spec.name.clone(), received.unwrap_or(entry.body.time()), origin, payload))
             }
             SinkRow::Effect(Effect::DeadLetter(_)) | SinkRow::DeadLetter(_) => None,
         }

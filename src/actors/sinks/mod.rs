@@ -19,6 +19,7 @@ use super::messages::LiveTick;
 use crate::metrics::Stage;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
+use crate::models::report::AcceptedReport;
 use crate::retry::RetryPolicy;
 use crate::stores::StoreError;
 use crate::stores::history::DeadLetterRecord;
@@ -59,6 +60,10 @@ pub struct Wants {
     /// restart those that it had not acknowledged, which it removes by symbol and `seq` where it has them. Any other hears of
     /// them as they happen; one that nobody waits for may miss some, which are counted as dropped.
     pub ticks: bool,
+    /// Accepted reports, each with all that it says: trades, corrections and cancels in the order of their symbol. Only a
+    /// durable sink gets them, every one, and after a restart those again that it had not acknowledged, which it removes by
+    /// symbol and position.
+    pub reports: bool,
     /// Bars, indicators and dead letters.
     pub effects: bool,
 }
@@ -106,6 +111,8 @@ pub struct SinkBatch {
     pub effects: Vec<Arc<Vec<Effect>>>,
     /// Accepted trades in order, in the parts they came in.
     pub ticks: Vec<Arc<Vec<LiveTick>>>,
+    /// Accepted reports in the order of their symbol, in the parts they came in.
+    pub reports: Vec<Arc<Vec<AcceptedReport>>>,
     /// What never became an entry, for the sink that keeps dead letters.
     pub dead_letters: Vec<DeadLetterRecord>,
     /// By partition: everything up to this position has reached the sink with this batch. Empty where the rows are a
@@ -119,7 +126,8 @@ impl SinkBatch {
     pub fn num_rows(&self) -> usize {
         let effects: usize = self.effects.iter().map(|part| part.len()).sum();
         let ticks: usize = self.ticks.iter().map(|part| part.len()).sum();
-        effects + ticks + self.dead_letters.len()
+        let reports: usize = self.reports.iter().map(|part| part.len()).sum();
+        effects + ticks + reports + self.dead_letters.len()
     }
 }
 
@@ -151,7 +159,7 @@ pub enum SinkError {
         context: &'static str,
         /// What the backend said.
         cause: String,
-        /// Places of the refused rows: effects, then ticks, then dead letters. Empty where the backend does not say.
+        /// Places of the refused rows: effects, then ticks, then reports, then dead letters. Empty where the backend does not say.
         rows: Vec<usize>,
     },
 }

@@ -217,9 +217,10 @@ impl SinkActor {
     fn is_too_early(&self, batch: &EffectBatch) -> bool {
         let durable = self.durable(batch.partition);
         // A shard's rows may be ahead of what it is done with, never ahead of their own entry.
-        let rows =
-            || batch.effects.iter().map(Effect::log_pos).chain(batch.ticks.iter().map(|tick| tick.log_pos));
-        let newest = || rows().max().unwrap_or(0);
+        let effects = || batch.effects.iter().map(Effect::log_pos);
+        let ticks = || batch.ticks.iter().map(|tick| tick.log_pos);
+        let reports = || batch.reports.iter().map(|report| report.entry.pos);
+        let newest = || effects().chain(ticks()).chain(reports()).max().unwrap_or(0);
         durable < Position::MAX && newest().max(batch.through) > durable
     }
 
@@ -264,6 +265,9 @@ impl SinkActor {
             }
             if !waiting.ticks.is_empty() {
                 batch.ticks.push(Arc::clone(&waiting.ticks));
+            }
+            if !waiting.reports.is_empty() {
+                batch.reports.push(Arc::clone(&waiting.reports));
             }
             if let Some(through) =
                 through.get_mut(&waiting.partition).and_then(|all| all.get_mut(waiting.shard))
@@ -412,7 +416,7 @@ impl SinkActor {
         };
         self.metrics.failed(is_transient);
         let name = self.spec.name;
-        let rows = if self.spec.wants.ticks { "rows" } else { "effects" };
+        let rows = if self.spec.wants.ticks || self.spec.wants.reports { "rows" } else { "effects" };
         let is_first = self.backoff.num_failures() == 0;
         let status = if self.is_durable() { Health::Unhealthy } else { Health::Degraded };
         let advice = if is_transient { String::new() } else { format!(": {}", self.spec.repair_advice) };

@@ -314,6 +314,7 @@ impl SymbolState {
             None if !self.await_trade(local, cancel, effects) => return,
             None => {}
         }
+        self.cancels += 1;
         self.cancel_corrections(local, cancel.target, &mut touched);
         self.amend(&touched, effects);
     }

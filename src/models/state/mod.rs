@@ -108,6 +108,8 @@ pub struct SymbolState {
     corrections: Corrections,
     outcomes: Outcomes,
     accepted: u64,
+    /// Cancels that count, since this state was made: whoever applies an entry sees by it what the entry was.
+    cancels: u64,
     newest: Option<Newest>,
     /// Windows that end at or before this take no entries any more.
     sealed_until: Nanos,
@@ -147,6 +149,7 @@ impl SymbolState {
             corrections: Corrections::default(),
             outcomes: Outcomes::default(),
             accepted: 0,
+            cancels: 0,
             newest: None,
             sealed_until: Nanos::MIN,
             due: Nanos::MAX,
@@ -250,6 +253,12 @@ impl SymbolState {
     #[must_use]
     pub const fn num_accepted(&self) -> u64 {
         self.accepted
+    }
+
+    /// Returns the number of cancels that took a trade out, or wait for one, since this state was made.
+    #[must_use]
+    pub const fn num_cancels(&self) -> u64 {
+        self.cancels
     }
 
     /// Returns the number of trades that it keeps, which is what its encoding grows with.

@@ -6,11 +6,13 @@
 
 mod dead_letter;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
+use crate::models::report::AcceptedReport;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::error::StoreError;
@@ -73,6 +75,8 @@ pub struct DeadLetterQuery {
 pub struct HistoryBatch {
     /// Effects in log order, in the parts they came in; of several for one key the last one counts.
     pub effects: Vec<Arc<Vec<Effect>>>,
+    /// Accepted reports, those of each symbol in log order; empty for a history that keeps none.
+    pub reports: Vec<Arc<Vec<AcceptedReport>>>,
     /// Dead letters that never became entries.
     pub dead_letters: Vec<DeadLetterRecord>,
     /// Everything up to this position has reached the history with this batch.
@@ -95,6 +99,11 @@ pub struct Missing {
 pub trait History: Send + Sync {
     /// Commits the batch. Repeats change nothing.
     async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError>;
+
+    /// True when it keeps accepted reports as well.
+    fn keeps_reports(&self) -> bool {
+        false
+    }
 
     /// Returns the position up to which everything has reached the history. Where this is less than what checkpoints
     /// rely on, the next start works out again from the log what is missing after it, over whatever rows there are. So

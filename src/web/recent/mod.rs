@@ -258,7 +258,7 @@ mod tests {
         async fn commit(&self, bars: &[Bar]) {
             let acknowledged = bars.iter().map(|bar| bar.log_pos).max().unwrap();
             let effects = vec![Arc::new(bars.iter().copied().map(Effect::Bar).collect())];
-            let batch = HistoryBatch { effects, dead_letters: Vec::new(), acknowledged };
+            let batch = HistoryBatch { effects, acknowledged, ..HistoryBatch::default() };
             self.history.write(&batch).await.unwrap();
         }
 

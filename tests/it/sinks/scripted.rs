@@ -139,7 +139,7 @@ impl Sink for Scripted {
             name: self.name,
             kind: ActorKind::Cache,
             stage: None,
-            wants: Wants { ticks: true, effects: true },
+            wants: Wants { ticks: true, reports: false, effects: true },
             delivery: self.delivery,
             waits_for_log: self.delivery == Delivery::Durable,
             keeps_dead_letters: self.keeps_dead_letters,

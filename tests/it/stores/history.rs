@@ -42,7 +42,7 @@ pub fn point_of(bar: &Bar) -> IndicatorPoint {
 
 pub fn batch(effects: Vec<Effect>) -> HistoryBatch {
     let acknowledged = effects.iter().map(Effect::log_pos).max().unwrap_or(0);
-    HistoryBatch { effects: vec![Arc::new(effects)], dead_letters: Vec::new(), acknowledged }
+    HistoryBatch { effects: vec![Arc::new(effects)], acknowledged, ..HistoryBatch::default() }
 }
 
 proptest! {
@@ -78,7 +78,7 @@ proptest! {
                 }
             }
             // Some stretches come early and again, then everything in order, then some once more.
-            for history in names.histories(dir.path()).await {
+            for history in names.histories(dir.path()).await.all {
                 let stretch = |(at, len): &(prop::sample::Index, usize)| {
                     let at = at.index(effects.len().max(1)).min(effects.len());
                     batch(effects[at..(at + len).min(effects.len())].to_vec())
@@ -150,8 +150,9 @@ fn dead_letters_are_kept_once() {
             effects: vec![Arc::new(vec![Effect::DeadLetter(late)])],
             dead_letters: vec![letter("day.csv:7", BEGIN + SECOND), letter("day.csv:8", BEGIN - SECOND)],
             acknowledged: 4,
+            ..HistoryBatch::default()
         };
-        for history in names.histories(dir.path()).await {
+        for history in names.histories(dir.path()).await.all {
             history.write(&batch).await.expect("writes");
             history.write(&batch).await.expect("writes");
             let query = DeadLetterQuery { limit: 10, ..DeadLetterQuery::default() };

@@ -2,6 +2,7 @@
 
 pub mod fixtures;
 pub mod outcome;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod python;

@@ -1,0 +1,351 @@
+//! The history in PostgreSQL: [`History`] over its tables.
+//!
+//! Promises: a batch and how far the log is done with are one transaction, which moves `progress` from where this writer
+//! left it. So rows are there once, whatever is sent again, and a second writer is found before it does harm. Whether a
+//! commit that was cut off was done is read from the same row by the next connection.
+//! On failure: the connection is dropped unless its state is known, and the next write looks for a server anew.
+
+use super::address::address;
+use super::connect::Servers;
+use super::error::{failed, is_locked_out};
+use super::progress::Progress;
+use super::settings::PostgresSettings;
+use super::ticks::TickRows;
+use super::windows::WindowRows;
+use super::{dead_letters, read, schema, symbols};
+use crate::models::bar::Bar;
+use crate::models::effect::{Effect, IndicatorPoint};
+use crate::models::entry::Position;
+use crate::models::symbol::SymbolId;
+use crate::models::time::{DAY, Nanos, Width};
+use crate::names::{SourceTable, SymbolTable};
+use crate::stores::error::StoreError;
+use crate::stores::history::{
+    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, WindowQuery,
+};
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection, Executor};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use tokio::sync::Mutex;
+
+const WRITING: &str = "failed to write to the history";
+
+/// The history in PostgreSQL.
+pub struct PostgresHistory {
+    servers: Servers,
+    keeps_ticks: bool,
+    symbol_table: Arc<SymbolTable>,
+    source_table: Arc<SourceTable>,
+    readers: PgPool,
+    /// Names the log that feeds it.
+    epoch: String,
+    /// Names this process among those that write.
+    writer: String,
+    session: Mutex<Option<Session>>,
+    /// Where this process left `progress`; `None` before it knows.
+    left: StdMutex<Option<Progress>>,
+}
+
+/// A connection that writes, and what is known of the tables behind it.
+struct Session {
+    conn: PgConnection,
+    progress: Progress,
+    /// Days of which there is a partition, or none to be had.
+    days: BTreeSet<i64>,
+    /// What the table of symbols had when it was last written.
+    symbols_version: Option<u64>,
+}
+
+impl PostgresHistory {
+    /// Opens the history. The symbols it knows are added to the table; sources give dead letters their names. `epoch` names
+    /// the log that feeds it: positions of two logs cannot be compared.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] when no server answers; [`StoreError::Permanent`] for an address that is none, tables
+    /// of another version, and those that another log has filled.
+    pub async fn open(
+        settings: &PostgresSettings,
+        symbols: Arc<SymbolTable>,
+        sources: Arc<SourceTable>,
+        epoch: u64,
+    ) -> Result<PostgresHistory, StoreError> {
+        let address = address(&settings.url, settings)
+            .map_err(|cause| StoreError::Permanent { context: "the address of PostgreSQL", cause })?;
+        let servers = Servers::new(address, settings.connect_timeout);
+        let mut conn = servers.writable().await?;
+        schema::check(&mut conn).await?;
+        symbols::load(&mut conn, &symbols).await?;
+        let readers = PgPoolOptions::new()
+            .max_connections(settings.max_connections.max(1))
+            .acquire_timeout(settings.connect_timeout)
+            .connect_lazy_with(servers.options());
+        let history = PostgresHistory {
+            servers,
+            keeps_ticks: settings.keeps_ticks,
+            symbol_table: symbols,
+            source_table: sources,
+            readers,
+            epoch: format!("{epoch:016x}"),
+            writer: format!("{:032x}", rand::random::<u128>()),
+            session: Mutex::default(),
+            left: StdMutex::default(),
+        };
+        let session = history.begin_session(conn).await?;
+        *history.session.lock().await = Some(session);
+        Ok(history)
+    }
+
+    /// Makes a connection one that writes: finds out where the tables are, and whether they are still ours.
+    async fn begin_session(&self, mut conn: PgConnection) -> Result<Session, StoreError> {
+        let progress = Progress::load(&mut conn, &self.symbol_table).await?;
+        self.accept(&progress)?;
+        self.readers.set_connect_options(self.servers.options());
+        Ok(Session { conn, progress, days: BTreeSet::new(), symbols_version: None })
+    }
+
+    /// Takes over where the tables are, unless another log or writer has moved them, or they have lost what they had.
+    fn accept(&self, found: &Progress) -> Result<(), StoreError> {
+        let permanent = |cause: String| Err(StoreError::Permanent { context: WRITING, cause });
+        if found.epoch.as_ref().is_some_and(|epoch| *epoch != self.epoch) {
+            return permanent(
+                "another log has filled these tables: put back the data directory that belongs to them, or name another \
+                 schema or database"
+                    .to_owned(),
+            );
+        }
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = &*left {
+            // A commit whose answer was cut off is one further, and ours.
+            let is_ours =
+                found.writer == self.writer || (&found.writer, found.batch) == (&left.writer, left.batch);
+            if !is_ours && found.batch >= left.batch {
+                return permanent(format!(
+                    "another process writes to these tables: it has moved them to position {}, and this one, which had \
+                     them at {}, writes nothing any more",
+                    found.pos, left.pos
+                ));
+            }
+            if found.pos < left.pos {
+                return permanent(format!(
+                    "the server has lost what it had acknowledged, from position {} on up to {}: start again, and it is \
+                     brought from the log",
+                    found.pos, left.pos
+                ));
+            }
+        }
+        *left = Some(found.clone());
+        Ok(())
+    }
+
+    /// Takes the connection that writes, or makes one.
+    async fn take_session(&self, slot: &mut Option<Session>) -> Result<Session, StoreError> {
+        match slot.take() {
+            Some(session) => Ok(session),
+            None => self.begin_session(self.servers.writable().await?).await,
+        }
+    }
+
+    /// Does everything of a commit but the commit. Returns where `progress` is after it.
+    async fn write_batch(
+        &self,
+        session: &mut Session,
+        ticks: &TickRows,
+        windows: &WindowRows<'_>,
+        batch: &HistoryBatch,
+    ) -> Result<Progress, StoreError> {
+        let Session { conn, progress, symbols_version, .. } = session;
+        if *symbols_version != Some(self.symbol_table.version()) {
+            symbols::store(conn, &self.symbol_table).await?;
+        }
+        ticks.write(conn).await?;
+        windows.write(conn).await?;
+        let from_log = batch.effects.iter().flat_map(|part| part.iter()).filter_map(|effect| match effect {
+            Effect::DeadLetter(letter) => {
+                Some(Cow::Owned(DeadLetterRecord::of(letter, &self.symbol_table, &self.source_table)))
+            }
+            Effect::Bar(_) | Effect::Indicators(_) => None,
+        });
+        let letters: Vec<Cow<'_, DeadLetterRecord>> =
+            from_log.chain(batch.dead_letters.iter().map(Cow::Borrowed)).collect();
+        dead_letters::write(conn, &letters).await?;
+        let mut next = progress.after(&ticks.reached, batch.acknowledged);
+        next.writer.clone_from(&self.writer);
+        next.epoch = Some(self.epoch.clone());
+        let symbols = &self.symbol_table;
+        if !progress.advance(conn, &next, &self.writer, &self.epoch, symbols).await? {
+            let found = Progress::load(conn, symbols).await?;
+            // It was read when this connection was made, so somebody has moved it since.
+            self.accept(&found)?;
+            return Err(StoreError::Transient {
+                context: WRITING,
+                cause: "the tables are not where they were left; they are read again".to_owned(),
+            });
+        }
+        Ok(next)
+    }
+
+    /// Has a partition for each day of the rows. Without one they go to the default partition, so a failure is no failure.
+    async fn prepare_days(
+        session: &mut Session,
+        times: impl Iterator<Item = Nanos>,
+    ) -> Result<(), StoreError> {
+        let is_first = session.days.is_empty();
+        let wanted: BTreeSet<i64> =
+            times.map(|time| time.0.div_euclid(DAY)).filter(|day| !session.days.contains(day)).collect();
+        if wanted.is_empty() && !is_first {
+            return Ok(());
+        }
+        let date = |day: &i64| NaiveDate::from_epoch_days(i32::try_from(*day).unwrap_or(i32::MAX));
+        let dates: Vec<NaiveDate> = wanted.iter().filter_map(date).collect();
+        let made =
+            sqlx::query("SELECT * FROM tickwire_partitions($1)").bind(dates).execute(&mut session.conn).await;
+        match made {
+            Ok(_) => {}
+            Err(error) if is_locked_out(&error) => {
+                tracing::debug!(%error, "rows go to the default partition")
+            }
+            Err(error) => return Err(failed("failed to make partitions")(error)),
+        }
+        session.days.extend(wanted);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl History for PostgresHistory {
+    async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError> {
+        let mut slot = self.session.lock().await;
+        // Out of its place meanwhile: a caller that gives up halfway leaves no connection in the middle of something.
+        let mut session = self.take_session(&mut slot).await?;
+        let ticks = match self.keeps_ticks {
+            true => TickRows::of(&batch.reports, &session.progress, &self.symbol_table, &self.source_table),
+            false => TickRows::default(),
+        };
+        let windows = WindowRows::of(batch.effects.iter().flat_map(|part| part.iter()), &self.symbol_table);
+        if !ticks.unwritable.is_empty() {
+            *slot = Some(session);
+            let num_effects = batch.effects.iter().map(|part| part.len()).sum::<usize>();
+            return Err(StoreError::Refused {
+                context: WRITING,
+                cause: "a text holds a NUL, which PostgreSQL does not take".to_owned(),
+                rows: ticks.unwritable.iter().map(|place| num_effects + place).collect(),
+            });
+        }
+        PostgresHistory::prepare_days(&mut session, ticks.times().chain(windows.times())).await?;
+        let version = self.symbol_table.version();
+        session.conn.execute("BEGIN").await.map_err(failed(WRITING))?;
+        match self.write_batch(&mut session, &ticks, &windows, batch).await {
+            Ok(next) => {
+                session.conn.execute("COMMIT").await.map_err(failed("failed to commit"))?;
+                *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(next.clone());
+                session.progress = next;
+                session.symbols_version = Some(version);
+                *slot = Some(session);
+                Ok(())
+            }
+            Err(error @ StoreError::Refused { .. }) => {
+                session.conn.execute("ROLLBACK").await.map_err(failed(WRITING))?;
+                *slot = Some(session);
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn keeps_reports(&self) -> bool {
+        self.keeps_ticks
+    }
+
+    async fn acknowledged(&self) -> Result<Position, StoreError> {
+        let mut slot = self.session.lock().await;
+        let session = self.take_session(&mut slot).await?;
+        Ok(slot.insert(session).progress.pos)
+    }
+
+    async fn missing(&self) -> Result<Option<Missing>, StoreError> {
+        let noted: Option<(Option<i64>, Option<i64>, Option<i64>)> = sqlx::query_as(
+            "SELECT missing_after, missing_through, missing_until FROM progress WHERE partition = 0",
+        )
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("failed to read what is missing"))?;
+        Ok(noted.and_then(|(after, through, until)| {
+            let (after, through) = (after?.cast_unsigned(), through?.cast_unsigned());
+            Some(Missing { after, through, until: Nanos(until?) })
+        }))
+    }
+
+    async fn note_missing(&self, missing: Missing) -> Result<(), StoreError> {
+        const NOTING: &str = "failed to note what is missing";
+        // There is a row once anything was written.
+        self.write(&HistoryBatch::default()).await?;
+        let mut slot = self.session.lock().await;
+        let mut session = self.take_session(&mut slot).await?;
+        // `least` and `greatest` leave out what is not known.
+        sqlx::query(
+            "UPDATE progress SET missing_after = least(missing_after, $1), \
+             missing_through = greatest(missing_through, $2), missing_until = greatest(missing_until, $3) \
+             WHERE partition = 0",
+        )
+        .bind(missing.after.cast_signed())
+        .bind(missing.through.cast_signed())
+        .bind(missing.until.0)
+        .execute(&mut session.conn)
+        .await
+        .map_err(failed(NOTING))?;
+        *slot = Some(session);
+        Ok(())
+    }
+
+    async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError> {
+        read::bars(&self.readers, &self.symbol_table, query).await
+    }
+
+    async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError> {
+        read::revisions(&self.readers, &self.symbol_table, symbol, width, limit).await
+    }
+
+    async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError> {
+        read::indicators(&self.readers, &self.symbol_table, query).await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<(SymbolId, Width, Nanos)>,
+        limit: usize,
+    ) -> Result<Vec<(Bar, IndicatorPoint)>, StoreError> {
+        read::scan(&self.readers, &self.symbol_table, after, limit).await
+    }
+
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterRecord>, StoreError> {
+        read::dead_letters(&self.readers, query).await
+    }
+
+    /// Has the server make coming partitions and drop old ones: it goes by its own clock, and by what `migrate` was told.
+    async fn retain(&self, _: Nanos) -> Result<u64, StoreError> {
+        let mut slot = self.session.lock().await;
+        let mut session = self.take_session(&mut slot).await?;
+        let dropped: Result<i32, _> = sqlx::query_scalar("SELECT dropped FROM tickwire_partitions()")
+            .fetch_one(&mut session.conn)
+            .await;
+        match dropped {
+            Ok(dropped) => {
+                *slot = Some(session);
+                Ok(u64::from(dropped.unsigned_abs()))
+            }
+            Err(error) => Err(failed("failed to drop old partitions")(error)),
+        }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.readers.close().await;
+        if let Some(session) = self.session.lock().await.take() {
+            session.conn.close().await.map_err(failed("failed to close the connection"))?;
+        }
+        Ok(())
+    }
+}
