@@ -11,6 +11,7 @@ pub mod export;
 mod housekeeping;
 mod instruments;
 mod keys;
+pub mod migrate;
 mod opening;
 pub mod probe;
 mod show;
@@ -206,6 +207,7 @@ fn app_state(
 ) -> Arc<AppState> {
     let snapshots = node.publish_snapshots();
     let env = &node.env;
+    // PostgreSQL is the history where it is used, and known under that name.
     for name in ["kafka", "postgres", "influxdb", "redis"] {
         node.health.set(name, Health::Disabled, "");
     }
@@ -278,20 +280,5 @@ impl Listeners {
 fn bind(key: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
     TcpListener::bind((address.host.as_str(), address.port)).with_context(|| {
         format!("failed to listen on {address}: stop what uses it, or set `{key}` to another port or to 0")
-    })
-}
-
-/// Migrates the stores of the data directory to the schema of this version.
-///
-/// # Errors
-/// When a store cannot be opened or migrated.
-pub fn migrate(config: &Config) -> anyhow::Result<()> {
-    actix::System::new().block_on(async {
-        // Opening a store migrates it.
-        let node = Node::open(config).await?;
-        let tail = node.log.tail().await?;
-        node.close().await;
-        tracing::info!(entries_through = tail.last, "the stores have the schema of this version");
-        Ok(())
     })
 }

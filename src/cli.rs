@@ -67,6 +67,11 @@ there is not asked for again. No other process may use the data directory meanwh
 
 Exit codes: 0 filled, 1 something could not be filled, 2 wrong usage: no such venue, symbol, window or time, or no key.";
 
+const MIGRATE_EXAMPLES: &str = "\
+Examples:
+  DATABASE_URL=postgres://owner@db/market tickwire migrate --dry-run    shows the steps, and rows that are there twice
+  DATABASE_URL=postgres://owner@db/market tickwire migrate              takes them";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   tickwire check --data-dir data
@@ -125,8 +130,9 @@ pub enum Command {
     /// Serve what a data directory holds, and add nothing to it, until stopped
     #[command(after_help = SERVE_EXAMPLES)]
     Serve,
-    /// Migrate the stores of the data directory to this version
-    Migrate,
+    /// Migrate the stores to this version: the files of the data directory, and the tables of PostgreSQL
+    #[command(after_help = MIGRATE_EXAMPLES)]
+    Migrate(MigrateOptions),
     /// Read everything in the data directory and list what is damaged
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckOptions),
@@ -200,6 +206,14 @@ pub struct ReplayOptions {
     /// Overwrite output files that exist
     #[arg(long)]
     pub force: bool,
+}
+
+/// Flags of `migrate`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct MigrateOptions {
+    /// Show what there is to do, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Flags of `check`.
@@ -376,13 +390,14 @@ impl Cli {
                 set("--rate", "provider.rate", run.rate.map(Value::from));
                 set("--seed", "provider.seed", run.seed.map(Value::from));
                 set("--embedded", "redis.enabled", run.embedded.then(|| Value::from(false)));
+                set("--embedded", "history.kind", run.embedded.then(|| Value::from("sqlite")));
             }
             Command::Replay(replay) => {
                 let horizon = replay.horizon.map(|span| Value::from(crate::config::duration_text(span)));
                 set("--horizon", "core.horizon", horizon);
             }
             Command::Serve
-            | Command::Migrate
+            | Command::Migrate(_)
             | Command::Check(_)
             | Command::Backfill(_)
             | Command::Export(_)

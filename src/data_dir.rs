@@ -16,10 +16,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const LOCK_NAME: &str = "lock";
 
 /// Files that must not be replaced while the process runs.
-const WATCHED: [&str; 4] = [LOCK_NAME, "log.db", "history.db", crate::stores::log::high_water::FILE_NAME];
+const WATCHED: [&str; 4] = [LOCK_NAME, "log.db", crate::stores::log::high_water::FILE_NAME, "history.db"];
 
 /// Files that must exist, but may be replaced.
 const NEEDED: [&str; 2] = ["log.db-wal", "history.db-wal"];
+
+/// Returns those of a list that are there; the last one is only where the history is in the directory.
+fn present<'a>(names: &'a [&'static str], has_history: bool) -> &'a [&'static str] {
+    &names[..names.len() - usize::from(!has_history)]
+}
 
 /// A directory that this process uses exclusively.
 #[derive(Debug)]
@@ -63,11 +68,13 @@ impl DataDir {
     ///
     /// # Errors
     /// What the system says.
-    pub fn watch(&self) -> io::Result<FileWatch> {
-        let known = WATCHED.iter().map(|name| Ok((*name, identity(&self.path.join(name))?)));
+    pub fn watch(&self, has_history: bool) -> io::Result<FileWatch> {
+        let watched = present(&WATCHED, has_history);
+        let known = watched.iter().map(|name| Ok((*name, identity(&self.path.join(name))?)));
         Ok(FileWatch {
             dir: self.path.clone(),
             known: known.collect::<io::Result<_>>()?,
+            has_history,
             has_ended: Arc::default(),
         })
     }
@@ -78,6 +85,7 @@ impl DataDir {
 pub struct FileWatch {
     dir: PathBuf,
     known: Vec<(&'static str, (u64, u64))>,
+    has_history: bool,
     has_ended: Arc<AtomicBool>,
 }
 
@@ -102,7 +110,7 @@ impl FileWatch {
                 Err(error) => faults.push(gone(name, &error)),
             }
         }
-        for name in NEEDED {
+        for name in present(&NEEDED, self.has_history) {
             if let Err(error) = identity(&self.dir.join(name)) {
                 faults.push(gone(name, &error));
             }
@@ -147,12 +155,12 @@ mod tests {
     fn files_that_go_or_change_are_seen() {
         let dir = tempfile::tempdir().expect("a directory");
         let taken = DataDir::take(dir.path()).expect("free");
-        taken.watch().expect_err("nothing to watch yet");
+        taken.watch(true).expect_err("nothing to watch yet");
         let path = |name: &str| dir.path().join(name);
         for name in WATCHED.iter().chain(&NEEDED) {
             std::fs::write(path(name), "x").expect("writes");
         }
-        let watch = taken.watch().expect("watches");
+        let watch = taken.watch(true).expect("watches");
         assert_eq!(watch.look(), Ok(()));
         std::fs::write(path("log.db"), "more").expect("writes");
         assert_eq!(watch.look(), Ok(()), "the same file, other content");
@@ -164,6 +172,11 @@ mod tests {
             std::fs::rename(path("away"), path(name)).expect("moves back");
             assert_eq!(watch.look(), Ok(()));
         }
+        let without = taken.watch(false).expect("watches");
+        std::fs::remove_file(path("history.db-wal")).expect("deletes");
+        std::fs::rename(path("history.db"), path("away")).expect("moves");
+        assert_eq!(without.look(), Ok(()), "it is elsewhere");
+        std::fs::rename(path("away"), path("history.db")).expect("moves back");
         std::fs::remove_file(path("log.db-wal")).expect("deletes");
         assert!(watch.look().expect_err("gone").contains("`log.db-wal` was deleted"));
         watch.end();

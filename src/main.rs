@@ -29,11 +29,11 @@ fn main() -> ExitCode {
         complain(&error.to_string());
         return ExitCode::from(WRONG_USE);
     }
-    let data_dir = config.data_dir.clone();
+    let (data_dir, history) = (config.data_dir.clone(), config.history.kind);
     match dispatch(cli.command, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let advice = app::check::advice(&error, &data_dir).map(|advice| format!("\n{advice}"));
+            let advice = app::check::advice(&error, &data_dir, history).map(|advice| format!("\n{advice}"));
             complain(&format!("{error:#}{}", advice.unwrap_or_default()));
             if error.is::<app::WrongUse>() { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
         }
@@ -45,7 +45,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Run(_) => app::run(config),
         Command::Replay(options) => replay::run(options, config),
         Command::Serve => app::show(config),
-        Command::Migrate => app::migrate(&config),
+        Command::Migrate(options) => app::migrate::run(&config, options.dry_run),
         Command::Check(options) => app::check::run(&config, options.repair),
         Command::Backfill(options) => app::backfill::run(&options.into_settings(), &config),
         Command::Export(options) => app::export::run(&options.into_settings(), &config),

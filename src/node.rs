@@ -2,6 +2,7 @@
 //! environment of the data path.
 
 pub mod directory;
+pub mod postgres;
 
 use crate::actors::environment::{Environment, Published};
 use crate::actors::faults::FaultPlan;
@@ -9,14 +10,17 @@ use crate::actors::health::HealthRegistry;
 use crate::actors::partition::durability::Durability;
 use crate::actors::partition::recovery::CheckpointPolicy;
 use crate::actors::pipeline::{PipelineSettings, Storage};
+use crate::actors::sinks::SinkPolicy;
+use crate::actors::sinks::history::POLICY;
 use crate::actors::snapshots::SymbolSnapshots;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, LogKind};
+use crate::config::{Config, HistoryKind, LogKind};
 use crate::data_dir::{DataDir, FileWatch};
 use crate::metrics::Metrics;
 use crate::names::{Names, SourceTable, SymbolTable};
 use crate::stores::history::History;
 use crate::stores::history::memory::MemoryHistory;
+use crate::stores::history::postgres::PostgresHistory;
 use crate::stores::history::sqlite::SqliteHistory;
 use crate::stores::log::high_water::HighWater;
 use crate::stores::log::memory::MemoryLog;
@@ -42,6 +46,8 @@ pub struct Node {
     pub log: Arc<dyn TickLog>,
     /// The history.
     pub history: Arc<dyn History>,
+    /// How it is served.
+    pub history_policy: SinkPolicy,
     /// How far the log is durable.
     pub durability: Arc<Durability>,
     /// Names the log.
@@ -108,6 +114,7 @@ impl Node {
             env,
             log,
             history: Arc::new(history),
+            history_policy: POLICY,
             durability: Arc::default(),
             epoch,
             record: None,
@@ -129,14 +136,25 @@ impl Node {
         let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone()).await;
         let log = log.with_context(|| format!("cannot open the log in `{}`", dir.display()))?;
         let epoch = log.epoch();
-        let history =
-            SqliteHistory::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings, epoch).await;
-        let history = history.with_context(|| format!("cannot open the history in `{}`", dir.display()))?;
+        let history: Arc<dyn History> = match config.history.kind {
+            HistoryKind::Sqlite => {
+                let history =
+                    SqliteHistory::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings, epoch);
+                let history = history.await;
+                Arc::new(history.with_context(|| format!("cannot open the history in `{}`", dir.display()))?)
+            }
+            HistoryKind::Postgres => {
+                let settings = postgres::settings(config)?;
+                let history =
+                    PostgresHistory::open(&settings, Arc::clone(&symbols), Arc::clone(&sources), epoch).await;
+                Arc::new(history.context("cannot open the history in PostgreSQL")?)
+            }
+        };
         let high_water = HighWater::open(dir, log.tail().await?.last);
         let high_water = high_water
             .with_context(|| format!("failed to open the mark of positions in `{}`", dir.display()))?;
         let watch = data_dir
-            .watch()
+            .watch(config.history.kind == HistoryKind::Sqlite)
             .with_context(|| format!("failed to look at the files in `{}`", dir.display()))?;
         let log: Arc<dyn TickLog> = Arc::new(log);
         let record = Record::load(log.as_ref(), &sources).await;
@@ -154,7 +172,11 @@ impl Node {
             health: Arc::default(),
             env,
             log,
-            history: Arc::new(history),
+            history,
+            history_policy: match config.history.kind {
+                HistoryKind::Sqlite => POLICY,
+                HistoryKind::Postgres => postgres::policy(config),
+            },
             durability: Arc::default(),
             epoch,
             record,
@@ -173,6 +195,7 @@ impl Node {
             is_durable: self.is_durable,
             high_water: self.high_water.take(),
             history: Arc::clone(&self.history),
+            history_policy: self.history_policy,
             durability: Arc::clone(&self.durability),
             sinks: Vec::new(),
             live: None,

@@ -21,7 +21,7 @@ use super::partition::retention::RetentionClock;
 use super::partition::shard::PartitionContext;
 use super::partition::shards::ShardGone;
 use super::partition::unit::{PartitionUnit, UnitError, UnitParts};
-use super::sinks::history::{self, HistorySink};
+use super::sinks::history::HistorySink;
 use super::sinks::set::{SinkSetup, Sinks};
 use super::sinks::shell::{Followed, SinkActor};
 use super::sinks::{Sink, SinkBatch, SinkError, SinkPolicy};
@@ -93,6 +93,8 @@ pub struct Storage {
     pub high_water: Option<HighWater>,
     /// The history.
     pub history: Arc<dyn History>,
+    /// How it is served.
+    pub history_policy: SinkPolicy,
     /// How far the log is durable.
     pub durability: Arc<Durability>,
     /// Sinks other than the history.
@@ -182,6 +184,7 @@ impl Pipeline {
             is_durable,
             high_water,
             history,
+            history_policy,
             durability,
             sinks,
             live,
@@ -204,7 +207,7 @@ impl Pipeline {
         let handles = handles_of(&threads);
         let of_history: Arc<dyn Sink> =
             Arc::new(HistorySink::of_all(Arc::clone(&history), settings.num_partitions));
-        let setup = SinkSetup { sink: Arc::clone(&of_history), policy: history::POLICY };
+        let setup = SinkSetup { sink: Arc::clone(&of_history), policy: history_policy };
         let mut jobs = vec![(setup, Some(&history))];
         jobs.extend(sinks.iter().filter(|setup| setup.is_durable()).map(|setup| (setup.clone(), None)));
         // By durable sink, the history first.
@@ -244,7 +247,7 @@ impl Pipeline {
             reached.iter().map(followed).collect()
         };
         let history =
-            SinkActor::new(of_history, history::POLICY, env.clone(), Arc::clone(&health), followed(true))
+            SinkActor::new(of_history, history_policy, env.clone(), Arc::clone(&health), followed(true))
                 .with_health(status, detail);
         let with_followed = |setup: SinkSetup| {
             let follows = followed(setup.is_durable());

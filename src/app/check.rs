@@ -6,7 +6,7 @@
 
 use crate::actors::health::StoreBroken;
 use crate::actors::pipeline::PipelineError;
-use crate::config::Config;
+use crate::config::{Config, HistoryKind};
 use crate::data_dir::DataDir;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
@@ -47,7 +47,11 @@ pub fn run(config: &Config, repair: bool) -> anyhow::Result<()> {
 
 /// Returns advice for a command that failed because a store is damaged; `None` for every other failure.
 #[must_use]
-pub fn advice(error: &anyhow::Error, data_dir: &Path) -> Option<String> {
+pub fn advice(error: &anyhow::Error, data_dir: &Path, history: HistoryKind) -> Option<String> {
+    if history == HistoryKind::Postgres && !format!("{error:#}").contains("log") {
+        // The file that it is about is none of the directory's.
+        return None;
+    }
     let is_damaged = |cause: &(dyn std::error::Error + 'static)| {
         let of_pipeline = || match cause.downcast_ref() {
             Some(PipelineError::Store(error)) => Some(error),
@@ -73,7 +77,15 @@ async fn check(config: &Config, repair: bool) -> anyhow::Result<()> {
     let _taken = DataDir::take(dir)?;
     let mut progress = Progress { reported: Instant::now() };
     let log = check_log(dir, repair, &mut |table, rows| progress.report(table, rows)).await?;
-    let history = check_history(dir, repair, &mut |table, rows| progress.report(table, rows)).await?;
+    let history = match config.history.kind {
+        HistoryKind::Sqlite => {
+            check_history(dir, repair, &mut |table, rows| progress.report(table, rows)).await?
+        }
+        HistoryKind::Postgres => {
+            say("the history is in PostgreSQL, whose own tools check it");
+            Checked::default()
+        }
+    };
     let mut outcome = Outcome::default();
     outcome.add(&log);
     outcome.add(&history);

@@ -6,6 +6,7 @@
 
 use super::fault::Fault;
 use super::layers::{Layers, split};
+use super::postgres_env::PostgresPart;
 use super::redis_env::RedisPart;
 use super::sources::Origin;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use toml::Value;
 /// Prefix of Tickwire's own names.
 const PREFIX: &str = "TICKWIRE__";
 
-/// Names of backends that there are not yet: reported as ignored, without their values.
+/// Names of services: reported as ignored where they are not used, without their values.
 const IGNORED: [&str; 5] =
     ["DATABASE_URL", "SLACK_WEBHOOK_URL", "ALERT_EMAIL", "SMTP_URL", "ML_RETRAIN_INTERVAL_HOURS"];
 
@@ -34,17 +35,22 @@ enum Legacy {
     Host([&'static str; 2]),
     /// The port of an address.
     Port(&'static str),
+    /// Where PostgreSQL is, which then keeps the history.
+    PostgresUrl,
+    /// A part of that; its host has it keep the history.
+    Postgres(PostgresPart),
     /// Where Redis is.
     RedisUrl,
     /// A part of that.
     Redis(RedisPart),
 }
 
-/// The key of the address of Redis.
+/// The keys of the addresses of PostgreSQL and Redis.
+const POSTGRES_URL: &str = "postgres.url";
 const REDIS_URL: &str = "redis.url";
 
 /// The former names that are still supported; a later one wins over an earlier one.
-const LEGACY: [(&str, Legacy); 14] = [
+const LEGACY: [(&str, Legacy); 20] = [
     ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
     ("API_PORT", Legacy::Port("server.rest")),
     ("WEBSOCKET_PORT", Legacy::Port("server.websocket")),
@@ -55,10 +61,16 @@ const LEGACY: [(&str, Legacy); 14] = [
     ("ALPHA_VANTAGE_API_KEY", Legacy::Value("venues.alpha_vantage.key")),
     ("FINAGE_API_KEY", Legacy::Value("venues.finage.key")),
     ("FMP_API_KEY", Legacy::Value("venues.fmp.key")),
+    ("TIMESCALEDB_HOST", Legacy::Postgres(PostgresPart::Host)),
+    ("TIMESCALEDB_PORT", Legacy::Postgres(PostgresPart::Port)),
+    ("TIMESCALEDB_USER", Legacy::Postgres(PostgresPart::User)),
+    ("TIMESCALEDB_PASSWORD", Legacy::Postgres(PostgresPart::Password)),
+    ("TIMESCALEDB_DATABASE", Legacy::Postgres(PostgresPart::Database)),
+    // The whole wins over its parts.
+    ("DATABASE_URL", Legacy::PostgresUrl),
     ("REDIS_HOST", Legacy::Redis(RedisPart::Host)),
     ("REDIS_PORT", Legacy::Redis(RedisPart::Port)),
     ("REDIS_DB", Legacy::Redis(RedisPart::Database)),
-    // The whole wins over its parts.
     ("REDIS_URL", Legacy::RedisUrl),
 ];
 
@@ -69,7 +81,7 @@ fn is_ignored(name: &str) -> bool {
 impl Legacy {
     /// True for a variable that names an external service.
     const fn is_of_a_service(self) -> bool {
-        matches!(self, Legacy::RedisUrl | Legacy::Redis(_))
+        matches!(self, Legacy::PostgresUrl | Legacy::Postgres(_) | Legacy::RedisUrl | Legacy::Redis(_))
     }
 }
 
@@ -180,6 +192,12 @@ fn legacy_readings(meaning: Legacy, text: &str, layers: &Layers) -> Vec<(&'stati
         Legacy::Value(key) => vec![(key, readings(text))],
         Legacy::Millis(key) => vec![(key, vec![Value::String(format!("{text}ms"))])],
         Legacy::Port(key) => vec![address(key, &|_, port| text.clone_into(port))],
+        Legacy::PostgresUrl => vec![keeps_history(), (POSTGRES_URL, vec![Value::String(text.to_owned())])],
+        Legacy::Postgres(part) => {
+            let url = part.put_into(layers.text(POSTGRES_URL), text);
+            let kind = matches!(part, PostgresPart::Host).then(keeps_history);
+            kind.into_iter().chain([(POSTGRES_URL, vec![Value::String(url)])]).collect()
+        }
         Legacy::RedisUrl => vec![(REDIS_URL, vec![Value::String(text.to_owned())])],
         Legacy::Redis(part) => {
             vec![(REDIS_URL, vec![Value::String(part.put_into(layers.text(REDIS_URL), text))])]
@@ -190,6 +208,11 @@ fn legacy_readings(meaning: Legacy, text: &str, layers: &Layers) -> Vec<(&'stati
             keys.map(|key| address(key, &|before, _| host.clone_into(before))).to_vec()
         }
     }
+}
+
+/// Says that the history is kept in PostgreSQL.
+fn keeps_history() -> (&'static str, Vec<Value>) {
+    ("history.kind", vec![Value::String("postgres".to_owned())])
 }
 
 /// Returns the values that an untyped text may stand for: a number, a boolean or a list; the text itself; a list by

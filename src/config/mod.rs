@@ -12,6 +12,8 @@ mod layers;
 mod mapping;
 mod merge;
 mod origin;
+mod postgres;
+mod postgres_env;
 mod print;
 mod redis_env;
 mod sections;
@@ -24,8 +26,10 @@ pub use crate::secret::Secret;
 pub use fault::{ConfigError, Fault};
 pub use feeds::{FeedConfig, FeedSpec, Venues};
 pub use origin::{OriginError, OriginPattern, WebOrigin, split_authority};
+pub use postgres::Postgres;
 pub use sections::{
-    Core, Durability, History, Limits, Log, LogFormat, LogKind, Metrics, Provider, Recovery, Server,
+    Core, Durability, History, HistoryKind, Limits, Log, LogFormat, LogKind, Metrics, Provider, Recovery,
+    Server,
 };
 pub use sinks::{Batch, Enabled, Redis};
 pub use sources::{Origin, Override, Sources};
@@ -59,6 +63,8 @@ pub struct Config {
     pub log: Log,
     /// Bars, indicators and dead letters, computed from the log.
     pub history: History,
+    /// PostgreSQL, where the history is when `history.kind` says so.
+    pub postgres: Postgres,
     /// Newest prices, bars and indicators for other programs, by key.
     pub redis: Redis,
     /// How often the state is saved, so that a start need not read the whole log.
@@ -88,6 +94,7 @@ impl Default for Config {
             core: Core::default(),
             log: Log::default(),
             history: History::default(),
+            postgres: Postgres::default(),
             redis: Redis::default(),
             recovery: Recovery::default(),
             metrics: Metrics::default(),

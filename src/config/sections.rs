@@ -8,8 +8,10 @@ use super::text::{ByteSize, ListenAddress, nanos, span, symbols, widths};
 use crate::actors::ingest::simulated::SimulatedConfig;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Width;
+use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Form of the log lines.
@@ -268,18 +270,46 @@ impl Default for Log {
     }
 }
 
+/// Where the history is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryKind {
+    /// In SQLite, in the data directory.
+    #[default]
+    Sqlite,
+    /// In PostgreSQL.
+    Postgres,
+}
+
 /// Section `history`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct History {
-    /// Bars, indicators and dead letters older than this are dropped.
+    /// Where it is kept: `sqlite`, in the data directory, or `postgres`.
+    pub kind: HistoryKind,
+    /// Bars, indicators and dead letters older than this are dropped from SQLite; PostgreSQL has settings of its own.
     #[serde(with = "span")]
     pub retention_age: Duration,
+    /// The address of a PostgreSQL that is read in place of the one that is written to: a replica.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_url: Option<Secret>,
+    /// A file that holds it; `read_url` wins over it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_url_file: Option<PathBuf>,
+    /// A replica that is further behind is not read.
+    #[serde(with = "span")]
+    pub max_replica_lag: Duration,
 }
 
 impl Default for History {
     fn default() -> Self {
-        History { retention_age: Duration::from_hours(365 * 24) }
+        History {
+            kind: HistoryKind::Sqlite,
+            retention_age: Duration::from_hours(365 * 24),
+            read_url: None,
+            read_url_file: None,
+            max_replica_lag: Duration::from_secs(10),
+        }
     }
 }
 

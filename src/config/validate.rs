@@ -5,9 +5,11 @@
 use super::fault::Fault;
 use super::feeds;
 use super::layers::{lookup, shown, split};
-use super::{Config, Enabled, Redis};
+use super::{Config, Enabled, HistoryKind, LogKind, Redis};
 use crate::actors::ingest::registry::name_fault;
+use crate::actors::sinks::OnFull;
 use crate::stores::cache::redis::RedisSettings;
+use crate::stores::history::postgres;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::Table;
@@ -34,7 +36,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
 
 /// Returns the values that are out of range.
 fn ranges(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { server, provider, log, history, redis, recovery, metrics, .. } = config;
+    let Config { server, provider, log, history, postgres, redis, recovery, metrics, .. } = config;
     let limits = &server.limits;
     let counts = [
         ("server.workers", server.workers as u64),
@@ -45,6 +47,8 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("log.group_entries", log.group_entries as u64),
         ("log.retention_size", log.retention_size.0),
         ("log.spill_entries", log.spill_entries as u64),
+        ("postgres.max_connections", u64::from(postgres.max_connections)),
+        ("postgres.batch.max_events", postgres.batch.max_events as u64),
         ("redis.pool_size", redis.pool_size as u64),
         ("redis.batch.max_events", redis.batch.max_events as u64),
         ("recovery.max_entries", recovery.max_entries),
@@ -58,6 +62,13 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("server.limits.stall_timeout", limits.stall_timeout),
         ("log.retention_age", log.retention_age),
         ("history.retention_age", history.retention_age),
+        ("postgres.statement_timeout", postgres.statement_timeout),
+        ("postgres.compress_after", postgres.compress_after),
+        ("postgres.retention_ticks", postgres.retention_ticks),
+        ("postgres.retention_bars", postgres.retention_bars),
+        ("postgres.timeout", postgres.timeout),
+        ("postgres.retry_delay", postgres.retry_delay),
+        ("postgres.batch.max_age", postgres.batch.max_age),
         ("redis.ttl_latest", redis.ttl_latest),
         ("redis.ttl_indicators", redis.ttl_indicators),
         ("redis.ttl_aggregated", redis.ttl_aggregated),
@@ -97,11 +108,57 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
     if config.log.group_entries > config.log.spill_entries {
         found.push(("log.spill_entries", "must hold at least one group of `log.group_entries`".to_owned()));
     }
+    found.extend(postgres_faults(config));
     found.extend(redis_faults(&config.redis));
     for (address, other) in shared_addresses(config) {
         found.push((address, format!("is the address of `{other}` too")));
     }
     found
+}
+
+/// Returns the faults of the history in PostgreSQL. A fault of an address is described without repeating it, since it may
+/// hold a password.
+fn postgres_faults(config: &Config) -> Vec<(&'static str, String)> {
+    let Config { history, postgres, log, core, .. } = config;
+    let mut found = Vec::new();
+    for (key, url) in [("postgres.url", &postgres.url), ("history.read_url", &history.read_url)] {
+        if let Some(Err(reason)) = url.as_ref().map(|url| postgres::check_url(url.expose())) {
+            found.push((key, reason));
+        }
+    }
+    if !is_identifier(&postgres.schema) {
+        let reason = "must be a name of small letters, digits and `_`, at most 63, that begins with no digit";
+        found.push(("postgres.schema", reason.to_owned()));
+    }
+    if postgres.retry_max_delay < postgres.retry_delay {
+        found.push(("postgres.retry_max_delay", "must be at least `postgres.retry_delay`".to_owned()));
+    }
+    if postgres.on_full != OnFull::Block {
+        found.push(("postgres.on_full", "must be `block`: the history drops nothing".to_owned()));
+    }
+    if history.kind == HistoryKind::Postgres {
+        if postgres.url.is_none() && postgres.url_file.is_none() {
+            found.push(("history.kind", "is `postgres`, and `postgres.url` is not set".to_owned()));
+        }
+        if log.kind == LogKind::Memory {
+            let reason =
+                "is `postgres`, and `log.kind` is `memory`: the log that fills it must outlive the process";
+            found.push(("history.kind", reason.to_owned()));
+        }
+        if core.windows.iter().any(|width| width.nanos() % 1_000 != 0) {
+            let reason = "must be of whole microseconds: PostgreSQL has no finer times";
+            found.push(("core.windows", reason.to_owned()));
+        }
+    }
+    found
+}
+
+/// True for a name that needs no quotes in SQL.
+fn is_identifier(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_lowercase() || c == '_';
+    name.len() <= 63
+        && name.starts_with(is_letter)
+        && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
 /// Returns the faults of the section of Redis. A fault of its address is described without repeating it, since it may
@@ -150,7 +207,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 21] = [
+        let table: [(&str, Change); 27] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
             ("server.limits.idle_timeout", |c| c.server.limits.idle_timeout = c.server.limits.ping_interval),
@@ -169,6 +226,12 @@ mod tests {
             ("core.windows", |c| c.core.windows.clear()),
             ("core.windows", |c| c.core.windows.reverse()),
             ("log.spill_entries", |c| c.log.spill_entries = 10),
+            ("history.kind", |c| c.history.kind = HistoryKind::Postgres),
+            ("history.read_url", |c| c.history.read_url = Some(Secret::new("host".to_owned()))),
+            ("postgres.url", |c| c.postgres.url = Some(Secret::new("mysql://host".to_owned()))),
+            ("postgres.schema", |c| c.postgres.schema = "a; DROP".to_owned()),
+            ("postgres.on_full", |c| c.postgres.on_full = OnFull::DropOldest),
+            ("postgres.max_connections", |c| c.postgres.max_connections = 0),
             ("redis.pool_size", |c| c.redis.pool_size = 0),
             ("redis.batch.max_age", |c| c.redis.batch.max_age = Duration::ZERO),
             ("redis.url", |c| c.redis.url = Some(Secret::new("http://host".to_owned()))),

@@ -82,6 +82,7 @@ impl<'a> Site<'a> {
                 is_durable: true,
                 high_water: None,
                 history: Arc::new(history),
+                history_policy: node.history_policy,
                 durability: Arc::clone(&node.durability),
                 live: None,
                 retention: None,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::registry;
-use tickwire::config::{Config, ConfigError, Origin, Override, Secret, Sources};
+use tickwire::config::{Config, ConfigError, HistoryKind, Origin, Override, Secret, Sources};
 use toml::{Table, Value};
 
 /// Sources that a test fills: files live as long as it does.
@@ -155,11 +155,11 @@ fn what_other_backends_use_is_named_and_never_shown() {
         .dotenv(
             "ML_RETRAIN_INTERVAL_HOURS=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BOOTSTRAP_SERVERS = a b c\nSMTP_URL=\n",
         )
-        .env("DATABASE_URL", "postgres://u:hunter2@h/d")
+        .env("ALERT_EMAIL", "hunter2@example")
         .env("REDIS_PASSWORD", "hunter2")
         .env("HOME", "/home/hunter2")
         .config();
-    assert_eq!(config.ignored(), ["DATABASE_URL", "ML_RETRAIN_INTERVAL_HOURS", "REDIS_PASSWORD"]);
+    assert_eq!(config.ignored(), ["ALERT_EMAIL", "ML_RETRAIN_INTERVAL_HOURS", "REDIS_PASSWORD"]);
     assert!(!format!("{config:?}{}", config.to_toml()).contains("hunter2"));
 }
 
@@ -206,6 +206,29 @@ fn redis_is_found_by_the_names_of_old_and_its_address_is_never_shown() {
     let faults = Given::new().file("[redis]\nenabled = 'maybe'\non_full = 'explode'\n").faults();
     assert!(faults[0].contains("`auto`, true or false"), "{faults:?}");
     assert!(faults[1].contains("`block` or `drop_oldest`"), "{faults:?}");
+}
+
+#[test]
+fn postgres_is_found_by_the_names_of_old_and_then_keeps_the_history() {
+    let address = |given: &Given| given.config().postgres.url.map(|url| url.expose().to_owned());
+    let parts = Given::new().env("TIMESCALEDB_PASSWORD", "hunter/2").env("TIMESCALEDB_DATABASE", "market");
+    assert_eq!(parts.config().history.kind, HistoryKind::Sqlite, "nobody said where it is");
+    let parts = parts.env("TIMESCALEDB_HOST", "db.example").env("TIMESCALEDB_PORT", "6543");
+    let parts = parts.env("TIMESCALEDB_USER", "me");
+    assert_eq!(address(&parts).as_deref(), Some("postgres://me:hunter%2F2@db.example:6543/market"));
+    assert_eq!(parts.config().history.kind, HistoryKind::Postgres);
+    let mut whole = parts.env("DATABASE_URL", "postgres://u:hunter2@one:1,two/db");
+    assert_eq!(address(&whole).as_deref(), Some("postgres://u:hunter2@one:1,two/db"));
+    let config = whole.config();
+    assert!(!format!("{config:?}{}", config.to_toml()).contains("hunter"));
+    whole.sources.is_embedded = true;
+    let config = whole.config();
+    assert_eq!((config.postgres.url, config.history.kind), (None, HistoryKind::Sqlite));
+    for (name, text) in [("TIMESCALEDB_PORT", "hunter2"), ("DATABASE_URL", "mysql://hunter2")] {
+        let faults = Given::new().env(name, text).faults().concat();
+        assert!(faults.contains("`postgres.url` = `***`") && faults.contains(name), "{faults}");
+        assert!(!faults.contains("hunter2"), "{faults}");
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod order;
 mod other_process;
 mod outage;
 mod partitions;
+mod postgres;
 mod quarantine;
 mod quotes;
 mod redis;

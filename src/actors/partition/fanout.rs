@@ -68,7 +68,8 @@ impl SinkOutput {
         if !self.wants.ticks && !part.ticks.is_empty() {
             part.ticks = Arc::default();
         }
-        if !(self.wants.reports && self.is_durable) && !part.reports.is_empty() {
+        let takes_reports = self.wants.reports && self.is_durable;
+        if !takes_reports && !part.reports.is_empty() {
             part.reports = Arc::default();
         }
         (self.is_durable || part.num_rows() > 0).then_some(part)

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How the history is served.
+/// How a history on this machine is served.
 pub const POLICY: SinkPolicy = SinkPolicy {
     // A slow disk is waited for: a transaction that is cut off begins anew and takes as long again.
     timeout: None,
@@ -64,7 +64,7 @@ impl Sink for HistorySink {
             delivery: Delivery::Durable,
             waits_for_log: true,
             keeps_dead_letters: true,
-            repair_advice: "stop the program, and run `tickwire check`",
+            repair_advice: self.history.repair_advice(),
             checked_every: None,
         }
     }

@@ -89,6 +89,8 @@ pub struct SinkActor {
     num_unparsed_written: Arc<AtomicU64>,
     writing: bool,
     backoff: Backoff,
+    /// A permanent failure was told since it last worked.
+    told_permanent: bool,
     /// The next try, where one failed.
     retry: Option<SpawnHandle>,
     /// Rows were dropped since the queue was last empty.
@@ -157,6 +159,7 @@ impl SinkActor {
             num_unparsed_written: Arc::default(),
             writing: false,
             backoff: Backoff::new(policy.retry),
+            told_permanent: false,
             retry: None,
             is_dropping: false,
             contact: None,
@@ -395,6 +398,7 @@ impl SinkActor {
         let has_caught_up = self.is_dropping && self.num_waiting <= self.policy.batch_rows;
         if is_reached || was_failing || has_caught_up {
             self.backoff.reset();
+            self.told_permanent = false;
             self.is_dropping = false;
             self.health.set(self.spec.name, self.normal.0, self.normal.1.clone());
             let again = if is_reached { "" } else { " again" };
@@ -417,7 +421,10 @@ impl SinkActor {
         self.metrics.failed(is_transient);
         let name = self.spec.name;
         let rows = if self.spec.wants.ticks || self.spec.wants.reports { "rows" } else { "effects" };
-        let is_first = self.backoff.num_failures() == 0;
+        // What does not go away by itself is said also where it comes after what may.
+        let is_worse = !is_transient && !self.told_permanent;
+        self.told_permanent |= !is_transient;
+        let is_first = self.backoff.num_failures() == 0 || is_worse;
         let status = if self.is_durable() { Health::Unhealthy } else { Health::Degraded };
         let advice = if is_transient { String::new() } else { format!(": {}", self.spec.repair_advice) };
         if is_first && self.is_durable() {

@@ -100,6 +100,11 @@ pub trait History: Send + Sync {
     /// Commits the batch. Repeats change nothing.
     async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError>;
 
+    /// Returns what an operator can do when trying again does not help.
+    fn repair_advice(&self) -> &'static str {
+        "stop the program, and run `tickwire check`"
+    }
+
     /// True when it keeps accepted reports as well.
     fn keeps_reports(&self) -> bool {
         false

@@ -7,8 +7,10 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use tickwire::config::Config;
+use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Entry, Position};
 use tickwire::models::ledger::Ledger;
+use tickwire::models::report::AcceptedReport;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::SymbolId;
@@ -196,20 +198,28 @@ async fn read_all(log: &SqliteLog) -> Vec<Entry> {
     entries
 }
 
-/// Applies the log of a data directory to fresh states, one entry at a time, and returns what the history must hold,
-/// and the outcomes of all reports.
-pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<String>, Ledger) {
-    let fresh = tempfile::tempdir().unwrap();
-    let ledger = block_on(async {
+/// What follows from a log.
+pub struct Applied {
+    pub effects: Vec<Effect>,
+    pub reports: Vec<AcceptedReport>,
+    pub ledger: Ledger,
+    pub symbols: Arc<SymbolTable>,
+    pub sources: Arc<SourceTable>,
+    pub epoch: u64,
+}
+
+/// Applies the log of a data directory to fresh states, one entry at a time.
+pub fn apply_log(dir: &Path, core: CoreSettings, is_finished: bool) -> Applied {
+    block_on(async {
         let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
         let settings = Config::default().sqlite_settings();
-        let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone());
+        let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings);
         let log = log.await.unwrap();
         let poison = log.poison(Partition::EMBEDDED).await.unwrap();
         let core = Arc::new(core);
         let names = Names::interner(&symbols, &sources);
         let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
-        let mut effects = Vec::new();
+        let (mut effects, mut reports) = (Vec::new(), Vec::new());
         for entry in read_all(&log).await {
             if entry.body.is_broadcast() {
                 states.values_mut().for_each(|state| state.apply(&[entry], &mut effects));
@@ -222,22 +232,35 @@ pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<St
             let state = states.entry(entry.symbol).or_insert_with(fresh);
             if poison.contains(&entry.pos) {
                 state.set_aside_poison(&entry, &mut effects);
-            } else {
-                state.apply(&[entry], &mut effects);
+                continue;
+            }
+            let (accepted, cancels) = (state.num_accepted(), state.num_cancels());
+            state.apply(&[entry], &mut effects);
+            let seq = state.num_accepted();
+            if seq > accepted || state.num_cancels() > cancels {
+                reports.push(AcceptedReport { seq: (seq > accepted).then_some(seq), entry });
             }
         }
         if is_finished {
             states.values_mut().for_each(|state| state.finish(&mut effects));
         }
-        let history = SqliteHistory::open(fresh.path(), symbols, sources, settings, log.epoch());
-        let history = history.await.unwrap();
+        let mut ledger = Ledger::default();
+        states.values().for_each(|state| ledger.merge(&state.ledger()));
+        Applied { effects, reports, ledger, symbols, sources, epoch: log.epoch() }
+    })
+}
+
+/// Applies the log of a data directory, and returns what the history must hold, and the outcomes of all reports.
+pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<String>, Ledger) {
+    let fresh = tempfile::tempdir().unwrap();
+    let Applied { effects, ledger, symbols, sources, epoch, .. } = apply_log(dir, core, is_finished);
+    block_on(async {
+        let settings = Config::default().sqlite_settings();
+        let history = SqliteHistory::open(fresh.path(), symbols, sources, settings, epoch).await.unwrap();
         for part in effects.chunks(20_000) {
             let batch = HistoryBatch { effects: vec![Arc::new(part.to_vec())], ..HistoryBatch::default() };
             history.write(&batch).await.unwrap();
         }
-        let mut ledger = Ledger::default();
-        states.values().for_each(|state| ledger.merge(&state.ledger()));
-        ledger
     });
     (history_rows(fresh.path()), ledger)
 }

@@ -3,6 +3,7 @@
 //! Promises: it goes by SQLSTATE and by nothing in the text, so the server's language does not matter.
 
 use crate::stores::error::StoreError;
+use sqlx::error::DatabaseError;
 
 /// What follows from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
             | sqlx::Error::WorkerCrashed => Meaning::Transient,
             _ => Meaning::Permanent,
         };
-        let cause = match error.as_database_error().and_then(|database| database.code()) {
+        let cause = match error.as_database_error().and_then(DatabaseError::code) {
             Some(code) => format!("{error} (SQLSTATE {code})"),
             None => error.to_string(),
         };
@@ -81,12 +82,12 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
 
 /// True for what a server says of features that its licence does not have.
 pub(super) fn is_unavailable(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|database| database.code()).is_some_and(|code| code == "0A000")
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "0A000")
 }
 
 /// True when a lock was not to be had: somebody else is at it.
 pub(super) fn is_locked_out(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|database| database.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| code == "55P03" || code == "40P01")
 }
 

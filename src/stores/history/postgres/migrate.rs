@@ -113,6 +113,7 @@ impl Migration {
 
     /// Returns how many rows share their key with a better one.
     async fn num_twice(&mut self, table: &str) -> Result<i64, StoreError> {
+        const READING: &str = "failed to count rows that are there twice";
         let has = |column: &'static str| {
             sqlx::query_scalar::<_, bool>(
                 "SELECT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = $2)",
@@ -120,7 +121,6 @@ impl Migration {
             .bind(table.to_owned())
             .bind(column)
         };
-        const READING: &str = "failed to count rows that are there twice";
         if !has("time").fetch_one(&mut self.conn).await.map_err(failed(READING))? {
             return Ok(0);
         }

@@ -19,6 +19,9 @@ const GENERATION: i32 = 0;
 
 const READING: &str = "failed to read how far the history is";
 
+/// Position, symbols that are ahead of it and up to where, batch, writer, epoch.
+type ProgressRow = (i64, Vec<String>, Vec<i64>, i64, String, String);
+
 /// A row of `progress`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
@@ -37,7 +40,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Reads it. Symbols that the process does not know are added to the table by whoever opens the history.
     pub async fn load(conn: &mut PgConnection, symbols: &SymbolTable) -> Result<Progress, StoreError> {
-        let row: Option<(i64, Vec<String>, Vec<i64>, i64, String, String)> = sqlx::query_as(
+        let row: Option<ProgressRow> = sqlx::query_as(
             "SELECT pos, ahead_symbols, ahead_pos, batch, writer, epoch FROM progress WHERE partition = $1",
         )
         .bind(PARTITION)

@@ -143,7 +143,8 @@ async fn windows(
         "SELECT {columns} FROM {table} WHERE symbol = $1 AND window_duration = $2 AND time BETWEEN $3 AND $4 \
          ORDER BY time DESC LIMIT $5"
     );
-    let first = query.start.plus(query.width.nanos());
+    // Windows are of whole microseconds: one that ends within one ends after it.
+    let first = query.start.plus(query.width.nanos()).plus(999);
     sqlx::query(AssertSqlSafe(sql))
         .bind(symbols.spec(query.symbol).name.as_str())
         .bind(query.width.to_string())

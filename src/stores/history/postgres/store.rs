@@ -206,7 +206,7 @@ impl PostgresHistory {
         match made {
             Ok(_) => {}
             Err(error) if is_locked_out(&error) => {
-                tracing::debug!(%error, "rows go to the default partition")
+                tracing::debug!(%error, "rows go to the default partition");
             }
             Err(error) => return Err(failed("failed to make partitions")(error)),
         }
@@ -254,6 +254,10 @@ impl History for PostgresHistory {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn repair_advice(&self) -> &'static str {
+        "see what the server says; the log keeps what it lacks, and a start brings it"
     }
 
     fn keeps_reports(&self) -> bool {

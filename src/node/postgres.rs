@@ -1,0 +1,98 @@
+//! The history in PostgreSQL as the configuration wants it: how it is reached, how it is served, what `migrate` is told.
+//!
+//! Promises: files that hold secrets are read once, and no message names what is in them. On failure the error names the key
+//! of the configuration.
+
+use crate::actors::sinks::{OnFull, SinkPolicy};
+use crate::config::{Config, Enabled};
+use crate::retry::RetryPolicy;
+use crate::secret::Secret;
+use crate::stores::history::postgres::migrate::MigrationSettings;
+use crate::stores::history::postgres::{PostgresSettings, check_url};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+/// Rows that the queue holds: 20 s at 10,000 ticks a second, and 80 MB of bars at the most.
+const ROWS_MAX: usize = 200_000;
+
+/// Returns how PostgreSQL is reached.
+///
+/// # Errors
+/// When a file cannot be read, or an address in one is none.
+pub fn settings(config: &Config) -> anyhow::Result<PostgresSettings> {
+    let (postgres, history) = (&config.postgres, &config.history);
+    let url = address("postgres.url_file", postgres.url.as_ref(), postgres.url_file.as_ref())?;
+    let password = match (&postgres.password, &postgres.password_file) {
+        (Some(password), _) => Some(password.expose().to_owned()),
+        (None, Some(path)) => Some(read("postgres.password_file", path)?),
+        (None, None) => None,
+    };
+    Ok(PostgresSettings {
+        url: url.context("`postgres.url` is not set")?,
+        password,
+        ca_file: postgres.ca_file.clone(),
+        schema: postgres.schema.clone(),
+        max_connections: postgres.max_connections,
+        statement_timeout: postgres.statement_timeout,
+        keeps_ticks: postgres.ticks,
+        read_url: address(
+            "history.read_url_file",
+            history.read_url.as_ref(),
+            history.read_url_file.as_ref(),
+        )?,
+        max_replica_lag: history.max_replica_lag,
+        ..PostgresSettings::of_url("")
+    })
+}
+
+/// Returns how a history in PostgreSQL is served.
+#[must_use]
+pub fn policy(config: &Config) -> SinkPolicy {
+    let postgres = &config.postgres;
+    SinkPolicy {
+        timeout: Some(postgres.timeout),
+        retry: RetryPolicy { delay: postgres.retry_delay, max_delay: postgres.retry_max_delay },
+        on_full: OnFull::Block,
+        rows_max: ROWS_MAX,
+        batch_rows: postgres.batch.max_events.min(ROWS_MAX),
+        batch_age: postgres.batch.max_age,
+    }
+}
+
+/// Returns what `migrate` is told.
+#[must_use]
+pub fn migration(config: &Config) -> MigrationSettings {
+    let postgres = &config.postgres;
+    MigrationSettings {
+        timescale: match postgres.timescale {
+            Enabled::Auto => None,
+            Enabled::Yes => Some(true),
+            Enabled::No => Some(false),
+        },
+        compress_after: postgres.compress_after,
+        retention_ticks: postgres.retention_ticks,
+        retention_bars: postgres.retention_bars,
+    }
+}
+
+fn address(
+    key: &'static str,
+    url: Option<&Secret>,
+    file: Option<&PathBuf>,
+) -> anyhow::Result<Option<String>> {
+    if let Some(url) = url {
+        return Ok(Some(url.expose().to_owned()));
+    }
+    let Some(path) = file else { return Ok(None) };
+    let url = read(key, path)?;
+    check_url(&url).map_err(|fault| anyhow::anyhow!("`{key}`: `{}`: {fault}", path.display()))?;
+    Ok(Some(url))
+}
+
+fn read(key: &'static str, path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("`{key}`: cannot read `{}`", path.display()))?;
+    let text = text.trim();
+    anyhow::ensure!(!text.is_empty(), "`{key}`: there is nothing in `{}`", path.display());
+    Ok(text.to_owned())
+}

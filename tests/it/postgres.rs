@@ -1,0 +1,43 @@
+//! The history in a real PostgreSQL: what is written once, who may write, what is taken over, and servers that come and go.
+
+mod failover;
+mod kill;
+mod takeover;
+mod writer;
+
+use crate::support::postgres::SharedPostgres;
+use std::sync::Arc;
+use tickwire::names::{SourceTable, SymbolTable};
+use tickwire::stores::StoreError;
+use tickwire::stores::history::postgres::migrate::{Migration, MigrationSettings};
+use tickwire::stores::history::postgres::{PostgresHistory, PostgresSettings};
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// Names that a history speaks of.
+#[derive(Clone, Default)]
+struct Names {
+    symbols: Arc<SymbolTable>,
+    sources: Arc<SourceTable>,
+}
+
+impl Names {
+    async fn open(&self, url: &str, epoch: u64) -> Result<PostgresHistory, StoreError> {
+        let settings = PostgresSettings::of_url(url);
+        PostgresHistory::open(&settings, Arc::clone(&self.symbols), Arc::clone(&self.sources), epoch).await
+    }
+}
+
+async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
+    let settings = PostgresSettings::of_url(url);
+    Migration::begin(&settings, MigrationSettings::default()).await?.apply().await
+}
+
+/// Returns a database with the tables in it.
+fn migrated(test: &str) -> Option<SharedPostgres> {
+    let database = SharedPostgres::take(test)?;
+    block_on(migrate(&database.url)).unwrap();
+    Some(database)
+}
