@@ -4,8 +4,11 @@
 # a failure.
 #
 #   scripts/services.sh COMMAND...     sets TICKWIRE_TEST_REDIS to the address of a Redis without data, and
-#                                      TICKWIRE_TEST_POSTGRES to that of a PostgreSQL, with a superuser
+#                                      TICKWIRE_TEST_POSTGRES to that of a PostgreSQL, with a superuser, and
+#                                      TICKWIRE_TEST_INFLUXDB to that of an InfluxDB, whose organization is `tickwire` and
+#                                      whose token, which may do everything, is TICKWIRE_TEST_INFLUXDB_TOKEN
 set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
 
 work=$(mktemp -d)
 pids=()
@@ -105,6 +108,32 @@ start_postgres() {
     leave_out "PostgreSQL does not start"
 }
 
+start_influxdb() {
+    local server port pid
+    if ! server=$("$here/influxdb.sh"); then
+        leave_out "InfluxDB cannot be built, so tests of it are skipped"
+        return
+    fi
+    export TICKWIRE_TEST_INFLUXDB_TOKEN=token-of-the-tests
+    for _ in $(seq 20); do
+        port=$((20000 + RANDOM % 12000))
+        "$server" --http-bind-address "127.0.0.1:$port" --bolt-path "$work/influxdb.bolt" --sqlite-path "$work/influxdb.sqlite" \
+            --engine-path "$work/influxdb" --reporting-disabled >"$work/influxdb.log" 2>&1 </dev/null &
+        pid=$!
+        # It waits for the server, makes user and token, and gives up where the server ends: the port was taken.
+        if python3 "$here/influxdb_setup.py" "http://127.0.0.1:$port" "$TICKWIRE_TEST_INFLUXDB_TOKEN" "$pid"; then
+            pids+=("$pid")
+            export TICKWIRE_TEST_INFLUXDB="http://127.0.0.1:$port"
+            return
+        fi
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    tail -n 30 "$work/influxdb.log" >&2
+    leave_out "InfluxDB does not start"
+}
+
 start_redis
 start_postgres
+start_influxdb
 "$@"
