@@ -3,7 +3,7 @@
 # service that is not installed is left out, and the tests that need it say that they are skipped; with CI=true that is
 # a failure.
 #
-#   scripts/services.sh COMMAND...     sets TICKWIRE_TEST_REDIS to the address of a Redis without data, and
+#   scripts/services.sh COMMAND...     sets TICKWIRE_TEST_REDIS to the address of a Redis without data,
 #                                      TICKWIRE_TEST_POSTGRES to that of a PostgreSQL, with a superuser, and
 #                                      TICKWIRE_TEST_INFLUXDB to that of an InfluxDB, whose organization is `tickwire` and
 #                                      whose token, which may do everything, is TICKWIRE_TEST_INFLUXDB_TOKEN

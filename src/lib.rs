@@ -4,6 +4,7 @@
 
 pub mod actors;
 pub mod app;
+pub mod breaker;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod secret;
 pub mod stores;
 pub mod telemetry;
 pub mod testkit;
+pub mod tls;
 pub mod visible;
 pub mod web;
 pub mod wire;

@@ -13,7 +13,7 @@ use syn::visit::{self, Visit};
 /// beside or above it.
 const LAYERS: [&[&str]; 12] = [
     &["models"],
-    &["clock", "metrics", "output", "retry", "secret", "visible"],
+    &["breaker", "clock", "metrics", "output", "retry", "secret", "tls", "visible"],
     &["names", "wire"],
     &["stores"],
     &["data_dir"],

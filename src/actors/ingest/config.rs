@@ -3,6 +3,7 @@
 
 use super::span;
 use super::time_of_day::TimeOfDay;
+use crate::breaker::BreakerPolicy;
 use crate::retry::RetryPolicy;
 use crate::secret::{Redaction, Secret};
 use reqwest::Url;
@@ -191,6 +192,12 @@ impl VenueConfig {
         let password = self.proxy_url.as_ref().and_then(|proxy| proxy.url().password());
         let password = password.map(|text| Secret::new(text.to_owned()));
         Redaction::of([&self.key, &self.socket_key, &password].into_iter().flatten())
+    }
+
+    /// Returns when the venue is left alone.
+    #[must_use]
+    pub const fn breaker_policy(&self) -> BreakerPolicy {
+        BreakerPolicy { failures: self.breaker_failures, open_for: self.breaker_open }
     }
 
     /// Returns how long to wait between tries.

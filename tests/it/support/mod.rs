@@ -10,3 +10,4 @@ pub mod redis;
 pub mod rows;
 pub mod scenario;
 pub mod shared;
+pub mod tls;

@@ -21,6 +21,9 @@ pub struct Authority {
     pub ca_file: PathBuf,
     /// What servers on this machine show.
     pub server: ServerTls,
+    /// The same as files in PEM, for servers that are programs of others: the certificate, and its key.
+    pub certificate_file: PathBuf,
+    pub key_file: PathBuf,
     _dir: tempfile::TempDir,
 }
 
@@ -30,7 +33,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut root = CertificateParams::default();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        root.distinguished_name.push(DnType::CommonName, "fake venues");
+        root.distinguished_name.push(DnType::CommonName, "tests");
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = root.self_signed(&key).unwrap();
         let issuer = Issuer::new(root, key);
@@ -49,6 +52,9 @@ impl Authority {
         let dir = tempfile::tempdir().unwrap();
         let ca_file = dir.path().join("ca.pem");
         std::fs::write(&ca_file, certificate.pem()).unwrap();
-        Authority { ca_file, server: ServerTls(Arc::new(config)), _dir: dir }
+        let (certificate_file, key_file) = (dir.path().join("server.pem"), dir.path().join("server.key"));
+        std::fs::write(&certificate_file, server.pem()).unwrap();
+        std::fs::write(&key_file, server_key.serialize_pem()).unwrap();
+        Authority { ca_file, server: ServerTls(Arc::new(config)), certificate_file, key_file, _dir: dir }
     }
 }

@@ -1,17 +1,14 @@
 //! Opens connections: TCP, a proxy where there is one, TLS, WebSocket.
 //!
 //! Promises: each step counts against one time limit; no error of ours names a secret: addresses are shown without path,
-//! user and password. What a venue answers in place of a WebSocket is handed on as it came. The public certificates are built in (`webpki-roots`), so that a container without any works too.
+//! user and password. What a venue answers in place of a WebSocket is handed on as it came.
 
 use super::super::config::{ProxyUrl, shown};
 use super::retry_after::retry_after;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
+use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,42 +69,6 @@ impl ConnectError {
             error => ConnectError::Handshake(error.to_string()),
         }
     }
-}
-
-/// Why certificates cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read certificates from `{path}`: {cause}")]
-pub struct CertificateError {
-    path: String,
-    cause: String,
-}
-
-/// Makes the TLS settings: the public roots, and those of a file.
-///
-/// # Errors
-/// When the file holds no certificates that can be read.
-pub(super) fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, CertificateError> {
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    if let Some(path) = ca_file {
-        let failed = |cause: String| CertificateError { path: path.display().to_string(), cause };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-        let mut num_certificates = 0;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-            roots.add(certificate).map_err(|error| failed(error.to_string()))?;
-            num_certificates += 1;
-        }
-        if num_certificates == 0 {
-            return Err(failed("there is none in it".to_owned()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring serves the default versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 /// Opens a connection.
@@ -180,17 +141,6 @@ async fn through(proxy: &Url, url: &Url) -> Result<TcpStream, ConnectError> {
 mod tests {
     use super::*;
     use tokio::net::TcpListener;
-
-    #[test]
-    fn certificates_of_a_file_must_be_there() {
-        assert!(tls(None).is_ok());
-        let said = tls(Some(Path::new("/no/such/file.pem"))).expect_err("no file").to_string();
-        assert!(said.contains("`/no/such/file.pem`"), "{said}");
-        let dir = tempfile::tempdir().expect("a directory");
-        let empty = dir.path().join("empty.pem");
-        std::fs::write(&empty, "no certificate\n").expect("written");
-        assert!(tls(Some(&empty)).is_err());
-    }
 
     #[tokio::test]
     async fn a_proxy_is_asked_to_connect_with_its_credentials_and_what_it_refuses_is_said() {

@@ -5,7 +5,6 @@
 //! ended by the venue is read on until the one that takes its place is subscribed, so that nothing is missed.
 
 use super::super::venue::{Refusal, Then};
-use super::breaker::Breaker;
 use super::feed::Feed;
 use super::health::Condition;
 use super::hearing::Hearing;
@@ -14,6 +13,7 @@ use super::schedule::replace_after;
 use super::session::{End, Received, Session};
 use super::share::Share;
 use crate::actors::guard::{self, ActorKind};
+use crate::breaker::Breaker;
 use crate::retry::Backoff;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -56,7 +56,7 @@ impl Connection {
         let (config, venue) = (&feed.config, feed.venue.name());
         // They begin anew only after data, since servers accept, confirm and then kick.
         let mut backoff = Backoff::new(config.retry_policy());
-        let mut breaker = Breaker::new(config.breaker_failures, config.breaker_open);
+        let mut breaker = Breaker::new(config.breaker_policy());
         loop {
             self.is_good = false;
             let session = guard::watch(ActorKind::Provider, &feed.env.metrics, self.session()).await;

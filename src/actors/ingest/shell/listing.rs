@@ -2,8 +2,8 @@
 
 use super::super::config::VenueConfig;
 use super::super::venue::{Listed, Venue};
-use super::connect::{self, CertificateError};
 use super::rest::RestClient;
+use crate::tls::{self, CertificateError};
 
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub async fn list_instruments(
     config: &VenueConfig,
     requests_per_minute: u32,
 ) -> Result<Option<Vec<Listed>>, ListingError> {
-    let tls = connect::tls(config.ca_file.as_deref())?;
+    let tls = tls::client(config.ca_file.as_deref())?;
     let Some(request) = venue.instruments_request() else { return Ok(None) };
     let rest = RestClient::new(config, requests_per_minute, &tls, None);
     let body =

@@ -12,7 +12,6 @@
 
 mod backfill;
 mod bars;
-mod breaker;
 mod brought;
 mod connect;
 mod connection;
@@ -45,7 +44,6 @@ mod warm_up;
 
 pub use bars::{BarsAsked, BarsClient, BarsError, given_width};
 pub use brought::Brought;
-pub use connect::CertificateError;
 pub use feed::FeedSettings;
 pub use identity::{Alike, RecentTrades};
 pub use listing::{ListingError, list_instruments};
@@ -59,6 +57,7 @@ use crate::actors::environment::Environment;
 use crate::actors::health::HealthRegistry;
 use crate::actors::partition::log::LogActor;
 use crate::models::time::MINUTE;
+use crate::tls::{self, CertificateError};
 use actix::Addr;
 use connection::Connection;
 use feed::{Feed, Queues};
@@ -84,7 +83,7 @@ impl Tls {
     /// # Errors
     /// When they cannot be read.
     pub fn of(config: &VenueConfig) -> Result<Tls, CertificateError> {
-        connect::tls(config.ca_file.as_deref()).map(Tls)
+        tls::client(config.ca_file.as_deref()).map(Tls)
     }
 }
 

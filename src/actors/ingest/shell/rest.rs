@@ -6,8 +6,8 @@
 
 use super::super::config::VenueConfig;
 use super::super::venue::{Judgement, Request, Venue};
-use super::breaker::Breaker;
 use super::retry_after::{PAUSE_MAX, retry_after};
+use crate::breaker::Breaker;
 use crate::metrics::VenueMetrics;
 use crate::secret::Redaction;
 use reqwest::{Client, Proxy};
@@ -86,7 +86,7 @@ impl RestClient {
             http: builder.build().expect("the settings of the client are complete"),
             interval: Duration::from_secs(60) / rate,
             next: Cell::new(Instant::now()),
-            breaker: RefCell::new(Breaker::new(config.breaker_failures, config.breaker_open)),
+            breaker: RefCell::new(Breaker::new(config.breaker_policy())),
             left_alone: RefCell::default(),
             redaction: config.redaction(),
             metrics,

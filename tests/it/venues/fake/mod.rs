@@ -11,14 +11,13 @@ mod proxy;
 mod script;
 mod sockets;
 mod tests;
-mod tls;
 
+pub use crate::support::tls::Authority;
 pub use dialect::{Clock, Dialect, Ids, Past, Refusal, Session, fill};
 pub use market::{Form, MarketTrade};
 pub use proxy::FakeProxy;
 pub use script::{Fault, RestFault, Welcome};
 pub use sockets::{HttpAnswer, HttpRequest, Port, Stream};
-pub use tls::Authority;
 
 use connection::Connection;
 use market::SECOND;

@@ -1,6 +1,6 @@
 //! Sockets of a fake venue: TCP or TLS on loopback, and HTTP by hand.
 
-use super::tls::ServerTls;
+use crate::support::tls::ServerTls;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
