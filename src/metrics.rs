@@ -135,6 +135,10 @@ pub struct SinkMetrics {
     pub permanent_failures: IntCounter,
     /// Time that writes take, in seconds.
     pub write_seconds: Histogram,
+    /// Its circuit breaker: 0 closed, 1 half open, 2 open.
+    pub breaker: IntGauge,
+    /// Times the breaker opened.
+    pub breaker_opened: IntCounter,
 }
 
 impl SinkMetrics {
@@ -179,6 +183,8 @@ struct SinkSeries {
     retries: IntCounterVec,
     failures: IntCounterVec,
     write_seconds: HistogramVec,
+    breaker: IntGaugeVec,
+    breaker_opened: IntCounterVec,
 }
 
 /// Label of the symbols beyond the cap.
@@ -284,6 +290,16 @@ impl Metrics {
                     &["sink"],
                 )
             ),
+            breaker: gauges(
+                "tickwire_sink_breaker_state",
+                "Circuit breaker of a sink: 0 closed, 1 half open, 2 open",
+                &["sink"],
+            ),
+            breaker_opened: counters(
+                "tickwire_sink_breaker_opened_total",
+                "Times a sink's backend was left alone",
+                &["sink"],
+            ),
         };
         let cache_reads = counters("tickwire_cache_reads_total", "Reads of the cache", &["result"]);
         #[cfg(target_os = "linux")]
@@ -356,7 +372,16 @@ impl Metrics {
     /// Returns the counters of a sink. Its shell keeps them.
     #[must_use]
     pub fn sink(&self, name: &str) -> SinkMetrics {
-        let SinkSeries { queue_length, written, dropped, retries, failures, write_seconds } = &self.sinks;
+        let SinkSeries {
+            queue_length,
+            written,
+            dropped,
+            retries,
+            failures,
+            write_seconds,
+            breaker,
+            breaker_opened,
+        } = &self.sinks;
         SinkMetrics {
             queue_length: queue_length.with_label_values(&[name]),
             written: written.with_label_values(&[name]),
@@ -366,6 +391,8 @@ impl Metrics {
             transient_failures: failures.with_label_values(&[name, "transient"]),
             permanent_failures: failures.with_label_values(&[name, "permanent"]),
             write_seconds: write_seconds.with_label_values(&[name]),
+            breaker: breaker.with_label_values(&[name]),
+            breaker_opened: breaker_opened.with_label_values(&[name]),
         }
     }
 

@@ -29,6 +29,8 @@ pub enum ActorKind {
     History,
     /// Keeps the cache up to date.
     Cache,
+    /// Writes to the store of metrics.
+    MetricsStore,
     /// Writes checkpoints.
     Recovery,
     /// Serves live clients.
@@ -48,6 +50,7 @@ impl ActorKind {
             ActorKind::FanOut => "fanout",
             ActorKind::History => "history",
             ActorKind::Cache => "cache",
+            ActorKind::MetricsStore => "metrics_store",
             ActorKind::Recovery => "recovery",
             ActorKind::Hub => "hub",
         }

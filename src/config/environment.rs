@@ -39,6 +39,8 @@ enum Legacy {
     PostgresUrl,
     /// A part of that; its host has it keep the history.
     Postgres(PostgresPart),
+    /// The value of a key of a service.
+    Service(&'static str),
     /// Where Redis is.
     RedisUrl,
     /// A part of that.
@@ -50,7 +52,7 @@ const POSTGRES_URL: &str = "postgres.url";
 const REDIS_URL: &str = "redis.url";
 
 /// The former names that are still supported; a later one wins over an earlier one.
-const LEGACY: [(&str, Legacy); 20] = [
+const LEGACY: [(&str, Legacy); 24] = [
     ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
     ("API_PORT", Legacy::Port("server.rest")),
     ("WEBSOCKET_PORT", Legacy::Port("server.websocket")),
@@ -68,6 +70,10 @@ const LEGACY: [(&str, Legacy); 20] = [
     ("TIMESCALEDB_DATABASE", Legacy::Postgres(PostgresPart::Database)),
     // The whole wins over its parts.
     ("DATABASE_URL", Legacy::PostgresUrl),
+    ("INFLUXDB_URL", Legacy::Service("influxdb.url")),
+    ("INFLUXDB_TOKEN", Legacy::Service("influxdb.token")),
+    ("INFLUXDB_ORG", Legacy::Service("influxdb.org")),
+    ("INFLUXDB_BUCKET", Legacy::Service("influxdb.bucket")),
     ("REDIS_HOST", Legacy::Redis(RedisPart::Host)),
     ("REDIS_PORT", Legacy::Redis(RedisPart::Port)),
     ("REDIS_DB", Legacy::Redis(RedisPart::Database)),
@@ -81,7 +87,14 @@ fn is_ignored(name: &str) -> bool {
 impl Legacy {
     /// True for a variable that names an external service.
     const fn is_of_a_service(self) -> bool {
-        matches!(self, Legacy::PostgresUrl | Legacy::Postgres(_) | Legacy::RedisUrl | Legacy::Redis(_))
+        matches!(
+            self,
+            Legacy::PostgresUrl
+                | Legacy::Postgres(_)
+                | Legacy::Service(_)
+                | Legacy::RedisUrl
+                | Legacy::Redis(_)
+        )
     }
 }
 
@@ -198,6 +211,8 @@ fn legacy_readings(meaning: Legacy, text: &str, layers: &Layers) -> Vec<(&'stati
             let kind = matches!(part, PostgresPart::Host).then(keeps_history);
             kind.into_iter().chain([(POSTGRES_URL, vec![Value::String(url)])]).collect()
         }
+        // Only texts: a token of digits is none the less a text.
+        Legacy::Service(key) => vec![(key, vec![Value::String(text.to_owned())])],
         Legacy::RedisUrl => vec![(REDIS_URL, vec![Value::String(text.to_owned())])],
         Legacy::Redis(part) => {
             vec![(REDIS_URL, vec![Value::String(part.put_into(layers.text(REDIS_URL), text))])]

@@ -8,6 +8,7 @@
 mod environment;
 mod fault;
 mod feeds;
+mod influxdb;
 mod layers;
 mod mapping;
 mod merge;
@@ -25,6 +26,7 @@ mod validate;
 pub use crate::secret::Secret;
 pub use fault::{ConfigError, Fault};
 pub use feeds::{FeedConfig, FeedSpec, Venues};
+pub use influxdb::InfluxDb;
 pub use origin::{OriginError, OriginPattern, WebOrigin, split_authority};
 pub use postgres::Postgres;
 pub use sections::{
@@ -67,6 +69,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// Newest prices, bars and indicators for other programs, by key.
     pub redis: Redis,
+    /// Trades, bars, indicators and latencies as metrics, for dashboards.
+    pub influxdb: InfluxDb,
     /// How often the state is saved, so that a start need not read the whole log.
     pub recovery: Recovery,
     /// What is measured about Tickwire itself.
@@ -96,6 +100,7 @@ impl Default for Config {
             history: History::default(),
             postgres: Postgres::default(),
             redis: Redis::default(),
+            influxdb: InfluxDb::default(),
             recovery: Recovery::default(),
             metrics: Metrics::default(),
             provenance: Provenance::default(),

@@ -89,6 +89,9 @@ pub struct Redis {
     /// A file that holds the address; `url` wins over it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url_file: Option<PathBuf>,
+    /// Certificates that `rediss://` trusts in place of the system's, as PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
     /// Whether the address is one of a cluster's servers.
     pub cluster: bool,
     /// Most connections that requests share; the sink has one of its own.
@@ -104,6 +107,8 @@ pub struct Redis {
     /// How long a newest bar lives.
     #[serde(with = "span")]
     pub ttl_aggregated: Duration,
+    /// Ticks of a symbol in a minute above which the API says so; they are taken all the same. 0 is no limit.
+    pub message_limit: u64,
     /// A write that takes longer has failed.
     #[serde(with = "span")]
     pub timeout: Duration,
@@ -113,6 +118,11 @@ pub struct Redis {
     /// Longest pause before any.
     #[serde(with = "span")]
     pub retry_max_delay: Duration,
+    /// Failures in a row after which it is left alone for `breaker_open`; 0 is never.
+    pub breaker_failures: u32,
+    /// How long it is left alone before the next try.
+    #[serde(with = "span")]
+    pub breaker_open: Duration,
     /// When its queue is full: `drop_oldest` makes room, `block` has the data path wait.
     pub on_full: OnFull,
     /// How rows gather for one write.
@@ -125,15 +135,19 @@ impl Default for Redis {
             enabled: Enabled::Auto,
             url: None,
             url_file: None,
+            ca_file: None,
             cluster: false,
             pool_size: 4,
             key_prefix: String::new(),
             ttl_latest: Duration::from_mins(1),
             ttl_indicators: Duration::from_mins(5),
             ttl_aggregated: Duration::from_mins(5),
+            message_limit: 0,
             timeout: Duration::from_secs(10),
             retry_delay: Duration::from_millis(100),
             retry_max_delay: Duration::from_secs(30),
+            breaker_failures: 5,
+            breaker_open: Duration::from_secs(30),
             on_full: OnFull::DropOldest,
             batch: Batch::default(),
         }

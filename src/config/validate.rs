@@ -36,7 +36,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
 
 /// Returns the values that are out of range.
 fn ranges(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { server, provider, log, history, postgres, redis, recovery, metrics, .. } = config;
+    let Config { server, provider, log, history, postgres, redis, influxdb, recovery, metrics, .. } = config;
     let limits = &server.limits;
     let counts = [
         ("server.workers", server.workers as u64),
@@ -51,6 +51,7 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("postgres.batch.max_events", postgres.batch.max_events as u64),
         ("redis.pool_size", redis.pool_size as u64),
         ("redis.batch.max_events", redis.batch.max_events as u64),
+        ("influxdb.batch.max_events", influxdb.batch.max_events as u64),
         ("recovery.max_entries", recovery.max_entries),
         ("recovery.replay_entries", recovery.replay_entries),
         ("metrics.max_symbols", metrics.max_symbols as u64),
@@ -75,6 +76,11 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("redis.timeout", redis.timeout),
         ("redis.retry_delay", redis.retry_delay),
         ("redis.batch.max_age", redis.batch.max_age),
+        ("redis.breaker_open", redis.breaker_open),
+        ("influxdb.timeout", influxdb.timeout),
+        ("influxdb.retry_delay", influxdb.retry_delay),
+        ("influxdb.breaker_open", influxdb.breaker_open),
+        ("influxdb.batch.max_age", influxdb.batch.max_age),
         ("recovery.max_age", recovery.max_age),
         ("metrics.latency_threshold", metrics.latency_threshold),
     ];
@@ -110,6 +116,7 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
     }
     found.extend(postgres_faults(config));
     found.extend(redis_faults(&config.redis));
+    found.extend(config.influxdb.faults());
     for (address, other) in shared_addresses(config) {
         found.push((address, format!("is the address of `{other}` too")));
     }
@@ -207,7 +214,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 27] = [
+        let table: [(&str, Change); 29] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
             ("server.limits.idle_timeout", |c| c.server.limits.idle_timeout = c.server.limits.ping_interval),
@@ -237,6 +244,15 @@ mod tests {
             ("redis.url", |c| c.redis.url = Some(Secret::new("http://host".to_owned()))),
             ("redis.enabled", |c| c.redis.enabled = Enabled::Yes),
             ("redis.retry_max_delay", |c| c.redis.retry_max_delay = Duration::from_millis(1)),
+            ("redis.breaker_open", |c| c.redis.breaker_open = Duration::ZERO),
+            ("influxdb.url", |c| c.influxdb.url = Some("influx:8086".to_owned())),
+            ("influxdb.enabled", |c| c.influxdb.enabled = Enabled::Yes),
+            ("influxdb.bucket", |c| {
+                (c.influxdb.bucket, c.influxdb.downsample_bucket) = (String::new(), "x".to_owned());
+            }),
+            ("influxdb.downsample_bucket", |c| c.influxdb.downsample_bucket = c.influxdb.bucket.clone()),
+            ("influxdb.retention", |c| c.influxdb.retention = Duration::from_secs(60)),
+            ("influxdb.batch.max_events", |c| c.influxdb.batch.max_events = 0),
         ];
         for (key, change) in table {
             let mut config = Config::default();

@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod error;
 pub mod history;
+pub mod influxdb;
 pub mod log;
 pub mod sqlite;
 

@@ -88,6 +88,13 @@ impl AppState {
         Ok((id, self.symbols.spec(id)))
     }
 
+    /// True for a symbol that gets more messages than the limit allows, where there is one.
+    #[must_use]
+    pub fn is_over_limit(&self, symbol: SymbolId) -> bool {
+        let limit = self.cache.as_ref().and_then(CacheReader::limit);
+        limit.is_some_and(|limit| limit.is_over(symbol, self.now()))
+    }
+
     /// Returns all symbols, sorted by name.
     #[must_use]
     pub fn symbols_by_name(&self) -> Vec<(SymbolId, Arc<SymbolSpec>)> {

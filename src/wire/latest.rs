@@ -48,6 +48,10 @@ pub struct LatestObject<'a> {
     /// The change in percent.
     #[schema(example = -0.0486)]
     pub change_percent: Option<f64>,
+    /// True where the symbol gets more ticks a minute than `redis.message_limit`, else left out; never in tables.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schema(example = true)]
+    pub over_limit: bool,
 }
 
 impl<'a> LatestObject<'a> {
@@ -97,6 +101,7 @@ impl<'a> LatestObject<'a> {
             change_percent: change
                 .zip(reference)
                 .map(|(change, reference)| change as f64 / reference.0 as f64 * 100.0),
+            over_limit: false,
         }
     }
 }

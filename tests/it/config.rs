@@ -249,7 +249,7 @@ group_entries = -1
 [provider.simulated]
 rate = 5
 misbehaviour = { drop = 1.5, late = { max = 'soon' } }
-[influxdb]
+[graphite]
 token = 'hunter2'
 ";
     let faults = Given::new()
@@ -269,7 +269,7 @@ token = 'hunter2'
         ("`core.windows` = `[\"1min\", \"7min\"]` from file `tickwire.toml`", "`7min` is not a window"),
         ("`log.kind` = `paper` from file `tickwire.toml`", "expected `sqlite` or `memory`"),
         ("`log.group_entries` = `-1` from file `tickwire.toml`", "expected a whole number from 0 up"),
-        ("`influxdb.token` = `***` from file `tickwire.toml`", "unknown key `influxdb`"),
+        ("`graphite.token` = `***` from file `tickwire.toml`", "unknown key `graphite`"),
         ("`server.rest` = `70000` from `.env` variable `API_PORT`", "not an address"),
         ("`.env` variable `TICKWIRE__HISTORY__RETENTION_AGE`", "quotes"),
         (

@@ -16,6 +16,7 @@ mod files;
 mod first_start;
 mod garbage;
 mod indicators;
+mod influxdb;
 mod inputs;
 mod kill;
 mod layers;

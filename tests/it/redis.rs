@@ -3,11 +3,14 @@
 use crate::support::process::{Program, wait_for};
 use crate::support::redis::{RedisServer, SharedRedis};
 use crate::support::rows::{assert_same_rows, block_on, history_rows, rows_by_log};
+use crate::support::tls::Authority;
 use async_trait::async_trait;
-use deadpool_redis::redis::{Commands, Connection};
+use deadpool_redis::redis::{Commands, Connection, cmd};
 use rustix::process::Signal;
 use serde_json::Value;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tickwire::clock::SystemClock;
 use tickwire::models::settings::CoreSettings;
@@ -15,7 +18,7 @@ use tickwire::models::time::Width;
 use tickwire::stores::StoreError;
 use tickwire::stores::cache::memory::MemoryCache;
 use tickwire::stores::cache::redis::{RedisCache, RedisSettings};
-use tickwire::stores::cache::{Cache, CacheWrite};
+use tickwire::stores::cache::{Cache, CacheOutcome, CacheWrite};
 
 /// A market whose smallest bars close every second.
 const WINDOWS: (&str, &str) = ("TICKWIRE__CORE__WINDOWS", "1s,1min");
@@ -27,6 +30,7 @@ fn settings(url: &str, prefix: &str) -> RedisSettings {
         pool_size: 2,
         key_prefix: prefix.to_owned(),
         timeout: Duration::from_secs(10),
+        ca: None,
     }
 }
 
@@ -140,7 +144,12 @@ fn a_server_that_is_killed_and_comes_back_changes_only_what_it_holds() {
     let Some(server) = RedisServer::start("killed") else { return };
     let dir = tempfile::tempdir().unwrap();
     let url = server.url();
-    let environment = [WINDOWS, ("REDIS_URL", url.as_str()), ("TICKWIRE__REDIS__RETRY_MAX_DELAY", "200ms")];
+    let environment = [
+        WINDOWS,
+        ("REDIS_URL", url.as_str()),
+        ("TICKWIRE__REDIS__RETRY_MAX_DELAY", "200ms"),
+        ("TICKWIRE__REDIS__BREAKER_OPEN", "200ms"),
+    ];
     let args = ["--symbols", "AAPL,MSFT", "--rate", "500", "--data-dir", "data"];
     let program = Program::serve(dir.path(), &args, &environment);
     wait_for_health(&program, "healthy");
@@ -213,15 +222,19 @@ fn contract(cache: &dyn Cache) {
     let minute = Duration::from_mins(1);
     let get = |key: &str| block_on(cache.get(key)).unwrap().map(|value| String::from_utf8(value).unwrap());
     let write = |writes: &[CacheWrite]| block_on(cache.write(writes)).unwrap();
-    assert_eq!(write(&[]), 0, "it is there");
+    let done = CacheOutcome::Done;
+    assert_eq!(write(&[]), [], "it is there");
     assert_eq!(get("a"), None);
-    assert_eq!(write(&[set("a", "1", minute), set("b", "{\"x\":2}", minute), count("n", 3)]), 0);
+    let changes = [set("a", "1", minute), set("b", "{\"x\":2}", minute), count("n", 3)];
+    assert_eq!(write(&changes), [done, done, CacheOutcome::Counted(3)]);
     assert_eq!((get("a").as_deref(), get("b").as_deref()), (Some("1"), Some("{\"x\":2}")));
-    assert_eq!(write(&[set("a", "2", minute), CacheWrite::Remove { key: "b".to_owned() }]), 0);
+    assert_eq!(write(&[set("a", "2", minute), CacheWrite::Remove { key: "b".to_owned() }]), [done, done]);
     assert_eq!((get("a").as_deref(), get("b")), (Some("2"), None));
     // What the key holds is no count: refused alone.
-    assert_eq!(write(&[count("n", 4), set("text", "x", minute)]), 0);
-    assert_eq!(write(&[count("text", 1), set("c", "3", minute)]), 1);
+    let counted = write(&[count("n", 4), set("text", "x", minute)]);
+    // Its second may be over by now.
+    assert!(matches!(counted[..], [CacheOutcome::Counted(4 | 7), CacheOutcome::Done]), "{counted:?}");
+    assert_eq!(write(&[count("text", 1), set("c", "3", minute)]), [CacheOutcome::Refused, done]);
     assert_eq!((get("text").as_deref(), get("c").as_deref()), (Some("x"), Some("3")));
     // Increments do not prolong a count: it ends though it is counted on all the time.
     wait_for("the end of the count", || {
@@ -246,7 +259,7 @@ impl Cache for Fresh {
         RedisCache::new(&self.0)?.get(key).await
     }
 
-    async fn write(&self, writes: &[CacheWrite]) -> Result<u64, StoreError> {
+    async fn write(&self, writes: &[CacheWrite]) -> Result<Vec<CacheOutcome>, StoreError> {
         RedisCache::new(&self.0)?.write(writes).await
     }
 }
@@ -264,6 +277,36 @@ fn a_cluster_keeps_the_contract() {
 }
 
 #[test]
+fn ticks_over_the_limit_are_taken_and_the_api_says_so() {
+    let Some(redis) = SharedRedis::take("limit") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let environment = [
+        ("REDIS_URL", redis.url.as_str()),
+        ("TICKWIRE__REDIS__KEY_PREFIX", redis.prefix.as_str()),
+        ("TICKWIRE__REDIS__MESSAGE_LIMIT", "300"),
+    ];
+    let program = Program::serve(dir.path(), &["--symbols", "AAPL", "--rate", "200"], &environment);
+    let health = || program.get("REST", "/health").unwrap().json();
+    let over = wait_for("a symbol over the limit", || {
+        let limit = health()["details"]["message_limit"].clone();
+        (!limit.is_null()).then_some(limit)
+    });
+    assert_eq!(over["limit"], 300);
+    assert!(over["over"]["AAPL"].as_u64() > Some(300), "{over}");
+    let latest = |path: &str| program.get("REST", &format!("/api/v1/latest{path}")).unwrap();
+    assert_eq!(latest("/AAPL").json()["over_limit"], true);
+    assert_eq!(latest("?symbols=*").json()[0]["over_limit"], true);
+    let table = latest("?symbols=*&format=csv").body;
+    assert!(!table.contains("over_limit") && table.contains("AAPL"), "{table}");
+    assert!(program.line_with("redis.message_limit").contains("AAPL"));
+    let before = program.metric("tick_messages_received_total{symbol=\"AAPL\"} ");
+    wait_for("more ticks", || {
+        (program.metric("tick_messages_received_total{symbol=\"AAPL\"} ") > before + 100).then_some(())
+    });
+    program.stop();
+}
+
+#[test]
 fn a_counter_left_without_an_end_gets_one() {
     let Some(redis) = SharedRedis::take("counter") else { return };
     let key = format!("{}n", redis.prefix);
@@ -274,6 +317,74 @@ fn a_counter_left_without_an_end_gets_one() {
     block_on(async { RedisCache::new(&cache).unwrap().write(&[count]).await }).unwrap();
     assert_eq!(redis.get("n").as_deref(), Some("7"));
     assert!((1..=60_000).contains(&redis.ttl("n")));
+}
+
+#[test]
+fn tls_with_an_authority_of_ones_own() {
+    let authority = Authority::new();
+    let Some((server, url)) = RedisServer::start_tls("tls", &authority) else { return };
+    let ca = std::fs::read(&authority.ca_file).unwrap();
+    let known = RedisSettings { ca: Some(ca), ..settings(&url, "t:") };
+    contract(&Fresh(known));
+    assert!(server.connect().exists::<_, bool>("t:a").unwrap());
+    let stranger = block_on(async { RedisCache::new(&settings(&url, "t:")).unwrap().write(&[]).await });
+    assert!(stranger.unwrap_err().to_string().to_lowercase().contains("certificate"));
+    // The whole program, which names the file in its configuration.
+    let dir = tempfile::tempdir().unwrap();
+    let ca_file = authority.ca_file.to_str().unwrap();
+    let environment = [("REDIS_URL", url.as_str()), ("TICKWIRE__REDIS__CA_FILE", ca_file)];
+    let program = Program::serve(dir.path(), &["--symbols", "AAPL", "--rate", "50"], &environment);
+    wait_for_health(&program, "healthy");
+    wait_for("a price", || server.connect().exists::<_, bool>("latest_price:AAPL").unwrap().then_some(()));
+    program.stop();
+}
+
+/// Leads to one server, and later to another one, as an address of a failover does.
+struct Switch {
+    url: String,
+    target: Arc<AtomicU16>,
+}
+
+impl Switch {
+    fn to(port: u16) -> Switch {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}/0", listener.local_addr().unwrap());
+        let target = Arc::new(AtomicU16::new(port));
+        let current = Arc::clone(&target);
+        // Its threads end with the process, or with the connections that they serve.
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let server = TcpStream::connect(("127.0.0.1", current.load(Ordering::SeqCst))).unwrap();
+                let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                let (mut from, mut to) = (server, client);
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        });
+        Switch { url, target }
+    }
+}
+
+#[test]
+fn a_master_that_became_a_replica_is_left_for_the_new_one() {
+    let Some(old) = RedisServer::start("demoted") else { return };
+    let new = RedisServer::start("promoted").unwrap();
+    let switch = Switch::to(old.port());
+    let set = |value: &str| {
+        let ttl = Duration::from_mins(1);
+        [CacheWrite::Set { key: "a".to_owned(), value: value.into(), ttl }]
+    };
+    block_on(async {
+        let cache = RedisCache::new(&settings(&switch.url, "")).unwrap();
+        cache.write(&set("1")).await.unwrap();
+        // Its connections stay open, as those of a real one do.
+        cmd("REPLICAOF").arg("127.0.0.1").arg(new.port()).exec(&mut old.connect()).unwrap();
+        switch.target.store(new.port(), Ordering::SeqCst);
+        let refused = cache.write(&set("2")).await.unwrap_err();
+        assert!(refused.is_transient() && refused.to_string().contains("read only replica"), "{refused}");
+        cache.write(&set("2")).await.unwrap();
+    });
+    assert_eq!(new.connect().get::<_, String>("a").unwrap(), "2");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What every sink does behind its shell, shown for each of them; and the shell before a backend that does as it is told.
 
 mod durable;
+mod influxdb;
 mod scripted;
 mod tenants;
 
@@ -18,6 +19,7 @@ use tickwire::actors::pipeline::{Pipeline, Storage};
 use tickwire::actors::sinks::set::SinkSetup;
 use tickwire::actors::sinks::shell::{Followed, SinkActor};
 use tickwire::actors::sinks::{Delivery, OnFull, SinkPolicy};
+use tickwire::breaker::BreakerPolicy;
 use tickwire::config::{Config, Sources};
 use tickwire::metrics::Metrics;
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
@@ -35,6 +37,7 @@ use tickwire::stores::log::Partition;
 const QUICK: SinkPolicy = SinkPolicy {
     timeout: Some(Duration::from_secs(20)),
     retry: RetryPolicy { delay: Duration::from_millis(2), max_delay: Duration::from_millis(4) },
+    breaker: BreakerPolicy { failures: 5, open_for: Duration::from_millis(4) },
     on_full: OnFull::Block,
     rows_max: 1_000,
     batch_rows: 100,
@@ -223,6 +226,44 @@ fn a_transient_failure_is_tried_again_and_a_permanent_one_said() {
         let metrics = place.metrics().sink("scripted");
         let failures = (metrics.transient_failures.get(), metrics.permanent_failures.get());
         assert_eq!((failures, metrics.retries.get()), ((2, 2), 4));
+    });
+}
+
+#[test]
+fn after_failures_in_a_row_nothing_is_asked_for_a_while_and_then_one_try_decides() {
+    let breaker = |open_for| BreakerPolicy { failures: 3, open_for };
+    run(async {
+        let place = Place::new().await;
+        let sink = Arc::new(Scripted::new(Delivery::BestEffort));
+        sink.script((0..100).map(|_| Step::Transient));
+        let policy =
+            SinkPolicy { breaker: breaker(Duration::from_hours(1)), on_full: OnFull::DropOldest, ..QUICK };
+        let addr = place.start(&sink, policy);
+        addr.send(batch(vec![bar(0, 1, 1)], Vec::new(), 1)).await.unwrap();
+        let metrics = place.metrics().sink("scripted");
+        until("an open breaker", || metrics.breaker.get() == 2).await;
+        for pos in 2..=500 {
+            addr.send(batch(vec![bar(0, pos as i64, pos)], Vec::new(), pos)).await.unwrap();
+        }
+        assert_eq!((sink.num_writes(), metrics.breaker_opened.get()), (3, 1));
+        let (health, detail) = place.health("scripted");
+        assert!(health == Health::Degraded && detail.contains("circuit breaker open for 3600s"), "{detail}");
+        // Who waits for the end does not wait for that.
+        addr.send(Flush).await.unwrap();
+        assert_eq!(sink.num_writes(), 4);
+    });
+    run(async {
+        let place = Place::new().await;
+        let sink = Arc::new(Scripted::new(Delivery::Durable));
+        sink.script([Step::Transient, Step::Permanent, Step::Panic, Step::Transient, Step::Hang]);
+        let addr = place.start(&sink, SinkPolicy { breaker: breaker(Duration::from_millis(4)), ..QUICK });
+        addr.send(batch(vec![bar(0, 1, 1)], Vec::new(), 1)).await.unwrap();
+        let metrics = place.metrics().sink("scripted");
+        until("the try that decides", || sink.num_writes() == 5).await;
+        assert_eq!((metrics.breaker.get(), metrics.breaker_opened.get()), (1, 2));
+        sink.let_go();
+        until("the row", || place.acknowledged() == 1).await;
+        assert_eq!((metrics.breaker.get(), place.health("scripted")), (0, (Health::Healthy, String::new())));
     });
 }
 

@@ -25,8 +25,10 @@ use crate::models::snapshot::{LastTrade, SymbolSnapshot};
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{Nanos, Width};
 use crate::names::SymbolTable;
+use crate::stores::cache::limit::MessageLimit;
 use crate::stores::cache::{
-    COUNT_SPAN, Cache, CacheTtls, CacheWrite, aggregated_key, count_key, indicators_key, latest_key,
+    COUNT_SPAN, Cache, CacheOutcome, CacheTtls, CacheWrite, aggregated_key, count_key, indicators_key,
+    latest_key,
 };
 use crate::stores::log::Partition;
 use crate::wire::{BarObject, IndicatorsObject, LatestObject, to_json};
@@ -59,6 +61,7 @@ pub struct CacheSink {
     ttls: CacheTtls,
     sources: CacheSources,
     metrics: SinkMetrics,
+    limit: Option<Arc<MessageLimit>>,
 }
 
 impl CacheSink {
@@ -71,7 +74,13 @@ impl CacheSink {
         sources: CacheSources,
         metrics: SinkMetrics,
     ) -> CacheSink {
-        CacheSink { name, cache, ttls, sources, metrics }
+        CacheSink { name, cache, ttls, sources, metrics, limit: None }
+    }
+
+    /// Has the sink watch a limit of messages by symbol.
+    #[must_use]
+    pub fn with_limit(self, limit: Option<Arc<MessageLimit>>) -> CacheSink {
+        CacheSink { limit, ..self }
     }
 
     fn latest(&self, newest: &LiveTick, spec: &SymbolSpec, snapshot: Option<&SymbolSnapshot>) -> Vec<u8> {
@@ -90,9 +99,10 @@ impl CacheSink {
         }))
     }
 
-    fn changes(&self, batch: &SinkBatch) -> Vec<CacheWrite> {
+    /// Returns the changes, and the symbol of each.
+    fn changes(&self, batch: &SinkBatch) -> (Vec<CacheWrite>, Vec<SymbolId>) {
         let changed = Changed::of(batch);
-        let mut writes = Vec::new();
+        let (mut writes, mut symbols) = (Vec::new(), Vec::new());
         for (symbol, of_symbol) in &changed.0 {
             let spec = self.sources.symbols.spec(*symbol);
             let snapshot = self.sources.snapshots.get(*symbol);
@@ -127,8 +137,33 @@ impl CacheSink {
                     writes.push(CacheWrite::Set { key, value, ttl: self.ttls.indicators });
                 }
             }
+            symbols.resize(writes.len(), *symbol);
         }
-        writes
+        (writes, symbols)
+    }
+
+    /// Counts what was refused, and notes what the counters are.
+    fn note(&self, outcomes: &[CacheOutcome], symbols: &[SymbolId]) {
+        let now = (self.sources.now)();
+        let mut num_refused = 0;
+        for (outcome, symbol) in outcomes.iter().zip(symbols) {
+            match (outcome, &self.limit) {
+                (CacheOutcome::Refused, _) => num_refused += 1,
+                (CacheOutcome::Counted(count), Some(limit)) if limit.note(*symbol, *count, now) => {
+                    let (symbol, max) = (&self.sources.symbols.spec(*symbol).name, limit.max());
+                    tracing::warn!(
+                        symbol,
+                        count,
+                        "more than `redis.message_limit` ({max}) messages in a minute"
+                    );
+                }
+                (CacheOutcome::Counted(_) | CacheOutcome::Done, _) => {}
+            }
+        }
+        if num_refused > 0 {
+            self.metrics.refused.inc_by(num_refused);
+            tracing::debug!(num_refused, "counters whose keys hold something else");
+        }
     }
 }
 
@@ -213,11 +248,9 @@ impl Sink for CacheSink {
     }
 
     async fn write(&self, batch: &SinkBatch) -> Result<(), SinkError> {
-        let num_refused = self.cache.write(&self.changes(batch)).await?;
-        if num_refused > 0 {
-            self.metrics.refused.inc_by(num_refused);
-            tracing::debug!(num_refused, "counters whose keys hold something else");
-        }
+        let (writes, symbols) = self.changes(batch);
+        let outcomes = self.cache.write(&writes).await?;
+        self.note(&outcomes, &symbols);
         Ok(())
     }
 }

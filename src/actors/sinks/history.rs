@@ -9,6 +9,7 @@
 
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec, Wants};
 use crate::actors::guard::ActorKind;
+use crate::breaker::BreakerPolicy;
 use crate::metrics::Stage;
 use crate::models::entry::Position;
 use crate::retry::RetryPolicy;
@@ -23,6 +24,8 @@ pub const POLICY: SinkPolicy = SinkPolicy {
     // A slow disk is waited for: a transaction that is cut off begins anew and takes as long again.
     timeout: None,
     retry: RetryPolicy::LOCAL,
+    // No longer than the longest pause: a disk that has room again is to be noticed as soon.
+    breaker: BreakerPolicy { failures: 5, open_for: RetryPolicy::LOCAL.max_delay },
     on_full: OnFull::Block,
     // 80 MB of bars at the most.
     rows_max: 200_000,

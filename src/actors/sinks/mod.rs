@@ -10,12 +10,14 @@
 
 pub mod cache;
 pub mod history;
+pub mod influxdb;
 mod isolate;
 pub mod set;
 pub mod shell;
 
 use super::guard::ActorKind;
 use super::messages::LiveTick;
+use crate::breaker::BreakerPolicy;
 use crate::metrics::Stage;
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
@@ -94,6 +96,8 @@ pub struct SinkPolicy {
     pub timeout: Option<Duration>,
     /// Pauses between tries.
     pub retry: RetryPolicy,
+    /// When it is left alone for a while.
+    pub breaker: BreakerPolicy,
     /// What happens when the queue is full.
     pub on_full: OnFull,
     /// Rows that fill the queue.

@@ -7,7 +7,8 @@
 //! start can tell a sink that is behind its checkpoints.
 //! On failure: a batch that could not be written is written again, after pauses that grow up to a limit, or at once when
 //! somebody waits for the end; after a permanent failure at the longest pause, and of a durable sink whoever has nothing
-//! to do without it is told ([`HealthRegistry::broken`]). Meanwhile rows gather up to a limit.
+//! to do without it is told ([`HealthRegistry::broken`]). After several failures in a row a circuit breaker opens: nothing is
+//! asked of the backend for a while, then one try decides. Meanwhile rows gather up to a limit.
 //! Then, as the sink's policy says, whoever brings more waits, or the oldest are dropped and counted.
 //! After a panic the same batch is written again.
 
@@ -17,6 +18,7 @@ use crate::actors::environment::Environment;
 use crate::actors::guard;
 use crate::actors::health::{Health, HealthRegistry, StoreBroken};
 use crate::actors::messages::{EffectBatch, Flush, LogDurable, UnparsedInput};
+use crate::breaker::{Breaker, BreakerState};
 use crate::metrics::{SinkMetrics, StageMetrics};
 use crate::models::effect::Effect;
 use crate::models::entry::Position;
@@ -91,6 +93,7 @@ pub struct SinkActor {
     backoff: Backoff,
     /// A permanent failure was told since it last worked.
     told_permanent: bool,
+    breaker: Breaker,
     /// The next try, where one failed.
     retry: Option<SpawnHandle>,
     /// Rows were dropped since the queue was last empty.
@@ -160,6 +163,7 @@ impl SinkActor {
             writing: false,
             backoff: Backoff::new(policy.retry),
             told_permanent: false,
+            breaker: Breaker::new(policy.breaker),
             retry: None,
             is_dropping: false,
             contact: None,
@@ -399,6 +403,8 @@ impl SinkActor {
         if is_reached || was_failing || has_caught_up {
             self.backoff.reset();
             self.told_permanent = false;
+            self.breaker.succeeded();
+            self.metrics.breaker.set(BreakerState::Closed.level());
             self.is_dropping = false;
             self.health.set(self.spec.name, self.normal.0, self.normal.1.clone());
             let again = if is_reached { "" } else { " again" };
@@ -436,20 +442,43 @@ impl SinkActor {
                 "failed to write to {name}; it is tried again, the rest goes on{advice}"
             );
         }
-        self.health.set(name, status, format!("{error}; {} {rows} wait{advice}", self.num_waiting));
+        let left_alone = self.left_alone(&error);
+        let detail = format!("{error}; {} {rows} wait{left_alone}{advice}", self.num_waiting);
+        self.health.set(name, status, detail);
         if !is_transient && self.is_durable() {
             self.health.set_broken(StoreBroken { store: name, cause: error });
         }
         let grown = self.backoff.failed();
         let pause = if is_transient { grown } else { self.policy.retry.max_delay };
+        let pause = pause.max(asked_for.unwrap_or_default());
+        let pause = pause.max(self.breaker.pause(Instant::now()).unwrap_or_default());
         self.writing = true;
-        self.retry = Some(ctx.run_later(pause.max(asked_for.unwrap_or_default()), |actor, ctx| {
+        self.retry = Some(ctx.run_later(pause, |actor, ctx| {
             actor.retry = None;
             actor.try_again(false, ctx);
         }));
     }
 
+    /// Has the breaker note a failure. Returns what health says of it.
+    fn left_alone(&mut self, error: &str) -> String {
+        let now = Instant::now();
+        let was_closed = self.breaker.state(now) == BreakerState::Closed;
+        let opens = self.breaker.failed(now);
+        self.metrics.breaker.set(self.breaker.state(now).level());
+        if !opens {
+            return String::new();
+        }
+        self.metrics.breaker_opened.inc();
+        let open_for = self.policy.breaker.open_for;
+        if was_closed {
+            let name = self.spec.name;
+            tracing::warn!(error, "{name} failed several times in a row: it is left alone for {open_for:?}");
+        }
+        format!("; circuit breaker open for {open_for:?}")
+    }
+
     fn try_again(&mut self, is_end: bool, ctx: &mut Context<Self>) {
+        self.metrics.breaker.set(self.breaker.state(Instant::now()).level());
         self.writing = false;
         self.metrics.retries.inc();
         self.write(is_end, ctx);

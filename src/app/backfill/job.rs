@@ -141,7 +141,12 @@ impl Job<'_> {
 
     async fn write(&self, rows: Vec<Effect>) -> Result<(), StoreError> {
         // Nothing of the log reached the history by this.
-        let batch = HistoryBatch { effects: vec![Arc::new(rows)], dead_letters: Vec::new(), acknowledged: 0 };
+        let batch = HistoryBatch {
+            effects: vec![Arc::new(rows)],
+            reports: Vec::new(),
+            dead_letters: Vec::new(),
+            acknowledged: 0,
+        };
         self.history.write(&batch).await
     }
 

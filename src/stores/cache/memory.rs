@@ -3,7 +3,7 @@
 //! Promises: as the trait says, by the clock that it is given. It holds as many values as there are symbols and windows;
 //! what is over its time goes with the next write.
 
-use super::{Cache, CacheWrite};
+use super::{Cache, CacheOutcome, CacheWrite};
 use crate::clock::Clock;
 use crate::models::time::Nanos;
 use crate::stores::StoreError;
@@ -44,12 +44,11 @@ impl Cache for MemoryCache {
         Ok(held.get(key).filter(|held| held.until > now).map(|held| held.value.clone()))
     }
 
-    async fn write(&self, writes: &[CacheWrite]) -> Result<u64, StoreError> {
+    async fn write(&self, writes: &[CacheWrite]) -> Result<Vec<CacheOutcome>, StoreError> {
         let now = self.clock.now();
         let mut table = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         table.retain(|_, held| held.until > now);
-        let mut num_refused = 0;
-        for write in writes {
+        let make = |write: &CacheWrite| {
             match write {
                 CacheWrite::Set { key, value, ttl } => {
                     table.insert(key.clone(), Held { value: value.clone(), until: after(now, *ttl) });
@@ -60,13 +59,13 @@ impl Cache for MemoryCache {
                     let held = table.entry(key.clone()).or_insert_with(fresh);
                     let count =
                         std::str::from_utf8(&held.value).ok().and_then(|text| text.parse::<u64>().ok());
-                    match count {
-                        Some(count) => held.value = (count + by).to_string().into_bytes(),
-                        None => num_refused += 1,
-                    }
+                    let Some(count) = count.map(|count| count + by) else { return CacheOutcome::Refused };
+                    held.value = count.to_string().into_bytes();
+                    return CacheOutcome::Counted(count);
                 }
             }
-        }
-        Ok(num_refused)
+            CacheOutcome::Done
+        };
+        Ok(writes.iter().map(make).collect())
     }
 }

@@ -6,6 +6,7 @@
 //! Promises, for every implementation: a value is gone when its time is over; a counter's time begins with its first
 //! increment and is not prolonged by others. A write that fails may have been done in part.
 
+pub mod limit;
 pub mod memory;
 pub mod reader;
 pub mod redis;
@@ -87,6 +88,17 @@ pub enum CacheWrite {
     },
 }
 
+/// What came of one change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheOutcome {
+    /// It was made.
+    Done,
+    /// It was made, and the counter is this now.
+    Counted(u64),
+    /// The backend refused it: a counter whose key holds something else.
+    Refused,
+}
+
 /// A cache.
 #[async_trait]
 pub trait Cache: Send + Sync {
@@ -96,10 +108,10 @@ pub trait Cache: Send + Sync {
     /// When the backend does not answer.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Makes the changes, of which no two are of one key; without any it asks whether the backend is there. Returns how
-    /// many of them the backend refused: counters whose keys hold something else.
+    /// Makes the changes, of which no two are of one key; without any it asks whether the backend is there. Returns what
+    /// came of each in order, and nothing for none.
     ///
     /// # Errors
     /// When the backend does not answer, or refuses everything.
-    async fn write(&self, writes: &[CacheWrite]) -> Result<u64, StoreError>;
+    async fn write(&self, writes: &[CacheWrite]) -> Result<Vec<CacheOutcome>, StoreError>;
 }

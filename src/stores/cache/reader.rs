@@ -4,6 +4,7 @@
 //! tries, and the others go on without until it has had an answer.
 
 use super::Cache;
+use super::limit::MessageLimit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,13 +21,26 @@ pub struct CacheReader {
     begun: Instant,
     /// Nobody asks before this, in milliseconds since `begun`.
     closed_until: AtomicU64,
+    limit: Option<Arc<MessageLimit>>,
 }
 
 impl CacheReader {
     /// Makes the reader of a cache.
     #[must_use]
     pub fn new(cache: Arc<dyn Cache>) -> CacheReader {
-        CacheReader { cache, begun: Instant::now(), closed_until: AtomicU64::new(0) }
+        CacheReader { cache, begun: Instant::now(), closed_until: AtomicU64::new(0), limit: None }
+    }
+
+    /// Takes the limit of messages that is watched where the cache is written.
+    #[must_use]
+    pub fn with_limit(self, limit: Option<Arc<MessageLimit>>) -> CacheReader {
+        CacheReader { limit, ..self }
+    }
+
+    /// Returns the limit of messages, where there is one.
+    #[must_use]
+    pub fn limit(&self) -> Option<&MessageLimit> {
+        self.limit.as_deref()
     }
 
     /// Returns the value of a key; `None` also where the cache does not answer.
@@ -73,7 +87,7 @@ impl CacheReader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::CacheWrite;
+    use super::super::{CacheOutcome, CacheWrite};
     use super::*;
     use crate::stores::StoreError;
     use async_trait::async_trait;
@@ -96,8 +110,8 @@ mod tests {
             Ok(Some(key.as_bytes().to_vec()))
         }
 
-        async fn write(&self, _: &[CacheWrite]) -> Result<u64, StoreError> {
-            Ok(0)
+        async fn write(&self, _: &[CacheWrite]) -> Result<Vec<CacheOutcome>, StoreError> {
+            Ok(Vec::new())
         }
     }
 

@@ -4,16 +4,18 @@
 //! `CLUSTER_COMMANDS_MAX` at a time. A counter and its time are one script, so that nothing can come between them and
 //! leave a key for ever; a counter that has no time gets one.
 //! On failure: no connection, a server that loads, has no memory left or changes its role is transient; a wrong password
-//! or a missing right is permanent. A counter whose key holds something else is refused alone.
+//! or a missing right is permanent. A counter whose key holds something else is refused alone. A connection to a master that
+//! has become a replica is closed, since the address leads to another server by then.
 
-use super::{Cache, CacheWrite};
+use super::{Cache, CacheOutcome, CacheWrite};
 use crate::stores::StoreError;
 use async_trait::async_trait;
 use deadpool_redis::redis::aio::ConnectionLike;
+use deadpool_redis::redis::{Client, TlsCertificates};
 use deadpool_redis::redis::{
     Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisResult, Value, cmd,
 };
-use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts, cluster};
+use deadpool_redis::{Connection, Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts, cluster};
 use futures_util::{StreamExt, stream};
 use std::time::Duration;
 
@@ -32,13 +34,16 @@ const TRANSIENT_CODES: [&str; 10] = [
     "OOM",
     "MISCONF",
     "BUSY",
-    "READONLY",
+    DEMOTED_CODE,
     "MASTERDOWN",
     "CLUSTERDOWN",
     "TRYAGAIN",
     "NOREPLICAS",
     "UNBLOCKED",
 ];
+
+/// What a master says that has become a replica.
+const DEMOTED_CODE: &str = "READONLY";
 
 /// How Redis is reached.
 #[derive(Clone, Debug)]
@@ -53,6 +58,8 @@ pub struct RedisSettings {
     pub key_prefix: String,
     /// How long a connection, and an answer, may take.
     pub timeout: Duration,
+    /// The certificates that `rediss://` trusts, in PEM; `None` trusts those of the system.
+    pub ca: Option<Vec<u8>>,
 }
 
 impl RedisSettings {
@@ -104,7 +111,12 @@ impl RedisCache {
             let built = cluster::Pool::builder(manager).config(pool).runtime(Runtime::Tokio1).build();
             Connections::Cluster(built.map_err(|error| refused(&error))?)
         } else {
-            let manager = Manager::new(url).map_err(|error| refused(&error))?;
+            let tls = TlsCertificates { client_tls: None, root_cert: settings.ca.clone() };
+            let client =
+                if settings.ca.is_some() { Client::build_with_tls(url, tls) } else { Client::open(url) };
+            let client = client.map_err(|error| refused(&error))?;
+            let manager =
+                Manager::new(client.get_connection_info().clone()).map_err(|error| refused(&error))?;
             let built = Pool::builder(manager).config(pool).runtime(Runtime::Tokio1).build();
             Connections::Single(built.map_err(|error| refused(&error))?)
         };
@@ -137,17 +149,21 @@ async fn get(connection: &mut (impl ConnectionLike + Send), key: String) -> Redi
     cmd("GET").arg(key).query_async(connection).await
 }
 
-/// Counts the answers that refuse one key; any other error is of the whole.
-fn count_refused(answers: Vec<RedisResult<Value>>) -> RedisResult<u64> {
-    let mut num_refused = 0;
-    for answer in answers {
-        match answer {
-            Ok(_) => {}
-            Err(error) if is_of_key(&error) => num_refused += 1,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(num_refused)
+/// Reads the answers: one may refuse its key; any other error is of the whole.
+fn outcomes(answers: Vec<RedisResult<Value>>) -> RedisResult<Vec<CacheOutcome>> {
+    let read = |answer: RedisResult<Value>| match answer {
+        // Only counters answer with numbers that matter: that of `DEL` tells whether there was something.
+        Ok(Value::Int(count)) => Ok(CacheOutcome::Counted(u64::try_from(count).unwrap_or(0))),
+        Ok(_) => Ok(CacheOutcome::Done),
+        Err(error) if is_of_key(&error) => Ok(CacheOutcome::Refused),
+        Err(error) => Err(error),
+    };
+    answers.into_iter().map(read).collect()
+}
+
+/// True for the answer of a master that has become a replica.
+fn is_of_demoted(answer: &RedisResult<Value>) -> bool {
+    answer.as_ref().is_err_and(|error| error.code() == Some(DEMOTED_CODE))
 }
 
 /// True when a command does not fit what its key holds.
@@ -191,7 +207,7 @@ impl Cache for RedisCache {
         found.map_err(failed(CONTEXT))
     }
 
-    async fn write(&self, writes: &[CacheWrite]) -> Result<u64, StoreError> {
+    async fn write(&self, writes: &[CacheWrite]) -> Result<Vec<CacheOutcome>, StoreError> {
         const CONTEXT: &str = "failed to write to Redis";
         let commands: Vec<Cmd> = if writes.is_empty() {
             vec![cmd("PING")]
@@ -208,7 +224,13 @@ impl Cache for RedisCache {
                 for command in commands {
                     pipeline.add_command(command);
                 }
-                pipeline.query_async(&mut connection).await.map_err(failed(CONTEXT))?
+                let answers: Vec<RedisResult<Value>> =
+                    pipeline.query_async(&mut connection).await.map_err(failed(CONTEXT))?;
+                if answers.iter().any(is_of_demoted) {
+                    // Closed, and not given back: the next one leads to whoever is the master now.
+                    drop(Connection::take(connection));
+                }
+                answers
             }
             Connections::Cluster(pool) => {
                 let connection = pool.get().await.map_err(unconnected)?;
@@ -216,10 +238,18 @@ impl Cache for RedisCache {
                     let mut connection = (*connection).clone();
                     async move { command.query_async::<Value>(&mut connection).await }
                 });
-                answers.buffer_unordered(CLUSTER_COMMANDS_MAX).collect().await
+                answers.buffered(CLUSTER_COMMANDS_MAX).collect().await
             }
         };
-        count_refused(answers).map_err(failed(CONTEXT))
+        let mut outcomes = outcomes(answers).map_err(failed(CONTEXT))?;
+        // Without a change only a `PING` was answered.
+        outcomes.truncate(writes.len());
+        for (outcome, write) in outcomes.iter_mut().zip(writes) {
+            if !matches!(write, CacheWrite::Count { .. }) {
+                *outcome = CacheOutcome::Done;
+            }
+        }
+        Ok(outcomes)
     }
 }
 

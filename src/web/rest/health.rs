@@ -5,7 +5,7 @@
 
 use crate::actors::health::Health;
 use crate::models::provenance::DataKind;
-use crate::models::time::SECOND;
+use crate::models::time::{Nanos, SECOND};
 use crate::web::answer::reply::Reply;
 use crate::web::answer::responses::{Failures, Unchanged};
 use crate::web::state::AppState;
@@ -73,8 +73,31 @@ pub struct HealthDetails {
     /// Progress of the made-up past of a first start; only while it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub past: Option<PastObject>,
+    /// Symbols that get more messages than the limit allows; only where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_limit: Option<MessageLimitObject>,
     /// Messages of the components, by name.
     pub messages: BTreeMap<String, String>,
+}
+
+/// Symbols that get more messages in a minute than `redis.message_limit`. Their ticks are taken all the same.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MessageLimitObject {
+    /// The limit.
+    #[schema(example = 6000)]
+    pub limit: u64,
+    /// The count of each symbol that is over it.
+    pub over: BTreeMap<String, u64>,
+}
+
+impl MessageLimitObject {
+    fn of(state: &AppState, now: Nanos) -> Option<MessageLimitObject> {
+        let limit = state.cache.as_ref()?.limit()?;
+        let over = limit.all(now).into_iter();
+        let over: BTreeMap<String, u64> =
+            over.map(|(symbol, count)| (state.symbols.spec(symbol).name.clone(), count)).collect();
+        (!over.is_empty()).then(|| MessageLimitObject { limit: limit.max(), over })
+    }
 }
 
 /// Result of a probe.
@@ -124,6 +147,7 @@ pub async fn health(request: HttpRequest, state: Data<AppState>) -> HttpResponse
             uptime_seconds: now.since(state.started).max(0) / SECOND,
             symbols: state.symbols.len(),
             past: PastObject::new(state.metrics.past_symbols_made.get(), state.metrics.past_symbols.get()),
+            message_limit: MessageLimitObject::of(&state, now),
             messages: components
                 .into_iter()
                 .filter(|(_, health)| !health.detail.is_empty())

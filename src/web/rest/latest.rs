@@ -106,6 +106,8 @@ pub async fn latest(
     if let (Ok((_, spec)), Some(snapshot)) = (&resolved, &snapshot)
         && let Some(object) = object(&state, snapshot, spec, state.now())
     {
+        let over_limit = state.is_over_limit(snapshot.symbol);
+        let object = LatestObject { over_limit, ..object };
         return Ok(Reply::json(&object).send_volatile(&request));
     }
     let name = cached::name_of(&state, &symbol)?;
@@ -159,10 +161,16 @@ pub async fn latest_list(request: HttpRequest, state: Data<AppState>) -> Result<
         names.into_iter().map(|name| state.resolve(name)).collect::<Result<_, _>>()?
     };
     let now = state.now();
+    // Rows of a table all have the same columns.
+    let is_over_limit = |symbol| format == Format::Json && state.is_over_limit(symbol);
     let snapshots: Vec<(Arc<SymbolSnapshot>, Arc<SymbolSpec>)> =
         ids.into_iter().filter_map(|(id, spec)| Some((state.snapshots.get(id)?, spec))).collect();
-    let rows: Vec<LatestObject<'_>> =
-        snapshots.iter().filter_map(|(snapshot, spec)| object(&state, snapshot, spec, now)).collect();
+    let mut rows: Vec<LatestObject<'_>> = Vec::with_capacity(snapshots.len());
+    for (snapshot, spec) in &snapshots {
+        if let Some(object) = object(&state, snapshot, spec, now) {
+            rows.push(LatestObject { over_limit: is_over_limit(snapshot.symbol), ..object });
+        }
+    }
     if rows.is_empty() && !empty_is_ok {
         return Err(ApiError::NoData("none of the symbols has traded yet".to_owned()));
     }

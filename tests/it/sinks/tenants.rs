@@ -151,6 +151,7 @@ fn redis_settings(url: &str, prefix: &str) -> RedisSettings {
         pool_size: 1,
         key_prefix: prefix.to_owned(),
         timeout: Duration::from_secs(10),
+        ca: None,
     }
 }
 

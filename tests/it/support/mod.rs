@@ -1,6 +1,7 @@
 //! What several subjects of the integration tests share.
 
 pub mod fixtures;
+pub mod influxdb;
 pub mod outcome;
 pub mod postgres;
 pub mod process;

@@ -1,9 +1,11 @@
 //! A Redis of a test's own, to be stopped, paused and brought back; and one that many tests share.
 
 use super::process::wait_for;
+use super::tls::Authority;
 use deadpool_redis::redis::{Client, Commands, Connection, cmd};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
@@ -32,6 +34,25 @@ impl RedisServer {
             info.contains("cluster_state:ok").then_some(())
         });
         Some(server)
+    }
+
+    /// Starts a server that speaks TLS, and nothing else, with the certificate of an authority. Gives its address too.
+    pub fn start_tls(test: &str, authority: &Authority) -> Option<(RedisServer, String)> {
+        let file = |path: &Path| path.to_str().unwrap().to_owned();
+        let (certificate, key, ca) =
+            (file(&authority.certificate_file), file(&authority.key_file), file(&authority.ca_file));
+        // The plain port stays for the test, on the same data.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let tls_port = port.to_string();
+        let flags = [
+            ["--tls-port", &tls_port],
+            ["--tls-cert-file", &certificate],
+            ["--tls-key-file", &key],
+            ["--tls-ca-cert-file", &ca],
+            ["--tls-auth-clients", "no"],
+        ];
+        let server = RedisServer::start_with(test, flags.as_flattened())?;
+        Some((server, format!("rediss://127.0.0.1:{tls_port}/0")))
     }
 
     fn start_with(test: &str, flags: &[&str]) -> Option<RedisServer> {
