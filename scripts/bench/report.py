@@ -6,6 +6,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+import sinks
+
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 PICTURES = DOCS / "benchmarks"
 
@@ -358,6 +360,26 @@ without a limit has 500 bars: copying it is what it costs.
 """
 
 
+def sinks_section(found):
+    """Returns how fast the stores of others take what is written."""
+    if not found:
+        return "## Into InfluxDB and Redis\n\nNot measured: neither is to be had.\n"
+    fast = [
+        found[ours]["per_second"] >= found[peer]["per_second"]
+        for ours, peer in [("influxdb", "influxdb2")]
+        if ours in found and peer in found
+    ]
+    return f"""## Into InfluxDB and Redis
+
+Requests of 5,000 trades, and pipelines of 3,000 keys, one after another over one connection, to servers on the same two cores. The
+peers write the same points, and values as long.
+
+{table(sinks.HEADER, sinks.rows(found))}
+
+- {verdict(all(fast), "InfluxDB takes points at least as fast as from its own client")}
+"""
+
+
 def parts_section(target):
     """Returns the table of the small benchmarks, as criterion left them; empty where there are none."""
     rows = []
@@ -441,6 +463,7 @@ SECTIONS = (
     ("venue", venue_section),
     ("fanout", fanout_section),
     ("rest", rest_section),
+    ("sinks", sinks_section),
 )
 
 

@@ -18,12 +18,13 @@ import live
 import replay
 import report
 import served
+import sinks
 import symbols
 import venue
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ("duckdb", "polars")
-SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest")
+SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks")
 
 # More than two cores take, and less than what makes the venue fall behind all the time.
 OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
@@ -125,6 +126,8 @@ def main():
         keep(fanout={"cases": cases, "peers": served.peers(folder / "bin" / "python") if peers else {}})
     if "rest" in wanted:
         keep(rest=served.rest(binary, work, args.cores, seconds))
+    if "sinks" in wanted:
+        keep(sinks=sinks.measure(1 if args.quick else 3))
     report.write(measured, target)
     say("wrote docs/benchmarks.md")
 

@@ -63,6 +63,11 @@ pub struct Postgres {
     /// Longest pause before any.
     #[serde(with = "span")]
     pub retry_max_delay: Duration,
+    /// Failures in a row after which it is left alone for `breaker_open`; 0 is never.
+    pub breaker_failures: u32,
+    /// How long it is left alone before the next try: short, since the log waits for what it has not got.
+    #[serde(with = "span")]
+    pub breaker_open: Duration,
     /// When its queue is full: `block` has the data path wait. It drops nothing, so there is no other.
     pub on_full: OnFull,
     /// How rows gather for one write.
@@ -88,6 +93,8 @@ impl Default for Postgres {
             timeout: Duration::from_secs(10),
             retry_delay: Duration::from_millis(100),
             retry_max_delay: Duration::from_secs(30),
+            breaker_failures: 5,
+            breaker_open: Duration::from_secs(5),
             on_full: OnFull::Block,
             batch: Batch::default(),
         }

@@ -76,6 +76,7 @@ fn ranges(config: &Config) -> Vec<(&'static str, String)> {
         ("redis.timeout", redis.timeout),
         ("redis.retry_delay", redis.retry_delay),
         ("redis.batch.max_age", redis.batch.max_age),
+        ("postgres.breaker_open", postgres.breaker_open),
         ("redis.breaker_open", redis.breaker_open),
         ("influxdb.timeout", influxdb.timeout),
         ("influxdb.retry_delay", influxdb.retry_delay),
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 29] = [
+        let table: [(&str, Change); 34] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
             ("server.limits.idle_timeout", |c| c.server.limits.idle_timeout = c.server.limits.ping_interval),

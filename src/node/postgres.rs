@@ -4,6 +4,7 @@
 //! of the configuration.
 
 use crate::actors::sinks::{OnFull, SinkPolicy};
+use crate::breaker::BreakerPolicy;
 use crate::config::{Config, Enabled};
 use crate::retry::RetryPolicy;
 use crate::secret::Secret;
@@ -52,6 +53,7 @@ pub fn policy(config: &Config) -> SinkPolicy {
     SinkPolicy {
         timeout: Some(postgres.timeout),
         retry: RetryPolicy { delay: postgres.retry_delay, max_delay: postgres.retry_max_delay },
+        breaker: BreakerPolicy { failures: postgres.breaker_failures, open_for: postgres.breaker_open },
         on_full: OnFull::Block,
         rows_max: ROWS_MAX,
         batch_rows: postgres.batch.max_events.min(ROWS_MAX),

@@ -214,7 +214,7 @@ impl Sink for InfluxSink {
             name: self.name,
             kind: ActorKind::MetricsStore,
             stage: None,
-            wants: Wants { ticks: true, effects: true },
+            wants: Wants { ticks: true, reports: false, effects: true },
             delivery: Delivery::BestEffort,
             waits_for_log: false,
             keeps_dead_letters: false,

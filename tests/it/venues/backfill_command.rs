@@ -269,8 +269,12 @@ fn own_bars_stay_where_they_are_whole() {
                 log_pos,
             }));
         }
-        let batch =
-            HistoryBatch { effects: vec![Arc::new(effects)], dead_letters: Vec::new(), acknowledged: 9 };
+        let batch = HistoryBatch {
+            effects: vec![Arc::new(effects)],
+            reports: Vec::new(),
+            dead_letters: Vec::new(),
+            acknowledged: 9,
+        };
         history.write(&batch).await.unwrap();
         history.close().await.unwrap();
     });
