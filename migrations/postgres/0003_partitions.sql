@@ -60,6 +60,9 @@ BEGIN
     SELECT value::interval INTO kept FROM tickwire_settings WHERE name = 'retention_bars';
     IF FOUND THEN
         DELETE FROM void_bars WHERE time < now() - kept;
+        DELETE FROM anomalies WHERE time < now() - kept;
+        DELETE FROM predictions WHERE time < now() - kept;
+        DELETE FROM alerts WHERE time < now() - kept;
         DELETE FROM dead_letters WHERE received_ns < extract(epoch FROM now() - kept) * 1000000000;
     END IF;
 END

@@ -1,5 +1,7 @@
 //! What Tickwire talks about: values and arithmetic. Pure: no actor, no I/O, no clock, no randomness.
 
+pub mod alert;
+pub mod anomaly;
 pub mod bar;
 pub mod clock_marks;
 pub mod digest;
@@ -12,6 +14,7 @@ pub mod ledger;
 pub mod log_pos;
 pub mod names;
 pub mod num;
+pub mod prediction;
 pub mod provenance;
 pub mod report;
 pub mod settings;

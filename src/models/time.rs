@@ -75,6 +75,12 @@ impl Nanos {
         Utc.timestamp_nanos(self.0).to_rfc3339_opts(format, true)
     }
 
+    /// Returns the time without what is finer than a microsecond.
+    #[must_use]
+    pub const fn to_micros(self) -> Nanos {
+        Nanos(self.0.div_euclid(1_000).saturating_mul(1_000))
+    }
+
     /// Adds nanoseconds, stopping at the ends of the range.
     #[must_use]
     pub const fn plus(self, nanos: i64) -> Nanos {

@@ -5,6 +5,8 @@ mod consumers;
 mod files;
 mod history;
 mod log;
+mod property;
+mod signals;
 
 use crate::support::postgres::SharedPostgres;
 use proptest::prelude::*;
@@ -25,7 +27,7 @@ use tickwire::models::num::{Price, Scale, Size};
 use tickwire::models::symbol::{
     AssetClass, PriceSource, SymbolDefinition, SymbolId, SymbolSpec, VenueSymbol,
 };
-use tickwire::models::time::{DAY, MINUTE, Nanos, SECOND, Width};
+use tickwire::models::time::{DAY, HOUR, MINUTE, Nanos, SECOND, Width};
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
 use tickwire::stores::history::memory::MemoryHistory;

@@ -1,4 +1,5 @@
-//! The history: bars, indicators and dead letters, as they are looked up later.
+//! The history: bars, indicators and dead letters, as they are looked up later; anomalies, predictions and alerts, in
+//! [`signals`].
 //!
 //! Promises, for every implementation: writes are idempotent by key and log position, and of two rows that meet under one
 //! key the one with the higher log position stays; what a batch acknowledges is committed with its rows or not at all.
@@ -7,6 +8,7 @@
 mod dead_letter;
 pub mod memory;
 pub mod postgres;
+pub mod signals;
 pub mod sqlite;
 
 use crate::models::bar::Bar;
@@ -17,6 +19,7 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::error::StoreError;
 use async_trait::async_trait;
+use signals::SignalHistory;
 use std::sync::Arc;
 
 /// Asks for rows of one symbol and window, newest first by start. Void bars are left out.
@@ -96,7 +99,7 @@ pub struct Missing {
 
 /// The history of bars, indicators and dead letters.
 #[async_trait]
-pub trait History: Send + Sync {
+pub trait History: SignalHistory {
     /// Commits the batch. Repeats change nothing.
     async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError>;
 

@@ -1,5 +1,6 @@
 //! A small world behind a real server: symbols, hand-made snapshots, and stores that are lists.
 
+use crate::support::rows::block_on;
 use async_trait::async_trait;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
@@ -10,12 +11,15 @@ use tickwire::actors::snapshots::SymbolSnapshots;
 use tickwire::actors::source_clocks::SourceClocks;
 use tickwire::config::OriginPattern;
 use tickwire::metrics::Metrics;
+use tickwire::models::alert::{Alert, AlertStatus};
+use tickwire::models::anomaly::{Anomaly, Severity};
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::IndicatorPoint;
 use tickwire::models::entry::{Body, Entry, Position, Trade, TradeId, Updates};
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
+use tickwire::models::prediction::Prediction;
 use tickwire::models::provenance::Provenance;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::snapshot::{LastTrade, SymbolSnapshot, WindowSnapshot};
@@ -23,6 +27,10 @@ use tickwire::models::symbol::{SymbolDefinition, SymbolId, SymbolSpec, VenueSymb
 use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
+use tickwire::stores::history::memory::MemorySignals;
+use tickwire::stores::history::signals::{
+    AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory,
+};
 use tickwire::stores::history::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, WindowQuery};
 use tickwire::stores::log::{
     CheckpointSet, CheckpointStore, Checkpoints, CommitLog, LogGroup, LogReader, LogTail, Partition, TickLog,
@@ -51,6 +59,7 @@ pub struct ListHistory {
     pub bars: Mutex<Vec<Bar>>,
     pub points: Mutex<Vec<IndicatorPoint>>,
     pub dead_letters: Mutex<Vec<DeadLetterRecord>>,
+    pub signals: MemorySignals,
     pub acknowledged: AtomicU64,
     pub is_down: AtomicBool,
     pub num_reads: AtomicU64,
@@ -135,6 +144,33 @@ impl CheckpointStore for ListLog {
 
 #[async_trait]
 impl TickLog for ListLog {}
+
+#[async_trait]
+impl SignalHistory for ListHistory {
+    async fn write_signals(&self, batch: &SignalBatch) -> Result<(), StoreError> {
+        self.signals.write_signals(batch).await
+    }
+
+    async fn anomalies(&self, query: &AnomalyQuery) -> Result<Vec<Numbered<Anomaly>>, StoreError> {
+        self.read()?;
+        self.signals.anomalies(query).await
+    }
+
+    async fn predictions(&self, query: &PredictionQuery) -> Result<Vec<Numbered<Prediction>>, StoreError> {
+        self.read()?;
+        self.signals.predictions(query).await
+    }
+
+    async fn newest_predictions(&self, symbol: &str) -> Result<Vec<Prediction>, StoreError> {
+        self.read()?;
+        self.signals.newest_predictions(symbol).await
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Numbered<Alert>>, StoreError> {
+        self.read()?;
+        self.signals.alerts(query).await
+    }
+}
 
 #[async_trait]
 impl History for ListHistory {
@@ -296,6 +332,58 @@ pub fn letter(id: u64, received_at: Nanos) -> DeadLetterRecord {
     }
 }
 
+/// An anomaly of `BTC-USD` that many seconds before [`NOW`].
+pub fn anomaly(number: u64, before: i64) -> Anomaly {
+    let metadata = serde_json::json!({"bars": 20, "method": "mean"});
+    Anomaly {
+        id: format!("{number}-0"),
+        time: NOW.plus(-before * SECOND),
+        symbol: "BTC-USD".to_owned(),
+        anomaly_type: "price_spike".to_owned(),
+        severity: Severity::High,
+        description: "12.5 % above the mean of 20 bars".to_owned(),
+        current_value: Some(28_928.25),
+        expected_value: Some(25_714.0),
+        threshold: Some(5.0),
+        metadata: metadata.as_object().unwrap().clone(),
+        log_pos: number,
+        ..Anomaly::default()
+    }
+}
+
+/// What the model said of the close of `BTC-USD` that many minutes ahead.
+pub fn prediction(horizon_minutes: u32, time: Nanos) -> Prediction {
+    Prediction {
+        symbol: "BTC-USD".to_owned(),
+        time,
+        horizon_minutes,
+        model_version: "20230905T0000-1".to_owned(),
+        current_price: 25_714.11,
+        predicted_price: 25_716.5,
+        confidence: 0.61,
+        lower: Some(25_700.0),
+        upper: Some(25_733.0),
+        skill: Some(0.08),
+        ..Prediction::default()
+    }
+}
+
+/// The alert of an anomaly.
+pub fn alert_of(anomaly: &Anomaly) -> Alert {
+    Alert {
+        id: format!("{}-slack", anomaly.id),
+        time: anomaly.time.plus(SECOND / 4),
+        symbol: anomaly.symbol.clone(),
+        anomaly_type: anomaly.anomaly_type.clone(),
+        severity: anomaly.severity,
+        channel: "slack".to_owned(),
+        status: AlertStatus::Sent,
+        reason: String::new(),
+        attempts: 1,
+        anomaly_id: anomaly.id.clone(),
+    }
+}
+
 /// The snapshot of a symbol whose newest closed bar is that of the n-th minute, with the next one forming.
 pub fn snapshot_of(symbol: SymbolId, nth: i64) -> SymbolSnapshot {
     let forming = Bar { state: BarState::Forming, ..bar(symbol, nth + 1) };
@@ -430,8 +518,19 @@ impl World {
         let letter =
             DeadLetterRecord { payload: "{\"price\":1}".to_owned(), ..letter(1, NOW.plus(-5 * SECOND)) };
         world.history.dead_letters.lock().unwrap().push(letter);
+        let found = anomaly(1, 5);
+        world.write_signals(SignalBatch {
+            alerts: vec![alert_of(&found)],
+            anomalies: vec![found],
+            predictions: [5, 1].map(|minutes| prediction(minutes, NOW.plus(MINUTE))).into(),
+        });
         world.state.snapshots.publish(snapshot_of(world.btc, 9));
         world
+    }
+
+    /// Writes anomalies, predictions and alerts.
+    pub fn write_signals(&self, batch: SignalBatch) {
+        block_on(self.history.write_signals(&batch)).unwrap();
     }
 
     /// Asks the REST port.

@@ -4,13 +4,20 @@
 //! durable: what was acknowledged, the process has.
 
 mod rows;
+mod signals;
 mod windows;
 
+pub use signals::MemorySignals;
+
+use super::signals::{AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory};
 use super::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, WindowQuery};
+use crate::models::alert::Alert;
+use crate::models::anomaly::Anomaly;
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
 use crate::models::indicators::IndicatorValues;
+use crate::models::prediction::Prediction;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::names::{SourceTable, SymbolTable};
@@ -35,6 +42,7 @@ pub struct MemoryHistory {
     sources: Arc<SourceTable>,
     max_rows: usize,
     inner: Mutex<HistoryState>,
+    signals: MemorySignals,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +64,13 @@ impl MemoryHistory {
     /// Makes an empty history that keeps at most `max_rows` windows per symbol and width (`usize::MAX`: all of them).
     #[must_use]
     pub fn new(symbols: Arc<SymbolTable>, sources: Arc<SourceTable>, max_rows: usize) -> MemoryHistory {
-        MemoryHistory { symbols, sources, max_rows, inner: Mutex::default() }
+        MemoryHistory {
+            symbols,
+            sources,
+            max_rows,
+            inner: Mutex::default(),
+            signals: MemorySignals::default(),
+        }
     }
 }
 
@@ -114,6 +128,29 @@ fn without_indicators(bar: &Bar) -> IndicatorPoint {
         vwap: bar.vwap,
         values: IndicatorValues::default(),
         log_pos: bar.log_pos,
+    }
+}
+
+#[async_trait]
+impl SignalHistory for MemoryHistory {
+    async fn write_signals(&self, batch: &SignalBatch) -> Result<(), StoreError> {
+        self.signals.write_signals(batch).await
+    }
+
+    async fn anomalies(&self, query: &AnomalyQuery) -> Result<Vec<Numbered<Anomaly>>, StoreError> {
+        self.signals.anomalies(query).await
+    }
+
+    async fn predictions(&self, query: &PredictionQuery) -> Result<Vec<Numbered<Prediction>>, StoreError> {
+        self.signals.predictions(query).await
+    }
+
+    async fn newest_predictions(&self, symbol: &str) -> Result<Vec<Prediction>, StoreError> {
+        self.signals.newest_predictions(symbol).await
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Numbered<Alert>>, StoreError> {
+        self.signals.alerts(query).await
     }
 }
 

@@ -98,6 +98,12 @@ impl Migration {
                 }
             }
         }
+        if missing.contains(&FIRST_WITH_SIGNALS) {
+            let num_twice = self.num_predictions_twice().await?;
+            if num_twice > 0 {
+                steps.push(format!("predictions: {num_twice} that are there twice go"));
+            }
+        }
         let uses_timescale = self.uses_timescale().await?;
         for table in ["tick_data", "aggregated_data", "technical_indicators"] {
             if let Some(num_rows) = self.num_unpartitioned(table, uses_timescale).await? {
@@ -131,6 +137,25 @@ impl Migration {
             "SELECT coalesce(sum(num - 1), 0)::bigint FROM (SELECT count(*) AS num FROM {table} GROUP BY {key}) AS keys"
         );
         sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut self.conn).await.map_err(failed(READING))
+    }
+
+    /// Returns how many predictions repeat one that was made before.
+    async fn num_predictions_twice(&mut self) -> Result<i64, StoreError> {
+        const READING: &str = "failed to count predictions that are there twice";
+        let is_there: bool = sqlx::query_scalar("SELECT to_regclass('predictions') IS NOT NULL")
+            .fetch_one(&mut self.conn)
+            .await
+            .map_err(failed(READING))?;
+        if !is_there {
+            return Ok(0);
+        }
+        sqlx::query_scalar(
+            "SELECT coalesce(sum(num - 1), 0)::bigint FROM (SELECT count(*) AS num FROM predictions \
+             GROUP BY symbol, time_horizon_minutes, time, model_version) AS keys",
+        )
+        .fetch_one(&mut self.conn)
+        .await
+        .map_err(failed(READING))
     }
 
     /// Returns the rows, roughly, of a table that is yet to be partitioned; `None` of one that is not there yet.
@@ -251,6 +276,9 @@ impl Migration {
         transaction.commit().await
     }
 }
+
+/// The first migration that lets a prediction be there once only.
+const FIRST_WITH_SIGNALS: i64 = 4;
 
 /// The migration that removes rows that are there twice.
 const FIRST_WITH_KEYS: i64 = 2;

@@ -14,6 +14,7 @@ mod progress;
 mod read;
 mod schema;
 mod settings;
+mod signals;
 mod store;
 mod symbols;
 mod ticks;

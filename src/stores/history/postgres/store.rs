@@ -12,14 +12,20 @@ use super::progress::Progress;
 use super::settings::PostgresSettings;
 use super::ticks::TickRows;
 use super::windows::WindowRows;
-use super::{dead_letters, read, schema, symbols};
+use super::{dead_letters, read, schema, signals, symbols};
+use crate::models::alert::Alert;
+use crate::models::anomaly::Anomaly;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
+use crate::models::prediction::Prediction;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{DAY, Nanos, Width};
 use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
+use crate::stores::history::signals::{
+    AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory,
+};
 use crate::stores::history::{
     DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, WindowQuery,
 };
@@ -212,6 +218,42 @@ impl PostgresHistory {
         }
         session.days.extend(wanted);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl SignalHistory for PostgresHistory {
+    async fn write_signals(&self, batch: &SignalBatch) -> Result<(), StoreError> {
+        let mut slot = self.session.lock().await;
+        let mut session = self.take_session(&mut slot).await?;
+        session.conn.execute("BEGIN").await.map_err(failed(WRITING))?;
+        let outcome = signals::write(&mut session.conn, batch).await;
+        match outcome {
+            Ok(()) => session.conn.execute("COMMIT").await.map_err(failed("failed to commit"))?,
+            Err(StoreError::Refused { .. }) => {
+                session.conn.execute("ROLLBACK").await.map_err(failed(WRITING))?
+            }
+            // The connection goes, and with it what was begun.
+            Err(error) => return Err(error),
+        };
+        *slot = Some(session);
+        outcome
+    }
+
+    async fn anomalies(&self, query: &AnomalyQuery) -> Result<Vec<Numbered<Anomaly>>, StoreError> {
+        signals::anomalies(&self.readers, query).await
+    }
+
+    async fn predictions(&self, query: &PredictionQuery) -> Result<Vec<Numbered<Prediction>>, StoreError> {
+        signals::predictions(&self.readers, query).await
+    }
+
+    async fn newest_predictions(&self, symbol: &str) -> Result<Vec<Prediction>, StoreError> {
+        signals::newest_predictions(&self.readers, symbol).await
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Numbered<Alert>>, StoreError> {
+        signals::alerts(&self.readers, query).await
     }
 }
 

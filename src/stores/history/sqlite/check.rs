@@ -4,7 +4,11 @@
 //! again from the log.
 
 use super::file::KIND;
+use super::signals::{self, Signal};
 use super::{dead_letters, windows};
+use crate::models::alert::Alert;
+use crate::models::anomaly::Anomaly;
+use crate::models::prediction::Prediction;
 use crate::names::SymbolTable;
 use crate::stores::error::StoreError;
 use crate::stores::sqlite::check::{CHECKING, Checked, File, PAGE_ROWS, Tell, WindowKey, check};
@@ -34,7 +38,10 @@ async fn read_history(file: &mut File<'_>) -> Result<(), StoreError> {
     let indicators = |row: &SqliteRow| windows::indicators_of(row, 0, &symbols).map(|_| ());
     read_windows(file, "bars", windows::BAR_SELECT.as_str(), bar).await?;
     read_windows(file, "indicators", windows::INDICATOR_SELECT.as_str(), indicators).await?;
-    read_letters(file).await
+    read_letters(file).await?;
+    read_signals::<Anomaly>(file).await?;
+    read_signals::<Prediction>(file).await?;
+    read_signals::<Alert>(file).await
 }
 
 async fn read_windows(
@@ -117,6 +124,44 @@ async fn read_letters(file: &mut File<'_>) -> Result<(), StoreError> {
     if file.mends {
         for id in bad {
             file.execute(format!("DELETE FROM dead_letters WHERE id = {id}")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads rows of one kind. Nothing can work them out again: a damaged one is deleted where the file is to be mended.
+async fn read_signals<T: Signal>(file: &mut File<'_>) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT {} FROM {} WHERE number > ? ORDER BY number LIMIT {PAGE_ROWS}",
+        signals::selected::<T>(),
+        T::TABLE
+    );
+    let (mut after, mut num_rows, mut bad) = (i64::MIN, 0, Vec::new());
+    loop {
+        let page = sqlx::query(AssertSqlSafe(sql.clone()))
+            .bind(after)
+            .fetch_all(&mut file.conn)
+            .await
+            .map_err(failed(CHECKING))?;
+        if page.is_empty() {
+            break;
+        }
+        num_rows += page.len() as u64;
+        for row in &page {
+            after = get(row, T::COLUMNS.len() + 1)
+                .map_err(|fault| damaged(file.name, T::TABLE, "a number", &fault))?;
+            if let Err(fault) = signals::decode::<T>(row) {
+                let mends = file.mends;
+                file.found_row(T::TABLE, signals::number_text::<T>(row), &fault, mends);
+                bad.push(after);
+            }
+        }
+        (file.tell)(T::TABLE, num_rows);
+    }
+    file.checked.num_rows += num_rows;
+    if file.mends {
+        for number in bad {
+            file.execute(format!("DELETE FROM {} WHERE number = {number}", T::TABLE)).await?;
         }
     }
     Ok(())

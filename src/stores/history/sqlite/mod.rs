@@ -1,8 +1,9 @@
-//! The history in SQLite: `history.db`, with bars, indicators and dead letters.
+//! The history in SQLite: `history.db`, with bars, indicators, dead letters, anomalies, predictions and alerts.
 
 mod check;
 mod dead_letters;
 mod file;
+mod signals;
 mod store;
 mod windows;
 

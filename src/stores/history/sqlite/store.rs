@@ -1,18 +1,24 @@
-//! The history in SQLite: [`History`] over bars, indicators and dead letters.
+//! The history in SQLite: [`History`] over bars, indicators and dead letters, [`SignalHistory`] over the rest.
 //!
 //! Every row is written by key, and only over a row whose log position is not higher: repeats and batches that meet in
 //! another order end in the same rows. How far the log is done with is committed together with what it brought.
 
-use super::dead_letters;
 use super::file::{FILE_NAME, KIND};
 use super::windows::{self, Batch};
+use super::{dead_letters, signals};
+use crate::models::alert::Alert;
+use crate::models::anomaly::Anomaly;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::entry::Position;
+use crate::models::prediction::Prediction;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
+use crate::stores::history::signals::{
+    AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory,
+};
 use crate::stores::history::{
     DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, WindowQuery,
 };
@@ -162,6 +168,37 @@ async fn check_epoch(conn: &mut SqliteConnection, dir: &Path, epoch: u64) -> Res
 }
 
 #[async_trait]
+impl SignalHistory for SqliteHistory {
+    async fn write_signals(&self, batch: &SignalBatch) -> Result<(), StoreError> {
+        let mut slot = self.writer.lock().await;
+        let mut conn = self.take_writer(&mut slot).await?;
+        let outcome = match begin(&mut conn).await {
+            Ok(()) => signals::write(&mut conn, batch).await,
+            Err(error) => Err(error),
+        };
+        let (written, settled) = settle(conn, outcome).await;
+        *slot = settled;
+        written
+    }
+
+    async fn anomalies(&self, query: &AnomalyQuery) -> Result<Vec<Numbered<Anomaly>>, StoreError> {
+        self.database.note(signals::anomalies(self.database.readers(), query).await)
+    }
+
+    async fn predictions(&self, query: &PredictionQuery) -> Result<Vec<Numbered<Prediction>>, StoreError> {
+        self.database.note(signals::predictions(self.database.readers(), query).await)
+    }
+
+    async fn newest_predictions(&self, symbol: &str) -> Result<Vec<Prediction>, StoreError> {
+        self.database.note(signals::newest_predictions(self.database.readers(), symbol).await)
+    }
+
+    async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Numbered<Alert>>, StoreError> {
+        self.database.note(signals::alerts(self.database.readers(), query).await)
+    }
+}
+
+#[async_trait]
 impl History for SqliteHistory {
     async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError> {
         let mut slot = self.writer.lock().await;
@@ -263,7 +300,10 @@ impl History for SqliteHistory {
         }
         let mut slot = self.writer.lock().await;
         let mut conn = self.take_writer(&mut slot).await?;
-        let dropped = dead_letters::drop_before(&mut conn, oldest).await;
+        let dropped = match dead_letters::drop_before(&mut conn, oldest).await {
+            Ok(letters) => signals::drop_before(&mut conn, oldest).await.map(|others| letters + others),
+            Err(error) => Err(error),
+        };
         // What would have been dropped by now is not missed any more.
         let forgotten = sqlx::query(
             "DELETE FROM meta WHERE key LIKE 'missing_%' \
