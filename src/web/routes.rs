@@ -6,7 +6,10 @@
 use super::answer::error::ApiError;
 use super::live::{self, WorkerSlot};
 use super::page::dashboard;
-use super::rest::{bars, dead_letters, health, indicators, latest, openapi, symbols, system_metrics, ticks};
+use super::rest::{
+    alerts, anomalies, bars, dead_letters, health, indicators, latest, openapi, predictions, symbols,
+    system_metrics, ticks,
+};
 use super::state::AppState;
 use actix_web::guard::{self, GuardContext, fn_guard};
 use actix_web::http::header;
@@ -69,6 +72,9 @@ pub fn api(config: &mut ServiceConfig) {
         .service(get("/api/v1/latest", latest::latest_list))
         .service(get("/api/v1/ticks/{symbol}", ticks::ticks))
         .service(get("/api/v1/indicators/{symbol}", indicators::indicators))
+        .service(get("/api/v1/anomalies", anomalies::anomalies))
+        .service(get("/api/v1/alerts", alerts::alerts))
+        .service(get("/api/v1/predictions/{symbol}", predictions::predictions))
         .service(get("/api/v1/dead-letters", dead_letters::dead_letters))
         .service(get("/api/v1/metrics/latency", system_metrics::latency))
         .service(get("/api/v1/metrics/throughput", system_metrics::throughput))

@@ -1,4 +1,5 @@
-//! The one JSON form of ticks, bars and indicators, both ways: REST, live feed, dead letters, topics and caches.
+//! The one JSON form of ticks, bars and indicators, both ways: REST, live feed, dead letters, topics and caches; and that of
+//! anomalies, predictions and alerts, for REST.
 //!
 //! Promises: names and order of the fields are the contract's; times are RFC 3339 UTC; a price or a size is the `f64`
 //! nearest to the exact value, written in the shortest form that reads back as it ([`to_json`] also drops `.0`). Every
@@ -14,6 +15,7 @@ mod json;
 mod latest;
 mod number;
 mod past;
+mod signals;
 mod tick;
 mod time;
 
@@ -23,5 +25,6 @@ pub use json::{append_json, to_json};
 pub use latest::{LatestObject, tick_type};
 pub use number::{WireError, exact, nearest};
 pub use past::PastObject;
+pub use signals::{AlertObject, AnomalyObject, PredictionObject};
 pub use tick::{TickObject, payload};
 pub use time::Time;

@@ -4,11 +4,15 @@ mod cached;
 pub mod openapi;
 pub mod param_docs;
 
+pub(super) mod alerts;
+pub(super) mod anomalies;
 pub(super) mod bars;
 pub(super) mod dead_letters;
 pub(super) mod health;
 pub(super) mod indicators;
 pub(super) mod latest;
+pub(super) mod predictions;
+pub(super) mod signals;
 pub(super) mod symbols;
 pub(super) mod system_metrics;
 pub(super) mod ticks;

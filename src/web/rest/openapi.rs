@@ -3,8 +3,13 @@
 //! Promises: it describes every path, parameter and status; a test sends the server what it allows and forbids. On
 //! failure: 404 for a file that the page does not have.
 
-use super::param_docs::{EmptyName, FormatName, QueryTime, ReasonName, SymbolName, Symbols};
-use super::{bars, dead_letters, health, indicators, latest, symbols, system_metrics, ticks};
+use super::param_docs::{
+    EmptyName, FormatName, QueryTime, ReasonName, SeverityName, StatusName, SymbolName, Symbols,
+};
+use super::{
+    alerts, anomalies, bars, dead_letters, health, indicators, latest, predictions, symbols, system_metrics,
+    ticks,
+};
 use crate::models::time::Width;
 use crate::web::answer::caching::{REVALIDATE, hash};
 use crate::web::answer::error::{ApiError, Problem};
@@ -24,7 +29,7 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
 #[openapi(
     info(
         title = "Tickwire",
-        description = "Real-time market data: ticks, bars, indicators. Times in queries may be RFC 3339, a date, an \
+        description = "Real-time market data: ticks, bars, indicators, and what is unusual about them. Times in queries may be RFC 3339, a date, an \
                        epoch number or relative (`-1h`); unknown parameters are ignored. Lists also answer `text/csv`.",
     ),
     paths(
@@ -38,15 +43,21 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
         ticks::ticks,
         bars::aggregated,
         indicators::indicators,
+        anomalies::anomalies,
+        alerts::alerts,
+        predictions::predictions,
         dead_letters::dead_letters,
         system_metrics::latency,
         system_metrics::throughput,
         system_metrics::kafka,
         system_metrics::ledger,
     ),
-    components(schemas(Problem, SymbolName, Symbols, QueryTime, ReasonName, FormatName, EmptyName)),
+    components(schemas(
+        Problem, SymbolName, Symbols, QueryTime, ReasonName, SeverityName, StatusName, FormatName, EmptyName
+    )),
     tags(
         (name = "market data", description = "What the markets do"),
+        (name = "signals", description = "What detectors and models say of it"),
         (name = "system", description = "What the service does"),
     ),
 )]

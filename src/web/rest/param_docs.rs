@@ -1,6 +1,8 @@
 //! The parameters as the OpenAPI document shows them: what a generated client may send, and what the tests send.
 //! Documentation only: [`crate::web::answer::params`] reads them, and accepts some more forms than are listed here.
 
+use crate::models::alert::AlertStatus;
+use crate::models::anomaly::Severity;
 use crate::models::effect::DeadReason;
 use crate::models::ledger::{REFUSED, RejectReason, TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL};
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
@@ -77,6 +79,30 @@ impl PartialSchema for ReasonName {
 }
 
 impl ToSchema for ReasonName {}
+
+/// How far an anomaly is beyond its threshold.
+pub struct SeverityName;
+
+impl PartialSchema for SeverityName {
+    fn schema() -> RefOr<Schema> {
+        let words = Severity::ALL.map(Severity::as_str);
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build().into()
+    }
+}
+
+impl ToSchema for SeverityName {}
+
+/// Where an alert stands.
+pub struct StatusName;
+
+impl PartialSchema for StatusName {
+    fn schema() -> RefOr<Schema> {
+        let words = AlertStatus::ALL.map(AlertStatus::as_str);
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build().into()
+    }
+}
+
+impl ToSchema for StatusName {}
 
 /// Returns every reason that a dead letter can have.
 #[must_use]
@@ -170,6 +196,84 @@ pub struct DeadLettersQuery {
     pub limit: Option<u32>,
     /// Taken from the `Link` header of the page before.
     #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){2}$")]
+    pub cursor: Option<String>,
+}
+
+/// The anomalies that are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AnomaliesQuery {
+    /// Only those of this symbol.
+    #[param(example = "AAPL")]
+    pub symbol: Option<SymbolName>,
+    /// Only those that this rule found.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$", example = "price_spike")]
+    pub r#type: Option<String>,
+    /// Only those of this severity.
+    #[param(example = "high")]
+    pub severity: Option<SeverityName>,
+    /// First time.
+    #[param(example = "-1h")]
+    pub start_time: Option<QueryTime>,
+    /// Last time.
+    #[param(example = "now")]
+    pub end_time: Option<QueryTime>,
+    /// Rows at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u32>,
+    /// Taken from the `Link` header of the page before.
+    #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){3}$")]
+    pub cursor: Option<String>,
+}
+
+/// The alerts that are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AlertsQuery {
+    /// Only those of this symbol.
+    #[param(example = "AAPL")]
+    pub symbol: Option<SymbolName>,
+    /// Only those for anomalies that this rule found.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$", example = "price_spike")]
+    pub r#type: Option<String>,
+    /// Only those of this severity.
+    #[param(example = "high")]
+    pub severity: Option<SeverityName>,
+    /// Only those over this channel.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$", example = "slack")]
+    pub channel: Option<String>,
+    /// Only those that stand there.
+    #[param(example = "sent")]
+    pub status: Option<StatusName>,
+    /// First time.
+    #[param(example = "-1h")]
+    pub start_time: Option<QueryTime>,
+    /// Last time.
+    #[param(example = "now")]
+    pub end_time: Option<QueryTime>,
+    /// Rows at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u32>,
+    /// Taken from the `Link` header of the page before.
+    #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){3}$")]
+    pub cursor: Option<String>,
+}
+
+/// The predictions that are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PredictionsQuery {
+    /// First end of a predicted bar.
+    #[param(example = "-1h")]
+    pub start_time: Option<QueryTime>,
+    /// Last end of a predicted bar.
+    #[param(example = "now")]
+    pub end_time: Option<QueryTime>,
+    /// Rows at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u32>,
+    /// Taken from the `Link` header of the page before.
+    #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){3}$")]
     pub cursor: Option<String>,
 }
 

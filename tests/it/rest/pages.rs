@@ -1,10 +1,13 @@
 //! Lists of REST: ranges, pages and cursors, and the newest bars, which the history does not hold yet.
 
-use super::world::{NOW, START, World, bar, letter, minute, point, snapshot_of, trade};
+use super::world::{
+    NOW, START, World, alert_of, anomaly, bar, letter, minute, point, prediction, snapshot_of, trade,
+};
 use std::sync::atomic::Ordering;
 use tickwire::models::bar::{Bar, BarState};
 use tickwire::models::snapshot::{SymbolSnapshot, WindowSnapshot};
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
+use tickwire::stores::history::signals::SignalBatch;
 
 #[test]
 fn the_range_of_bars_is_open_at_its_start_and_closed_at_its_end() {
@@ -135,7 +138,20 @@ fn cursors_walk_the_whole_list_without_hole_or_repeat() {
     // As many dead letters, again three at each time.
     let letters = (2..40).map(|id| letter(id, NOW.plus(-SECOND * (60 - id as i64 / 3))));
     world.history.dead_letters.lock().unwrap().extend(letters);
+    let anomalies: Vec<_> = (2..40).map(|number| anomaly(number, 60 - number as i64 / 3)).collect();
+    world.write_signals(SignalBatch {
+        alerts: anomalies.iter().map(alert_of).collect(),
+        anomalies,
+        predictions: (0..40)
+            .map(|nth| prediction(nth % 3, START.plus(i64::from(nth / 3) * MINUTE)))
+            .collect(),
+    });
     for list in [
+        "/api/v1/anomalies?",
+        "/api/v1/anomalies?symbol=btcusd&type=price_spike&severity=high&start_time=-1h&",
+        "/api/v1/alerts?channel=slack&status=sent&",
+        "/api/v1/predictions/BTC-USD?",
+        "/api/v1/predictions/BTC-USD?end_time=now&",
         "/api/v1/dead-letters?",
         "/api/v1/dead-letters?reason=late&symbol=btcusd&start_time=-1h&",
         "/api/v1/ticks/BTC-USD?",
