@@ -1,5 +1,5 @@
-//! Periodic work beside the data path: samples of the metrics, checks of the disk and of the files of the data
-//! directory, and retention of the history.
+//! Periodic work beside the data path: samples of the metrics, checks of the disk, of the files of the data directory and of
+//! the history's replica, and retention of the history.
 //!
 //! Promises: nothing waits for this work. On failure: checks that may block on the disk run on a thread of their own; if
 //! the disk hangs, health reports it, and the process still stops when told to.
@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::data_dir::FileWatch;
 use crate::models::time::DAY;
 use crate::node::Node;
+use crate::stores::history::ReplicaUse;
 use crate::stores::log::{LogGroup, Progress};
 use crate::web::state::AppState;
 use std::path::PathBuf;
@@ -69,6 +70,10 @@ pub fn start(config: &Config, node: &Node, state: Arc<AppState>, retention: Arc<
         let mut is_doubted = false;
         move || is_doubted = check_clock(&state, &retention, is_doubted)
     });
+    every(CHECK_INTERVAL, {
+        let state = Arc::clone(&state);
+        move || _ = actix::spawn(check_replica(Arc::clone(&state)))
+    });
     let mut is_doubt_stored = false;
     every(RETENTION_INTERVAL, move || {
         let (state, now) = (Arc::clone(&state), retention.now());
@@ -97,6 +102,21 @@ fn every(period: Duration, mut work: impl FnMut() + 'static) {
             work();
         }
     });
+}
+
+/// Reports whether reads go to the history's replica, where there is one.
+async fn check_replica(state: Arc<AppState>) {
+    match state.history.replica().await {
+        None => {}
+        Some(ReplicaUse::Read) => state.health.set("history_replica", Health::Healthy, ""),
+        Some(ReplicaUse::PassedOver(reason)) => {
+            state.health.set(
+                "history_replica",
+                Health::Degraded,
+                format!("reads go to the primary: {reason}"),
+            );
+        }
+    }
 }
 
 /// Reports when the wall clock is not trusted. Returns true while it is not.

@@ -11,15 +11,17 @@ use crate::actors::health::HealthRegistry;
 use crate::actors::snapshots::SymbolSnapshots;
 use crate::actors::source_clocks::SourceClocks;
 use crate::metrics::Metrics;
+use crate::models::entry::Entry;
 use crate::models::provenance::Provenance;
 use crate::models::settings::CoreSettings;
 use crate::models::snapshot::{SymbolSnapshot, WindowSnapshot};
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{Nanos, Width};
 use crate::names::{SourceTable, SymbolTable};
+use crate::stores::StoreError;
 use crate::stores::cache::reader::CacheReader;
 use crate::stores::history::History;
-use crate::stores::log::TickLog;
+use crate::stores::log::{TickLog, TickQuery};
 use std::sync::{Arc, OnceLock};
 
 /// Returns the time now; tests set it by hand.
@@ -35,7 +37,7 @@ pub struct AppState {
     pub snapshots: Arc<SymbolSnapshots>,
     /// The clocks of the sources.
     pub clocks: Arc<SourceClocks>,
-    /// The log: read for ticks.
+    /// The log: read for ticks that the history does not keep.
     pub log: Arc<dyn TickLog>,
     /// The history: read for bars, indicators and dead letters.
     pub history: Arc<dyn History>,
@@ -93,6 +95,17 @@ impl AppState {
     pub fn is_over_limit(&self, symbol: SymbolId) -> bool {
         let limit = self.cache.as_ref().and_then(CacheReader::limit);
         limit.is_some_and(|limit| limit.is_over(symbol, self.now()))
+    }
+
+    /// Returns ticks of a symbol: from the history where it keeps them, which reaches further back, else from the log.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn ticks(&self, query: &TickQuery) -> Result<Vec<Entry>, StoreError> {
+        match self.history.ticks(query).await? {
+            Some(entries) => Ok(entries),
+            None => self.log.ticks(query).await,
+        }
     }
 
     /// Returns all symbols, sorted by name.

@@ -5,7 +5,9 @@ mod consumers;
 mod files;
 mod history;
 mod log;
+mod plans;
 mod property;
+mod replica;
 mod signals;
 
 use crate::support::postgres::SharedPostgres;

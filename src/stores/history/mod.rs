@@ -13,11 +13,12 @@ pub mod sqlite;
 
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
-use crate::models::entry::Position;
+use crate::models::entry::{Entry, Position};
 use crate::models::report::AcceptedReport;
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::error::StoreError;
+use crate::stores::log::TickQuery;
 use async_trait::async_trait;
 use signals::SignalHistory;
 use std::sync::Arc;
@@ -97,6 +98,15 @@ pub struct Missing {
     pub until: Nanos,
 }
 
+/// Whether reads go to a copy of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaUse {
+    /// They do.
+    Read,
+    /// They do not, and why.
+    PassedOver(String),
+}
+
 /// The history of bars, indicators and dead letters.
 #[async_trait]
 pub trait History: SignalHistory {
@@ -128,6 +138,12 @@ pub trait History: SignalHistory {
         Ok(())
     }
 
+    /// Returns the position up to which reads show everything: less than [`History::acknowledged`] where they go to a copy
+    /// that is behind.
+    async fn readable(&self) -> Result<Position, StoreError> {
+        self.acknowledged().await
+    }
+
     /// Returns bars, newest first.
     async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError>;
 
@@ -148,11 +164,21 @@ pub trait History: SignalHistory {
     /// Returns dead letters, newest first.
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterRecord>, StoreError>;
 
+    /// Returns ticks of a symbol as the log does, newest first by (event time, position); `None` of a history that keeps none.
+    async fn ticks(&self, _: &TickQuery) -> Result<Option<Vec<Entry>>, StoreError> {
+        Ok(None)
+    }
+
     /// Drops rows that are too old. Returns the number of rows dropped.
     async fn retain(&self, now: Nanos) -> Result<u64, StoreError>;
 
     /// Returns the first damaged row that was met since the start, for people.
     fn damage(&self) -> Option<String> {
+        None
+    }
+
+    /// Looks at the copy that reads go to, and says whether they do; `None` where there is no copy.
+    async fn replica(&self) -> Option<ReplicaUse> {
         None
     }
 

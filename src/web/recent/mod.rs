@@ -159,7 +159,7 @@ async fn load(
     naming: &Naming<'_>,
 ) -> Result<Page, StoreError> {
     // Asked before the bars are read: what is acknowledged by then is among them.
-    let acknowledged = history.acknowledged().await?;
+    let acknowledged = history.readable().await?;
     let query = WindowQuery {
         symbol,
         width: window.width,

@@ -1,7 +1,7 @@
 //! `latest`: the newest trade of a symbol, from its published snapshot; of a single symbol without one, from the cache, else
-//! from the log, as while the states are not recovered yet.
+//! from the log or a history that keeps ticks, as while the states are not recovered yet.
 //!
-//! Promises: a symbol with a snapshot costs no store anything; the cache is waited for within its limit. On failure of the log:
+//! Promises: a symbol with a snapshot costs no store anything; the cache is waited for within its limit. On failure of either:
 //! 503.
 
 use super::cached;
@@ -26,7 +26,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Reports that are looked at for the newest trade in the log.
+/// Reports that are looked at for the newest trade.
 const REPORTS_MAX: usize = 100;
 
 /// Symbols that one request may name.
@@ -41,15 +41,15 @@ fn object<'a>(
     LatestObject::of_snapshot(spec, snapshot, state.clocks.get(snapshot.source), state.core.lateness, now)
 }
 
-/// Returns the newest trade among the last reports of a symbol in the log, or the newest quote where quotes make its bars,
+/// Returns the newest trade among the last stored reports of a symbol, or the newest quote where quotes make its bars,
 /// and who reported it.
-async fn newest_in_log(
+async fn newest_stored(
     state: &AppState,
     symbol: SymbolId,
     spec: &SymbolSpec,
 ) -> Result<Option<(LastTrade, SourceId)>, ApiError> {
     let query = TickQuery { symbol, start: Nanos::MIN, end: Nanos::MAX, before: None, limit: REPORTS_MAX };
-    let entries = state.log.ticks(&query).await?;
+    let entries = state.ticks(&query).await?;
     let withdrawn: HashSet<(SourceId, TradeId)> = entries.iter().filter_map(withdrawn_by).collect();
     let quotes_make_bars = spec.price != PriceSource::Trade;
     let of_trade = |trade: &Trade| LastTrade {
@@ -118,7 +118,7 @@ pub async fn latest(
     let (id, spec) = resolved?;
     // A snapshot without a trade knows of none that stands.
     if snapshot.is_none()
-        && let Some((last, source)) = newest_in_log(&state, id, &spec).await?
+        && let Some((last, source)) = newest_stored(&state, id, &spec).await?
     {
         let (now, clock) = (state.now(), state.clocks.get(source));
         let age_ms = now.since(last.ts).div_euclid(1_000_000);

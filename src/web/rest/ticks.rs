@@ -1,7 +1,7 @@
-//! `ticks`: reports and quotes of a symbol, from the log.
+//! `ticks`: reports and quotes of a symbol, from the history where it keeps them, else from the log.
 //!
 //! Promises: newest first by event time and position; a page and its cursor never repeat or omit a tick. On failure of
-//! the log: 503.
+//! the store: 503.
 
 use super::param_docs::{Answers, SymbolPath, TicksQuery};
 use crate::models::time::{HOUR, Nanos};
@@ -54,7 +54,7 @@ pub async fn ticks(
             TickQuery { symbol: id, start, end, before: None, limit }
         }
     };
-    let mut entries = state.log.ticks(&query).await?;
+    let mut entries = state.ticks(&query).await?;
     let next = cut(&mut entries, page.limit, |entry| {
         cursor(&[query.start.0, query.end.0, entry.body.time().0, entry.pos.cast_signed()])
     });

@@ -5,10 +5,12 @@
 use super::history::{bar_at, point_of};
 use super::signals::{alert_at, anomaly_at, prediction_at};
 use super::*;
+use proptest::test_runner::TestRunner;
 use std::cmp::Reverse;
 use tickwire::models::alert::{Alert, AlertStatus};
 use tickwire::models::anomaly::{Anomaly, Severity};
 use tickwire::models::prediction::Prediction;
+use tickwire::models::report::AcceptedReport;
 use tickwire::stores::history::signals::{
     AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalPage,
 };
@@ -22,8 +24,17 @@ type WindowPlace = (u32, i64, i64);
 /// One thing that is done to a history.
 #[derive(Clone, Debug)]
 enum Op {
-    /// Commits what these log positions did to these windows, and dead letters.
-    Write { changes: Vec<(Position, WindowPlace)>, letters: Vec<(u8, i64)>, acknowledged: Position },
+    /// Commits what these log positions did to these windows, dead letters, and reports: so many new ones behind so many
+    /// that were there before. What is acknowledged stays behind the last of them.
+    Write {
+        changes: Vec<(Position, WindowPlace)>,
+        letters: Vec<(u8, i64)>,
+        new: Position,
+        again: Position,
+        behind: Position,
+    },
+    /// Walks through the ticks of a symbol in a range of seconds.
+    Ticks { symbol: u32, start: i64, seconds: i64, page: usize },
     /// Commits anomalies (id, log position), predictions (time, horizon, model, price that came) and alerts (id, attempts,
     /// status).
     Signal {
@@ -44,12 +55,13 @@ enum Op {
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let window = (0_u32..3, prop::sample::select(WIDTHS.to_vec()), 0_i64..5);
     let change = (1_u64..40, window);
-    let write =
-        (prop::collection::vec(change, 0..12), prop::collection::vec((0_u8..12, 0_i64..6), 0..4), 0_u64..50);
-    let write = write.prop_map(|(mut changes, letters, acknowledged)| {
+    let letters = prop::collection::vec((0_u8..12, 0_i64..6), 0..4);
+    let reports = (0_u64..9, 0_u64..6, 0_u64..5);
+    let write = (prop::collection::vec(change, 0..12), letters, reports);
+    let write = write.prop_map(|(mut changes, letters, (new, again, behind))| {
         // A batch is in log order.
         changes.sort_unstable();
-        Op::Write { changes, letters, acknowledged }
+        Op::Write { changes, letters, new, again, behind }
     });
     let signal = (
         prop::collection::vec((0_u64..8, 1_u64..20), 0..4),
@@ -78,8 +90,11 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         seconds,
         page,
     });
+    let ticks = (0_u32..3, -1_i64..6, 0_i64..8, 1_usize..6);
+    let ticks = ticks.prop_map(|(symbol, start, seconds, page)| Op::Ticks { symbol, start, seconds, page });
     let op = prop_oneof![
         4 => write,
+        1 => ticks,
         2 => signal,
         3 => windows,
         1 => (1_usize..6).prop_map(|page| Op::Scan { page }),
@@ -130,15 +145,47 @@ fn letter_of((key, second): (u8, i64)) -> DeadLetterRecord {
     }
 }
 
+/// Returns the report at a position of the log.
+fn report_at(pos: Position) -> AcceptedReport {
+    let symbol = SymbolId(pos as u32 % 3);
+    // Some at one time, some earlier than the one before.
+    let ts = Nanos(BEGIN + (pos as i64 * 7 % 5) * SECOND + pos as i64 % 2 * 1_001);
+    let trade = |id| Trade {
+        ts,
+        received: ts.plus(5_000_000).to_micros(),
+        price: Price(150_250_000_000 + pos as i64 * if pos.is_multiple_of(4) { 1 << 45 } else { 1 }),
+        size: Size(300_000_000 + pos as i64),
+        seq: pos % 3,
+        id,
+        source: SourceId(pos as u16 % 2),
+        updates: Updates::from_bits(7 - (pos % 2) as u8 * 4),
+    };
+    let body = match pos % 5 {
+        0 => Body::Cancel(Cancel {
+            ts,
+            received: Nanos::MIN,
+            target: TradeId::number(pos - 1),
+            source: SourceId(0),
+        }),
+        1 => Body::Correction(Correction {
+            target: TradeId::from_text(b"a-very-long-id-of-a-venue"),
+            trade: trade(TradeId::from_text(format!("T{pos}").as_bytes())),
+        }),
+        _ => Body::Trade(trade(TradeId::number(pos))),
+    };
+    AcceptedReport { seq: (!pos.is_multiple_of(5)).then_some(pos), entry: Entry { pos, symbol, body } }
+}
+
 fn batch_of(
     changes: &[(Position, WindowPlace)],
     letters: &[(u8, i64)],
+    reports: std::ops::RangeInclusive<Position>,
     acknowledged: Position,
 ) -> HistoryBatch {
     let effects: Vec<Effect> = changes.iter().copied().flat_map(effects_of).collect();
     HistoryBatch {
         effects: vec![Arc::new(effects)],
-        reports: Vec::new(),
+        reports: vec![Arc::new(reports.map(report_at).collect())],
         dead_letters: letters.iter().copied().map(letter_of).collect(),
         acknowledged,
     }
@@ -177,6 +224,8 @@ struct Model {
     /// `None` stands for the indicators of a void bar.
     points: BTreeMap<(String, Width, Nanos), (Position, Option<IndicatorPoint>)>,
     letters: Vec<DeadLetterRecord>,
+    /// Reports up to here are there.
+    reported: Position,
     acknowledged: Position,
     anomalies: Vec<Anomaly>,
     predictions: Vec<Prediction>,
@@ -217,7 +266,17 @@ impl Model {
                 self.letters.push(letter.clone());
             }
         }
+        let reports = batch.reports.iter().flat_map(|part| part.iter());
+        self.reported = reports.map(|report| report.entry.pos).fold(self.reported, Position::max);
         self.acknowledged = self.acknowledged.max(batch.acknowledged);
+    }
+
+    /// Makes the batch of a write as it follows on what there is.
+    fn batch(&self, op: &Op) -> Option<HistoryBatch> {
+        let Op::Write { changes, letters, new, again, behind } = op else { return None };
+        let reports = self.reported.saturating_sub(*again) + 1..=self.reported + new;
+        let acknowledged = reports.end().saturating_sub(*behind);
+        Some(batch_of(changes, letters, reports, acknowledged))
     }
 
     fn put_point(&mut self, key: (String, Width, Nanos), log_pos: Position, point: Option<IndicatorPoint>) {
@@ -289,11 +348,13 @@ async fn walk<T: Clone>(
     }
 }
 
-async fn apply(op: &Op, history: &dyn History, model: &Model) {
+async fn apply(op: &Op, batch: Option<&HistoryBatch>, history: &dyn History, model: &Model) {
     match op {
-        Op::Write { changes, letters, acknowledged } => {
-            history.write(&batch_of(changes, letters, *acknowledged)).await.expect("writes");
+        Op::Write { .. } => {
+            let batch = batch.expect("a write has one");
+            history.write(batch).await.expect("writes");
             assert_eq!(history.acknowledged().await.expect("knows"), model.acknowledged);
+            assert_eq!(history.readable().await.expect("knows"), model.acknowledged);
         }
         Op::Signal { anomalies, predictions, alerts } => {
             history.write_signals(&signals_of(anomalies, predictions, alerts)).await.expect("writes");
@@ -318,6 +379,30 @@ async fn apply(op: &Op, history: &dyn History, model: &Model) {
             let newest: Vec<Bar> = all.into_iter().take(*limit).collect();
             let revisions = history.revisions(query.symbol, query.width, *limit).await.expect("reads");
             assert_eq!(revisions, newest);
+        }
+        Op::Ticks { symbol, start, seconds, page } => {
+            let mut query = TickQuery {
+                symbol: SymbolId(*symbol),
+                start: Nanos(BEGIN + start * SECOND),
+                end: Nanos(BEGIN + (start + seconds) * SECOND + 1_000),
+                before: None,
+                limit: *page,
+            };
+            let mut found = Vec::new();
+            // One that keeps no reports says so.
+            let Some(mut rows) = history.ticks(&query).await.expect("reads") else { return };
+            while let Some(last) = rows.last() {
+                query.before = Some((last.body.time(), last.pos));
+                found.extend(rows);
+                rows = history.ticks(&query).await.expect("reads").expect("keeps them");
+            }
+            let mut expected: Vec<Entry> = (1..=model.reported)
+                .map(|pos| report_at(pos).entry)
+                .filter(|entry| entry.symbol == query.symbol)
+                .filter(|entry| (query.start..=query.end).contains(&entry.body.time()))
+                .collect();
+            expected.sort_by_key(|entry| Reverse((entry.body.time(), entry.pos)));
+            assert_eq!(found, expected);
         }
         Op::Scan { page } => {
             let (mut found, mut after) = (Vec::new(), None);
@@ -424,28 +509,57 @@ async fn apply(op: &Op, history: &dyn History, model: &Model) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+/// Ages in the tests go by no clock: rows of 1970 are as good as others.
+const NEVER: std::time::Duration = std::time::Duration::from_hours(24 * 36_500);
 
-    #[test]
-    fn every_history_holds_what_a_list_would(ops in ops()) {
+/// Makes the tables that all cases use one after another.
+async fn migrated(database: &SharedPostgres) -> PostgresSettings {
+    let settings = PostgresSettings::of_url(&database.url);
+    let kept =
+        MigrationSettings { retention_ticks: NEVER, retention_bars: NEVER, ..MigrationSettings::default() };
+    Migration::begin(&settings, kept).await.expect("connects").apply().await.expect("makes the tables");
+    settings
+}
+
+/// Empties the tables.
+const EMPTY: &str = "TRUNCATE tick_data, aggregated_data, technical_indicators, void_bars, dead_letters, anomalies, \
+                     predictions, alerts, symbols, progress";
+
+async fn drive(ops: &[Op], history: &dyn History) {
+    let mut model = Model::default();
+    for op in ops {
+        let batch = model.batch(op);
+        if let Some(batch) = &batch {
+            model.write(batch);
+        }
+        if let Op::Signal { anomalies, predictions, alerts } = op {
+            model.signal(&signals_of(anomalies, predictions, alerts));
+        }
+        apply(op, batch.as_ref(), history, &model).await;
+    }
+}
+
+#[test]
+fn every_history_holds_what_a_list_would() {
+    let database = SharedPostgres::take("property");
+    let settings = database.as_ref().map(|database| run(migrated(database)));
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(32));
+    let outcome = runner.run(&ops(), |ops| {
         run(async {
             let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
-            for history in &names.histories(dir.path()).await.all {
-                let mut model = Model::default();
-                for op in &ops {
-                    match op {
-                        Op::Write { changes, letters, acknowledged } => {
-                            model.write(&batch_of(changes, letters, *acknowledged));
-                        }
-                        Op::Signal { anomalies, predictions, alerts } => {
-                            model.signal(&signals_of(anomalies, predictions, alerts));
-                        }
-                        _ => {}
-                    }
-                    apply(op, &**history, &model).await;
-                }
+            let (symbols, sources) = (&names.symbols, &names.sources);
+            let memory = MemoryHistory::new(Arc::clone(symbols), Arc::clone(sources), usize::MAX);
+            drive(&ops, &memory).await;
+            drive(&ops, &names.history(dir.path()).await.expect("opens")).await;
+            if let (Some(database), Some(settings)) = (&database, &settings) {
+                database.execute(EMPTY);
+                let (symbols, sources) = (Arc::clone(symbols), Arc::clone(sources));
+                let history = PostgresHistory::open(settings, symbols, sources, EPOCH).await.expect("opens");
+                drive(&ops, &history).await;
+                history.close().await.expect("closes");
             }
         });
-    }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
 }

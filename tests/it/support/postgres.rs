@@ -138,6 +138,11 @@ impl PostgresServer {
         }
     }
 
+    /// Returns what the server has written down.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }

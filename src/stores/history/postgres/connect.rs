@@ -37,6 +37,11 @@ impl Servers {
         self.connect(Wanted::ReadWrite).await
     }
 
+    /// Connects to a server that the address takes for reading.
+    pub async fn readable(&self) -> Result<PgConnection, StoreError> {
+        self.connect(self.address.wanted).await
+    }
+
     async fn connect(&self, wanted: Wanted) -> Result<PgConnection, StoreError> {
         let num_hosts = self.address.hosts.len();
         let (mut causes, mut is_transient) = (Vec::new(), false);

@@ -9,17 +9,20 @@ use super::address::address;
 use super::connect::Servers;
 use super::error::{failed, is_locked_out};
 use super::progress::Progress;
+use super::read::route::{self, Readers, Replica};
+use super::read::windows::{self as read_windows, Windows};
+use super::read::{NewestSeen, dead_letters as read_letters, ticks as read_ticks};
 use super::settings::PostgresSettings;
 use super::ticks::TickRows;
 use super::windows::WindowRows;
-use super::{dead_letters, read, schema, signals, symbols};
+use super::{dead_letters, schema, signals, symbols};
 use crate::models::alert::Alert;
 use crate::models::anomaly::Anomaly;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
-use crate::models::entry::Position;
+use crate::models::entry::{Entry, Position};
 use crate::models::prediction::Prediction;
-use crate::models::symbol::SymbolId;
+use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{DAY, Nanos, Width};
 use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
@@ -27,11 +30,12 @@ use crate::stores::history::signals::{
     AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory,
 };
 use crate::stores::history::{
-    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, WindowQuery,
+    DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, Missing, ReplicaUse, WindowQuery,
 };
+use crate::stores::log::TickQuery;
 use async_trait::async_trait;
 use chrono::NaiveDate;
-use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -46,7 +50,8 @@ pub struct PostgresHistory {
     keeps_ticks: bool,
     symbol_table: Arc<SymbolTable>,
     source_table: Arc<SourceTable>,
-    readers: PgPool,
+    readers: Readers,
+    newest_seen: NewestSeen,
     /// Names the log that feeds it.
     epoch: String,
     /// Names this process among those that write.
@@ -85,16 +90,25 @@ impl PostgresHistory {
         let mut conn = servers.writable().await?;
         schema::check(&mut conn).await?;
         symbols::load(&mut conn, &symbols).await?;
-        let readers = PgPoolOptions::new()
-            .max_connections(settings.max_connections.max(1))
-            .acquire_timeout(settings.connect_timeout)
-            .connect_lazy_with(servers.options());
+        let (max, timeout) = (settings.max_connections, settings.connect_timeout);
+        let replica = match &settings.read_url {
+            None => None,
+            Some(url) => {
+                let address = super::address::address(url, settings)
+                    .map_err(|cause| StoreError::Permanent { context: "`history.read_url`", cause })?;
+                let servers = Servers::new(address, timeout);
+                let pool = route::pool(&servers, max, timeout);
+                Some(Replica::new(servers, pool, settings.max_replica_lag))
+            }
+        };
+        let readers = Readers::new(route::pool(&servers, max, timeout), replica);
         let history = PostgresHistory {
             servers,
             keeps_ticks: settings.keeps_ticks,
             symbol_table: symbols,
             source_table: sources,
             readers,
+            newest_seen: NewestSeen::default(),
             epoch: format!("{epoch:016x}"),
             writer: format!("{:032x}", rand::random::<u128>()),
             session: Mutex::default(),
@@ -109,7 +123,7 @@ impl PostgresHistory {
     async fn begin_session(&self, mut conn: PgConnection) -> Result<Session, StoreError> {
         let progress = Progress::load(&mut conn, &self.symbol_table).await?;
         self.accept(&progress)?;
-        self.readers.set_connect_options(self.servers.options());
+        self.readers.move_primary(&self.servers);
         Ok(Session { conn, progress, days: BTreeSet::new(), symbols_version: None })
     }
 
@@ -241,19 +255,19 @@ impl SignalHistory for PostgresHistory {
     }
 
     async fn anomalies(&self, query: &AnomalyQuery) -> Result<Vec<Numbered<Anomaly>>, StoreError> {
-        signals::anomalies(&self.readers, query).await
+        self.readers.read(|pool| async move { signals::anomalies(&pool, query).await }).await
     }
 
     async fn predictions(&self, query: &PredictionQuery) -> Result<Vec<Numbered<Prediction>>, StoreError> {
-        signals::predictions(&self.readers, query).await
+        self.readers.read(|pool| async move { signals::predictions(&pool, query).await }).await
     }
 
     async fn newest_predictions(&self, symbol: &str) -> Result<Vec<Prediction>, StoreError> {
-        signals::newest_predictions(&self.readers, symbol).await
+        self.readers.read(|pool| async move { signals::newest_predictions(&pool, symbol).await }).await
     }
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Numbered<Alert>>, StoreError> {
-        signals::alerts(&self.readers, query).await
+        self.readers.read(|pool| async move { signals::alerts(&pool, query).await }).await
     }
 }
 
@@ -287,6 +301,9 @@ impl History for PostgresHistory {
                 session.progress = next;
                 session.symbols_version = Some(version);
                 *slot = Some(session);
+                if let Some(newest) = windows.times().max() {
+                    self.newest_seen.note(newest);
+                }
                 Ok(())
             }
             Err(error @ StoreError::Refused { .. }) => {
@@ -316,7 +333,7 @@ impl History for PostgresHistory {
         let noted: Option<(Option<i64>, Option<i64>, Option<i64>)> = sqlx::query_as(
             "SELECT missing_after, missing_through, missing_until FROM progress WHERE partition = 0",
         )
-        .fetch_optional(&self.readers)
+        .fetch_optional(self.readers.primary())
         .await
         .map_err(failed("failed to read what is missing"))?;
         Ok(noted.and_then(|(after, through, until)| {
@@ -347,16 +364,47 @@ impl History for PostgresHistory {
         Ok(())
     }
 
+    async fn readable(&self) -> Result<Position, StoreError> {
+        if !self.readers.has_replica() {
+            let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(left.as_ref().map_or(0, |left| left.pos));
+        }
+        let pos: Option<i64> = self
+            .readers
+            .read_furthest_back(|pool| async move {
+                sqlx::query_scalar("SELECT pos FROM progress WHERE partition = 0")
+                    .fetch_optional(&pool)
+                    .await
+                    .map_err(failed("failed to read how far the history is"))
+            })
+            .await?;
+        Ok(pos.unwrap_or_default().cast_unsigned())
+    }
+
     async fn bars(&self, query: &WindowQuery) -> Result<Vec<Bar>, StoreError> {
-        read::bars(&self.readers, &self.symbol_table, query).await
+        let spec = self.symbol_table.spec(query.symbol);
+        let windows = Windows { symbol: query.symbol, spec: &spec, width: query.width };
+        self.readers
+            .read(|pool| async move { read_windows::bars(&pool, &self.newest_seen, windows, query).await })
+            .await
     }
 
     async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError> {
-        read::revisions(&self.readers, &self.symbol_table, symbol, width, limit).await
+        let spec = self.symbol_table.spec(symbol);
+        let windows = Windows { symbol, spec: &spec, width };
+        self.readers
+            .read(
+                |pool| async move { read_windows::revisions(&pool, &self.newest_seen, windows, limit).await },
+            )
+            .await
     }
 
     async fn indicators(&self, query: &WindowQuery) -> Result<Vec<IndicatorPoint>, StoreError> {
-        read::indicators(&self.readers, &self.symbol_table, query).await
+        let spec = self.symbol_table.spec(query.symbol);
+        let windows = Windows { symbol: query.symbol, spec: &spec, width: query.width };
+        self.readers
+            .read(|pool| async move { read_windows::indicators(&pool, &self.newest_seen, windows, query).await })
+            .await
     }
 
     async fn scan(
@@ -364,11 +412,47 @@ impl History for PostgresHistory {
         after: Option<(SymbolId, Width, Nanos)>,
         limit: usize,
     ) -> Result<Vec<(Bar, IndicatorPoint)>, StoreError> {
-        read::scan(&self.readers, &self.symbol_table, after, limit).await
+        let first =
+            after.map_or_else(String::new, |(symbol, ..)| self.symbol_table.spec(symbol).name.clone());
+        let mut symbols: Vec<(SymbolId, Arc<SymbolSpec>)> = self.symbol_table.since(0);
+        symbols.retain(|(_, spec)| spec.name >= first);
+        symbols.sort_unstable_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        let mut found = Vec::new();
+        for (symbol, spec) in symbols {
+            let after = after.filter(|(last, ..)| *last == symbol);
+            for width in read_windows::widths(self.readers.primary(), &spec.name).await? {
+                let after = match after {
+                    Some((_, last, _)) if width < last => continue,
+                    Some((_, last, start)) if width == last => Some(start),
+                    _ => None,
+                };
+                let windows = Windows { symbol, spec: &spec, width };
+                let wanted = limit - found.len();
+                found.extend(read_windows::scan(self.readers.primary(), windows, after, wanted).await?);
+                if found.len() >= limit {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterRecord>, StoreError> {
-        read::dead_letters(&self.readers, query).await
+        self.readers.read(|pool| async move { read_letters::find(&pool, query).await }).await
+    }
+
+    async fn ticks(&self, query: &TickQuery) -> Result<Option<Vec<Entry>>, StoreError> {
+        if !self.keeps_ticks {
+            return Ok(None);
+        }
+        let spec = self.symbol_table.spec(query.symbol);
+        let (seen, spec, sources) = (&self.newest_seen, &*spec, &self.source_table);
+        let read = |pool| async move { read_ticks::find(&pool, seen, query, spec, sources).await };
+        self.readers.read(read).await.map(Some)
+    }
+
+    async fn replica(&self) -> Option<ReplicaUse> {
+        self.readers.replica_use().await
     }
 
     /// Has the server make coming partitions and drop old ones: it goes by its own clock, and by what `migrate` was told.
