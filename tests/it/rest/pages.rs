@@ -139,7 +139,7 @@ fn cursors_walk_the_whole_list_without_hole_or_repeat() {
     let letters = (2..40).map(|id| letter(id, NOW.plus(-SECOND * (60 - id as i64 / 3))));
     world.history.dead_letters.lock().unwrap().extend(letters);
     let anomalies: Vec<_> = (2..40).map(|number| anomaly(number, 60 - number as i64 / 3)).collect();
-    world.write_signals(SignalBatch {
+    world.write_signals(&SignalBatch {
         alerts: anomalies.iter().map(alert_of).collect(),
         anomalies,
         predictions: (0..40)

@@ -519,7 +519,7 @@ impl World {
             DeadLetterRecord { payload: "{\"price\":1}".to_owned(), ..letter(1, NOW.plus(-5 * SECOND)) };
         world.history.dead_letters.lock().unwrap().push(letter);
         let found = anomaly(1, 5);
-        world.write_signals(SignalBatch {
+        world.write_signals(&SignalBatch {
             alerts: vec![alert_of(&found)],
             anomalies: vec![found],
             predictions: [5, 1].map(|minutes| prediction(minutes, NOW.plus(MINUTE))).into(),
@@ -529,8 +529,8 @@ impl World {
     }
 
     /// Writes anomalies, predictions and alerts.
-    pub fn write_signals(&self, batch: SignalBatch) {
-        block_on(self.history.write_signals(&batch)).unwrap();
+    pub fn write_signals(&self, batch: &SignalBatch) {
+        block_on(self.history.write_signals(batch)).unwrap();
     }
 
     /// Asks the REST port.

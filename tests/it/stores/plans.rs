@@ -125,7 +125,7 @@ fn a_read_touches_the_days_that_it_is_about_by_an_index() {
         };
         assert_eq!(history.anomalies(&query).await.expect("reads").len(), 10);
         check("the newest anomalies", &["anomalies"], 1);
-        assert!(DAYS > 36, "the days that were read are there");
+        const { assert!(DAYS > 36, "the days that were read are there") };
         history.close().await.expect("closes");
     });
 }

@@ -89,7 +89,7 @@ fn of_two_anomalies_with_one_id_the_later_one_stays() {
                 let batch = SignalBatch { anomalies: vec![written.clone()], ..SignalBatch::default() };
                 history.write_signals(&batch).await.expect("writes");
                 let found = history.anomalies(&anomalies_of(SignalPage::newest(10))).await.expect("finds");
-                assert_eq!(rows(found), [stored.clone()]);
+                assert_eq!(rows(found), std::slice::from_ref(stored));
             }
             // In one batch too, and in any order of it.
             let batch = SignalBatch {
@@ -117,11 +117,11 @@ fn of_a_prediction_the_first_stays_and_learns_the_price_that_came() {
                 history.write_signals(&batch).await.expect("writes");
                 history.newest_predictions("AAPL").await.expect("finds")
             };
-            assert_eq!(write(&first).await, [first.clone()]);
-            assert_eq!(write(&other).await, [first.clone()]);
+            assert_eq!(write(&first).await, std::slice::from_ref(&first));
+            assert_eq!(write(&other).await, std::slice::from_ref(&first));
             let known = Prediction { actual_price: Some(150.5), ..first };
-            assert_eq!(write(&came).await, [known.clone()]);
-            assert_eq!(write(&again).await, [known.clone()]);
+            assert_eq!(write(&came).await, std::slice::from_ref(&known));
+            assert_eq!(write(&again).await, std::slice::from_ref(&known));
 
             // The newest of each horizon, whatever is newest in others; another model's is another one.
             let (hour, day) = (HOUR, DAY);

@@ -64,11 +64,10 @@ impl Windows<'_> {
 
     fn bar(&self, row: &PgRow) -> Result<Bar, StoreError> {
         let read = BarRow::of(row).map_err(failed(READING))?;
-        let end = read.end;
-        self.bar_of(read).map_err(|what| senseless("aggregated_data", self.key_text(end), what))
+        self.bar_of(&read).map_err(|what| senseless("aggregated_data", self.key_text(read.end), what))
     }
 
-    fn bar_of(&self, row: BarRow) -> Result<Bar, String> {
+    fn bar_of(&self, row: &BarRow) -> Result<Bar, String> {
         let price = |value| i128::from(exact::raw_of(value, self.spec.price_scale));
         let [open, high, low, close, volume, vwap] = match &row.exact {
             Some(text) => exact::parse(text).ok_or_else(|| format!("`exact` is `{text}`"))?,
@@ -109,11 +108,10 @@ impl Windows<'_> {
 
     fn point(&self, row: &PgRow) -> Result<IndicatorPoint, StoreError> {
         let read = PointRow::of(row).map_err(failed(READING))?;
-        let end = read.end;
-        self.point_of(read).map_err(|what| senseless("technical_indicators", self.key_text(end), what))
+        self.point_of(&read).map_err(|what| senseless("technical_indicators", self.key_text(read.end), what))
     }
 
-    fn point_of(&self, row: PointRow) -> Result<IndicatorPoint, String> {
+    fn point_of(&self, row: &PointRow) -> Result<IndicatorPoint, String> {
         let [close, vwap] = match &row.exact {
             Some(text) => exact::parse(text).ok_or_else(|| format!("`exact` is `{text}`"))?,
             None => [
