@@ -416,7 +416,7 @@ pub enum Body {
     Quote(Quote),
     /// A venue's own bar.
     VenueBar(VenueBar),
-    /// A stretch of time is not (or no longer) known to be whole. For every symbol of its source.
+    /// A stretch of time is not (or no longer) known to be whole. For every symbol of its source, unless the entry names one.
     Gap(Gap),
     /// From this event time on, only this source's trades count for the symbol.
     SourceInCharge {
@@ -444,7 +444,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// True for clock marks and gaps, which speak of all symbols of their source and name none.
+    /// True for clock marks and gaps, which speak of all symbols of their source, unless the entry of a gap names one.
     #[must_use]
     pub const fn is_broadcast(&self) -> bool {
         matches!(self, Body::Gap(_) | Body::ClockMark { .. })
@@ -514,6 +514,18 @@ pub struct Entry {
     pub body: Body,
 }
 
+impl Entry {
+    /// True for clock marks, and for gaps that name no symbol: they are for all symbols of their source.
+    #[must_use]
+    pub const fn is_broadcast(&self) -> bool {
+        match self.body {
+            Body::ClockMark { .. } => true,
+            Body::Gap(_) => self.symbol.0 == SymbolId::NONE.0,
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -522,6 +534,21 @@ mod tests {
     #[test]
     fn an_entry_stays_small() {
         assert!(size_of::<Entry>() <= 112, "{} bytes travel per tick", size_of::<Entry>());
+    }
+
+    #[test]
+    fn a_gap_is_for_all_symbols_unless_it_names_one() {
+        let gap = Body::Gap(Gap { source: SourceId(0), from: Nanos(0), to: Nanos(1), filled: false });
+        let mark = Body::ClockMark { source: SourceId(0), time: Nanos(0) };
+        let trade = Body::Trade(Trade::for_test(1, Nanos(0)));
+        for (symbol, body, expected) in [
+            (SymbolId::NONE, gap, true),
+            (SymbolId(3), gap, false),
+            (SymbolId::NONE, mark, true),
+            (SymbolId(3), trade, false),
+        ] {
+            assert_eq!(Entry { pos: 1, symbol, body }.is_broadcast(), expected, "{symbol:?} {body:?}");
+        }
     }
 
     #[test]

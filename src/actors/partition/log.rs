@@ -73,7 +73,7 @@ impl PartitionMap {
 
     /// Returns the partition of an entry's symbol; `None` for what concerns all.
     fn partition_of(&mut self, entry: &Entry) -> Option<Partition> {
-        if entry.body.is_broadcast() {
+        if entry.is_broadcast() {
             return None;
         }
         let at = entry.symbol.index();

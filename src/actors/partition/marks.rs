@@ -254,7 +254,7 @@ mod tests {
                     2 => mark(pos, second, 1).entry(),
                     _ => mark(pos, second, 0).entry(),
                 };
-                if all.pos() > 0 || !entry.body.is_broadcast() {
+                if all.pos() > 0 || !entry.is_broadcast() {
                     all.take(&entry);
                 }
                 match Mark::of(&entry) {

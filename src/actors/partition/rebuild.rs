@@ -166,7 +166,7 @@ impl Rebuild {
                 }
                 _ => false,
             };
-            if self.state.pos() == 0 && entry.body.is_broadcast() {
+            if self.state.pos() == 0 && entry.is_broadcast() {
                 continue;
             }
             self.undelivered.push(*entry);

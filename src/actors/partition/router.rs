@@ -169,7 +169,7 @@ impl RouterActor {
         if let Some(mark) = Mark::of(entry) {
             self.shard.env.published.clocks.advance(mark.source, mark.time);
             self.news.push(mark);
-        } else if entry.body.is_broadcast() {
+        } else if entry.is_broadcast() {
             (0..self.slots.len()).for_each(|at| self.give(at, entry));
         } else if let Some(at) = self.slot_of(entry.symbol) {
             self.give(at, entry);
