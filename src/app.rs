@@ -6,18 +6,22 @@
 //! and reported, and the exit code is 1.
 
 pub mod backfill;
+mod candidate;
 pub mod check;
 pub mod export;
 mod housekeeping;
 mod instruments;
 mod keys;
+mod live_feed;
 pub mod migrate;
 mod opening;
 pub mod probe;
+pub mod running;
 mod show;
 pub mod signals;
 mod simulator;
 mod sinks;
+pub mod symbols;
 pub mod venue;
 pub mod venues;
 
@@ -40,6 +44,7 @@ use crate::web::recent::RecentBars;
 use crate::web::routes;
 use crate::web::server::{Endpoint, Server};
 use crate::web::state::AppState;
+use crate::web::symbol_control::SymbolControl;
 use crate::web::visitors::Visitors;
 use actix::{Actor, Arbiter};
 use anyhow::Context;
@@ -47,6 +52,7 @@ use signals::Signals;
 use sinks::OtherSinks;
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
+use symbols::{FollowedSymbols, KeptSymbols, SymbolHandle, SymbolService};
 
 /// Memory for encoded bars, so that the pages that charts ask for are not encoded for each request.
 const RECENT_BARS_BYTES: usize = 32 << 20;
@@ -73,16 +79,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let signals = Signals::arm(config.server.stop_timeout)?;
     let listeners = Listeners::bind(&config)?;
     let begin = async {
-        let plan = venue::Plan::make(&config).await?;
+        let kept = KeptSymbols::open(&config)?;
+        let plan = venue::Plan::make(&config, &kept).await?;
         let node = Node::open(&config).await?;
         if node.is_durable() {
             let data = plan.provenance().data;
             directory::claim(node.log.as_ref(), node.record.as_ref(), data, &config).await?;
         }
         let retention = housekeeping::retention_clock(&node).await?;
-        anyhow::Ok((plan, node, retention))
+        anyhow::Ok((plan, kept, node, retention))
     };
-    let (plan, mut node, retention) = tokio::select! {
+    let (plan, kept, mut node, retention) = tokio::select! {
         begun = begin => begun?,
         by = signals.received() => return stopped_at_start(by),
     };
@@ -90,7 +97,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let provenance = plan.provenance();
     announce(&provenance);
     let OtherSinks { setups, cache } = sinks::open(&config, &mut node)?;
-    let state = app_state(&config, &mut node, &live, provenance, cache);
+    let followed = Arc::<FollowedSymbols>::default();
+    let (handle, mut requests) = SymbolHandle::new(Arc::clone(&followed));
+    let state = app_state(&config, &mut node, &live, provenance, cache, Some(Arc::new(handle)));
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let outputs =
@@ -118,11 +127,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     node.health.set_ready(true);
     tracing::info!("ready");
 
-    let by = signals.received().await;
+    let symbols_max = config.core.max_symbols.get();
+    let mut symbols = SymbolService::new(&node, feeds, kept, followed, symbols_max);
+    let by = tokio::select! {
+        by = signals.received() => by,
+        () = symbols.serve(&mut requests) => anyhow::bail!("nobody can change symbols any more"),
+    };
+    // Who waits for an answer is told that nobody gives one.
+    drop(requests);
     tracing::info!("{by}; stopping");
     node.health.set_ready(false);
     let stop = async {
-        feeds.stop().await;
+        symbols.stop().await;
         pipeline.stop().await?;
         live.stop();
         live.hub.send(StopServing).await.context("the hub is gone")?;
@@ -204,6 +220,7 @@ fn app_state(
     live: &Arc<Live>,
     provenance: Provenance,
     cache: Option<CacheReader>,
+    symbol_control: Option<Arc<dyn SymbolControl>>,
 ) -> Arc<AppState> {
     let snapshots = node.publish_snapshots();
     let env = &node.env;
@@ -238,6 +255,7 @@ fn app_state(
         started: (env.now)(),
         visitors,
         live: Some(Arc::clone(live)),
+        symbol_control,
     })
 }
 

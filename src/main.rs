@@ -4,6 +4,7 @@
 use clap::Parser;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use tickwire::app::symbols::KeptSymbols;
 use tickwire::cli::{Cli, Command};
 use tickwire::config::Config;
 use tickwire::visible::visible_lines;
@@ -51,9 +52,18 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Export(options) => app::export::run(&options.into_settings(), &config),
         Command::Probe(options) => app::probe::run(&options.into_settings(), &config),
         Command::Venues(options) => print(&app::venues::list(&config, options.json)),
-        Command::CheckConfig => print(&verdict(&config)),
-        Command::PrintConfig => print(&config.to_toml()),
+        Command::CheckConfig => {
+            print(&format!("{}{}", verdict(&config), KeptSymbols::open(&config)?.in_words()))
+        }
+        Command::PrintConfig => print(&printed(&config)?),
     }
+}
+
+/// Returns the configuration, and in comments what wins over it.
+fn printed(config: &Config) -> anyhow::Result<String> {
+    let kept = KeptSymbols::open(config)?.in_words();
+    let comments: String = kept.lines().map(|line| format!("# {line}\n")).collect();
+    Ok(format!("{comments}{}", config.to_toml()))
 }
 
 /// Returns the text for a valid configuration, with the names of the variables that it ignores.

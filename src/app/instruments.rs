@@ -4,12 +4,14 @@
 //! had holds nobody up: what is asked for is taken as it is, and that is said.
 
 use crate::actors::ingest::config::VenueConfig;
-use crate::actors::ingest::shell::{ListingError, list_instruments};
+use crate::actors::ingest::shell::{InstrumentClient, Tls};
 use crate::actors::ingest::venue::{Listed, Venue};
 use crate::models::num::Scale;
-use crate::models::symbol::{SymbolError, SymbolId, SymbolSpec};
+use crate::models::symbol::{SymbolError, SymbolId, SymbolSpec, folded};
 use crate::names::SymbolTable;
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Instruments of a venue that are named where one is not found.
 const NAMED_MAX: usize = 10;
@@ -19,45 +21,104 @@ const NAMED_MAX: usize = 10;
 #[error("{0}")]
 pub struct WrongUse(pub(super) String);
 
+/// How old a list may be when somebody searches it, or wants a symbol that is not in it.
+const AGE_MAX: Duration = Duration::from_mins(5);
+
 /// What a venue has.
-pub struct Catalogue<'a> {
-    venue: &'a dyn Venue,
+pub struct Catalogue {
+    venue: Arc<dyn Venue>,
+    client: InstrumentClient,
     /// Its list; `None` where it has none, or it cannot be had.
     listed: Option<Vec<Listed>>,
+    /// When it was asked for.
+    asked: Instant,
+    /// Why it could not be had.
+    trouble: Option<String>,
     table: SymbolTable,
     places: HashMap<SymbolId, usize>,
 }
 
-impl<'a> Catalogue<'a> {
+impl Catalogue {
     /// Asks a venue for its list.
-    ///
-    /// # Errors
-    /// When the certificates that its section names cannot be read.
     pub async fn of(
-        venue: &'a dyn Venue,
+        venue: Arc<dyn Venue>,
         config: &VenueConfig,
         requests_per_minute: u32,
-    ) -> anyhow::Result<Catalogue<'a>> {
-        let listed = match list_instruments(venue, config, requests_per_minute).await {
-            Ok(listed) => listed,
-            Err(ListingError::Unavailable(error)) => {
-                tracing::warn!(
-                    venue = venue.name(),
-                    error,
-                    "the venue's list of instruments cannot be had; what was asked for is followed unchecked"
-                );
-                None
-            }
-            Err(error @ ListingError::Certificate(_)) => return Err(error.into()),
-        };
-        Ok(Catalogue::new(venue, listed))
+        tls: &Tls,
+    ) -> Catalogue {
+        let client = InstrumentClient::new(Arc::clone(&venue), config, requests_per_minute, tls);
+        let listed = client.list().await;
+        if let Err(error) = &listed {
+            tracing::warn!(
+                venue = venue.name(),
+                error,
+                "the venue's list of instruments cannot be had; what was asked for is followed unchecked"
+            );
+        }
+        Catalogue::new(venue, client, listed)
     }
 
-    fn new(venue: &'a dyn Venue, listed: Option<Vec<Listed>>) -> Catalogue<'a> {
+    fn new(
+        venue: Arc<dyn Venue>,
+        client: InstrumentClient,
+        listed: Result<Option<Vec<Listed>>, String>,
+    ) -> Catalogue {
+        let (listed, trouble) = match listed {
+            Ok(listed) => (listed, None),
+            Err(trouble) => (None, Some(trouble)),
+        };
         let table = SymbolTable::default();
         let all = listed.iter().flatten().enumerate();
         let places = all.map(|(at, one)| (table.intern(SymbolSpec::named(&one.name)), at)).collect();
-        Catalogue { venue, listed, table, places }
+        Catalogue { venue, client, listed, asked: Instant::now(), trouble, table, places }
+    }
+
+    /// Asks for the list anew where the one there is is old, or could not be had. One that is there stays where that fails.
+    pub async fn refresh(&mut self) {
+        let is_wanted = self.listed.is_some() || self.trouble.is_some();
+        if !is_wanted || (self.trouble.is_none() && self.asked.elapsed() < AGE_MAX) {
+            return;
+        }
+        match self.client.list_soon().await {
+            Ok(listed) => *self = Catalogue::new(Arc::clone(&self.venue), self.client.clone(), Ok(listed)),
+            Err(trouble) if self.listed.is_none() => self.trouble = Some(trouble),
+            Err(error) => {
+                tracing::debug!(venue = self.venue.name(), error, "an older list of instruments is used");
+            }
+        }
+    }
+
+    /// Returns why nobody can say now what the venue has; `None` where it can be said.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Returns instruments whose names fit a query, the best first, at most so many.
+    ///
+    /// # Errors
+    /// Why the venue did not say.
+    pub async fn search(&mut self, query: &str, limit: usize) -> Result<Vec<Listed>, String> {
+        self.refresh().await;
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone());
+        }
+        let Some(all) = &self.listed else {
+            let found = self.client.search(query, limit).await?;
+            return found.ok_or_else(|| "this venue cannot be searched".to_owned());
+        };
+        let wanted = folded(query);
+        let mut found: Vec<(bool, bool, &Listed)> = all
+            .iter()
+            .filter_map(|one| {
+                let name = folded(&one.name);
+                let at = name.find(&wanted)?;
+                Some((!one.is_trading, at > 0, one))
+            })
+            .collect();
+        found.sort_by_key(|(is_halted, is_inside, one)| {
+            (*is_halted, *is_inside, one.name.len(), one.name.clone())
+        });
+        Ok(found.into_iter().take(limit).map(|(.., one)| one.clone()).collect())
     }
 
     /// Finds a symbol, aliases included.
@@ -152,13 +213,31 @@ mod tests {
     use super::*;
     use crate::actors::ingest::registry;
 
+    fn catalogue_of(all: &[Listed]) -> Catalogue {
+        let (entry, config) = (registry::find("coinbase").expect("it is there"), VenueConfig::default());
+        let (venue, tls) = ((entry.open)(&config), Tls::of(&config).expect("it names no certificates"));
+        let client = InstrumentClient::new(Arc::clone(&venue), &config, 60, &tls);
+        Catalogue::new(venue, client, Ok(Some(all.to_vec())))
+    }
+
+    #[actix::test]
+    async fn a_search_finds_what_trades_and_begins_so_first() {
+        let halted = Listed { is_trading: false, ..Listed::pair("BTC-A", "BTC-A") };
+        let names = ["WBTC-USD", "BTC-EUR", "ETH-BTC", "BTC-USDT", "ETH-USD"];
+        let all: Vec<Listed> = names.iter().map(|name| Listed::pair(name, name)).chain([halted]).collect();
+        let mut catalogue = catalogue_of(&all);
+        let found = catalogue.search("btc", 9).await.expect("there is a list");
+        let found: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(found, ["BTC-EUR", "BTC-USDT", "ETH-BTC", "WBTC-USD", "BTC-A"]);
+        let found = catalogue.search("btc/u", 1).await.expect("there is a list");
+        assert_eq!(found, [Listed::pair("BTC-USDT", "BTC-USDT")]);
+    }
+
     /// Returns what is found in a list, of all symbols or of those that are there.
     fn found(symbols: &[&str], may_lack: bool) -> Result<Vec<String>, String> {
         let all = ["BTC-USD", "BTC-EUR", "ETH-USD"].map(|name| Listed::pair(name, name));
-        let entry = registry::find("coinbase").expect("it is there");
-        let venue = (entry.open)(&VenueConfig::default());
         let symbols: Vec<String> = symbols.iter().map(|&name| name.to_owned()).collect();
-        let catalogue = Catalogue::new(venue.as_ref(), Some(all.to_vec()));
+        let catalogue = catalogue_of(&all);
         let found = if may_lack { catalogue.find_some(&symbols) } else { catalogue.find_all(&symbols) };
         let found = found.map_err(|error| error.to_string())?;
         Ok(found.into_iter().map(|one| one.name).collect())

@@ -55,19 +55,11 @@ impl<'a> Opening<'a> {
             node.env.published.snapshots.as_ref().and_then(|snapshots| snapshots.get(symbol))
         else {
             self.begun.push(symbol);
-            self.define(symbol, spec, venue_symbol);
+            self.definitions.extend(definition(node, self.source, symbol, spec, venue_symbol));
             return Ok(());
         };
-        let known = node.symbols.spec(symbol).price;
-        if known != spec.price {
-            return Err(WrongUse(format!(
-                "the bars of `{}` in this data directory are made of `{}`, and now of `{}`: set `price` of its feed to \
-                 what it was, or begin another data directory",
-                spec.name,
-                known.as_str(),
-                spec.price.as_str()
-            ))
-            .into());
+        if let Some(reason) = is_otherwise(node, symbol, spec) {
+            return Err(WrongUse(reason).into());
         }
         self.charged.insert(snapshot.source);
         if snapshot.source != self.source {
@@ -75,26 +67,6 @@ impl<'a> Opening<'a> {
         }
         self.snapshots.push(snapshot);
         Ok(())
-    }
-
-    /// Says what a new symbol is, where that is not what everybody takes it for.
-    fn define(&mut self, symbol: SymbolId, spec: &SymbolSpec, venue_symbol: &str) {
-        let spelling = if venue_symbol == spec.name { "" } else { venue_symbol };
-        let definition = SymbolDefinition {
-            price_scale: spec.price_scale,
-            size_scale: spec.size_scale,
-            asset_class: spec.asset_class,
-            price: spec.price,
-            // One that is too long for an entry stays in the venue's list alone.
-            venue_symbol: VenueSymbol::new(spelling).unwrap_or_default(),
-        };
-        if *spec == SymbolSpec::named(&spec.name) && spelling.is_empty() {
-            return;
-        }
-        self.node.symbols.define(symbol, &definition);
-        let received = (self.node.env.now)();
-        let body = Body::Symbol { source: self.source, received, definition };
-        self.definitions.push(Entry { pos: 0, symbol, body });
     }
 
     /// Returns up to when the feed's venues had told everything, where other feeds went on after that.
@@ -139,6 +111,46 @@ impl<'a> Opening<'a> {
         }
         (entries, Nanos(0))
     }
+}
+
+/// Returns why a symbol cannot be what it is to be, where its bars have been made of something else.
+pub(super) fn is_otherwise(node: &Node, symbol: SymbolId, spec: &SymbolSpec) -> Option<String> {
+    node.env.published.snapshots.as_ref()?.get(symbol)?;
+    let known = node.symbols.spec(symbol).price;
+    (known != spec.price).then(|| {
+        format!(
+            "the bars of `{}` in this data directory are made of `{}`, and now of `{}`: set `price` of its feed to what it \
+             was, or begin another data directory",
+            spec.name,
+            known.as_str(),
+            spec.price.as_str()
+        )
+    })
+}
+
+/// Returns the entry that says what a new symbol is, where that is not what everybody takes it for.
+pub(super) fn definition(
+    node: &Node,
+    source: SourceId,
+    symbol: SymbolId,
+    spec: &SymbolSpec,
+    venue_symbol: &str,
+) -> Option<Entry> {
+    let spelling = if venue_symbol == spec.name { "" } else { venue_symbol };
+    let definition = SymbolDefinition {
+        price_scale: spec.price_scale,
+        size_scale: spec.size_scale,
+        asset_class: spec.asset_class,
+        price: spec.price,
+        // One that is too long for an entry stays in the venue's list alone.
+        venue_symbol: VenueSymbol::new(spelling).unwrap_or_default(),
+    };
+    if *spec == SymbolSpec::named(&spec.name) && spelling.is_empty() {
+        return None;
+    }
+    node.symbols.define(symbol, &definition);
+    let body = Body::Symbol { source, received: (node.env.now)(), definition };
+    Some(Entry { pos: 0, symbol, body })
 }
 
 #[cfg(test)]

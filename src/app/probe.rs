@@ -14,7 +14,7 @@ use super::venues::lacks;
 use crate::actors::health::HealthRegistry;
 use crate::actors::ingest::recording::Header;
 use crate::actors::ingest::registry::{self, VenueEntry};
-use crate::actors::ingest::shell::{self, FeedSettings, Recorder};
+use crate::actors::ingest::shell::{self, FeedSettings, Recorder, Tls};
 use crate::actors::ingest::venue::{Instrument, Instruments, Listed};
 use crate::actors::pipeline::Pipeline;
 use crate::config::Config;
@@ -79,8 +79,9 @@ async fn probe(asked: &ProbeSettings, config: &Config) -> anyhow::Result<()> {
         [] => entry.default_symbols.iter().map(|&name| name.to_owned()).collect(),
         named => named.to_vec(),
     };
+    let tls = Tls::of(&section)?;
     let find = async {
-        let catalogue = Catalogue::of(venue.as_ref(), &section, entry.requests_per_minute).await?;
+        let catalogue = Catalogue::of(Arc::clone(&venue), &section, entry.requests_per_minute, &tls).await;
         anyhow::Ok(catalogue.find_all(&symbols)?)
     };
     let listed = tokio::select! {

@@ -35,7 +35,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let live = live(&config, &mut node);
     let provenance = record.provenance(&node.sources);
     announce(&provenance);
-    let state = app_state(&config, &mut node, &live, provenance, None);
+    let state = app_state(&config, &mut node, &live, provenance, None, None);
     let server = listeners.serve(&config, Arc::clone(&state))?;
 
     let outputs =

@@ -15,4 +15,5 @@ pub mod routes;
 pub mod safeguards;
 pub mod server;
 pub mod state;
+pub mod symbol_control;
 pub mod visitors;

@@ -1,14 +1,14 @@
 //! Routes of each port. Several ports serve the same API, so one function mounts it on any of them.
 //!
-//! Promises: a known path with another method is 405, an unknown path 404, both as problems. No request body is read; a
-//! long one is refused.
+//! Promises: a known path with another method is 405, an unknown path 404, both as problems. Where no request body is read,
+//! a long one is refused.
 
-use super::answer::error::ApiError;
+use super::answer::error::{ApiError, READS};
 use super::live::{self, WorkerSlot};
 use super::page::dashboard;
 use super::rest::{
-    alerts, anomalies, bars, dead_letters, health, indicators, latest, openapi, predictions, symbols,
-    system_metrics, ticks,
+    alerts, anomalies, bars, dead_letters, health, indicators, latest, openapi, predictions, symbol_changes,
+    symbols, system_metrics, ticks,
 };
 use super::state::AppState;
 use actix_web::guard::{self, GuardContext, fn_guard};
@@ -36,15 +36,49 @@ where
     A: FromRequest + 'static,
     H::Output: Responder + 'static,
 {
-    let reads = || guard::Any(guard::Get()).or(guard::Head());
-    web::resource(path)
-        .route(web::route().guard(reads()).guard(fn_guard(has_no_long_body)).to(handler))
-        .route(web::route().guard(reads()).to(body_too_long))
-        .default_service(web::to(method_not_allowed))
+    read(web::resource(path), handler).default_service(web::to(only_read))
 }
 
-async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::MethodNotAllowed(request.method().to_string()))
+/// Has a resource answer GET and HEAD without reading a body.
+fn read<H, A>(resource: Resource, handler: H) -> Resource
+where
+    H: Handler<A>,
+    A: FromRequest + 'static,
+    H::Output: Responder + 'static,
+{
+    let reads = || guard::Any(guard::Get()).or(guard::Head());
+    resource
+        .route(web::route().guard(reads()).guard(fn_guard(has_no_long_body)).to(handler))
+        .route(web::route().guard(reads()).to(body_too_long))
+}
+
+/// Makes the resource of all symbols, which can be read and changed.
+fn symbol_list() -> Resource {
+    read(web::resource("/api/v1/symbols"), symbols::symbols)
+        .route(web::post().to(symbol_changes::follow))
+        .route(web::delete().guard(fn_guard(has_no_long_body)).to(symbol_changes::unfollow_list))
+        .route(web::delete().to(body_too_long))
+        .default_service(web::to(list_changed))
+}
+
+/// Makes the resource of one symbol, which can be removed.
+fn one_symbol() -> Resource {
+    web::resource("/api/v1/symbols/{symbol}")
+        .route(web::delete().guard(fn_guard(has_no_long_body)).to(symbol_changes::unfollow))
+        .route(web::delete().to(body_too_long))
+        .default_service(web::to(only_removed))
+}
+
+async fn only_read(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::method_not_allowed(request.method(), READS))
+}
+
+async fn list_changed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::method_not_allowed(request.method(), "GET, HEAD, POST, DELETE, OPTIONS"))
+}
+
+async fn only_removed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::method_not_allowed(request.method(), "DELETE, OPTIONS"))
 }
 
 async fn body_too_long() -> Result<HttpResponse, ApiError> {
@@ -68,7 +102,8 @@ pub fn api(config: &mut ServiceConfig) {
         .service(get("/health", health::health))
         .service(get("/health/live", health::live))
         .service(get("/health/ready", health::ready))
-        .service(get("/api/v1/symbols", symbols::symbols))
+        .service(symbol_list())
+        .service(one_symbol())
         .service(get("/api/v1/latest", latest::latest_list))
         .service(get("/api/v1/ticks/{symbol}", ticks::ticks))
         .service(get("/api/v1/indicators/{symbol}", indicators::indicators))

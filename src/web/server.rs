@@ -139,7 +139,7 @@ fn server(
             Cors::default().allowed_origin_fn(|_, _| true)
         };
         let cors = cors
-            .allowed_methods([Method::GET, Method::HEAD])
+            .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
             .allow_any_header()
             .expose_headers([header::LINK, header::ETAG])
             .max_age(3_600);

@@ -6,6 +6,7 @@
 use super::answer::error::ApiError;
 use super::live::Live;
 use super::recent::RecentBars;
+use super::symbol_control::SymbolControl;
 use super::visitors::Visitors;
 use crate::actors::health::HealthRegistry;
 use crate::actors::snapshots::SymbolSnapshots;
@@ -65,6 +66,8 @@ pub struct AppState {
     pub visitors: Visitors,
     /// The live feed; `None` where there is none.
     pub live: Option<Arc<Live>>,
+    /// Changes which symbols are followed; `None` where nothing is added to the data.
+    pub symbol_control: Option<Arc<dyn SymbolControl>>,
 }
 
 impl AppState {

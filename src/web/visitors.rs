@@ -58,6 +58,20 @@ impl Visitors {
         if self.is_open() {
             return Ok(());
         }
+        self.check_strictly(headers)
+    }
+
+    /// Checks the headers of a request that changes something: `*` in `server.cors_origins` lets every page read, and none
+    /// that is not listed besides change anything.
+    ///
+    /// # Errors
+    /// When its page, or its name of the server, is not admitted.
+    pub fn check_change(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        // Browsers name the page of every request that is no mere reading; who names none is a program.
+        if headers.contains_key(header::ORIGIN) { self.check_strictly(headers) } else { Ok(()) }
+    }
+
+    fn check_strictly(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let shown = |text: &str| text.chars().take(NAME_SHOWN_MAX).collect::<String>();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         // Browsers always send a host; a client without one is a program.
@@ -73,7 +87,7 @@ impl Visitors {
         for origin in headers.get_all(header::ORIGIN).map(text) {
             let is_allowed = WebOrigin::parse(&origin).is_some_and(|page| {
                 own.as_ref().is_some_and(|(host, port)| page.is_at(host, *port))
-                    || self.origins.iter().any(|pattern| pattern.has(&page))
+                    || self.origins.iter().any(|pattern| !pattern.is_all() && pattern.has(&page))
             });
             if !is_allowed {
                 return Err(ApiError::OriginNotAllowed(shown(&origin)));

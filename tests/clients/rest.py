@@ -19,6 +19,7 @@ HEALTH = {"status": str, "timestamp": str, "data": str, "provider": str, "compon
 SYMBOLS = {"symbols": list, "count": int, "details": dict, "windows": list}
 SYMBOL = {
     "symbol": str, "provider": str, "data": str, "asset_class": str, "last_tick": str, "venue_symbol": str,
+    "is_followed": bool,
 }
 
 LATEST = {

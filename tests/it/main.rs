@@ -39,6 +39,7 @@ mod sinks;
 mod stores;
 mod supervision;
 mod support;
+mod symbols;
 mod vendor_bars;
 mod venues;
 mod venues_command;

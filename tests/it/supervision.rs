@@ -307,7 +307,8 @@ fn a_venue_that_panics_tells_the_gap_and_goes_on() {
             ..MarketSettings::new(symbols.collect(), source, now)
         };
         let faults = InjectedFaults::default();
-        let feed = SimulatedFeed { market, past: None, faults, down_since: None, rate_max: None };
+        let (_, changes) = tokio::sync::mpsc::channel(1);
+        let feed = SimulatedFeed { market, past: None, faults, down_since: None, rate_max: None, changes };
         let provider = start(feed, pipeline.log().clone(), env.clone(), Arc::clone(&node.health));
         let metrics = Arc::clone(&env.metrics);
         let num_ticks = || node.log.tail();

@@ -24,3 +24,4 @@ mod polygon;
 mod probe;
 mod ready_made;
 mod secure;
+mod symbols;

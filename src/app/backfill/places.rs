@@ -59,7 +59,7 @@ impl Places {
             let config = with_keys(entry.name, section)?;
             let tls = Tls::of(&config)?;
             let venue = (entry.open)(&config);
-            let catalogue = Catalogue::of(venue.as_ref(), &config, entry.requests_per_minute).await?;
+            let catalogue = Catalogue::of(Arc::clone(&venue), &config, entry.requests_per_minute, &tls).await;
             let at = places.venues.len();
             for asked in symbols {
                 match catalogue.find(&asked.name) {

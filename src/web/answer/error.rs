@@ -6,8 +6,9 @@
 use super::caching::NEVER_KEEP;
 use crate::models::symbol::SymbolError;
 use crate::stores::StoreError;
+use crate::web::symbol_control::ControlError;
 use crate::wire;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,8 +37,31 @@ pub enum ApiError {
     #[error("nothing is served at `{0}`")]
     NotFound(String),
     /// The endpoint exists for other methods.
-    #[error("`{0}` is not allowed here")]
-    MethodNotAllowed(String),
+    #[error("`{method}` is not allowed here")]
+    MethodNotAllowed {
+        /// The method that was tried.
+        method: String,
+        /// Those that are served.
+        allowed: &'static str,
+    },
+    /// A change where nothing is changed.
+    #[error("nothing is added to this data, so symbols are not changed here")]
+    SymbolsFixed,
+    /// None of the symbols can be followed, or is known.
+    #[error("{0}")]
+    SymbolsRefused(String),
+    /// A body that is not said to be JSON.
+    #[error("the body is JSON: send it with `Content-Type: application/json`")]
+    NotJson,
+    /// A body longer than any that makes sense.
+    #[error("the body has more than {max} bytes")]
+    BodyOverLimit {
+        /// The longest that is read, in bytes.
+        max: usize,
+    },
+    /// What answers is busy, or does not answer now.
+    #[error("{0}")]
+    Unavailable(String),
     /// A plain request where the live feed is.
     #[error("here is the live feed: connect with a WebSocket client")]
     UpgradeRequired,
@@ -63,6 +87,9 @@ pub enum ApiError {
     #[error("the store cannot answer now")]
     Store(#[from] StoreError),
 }
+
+/// The methods of what can only be read; OPTIONS is for browsers that ask before a request from another origin.
+pub const READS: &str = "GET, HEAD, OPTIONS";
 
 /// How much of a path an answer repeats, in characters.
 const PATH_SHOWN_MAX: usize = 256;
@@ -98,6 +125,12 @@ impl ApiError {
         ApiError::NotFound(path.chars().take(PATH_SHOWN_MAX).collect())
     }
 
+    /// Makes the error of a method that is not among those allowed.
+    #[must_use]
+    pub fn method_not_allowed(method: &Method, allowed: &'static str) -> ApiError {
+        ApiError::MethodNotAllowed { method: method.to_string(), allowed }
+    }
+
     /// Makes the error of a parameter that cannot be used.
     pub fn parameter(param: &'static str, detail: impl Into<String>) -> ApiError {
         ApiError::BadParameter { param, detail: detail.into() }
@@ -112,14 +145,17 @@ impl ApiError {
             ApiError::BadParameter { .. } => "bad_parameter",
             ApiError::AmbiguousSymbol(_) => "ambiguous_symbol",
             ApiError::NotFound(_) => "not_found",
-            ApiError::MethodNotAllowed(_) => "method_not_allowed",
+            ApiError::MethodNotAllowed { .. } => "method_not_allowed",
+            ApiError::SymbolsFixed => "symbols_fixed",
+            ApiError::SymbolsRefused(_) => "symbols_refused",
+            ApiError::NotJson => "unsupported_media_type",
             ApiError::UpgradeRequired => "upgrade_required",
             ApiError::QueryTooLong { .. } => "query_too_long",
-            ApiError::BodyTooLong => "body_too_long",
+            ApiError::BodyTooLong | ApiError::BodyOverLimit { .. } => "body_too_long",
             ApiError::TooManyConnections => "too_many_connections",
             ApiError::HostNotAllowed(_) => "host_not_allowed",
             ApiError::OriginNotAllowed(_) => "origin_not_allowed",
-            ApiError::Store(StoreError::Transient { .. }) => "unavailable",
+            ApiError::Unavailable(_) | ApiError::Store(StoreError::Transient { .. }) => "unavailable",
             ApiError::Store(StoreError::Permanent { .. } | StoreError::Refused { .. }) => "internal",
         }
     }
@@ -143,6 +179,15 @@ impl ApiError {
     }
 }
 
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> ApiError {
+        match error {
+            ControlError::Field { field, detail } => ApiError::parameter(field, detail),
+            ControlError::Unavailable(reason) => ApiError::Unavailable(reason),
+        }
+    }
+}
+
 impl From<SymbolError> for ApiError {
     fn from(error: SymbolError) -> ApiError {
         match error {
@@ -157,15 +202,19 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             ApiError::UnknownSymbol(_) | ApiError::NoData(_) | ApiError::NotFound(_) => StatusCode::NOT_FOUND,
-            ApiError::BadParameter { .. } | ApiError::AmbiguousSymbol(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::BadParameter { .. } | ApiError::AmbiguousSymbol(_) | ApiError::SymbolsRefused(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            ApiError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::SymbolsFixed => StatusCode::CONFLICT,
+            ApiError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             ApiError::QueryTooLong { .. } => StatusCode::URI_TOO_LONG,
-            ApiError::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::BodyTooLong | ApiError::BodyOverLimit { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::HostNotAllowed(_) | ApiError::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
-            ApiError::TooManyConnections | ApiError::Store(StoreError::Transient { .. }) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            ApiError::TooManyConnections
+            | ApiError::Unavailable(_)
+            | ApiError::Store(StoreError::Transient { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Store(StoreError::Permanent { .. } | StoreError::Refused { .. }) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -179,9 +228,8 @@ impl ResponseError for ApiError {
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, NEVER_KEEP));
-        if matches!(self, ApiError::MethodNotAllowed(_)) {
-            // OPTIONS is for browsers that ask before a request from another origin.
-            response.insert_header((header::ALLOW, "GET, HEAD, OPTIONS"));
+        if let ApiError::MethodNotAllowed { allowed, .. } = self {
+            response.insert_header((header::ALLOW, *allowed));
         }
         if matches!(self, ApiError::UpgradeRequired) {
             response.insert_header((header::UPGRADE, "websocket"));

@@ -22,25 +22,37 @@ pub enum Failures {
         headers(("Allow" = String, description = "The methods that are served"))
     )]
     MethodNotAllowed(Problem),
-    /// A long body, where none is read (`body_too_long`).
+    /// A long body, where none is read, or one that is too long (`body_too_long`).
     #[response(status = 413, content_type = "application/problem+json")]
     BodyTooLong(Problem),
     /// The query is too long (`query_too_long`).
     #[response(status = 414, content_type = "application/problem+json")]
     QueryTooLong(Problem),
-    /// A parameter cannot be used (`bad_parameter`), or an alias fits several symbols (`ambiguous_symbol`).
+    /// A parameter or a field cannot be used (`bad_parameter`), an alias fits several symbols (`ambiguous_symbol`), or none
+    /// of the symbols can be followed (`symbols_refused`).
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(Problem),
     /// A store holds something that cannot be read (`internal`); the log says what.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),
-    /// A store cannot answer now (`unavailable`), or too many clients are connected (`too_many_connections`).
+    /// What answers is down or busy (`unavailable`), or too many clients are connected (`too_many_connections`).
     #[response(
         status = 503,
         content_type = "application/problem+json",
         headers(("Retry-After" = u32, description = "Seconds after which another try may help"))
     )]
     Unavailable(Problem),
+}
+
+/// How changes fail besides.
+#[derive(IntoResponses)]
+pub enum ChangeFailures {
+    /// Nothing is added to this data: it is a recording, or only served (`symbols_fixed`).
+    #[response(status = 409, content_type = "application/problem+json")]
+    Fixed(Problem),
+    /// The body is not said to be `application/json` (`unsupported_media_type`).
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotJson(Problem),
 }
 
 /// The answer to a client that has it already.

@@ -7,7 +7,7 @@
 use super::assets::Asset;
 use crate::config::split_authority;
 use crate::web::answer::caching::{KEEP_FOREVER, REVALIDATE, hash};
-use crate::web::answer::error::ApiError;
+use crate::web::answer::error::{ApiError, READS};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
@@ -29,7 +29,7 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 /// Serves a file of the dashboard.
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(ApiError::MethodNotAllowed(request.method().to_string()));
+        return Err(ApiError::method_not_allowed(request.method(), READS));
     }
     let path = match request.path().trim_start_matches('/') {
         "" => "index.html",

@@ -13,6 +13,7 @@ pub(super) mod indicators;
 pub(super) mod latest;
 pub(super) mod predictions;
 pub(super) mod signals;
+pub(super) mod symbol_changes;
 pub(super) mod symbols;
 pub(super) mod system_metrics;
 pub(super) mod ticks;

@@ -4,11 +4,11 @@
 //! failure: 404 for a file that the page does not have.
 
 use super::param_docs::{
-    EmptyName, FormatName, QueryTime, ReasonName, SeverityName, StatusName, SymbolName, Symbols,
+    EmptyName, FormatName, NamedSymbols, QueryTime, ReasonName, SeverityName, StatusName, SymbolName, Symbols,
 };
 use super::{
-    alerts, anomalies, bars, dead_letters, health, indicators, latest, predictions, symbols, system_metrics,
-    ticks,
+    alerts, anomalies, bars, dead_letters, health, indicators, latest, predictions, symbol_changes, symbols,
+    system_metrics, ticks,
 };
 use crate::models::time::Width;
 use crate::web::answer::caching::{REVALIDATE, hash};
@@ -38,6 +38,9 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
         health::live,
         health::ready,
         symbols::symbols,
+        symbol_changes::follow,
+        symbol_changes::unfollow,
+        symbol_changes::unfollow_list,
         latest::latest,
         latest::latest_list,
         ticks::ticks,
@@ -53,7 +56,7 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
         system_metrics::ledger,
     ),
     components(schemas(
-        Problem, SymbolName, Symbols, QueryTime, ReasonName, SeverityName, StatusName, FormatName, EmptyName
+        Problem, SymbolName, NamedSymbols, Symbols, QueryTime, ReasonName, SeverityName, StatusName, FormatName, EmptyName
     )),
     tags(
         (name = "market data", description = "What the markets do"),

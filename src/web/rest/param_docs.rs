@@ -23,6 +23,15 @@ pub struct SymbolName(pub String);
 )]
 pub struct Symbols(pub String);
 
+/// Symbols with commas between.
+#[derive(ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = r"^[A-Za-z0-9._:/=^-]{1,32}(,[A-Za-z0-9._:/=^-]{1,32}){0,999}$",
+    example = "AAPL,MSFT",
+)]
+pub struct NamedSymbols(pub String);
+
 /// A time: RFC 3339, a date, an epoch number whose unit follows from its magnitude, `now`, or a span before now.
 pub struct QueryTime;
 
@@ -137,6 +146,18 @@ pub struct SymbolPath {
     /// Symbol or an alias of it
     #[param(example = "AAPL")]
     pub symbol: SymbolName,
+}
+
+/// The symbols that are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SymbolsQuery {
+    /// A part of a name: known symbols that fit, and what the venues list of the kind.
+    #[param(example = "btc", pattern = "^[A-Za-z0-9._:/=^-]{1,32}$")]
+    pub q: Option<String>,
+    /// Instruments of each venue at most.
+    #[param(minimum = 1, maximum = 200, default = 20)]
+    pub limit: Option<u32>,
 }
 
 /// The windows that are asked for.

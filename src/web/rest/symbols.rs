@@ -1,20 +1,27 @@
-//! `symbols`: all known symbols.
+//! `symbols`: all known symbols, or those that fit a query, with what the venues list of the kind.
 //!
-//! Promises: sorted by name, from memory, so nothing here fails.
+//! Promises: known symbols are sorted by name and come from memory. What venues list is asked for within their limits; a venue
+//! that does not answer is named with the reason. Nothing here fails but for a bad parameter.
 
-use super::param_docs::Answer;
+use super::param_docs::{Answer, SymbolsQuery};
+use crate::models::symbol::{folded, is_symbol_name};
 use crate::web::answer::error::ApiError;
 use crate::web::answer::format::Format;
 use crate::web::answer::params::Params;
 use crate::web::answer::reply::Reply;
 use crate::web::answer::responses::{Failures, Unchanged};
 use crate::web::state::AppState;
+use crate::web::symbol_control::{FoundInstrument, SearchResult, UnaskedVenue};
 use crate::wire::Time;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
+
+/// Instruments of each venue that a search finds, where nobody says how many, and at the most.
+const FOUND_DEFAULT: usize = 20;
+const FOUND_MAX: usize = 200;
 
 /// Details of one symbol.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
@@ -37,6 +44,8 @@ pub struct SymbolDetails {
     /// Spelling of its source.
     #[schema(example = "X:BTCUSD")]
     pub venue_symbol: String,
+    /// It is followed: false after it was removed, and where nothing is added to the data.
+    pub is_followed: bool,
 }
 
 /// All symbols.
@@ -52,21 +61,39 @@ pub struct SymbolList {
     /// Names of the configured windows, ascending.
     #[schema(example = json!(["1min", "5min", "15min"]))]
     pub windows: Vec<String>,
+    /// With `q`: what the venues list that could be followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<Vec<FoundInstrument>>,
+    /// With `q`: venues that did not say what they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<Vec<UnaskedVenue>>,
 }
 
-/// All symbols.
+/// All symbols, or a search.
+///
+/// With `q` the answer holds the known symbols that fit, and in `found` what the venues of the feeds list of the kind.
 #[utoipa::path(
     get,
     path = "/api/v1/symbols",
     tag = "market data",
-    params(Answer),
+    params(SymbolsQuery, Answer),
     responses((status = 200, description = "All symbols; as CSV the details", body = SymbolList), Unchanged, Failures),
 )]
 pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let format = Format::of(&request, &Params::of(&request)?)?;
+    let params = Params::of(&request)?;
+    let format = Format::of(&request, &params)?;
+    let query = params.get("q");
+    let limit = params.limit(FOUND_DEFAULT, FOUND_MAX)?;
+    if query.is_some_and(|query| !is_symbol_name(query.as_bytes())) {
+        return Err(ApiError::parameter("q", "`q` is a part of a symbol's name, without blanks"));
+    }
+    let wanted = query.map(folded);
+    let fits = |name: &str| wanted.as_ref().is_none_or(|wanted| folded(name).contains(wanted.as_str()));
+    let control = state.symbol_control.as_ref();
     let details: Vec<SymbolDetails> = state
         .symbols_by_name()
         .into_iter()
+        .filter(|(_, spec)| fits(&spec.name))
         .map(|(id, spec)| {
             let snapshot = state.snapshots.get(id);
             SymbolDetails {
@@ -76,13 +103,22 @@ pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<Http
                 asset_class: spec.asset_class.as_str(),
                 last_tick: snapshot.and_then(|snapshot| snapshot.last).map(|last| Time(last.ts)),
                 venue_symbol: state.symbols.venue_symbol(id),
+                is_followed: control.is_some_and(|control| control.is_followed(id)),
             }
         })
         .collect();
     if format == Format::Csv {
         return Ok(Reply::list(&details, format).send(&request));
     }
+    let searched = match (query, control) {
+        (Some(query), Some(control)) => Some(control.search(query.to_owned(), limit).await?),
+        (Some(_), None) => Some(SearchResult::default()),
+        (None, _) => None,
+    };
+    let (found, unasked) = searched.map(|SearchResult { found, unasked }| (found, unasked)).unzip();
     let list = SymbolList {
+        found,
+        unasked,
         symbols: details.iter().map(|details| details.symbol.clone()).collect(),
         count: details.len(),
         windows: state.core.widths.iter().map(ToString::to_string).collect(),

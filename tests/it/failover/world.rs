@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tickwire::actors::pipeline::Pipeline;
 use tickwire::actors::snapshots::SymbolSnapshots;
-use tickwire::app::venue::{Plan, RunningFeeds};
+use tickwire::app::running::RunningFeeds;
+use tickwire::app::symbols::KeptSymbols;
+use tickwire::app::venue::Plan;
 use tickwire::config::{Config, Sources};
 use tickwire::models::digest::Digest;
 use tickwire::models::ledger::Ledger;
@@ -74,7 +76,7 @@ impl World {
         let settings = pipeline_settings(&config);
         let health = Arc::clone(&node.health);
         let pipeline = Pipeline::start(node.env.clone(), settings, storage, health).await.unwrap();
-        let plan = Plan::make(&config).await.unwrap();
+        let plan = Plan::make(&config, &KeptSymbols::open(&config).unwrap()).await.unwrap();
         let feed = plan.start(&config, &node, &pipeline).await.unwrap();
         World { node, pipeline, snapshots, feed: Some(feed) }
     }

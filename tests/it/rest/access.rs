@@ -20,7 +20,7 @@ fn other_methods_and_other_origins() {
     assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (200, near));
     let mut allowed: Vec<&str> = preflight.header("access-control-allow-methods").split(", ").collect();
     allowed.sort_unstable();
-    assert_eq!(allowed, ["GET", "HEAD"]);
+    assert_eq!(allowed, ["DELETE", "GET", "HEAD", "POST"]);
 }
 
 #[test]

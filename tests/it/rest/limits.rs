@@ -79,7 +79,7 @@ fn a_body_that_nobody_reads_is_passed_over_and_a_long_one_refused() {
 fn every_path_refuses_other_methods_with_a_problem_and_what_is_allowed() {
     let world = World::filled();
     let paths =
-        ["/", "/health", "/api/v1/symbols", "/api/v1/latest/BTC-USD", "/openapi.json", "/docs", "/docs/"];
+        ["/", "/health", "/api/v1/latest", "/api/v1/latest/BTC-USD", "/openapi.json", "/docs", "/docs/"];
     for path in paths {
         for method in ["POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "PROPFIND"] {
             let answer = exchange(&world, &request(method, path, "connection: close\r\n", b""));

@@ -491,6 +491,7 @@ impl World {
             started: START,
             visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
             live: None,
+            symbol_control: None,
         });
         let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![

@@ -6,6 +6,7 @@ mod overlap;
 mod refusals;
 mod rig;
 mod subscriptions;
+mod symbols;
 mod time;
 mod tiny;
 mod unnamed;

@@ -14,14 +14,16 @@ use tickwire::actors::environment::Environment;
 use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::handle::StopSwitch;
-use tickwire::actors::ingest::shell::{self, FeedSettings, Recorder, Standing, Surroundings, Tls};
+use tickwire::actors::ingest::shell::{
+    self, Change, Changes, FeedSettings, Recorder, Standing, Surroundings, Tls,
+};
 use tickwire::actors::ingest::venue::{Instrument, Instruments, Needs};
 use tickwire::actors::pipeline::Pipeline;
 use tickwire::config::{Config, Sources};
 use tickwire::models::entry::{Entry, SourceId};
 use tickwire::models::ledger::Ledger;
 use tickwire::models::num::Scale;
-use tickwire::models::symbol::SymbolSpec;
+use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::Nanos;
 use tickwire::node::{Node, pipeline_settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -83,6 +85,7 @@ pub struct Rig {
     node: Node,
     pipeline: Pipeline,
     pub standing: Rc<Standing>,
+    changes: Rc<Changes>,
     stop: StopSwitch,
     feed: JoinHandle<()>,
     _dir: TempDir,
@@ -156,18 +159,33 @@ impl Rig {
         };
         let tls = Tls::of(&settings.config).unwrap();
         let (stop, stopping) = StopSwitch::new();
-        let standing = Rc::<Standing>::default();
+        let (standing, changes) = (Rc::<Standing>::default(), Rc::<Changes>::default());
         let surroundings = Surroundings {
             log: pipeline.log().clone(),
             env: env.clone(),
             health: Arc::clone(&health),
             standing: Rc::clone(&standing),
+            changes: Rc::clone(&changes),
             stop: stopping,
             tap: None,
             is_logged: true,
         };
         let feed = actix::spawn(shell::run(settings, tls, surroundings));
-        Rig { ahead, streams, requests, env, source, health, node, pipeline, standing, stop, feed, _dir: dir }
+        Rig {
+            ahead,
+            streams,
+            requests,
+            env,
+            source,
+            health,
+            node,
+            pipeline,
+            standing,
+            changes,
+            stop,
+            feed,
+            _dir: dir,
+        }
     }
 
     /// Waits for the feed's next connection to a stream.
@@ -188,6 +206,24 @@ impl Rig {
         let (mut stream, _) = accepted.expect("no connection is made").unwrap();
         read_head(&mut stream).await;
         stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+
+    /// Has the feed follow one more symbol. Returns its id.
+    pub fn follow(&self, name: &str) -> SymbolId {
+        let symbol = self.node.symbols.intern(SymbolSpec::named(name));
+        let instrument = Instrument {
+            symbol,
+            venue_symbol: name.to_owned(),
+            price_scale: Scale::PRICE,
+            size_scale: Scale::SIZE,
+        };
+        self.changes.push(Change::Follow { instruments: vec![instrument], definitions: Vec::new() });
+        symbol
+    }
+
+    /// Has the feed follow a symbol no more.
+    pub fn leave(&self, symbol: SymbolId) {
+        self.changes.push(Change::Leave(vec![symbol]));
     }
 
     /// True when nobody waits to be accepted.

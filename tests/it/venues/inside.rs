@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tickwire::actors::pipeline::Pipeline;
 use tickwire::actors::snapshots::SymbolSnapshots;
+use tickwire::app::symbols::{FollowedSymbols, KeptSymbols, SymbolHandle, SymbolService};
 use tickwire::app::venue::Plan;
 use tickwire::config::{Config, Sources};
 use tickwire::models::ledger::Ledger;
@@ -16,13 +17,15 @@ use tickwire::models::time::Nanos;
 use tickwire::node::{Node, pipeline_settings};
 
 /// What a test sees of the run.
-pub struct Inside {
-    pub node: Node,
+pub struct Inside<'a> {
+    pub node: &'a Node,
+    /// Changes what is followed, as the API does.
+    pub control: SymbolHandle,
     snapshots: Arc<SymbolSnapshots>,
     venue: &'static str,
 }
 
-impl Inside {
+impl Inside<'_> {
     /// Returns how many reports count in bars.
     pub fn num_in_bars(&self) -> u64 {
         self.snapshots.all().iter().map(|snapshot| snapshot.ledger.in_bars).sum()
@@ -67,14 +70,24 @@ pub fn run(
     dir: &Path,
     venue: &FakeVenue,
     environment: &[(&str, &str)],
-    work: impl AsyncFnOnce(&Inside),
+    work: impl AsyncFnOnce(&Inside<'_>),
+) -> Ledger {
+    run_with(dir, venue, &venue.symbols().join(","), environment, work)
+}
+
+/// As [`run`], with these symbols to begin with.
+pub fn run_with(
+    dir: &Path,
+    venue: &FakeVenue,
+    symbols: &str,
+    environment: &[(&str, &str)],
+    work: impl AsyncFnOnce(&Inside<'_>),
 ) -> Ledger {
     let data = dir.join("data");
-    let symbols = venue.symbols().join(",");
     let own = [
         ("TICKWIRE__DATA_DIR", data.to_str().unwrap()),
         ("TICKWIRE__PROVIDER__NAME", venue.dialect().name()),
-        ("TICKWIRE__PROVIDER__SYMBOLS", &symbols),
+        ("TICKWIRE__PROVIDER__SYMBOLS", symbols),
         ("TICKWIRE__CORE__SHARDS", "2"),
     ];
     let given = own.iter().chain(&OPEN_WINDOWS).chain(environment);
@@ -90,14 +103,21 @@ pub fn run(
         let settings = pipeline_settings(&config);
         let (env, health) = (node.env.clone(), Arc::clone(&node.health));
         let pipeline = Pipeline::start(env, settings, storage, health).await.unwrap();
-        let plan = Plan::make(&config).await.unwrap();
-        let feed = plan.start(&config, &node, &pipeline).await.unwrap();
-        let inside = Inside { node, snapshots, venue: venue.dialect().name() };
-        work(&inside).await;
-        feed.stop().await;
+        let kept = KeptSymbols::open(&config).unwrap();
+        let plan = Plan::make(&config, &kept).await.unwrap();
+        let feeds = plan.start(&config, &node, &pipeline).await.unwrap();
+        let followed = Arc::<FollowedSymbols>::default();
+        let (control, mut requests) = SymbolHandle::new(Arc::clone(&followed));
+        let mut service = SymbolService::new(&node, feeds, kept, followed, config.core.max_symbols.get());
+        let inside = Inside { node: &node, control, snapshots, venue: venue.dialect().name() };
+        tokio::select! {
+            () = work(&inside) => {}
+            () = service.serve(&mut requests) => panic!("the handle is there still"),
+        }
+        service.stop().await;
         let ledger = pipeline.finish().await.unwrap();
         pipeline.end();
-        inside.node.close().await;
+        node.close().await;
         ledger
     });
     wait_for("the lock of the directory", || std::fs::File::open(data.join("lock")).ok());

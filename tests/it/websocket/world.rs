@@ -136,6 +136,7 @@ impl World {
             started: NOW,
             visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
             live: Some(live),
+            symbol_control: None,
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![Endpoint { listener, routes: routes::websocket, workers: 1 }];

@@ -10,12 +10,12 @@ use super::divergence::{Divergence, Who};
 use super::health::{FeedHealth, VenueHealth};
 use super::member::Seen;
 use super::moment::{Told, complete_until, hand_over_at, next_whole, opened_from};
-use super::plan::{FeedPlan, VenuePlan};
+use super::plan::{FeedChange, FeedPlan, Follow, VenuePlan};
 use crate::actors::environment::Environment;
 use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::ingest::client::{LogClient, LogGone};
 use crate::actors::ingest::handle::{FeedHandle, StopSignal, StopSwitch};
-use crate::actors::ingest::shell::{self, Phase, Standing, Surroundings, Tap};
+use crate::actors::ingest::shell::{self, Change, Changes, Phase, Standing, Surroundings, Tap};
 use crate::actors::messages::Ingest;
 use crate::actors::partition::log::LogActor;
 use crate::metrics::{DivergenceMetrics, FeedVenueMetrics};
@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -55,6 +56,7 @@ pub fn start(
 struct Running {
     standing: Rc<Standing>,
     board: Arc<HealthRegistry>,
+    changes: Rc<Changes>,
     stop: StopSwitch,
     task: JoinHandle<()>,
     /// From here on it tells everything.
@@ -148,6 +150,7 @@ struct Coordinator {
     opening: Vec<Entry>,
     down_since: Option<Nanos>,
     rate_max: Option<u32>,
+    changes: mpsc::Receiver<FeedChange>,
     stale_after: Duration,
     dead_after: Duration,
     log: Addr<LogActor>,
@@ -179,6 +182,7 @@ impl Coordinator {
             charged_from,
             down_since,
             rate_max,
+            changes,
         } = plan;
         let lacks = |plan: &VenuePlan| match venues.first() {
             Some(first) => {
@@ -209,6 +213,7 @@ impl Coordinator {
             opening,
             down_since,
             rate_max,
+            changes,
             stale_after: rules.stale_after,
             dead_after,
             client: LogClient::new(log.clone(), Arc::clone(&env.metrics)),
@@ -239,6 +244,10 @@ impl Coordinator {
             tokio::select! {
                 biased;
                 () = stop.told() => return Ok(()),
+                Some(change) = self.changes.recv() => {
+                    self.change(change, stop).await?;
+                    continue;
+                }
                 _ = look.tick() => {}
             }
             let seen: Vec<Option<Seen>> = self.members.iter().map(Member::seen).collect();
@@ -310,18 +319,19 @@ impl Coordinator {
         is_logged: bool,
     ) -> Running {
         let (standing, board) = (Rc::<Standing>::default(), Arc::<HealthRegistry>::default());
-        let (switch, stop) = StopSwitch::new();
+        let (changes, (switch, stop)) = (Rc::<Changes>::default(), StopSwitch::new());
         let surroundings = Surroundings {
             log: self.log.clone(),
             env: self.env.clone(),
             health: Arc::clone(&board),
             standing: Rc::clone(&standing),
+            changes: Rc::clone(&changes),
             stop,
             tap,
             is_logged,
         };
         let task = actix::spawn(shell::run(settings, tls, surroundings));
-        Running { standing, board, stop: switch, task, since }
+        Running { standing, board, changes, stop: switch, task, since }
     }
 
     fn stop_venue(&mut self, at: usize) {
@@ -462,6 +472,70 @@ impl Coordinator {
         }
     }
 
+    /// Follows other symbols from now on.
+    async fn change(&mut self, change: FeedChange, stop: &StopSignal) -> Result<(), LogGone> {
+        match change {
+            FeedChange::Follow(follow) => self.follow(follow, stop).await,
+            FeedChange::Leave(symbols) => {
+                for member in &mut self.members {
+                    member.plan.instruments = member.plan.instruments.without(&symbols);
+                }
+                symbols.iter().for_each(|symbol| _ = self.owners.remove(symbol));
+                self.note_waiting();
+                let leave = |running: &Running| running.changes.push(Change::Leave(symbols.clone()));
+                self.members.iter().filter_map(|member| member.running.as_ref()).for_each(leave);
+                self.compared.iter().for_each(|compared| leave(&compared.running));
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells the log what new symbols are and who is in charge of them, then has the venues follow them.
+    async fn follow(&mut self, follow: Follow, stop: &StopSignal) -> Result<(), LogGone> {
+        let Follow { venues, compared, definitions, known } = follow;
+        let has_standbys = self.members.len() > 1;
+        let holds_definitions = self.members.iter().any(|member| member.plan.warm_up_bars > 0);
+        let mut entries = if holds_definitions { Vec::new() } else { definitions.clone() };
+        let charged = self.charged.get();
+        let now = (self.env.now)();
+        let mut symbols: Vec<SymbolId> = Vec::new();
+        for instrument in venues.iter().flatten() {
+            let symbol = instrument.symbol;
+            if symbols.contains(&symbol) {
+                continue;
+            }
+            symbols.push(symbol);
+            // Where the one in charge does not have it, the first that has it brings it once it is opened.
+            let has = |at: &usize| venues[*at].iter().any(|one| one.symbol == symbol);
+            let holder = std::iter::once(charged).chain(0..self.members.len()).find(has);
+            let Some(holder) = holder else { continue };
+            self.owners.insert(symbol, holder);
+            let source = self.members[holder].plan.source;
+            let before = known.iter().find(|(other, _)| *other == symbol).map(|(_, source)| *source);
+            let from = match before {
+                None if has_standbys => Some(Nanos(0)),
+                Some(before) if before != source => Some(next_whole(now.max(self.charged_from))),
+                _ => None,
+            };
+            let charge = |from| Entry { pos: 0, symbol, body: Body::SourceInCharge { source, from } };
+            entries.extend(from.map(charge));
+        }
+        self.tell(entries, stop).await?;
+        for (member, instruments) in self.members.iter_mut().zip(venues) {
+            member.plan.instruments = member.plan.instruments.with(instruments.clone());
+            member.plan.definitions.extend_from_slice(&definitions);
+            if let Some(running) = &member.running {
+                let definitions = definitions.clone();
+                running.changes.push(Change::Follow { instruments, definitions });
+            }
+        }
+        for (compared, instruments) in self.compared.iter().zip(compared) {
+            compared.running.changes.push(Change::Follow { instruments, definitions: Vec::new() });
+        }
+        self.note_waiting();
+        Ok(())
+    }
+
     /// Opens a venue beside the others whose reports enter nothing.
     fn compare(&mut self, plan: &VenuePlan) {
         let now = (self.env.now)();
@@ -527,7 +601,10 @@ impl Coordinator {
             stale_after: self.stale_after,
             dead_after: self.dead_after,
         };
-        let found = feed.at((self.env.now)());
+        let mut found = feed.at((self.env.now)());
+        if self.members.iter().all(|member| member.plan.instruments.all().is_empty()) {
+            found = (Health::Healthy, "no symbol is followed".to_owned());
+        }
         if self.shown.as_ref() != Some(&found) {
             self.health.set(&format!("feed_{}", self.name), found.0, found.1.clone());
             self.shown = Some(found);

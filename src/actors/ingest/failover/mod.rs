@@ -30,4 +30,4 @@ mod plan;
 pub use breaker::Breaker;
 pub use charge::Rules;
 pub use coordinator::start;
-pub use plan::{FeedPlan, VenuePlan};
+pub use plan::{FeedChange, FeedPlan, Follow, VenuePlan};

@@ -3,13 +3,14 @@
 use super::charge::Rules;
 use crate::actors::ingest::config::VenueConfig;
 use crate::actors::ingest::shell::{FeedSettings, Tls};
-use crate::actors::ingest::venue::{Instruments, TradesPage, Venue};
+use crate::actors::ingest::venue::{Instrument, Instruments, TradesPage, Venue};
 use crate::models::entry::{Entry, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// A feed: its venues, and when which of them is in charge.
 pub struct FeedPlan {
@@ -31,6 +32,30 @@ pub struct FeedPlan {
     pub down_since: Option<Nanos>,
     /// Frames a second that are taken of each venue at the most.
     pub rate_max: Option<u32>,
+    /// Tells which symbols are to be followed while it runs.
+    pub changes: mpsc::Receiver<FeedChange>,
+}
+
+/// A change of what a feed follows.
+#[derive(Clone, Debug)]
+pub enum FeedChange {
+    /// Symbols are followed from now on.
+    Follow(Follow),
+    /// Symbols are followed no more.
+    Leave(Vec<SymbolId>),
+}
+
+/// Symbols that are followed from now on.
+#[derive(Clone, Debug, Default)]
+pub struct Follow {
+    /// What each venue is followed for besides, in the order of [`FeedPlan::venues`].
+    pub venues: Vec<Vec<Instrument>>,
+    /// The same of the venues that are compared.
+    pub compared: Vec<Vec<Instrument>>,
+    /// What new symbols are.
+    pub definitions: Vec<Entry>,
+    /// Symbols that the log knows, and who was in charge of them.
+    pub known: Vec<(SymbolId, SourceId)>,
 }
 
 /// One venue of a feed.

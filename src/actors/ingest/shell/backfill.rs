@@ -112,7 +112,7 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
                 turn.backoff.reset();
                 tracing::info!(
                     venue = feed.venue.name(),
-                    symbol = feed.instruments.all()[turn.job.place].venue_symbol,
+                    symbol = feed.instruments.venue_symbol(turn.job.place),
                     pages = turn.progress.num_pages,
                     trades = turn.progress.num_trades,
                     "a long hole is being filled"
@@ -143,7 +143,7 @@ pub(super) async fn run(feed: &Feed, mut jobs: mpsc::Receiver<Job>) {
 
 /// Asks for pages until the hole is reached, or the turn is over.
 async fn attempt(feed: &Feed, job: &Job, progress: &mut Progress, gap_hold: Duration) -> Outcome {
-    let instrument = &feed.instruments.all()[job.place];
+    let instrument = &feed.instruments.at(job.place);
     let (mut heard, mut num_pages, begun) = (Heard::default(), 0, Instant::now());
     if progress.cursor.is_none() {
         progress.alike = Alike::default();
@@ -175,7 +175,8 @@ async fn attempt(feed: &Feed, job: &Job, progress: &mut Progress, gap_hold: Dura
             Err(RestError::NotEntitled { reason }) => return Outcome::Denied(reason),
         };
         heard.clear();
-        let context = feed.context((feed.env.now)());
+        let instruments = feed.instruments.now();
+        let context = feed.context(&instruments, (feed.env.now)());
         let next = match feed.venue.read_trades(&body, &page, &context, &mut heard) {
             Ok(next) => next,
             Err(fault) => {

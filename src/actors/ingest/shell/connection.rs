@@ -9,6 +9,7 @@ use super::feed::Feed;
 use super::health::Condition;
 use super::hearing::Hearing;
 use super::limit::Pace;
+use super::outages::Outages;
 use super::schedule::replace_after;
 use super::session::{End, Received, Session};
 use super::share::Share;
@@ -17,7 +18,6 @@ use crate::breaker::Breaker;
 use crate::retry::Backoff;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use reqwest::Url;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
@@ -36,18 +36,28 @@ pub(super) struct Connection {
     feed: Rc<Feed>,
     /// Its place among the feed's connections.
     at: usize,
-    /// Where its stream is.
-    url: Url,
+    /// What it is to bring.
+    share: Rc<Share>,
+    /// What of that it has taken note of.
+    taken: Vec<usize>,
     hearing: Hearing,
     /// The session that is going on has shown to be a good one.
     is_good: bool,
 }
 
 impl Connection {
-    pub fn new(feed: Rc<Feed>, at: usize, share: Share) -> Connection {
-        let Share { url, stream, places } = share;
-        let hearing = Hearing::new(Rc::clone(&feed), at, stream, places);
-        Connection { feed, at, url, hearing, is_good: false }
+    /// Makes one of those that a feed begins with: the time before is an outage.
+    pub fn new(feed: Rc<Feed>, at: usize, share: Rc<Share>) -> Connection {
+        let taken = share.places.borrow().clone();
+        let outages = Outages::new(Rc::clone(&feed), at, taken.clone());
+        let hearing = Hearing::new(Rc::clone(&feed), at, share.stream, outages);
+        Connection { feed, at, share, taken, hearing, is_good: false }
+    }
+
+    /// Makes one for symbols that are followed from now on.
+    pub fn added(feed: Rc<Feed>, at: usize, share: Rc<Share>) -> Connection {
+        let hearing = Hearing::new(Rc::clone(&feed), at, share.stream, Outages::none(Rc::clone(&feed), at));
+        Connection { feed, at, share, taken: Vec::new(), hearing, is_good: false }
     }
 
     /// Connects again and again until the feed stops.
@@ -58,10 +68,14 @@ impl Connection {
         let mut backoff = Backoff::new(config.retry_policy());
         let mut breaker = Breaker::new(config.breaker_policy());
         loop {
+            if !self.has_symbols().await {
+                return;
+            }
             self.is_good = false;
             let session = guard::watch(ActorKind::Provider, &feed.env.metrics, self.session()).await;
             let (reason, least) = match session {
                 Some(End::Stopped) => return,
+                Some(End::Idle) => continue,
                 Some(End::Lost(reason)) => (feed.hide(&reason), Duration::ZERO),
                 None => ("reading it panicked".to_owned(), Duration::ZERO),
                 Some(End::Refused(Refusal { reason, then })) => {
@@ -70,7 +84,12 @@ impl Connection {
                         feed.note_refusal(then);
                     }
                     match then {
-                        Then::Stop => return self.refused(reason).await,
+                        Then::Stop => {
+                            if self.refused(reason).await {
+                                continue;
+                            }
+                            return;
+                        }
                         Then::Wait(pause) => (format!("the venue refuses: {reason}"), pause),
                         Then::Retry => (format!("the venue refuses: {reason}"), Duration::ZERO),
                     }
@@ -98,9 +117,63 @@ impl Connection {
         }
     }
 
-    /// The venue refuses for good: nothing is tried until the feed stops. Where it has other connections they go on, and
-    /// only the symbols of this one are left out: a plan may have one market and not another.
-    async fn refused(mut self, reason: String) {
+    /// Waits until there is something to bring. Returns whether there is: else the feed stops.
+    async fn has_symbols(&mut self) -> bool {
+        let feed = Rc::clone(&self.feed);
+        loop {
+            self.compare();
+            if feed.send(&mut self.hearing.batch).await.is_err() {
+                return false;
+            }
+            if !self.taken.is_empty() {
+                return true;
+            }
+            self.hearing.outages.rest();
+            feed.stop_clock(self.at);
+            feed.note(self.at, Condition::Well);
+            tokio::select! {
+                () = feed.stop.told() => return false,
+                () = self.share.changed.notified() => {}
+            }
+        }
+    }
+
+    /// Takes note of what it is to bring from now on. Returns what is new, and what is left.
+    fn compare(&mut self) -> (Vec<usize>, Vec<usize>) {
+        let wanted = self.share.places.borrow().clone();
+        let missing = |all: &[usize], from: &[usize]| -> Vec<usize> {
+            all.iter().copied().filter(|place| !from.contains(place)).collect()
+        };
+        let (added, left) = (missing(&wanted, &self.taken), missing(&self.taken, &wanted));
+        for &place in &left {
+            self.hearing.outages.leave(&mut self.hearing.batch, place);
+        }
+        for &place in &added {
+            self.hearing.outages.begin(&mut self.hearing.batch, place);
+        }
+        self.taken = wanted;
+        (added, left)
+    }
+
+    /// Subscribes to what is new, and ends the subscription of what is left.
+    async fn adjust(&mut self, session: &mut Session) -> Result<(), End> {
+        let (added, left) = self.compare();
+        if !left.is_empty() {
+            session.unsubscribe(&left).await?;
+        }
+        if self.taken.is_empty() {
+            return Err(End::Idle);
+        }
+        if !added.is_empty() {
+            session.subscribe(&added).await?;
+        }
+        Ok(())
+    }
+
+    /// The venue refuses for good: nothing is tried until the feed stops, or the connection is to bring something else.
+    /// Returns whether it is. Where the venue has other connections they go on, and only the symbols of this one are left out:
+    /// a plan may have one market and not another.
+    async fn refused(&mut self, reason: String) -> bool {
         let feed = Rc::clone(&self.feed);
         let (venue, symbols) = (feed.venue.name(), self.hearing.outages.places.len());
         tracing::error!(
@@ -119,7 +192,13 @@ impl Connection {
         feed.note(self.at, Condition::Refused(reason));
         // A log that is gone takes nothing, and the stop is on its way.
         feed.send(&mut self.hearing.batch).await.ok();
-        feed.stop.told().await;
+        tokio::select! {
+            () = feed.stop.told() => false,
+            () = self.share.changed.notified() => {
+                feed.bring_back(&self.hearing.outages.places);
+                true
+            }
+        }
     }
 
     /// Opens the connection, and reads it to its end.
@@ -138,12 +217,12 @@ impl Connection {
 
     fn open(&self) -> LocalBoxFuture<'static, Result<Box<Session>, End>> {
         let places = self.hearing.outages.places.clone();
-        Session::open(Rc::clone(&self.feed), self.url.clone(), places).boxed_local()
+        Session::open(Rc::clone(&self.feed), self.share.url.clone(), places).boxed_local()
     }
 
     /// Reads a connection until it ends, or another one has taken its place, which is returned.
     async fn listen(&mut self, current: &mut Session) -> Result<Box<Session>, End> {
-        let feed = Rc::clone(&self.feed);
+        let (feed, share) = (Rc::clone(&self.feed), Rc::clone(&self.share));
         let mut look = interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut pace = Pace::new(feed.rate_max);
@@ -170,6 +249,11 @@ impl Connection {
                 },
                 news = successor.next() => {
                     successor.take(self, news).await;
+                    0
+                }
+                () = share.changed.notified() => {
+                    self.adjust(current).await?;
+                    successor.begin_anew();
                     0
                 }
             };
@@ -304,10 +388,18 @@ impl Successor {
         }
     }
 
+    /// Drops what would bring other symbols than are wanted now.
+    fn begin_anew(&mut self) {
+        if !matches!(self.state, State::None) {
+            self.state = State::None;
+            self.due = Some(Instant::now());
+        }
+    }
+
     /// The other connection goes on, and another try is made later.
     fn failed(&mut self, connection: &Connection, end: End) -> State {
         let reason = match end {
-            End::Stopped => return State::None,
+            End::Stopped | End::Idle => return State::None,
             End::Lost(reason) => connection.feed.hide(&reason),
             End::Refused(refusal) => refusal.reason,
         };

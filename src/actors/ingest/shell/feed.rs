@@ -3,9 +3,10 @@
 use super::super::client::{LogClient, LogGone};
 use super::super::config::VenueConfig;
 use super::super::handle::StopSignal;
-use super::super::venue::{Context, FrameFault, Instruments, Needs, Then, Venue};
+use super::super::venue::{Context, FrameFault, Instrument, Instruments, Needs, Then, Transport, Venue};
 use super::continuity::Continuity;
-use super::gaps::{GapBook, GapId};
+use super::followed::{Changes, Followed};
+use super::gaps::{GapBook, GapId, Stretch};
 use super::health::{Condition, FeedHealth, how_wrong};
 use super::held::{Taken, Waiting};
 use super::hole::Hole;
@@ -32,7 +33,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
 /// Time between two clock marks. Heartbeats of many symbols come more often and say nothing more.
 const MARK_INTERVAL: i64 = SECOND / 4;
@@ -91,6 +92,8 @@ pub(super) struct Product {
     is_introduced: bool,
     /// It is new here, and no connection has begun to bring it.
     pub is_new: bool,
+    /// The rest of the window in which it was left, where it was.
+    pub left: Option<(Nanos, Nanos)>,
 }
 
 /// A symbol that has not shown yet what it traded during an outage.
@@ -122,7 +125,11 @@ pub(super) struct Feed {
     pub venue: Arc<dyn Venue>,
     pub needs: Needs,
     pub config: VenueConfig,
-    pub instruments: Instruments,
+    pub instruments: Followed,
+    /// Tells what is to be followed from now on.
+    pub changes: Rc<Changes>,
+    /// Tells whoever asks again and again that other symbols are followed.
+    pub is_changed: Notify,
     pub source: SourceId,
     pub env: Environment,
     pub metrics: VenueMetrics,
@@ -148,7 +155,7 @@ pub(super) struct Feed {
     /// Symbols that wait for their past.
     pub waiting: Waiting,
     pub warm_up_bars: u32,
-    definitions: Vec<Entry>,
+    definitions: RefCell<Vec<Entry>>,
     queues: Queues,
     client: Mutex<LogClient>,
     /// The clock of each connection; [`Nanos::MAX`] of one that is refused for good.
@@ -167,7 +174,7 @@ impl Feed {
         queues: Queues,
         surroundings: Surroundings,
     ) -> Feed {
-        let Surroundings { log, env, health, standing, stop, tap, is_logged } = surroundings;
+        let Surroundings { log, env, health, standing, changes, stop, tap, is_logged } = surroundings;
         let client = LogClient::new(log, Arc::clone(&env.metrics));
         let FeedSettings {
             name,
@@ -182,12 +189,8 @@ impl Feed {
             rate_max,
             recorder,
         } = settings;
-        let is_new = |symbol: SymbolId| match &env.published.snapshots {
-            Some(snapshots) => snapshots.get(symbol).is_none(),
-            None => down_since.is_none(),
-        };
-        let new: Vec<bool> =
-            instruments.all().iter().map(|one| warm_up_bars > 0 && is_new(one.symbol)).collect();
+        let is_new = |one: &Instrument| warm_up_bars > 0 && is_new(&env, one.symbol, down_since.is_none());
+        let new: Vec<bool> = instruments.all().iter().map(is_new).collect();
         let waiting = Waiting::new((0..new.len()).filter(|&place| new[place]));
         let metrics = env.metrics.venue(venue.name());
         let rest = RestClient::new(&config, requests_per_minute, &tls, Some(metrics.clone()));
@@ -195,7 +198,10 @@ impl Feed {
         let needs = venue.needs();
         let Shares { all: shares, left_out } = shares(venue.as_ref(), &needs, &config, &instruments);
         // What is polled takes the place of a connection.
-        let num_connections = shares.len().max(1);
+        let num_connections = match needs.transport {
+            Transport::Streams(_) => shares.len(),
+            Transport::Polls => 1,
+        };
         let num_symbols = instruments.all().len();
         let health =
             FeedHealth::new(&name, venue.name(), num_symbols, num_connections, health, metrics.clone());
@@ -211,7 +217,9 @@ impl Feed {
             letters: RefCell::new(letters),
             redaction: config.redaction(),
             config,
-            instruments,
+            instruments: Followed::new(instruments),
+            changes,
+            is_changed: Notify::new(),
             source,
             env,
             metrics,
@@ -232,7 +240,7 @@ impl Feed {
             recent: RefCell::default(),
             waiting,
             warm_up_bars,
-            definitions,
+            definitions: RefCell::new(definitions),
             queues,
             client: Mutex::new(client),
             clocks: RefCell::new(vec![Nanos::MIN; num_connections]),
@@ -256,8 +264,8 @@ impl Feed {
     }
 
     /// Returns what frames are read with.
-    pub fn context(&self, received: Nanos) -> Context<'_> {
-        Context { instruments: &self.instruments, source: self.source, received }
+    pub fn context<'a>(&self, instruments: &'a Instruments, received: Nanos) -> Context<'a> {
+        Context { instruments, source: self.source, received }
     }
 
     /// Puts a report into a batch, or has it wait where its symbol's past is yet to come.
@@ -271,6 +279,11 @@ impl Feed {
             batch.entries.push(entry);
             return;
         };
+        if self.instruments.is_left(place) {
+            // It was under way when the symbol was left.
+            self.metrics.ignored.inc();
+            return;
+        }
         match self.waiting.hold(place, &entry) {
             Taken::Waits => return,
             Taken::Goes => {}
@@ -292,8 +305,8 @@ impl Feed {
     }
 
     fn definition(&self, place: usize) -> Option<Entry> {
-        let symbol = self.instruments.all()[place].symbol;
-        self.definitions.iter().find(|entry| entry.symbol == symbol).copied()
+        let symbol = self.instruments.symbol(place);
+        self.definitions.borrow().iter().find(|entry| entry.symbol == symbol).copied()
     }
 
     fn put(&self, batch: &mut Batch, place: usize, entry: Entry) {
@@ -301,39 +314,64 @@ impl Feed {
         let was_introduced = std::mem::replace(&mut self.products.borrow_mut()[place].is_introduced, true);
         if !was_introduced {
             // A gap reaches only symbols that exist, so the open ones are told again behind a symbol's first report.
-            for (from, to) in self.gaps.borrow().stretches() {
-                batch.entries.push(self.gap_entry(from, to, false));
-            }
+            let symbol = self.instruments.symbol(place);
+            let is_of_it = |gap: &Stretch| gap.symbol == SymbolId::NONE || gap.symbol == symbol;
+            let gaps = self.gaps.borrow();
+            batch.entries.extend(gaps.stretches().filter(is_of_it).map(|gap| self.gap_entry(gap)));
         }
     }
 
-    /// Opens a gap, and puts it into a batch.
+    /// Opens a gap of all symbols, and puts it into a batch.
     pub fn open_gap(&self, batch: &mut Batch, from: Nanos, to: Nanos, holds: usize) -> GapId {
+        self.open_gap_of(batch, None, (from, to), holds)
+    }
+
+    /// Opens a gap of the symbol at a place, or of all of them, and puts it into a batch.
+    pub fn open_gap_of(
+        &self,
+        batch: &mut Batch,
+        place: Option<usize>,
+        (from, to): (Nanos, Nanos),
+        holds: usize,
+    ) -> GapId {
+        let symbol = place.map_or(SymbolId::NONE, |place| self.instruments.symbol(place));
         let mut gaps = self.gaps.borrow_mut();
         gaps.forget_before(to.plus(-GAP_AGE_MAX));
-        batch.entries.push(self.gap_entry(from, to, false));
-        let id = gaps.open(from, to, holds);
+        self.tell_gap(batch, Stretch { symbol, from, to, is_filled: false });
+        let id = gaps.open(symbol, from, to, holds);
         self.show_gaps(&gaps);
         id
     }
 
+    /// Puts a stretch of a gap into a batch; of a symbol that has reported nothing it is told behind its first report.
+    pub fn tell_gap(&self, batch: &mut Batch, gap: Stretch) {
+        let place = self.instruments.place(gap.symbol);
+        if place.is_none_or(|place| self.products.borrow()[place].is_introduced) {
+            batch.entries.push(self.gap_entry(gap));
+        }
+    }
+
     /// Moves the end of an open gap on, and puts what is added into a batch.
     pub fn extend_gap(&self, batch: &mut Batch, gap: GapId, to: Nanos) {
-        if let Some(from) = self.gaps.borrow_mut().extend(gap, to) {
-            batch.entries.push(self.gap_entry(from, to, false));
+        let longer = self.gaps.borrow_mut().extend(gap, to);
+        if let Some(longer) = longer {
+            self.tell_gap(batch, longer);
         }
     }
 
     /// Takes a hold off a gap, and puts what is whole with it into a batch.
     pub fn release_gap(&self, batch: &mut Batch, gap: GapId) {
         let mut gaps = self.gaps.borrow_mut();
-        for (from, to) in gaps.release(gap) {
-            batch.entries.push(self.gap_entry(from, to, true));
-        }
+        gaps.release(gap).into_iter().for_each(|gap| self.tell_gap(batch, gap));
         if gaps.is_untold(gap) {
             batch.filled.push(gap);
         }
         self.show_gaps(&gaps);
+    }
+
+    /// Forgets the gaps of a symbol that is followed no more.
+    pub fn forget_gaps(&self, place: usize) {
+        self.gaps.borrow_mut().forget(self.instruments.symbol(place));
     }
 
     /// Leaves a gap open for good.
@@ -348,16 +386,75 @@ impl Feed {
         self.metrics.gaps_open.set(i64::try_from(gaps.num_waiting()).unwrap_or(i64::MAX));
     }
 
-    fn gap_entry(&self, from: Nanos, to: Nanos, filled: bool) -> Entry {
-        let gap = Gap { source: self.source, from, to, filled };
-        Entry { pos: 0, symbol: SymbolId::NONE, body: Body::Gap(gap) }
+    fn gap_entry(&self, Stretch { symbol, from, to, is_filled }: Stretch) -> Entry {
+        let gap = Gap { source: self.source, from, to, filled: is_filled };
+        Entry { pos: 0, symbol, body: Body::Gap(gap) }
+    }
+
+    /// Returns about which event time the venue tells of the symbol at a place now, by our clock.
+    pub fn event_time_now(&self, place: usize) -> Nanos {
+        let stream = self.venue.stream_of(&self.instruments.venue_symbol(place));
+        let delay = self.venue.delay_of(stream);
+        (self.env.now)().plus(-i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX / 4))
+    }
+
+    /// Follows a symbol from now on. Returns its place, unless it is followed already.
+    pub fn follow(&self, instrument: Instrument) -> Option<usize> {
+        let symbol = instrument.symbol;
+        let is_new = self.warm_up_bars > 0 && is_new(&self.env, symbol, true);
+        let place = self.instruments.add(instrument)?;
+        let mut products = self.products.borrow_mut();
+        if place == products.len() {
+            products.push(Product::default());
+        }
+        let product = &mut products[place];
+        // Its ids have gone on meanwhile.
+        *product = Product {
+            is_introduced: product.is_introduced,
+            is_new,
+            left: product.left,
+            ..Product::default()
+        };
+        if is_new {
+            self.waiting.add(place);
+        }
+        self.health.note_symbols(self.instruments.num_followed());
+        Some(place)
+    }
+
+    /// Notes what new symbols are, which is told with their past.
+    pub fn define(&self, definitions: Vec<Entry>) {
+        self.definitions.borrow_mut().extend(definitions);
+    }
+
+    /// Follows a symbol no more. Returns its place, if it was followed.
+    pub fn leave(&self, symbol: SymbolId) -> Option<usize> {
+        let place = self.instruments.leave(symbol)?;
+        // What waits for the symbol's past goes with it.
+        self.waiting.let_go(place);
+        self.standing.note_left_out(symbol, false);
+        self.health.forget(&self.instruments.venue_symbol(place));
+        self.health.note_symbols(self.instruments.num_followed());
+        Some(place)
+    }
+
+    /// Makes room for one more connection. Returns its number.
+    pub fn add_connection(&self) -> usize {
+        self.health.add_connection();
+        self.offsets.borrow_mut().push(None);
+        self.suspects.borrow_mut().push(Nanos::MAX);
+        let mut clocks = self.clocks.borrow_mut();
+        // The others do not wait for it: it brings symbols that are new.
+        clocks.push(Nanos::MAX);
+        clocks.len() - 1
     }
 
     /// Moves the clock of a connection on, and puts a mark into the batch where one is due. The source's clock is that of
     /// the connection that is behind: one that is down holds it, until its gap is known.
     pub fn mark(&self, batch: &mut Batch, connection: usize, time: Nanos) {
         let mut clocks = self.clocks.borrow_mut();
-        clocks[connection] = clocks[connection].max(time);
+        let clock = &mut clocks[connection];
+        *clock = if *clock == Nanos::MAX { time } else { time.max(*clock) };
         let now = clocks.iter().copied().min().unwrap_or(Nanos::MIN);
         if now != Nanos::MAX {
             batch.clock = batch.clock.max(Some(now));
@@ -417,6 +514,13 @@ impl Feed {
         }
     }
 
+    /// Tries again what was left out.
+    pub fn bring_back(&self, places: &[usize]) {
+        for &place in places {
+            self.leave_out(place, None);
+        }
+    }
+
     /// Notes where the earliest hole of a connection begins that may be no more than reordered trades.
     pub fn note_suspect(&self, connection: usize, from: Nanos) {
         let mut suspects = self.suspects.borrow_mut();
@@ -426,9 +530,8 @@ impl Feed {
 
     /// Notes that the venue refuses a symbol, and why; `None`: that it has it after all.
     pub fn leave_out(&self, place: usize, reason: Option<String>) {
-        let instrument = &self.instruments.all()[place];
-        self.standing.note_left_out(instrument.symbol, reason.is_some());
-        self.health.leave_out(&instrument.venue_symbol, reason);
+        self.standing.note_left_out(self.instruments.symbol(place), reason.is_some());
+        self.health.leave_out(&self.instruments.venue_symbol(place), reason);
     }
 
     /// Takes a connection out of the source's clock that brings nothing any more: the others must not wait for it.
@@ -469,10 +572,9 @@ impl Feed {
 
     /// Leaves a hole as it is, and says so.
     pub fn give_up(&self, job: &Job, reason: &str) {
-        let instrument = &self.instruments.all()[job.place];
         tracing::warn!(
             venue = self.venue.name(),
-            symbol = instrument.venue_symbol,
+            symbol = self.instruments.venue_symbol(job.place),
             reason,
             "a hole cannot be filled; it shows in the coverage of its bars"
         );
@@ -494,7 +596,7 @@ impl Feed {
 
     /// Says that a symbol lacks a past, or a part of it; each reason once.
     pub fn goes_without_past(&self, place: usize, reason: &str) {
-        let symbol = &self.instruments.all()[place].venue_symbol;
+        let symbol = &self.instruments.venue_symbol(place);
         if self.health.note_no_past(symbol, reason) {
             let venue = self.venue.name();
             tracing::warn!(
@@ -590,4 +692,9 @@ impl Feed {
         self.stop.told().await;
         tokio::time::sleep(STOP_TIMEOUT).await;
     }
+}
+
+/// True for a symbol that nothing is known of; `otherwise` where nobody could tell.
+fn is_new(env: &Environment, symbol: SymbolId, otherwise: bool) -> bool {
+    env.published.snapshots.as_ref().map_or(otherwise, |snapshots| snapshots.get(symbol).is_none())
 }

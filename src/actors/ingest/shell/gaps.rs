@@ -1,8 +1,11 @@
-//! The open gaps of a source: stretches of event time in which it may have reported less than happened.
+//! The open gaps of a source: stretches of event time in which it may have reported less than happened, of all its symbols or
+//! of one.
 //!
-//! Promises: a stretch is reported as filled once, and only as far as no other open gap covers it, since one `filled`
-//! entry counts for every symbol of the source; it counts as waiting until the log has been told. Nothing here fails.
+//! Promises: a stretch is reported as filled once, and only as far as no other open gap covers it; it counts as waiting until
+//! the log has been told. What is filled for all symbols is filled for each of them, so the gaps of single ones in it are told
+//! anew. Nothing here fails.
 
+use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use std::collections::BTreeMap;
 
@@ -10,8 +13,18 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GapId(u64);
 
+/// A stretch of which the log is told: of the symbol, or of all ([`SymbolId::NONE`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub symbol: SymbolId,
+    pub from: Nanos,
+    pub to: Nanos,
+    pub is_filled: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Open {
+    symbol: SymbolId,
     from: Nanos,
     to: Nanos,
     /// What is yet to be filled before the gap is.
@@ -30,32 +43,49 @@ pub(super) struct GapBook {
 }
 
 impl GapBook {
-    /// Opens a gap that ends when it has been released `holds` times.
-    pub fn open(&mut self, from: Nanos, to: Nanos, holds: usize) -> GapId {
+    /// Opens a gap of a symbol, or of all, that ends when it has been released `holds` times.
+    pub fn open(&mut self, symbol: SymbolId, from: Nanos, to: Nanos, holds: usize) -> GapId {
         let id = GapId(self.next);
         self.next += 1;
-        self.open.insert(id, Open { from, to, holds, is_given_up: holds == 0 });
+        self.open.insert(id, Open { symbol, from, to, holds, is_given_up: holds == 0 });
         id
     }
 
-    /// Moves the end of an open gap on. Returns where it ended before; `None` where nothing changes.
-    pub fn extend(&mut self, id: GapId, to: Nanos) -> Option<Nanos> {
+    /// Moves the end of an open gap on. Returns what it is longer by; `None` where nothing changes.
+    pub fn extend(&mut self, id: GapId, to: Nanos) -> Option<Stretch> {
         let gap = self.open.get_mut(&id).filter(|gap| gap.to < to)?;
-        Some(std::mem::replace(&mut gap.to, to))
+        let from = std::mem::replace(&mut gap.to, to);
+        Some(Stretch { symbol: gap.symbol, from, to, is_filled: false })
     }
 
-    /// Takes one hold off a gap. Returns the stretches that are whole with it, which the log is then to be told, and
-    /// [`GapBook::told`] after that; none while something else is missing.
-    pub fn release(&mut self, id: GapId) -> Vec<(Nanos, Nanos)> {
+    /// Takes one hold off a gap. Returns what the log is then to be told, and [`GapBook::told`] after that; nothing while
+    /// something else is missing.
+    pub fn release(&mut self, id: GapId) -> Vec<Stretch> {
         let Some(gap) = self.open.get_mut(&id) else { return Vec::new() };
         gap.holds = gap.holds.saturating_sub(1);
         if gap.holds > 0 || gap.is_given_up {
             return Vec::new();
         }
-        let Open { from, to, .. } = *gap;
+        let Open { symbol, from, to, .. } = *gap;
         self.open.remove(&id);
-        self.untold.insert(id, from);
-        self.without_others(from, to)
+        // What one symbol lacks nobody else waits for.
+        if symbol == SymbolId::NONE {
+            self.untold.insert(id, from);
+        }
+        let filled = self.without_others(symbol, from, to);
+        let stretch = |(from, to)| Stretch { symbol, from, to, is_filled: true };
+        let mut told: Vec<Stretch> = filled.into_iter().map(stretch).collect();
+        if symbol == SymbolId::NONE {
+            told.extend(
+                self.stretches().filter(|one| one.symbol != SymbolId::NONE && one.from < to && from < one.to),
+            );
+        }
+        told
+    }
+
+    /// Forgets the gaps of one symbol: nothing is told of it any more.
+    pub fn forget(&mut self, symbol: SymbolId) {
+        self.open.retain(|_, gap| gap.symbol != symbol);
     }
 
     /// True for a gap that is filled, which the log has not been told.
@@ -77,13 +107,16 @@ impl GapBook {
     }
 
     /// Returns every open stretch.
-    pub fn stretches(&self) -> impl Iterator<Item = (Nanos, Nanos)> {
-        self.open.values().map(|gap| (gap.from, gap.to))
+    pub fn stretches(&self) -> impl Iterator<Item = Stretch> {
+        let stretch =
+            |gap: &Open| Stretch { symbol: gap.symbol, from: gap.from, to: gap.to, is_filled: false };
+        self.open.values().map(stretch)
     }
 
-    /// Returns where the earliest gap begins that is yet to be filled; [`Nanos::MAX`] where there is none.
+    /// Returns where the earliest gap of all symbols begins that is yet to be filled; [`Nanos::MAX`] where there is none.
     pub fn first_waiting(&self) -> Nanos {
-        let waiting = self.open.values().filter(|gap| !gap.is_given_up).map(|gap| gap.from);
+        let waiting = self.open.values().filter(|gap| !gap.is_given_up && gap.symbol == SymbolId::NONE);
+        let waiting = waiting.map(|gap| gap.from);
         waiting.chain(self.untold.values().copied()).min().unwrap_or(Nanos::MAX)
     }
 
@@ -97,10 +130,11 @@ impl GapBook {
         self.open.retain(|_, gap| gap.holds > 0 || gap.to > time);
     }
 
-    /// Returns the parts of a stretch that no open gap covers.
-    fn without_others(&self, from: Nanos, to: Nanos) -> Vec<(Nanos, Nanos)> {
+    /// Returns the parts of a stretch that no other open gap covers: of all symbols, or of the same one.
+    fn without_others(&self, symbol: SymbolId, from: Nanos, to: Nanos) -> Vec<(Nanos, Nanos)> {
         let mut parts = vec![(from, to)];
-        for (start, end) in self.stretches() {
+        let others = self.stretches().filter(|one| one.symbol == SymbolId::NONE || one.symbol == symbol);
+        for Stretch { from: start, to: end, .. } in others {
             let cut = |(from, to): (Nanos, Nanos)| [(from, to.min(start)), (from.max(end), to)];
             let touches = |&(from, to): &(Nanos, Nanos)| start < to && from < end;
             parts = parts
@@ -118,14 +152,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn filled(from: i64, to: i64) -> Stretch {
+        Stretch { symbol: SymbolId::NONE, from: Nanos(from), to: Nanos(to), is_filled: true }
+    }
+
+    #[test]
+    fn a_gap_of_one_symbol_is_nobody_elses() {
+        let mut book = GapBook::default();
+        let (one, other) = (SymbolId(1), SymbolId(2));
+        let own = book.open(one, Nanos(5), Nanos(15), 1);
+        let others = book.open(other, Nanos(0), Nanos(10), 1);
+        assert_eq!(book.first_waiting(), Nanos::MAX, "the others of the source are whole");
+        assert_eq!(book.release(others), [Stretch { symbol: other, ..filled(0, 10) }]);
+        let all = book.open(SymbolId::NONE, Nanos(0), Nanos(10), 1);
+        let told = Stretch { symbol: one, is_filled: false, ..filled(5, 15) };
+        assert_eq!(book.release(all), [filled(0, 10), told], "what it lacks is told again");
+        let all = book.open(SymbolId::NONE, Nanos(10), Nanos(20), 1);
+        assert_eq!(book.release(own), [Stretch { symbol: one, ..filled(5, 10) }]);
+        assert_eq!(book.release(all), [filled(10, 20)]);
+        book.open(one, Nanos(0), Nanos(5), 0);
+        book.forget(one);
+        assert_eq!(book.stretches().count(), 0);
+    }
+
     #[test]
     fn a_gap_is_filled_when_its_last_hold_is_released() {
         let mut book = GapBook::default();
-        let gap = book.open(Nanos(0), Nanos(10), 2);
+        let gap = book.open(SymbolId::NONE, Nanos(0), Nanos(10), 2);
         assert_eq!(book.release(gap), []);
-        assert_eq!(book.stretches().collect::<Vec<_>>(), [(Nanos(0), Nanos(10))]);
+        assert_eq!(book.stretches().collect::<Vec<_>>(), [Stretch { is_filled: false, ..filled(0, 10) }]);
         assert_eq!(book.first_waiting(), Nanos(0));
-        assert_eq!(book.release(gap), [(Nanos(0), Nanos(10))]);
+        assert_eq!(book.release(gap), [filled(0, 10)]);
         assert_eq!((book.first_waiting(), book.num_waiting()), (Nanos(0), 1), "the log is yet to be told");
         book.told(&[gap]);
         assert_eq!((book.first_waiting(), book.num_waiting()), (Nanos::MAX, 0));
@@ -136,21 +193,22 @@ mod tests {
     #[test]
     fn a_gap_that_grew_is_filled_as_a_whole() {
         let mut book = GapBook::default();
-        let gap = book.open(Nanos(0), Nanos(10), 1);
-        assert_eq!(book.extend(gap, Nanos(25)), Some(Nanos(10)));
+        let gap = book.open(SymbolId::NONE, Nanos(0), Nanos(10), 1);
+        let longer = Stretch { is_filled: false, ..filled(10, 25) };
+        assert_eq!(book.extend(gap, Nanos(25)), Some(longer));
         assert_eq!(book.extend(gap, Nanos(20)), None, "it never shrinks");
-        assert_eq!(book.release(gap), [(Nanos(0), Nanos(25))]);
+        assert_eq!(book.release(gap), [filled(0, 25)]);
         assert_eq!(book.extend(gap, Nanos(30)), None, "it is no more");
     }
 
     #[test]
     fn what_is_given_up_stays_open_until_it_is_old() {
         let mut book = GapBook::default();
-        let gap = book.open(Nanos(0), Nanos(10), 2);
+        let gap = book.open(SymbolId::NONE, Nanos(0), Nanos(10), 2);
         book.give_up(gap);
         assert_eq!((book.release(gap), book.first_waiting()), (vec![], Nanos::MAX));
-        let other = book.open(Nanos(5), Nanos(20), 1);
-        assert_eq!(book.release(other), [(Nanos(10), Nanos(20))]);
+        let other = book.open(SymbolId::NONE, Nanos(5), Nanos(20), 1);
+        assert_eq!(book.release(other), [filled(10, 20)]);
         book.forget_before(Nanos(9));
         assert_eq!(book.stretches().count(), 1);
         book.forget_before(Nanos(10));
@@ -169,7 +227,7 @@ mod tests {
             let mut book = GapBook::default();
             let mut open: Vec<(GapId, i64, i64)> = gaps
                 .iter()
-                .map(|&(from, len)| (book.open(Nanos(from), Nanos(from + len), 1), from, from + len))
+                .map(|&(from, len)| (book.open(SymbolId::NONE, Nanos(from), Nanos(from + len), 1), from, from + len))
                 .collect();
             let covered: Vec<bool> =
                 (0..100).map(|at| open.iter().any(|&(_, from, to)| (from..to).contains(&at))).collect();
@@ -179,7 +237,7 @@ mod tests {
                     break;
                 }
                 let (id, ..) = open.remove(index.index(open.len()));
-                for (from, to) in book.release(id) {
+                for Stretch { from, to, .. } in book.release(id) {
                     for at in from.0..to.0 {
                         prop_assert!(!open.iter().any(|&(_, from, to)| (from..to).contains(&at)));
                         filled[at as usize] += 1;
@@ -187,7 +245,7 @@ mod tests {
                 }
             }
             for (id, ..) in open {
-                for (from, to) in book.release(id) {
+                for Stretch { from, to, .. } in book.release(id) {
                     (from.0..to.0).for_each(|at| filled[at as usize] += 1);
                 }
             }

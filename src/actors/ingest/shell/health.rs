@@ -30,7 +30,7 @@ pub(super) struct FeedHealth {
     /// Its component on the board.
     component: String,
     venue: &'static str,
-    num_symbols: usize,
+    num_symbols: Cell<usize>,
     board: Arc<HealthRegistry>,
     metrics: VenueMetrics,
     connections: RefCell<Vec<Condition>>,
@@ -64,7 +64,7 @@ impl FeedHealth {
         let health = FeedHealth {
             component: format!("feed_{feed}"),
             venue,
-            num_symbols,
+            num_symbols: Cell::new(num_symbols),
             board,
             metrics,
             connections: RefCell::new(vec![Condition::Down("connecting".to_owned()); num_connections]),
@@ -79,6 +79,19 @@ impl FeedHealth {
         };
         health.show();
         health
+    }
+
+    /// Notes one more connection, which is not there yet.
+    pub fn add_connection(&self) {
+        self.connections.borrow_mut().push(Condition::Down("connecting".to_owned()));
+        self.has_changed.set(true);
+    }
+
+    /// Notes how many symbols are followed.
+    pub fn note_symbols(&self, num_symbols: usize) {
+        self.num_symbols.set(num_symbols);
+        self.has_changed.set(true);
+        self.show();
     }
 
     /// Notes how a connection is. Returns whether that is news.
@@ -111,6 +124,12 @@ impl FeedHealth {
         }
         self.metrics.left_out.set(i64::try_from(left_out.len()).unwrap_or(i64::MAX));
         self.has_changed.set(true);
+    }
+
+    /// Forgets what was said of a symbol that is followed no more.
+    pub fn forget(&self, venue_symbol: &str) {
+        self.without_past.borrow_mut().remove(venue_symbol);
+        self.leave_out(venue_symbol, None);
     }
 
     /// Notes that past trades cannot be had. Returns true the first time.
@@ -180,7 +199,7 @@ impl FeedHealth {
         };
         let troubles: Vec<String> = connections.iter().filter_map(reason).collect();
         let mut parts = match troubles.first() {
-            None => vec![format!("{}: {} symbols", self.venue, self.num_symbols - left_out.len())],
+            None => vec![format!("{}: {} symbols", self.venue, self.num_symbols.get() - left_out.len())],
             Some(first) => {
                 let (down, all) = (troubles.len(), connections.len());
                 vec![format!("{}: {down} of {all} connections down: {first}", self.venue)]

@@ -38,8 +38,7 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    pub fn new(feed: Rc<Feed>, at: usize, stream: usize, places: Vec<usize>) -> Hearing {
-        let outages = Outages::new(Rc::clone(&feed), at, places);
+    pub fn new(feed: Rc<Feed>, at: usize, stream: usize, outages: Outages) -> Hearing {
         let delay = match feed.needs.clock {
             Clock::Told => None,
             Clock::Ours { .. } => Some(delay_nanos(feed.venue.delay_of(stream))),
@@ -61,7 +60,8 @@ impl Hearing {
         }
         let mut heard = std::mem::take(&mut self.heard);
         heard.clear();
-        feed.venue.parse(text, &feed.context(received), &mut heard);
+        let instruments = feed.instruments.now();
+        feed.venue.parse(text, &feed.context(&instruments, received), &mut heard);
         feed.metrics.ignored.inc_by(heard.num_ignored);
         feed.metrics.rounded.inc_by(heard.num_rounded);
         feed.metrics.unknown_conditions.inc_by(heard.num_unknown_conditions);
@@ -168,7 +168,7 @@ impl Hearing {
     /// Returns the venue's spelling of a symbol.
     fn spelled(&self, symbol: SymbolId) -> Option<String> {
         let place = self.feed.instruments.place(symbol)?;
-        Some(self.feed.instruments.all()[place].venue_symbol.clone())
+        Some(self.feed.instruments.venue_symbol(place))
     }
 
     /// Finds the trade that did not happen, and reports that.
@@ -195,8 +195,7 @@ impl Hearing {
 
     /// Returns the place of a symbol in the venue's spelling.
     fn place_of(&self, venue_symbol: &str) -> Option<usize> {
-        let instrument = self.feed.instruments.find(venue_symbol)?;
-        self.feed.instruments.place(instrument.symbol)
+        self.feed.instruments.place_of(venue_symbol)
     }
 
     fn confirm(&mut self, venue_symbol: Option<&str>, now: Moment, talk: &mut Talk) {
@@ -208,6 +207,7 @@ impl Hearing {
         talk.subscription.confirm(place, now);
         if let Some(place) = place
             && !self.outages.places.contains(&place)
+            && !self.feed.instruments.is_left(place)
         {
             // It seemed refused, and was only late.
             self.outages.places.push(place);
@@ -220,7 +220,7 @@ impl Hearing {
         if !self.outages.places.contains(&place) {
             return;
         }
-        let symbol = &self.feed.instruments.all()[place].venue_symbol;
+        let symbol = &self.feed.instruments.venue_symbol(place);
         let venue = self.feed.venue.name();
         tracing::warn!(
             venue,

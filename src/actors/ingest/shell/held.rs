@@ -9,6 +9,7 @@ use crate::models::time::Nanos;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// How long a report waits at the most: well below the time after which a window takes no more.
 pub(super) const HOLD_MAX: Duration = Duration::from_secs(15);
@@ -39,13 +40,31 @@ pub(super) enum Taken {
 pub(super) struct Waiting {
     symbols: RefCell<BTreeMap<usize, Held>>,
     num_reports: Cell<usize>,
+    added: Notify,
 }
 
 impl Waiting {
     /// Has the symbols of these places wait.
     pub fn new(places: impl Iterator<Item = usize>) -> Waiting {
         let symbols = places.map(|place| (place, Held::default())).collect();
-        Waiting { symbols: RefCell::new(symbols), num_reports: Cell::new(0) }
+        Waiting { symbols: RefCell::new(symbols), num_reports: Cell::new(0), added: Notify::new() }
+    }
+
+    /// Has one more symbol wait.
+    pub fn add(&self, place: usize) {
+        self.symbols.borrow_mut().insert(place, Held::default());
+        self.added.notify_waiters();
+    }
+
+    /// Waits until a symbol waits.
+    pub async fn added(&self) {
+        loop {
+            let added = self.added.notified();
+            if self.len() > 0 {
+                return;
+            }
+            added.await;
+        }
     }
 
     /// Returns how many symbols wait.

@@ -17,6 +17,7 @@ mod connect;
 mod connection;
 mod continuity;
 mod feed;
+mod followed;
 mod gaps;
 mod health;
 mod hearing;
@@ -39,14 +40,16 @@ mod share;
 mod standing;
 mod subscription;
 mod surroundings;
+mod symbols;
 mod talk;
 mod warm_up;
 
 pub use bars::{BarsAsked, BarsClient, BarsError, given_width};
 pub use brought::Brought;
 pub use feed::FeedSettings;
+pub use followed::{Change, Changes};
 pub use identity::{Alike, RecentTrades};
-pub use listing::{ListingError, list_instruments};
+pub use listing::InstrumentClient;
 pub use recorder::Recorder;
 pub use standing::{Phase, Standing};
 pub use surroundings::{Surroundings, Tap};
@@ -59,9 +62,7 @@ use crate::actors::partition::log::LogActor;
 use crate::models::time::MINUTE;
 use crate::tls::{self, CertificateError};
 use actix::Addr;
-use connection::Connection;
 use feed::{Feed, Queues};
-use futures_util::future::join_all;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -99,8 +100,9 @@ pub fn start(
 ) -> Result<FeedHandle, CertificateError> {
     let tls = Tls::of(&settings.config)?;
     Ok(FeedHandle::spawn(move |stop| {
-        let standing = Rc::default();
-        run(settings, tls, Surroundings { log, env, health, standing, stop, tap: None, is_logged: true })
+        let (standing, changes) = (Rc::default(), Rc::default());
+        let tap = None;
+        run(settings, tls, Surroundings { log, env, health, standing, changes, stop, tap, is_logged: true })
     }))
 }
 
@@ -109,9 +111,7 @@ pub async fn run(settings: FeedSettings, tls: Tls, surroundings: Surroundings) {
     let (jobs, waiting) = mpsc::channel(JOBS_MAX);
     let (holes, without_trades) = mpsc::channel(warm_up::HOLES_MAX);
     let feed = Rc::new(Feed::new(settings, tls.0, Queues { jobs, holes }, surroundings));
-    let connections = feed.take_shares().into_iter().enumerate();
-    let connections = connections.map(|(at, share)| Connection::new(Rc::clone(&feed), at, share).run());
-    let brings = async { tokio::join!(join_all(connections), poll::run(Rc::clone(&feed))) };
+    let brings = async { tokio::join!(symbols::run(&feed), poll::run(Rc::clone(&feed))) };
     tokio::select! {
         _ = brings => {}
         () = backfill::run(&feed, waiting) => {}

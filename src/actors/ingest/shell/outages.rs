@@ -8,7 +8,7 @@
 use super::super::venue::{Ids, VenueEvent};
 use super::continuity::{Hole, Step};
 use super::feed::{Batch, Feed, Pending};
-use super::gaps::GapId;
+use super::gaps::{GapId, Stretch};
 use super::job::Job;
 use crate::models::entry::Entry;
 use crate::models::symbol::SymbolId;
@@ -65,6 +65,78 @@ impl Outages {
             resumed: Instant::now(),
             incomplete: None,
         }
+    }
+
+    /// Makes those of a connection that is to bring symbols which are followed from now on: nothing of it can be missing.
+    pub fn none(feed: Rc<Feed>, at: usize) -> Outages {
+        Outages { down_since: None, ..Outages::new(feed, at, Vec::new()) }
+    }
+
+    /// A symbol is followed from now on over this connection. What it has traded since the beginning of the smallest window
+    /// is asked for; of larger ones the rest is a gap of the symbol's own, as nobody else misses anything.
+    pub fn begin(&mut self, batch: &mut Batch, place: usize) {
+        self.places.push(place);
+        if self.down_since.is_some() {
+            // The end of the outage tells what is missing of all symbols.
+            return;
+        }
+        let feed = Rc::clone(&self.feed);
+        let now = feed.event_time_now(place);
+        let base = feed.env.settings.base().start_of(now);
+        let largest = feed.env.settings.widths.iter().filter(|width| width.nanos() <= HOUR).max();
+        let start = largest.map_or(base, |width| width.start_of(now));
+        let left = feed.products.borrow_mut()[place].left.take();
+        if let Some((from, to)) = left
+            && from < base
+            && base < to
+        {
+            // What was given up when it was left goes on only to here.
+            let symbol = feed.instruments.symbol(place);
+            feed.tell_gap(batch, Stretch { symbol, from: base, to, is_filled: true });
+        }
+        if start < base {
+            feed.open_gap_of(batch, Some(place), (start, base), 0);
+        }
+        // Until the venue brings it, some time passes.
+        let until = now.plus(feed.env.settings.lateness);
+        let gap = Some(feed.open_gap_of(batch, Some(place), (base, until), 1));
+        let product = &mut feed.products.borrow_mut()[place];
+        product.is_new = false;
+        product.pending = Some(Pending { gap, since: base });
+        self.resumed = Instant::now();
+        if !self.has_numbers() {
+            self.incomplete.get_or_insert(None);
+        }
+    }
+
+    /// A symbol is followed no more: what its bars lack from here on shows.
+    pub fn leave(&mut self, batch: &mut Batch, place: usize) {
+        let feed = Rc::clone(&self.feed);
+        self.places.retain(|&other| other != place);
+        self.suspects.retain(|&(other, ..)| other != place);
+        self.note_suspects();
+        let (pending, since) = {
+            let product = &mut feed.products.borrow_mut()[place];
+            (
+                product.pending.take(),
+                if self.newest == Nanos::MIN { feed.event_time_now(place) } else { self.newest },
+            )
+        };
+        if let Some(gap) = pending.and_then(|pending| pending.gap) {
+            feed.give_up_gap(gap);
+        }
+        feed.forget_gaps(place);
+        let widths = feed.env.settings.widths.iter().filter(|width| width.nanos() <= HOUR);
+        if let Some(end) = widths.map(|width| width.end_of(since)).max() {
+            let symbol = feed.instruments.symbol(place);
+            feed.tell_gap(batch, Stretch { symbol, from: since, to: end, is_filled: false });
+            feed.products.borrow_mut()[place].left = Some((since, end));
+        }
+    }
+
+    /// The connection is closed because nothing is followed over it any more.
+    pub fn rest(&mut self) {
+        *self = Outages::none(Rc::clone(&self.feed), self.at);
     }
 
     /// True while nothing has come since the connection was lost.
@@ -129,6 +201,12 @@ impl Outages {
         let Some(gap) = self.incomplete.take() else { return };
         if let Some(gap) = gap {
             self.feed.extend_gap(batch, gap, self.newest);
+        }
+        for &place in &self.places {
+            let pending = self.feed.products.borrow()[place].pending;
+            if let Some(gap) = pending.and_then(|pending| pending.gap) {
+                self.feed.extend_gap(batch, gap, self.newest);
+            }
         }
         self.ask_for_pending(Some(self.newest.plus(self.feed.env.settings.lateness)));
     }
@@ -243,7 +321,7 @@ impl Outages {
             (Step::Expected | Step::Repeat, pending) => self.settle(batch, pending),
             (Step::Renumbered, pending) => {
                 let venue = feed.venue.name();
-                let symbol = &feed.instruments.all()[place].venue_symbol;
+                let symbol = &feed.instruments.venue_symbol(place);
                 tracing::warn!(venue, symbol, id, "trade ids leapt: what lies between is unknown");
                 feed.metrics.holes.inc();
                 feed.metrics.given_up.inc();
@@ -320,6 +398,10 @@ impl Outages {
 
     /// Notes that the connection is gone.
     pub fn lose(&mut self, batch: &mut Batch) {
+        if self.down_since.is_none() && self.newest == Nanos::MIN {
+            // It never was there, so what is missing is what was before.
+            return;
+        }
         let suspects = std::mem::take(&mut self.suspects);
         self.ask_for(batch, suspects);
         self.note_suspects();

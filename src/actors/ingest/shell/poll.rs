@@ -43,6 +43,31 @@ struct Asked {
     trouble: String,
     /// Another try gives the same.
     is_left_out: bool,
+    /// It is of a symbol that was not followed from the beginning.
+    is_added: bool,
+}
+
+impl Asked {
+    fn new(feed: &Feed, poll: Poll, brought: Brought) -> Asked {
+        Asked {
+            poll,
+            due: Instant::now(),
+            backoff: Backoff::new(feed.config.retry_policy()),
+            brought,
+            answered: None,
+            trouble: String::new(),
+            is_left_out: false,
+            is_added: false,
+        }
+    }
+}
+
+/// Returns what is to be asked of the venue.
+fn wanted(feed: &Feed) -> Vec<Poll> {
+    let instruments = feed.instruments.now();
+    let spelled = |place: usize| instruments.all()[place].venue_symbol.as_str();
+    let symbols: Vec<&str> = feed.instruments.places().into_iter().map(spelled).collect();
+    feed.venue.polls(&symbols)
 }
 
 /// The polls of a feed.
@@ -68,14 +93,29 @@ pub(super) async fn run(feed: Rc<Feed>) {
     let mut polls = Polls::new(Rc::clone(&feed));
     loop {
         let Some(at) = polls.next() else {
-            feed.stop.told().await;
-            return;
+            tokio::select! {
+                () = feed.stop.told() => return,
+                () = feed.is_changed.notified() => polls.renew(),
+            }
+            continue;
         };
         let (due, reached) = (polls.all[at].due, polls.all[at].brought.reached());
-        let turn = async {
-            tokio::time::sleep_until(due.into()).await;
-            guard::watch(ActorKind::Provider, &feed.env.metrics, polls.ask(at)).await
+        let wait = async {
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => false,
+                () = feed.is_changed.notified() => true,
+            }
         };
+        let is_changed = tokio::select! {
+            biased;
+            () = feed.stop.told() => return,
+            is_changed = wait => is_changed,
+        };
+        if is_changed {
+            polls.renew();
+            continue;
+        }
+        let turn = async { guard::watch(ActorKind::Provider, &feed.env.metrics, polls.ask(at)).await };
         let outcome = tokio::select! {
             biased;
             () = feed.stop.told() => return,
@@ -96,25 +136,36 @@ pub(super) async fn run(feed: Rc<Feed>) {
 impl Polls {
     fn new(feed: Rc<Feed>) -> Polls {
         let settings = Arc::clone(&feed.env.settings);
-        let symbols: Vec<&str> =
-            feed.instruments.all().iter().map(|instrument| instrument.venue_symbol.as_str()).collect();
         let reached = feed.down_since.map(|since| since.plus(-settings.lateness));
         let horizon = settings.horizon.saturating_add(settings.lateness);
-        let asked = |poll: Poll| Asked {
-            poll,
-            due: Instant::now(),
-            backoff: Backoff::new(feed.config.retry_policy()),
-            brought: Brought::new(reached, horizon),
-            answered: None,
-            trouble: String::new(),
-            is_left_out: false,
-        };
-        let all: Vec<Asked> = feed.venue.polls(&symbols).into_iter().map(asked).collect();
+        let asked = |poll| Asked::new(&feed, poll, Brought::new(reached, horizon));
+        let all: Vec<Asked> = wanted(&feed).into_iter().map(asked).collect();
         let seldom = all.iter().map(|asked| asked.poll.every).max().unwrap_or_default();
         let venue = feed.venue.name();
         tracing::info!(venue, requests = all.len(), every = ?seldom, "the venue is asked again and again");
         let (told, odd_widths) = (BTreeSet::new(), BTreeSet::new());
         Polls { feed, all, told, shown: None, odd_widths, horizon, batch: Batch::default() }
+    }
+
+    /// Asks for what is followed now: what was asked for before goes on where it is.
+    fn renew(&mut self) {
+        let feed = Rc::clone(&self.feed);
+        let mut before = std::mem::take(&mut self.all);
+        for poll in wanted(&feed) {
+            let subject = |poll: &Poll| (poll.venue_symbols.clone(), poll.request.url.path().to_owned());
+            let is_same =
+                |asked: &Asked| asked.poll.request == poll.request || subject(&asked.poll) == subject(&poll);
+            let at = before.iter().position(|asked| asked.poll.request == poll.request);
+            let at = at.or_else(|| before.iter().position(is_same));
+            let asked = match at.map(|at| before.remove(at)) {
+                Some(asked) => Asked { poll, ..asked },
+                None => Asked { is_added: true, ..Asked::new(&feed, poll, Brought::new(None, self.horizon)) },
+            };
+            self.all.push(asked);
+        }
+        let left = before.into_iter().flat_map(|asked| asked.poll.venue_symbols);
+        left.for_each(|symbol| feed.health.forget(&symbol));
+        self.show();
     }
 
     /// Returns the poll that is due next; `None` where none is asked any more.
@@ -144,7 +195,9 @@ impl Polls {
         self.batch.received.get_or_insert(received);
         let mut heard = Heard::default();
         let asked = &mut self.all[at];
-        if let Err(fault) = feed.venue.read_poll(&body, &asked.poll, &feed.context(received), &mut heard) {
+        let instruments = feed.instruments.now();
+        let context = feed.context(&instruments, received);
+        if let Err(fault) = feed.venue.read_poll(&body, &asked.poll, &context, &mut heard) {
             let reason = fault.reason.clone();
             let news = asked.brought.take(&[], vec![fault]);
             self.set_aside(news.faults, &body, received);
@@ -158,16 +211,23 @@ impl Polls {
         asked.trouble.clear();
         asked.answered = Some(asked_at);
         asked.due = Instant::now() + asked.poll.every;
-        self.give_on(news, is_first, &body, received);
+        self.give_on(at, news, is_first, &body, received);
     }
 
     /// Puts news into the batch, and the clock behind them.
-    fn give_on(&mut self, news: News, is_first: bool, body: &str, received: Nanos) {
+    fn give_on(&mut self, at: usize, news: News, is_first: bool, body: &str, received: Nanos) {
         let feed = Rc::clone(&self.feed);
-        if let Some((from, to)) = news.hole.or_else(|| self.partial_window(is_first, news.oldest)) {
+        if let Some((from, to)) = news.hole.or_else(|| self.partial_window(at, is_first, news.oldest)) {
             feed.metrics.holes.inc();
             feed.metrics.given_up.inc();
-            feed.open_gap(&mut self.batch, from, to, 0);
+            // What one symbol lacks that was added nobody else does.
+            let place = match &self.all[at] {
+                Asked { is_added: true, poll, .. } => {
+                    poll.venue_symbols.first().and_then(|symbol| feed.instruments.place_of(symbol))
+                }
+                _ => None,
+            };
+            feed.open_gap_of(&mut self.batch, place, (from, to), 0);
         }
         self.set_aside(news.faults, body, received);
         for entry in news.entries {
@@ -186,11 +246,12 @@ impl Polls {
     }
 
     /// Returns the stretch from the beginning of the largest window to the first bar there is: that window is not whole.
-    fn partial_window(&mut self, is_first: bool, oldest: Option<Nanos>) -> Option<(Nanos, Nanos)> {
+    fn partial_window(&mut self, at: usize, is_first: bool, oldest: Option<Nanos>) -> Option<(Nanos, Nanos)> {
         let oldest = oldest.filter(|_| is_first)?;
         let widths = self.feed.env.settings.widths.iter().filter(|width| width.nanos() <= HOUR);
         let start = widths.max().map_or(oldest, |width: &Width| width.start_of(oldest));
-        ((start < oldest) && self.told.insert((start, oldest))).then_some((start, oldest))
+        let is_news = self.all[at].is_added || self.told.insert((start, oldest));
+        (start < oldest && is_news).then_some((start, oldest))
     }
 
     fn set_aside(&mut self, faults: Vec<FrameFault>, body: &str, received: Nanos) {
@@ -259,9 +320,7 @@ impl Polls {
         let venue = feed.venue.name();
         tracing::warn!(venue, symbols, reason, "the venue is not asked for this any more");
         for symbol in &asked.poll.venue_symbols {
-            if let Some(known) = feed.instruments.find(symbol)
-                && let Some(place) = feed.instruments.place(known.symbol)
-            {
+            if let Some(place) = feed.instruments.place_of(symbol) {
                 feed.leave_out(place, Some(reason.to_owned()));
             }
         }

@@ -93,6 +93,11 @@ impl RestClient {
         }
     }
 
+    /// Returns how long a request would wait for its turn.
+    pub fn wait(&self) -> Duration {
+        self.next.get().saturating_duration_since(Instant::now())
+    }
+
     /// Asks for a body. Waits for its turn first.
     pub async fn get(&self, venue: &dyn Venue, request: Request) -> Result<String, RestError> {
         let now = Instant::now();

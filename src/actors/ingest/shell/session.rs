@@ -30,6 +30,8 @@ pub(super) enum End {
     Lost(String),
     /// The venue refuses it.
     Refused(Refusal),
+    /// Nothing is followed over it any more.
+    Idle,
 }
 
 /// What came over a socket, of whatever kind it was.
@@ -105,17 +107,37 @@ impl Session {
         let messages = match step {
             Step::Wait => Vec::new(),
             Step::Authenticate => feed.venue.authenticate(),
-            Step::Subscribe => {
-                let spelled = |&at: &usize| feed.instruments.all()[at].venue_symbol.as_str();
-                let symbols: Vec<&str> = places.iter().map(spelled).collect();
-                feed.venue.subscribe(&symbols)
-            }
+            Step::Subscribe => with_spelled(&feed, places, |symbols| feed.venue.subscribe(symbols)),
         };
         for message in messages {
             self.say(Message::text(message)).await?;
         }
         if step == Step::Subscribe {
             self.talk.subscription.ask(places, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Asks for more symbols; where nothing was asked for yet, they are among those that will be.
+    pub async fn subscribe(&mut self, places: &[usize]) -> Result<(), End> {
+        if !self.talk.subscription.is_asked() {
+            return Ok(());
+        }
+        self.talk.is_complete = false;
+        self.go(Step::Subscribe, places).await
+    }
+
+    /// Ends the subscription of symbols.
+    pub async fn unsubscribe(&mut self, places: &[usize]) -> Result<(), End> {
+        let feed = Rc::clone(&self.feed);
+        for &place in places {
+            self.talk.subscription.leave(place);
+        }
+        if !self.talk.subscription.is_asked() {
+            return Ok(());
+        }
+        for message in with_spelled(&feed, places, |symbols| feed.venue.unsubscribe(symbols)) {
+            self.say(Message::text(message)).await?;
         }
         Ok(())
     }
@@ -182,6 +204,13 @@ fn end_of(feed: &Feed, error: &ConnectError) -> End {
         Judgement::Good => return End::Lost(error.to_string()),
     };
     End::Refused(Refusal { reason: feed.hide(&reason), then })
+}
+
+/// Calls with the symbols at some places in the venue's spelling.
+fn with_spelled<T>(feed: &Feed, places: &[usize], call: impl FnOnce(&[&str]) -> T) -> T {
+    let instruments = feed.instruments.now();
+    let symbols: Vec<&str> = places.iter().map(|&at| instruments.all()[at].venue_symbol.as_str()).collect();
+    call(&symbols)
 }
 
 /// Counts an open connection as long as it lives, a panic included.

@@ -57,6 +57,11 @@ impl Subscription {
         self.spoken = Some(now);
     }
 
+    /// Notes that a symbol is not wanted any more.
+    pub fn leave(&mut self, place: usize) {
+        self.waiting.remove(&place);
+    }
+
     /// Notes that the venue refuses a symbol and does not say which.
     pub fn refuse_unnamed(&mut self, reason: String, now: Instant) {
         self.unnamed.get_or_insert(reason);

@@ -1,6 +1,7 @@
 //! What a feed is run with beside its settings: where its entries go, and how it is told and watched.
 
 use super::super::handle::StopSignal;
+use super::followed::Changes;
 use super::standing::Standing;
 use crate::actors::environment::Environment;
 use crate::actors::health::HealthRegistry;
@@ -23,6 +24,8 @@ pub struct Surroundings {
     pub health: Arc<HealthRegistry>,
     /// Where it says how it stands.
     pub standing: Rc<Standing>,
+    /// Tells it to follow other symbols.
+    pub changes: Rc<Changes>,
     /// Tells it to stop.
     pub stop: StopSignal,
     /// Hears its reports, where somebody compares venues.

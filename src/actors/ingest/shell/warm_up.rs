@@ -37,7 +37,8 @@ struct Refused {
 pub(super) async fn run(feed: &Feed, holes: mpsc::Receiver<Hole>) {
     let fetch = async {
         fill_new(feed).await?;
-        fill_holes(feed, holes).await
+        // Symbols that are followed from now on do not wait for holes.
+        try_join(fill_added(feed), fill_holes(feed, holes)).await
     };
     // Whoever is told that the log is gone has nothing left to do.
     try_join(fetch, let_go_overdue(feed)).await.ok();
@@ -84,6 +85,14 @@ async fn fill_new(feed: &Feed) -> Result<(), LogGone> {
     Ok(())
 }
 
+/// Fetches what symbols lack that are added.
+async fn fill_added(feed: &Feed) -> Result<(), LogGone> {
+    loop {
+        feed.waiting.added().await;
+        fill_new(feed).await?;
+    }
+}
+
 /// Lets all symbols go whose past cannot be had.
 async fn go_without(feed: &Feed, reason: &str) -> Result<(), LogGone> {
     let mut batch = Batch::default();
@@ -96,7 +105,8 @@ async fn go_without(feed: &Feed, reason: &str) -> Result<(), LogGone> {
 
 /// Lets symbols go whose reports have waited long enough.
 async fn let_go_overdue(feed: &Feed) -> Result<(), LogGone> {
-    while feed.waiting.len() > 0 {
+    loop {
+        feed.waiting.added().await;
         tokio::time::sleep(LOOK_INTERVAL).await;
         let mut batch = Batch::default();
         for place in feed.waiting.overdue(Instant::now()) {
@@ -105,11 +115,10 @@ async fn let_go_overdue(feed: &Feed) -> Result<(), LogGone> {
         }
         feed.send(&mut batch).await?;
     }
-    Ok(())
 }
 
 fn entry_of(feed: &Feed, place: usize, bar: &VenueBar) -> Entry {
-    Entry { pos: 0, symbol: feed.instruments.all()[place].symbol, body: Body::VenueBar(*bar) }
+    Entry { pos: 0, symbol: feed.instruments.symbol(place), body: Body::VenueBar(*bar) }
 }
 
 /// Returns the bars of a new symbol, in the order in which they go into the log.
@@ -127,7 +136,7 @@ async fn past(feed: &Feed, place: usize) -> Result<Vec<VenueBar>, Refused> {
             if wanted.is_enough(&bars) || from >= to || !feed.waiting.has(place) {
                 break;
             }
-            let asked = BarsAsked { instrument: &feed.instruments.all()[place], width, from, to };
+            let asked = BarsAsked { instrument: &feed.instruments.at(place), width, from, to };
             match ask(feed, &asked, deadline).await {
                 // A market that has been closed for days has no bars further back that would be of use.
                 Ok(Some(more)) if more.is_empty() && to != until => break,
@@ -210,7 +219,7 @@ async fn fill_holes(feed: &Feed, mut holes: mpsc::Receiver<Hole>) -> Result<(), 
             }
             Err(Refused { reason, is_for_all }) => {
                 is_denied = is_for_all;
-                let (venue, symbol) = (feed.venue.name(), &feed.instruments.all()[hole.place].venue_symbol);
+                let (venue, symbol) = (feed.venue.name(), &feed.instruments.venue_symbol(hole.place));
                 tracing::warn!(venue, symbol, reason, "the venue gave no bars for what was missed");
             }
         }
@@ -229,7 +238,7 @@ async fn bars_of_hole(feed: &Feed, hole: &Hole, deadline: Instant) -> Result<Vec
         let oldest = widest(widths).start_of(to.plus(-span));
         let from = width.start_of(hole.since.plus(width.nanos() - 1)).max(oldest);
         if from < to {
-            let asked = BarsAsked { instrument: &feed.instruments.all()[hole.place], width, from, to };
+            let asked = BarsAsked { instrument: &feed.instruments.at(hole.place), width, from, to };
             bars.extend(ask(feed, &asked, deadline).await?.unwrap_or_default());
         }
     }

@@ -8,7 +8,7 @@
 //! made is made again.
 
 use super::past::{Past, PastSettings};
-use super::{FaultInjector, InjectedFaults, Market, MarketSettings};
+use super::{FaultInjector, HistorySettings, InjectedFaults, Market, MarketSettings, SimulatedSymbol};
 use crate::actors::environment::Environment;
 use crate::actors::guard::{self, ActorKind};
 use crate::actors::health::{Health, HealthRegistry};
@@ -22,6 +22,7 @@ use crate::models::time::{Nanos, SECOND};
 use actix::Addr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Most trades in one message: a shard sorts so many in about a millisecond.
 const BATCH_MAX: usize = 8_192;
@@ -51,6 +52,17 @@ pub struct SimulatedFeed {
     pub down_since: Option<Nanos>,
     /// Most messages a second.
     pub rate_max: Option<u32>,
+    /// Tells which symbols are traded from now on.
+    pub changes: mpsc::Receiver<MarketChange>,
+}
+
+/// A change of what is traded.
+#[derive(Clone, Debug)]
+pub enum MarketChange {
+    /// Symbols are traded from now on.
+    Follow(Vec<SimulatedSymbol>),
+    /// Symbols are traded no more.
+    Leave(Vec<SymbolId>),
 }
 
 /// Starts the venue on a thread of its own.
@@ -70,6 +82,10 @@ pub fn start(
 /// The running venue.
 struct Simulator {
     market: Market,
+    /// What the market is made of now.
+    settings: MarketSettings,
+    /// What past new symbols get; `None`: none.
+    history: Option<HistorySettings>,
     /// Pasts that are still to be made.
     past: Option<Past>,
     injector: Option<FaultInjector>,
@@ -83,6 +99,8 @@ struct Simulator {
     clean: Vec<Entry>,
     client: LogClient,
     env: Environment,
+    health: Arc<HealthRegistry>,
+    changes: mpsc::Receiver<MarketChange>,
 }
 
 impl Simulator {
@@ -93,7 +111,7 @@ impl Simulator {
         health: Arc<HealthRegistry>,
     ) -> Simulator {
         health.set("provider", Health::Healthy, "simulated");
-        let SimulatedFeed { market, past, faults, down_since, rate_max } = feed;
+        let SimulatedFeed { market, past, faults, down_since, rate_max, changes } = feed;
         let gap = |from| Gap { source: market.source, from, to: market.start, filled: false };
         let injector = (!faults.is_off())
             .then(|| FaultInjector::new(&faults, market.source, market.symbols.len(), market.seed));
@@ -102,7 +120,10 @@ impl Simulator {
         let pause = Duration::from_secs_f64(1.0 / market.rate_per_second).clamp(PAUSE_MIN, PAUSE_MAX);
         let allowed = rate_max.map(|rate| (f64::from(rate) * pause.as_secs_f64()).max(1.0) as usize);
         Simulator {
-            past: past.and_then(|settings| Past::new(&market, settings, env.clone(), health)),
+            history: past.as_ref().map(|past| past.history.clone()),
+            past: past
+                .filter(|_| !market.symbols.is_empty())
+                .and_then(|settings| Past::new(&market, settings, env.clone(), Arc::clone(&health))),
             injector,
             source: market.source,
             reached: market.start,
@@ -112,8 +133,11 @@ impl Simulator {
             batch_max: allowed.unwrap_or(BATCH_MAX).min(BATCH_MAX),
             clean: Vec::new(),
             market: Market::new(&market),
+            settings: market,
             client,
             env,
+            health,
+            changes,
         }
     }
 
@@ -130,12 +154,49 @@ impl Simulator {
     async fn trade(&mut self) -> Result<(), LogGone> {
         loop {
             self.client.wait_for_room().await?;
+            while let Ok(change) = self.changes.try_recv() {
+                self.change(change);
+            }
             if self.send_live().await? {
                 continue;
             }
             self.send_past().await?;
             let pause = if self.past.is_some() { self.pause.min(PAST_PAUSE) } else { self.pause };
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Trades other symbols from now on; the market begins for new ones, and ends for those that are left. With none it makes
+    /// nothing until there is one.
+    fn change(&mut self, change: MarketChange) {
+        let now = (self.env.now)();
+        let mut lacking = self.past.take().map_or_else(Vec::new, |past| past.lacking());
+        let symbols = &mut self.settings.symbols;
+        match change {
+            MarketChange::Follow(added) => {
+                let is_known = |id| {
+                    let snapshots = self.env.published.snapshots.as_ref();
+                    snapshots.is_some_and(|snapshots| snapshots.get(id).is_some())
+                };
+                lacking.extend(added.iter().map(|one| one.id).filter(|&id| !is_known(id)));
+                if let Some(injector) = &mut self.injector {
+                    injector.expect(added.len());
+                }
+                symbols.extend(added);
+            }
+            MarketChange::Leave(left) => symbols.retain(|one| !left.contains(&one.id)),
+        }
+        if symbols.is_empty() {
+            return;
+        }
+        // Ids of new symbols follow from the time at which they begin.
+        self.settings.start = now.max(self.market.next_time());
+        self.market.follow(&self.settings);
+        if let Some(history) = self.history.clone() {
+            let places = self.settings.symbols.iter().enumerate();
+            let places = places.filter(|(_, one)| lacking.contains(&one.id)).map(|(place, _)| place);
+            let settings = PastSettings { history, lacking: places.collect() };
+            self.past = Past::new(&self.settings, settings, self.env.clone(), Arc::clone(&self.health));
         }
     }
 

@@ -82,6 +82,11 @@ impl FaultInjector {
         }
     }
 
+    /// Notes that the source lists so many symbols more.
+    pub const fn expect(&mut self, num_symbols: usize) {
+        self.num_unseen += num_symbols;
+    }
+
     /// Returns how often each thing was done so far.
     #[must_use]
     pub const fn counts(&self) -> InjectedCounts {

@@ -10,6 +10,7 @@ use crate::models::entry::{Body, Entry, Quote, SourceId, Trade, TradeId, Updates
 use crate::models::num::{Price, Scale, Size};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{DAY, MINUTE, Nanos, SECOND};
+use std::collections::HashMap;
 
 /// The grid of prices, 0.01 in the default price scale.
 pub const TICK: i64 = Scale::PRICE.factor() / 100;
@@ -43,7 +44,7 @@ pub struct SimulatedSymbol {
 /// The settings of a market.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MarketSettings {
-    /// The symbols, the most popular one first; at least one.
+    /// The symbols, the most popular one first; without one nothing is traded.
     pub symbols: Vec<SimulatedSymbol>,
     /// Trades per second, all symbols together, as the mean of a day.
     pub rate_per_second: f64,
@@ -172,10 +173,9 @@ impl Market {
     /// Opens a market: the first trade comes a little after the start, near the initial prices.
     ///
     /// # Panics
-    /// Without a symbol, or with a rate that is not positive: the configuration refuses both.
+    /// With a rate that is not positive: the configuration refuses that.
     #[must_use]
     pub fn new(settings: &MarketSettings) -> Market {
-        assert!(!settings.symbols.is_empty(), "validated: there is a symbol");
         assert!(settings.rate_per_second > 0.0, "validated: the rate is positive");
         let shares = settings.shares();
         let (volatility, next_id) = (settings.volatility_per_second(), first_id(settings.start));
@@ -203,6 +203,22 @@ impl Market {
         market
     }
 
+    /// Goes on with the symbols of these settings, not before they start: those that it has already go on where they are.
+    ///
+    /// # Panics
+    /// As [`Market::new`].
+    pub fn follow(&mut self, settings: &MarketSettings) {
+        let known: HashMap<SymbolId, Book> = self.books.drain(..).collect();
+        let Market { mut books, chosen_by, .. } = Market::new(settings);
+        for (symbol, book) in &mut books {
+            if let Some(Book { price, anchor, phase, next_id, .. }) = known.get(symbol) {
+                (book.price, book.anchor, book.phase, book.next_id) = (*price, *anchor, *phase, *next_id);
+            }
+        }
+        (self.books, self.chosen_by) = (books, chosen_by);
+        self.next = self.next.max(settings.start);
+    }
+
     /// Returns the event time of the next trade.
     #[must_use]
     pub const fn next_time(&self) -> Nanos {
@@ -220,6 +236,9 @@ impl Market {
     pub fn fill(&mut self, until: Nanos, max: usize, out: &mut Vec<Entry>) -> usize {
         let tables = tables();
         let mut num_trades = 0;
+        if self.books.is_empty() {
+            return 0;
+        }
         while num_trades < max && self.next <= until {
             let bits = self.dice.bits();
             let trade_bits = self.dice.bits();
@@ -302,7 +321,6 @@ mod tests {
     use super::*;
     use crate::models::time::HOUR;
     use proptest::prelude::*;
-    use std::collections::HashMap;
 
     /// Noon UTC of some day: the middle of the swing.
     const NOON: Nanos = Nanos(20_000 * DAY + DAY / 2);
@@ -323,6 +341,27 @@ mod tests {
             _ => None,
         });
         trades.collect()
+    }
+
+    #[test]
+    fn symbols_that_stay_go_on_where_they_are() {
+        let mut market = Market::new(&settings(3));
+        trades(&mut market, 1_000);
+        let prices: Vec<Price> = (0..3).map(|place| market.price(place)).collect();
+        let mut ids: HashMap<SymbolId, u64> =
+            market.books.iter().map(|(symbol, book)| (*symbol, book.next_id)).collect();
+        let mut others = settings(4);
+        others.symbols.remove(0);
+        others.start = market.next_time();
+        market.follow(&others);
+        assert_eq!([market.price(0), market.price(1)], prices[1..]);
+        for (symbol, trade) in trades(&mut market, 1_000) {
+            assert_ne!(symbol, SymbolId(0));
+            let id = ids.entry(symbol).or_insert_with(|| first_id(others.start));
+            assert_eq!(trade.id, TradeId::number(*id), "{symbol:?}");
+            *id += 1;
+        }
+        assert_eq!(ids.len(), 4, "the new one trades");
     }
 
     proptest! {

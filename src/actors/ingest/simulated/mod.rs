@@ -3,8 +3,7 @@
 //! Promises: everything but `feed.rs` and `past.rs` is pure. No clock is read; the same settings give the same entries,
 //! however the calls are divided. [`Market`] makes clean trades, [`History`] makes the trades before them, and
 //! [`FaultInjector`] makes of them what a bad feed would deliver; `testkit` says what the result must be. Nothing here
-//! fails: [`SimulatedConfig::validate`] refuses what cannot work, and whoever starts it refuses an empty list of symbols
-//! and a rate that is not positive.
+//! fails: [`SimulatedConfig::validate`] refuses what cannot work, and whoever starts it refuses a rate that is not positive.
 
 mod calendar;
 mod config;
@@ -20,7 +19,7 @@ mod symbols;
 
 pub use config::SimulatedConfig;
 pub use faults::{Episodes, InjectedFaults, Shift, Spike};
-pub use feed::{SimulatedFeed, start};
+pub use feed::{MarketChange, SimulatedFeed, start};
 pub use history::{History, HistorySettings};
 pub use injector::{FaultInjector, InjectedCounts};
 pub use market::{Market, MarketSettings, SimulatedSymbol, TICK};

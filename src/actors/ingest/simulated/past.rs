@@ -96,6 +96,12 @@ impl Past {
         Some(past)
     }
 
+    /// Returns the symbols that lack a past still, the next one first.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<SymbolId> {
+        self.lacking.iter().rev().map(|&place| self.symbols[place]).collect()
+    }
+
     /// True when the symbol trades: it has its past, or needs none.
     #[must_use]
     pub fn is_open(&self, symbol: SymbolId) -> bool {

@@ -72,6 +72,18 @@ impl Instruments {
         Instruments { all, by_venue_symbol, by_symbol }
     }
 
+    /// Returns them with some more behind them.
+    #[must_use]
+    pub fn with(&self, more: Vec<Instrument>) -> Instruments {
+        Instruments::new(self.all.iter().cloned().chain(more).collect())
+    }
+
+    /// Returns them without those of some symbols.
+    #[must_use]
+    pub fn without(&self, symbols: &[SymbolId]) -> Instruments {
+        Instruments::new(self.all.iter().filter(|one| !symbols.contains(&one.symbol)).cloned().collect())
+    }
+
     /// Returns them all.
     #[must_use]
     pub fn all(&self) -> &[Instrument] {

@@ -79,6 +79,20 @@ pub trait Venue: Send + Sync + 'static {
         Err(FrameFault::unasked("list of instruments"))
     }
 
+    /// Returns where instruments are found by a part of their names, of a venue that has no list of them; `None` where they
+    /// cannot be searched.
+    fn search_request(&self, _query: &str, _limit: usize) -> Option<Request> {
+        None
+    }
+
+    /// Reads what was found.
+    ///
+    /// # Errors
+    /// When the body is not such an answer.
+    fn read_search(&self, _body: &str) -> Result<Vec<Listed>, FrameFault> {
+        Err(FrameFault::unasked("list of instruments that were found"))
+    }
+
     /// Returns where a page of past trades is; `None` where the venue has none.
     fn trades_request(&self, _page: &TradesPage<'_>) -> Option<Request> {
         None

@@ -211,6 +211,12 @@ impl FakeVenue {
         self.shared.num_connections.load(Ordering::SeqCst)
     }
 
+    /// True while a connection is subscribed to a symbol, in our spelling.
+    pub fn is_subscribed(&self, symbol: &str) -> bool {
+        let subscribed = self.shared.subscribed.lock().unwrap();
+        subscribed.values().any(|symbols| symbols.iter().any(|one| one == symbol))
+    }
+
     /// Returns how many requests there were.
     pub fn num_requests(&self) -> usize {
         self.shared.num_requests.load(Ordering::SeqCst)

@@ -1,0 +1,188 @@
+//! `symbols` with POST and DELETE: which symbols are followed.
+//!
+//! Promises: a page from elsewhere changes nothing: besides the rules for every request, the body must be said to be JSON,
+//! which a page cannot do without asking first, and `*` in `server.cors_origins` does not count here. Where nothing is added
+//! to the data, nothing is changed. On failure: an answer that names the field, and nothing has changed.
+
+use super::param_docs::{NamedSymbols, SymbolPath};
+use crate::web::answer::error::ApiError;
+use crate::web::answer::params::Params;
+use crate::web::answer::reply::Reply;
+use crate::web::answer::responses::{ChangeFailures, Failures};
+use crate::web::state::AppState;
+use crate::web::symbol_control::{
+    FollowSymbols, RefusedSymbol, SymbolControl, SymbolsFollowed, SymbolsUnfollowed,
+};
+use actix_web::http::header;
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use std::sync::Arc;
+
+/// Longest body in bytes: a thousand symbols of the longest names are 35 KB.
+const BODY_MAX: usize = 64 << 10;
+
+/// Symbols that one request may name.
+const SYMBOLS_MAX: usize = 1_000;
+
+/// Follows symbols from now on.
+///
+/// They are followed without a restart and kept in the data directory, where they win over the configuration. A new symbol
+/// begins with its past as at a start. The answer is 200 where at least one symbol is followed, and tells what became of each.
+#[utoipa::path(
+    post,
+    path = "/api/v1/symbols",
+    tag = "market data",
+    request_body = FollowSymbols,
+    responses(
+        (status = 200, description = "What became of each symbol", body = SymbolsFollowed),
+        ChangeFailures,
+        Failures,
+    ),
+)]
+pub async fn follow(
+    request: HttpRequest,
+    state: Data<AppState>,
+    body: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let control = control(&request, &state)?;
+    if !is_json(&request) {
+        return Err(ApiError::NotJson);
+    }
+    let too_long = |_| ApiError::BodyOverLimit { max: BODY_MAX };
+    let body = body.to_bytes_limited(BODY_MAX).await.map_err(too_long)?;
+    let body = body.map_err(|_| ApiError::parameter("body", "the body did not come to its end"))?;
+    let wanted = read(&body)?;
+    let found = control.follow(wanted).await?;
+    if found.added.is_empty() && found.present.is_empty() {
+        return Err(ApiError::SymbolsRefused(in_words(&found.refused)));
+    }
+    Ok(Reply::json(&found).send_volatile(&request))
+}
+
+/// Follows a symbol no more.
+///
+/// What is known of it stays, and can be asked for. It is kept in the data directory, where it wins over the configuration.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/symbols/{symbol}",
+    tag = "market data",
+    params(SymbolPath),
+    responses(
+        (status = 200, description = "What became of it", body = SymbolsUnfollowed),
+        ChangeFailures,
+        Failures,
+    ),
+)]
+pub async fn unfollow(
+    request: HttpRequest,
+    state: Data<AppState>,
+    symbol: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let control = control(&request, &state)?;
+    state.resolve(&symbol)?;
+    let found = control.unfollow(vec![symbol.into_inner()]).await?;
+    Ok(Reply::json(&found).send_volatile(&request))
+}
+
+/// Follows symbols no more.
+///
+/// As for one symbol. The answer is 200 where at least one symbol is known, and tells what became of each.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/symbols",
+    tag = "market data",
+    params(("symbols" = NamedSymbols, Query, description = "At most 1000 symbols with commas between", example = "SOL-USD")),
+    responses(
+        (status = 200, description = "What became of each symbol", body = SymbolsUnfollowed),
+        ChangeFailures,
+        Failures,
+    ),
+)]
+pub async fn unfollow_list(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let control = control(&request, &state)?;
+    let params = Params::of(&request)?;
+    let names = params.get("symbols").unwrap_or_default().split(',').map(str::trim);
+    let names: Vec<String> = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    check_count(&names)?;
+    let found = control.unfollow(names).await?;
+    match found.refused.first() {
+        Some(unknown) if found.removed.is_empty() && found.absent.is_empty() => {
+            Err(ApiError::UnknownSymbol(unknown.symbol.clone()))
+        }
+        _ => Ok(Reply::json(&found).send_volatile(&request)),
+    }
+}
+
+/// Returns who changes symbols, where this request may.
+fn control(request: &HttpRequest, state: &AppState) -> Result<Arc<dyn SymbolControl>, ApiError> {
+    state.visitors.check_change(request.headers())?;
+    state.symbol_control.clone().ok_or(ApiError::SymbolsFixed)
+}
+
+/// True when the body is said to be JSON.
+fn is_json(request: &HttpRequest) -> bool {
+    let said = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = said.and_then(|said| said.split(';').next()).unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn read(body: &[u8]) -> Result<FollowSymbols, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read: Result<FollowSymbols, _> = serde_path_to_error::deserialize(&mut json);
+    let wanted = read.map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner().to_string();
+        let is_about = |field: &str| path.starts_with(field) || reason.contains(&format!("field `{field}`"));
+        let field = ["symbols", "feed"].into_iter().find(|field| is_about(field)).unwrap_or("body");
+        ApiError::parameter(field, format!("the body cannot be used: {reason}"))
+    })?;
+    json.end().map_err(|error| ApiError::parameter("body", format!("the body cannot be used: {error}")))?;
+    check_count(&wanted.symbols)?;
+    Ok(wanted)
+}
+
+fn check_count(symbols: &[String]) -> Result<(), ApiError> {
+    match symbols.len() {
+        0 => Err(ApiError::parameter("symbols", "`symbols` names none")),
+        1..=SYMBOLS_MAX => Ok(()),
+        _ => Err(ApiError::parameter("symbols", format!("`symbols` has more than {SYMBOLS_MAX} symbols"))),
+    }
+}
+
+/// Says why symbols were refused, the first few of them.
+fn in_words(refused: &[RefusedSymbol]) -> String {
+    const SAID_MAX: usize = 5;
+    let said: Vec<&str> = refused.iter().take(SAID_MAX).map(|one| one.detail.as_str()).collect();
+    let rest = refused.len().saturating_sub(SAID_MAX);
+    let more = if rest > 0 { format!("; and {rest} more") } else { String::new() };
+    format!("{}{more}", said.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_read_or_the_field_at_fault_named() {
+        let read = |text: &str| read(text.as_bytes());
+        let wanted = read(r#"{"symbols": ["AAPL"], "feed": "stocks"}"#).expect("it is right");
+        assert_eq!((wanted.symbols, wanted.feed.as_deref()), (vec!["AAPL".to_owned()], Some("stocks")));
+        let many = format!(r#"{{"symbols": [{}"A"]}}"#, r#""A","#.repeat(SYMBOLS_MAX));
+        for (text, param) in [
+            ("", "body"),
+            ("[]", "body"),
+            ("{", "body"),
+            (r#"{"symbols": ["A"]} x"#, "body"),
+            (r#"{"symbols": ["A"], "sort": 1}"#, "body"),
+            ("{}", "symbols"),
+            (r#"{"symbols": []}"#, "symbols"),
+            (r#"{"symbols": "A"}"#, "symbols"),
+            (r#"{"symbols": [1]}"#, "symbols"),
+            (&many, "symbols"),
+            (r#"{"symbols": ["A"], "feed": 1}"#, "feed"),
+        ] {
+            let problem = read(text).expect_err(text).problem();
+            assert_eq!((problem.status, problem.param), (422, Some(param)), "{text}: {}", problem.detail);
+        }
+    }
+}
