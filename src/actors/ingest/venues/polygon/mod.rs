@@ -14,6 +14,7 @@ mod fixture;
 mod identity;
 mod parse;
 mod rest;
+mod search;
 mod subscribe;
 mod symbols;
 mod wire;
@@ -111,6 +112,14 @@ impl Venue for Polygon {
 
     fn judge(&self, status: u16, body: &str) -> Judgement {
         rest::judge(status, body)
+    }
+
+    fn search_request(&self, query: &str, limit: usize) -> Option<Request> {
+        Some(search::search_request(&self.addresses.rest, query, limit, self.key.as_ref()))
+    }
+
+    fn read_search(&self, body: &str) -> Result<Vec<Listed>, FrameFault> {
+        search::read_search(body)
     }
 
     fn trades_request(&self, page: &TradesPage<'_>) -> Option<Request> {
