@@ -1,8 +1,9 @@
-//! The newest event time that each source has vouched for, published by the data path for readers.
+//! The newest event time that each source has vouched for, published by the data path for readers, and how old it may be.
 //!
 //! Promises: readers and writers never wait for each other; a clock never goes back. Nothing here fails.
 
 use crate::models::entry::SourceId;
+use crate::models::feed::AgeLimits;
 use crate::models::time::Nanos;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -12,6 +13,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// these clocks tell them apart.
 pub struct SourceClocks {
     times: Box<[AtomicI64]>,
+    /// The ages from which on a source is stale and dead.
+    limits: Box<[[AtomicI64; 2]]>,
 }
 
 /// Sources that have a clock. Nobody configures more feeds than that; a source beyond it has none.
@@ -19,7 +22,11 @@ const NUM_CLOCKS: usize = 1024;
 
 impl Default for SourceClocks {
     fn default() -> Self {
-        SourceClocks { times: (0..=NUM_CLOCKS).map(|_| AtomicI64::new(i64::MIN)).collect() }
+        let AgeLimits { stale, dead } = AgeLimits::default();
+        SourceClocks {
+            times: (0..=NUM_CLOCKS).map(|_| AtomicI64::new(i64::MIN)).collect(),
+            limits: (0..NUM_CLOCKS).map(|_| [stale, dead].map(AtomicI64::new)).collect(),
+        }
     }
 }
 
@@ -36,6 +43,24 @@ impl SourceClocks {
         }
     }
 
+    /// Sets how old a source's clock may be.
+    pub fn set_limits(&self, source: SourceId, limits: AgeLimits) {
+        if let Some([stale, dead]) = self.limits.get(usize::from(source.0)) {
+            stale.store(limits.stale, Ordering::Relaxed);
+            dead.store(limits.dead, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how old a source's clock may be: as its feed says, or as is usual.
+    #[must_use]
+    pub fn limits(&self, source: SourceId) -> AgeLimits {
+        let limits = self.limits.get(usize::from(source.0)).map(|limits| {
+            let [stale, dead] = limits.each_ref().map(|limit| limit.load(Ordering::Relaxed));
+            AgeLimits { stale, dead }
+        });
+        limits.unwrap_or_default()
+    }
+
     /// Returns the time that the source's clock shows, or [`Nanos::MIN`] before the first one. A mark of
     /// [`SourceId::ANY`] counts for every source.
     #[must_use]
@@ -48,6 +73,16 @@ impl SourceClocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_is_as_old_as_its_feed_says() {
+        let clocks = SourceClocks::default();
+        let limits = AgeLimits { stale: 1, dead: 2 };
+        clocks.set_limits(SourceId(3), limits);
+        assert_eq!((clocks.limits(SourceId(3)), clocks.limits(SourceId(4))), (limits, AgeLimits::default()));
+        clocks.set_limits(SourceId(60_000), limits);
+        assert_eq!(clocks.limits(SourceId(60_000)), AgeLimits::default(), "beyond the table it is the usual");
+    }
 
     #[test]
     fn clocks_only_move_on_and_a_mark_for_all_counts_for_each() {

@@ -5,8 +5,8 @@
 //!
 //! | word | when |
 //! | --- | --- |
-//! | `dead` | the source's clock is more than 5 minutes old |
-//! | `stale` | it is more than 30 s old |
+//! | `dead` | the source's clock is older than `dead_after` of its feed, 5 minutes where nothing else is configured |
+//! | `stale` | it is older than `stale_after` of its feed, 30 s where nothing else is configured |
 //! | `live` | the symbol traded within 10 s |
 //! | `quiet` | it did not, but the source's clock runs on |
 //!
@@ -17,22 +17,36 @@
 use super::time::{MINUTE, Nanos, SECOND};
 
 const LIVE_AGE_MAX: i64 = 10 * SECOND;
-const CLOCK_AGE_STALE: i64 = 30 * SECOND;
-const CLOCK_AGE_DEAD: i64 = 5 * MINUTE;
+const CLOCK_AHEAD_MAX: i64 = 30 * SECOND;
+
+/// How old a source's clock may be, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgeLimits {
+    /// Above this age the feed is `stale`.
+    pub stale: i64,
+    /// Above this age the feed is `dead`.
+    pub dead: i64,
+}
+
+impl Default for AgeLimits {
+    fn default() -> AgeLimits {
+        AgeLimits { stale: 30 * SECOND, dead: 5 * MINUTE }
+    }
+}
 
 /// Returns the word for a symbol whose last trade is of the time `traded` and was received at `received`
 /// ([`Nanos::MIN`] where nobody knows), and whose source's clock shows `clock`.
 #[must_use]
-pub fn state(now: Nanos, traded: Nanos, received: Nanos, clock: Nanos) -> &'static str {
-    let latest_credible = now.plus(CLOCK_AGE_STALE);
+pub fn state(now: Nanos, traded: Nanos, received: Nanos, clock: Nanos, limits: AgeLimits) -> &'static str {
+    let latest_credible = now.plus(CLOCK_AHEAD_MAX);
     if clock > latest_credible {
         let was_just_received = (0..=LIVE_AGE_MAX).contains(&now.since(received));
         return if was_just_received { "live" } else { "stale" };
     }
     let traded = if traded > latest_credible { received.min(now) } else { traded };
     match now.since(clock.max(traded)) {
-        age if age > CLOCK_AGE_DEAD => "dead",
-        age if age > CLOCK_AGE_STALE => "stale",
+        age if age > limits.dead => "dead",
+        age if age > limits.stale => "stale",
         _ if now.since(traded) <= LIVE_AGE_MAX => "live",
         _ => "quiet",
     }
@@ -60,10 +74,22 @@ mod tests {
             (-5, -5, "live"),
         ];
         for (traded, clock, word) in table {
-            let received = before(traded);
-            assert_eq!(state(now, before(traded), received, before(clock)), word, "{traded} s, {clock} s");
+            let (received, limits) = (before(traded), AgeLimits::default());
+            let found = state(now, before(traded), received, before(clock), limits);
+            assert_eq!(found, word, "{traded} s, {clock} s");
         }
-        assert_eq!(state(now, before(900), Nanos::MIN, Nanos::MIN), "dead");
+        assert_eq!(state(now, before(900), Nanos::MIN, Nanos::MIN, AgeLimits::default()), "dead");
+    }
+
+    #[test]
+    fn a_feed_has_ages_of_its_own() {
+        let now = Nanos(1_000 * SECOND);
+        let limits = AgeLimits { stale: 100 * SECOND, dead: 200 * SECOND };
+        let after = |age: i64| {
+            let then = now.plus(-age * SECOND);
+            state(now, then, then, then, limits)
+        };
+        assert_eq!([100, 101, 200, 201].map(after), ["quiet", "stale", "stale", "dead"]);
     }
 
     #[test]
@@ -81,7 +107,7 @@ mod tests {
             (29, 29, 29, "live"),
         ];
         for (traded, received, clock, word) in table {
-            let state = state(now, after(traded), after(received), after(clock));
+            let state = state(now, after(traded), after(received), after(clock), AgeLimits::default());
             assert_eq!(state, word, "{traded} s, {received} s, {clock} s");
         }
     }

@@ -4,7 +4,7 @@
 
 use super::number::nearest;
 use super::time::Time;
-use crate::models::feed;
+use crate::models::feed::{self, AgeLimits};
 use crate::models::num::{Price, Size};
 use crate::models::snapshot::{LastTrade, SymbolSnapshot};
 use crate::models::symbol::SymbolSpec;
@@ -56,18 +56,19 @@ pub struct LatestObject<'a> {
 
 impl<'a> LatestObject<'a> {
     /// Makes the object of a symbol as it looks at `now`; `None` before its first trade. `source_clock` is what the
-    /// clock of its source shows, `lateness` how far a watermark stays behind.
+    /// clock of its source shows, `limits` how old that may be, `lateness` how far a watermark stays behind.
     #[must_use]
     pub fn of_snapshot(
         spec: &'a SymbolSpec,
         snapshot: &SymbolSnapshot,
         source_clock: Nanos,
+        limits: AgeLimits,
         lateness: i64,
         now: Nanos,
     ) -> Option<LatestObject<'a>> {
         let last = snapshot.last.as_ref()?;
         let clock = source_clock.max(snapshot.watermark.plus(lateness));
-        let feed = feed::state(now, last.ts, last.received, clock);
+        let feed = feed::state(now, last.ts, last.received, clock, limits);
         // A negative age means that a clock is wrong: ours was set back, or the venue's is ahead.
         Some(LatestObject::new(
             spec,

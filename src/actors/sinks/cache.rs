@@ -88,14 +88,18 @@ impl CacheSink {
         let known = snapshot.filter(|snapshot| snapshot.last.is_some_and(|last| last.ts >= newest.ts));
         let lateness = self.sources.core.lateness;
         let object = known.and_then(|snapshot| {
-            LatestObject::of_snapshot(spec, snapshot, self.sources.clocks.get(snapshot.source), lateness, now)
+            let clocks = &self.sources.clocks;
+            let (clock, limits) = (clocks.get(snapshot.source), clocks.limits(snapshot.source));
+            LatestObject::of_snapshot(spec, snapshot, clock, limits, lateness, now)
         });
         to_json(&object.unwrap_or_else(|| {
             let LiveTick { ts, received, price, size, seq, .. } = *newest;
             let last = LastTrade { ts, received, price, size, updates: Updates::ALL, seq };
             let age_ms = now.since(ts).div_euclid(1_000_000);
             let reference = snapshot.and_then(|snapshot| snapshot.reference);
-            LatestObject::new(spec, &last, reference, age_ms, feed::state(now, ts, received, ts))
+            let limits = snapshot.map(|snapshot| self.sources.clocks.limits(snapshot.source));
+            let state = feed::state(now, ts, received, ts, limits.unwrap_or_default());
+            LatestObject::new(spec, &last, reference, age_ms, state)
         }))
     }
 

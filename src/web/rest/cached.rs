@@ -3,7 +3,7 @@
 //! Promises: nothing waits for the cache longer than its reader allows; each read counts as hit or miss. A request
 //! with a range or a limit, or for a table, never comes here. On failure: the cache counts as empty.
 
-use crate::models::feed;
+use crate::models::feed::{self, AgeLimits};
 use crate::models::symbol::{SymbolError, is_symbol_name};
 use crate::models::time::Nanos;
 use crate::web::answer::error::ApiError;
@@ -40,6 +40,7 @@ pub(super) fn latest_now(cached: &[u8], now: Nanos) -> Option<Vec<u8>> {
     let mut object: LatestObject<'_> = serde_json::from_slice(cached).ok()?;
     let traded = object.timestamp.0;
     object.age_ms = now.since(traded).div_euclid(1_000_000);
-    object.feed = feed::state(now, traded, traded, traded);
+    // What its feed calls stale only the process that follows it knows.
+    object.feed = feed::state(now, traded, traded, traded, AgeLimits::default());
     Some(wire::to_json(&object))
 }

@@ -38,7 +38,8 @@ fn object<'a>(
     spec: &'a SymbolSpec,
     now: Nanos,
 ) -> Option<LatestObject<'a>> {
-    LatestObject::of_snapshot(spec, snapshot, state.clocks.get(snapshot.source), state.core.lateness, now)
+    let (clock, limits) = (state.clocks.get(snapshot.source), state.clocks.limits(snapshot.source));
+    LatestObject::of_snapshot(spec, snapshot, clock, limits, state.core.lateness, now)
 }
 
 /// Returns the newest trade among the last stored reports of a symbol, or the newest quote where quotes make its bars,
@@ -87,8 +88,9 @@ const fn withdrawn_by(entry: &Entry) -> Option<(SourceId, TradeId)> {
 /// Newest trade of one symbol.
 ///
 /// `feed` tells a quiet market from a dead feed: `live` traded within 10 s; `quiet` did not, but its source's clock
-/// runs on; `stale` the source's clock is more than 30 s old, or so far ahead that the server's must have been set
-/// back; `dead` more than 5 minutes old. `age_ms` is negative where the trade's time is ahead of the server's clock.
+/// runs on; `stale` the source's clock is older than `stale_after` of its feed (30 s), or so far ahead that the
+/// server's must have been set back; `dead` older than `dead_after` (5 minutes). `age_ms` is negative where the
+/// trade's time is ahead of the server's clock.
 #[utoipa::path(
     get,
     path = "/api/v1/latest/{symbol}",
@@ -122,7 +124,7 @@ pub async fn latest(
     {
         let (now, clock) = (state.now(), state.clocks.get(source));
         let age_ms = now.since(last.ts).div_euclid(1_000_000);
-        let feed = feed::state(now, last.ts, last.received, clock);
+        let feed = feed::state(now, last.ts, last.received, clock, state.clocks.limits(source));
         return Ok(Reply::json(&LatestObject::new(&spec, &last, None, age_ms, feed)).send_volatile(&request));
     }
     Err(ApiError::NoData(format!("`{}` has not traded yet", spec.name)))

@@ -16,6 +16,10 @@ fn a_symbol_that_the_standby_lacks_is_fetched_when_its_venue_is_back() {
         world.until("connection", || a.num_connections() == 1).await;
         market.begin();
         world.until_in_charge("coinbase", "begin").await;
+        for source in ["coinbase", "kraken"].map(|name| world.node.sources.intern(name)) {
+            let limits = world.node.env.published.clocks.limits(source);
+            assert_eq!((limits.stale, limits.dead), (3_000_000_000, 400_000_000_000), "as the feed says");
+        }
         let lacking = "; `kraken` on standby without `ETH-USD`";
         world.until("health that names it", || world.feed_health().ends_with(lacking)).await;
         a.set(State::Gone);

@@ -54,7 +54,7 @@ impl World {
         let file = dir.join("config.toml");
         let feed = format!(
             "[[feeds]]\nname = 'coins'\nvenues = {venues}\ncompare = {compare}\nsymbols = {PRODUCTS:?}\n\
-             warm_up_bars = 0\nstale_after = '3s'\nfailback_after = '700ms'\n"
+             warm_up_bars = 0\nstale_after = '3s'\ndead_after = '400s'\nfailback_after = '700ms'\n"
         );
         std::fs::write(&file, feed).unwrap();
         let own = [

@@ -20,6 +20,7 @@ use crate::actors::messages::Ingest;
 use crate::actors::partition::log::LogActor;
 use crate::metrics::{DivergenceMetrics, FeedVenueMetrics};
 use crate::models::entry::{Body, Entry};
+use crate::models::feed::AgeLimits;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use actix::Addr;
@@ -192,6 +193,9 @@ impl Coordinator {
             None => Vec::new(),
         };
         let lacks: Vec<Vec<String>> = venues.iter().map(lacks).collect();
+        let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        let limits = AgeLimits { stale: nanos(rules.stale_after), dead: nanos(dead_after) };
+        venues.iter().for_each(|plan| env.published.clocks.set_limits(plan.source, limits));
         let pauses: Vec<Duration> = venues.iter().map(|plan| plan.config.breaker_open).collect();
         let member = |(plan, lacks): (VenuePlan, Vec<String>)| Member {
             lacks,
