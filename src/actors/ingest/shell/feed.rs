@@ -206,8 +206,10 @@ impl Feed {
         let health =
             FeedHealth::new(&name, venue.name(), num_symbols, num_connections, health, metrics.clone());
         for (place, reason) in left_out {
-            let symbol = &instruments.all()[place].venue_symbol;
+            let instrument = &instruments.all()[place];
+            let symbol = &instrument.venue_symbol;
             tracing::warn!(venue = venue.name(), symbol, reason, "this symbol is left out");
+            standing.note_left_out(instrument.symbol, true);
             health.leave_out(symbol, Some(reason));
         }
         let letters = DeadLetters::new(venue.name(), config.redaction());
