@@ -8,6 +8,8 @@ pub mod coinbase;
 mod conditions;
 pub mod eastern;
 pub mod finage;
+#[cfg(test)]
+mod fixture;
 pub mod fmp;
 mod increments;
 pub mod kraken;

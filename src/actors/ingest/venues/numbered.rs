@@ -5,9 +5,37 @@
 //! fault that says which one it is.
 
 use super::text::{Decimals, cut, event_time, unusable};
-use crate::actors::ingest::venue::{Context, FrameFault, Instrument};
+use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, VenueEvent};
 use crate::models::entry::{Body, Entry, Trade, TradeId, Updates};
 use crate::models::time::Nanos;
+
+/// The trade of a page that has the lowest id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Oldest {
+    pub id: u64,
+    pub ts: Nanos,
+}
+
+/// Reads the trades of a page. Returns the oldest that can be read, from which the page before it follows.
+pub(super) fn page<'a>(
+    trades: impl IntoIterator<Item = TradeTexts<'a>>,
+    instrument: &Instrument,
+    context: &Context<'_>,
+    heard: &mut Heard,
+) -> Option<Oldest> {
+    let mut oldest: Option<Oldest> = None;
+    for texts in trades {
+        match texts.entry(instrument, context, &mut heard.num_rounded) {
+            Ok(entry) => {
+                let read = VenueEvent::trade_number(&entry).map(|(_, id, ts)| Oldest { id, ts });
+                oldest = oldest.into_iter().chain(read).min_by_key(|one| one.id);
+                heard.events.push(VenueEvent::Report(entry));
+            }
+            Err(fault) => heard.faults.push(fault),
+        }
+    }
+    oldest
+}
 
 /// What is said of a trade.
 pub(super) struct TradeTexts<'a> {

@@ -2,6 +2,9 @@
 //!
 //! Promises: our spelling of a pair is `BASE-QUOTE`; a text that can be a share is taken for one. Nothing here fails.
 
+use crate::actors::ingest::venue::Listed;
+use crate::models::symbol::AssetClass;
+
 /// What a symbol is traded as. Venues keep these markets apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Market {
@@ -30,6 +33,15 @@ const JOINED_LEN_MIN: usize = 5;
 
 /// Letters of a currency's code.
 const CODE_LEN: usize = 3;
+
+/// Returns a symbol of a market as venues list it that have no list: shares and pairs, of currencies quotes alone.
+pub(super) fn listed(name: &str, venue_symbol: &str, market: Market) -> Listed {
+    Listed {
+        asset_class: if market == Market::Stocks { AssetClass::Equity } else { AssetClass::Pair },
+        has_only_quotes: market == Market::Forex,
+        ..Listed::pair(name, venue_symbol)
+    }
+}
 
 /// True for a currency or a metal, in upper or lower case.
 pub(super) fn is_currency(code: &str) -> bool {

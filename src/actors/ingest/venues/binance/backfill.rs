@@ -4,7 +4,7 @@
 //! time alone, which no request takes together with an id, so pages go backwards: each ends where the one after it begins.
 
 use super::super::bars::{self, BarTexts, Weight};
-use super::super::numbered::TradeTexts;
+use super::super::numbered::{self, TradeTexts};
 use super::super::text::{epoch, number, unusable};
 use super::config::Channel;
 use super::parse::PRECISION;
@@ -84,35 +84,27 @@ pub(super) fn read_trades(
 ) -> Result<Option<Cursor>, FrameFault> {
     let trades: Vec<PastTrade<'_>> =
         serde_json::from_str(body).map_err(|error| FrameFault::malformed("page of trades", error))?;
-    let mut oldest = None;
-    for trade in &trades {
+    let texts = trades.iter().map(|trade| {
         let time = number(trade.time);
-        let texts = TradeTexts {
+        TradeTexts {
             id: number(trade.id),
             price: number(trade.price),
             size: number(trade.qty),
             time,
             read: epoch(time, PRECISION),
             precision: PRECISION,
-        };
-        match texts.entry(page.instrument, context, &mut heard.num_rounded) {
-            Ok(entry) => {
-                oldest =
-                    oldest.into_iter().chain(VenueEvent::trade_number(&entry)).min_by_key(|(_, id, _)| *id);
-                heard.events.push(VenueEvent::Report(entry));
-            }
-            Err(fault) => heard.faults.push(fault),
         }
-    }
-    let more = oldest.filter(|(_, id, ts)| {
-        let is_before = end_of(page).is_none_or(|end| *id < end);
+    });
+    let oldest = numbered::page(texts, page.instrument, context, heard);
+    let more = oldest.filter(|oldest| {
+        let is_before = end_of(page).is_none_or(|end| oldest.id < end);
         is_before
             && match page.after {
-                Some(after) => *id > after.saturating_add(1),
-                None => *id > 0 && *ts >= page.since,
+                Some(after) => oldest.id > after.saturating_add(1),
+                None => oldest.id > 0 && oldest.ts >= page.since,
             }
     });
-    Ok(more.map(|(_, id, _)| id.to_string()))
+    Ok(more.map(|oldest| oldest.id.to_string()))
 }
 
 /// Returns the venue's name of a width.

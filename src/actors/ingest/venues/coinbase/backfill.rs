@@ -1,13 +1,12 @@
 //! Past trades and the list of products over REST.
 
 use super::super::increments::decimals;
+use super::super::numbered;
 use super::super::text::number;
 use super::parse::trade_texts;
 use super::wire::{PastTrade, Product};
 use crate::actors::ingest::config::behind;
-use crate::actors::ingest::venue::{
-    Context, Cursor, FrameFault, Heard, Listed, Request, TradesPage, VenueEvent,
-};
+use crate::actors::ingest::venue::{Context, Cursor, FrameFault, Heard, Listed, Request, TradesPage};
 use reqwest::Url;
 
 /// Trades of a page: the most that the venue gives.
@@ -54,24 +53,16 @@ pub(super) fn read_trades(
 ) -> Result<Option<Cursor>, FrameFault> {
     let trades: Vec<PastTrade<'_>> =
         serde_json::from_str(body).map_err(|error| FrameFault::malformed("page of trades", error))?;
-    let mut oldest = None;
-    for trade in &trades {
+    let texts = trades.iter().map(|trade| {
         let time = trade.time.as_deref().unwrap_or_default();
-        let texts = trade_texts(trade.trade_id, trade.price, trade.size, time);
-        match texts.entry(page.instrument, context, &mut heard.num_rounded) {
-            Ok(entry) => {
-                oldest =
-                    oldest.into_iter().chain(VenueEvent::trade_number(&entry)).min_by_key(|(_, id, _)| *id);
-                heard.events.push(VenueEvent::Report(entry));
-            }
-            Err(fault) => heard.faults.push(fault),
-        }
-    }
-    let more = oldest.filter(|(_, id, ts)| match page.after {
-        Some(after) => *id > after.saturating_add(1),
-        None => *ts >= page.since,
+        trade_texts(trade.trade_id, trade.price, trade.size, time)
     });
-    Ok(more.map(|(_, id, _)| id.to_string()))
+    let oldest = numbered::page(texts, page.instrument, context, heard);
+    let more = oldest.filter(|oldest| match page.after {
+        Some(after) => oldest.id > after.saturating_add(1),
+        None => oldest.ts >= page.since,
+    });
+    Ok(more.map(|oldest| oldest.id.to_string()))
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use super::super::venue::{
     Transport, Venue,
 };
 use super::pairs::{self, Market, market_of};
-use crate::models::symbol::AssetClass;
 use config::Settings;
 pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use std::sync::Arc;
@@ -70,11 +69,7 @@ impl Venue for Finage {
             Market::Crypto => name.replace('-', ""),
             Market::Forex => name.replace('-', "/"),
         };
-        Ok(Listed {
-            asset_class: if market == Market::Stocks { AssetClass::Equity } else { AssetClass::Pair },
-            has_only_quotes: market == Market::Forex,
-            ..Listed::pair(&name, &spelled)
-        })
+        Ok(pairs::listed(&name, &spelled, market))
     }
 
     fn stream_of(&self, venue_symbol: &str) -> usize {

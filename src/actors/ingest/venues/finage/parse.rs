@@ -134,28 +134,15 @@ fn quote(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::ingest::venue::Instruments;
+    use crate::actors::ingest::venues::fixture::{RECEIVED, hear};
     use crate::models::entry::{Body, Quote, SourceId, Trade, TradeId};
-    use crate::models::num::{Price, Scale, Size};
-    use crate::models::symbol::SymbolId;
-
-    const RECEIVED: Nanos = Nanos(1_788_877_000_000_000_000);
+    use crate::models::num::{Price, Size};
 
     const QUOTES: Reading = Reading { has_quotes: true, has_conditions: false };
 
     fn read_with(text: &str, reading: Reading) -> Heard {
-        let instrument = |(at, name): (u32, &str)| Instrument {
-            symbol: SymbolId(at),
-            venue_symbol: name.to_owned(),
-            price_scale: Scale::PRICE,
-            size_scale: Scale::SIZE,
-        };
         let symbols = ["AAPL", "BTCUSD", "EUR/USD", "SPY"];
-        let instruments = Instruments::new((0..).zip(symbols).map(instrument).collect());
-        let context = Context { instruments: &instruments, source: SourceId(7), received: RECEIVED };
-        let mut heard = Heard::default();
-        frame(text, reading, &context, &mut heard);
-        heard
+        hear(&symbols, [9, 8], |context, heard| frame(text, reading, context, heard))
     }
 
     fn read(text: &str) -> Heard {

@@ -139,21 +139,12 @@ pub(super) fn judge(status: u16, body: &str) -> Judgement {
 mod tests {
     use super::*;
     use crate::actors::ingest::venue::{Instrument, Instruments};
+    use crate::actors::ingest::venues::fixture::{self, at};
     use crate::models::entry::{Body, Entry, SourceId};
-    use crate::models::num::{Scale, Size};
-    use crate::models::symbol::SymbolId;
+    use crate::models::num::Size;
 
     fn instrument(name: &str) -> Instrument {
-        Instrument {
-            symbol: SymbolId(1),
-            venue_symbol: name.to_owned(),
-            price_scale: Scale::new(2).expect("a scale"),
-            size_scale: Scale::new(0).expect("a scale"),
-        }
-    }
-
-    fn at(text: &str) -> Nanos {
-        Nanos::from_rfc3339(text).expect("RFC 3339")
+        fixture::instrument(1, name, [2, 0])
     }
 
     fn page<'a>(

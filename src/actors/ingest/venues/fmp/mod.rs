@@ -18,8 +18,7 @@ use super::super::venue::{
     BarsPage, Clock, Context, Cursor, FrameFault, Heard, Ids, Judgement, Listed, Needs, Request, Step,
     Transport, Venue,
 };
-use super::pairs::{Market, market_of};
-use crate::models::symbol::AssetClass;
+use super::pairs::{self, Market, market_of};
 use config::Settings;
 pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use std::sync::Arc;
@@ -76,11 +75,7 @@ impl Venue for Fmp {
             Market::Stocks => name.replace('.', "-"),
             Market::Crypto | Market::Forex => name.replace('-', ""),
         };
-        Ok(Listed {
-            asset_class: if market == Market::Stocks { AssetClass::Equity } else { AssetClass::Pair },
-            has_only_quotes: market == Market::Forex,
-            ..Listed::pair(&name, &spelled.to_ascii_lowercase())
-        })
+        Ok(pairs::listed(&name, &spelled.to_ascii_lowercase(), market))
     }
 
     fn stream_of(&self, venue_symbol: &str) -> usize {

@@ -144,25 +144,14 @@ fn quote(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::ingest::venue::Instruments;
+    use crate::actors::ingest::venues::fixture::{RECEIVED, hear};
     use crate::models::entry::{Body, Entry, Quote, SourceId, Trade, TradeId};
-    use crate::models::num::{Price, Scale, Size};
+    use crate::models::num::{Price, Size};
     use crate::models::symbol::SymbolId;
 
-    const RECEIVED: Nanos = Nanos(1_788_877_000_000_000_000);
-
     fn read_with(text: &str, has_quotes: bool) -> Heard {
-        let instrument = |(at, name): (u32, &str)| Instrument {
-            symbol: SymbolId(at),
-            venue_symbol: name.to_owned(),
-            price_scale: Scale::new(5).expect("a scale"),
-            size_scale: Scale::new(1).expect("a scale"),
-        };
-        let instruments = Instruments::new((0..).zip(["aapl", "btcusd", "eurusd"]).map(instrument).collect());
-        let context = Context { instruments: &instruments, source: SourceId(7), received: RECEIVED };
-        let mut heard = Heard::default();
-        frame(text, has_quotes, &context, &mut heard);
-        heard
+        let symbols = ["aapl", "btcusd", "eurusd"];
+        hear(&symbols, [5, 1], |context, heard| frame(text, has_quotes, context, heard))
     }
 
     fn read(text: &str) -> Heard {

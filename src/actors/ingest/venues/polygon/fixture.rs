@@ -3,7 +3,7 @@
 use super::config::Channels;
 use super::parse::Parser;
 use crate::actors::ingest::config::VenueConfig;
-use crate::actors::ingest::venue::{Context, Heard, Instrument, Instruments};
+use crate::actors::ingest::venue::{Context, Heard, Instrument, Instruments, VenueEvent};
 use crate::models::entry::SourceId;
 use crate::models::num::Scale;
 use crate::models::symbol::SymbolId;
@@ -42,4 +42,10 @@ pub(super) fn read(text: &str) -> Heard {
     let (instruments, mut heard) = (instruments(), Heard::default());
     parser("").frame(text, &context(&instruments), &mut heard);
     heard
+}
+
+/// Returns the one event of a frame.
+pub(super) fn one(heard: Heard) -> VenueEvent {
+    assert_eq!((heard.faults.as_slice(), heard.events.len()), (&[][..], 1));
+    heard.events.into_iter().next().expect("one")
 }

@@ -15,6 +15,7 @@ mod identity;
 mod parse;
 mod rest;
 mod search;
+mod status;
 mod subscribe;
 mod symbols;
 mod wire;

@@ -1,26 +1,22 @@
 //! What a frame of the stream means.
 //!
 //! A trade's time has the stream's milliseconds, and its conditions decide what it counts for. Events of kinds that
-//! nobody asked for are counted and no faults. A status is answered as the venue's documentation wants it: a key that is
-//! refused is not tried again, a connection too many is not replaced at once.
+//! nobody asked for are counted and no faults.
 
 use super::super::conditions::{self, Unsettled};
 use super::super::pairs::Market;
 use super::config::{Channel, Channels};
 use super::identity::{self, Identity};
+use super::status;
 use super::symbols::market_of;
 use super::wire::{self, Event, plain};
-use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, Refusal, Step, Then, VenueEvent};
-use crate::actors::ingest::venues::text::{self, Decimals, excerpt, unknown_symbol};
+use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, VenueEvent};
+use crate::actors::ingest::venues::text::{self, Decimals, unknown_symbol};
 use crate::models::entry::{Body, Entry, Quote, Trade, Updates, VenueBar};
 use crate::models::time::Nanos;
-use std::time::Duration;
 
 /// The stream's times have milliseconds. REST has nanoseconds, which are cut, or a trade would have two times.
 pub(super) const PRECISION: i64 = 1_000_000;
-
-/// Pause before a connection is tried again that was closed for another one of the same key.
-const CROWDED_PAUSE: Duration = Duration::from_mins(1);
 
 /// Reads frames and past trades.
 #[derive(Clone, Debug)]
@@ -62,7 +58,7 @@ impl Parser {
                 quote(find(field, symbol, context)?, event.t, sides, context, heard)?
             }
             "status" => {
-                self.status(event, heard);
+                status::answer(event, &self.channels, heard);
                 return Ok(());
             }
             "" => return Err(FrameFault::malformed("message", "`ev` is missing")),
@@ -130,49 +126,6 @@ impl Parser {
         };
         let (received, source) = (context.received, context.source);
         Ok(Trade { ts, received, price, size, seq, id, source, updates })
-    }
-
-    fn status(&self, event: &Event<'_>, heard: &mut Heard) {
-        let message = plain(event.message);
-        let refused = |then, what: &str| {
-            let reason = format!("{what}: {}", excerpt(message.trim()));
-            VenueEvent::Refused(Refusal { reason, then })
-        };
-        let answer = match event.status {
-            "connected" => VenueEvent::Next(Step::Authenticate),
-            "auth_success" => VenueEvent::Next(Step::Subscribe),
-            "auth_failed" => refused(Then::Stop, "the key, or its plan, is refused"),
-            "auth_timeout" => refused(Then::Retry, "the key came too late"),
-            "max_connections" => refused(
-                Then::Wait(CROWDED_PAUSE),
-                "another connection uses the key, and the plan has no more",
-            ),
-            "error" => VenueEvent::NotSubscribed { venue_symbol: None, reason: excerpt(message.trim()) },
-            "success" => match message.strip_prefix("subscribed to:").and_then(|topic| self.confirmed(topic))
-            {
-                Some(symbol) => VenueEvent::Subscribed(Some(symbol)),
-                // Of another channel. It is no sign that the connection lasts: some are closed right behind it.
-                None => {
-                    heard.num_ignored += 1;
-                    return;
-                }
-            },
-            _ => {
-                heard.num_ignored += 1;
-                return;
-            }
-        };
-        heard.events.push(answer);
-    }
-
-    /// Returns the symbol that a confirmed topic subscribes, if it is the channel that makes its market's bars.
-    fn confirmed(&self, topic: &str) -> Option<String> {
-        let (channel, symbol) = topic.trim().split_once('.')?;
-        let market = Channel::find(channel)?.market();
-        let is_first = self.channels.of(market).next().is_some_and(|first| first.name() == channel);
-        // Forex takes both spellings, and sends one.
-        let symbol = if market == Market::Forex { symbol.replace('-', "/") } else { symbol.to_owned() };
-        is_first.then_some(symbol)
     }
 }
 
@@ -291,7 +244,7 @@ fn event_time(
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{RECEIVED, context, instruments, parser, read};
+    use super::super::fixture::{RECEIVED, one, read};
     use super::*;
     use crate::models::entry::{SourceId, TradeId};
     use crate::models::num::{Price, Size};
@@ -301,11 +254,6 @@ mod tests {
     const TRADE: &str = r#"{"ev":"T","sym":"MSFT","x":4,"i":"12345","z":3,"p":414.125,"s":100,"ds":"100.0","c":[12,37],"t":1788876818784,"q":3681328,"trfi":202,"trft":1788876818771}"#;
 
     const TS: Nanos = Nanos(1_788_876_818_784_000_000);
-
-    fn one(heard: Heard) -> VenueEvent {
-        assert_eq!((heard.faults.as_slice(), heard.events.len()), (&[][..], 1));
-        heard.events.into_iter().next().expect("one")
-    }
 
     fn kinds(text: &str) -> Vec<&'static str> {
         read(text).faults.iter().map(|fault| fault.kind).collect()
@@ -434,60 +382,6 @@ mod tests {
             (0, 7, 1_000),
             "a count is no volume"
         );
-    }
-
-    #[test]
-    fn a_status_has_its_answer() {
-        let status = |word: &str, message: &str| {
-            one(read(&format!(r#"[{{"ev":"status","status":"{word}","message":"{message}"}}]"#)))
-        };
-        let then = |event| match event {
-            VenueEvent::Refused(refusal) => (refusal.then, refusal.reason),
-            other => panic!("not refused: {other:?}"),
-        };
-        assert_eq!(status("connected", "Connected Successfully"), VenueEvent::Next(Step::Authenticate));
-        assert_eq!(status("auth_success", "authenticated"), VenueEvent::Next(Step::Subscribe));
-        let said = "the key, or its plan, is refused: authentication failed".to_owned();
-        assert_eq!(then(status("auth_failed", "authentication failed")), (Then::Stop, said));
-        let said = "the key, or its plan, is refused: Your plan doesn't include websocket access.".to_owned();
-        let plan = status("auth_failed", "Your plan doesn't include websocket access.");
-        assert_eq!(then(plan), (Then::Stop, said));
-        assert_eq!(then(status("auth_timeout", "No authentication request received.")).0, Then::Retry);
-        for message in
-            ["Maximum number of websocket connections exceeded. ", "Maximum number of connections exceeded."]
-        {
-            let (then, reason) = then(status("max_connections", message));
-            assert_eq!(then, Then::Wait(Duration::from_mins(1)));
-            assert!(reason.ends_with("exceeded."), "{reason}");
-        }
-        let reason = "not authorized".to_owned();
-        let refused = VenueEvent::NotSubscribed { venue_symbol: None, reason };
-        assert_eq!(status("error", "not authorized"), refused);
-        for (message, symbol) in [
-            ("subscribed to: T.AAPL", Some("AAPL")),
-            ("subscribed to: T.BRK.B", Some("BRK.B")),
-            ("subscribed to: XT.BTC-USD", Some("BTC-USD")),
-            ("subscribed to: C.EUR/USD", Some("EUR/USD")),
-            ("subscribed to: C.EUR-USD", Some("EUR/USD")),
-            ("subscribed to: Q.AAPL", None),
-            ("subscribed to: nothing", None),
-            ("unsubscribed to: T.AAPL", None),
-        ] {
-            let frame = format!(r#"[{{"ev":"status","status":"success","message":"{message}"}}]"#);
-            let heard = read(&frame);
-            let subscribed = |symbol: &str| VenueEvent::Subscribed(Some(symbol.to_owned()));
-            assert_eq!(heard.events, symbol.map(subscribed).into_iter().collect::<Vec<_>>(), "{message}");
-            assert_eq!(heard.num_ignored, u64::from(symbol.is_none()), "{message}");
-        }
-        assert_eq!(read(r#"[{"ev":"status","status":"news","message":"hello"}]"#).num_ignored, 1);
-    }
-
-    #[test]
-    fn the_first_channel_asked_for_confirms_a_symbol() {
-        let frame = r#"[{"ev":"status","status":"success","message":"subscribed to: AM.MSFT"}]"#;
-        let (instruments, mut heard) = (instruments(), Heard::default());
-        parser("channels = ['AM']").frame(frame, &context(&instruments), &mut heard);
-        assert_eq!(heard.events, [VenueEvent::Subscribed(Some("MSFT".to_owned()))]);
     }
 
     #[test]

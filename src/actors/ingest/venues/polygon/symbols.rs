@@ -5,7 +5,6 @@
 
 use super::super::pairs::{self, Market};
 use crate::actors::ingest::venue::Listed;
-use crate::models::symbol::AssetClass;
 
 /// The markets, in the order of their streams.
 pub(super) const MARKETS: [Market; 3] = [Market::Stocks, Market::Crypto, Market::Forex];
@@ -48,11 +47,10 @@ pub(super) fn spell(symbol: &str) -> Result<Listed, String> {
         }
     };
     Ok(match market {
-        Market::Forex => Listed { has_only_quotes: true, ..Listed::pair(&name, &name.replace('-', "/")) },
-        Market::Crypto => Listed::pair(&name, &name),
+        Market::Forex => pairs::listed(&name, &name.replace('-', "/"), market),
         // One half of a pair is no share.
         Market::Stocks if name.contains(['-', '/']) => pair(&name).map(|name| Listed::pair(&name, &name))?,
-        Market::Stocks => Listed { asset_class: AssetClass::Equity, ..Listed::pair(&name, &name) },
+        Market::Crypto | Market::Stocks => pairs::listed(&name, &name, market),
     })
 }
 
@@ -68,6 +66,7 @@ pub(super) fn ticker(venue_symbol: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::symbol::AssetClass;
 
     #[test]
     fn every_spelling_finds_its_market() {
