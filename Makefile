@@ -29,6 +29,7 @@ test: ## run every test
 	@scripts/setup.sh --quiet --tests
 	@scripts/dashboard.sh build
 	@scripts/services.sh $(CARGO) test --locked
+	@scripts/timescale.sh
 	@scripts/dashboard.sh test
 	@scripts/browser.sh
 
