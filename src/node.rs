@@ -20,7 +20,6 @@ use crate::metrics::Metrics;
 use crate::names::{Names, SourceTable, SymbolTable};
 use crate::stores::history::History;
 use crate::stores::history::memory::MemoryHistory;
-use crate::stores::history::postgres::PostgresHistory;
 use crate::stores::history::sqlite::SqliteHistory;
 use crate::stores::log::high_water::HighWater;
 use crate::stores::log::memory::MemoryLog;
@@ -144,10 +143,7 @@ impl Node {
                 Arc::new(history.with_context(|| format!("cannot open the history in `{}`", dir.display()))?)
             }
             HistoryKind::Postgres => {
-                let settings = postgres::settings(config)?;
-                let history =
-                    PostgresHistory::open(&settings, Arc::clone(&symbols), Arc::clone(&sources), epoch).await;
-                Arc::new(history.context("cannot open the history in PostgreSQL")?)
+                postgres::open(config, Arc::clone(&symbols), Arc::clone(&sources), epoch).await?
             }
         };
         let high_water = HighWater::open(dir, log.tail().await?.last);

@@ -6,12 +6,15 @@
 use crate::actors::sinks::{OnFull, SinkPolicy};
 use crate::breaker::BreakerPolicy;
 use crate::config::{Config, Enabled};
+use crate::names::{SourceTable, SymbolTable};
 use crate::retry::RetryPolicy;
 use crate::secret::Secret;
+use crate::stores::history::History;
 use crate::stores::history::postgres::migrate::MigrationSettings;
-use crate::stores::history::postgres::{PostgresSettings, check_url};
+use crate::stores::history::postgres::{PostgresHistory, PostgresSettings, check_url};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Rows that the queue holds: 20 s at 10,000 ticks a second, and 80 MB of bars at the most.
 const ROWS_MAX: usize = 200_000;
@@ -44,6 +47,20 @@ pub fn settings(config: &Config) -> anyhow::Result<PostgresSettings> {
         max_replica_lag: history.max_replica_lag,
         ..PostgresSettings::of_url("")
     })
+}
+
+/// Opens the history in PostgreSQL. It writes nothing before it is given something to write.
+///
+/// # Errors
+/// When a setting cannot be used, no server answers, or its tables are not as this version has them.
+pub async fn open(
+    config: &Config,
+    symbols: Arc<SymbolTable>,
+    sources: Arc<SourceTable>,
+    epoch: u64,
+) -> anyhow::Result<Arc<dyn History>> {
+    let history = PostgresHistory::open(&settings(config)?, symbols, sources, epoch).await;
+    Ok(Arc::new(history.context("cannot open the history in PostgreSQL")?))
 }
 
 /// Returns how a history in PostgreSQL is served.

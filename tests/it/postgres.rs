@@ -2,11 +2,14 @@
 
 mod failover;
 mod kill;
+mod roles;
+mod secure;
 mod takeover;
 mod writer;
 
 use crate::support::postgres::SharedPostgres;
 use std::sync::Arc;
+use std::time::Duration;
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
 use tickwire::stores::history::postgres::migrate::{Migration, MigrationSettings};
@@ -30,9 +33,16 @@ impl Names {
     }
 }
 
+/// Makes the tables. They keep everything, since the tests' rows have dates that do not move on.
 async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
+    let century = Duration::from_hours(24 * 36_500);
+    let kept = MigrationSettings {
+        retention_ticks: century,
+        retention_bars: century,
+        ..MigrationSettings::default()
+    };
     let settings = PostgresSettings::of_url(url);
-    Migration::begin(&settings, MigrationSettings::default()).await?.apply().await
+    Migration::begin(&settings, kept).await?.apply().await
 }
 
 /// Returns a database with the tables in it.

@@ -17,11 +17,12 @@ pub use manifest::refuse_unfinished;
 
 use super::instruments::WrongUse;
 use super::signals::Signals;
-use crate::config::Config;
+use crate::config::{Config, HistoryKind};
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{Nanos, Width};
 use crate::names::{SourceTable, SymbolTable};
 use crate::node::directory::Record;
+use crate::node::postgres;
 use crate::stores::history::History;
 use crate::stores::history::sqlite::SqliteHistory;
 use crate::stores::log::sqlite::SqliteLog;
@@ -80,10 +81,15 @@ impl Source {
             SqliteLog::open_to_read(dir, Arc::clone(&symbols), Arc::clone(&sources), sqlite.clone()).await;
         let log = log.with_context(|| format!("cannot read the log in `{}`", dir.display()))?;
         let tail = log.tail().await?;
-        let history =
-            SqliteHistory::open_to_read(dir, Arc::clone(&symbols), Arc::clone(&sources), sqlite, tail.epoch);
-        let history = history.await;
-        let history = history.with_context(|| format!("cannot read the history in `{}`", dir.display()))?;
+        let tables = || (Arc::clone(&symbols), Arc::clone(&sources));
+        let history = match config.history.kind {
+            HistoryKind::Sqlite => {
+                let history = SqliteHistory::open_to_read(dir, tables().0, tables().1, sqlite, tail.epoch);
+                let history = history.await;
+                history.with_context(|| format!("cannot read the history in `{}`", dir.display()))?
+            }
+            HistoryKind::Postgres => postgres::open(config, tables().0, tables().1, tail.epoch).await?,
+        };
         let wanted = wanted(&symbols, &settings.symbols)?;
         let record = Record::load(log.as_ref(), &sources).await;
         let record = record.with_context(|| format!("cannot read the data directory `{}`", dir.display()))?;

@@ -210,6 +210,7 @@ fn tables_that_are_missing_old_or_newer_are_not_touched() {
 #[test]
 fn days_become_partitions_and_old_ones_go() {
     let Some(database) = migrated("days") else { return };
+    database.execute("UPDATE tickwire_settings SET value = '365 days' WHERE name LIKE 'retention%'");
     database.execute(
         "INSERT INTO tick_data (time, symbol) SELECT now() - nth * interval '1 day', 'AAPL' FROM generate_series(3, 400, 60) AS nth",
     );
@@ -223,4 +224,35 @@ fn days_become_partitions_and_old_ones_go() {
     database.execute("UPDATE tickwire_settings SET value = '2 days' WHERE name LIKE 'retention%'");
     assert_eq!(database.rows("SELECT made, dropped FROM tickwire_partitions()"), ["0|3"]);
     assert_eq!(database.rows("SELECT count(*) AS num FROM tick_data"), ["0"]);
+}
+
+#[test]
+fn a_large_batch_is_copied_and_reads_as_small_ones_do() {
+    let (Some(large), Some(small)) = (migrated("copied"), migrated("inserted")) else { return };
+    block_on(async {
+        let names = names();
+        let mut reports: Vec<AcceptedReport> =
+            (1..=6_000).map(|pos| report(&names, u32::from(pos % 3 == 0), pos)).collect();
+        let target = TradeId::number(1);
+        let cancel = Cancel {
+            ts: Nanos(BEGIN),
+            received: Nanos::MIN,
+            target,
+            source: names.sources.intern("simulated"),
+        };
+        reports[4_000].entry.body = Body::Cancel(cancel);
+        reports[4_000].seq = None;
+        let mut exact = trade(&names, 4_002, TradeId::from_text("\u{e9}".as_bytes()));
+        exact.price = Price((1 << 58) + 1);
+        reports[4_001].entry.body = Body::Correction(Correction { target, trade: exact });
+        names.open(&large.url, 7).await.unwrap().write(&batch(reports.clone(), 6_000)).await.unwrap();
+        let history = names.open(&small.url, 7).await.unwrap();
+        for part in reports.chunks(1_500) {
+            history.write(&batch(part.to_vec(), part[0].entry.pos)).await.unwrap();
+        }
+    });
+    let all = "SELECT * FROM tick_data ORDER BY log_pos";
+    let rows = large.rows(all);
+    assert_eq!(rows.len(), 6_000);
+    assert!(rows == small.rows(all));
 }

@@ -1,6 +1,7 @@
 //! The same tests for each sink that there is: the history in memory and in SQLite, and the cache in Redis.
 
 use super::{Place, QUICK, bar, batch, run, tick, until};
+use crate::support::postgres::SharedPostgres;
 use crate::support::redis::{RedisServer, SharedRedis, connect};
 use crate::support::rows::execute;
 use actix::{Actor, Addr};
@@ -22,6 +23,8 @@ use tickwire::models::time::{MINUTE, Nanos, Width};
 use tickwire::stores::cache::CacheTtls;
 use tickwire::stores::cache::redis::{RedisCache, RedisSettings};
 use tickwire::stores::history::memory::MemoryHistory;
+use tickwire::stores::history::postgres::migrate::{Migration, MigrationSettings};
+use tickwire::stores::history::postgres::{PostgresHistory, PostgresSettings};
 use tickwire::stores::history::sqlite::SqliteHistory;
 use tickwire::stores::history::{DeadLetterQuery, History, WindowQuery};
 use tickwire::stores::log::Partition;
@@ -141,6 +144,37 @@ fn the_history_in_sqlite_which_also_names_no_row_that_it_refuses() {
             "{letter:?}"
         );
         assert_eq!(place.health("history").0, Health::Healthy);
+    });
+}
+
+#[test]
+fn the_history_in_postgres_which_names_no_row_that_it_refuses() {
+    let Some(database) = SharedPostgres::take("tenant") else { return };
+    run(async {
+        let settings = PostgresSettings::of_url(&database.url);
+        let migration = Migration::begin(&settings, MigrationSettings::default()).await.unwrap();
+        migration.apply().await.unwrap();
+        database.execute(
+            "ALTER TABLE aggregated_data ADD CONSTRAINT told CHECK (extract(minute FROM window_start) <> 7)",
+        );
+        let place = Place::new().await;
+        let names = (Arc::clone(&place.node.symbols), Arc::clone(&place.node.sources));
+        let history = PostgresHistory::open(&settings, names.0, names.1, 7).await.unwrap();
+        let history: Arc<dyn History> = Arc::new(history);
+        history_contract(&place, Arc::clone(&history)).await;
+        let addr =
+            place.shell(Arc::new(HistorySink::new(Arc::clone(&history), Partition::EMBEDDED)), QUICK).start();
+        let bars = (4..=20).map(|nth| bar(0, nth, 20 + nth as u64)).collect();
+        addr.send(batch(bars, Vec::new(), 40)).await.unwrap();
+        addr.send(Flush).await.unwrap();
+        let minutes: Vec<i64> = held(&*history).await.into_iter().map(|(minute, _)| minute).collect();
+        assert!(minutes.into_iter().rev().eq((1..=20).filter(|minute| *minute != 7)));
+        assert_eq!((history.acknowledged().await.unwrap(), place.acknowledged()), (40, 40));
+        let query = DeadLetterQuery { limit: 10, ..DeadLetterQuery::default() };
+        let letters = history.dead_letters(&query).await.unwrap();
+        let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+        assert_eq!((letter.reason.as_str(), letter.symbol.as_deref()), ("refused", Some("AAPL")));
+        assert!(letter.payload.contains("told"), "{letter:?}");
     });
 }
 

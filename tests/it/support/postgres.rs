@@ -25,15 +25,21 @@ fn programs() -> Option<PathBuf> {
 
 /// Runs SQL on a connection of its own, in a thread of its own, so that tests may call it from anywhere.
 pub fn execute(url: &str, sql: &str) {
+    try_execute(url, sql).unwrap();
+}
+
+/// The same; gives what the server says where it refuses.
+pub fn try_execute(url: &str, sql: &str) -> Result<(), String> {
     let (url, sql) = (url.to_owned(), sql.to_owned());
     let work = move || {
         block_on(async {
-            let mut conn = PgConnection::connect(&url).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
-            conn.close().await.unwrap();
-        });
+            let mut conn = PgConnection::connect(&url).await.map_err(|error| error.to_string())?;
+            let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await;
+            conn.close().await.map_err(|error| error.to_string())?;
+            done.map(|_| ()).map_err(|error| error.to_string())
+        })
     };
-    std::thread::spawn(work).join().unwrap();
+    std::thread::spawn(work).join().unwrap()
 }
 
 /// Returns the rows of a query as texts, the columns with `|` between.
@@ -66,6 +72,8 @@ pub struct PostgresServer {
     child: Option<Child>,
     dir: TempDir,
     port: u16,
+    /// What stands behind the user in its address.
+    password: String,
 }
 
 impl PostgresServer {
@@ -80,6 +88,27 @@ impl PostgresServer {
         Some(PostgresServer::launch(dir))
     }
 
+    /// Starts a server that speaks TLS alone over TCP, and asks for a password there.
+    pub fn start_secure(test: &str, certificate: &str, key: &str, password: &str) -> Option<PostgresServer> {
+        let mut server = PostgresServer::start(test)?;
+        execute(&server.url("postgres"), &format!("ALTER ROLE postgres PASSWORD '{password}'"));
+        execute(&server.url("postgres"), "ALTER SYSTEM SET ssl = on");
+        server.kill();
+        let hosts = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+        for (name, text) in [("server.crt", certificate), ("server.key", key), ("pg_hba.conf", hosts)] {
+            let path = Path::new(&data(&server.dir)).join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = server_user() {
+                std::os::unix::fs::chown(&path, Some(user), Some(group)).unwrap();
+            }
+        }
+        server.password = format!(":{password}");
+        server.start_anywhere();
+        server.password.clear();
+        Some(server)
+    }
+
     /// Starts a standby that follows this server.
     pub fn standby(&self, test: &str) -> PostgresServer {
         let dir = scratch(test).unwrap();
@@ -89,19 +118,24 @@ impl PostgresServer {
     }
 
     fn launch(dir: TempDir) -> PostgresServer {
-        // Between the choice of a port and its use somebody else may take it.
-        let mut server = PostgresServer { child: None, dir, port: 0 };
-        for _ in 0..20 {
-            server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if server.start_again() {
-                return server;
-            }
-        }
-        panic!("PostgreSQL does not start: {:?}", std::fs::read_to_string(server.dir.path().join("log")));
+        let mut server = PostgresServer { child: None, dir, port: 0, password: String::new() };
+        server.start_anywhere();
+        server
     }
 
-    /// Starts it where it was before. Returns false where its port is taken.
-    pub fn start_again(&mut self) -> bool {
+    /// Starts it on a free port.
+    fn start_anywhere(&mut self) {
+        // Between the choice of a port and its use somebody else may take it.
+        let is_up = (0..20).any(|_| {
+            self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            self.start_again()
+        });
+        let log = || std::fs::read_to_string(self.dir.path().join("log"));
+        assert!(is_up, "PostgreSQL does not start: {:?}", log());
+    }
+
+    /// Starts it on its port. Returns false where that is taken.
+    fn start_again(&mut self) -> bool {
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
         let mut command = command(&self.dir, "postgres");
         command.args([
@@ -144,7 +178,7 @@ impl PostgresServer {
     }
 
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://postgres{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 }
 

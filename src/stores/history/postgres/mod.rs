@@ -6,6 +6,7 @@
 
 mod address;
 mod connect;
+mod copy;
 mod dead_letters;
 mod error;
 mod exact;

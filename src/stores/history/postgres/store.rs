@@ -149,10 +149,10 @@ impl PostgresHistory {
                     found.pos, left.pos
                 ));
             }
-            if found.pos < left.pos {
+            if found.batch < left.batch {
                 return permanent(format!(
-                    "the server has lost what it had acknowledged, from position {} on up to {}: start again, and it is \
-                     brought from the log",
+                    "the server has lost what it had acknowledged: it is at position {} again, after {}; start again, and \
+                     what it lacks is brought from the log",
                     found.pos, left.pos
                 ));
             }
