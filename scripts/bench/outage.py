@@ -11,9 +11,12 @@ here where there is none. Prints a table. Everything is bounded in time.
 """
 
 import argparse
+import glob
 import json
 import os
+import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -162,19 +165,57 @@ def caught_up(instance, component):
     return None
 
 
-def redis(work, stack):
-    """Returns the settings of Redis behind a proxy."""
+def before(url):
+    """Starts a proxy before a server."""
+    parts = urlsplit(url)
+    return Proxy(parts.hostname, parts.port)
+
+
+def redis(binary, work, stack):
+    """Returns a proxy before Redis, how Redis is called in health, and the settings that use it."""
     url = os.environ.get("TICKWIRE_TEST_REDIS")
     if not url:
         server = stack.enter_context(live.redis(work))
         if not server:
             return None
         url = server.url
-    proxy = Proxy(urlsplit(url).hostname, urlsplit(url).port)
+    proxy = before(url)
     return proxy, "redis", {"TICKWIRE__REDIS__URL": through(url, proxy)}
 
 
-BACKENDS = {"redis": redis}
+def postgres(binary, work, stack):
+    """As `redis`, for a history in a database of PostgreSQL that is made for the run."""
+    server = os.environ.get("TICKWIRE_TEST_POSTGRES")
+    psql = shutil.which("psql") or max(glob.glob("/usr/lib/postgresql/*/bin/psql"), default=None)
+    if not server or not psql:
+        return None
+    name = f"outage_{os.getpid()}_{time.monotonic_ns()}"
+
+    def ask(sql):
+        subprocess.run([psql, "-q", "-d", server, "-c", sql], check=True)
+
+    ask(f"CREATE DATABASE {name}")
+    stack.callback(ask, f"DROP DATABASE {name} WITH (FORCE)")
+    url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    # Tables are made by this command alone.
+    migrate = [str(binary), "migrate", "--data-dir", str(work / name)]
+    subprocess.run(migrate, env=os.environ | {"DATABASE_URL": url}, cwd=work, check=True, stdout=subprocess.DEVNULL)
+    proxy = before(url)
+    return proxy, "history", {"DATABASE_URL": through(url, proxy)}
+
+
+def influxdb(binary, work, stack):
+    """As `redis`, for InfluxDB."""
+    url, token = os.environ.get("TICKWIRE_TEST_INFLUXDB"), os.environ.get("TICKWIRE_TEST_INFLUXDB_TOKEN")
+    if not url:
+        return None
+    proxy = before(url)
+    bucket = f"outage-{os.getpid()}-{time.monotonic_ns()}"
+    settings = {"INFLUXDB_URL": through(url, proxy), "INFLUXDB_ORG": "tickwire", "INFLUXDB_BUCKET": bucket}
+    return proxy, "influxdb", settings | {"INFLUXDB_TOKEN": token}
+
+
+BACKENDS = {"redis": redis, "postgres": postgres, "influxdb": influxdb}
 
 
 def row(backend, way, found):
@@ -207,7 +248,7 @@ def main():
         for backend in asked.backends or BACKENDS:
             for way in asked.way or WAYS:
                 with ExitStack() as stack:
-                    made = BACKENDS[backend](work, stack)
+                    made = BACKENDS[backend](asked.binary, work, stack)
                     if not made:
                         print(f"outage: there is no server of {backend}, so it is left out", file=sys.stderr)
                         break

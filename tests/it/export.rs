@@ -3,7 +3,7 @@
 mod readers;
 
 use crate::support::process::{Ended, Program, command, replay, wait_for};
-use crate::support::rows::{assert_same_rows, history_rows, log_entries};
+use crate::support::rows::{assert_same_rows, history_rows, log_entries, rows_by_log};
 use crate::support::scenario::bad_day;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tickwire::actors::ingest::simulated::symbol_names;
 use tickwire::models::entry::Body;
+use tickwire::models::settings::CoreSettings;
 use tickwire::models::symbol::SymbolSpec;
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
 use tickwire::wire::payload;
@@ -275,8 +276,17 @@ fn a_directory_is_exported_beside_the_process_that_fills_it() {
     let entries = log_entries(&data);
     let exported = entries.iter().filter(|entry| Some(entry.pos) <= said["through"].as_u64());
     assert_eq!(exported.count() as u64, said["ticks"].as_u64().unwrap() + said["control"].as_u64().unwrap());
-    let summary = replay(&[text(&out)]).summary();
-    assert_eq!(summary["ledger"]["residue"], 0);
+    assert_eq!(replay(&[text(&out)]).summary()["ledger"]["residue"], 0);
+
+    // All of it, with what a live log holds beside ticks: bars of its past, gaps, the marks of its source.
+    let (whole, again) = (dir.path().join("whole"), dir.path().join("again"));
+    let said = export(&data, text(&whole), &[]);
+    assert_eq!(said["through"].as_u64(), entries.last().map(|entry| entry.pos));
+    replay(&[text(&whole), "--data-dir", text(&again)]).summary();
+    let rows = |dir: &Path| rows_by_log(dir, CoreSettings::default(), false);
+    let ((expected, ledger), (found, replayed)) = (rows(&data), rows(&again));
+    assert_same_rows(&expected, &found, "by the log of the export's replay");
+    assert_eq!(ledger, replayed);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 const PAGE_ROWS: usize = 4_096;
 
 /// Columns that grow from row to row, and are stored as distances.
-const GROWING: [&str; 5] = ["time", "ts_ns", "received_at", "log_pos", "window_start"];
+const GROWING: [&str; 6] = ["time", "ts_ns", "received_at", "log_pos", "window_start", "window_end"];
 
 /// A file that is being written.
 pub(super) struct ParquetFile {
