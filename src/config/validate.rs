@@ -179,6 +179,12 @@ fn redis_faults(redis: &Redis) -> Vec<(&'static str, String)> {
     if redis.enabled == Enabled::Yes && redis.url.is_none() && redis.url_file.is_none() {
         found.push(("redis.enabled", "is true, and `redis.url` is not set".to_owned()));
     }
+    if redis.cluster && redis.ca_file.is_some() {
+        found.push((
+            "redis.ca_file",
+            "cannot be used with `redis.cluster`, which trusts the system's".to_owned(),
+        ));
+    }
     if redis.retry_max_delay < redis.retry_delay {
         found.push(("redis.retry_max_delay", "must be at least `redis.retry_delay`".to_owned()));
     }
@@ -215,7 +221,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 34] = [
+        let table: [(&str, Change); 35] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
             ("server.limits.idle_timeout", |c| c.server.limits.idle_timeout = c.server.limits.ping_interval),
@@ -245,6 +251,9 @@ mod tests {
             ("redis.url", |c| c.redis.url = Some(Secret::new("http://host".to_owned()))),
             ("redis.enabled", |c| c.redis.enabled = Enabled::Yes),
             ("redis.retry_max_delay", |c| c.redis.retry_max_delay = Duration::from_millis(1)),
+            ("redis.ca_file", |c| {
+                (c.redis.cluster, c.redis.ca_file) = (true, Some("ca.pem".into()));
+            }),
             ("redis.breaker_open", |c| c.redis.breaker_open = Duration::ZERO),
             ("influxdb.url", |c| c.influxdb.url = Some("influx:8086".to_owned())),
             ("influxdb.enabled", |c| c.influxdb.enabled = Enabled::Yes),

@@ -1,7 +1,8 @@
 //! The program with a real InfluxDB: what it writes is what REST shows, and an embedded run leaves it alone.
 
-use crate::support::influxdb::{Influx, ORG, Row};
+use crate::support::influxdb::{Influx, InfluxServer, ORG, Row};
 use crate::support::process::{Program, command, wait_for};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
 /// A market whose smallest bars close every second.
@@ -73,6 +74,60 @@ fn what_a_run_writes_is_what_rest_shows() {
         num_compared += 1;
     }
     assert!(num_compared > 3, "{volume_by_second:?}");
+}
+
+#[test]
+fn what_came_while_the_server_was_away_is_there_when_it_is_back() {
+    let Some(server) = InfluxServer::start("away") else { return };
+    let influx = server.set_up("away");
+    let dir = tempfile::tempdir().unwrap();
+    let environment = [
+        WINDOWS,
+        ("INFLUXDB_URL", influx.url.as_str()),
+        ("INFLUXDB_TOKEN", influx.token.as_str()),
+        ("INFLUXDB_ORG", ORG),
+        ("INFLUXDB_BUCKET", influx.bucket.as_str()),
+        ("TICKWIRE__INFLUXDB__BATCH__MAX_AGE", "20ms"),
+        ("TICKWIRE__INFLUXDB__RETRY_MAX_DELAY", "200ms"),
+        ("TICKWIRE__INFLUXDB__BREAKER_OPEN", "200ms"),
+        ("TICKWIRE__PROVIDER__WARM_UP", "0s"),
+    ];
+    let program = Program::serve(dir.path(), &["--symbols", "AAPL,MSFT", "--rate", "1000"], &environment);
+    let health = |status: &str| {
+        wait_for(status, || {
+            let health = program.get("REST", "/health").unwrap().json();
+            (health["components"]["influxdb"] == status).then_some(())
+        });
+    };
+    health("healthy");
+    let stopped = server.kill();
+    health("degraded");
+    wait_for("an open breaker", || {
+        (program.metric("tickwire_sink_breaker_opened_total{sink=\"influxdb\"} ") > 0).then_some(())
+    });
+    let before = program.metric("tickwire_log_position ");
+    wait_for("live entries", || (program.metric("tickwire_log_position ") > before + 3_000).then_some(()));
+    assert_eq!(program.get("REST", "/health/ready").unwrap().status, 200, "nothing else is worse");
+    let _server = stopped.start(None);
+    health("healthy");
+    let after = program.metric("tickwire_log_position ");
+    wait_for("live entries", || (program.metric("tickwire_log_position ") > after + 3_000).then_some(()));
+    assert_eq!(program.metric("tickwire_sink_dropped_total{reason=\"full\",sink=\"influxdb\"} "), 0);
+    program.stop();
+    // Every trade has a point of its own: as many as the bar of its second counts.
+    let mut num_trades = BTreeMap::<String, u64>::new();
+    for row in influx.points(&influx.bucket, "tick_metrics") {
+        *num_trades.entry(format!("{} {}", row["symbol"], &row["_time"][..19])).or_default() += 1;
+    }
+    let bars = influx.points(&influx.bucket, "aggregated_metrics");
+    let of_a_second: Vec<&Row> = bars.iter().filter(|row| row["window"] == "1s").collect();
+    for row in &of_a_second {
+        let end: DateTime<Utc> = row["_time"].parse().unwrap();
+        let start = (end - TimeDelta::seconds(1)).format("%Y-%m-%dT%H:%M:%S");
+        let counted: u64 = row["trade_count"].parse().unwrap();
+        assert_eq!(num_trades.get(&format!("{} {start}", row["symbol"])), Some(&counted), "{row:?}");
+    }
+    assert!(of_a_second.len() > 8, "{bars:?}");
 }
 
 #[test]

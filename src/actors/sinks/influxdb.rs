@@ -25,8 +25,8 @@ use crate::stores::influxdb::setup::{self, Features, Wanted};
 use crate::stores::log::Partition;
 use async_trait::async_trait;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often the server is asked whether it is there when there is nothing to write.
@@ -49,6 +49,8 @@ pub struct InfluxSink {
     now: Arc<dyn Fn() -> Nanos + Send + Sync>,
     /// What the server has is known.
     is_prepared: AtomicBool,
+    /// What was said of it.
+    said: Mutex<Option<Features>>,
     /// Points that were left out have been said since the last write without any.
     has_said_left_out: AtomicBool,
     /// Latencies are written up to here, in nanoseconds since the epoch.
@@ -76,6 +78,7 @@ impl InfluxSink {
             all_metrics,
             now,
             is_prepared: AtomicBool::new(false),
+            said: Mutex::default(),
             has_said_left_out: AtomicBool::new(false),
             latency_through: AtomicI64::new(begun.0),
         }
@@ -86,16 +89,25 @@ impl InfluxSink {
             return Ok(());
         }
         let failed = |error| self.error("failed to look what InfluxDB has", error, &[]);
-        let Features { server, present, missing } =
-            setup::prepare(&self.client, &self.wanted).await.map_err(failed)?;
+        self.say(setup::prepare(&self.client, &self.wanted).await.map_err(failed)?);
+        self.is_prepared.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Says what the server has, unless it was so the last time.
+    fn say(&self, features: Features) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.as_ref() == Some(&features) {
+            return;
+        }
+        let Features { server, present, missing } = &features;
         let present =
             if present.is_empty() { "nothing besides writing".to_owned() } else { present.join("; ") };
         tracing::info!(server, has = present, "metrics go to {}", self.name);
         for missing in missing {
             tracing::warn!(server, "{}: {missing}; points are written all the same", self.name);
         }
-        self.is_prepared.store(true, Ordering::Release);
-        Ok(())
+        *said = Some(features);
     }
 
     /// Returns the points of a batch, and the row of each.
