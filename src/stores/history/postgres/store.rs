@@ -97,7 +97,7 @@ impl PostgresHistory {
                 let address = super::address::address(url, settings)
                     .map_err(|cause| StoreError::Permanent { context: "`history.read_url`", cause })?;
                 let servers = Servers::new(address, timeout);
-                let pool = route::pool(&servers, max, timeout);
+                let pool = route::pool(&servers, max, timeout.min(route::REPLICA_WAIT_MAX));
                 Some(Replica::new(servers, pool, settings.max_replica_lag))
             }
         };

@@ -1,8 +1,8 @@
 //! Which server answers reads: the replica, where there is one that keeps up, else the primary.
 //!
-//! Promises: a replica that lags more than it may, or does not answer, is passed over within about a second, and used again
-//! once it keeps up; a read that it fails is done by the primary. Whoever asks is told why it is passed over. A replica that
-//! has nothing more to replay does not lag, however long ago its last transaction was. On failure of the primary: its error.
+//! Promises: a replica that lags more than it may, or does not answer, is passed over within seconds, and used again once it
+//! keeps up; a read that it fails is done by the primary. Whoever asks is told why it is passed over. A replica that has
+//! nothing more to replay does not lag, however long ago its last transaction was. On failure of the primary: its error.
 
 use super::super::connect::Servers;
 use crate::stores::error::StoreError;
@@ -11,11 +11,17 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long what is known of the replica holds.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How long what is known of the replica holds for those who look at it again and again.
+const LOOKED_AT: Duration = Duration::from_secs(1);
 
-/// How long a check may take: a read waits for it.
+/// How long it holds for reads: they would wait for a replica that is gone, so they leave it to the others to look.
+const READ_BY: Duration = Duration::from_secs(5);
+
+/// How long a look may take.
 const CHECK_MAX: Duration = Duration::from_millis(500);
+
+/// How long a read waits for a connection to the replica: then the primary answers it.
+pub(in crate::stores::history::postgres) const REPLICA_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Returns the lag in seconds. What has been received and replayed is all there is, as long as the primary is connected;
 /// without it only the time of the last transaction tells. A server that is no replica (any more) has no lag.
@@ -123,17 +129,17 @@ impl Replica {
         if lag <= self.lag_max { Verdict::KeepsUp } else { Verdict::Lags(lag) }
     }
 
-    /// True when the replica is to be used.
-    async fn keeps_up(&self) -> bool {
+    /// True when the replica is to be used, as far as that is known since so long.
+    async fn keeps_up(&self, known_for_max: Duration) -> bool {
         let known = self.known();
-        let is_fresh = known.as_ref().is_some_and(|(at, _)| at.elapsed() < CHECK_EVERY);
+        let is_fresh = known.as_ref().is_some_and(|(at, _)| at.elapsed() < known_for_max);
         if !is_fresh {
             // The first check has to be waited for; later ones are made by one read, and others go on.
             let checking = match &known {
                 None => Some(self.checking.lock().await),
                 Some(_) => self.checking.try_lock().ok(),
             };
-            let is_renewed = self.known().is_some_and(|(at, _)| at.elapsed() < CHECK_EVERY);
+            let is_renewed = self.known().is_some_and(|(at, _)| at.elapsed() < known_for_max);
             if checking.is_some() && !is_renewed {
                 let verdict = self.lag().await;
                 self.note(verdict);
@@ -182,7 +188,7 @@ impl Readers {
         F: Future<Output = Result<T, StoreError>>,
     {
         if let Some(replica) = &self.replica
-            && replica.keeps_up().await
+            && replica.keeps_up(READ_BY).await
         {
             match read(replica.pool.clone()).await {
                 Err(error) if error.is_transient() => {
@@ -204,7 +210,7 @@ impl Readers {
         F: Future<Output = Result<T, StoreError>>,
     {
         if let Some(replica) = &self.replica {
-            replica.keeps_up().await;
+            replica.keeps_up(READ_BY).await;
             let is_away = matches!(replica.known(), Some((_, Verdict::Away(_))));
             if !is_away && let Ok(found) = read(replica.pool.clone()).await {
                 return Ok(found);
@@ -216,7 +222,7 @@ impl Readers {
     /// Looks at the replica, and says whether it is read; `None` where there is none.
     pub(in crate::stores::history::postgres) async fn replica_use(&self) -> Option<ReplicaUse> {
         let replica = self.replica.as_ref()?;
-        replica.keeps_up().await;
+        replica.keeps_up(LOOKED_AT).await;
         let reason = replica.known().and_then(|(_, verdict)| verdict.reason());
         Some(reason.map_or(ReplicaUse::Read, ReplicaUse::PassedOver))
     }
