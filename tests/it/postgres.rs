@@ -4,6 +4,7 @@ mod failover;
 mod kill;
 mod roles;
 mod secure;
+mod reading;
 mod takeover;
 mod writer;
 
