@@ -25,3 +25,4 @@ mod probe;
 mod ready_made;
 mod secure;
 mod symbols;
+mod warm_up;

@@ -7,7 +7,7 @@
 //! On failure, or where the venue has none, that is said, and the symbol begins empty.
 
 use super::super::client::LogGone;
-use super::super::warm_up::{Wanted, put_in_order};
+use super::super::warm_up::{NUM_BARS_MAX, Wanted, put_in_order};
 use super::bars::{Asker, BarsAsked, Fetched};
 use super::feed::{Batch, Feed};
 use super::held::HOLD_MAX;
@@ -227,14 +227,14 @@ async fn fill_holes(feed: &Feed, mut holes: mpsc::Receiver<Hole>) -> Result<(), 
     Ok(())
 }
 
-/// Returns the bars of the windows that lie in a hole from their beginning to their end.
+/// Returns the bars of the windows that lie in a hole from their beginning to their end; of one that is very long the newest.
 async fn bars_of_hole(feed: &Feed, hole: &Hole, deadline: Instant) -> Result<Vec<VenueBar>, Refused> {
     let widths = &feed.env.settings.widths;
     let until = hole.until.unwrap_or_else(|| (feed.env.now)());
     let mut bars = Vec::new();
     for &width in widths {
         let to = width.start_of(until);
-        let span = i64::from(feed.warm_up_bars).saturating_mul(width.nanos());
+        let span = i64::from(NUM_BARS_MAX).saturating_mul(width.nanos());
         let oldest = widest(widths).start_of(to.plus(-span));
         let from = width.start_of(hole.since.plus(width.nanos() - 1)).max(oldest);
         if from < to {

@@ -13,7 +13,8 @@ use crate::models::time::{DAY, Nanos, Width};
 /// Bars of each window that are asked for where nobody says otherwise: what the slowest indicator needs.
 pub const NUM_BARS_DEFAULT: u32 = 200;
 
-/// Most bars of each window that may be asked for: what comes of them is published before the symbol's first live bar.
+/// Most bars of each window that may be asked for, of the past or of a hole: what comes of them is published before the
+/// symbol's first live bar.
 pub const NUM_BARS_MAX: u32 = 5_000;
 
 /// How much further back bars are looked for where a market was closed: over a weekend and a holiday first, then as far as

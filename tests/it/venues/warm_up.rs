@@ -1,0 +1,203 @@
+//! Symbols that begin with their past, and go on after hours away, at every venue that gives bars: what the history holds in the
+//! end is the market's own, and every indicator is that of a run over the same bars.
+
+use super::dialects;
+use super::fake::market::{MarketBar, SECOND, bars, formed};
+use super::fake::{Dialect, FakeVenue, MarketTrade};
+use super::inside;
+use crate::support::process::WAIT_MAX;
+use crate::support::rows::block_on;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tickwire::config::Config;
+use tickwire::models::bar::{Bar, BarOrigin};
+use tickwire::models::effect::IndicatorPoint;
+use tickwire::models::indicators::IndicatorSeries;
+use tickwire::models::num::{Price, Scale};
+use tickwire::models::time::{HOUR, MINUTE, Nanos, Width};
+use tickwire::names::{SourceTable, SymbolTable};
+use tickwire::stores::history::sqlite::SqliteHistory;
+use tickwire::stores::history::{History, WindowQuery};
+use tickwire::stores::log::sqlite::SqliteLog;
+
+/// 2023-11-14T22:15:00Z: a whole quarter of an hour.
+const START: i64 = 1_700_000_100 * SECOND;
+
+const WITH_PAST: [(&str, &str); 1] = [("TICKWIRE__PROVIDER__WARM_UP", "1h")];
+
+/// Windows of each width that a new symbol begins with.
+const NUM_BARS: usize = 200;
+
+/// A trade of each symbol in every minute.
+fn market(dialect: &dyn Dialect, hours: i64) -> Vec<MarketTrade> {
+    let mut trades = Vec::new();
+    for minute in 0..hours * 60 {
+        for (at, symbol) in (0..).zip(dialect.symbols()) {
+            let draw = (minute * 7_919 + at * 104_729) % 1_013;
+            let cents = 230_000 + draw * 7;
+            trades.push(MarketTrade {
+                symbol: symbol.to_owned(),
+                id: 1_000 + minute.unsigned_abs(),
+                ts: START + minute * MINUTE + (2 + draw % 55) * SECOND,
+                price: format!("{}.{:02}", cents / 100, cents % 100),
+                size: format!("{}", 1 + draw % 9),
+            });
+        }
+    }
+    formed(trades, dialect.form())
+}
+
+/// The dialects of venues that give bars of the past.
+fn with_bars() -> Vec<&'static dyn Dialect> {
+    let found: Vec<_> =
+        dialects::ALL.into_iter().filter(|dialect| dialect.trades_per_answer() == 0).collect();
+    assert!(found.len() >= 6, "only {} venues give bars", found.len());
+    found
+}
+
+fn width(minutes: i64) -> Width {
+    Width::new(minutes * MINUTE).unwrap()
+}
+
+type Held = BTreeMap<(String, Width), Vec<(Bar, IndicatorPoint)>>;
+
+/// Returns the bars of a directory with their indicators, by symbol and width, oldest first.
+fn held(data: &Path) -> Held {
+    block_on(async {
+        let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
+        let settings = Config::default().sqlite_settings();
+        let log = SqliteLog::open(data, Arc::clone(&symbols), Arc::clone(&sources), settings.clone())
+            .await
+            .unwrap();
+        let history =
+            SqliteHistory::open(data, Arc::clone(&symbols), sources, settings, log.epoch()).await.unwrap();
+        let mut held = Held::new();
+        for (bar, point) in history.scan(None, usize::MAX >> 1).await.unwrap() {
+            let name = symbols.spec(bar.symbol).name.clone();
+            held.entry((name, bar.width)).or_default().push((bar, point));
+        }
+        held
+    })
+}
+
+/// Runs the market on to where it rests, and waits until every trade that the stream brings counts, and the bars of the minute
+/// that holds a time are there.
+fn run_on(dir: &Path, venue: &FakeVenue, num_trades: usize, time: i64) {
+    let name = venue.dialect().name();
+    let num_missed = venue.missed().len();
+    let num_played = venue.num_played();
+    venue.pause_at(num_trades);
+    let ledger = inside::run(dir, venue, &WITH_PAST, async |inside| {
+        let is_done = || {
+            let num_streamed = num_trades - num_played - (venue.missed().len() - num_missed);
+            venue.num_played() == num_trades
+                && inside.num_in_bars() >= num_streamed as u64
+                && inside.venue_metric("gaps_open") == 0
+        };
+        inside.until(&format!("every trade of {name}"), is_done).await;
+        for symbol in venue.symbols() {
+            let symbol = inside.node.symbols.get(symbol).unwrap();
+            let start = width(1).start_of(Nanos(time));
+            let query = WindowQuery { symbol, width: width(1), start, end: start.plus(MINUTE), limit: 1 };
+            let begun = Instant::now();
+            while inside.node.history.bars(&query).await.unwrap().is_empty() {
+                assert!(begun.elapsed() < WAIT_MAX, "{name}: no bar of {}", start.to_rfc3339());
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    });
+    assert_eq!((ledger.late, ledger.residue()), (0, 0), "{name}");
+}
+
+/// Holds what a directory has against the market. `seams` are times at which a stream began or ended: a venue without past
+/// trades may lack what happened in their minutes.
+fn is_the_market(name: &str, held: &Held, trades: &[MarketTrade], seams: &[i64]) {
+    let (mut num_compared, mut wrong) = (0, Vec::new());
+    for ((symbol, width), rows) in held {
+        let mut series = IndicatorSeries::new(Scale::PRICE);
+        for (bar, point) in rows {
+            series.upsert(bar.start, bar.close);
+            let (_, _, expected) = series.latest().unwrap();
+            assert_eq!(point.values, expected, "{name}: {symbol} {width} at {}", bar.start.to_rfc3339());
+        }
+        let of_symbol = trades.iter().filter(|trade| trade.symbol == *symbol);
+        let first = rows[0].0.start.0;
+        let is_at_seam = |start: i64| {
+            seams.iter().any(|seam| (start - MINUTE..start + width.nanos() + MINUTE).contains(seam))
+        };
+        let closes: BTreeMap<i64, &Bar> = rows.iter().map(|(bar, _)| (bar.start.0, bar)).collect();
+        for MarketBar { start, close, high, low, .. } in bars(of_symbol, width.nanos()) {
+            if start < first || is_at_seam(start) {
+                continue;
+            }
+            let found = closes.get(&start).map(|bar| [bar.close, bar.high, bar.low].map(shown));
+            let expected = [close, high, low].map(|text| format!("{:.2}", text.parse::<f64>().unwrap()));
+            if found.as_ref() != Some(&expected) {
+                wrong.push(format!(
+                    "{symbol} {width} {}: {found:?}, not {expected:?}",
+                    Nanos(start).to_rfc3339()
+                ));
+            }
+            num_compared += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{name}: {}", wrong.join("\n"));
+    assert!(num_compared > 6 * NUM_BARS, "{name}: {num_compared}");
+}
+
+fn shown(price: Price) -> String {
+    format!("{:.2}", Scale::PRICE.to_f64(price.0))
+}
+
+/// Checks that every indicator was there with the last bar before a time.
+fn was_warm_at(name: &str, held: &Held, time: i64) {
+    assert_eq!(held.len(), 6, "{name}: two symbols of three widths");
+    for ((symbol, width), rows) in held {
+        let before: Vec<_> = rows.iter().take_while(|(bar, _)| bar.end().0 <= time).collect();
+        assert!(before.len() >= NUM_BARS, "{name}: {} bars of {symbol} {width}", before.len());
+        let (_, point) = before.last().unwrap();
+        assert_eq!(before[0].0.origin, BarOrigin::Vendor, "{name}: {symbol} {width}");
+        assert!(point.values.in_order().iter().all(Option::is_some), "{name}: {symbol} {width}: {point:?}");
+    }
+}
+
+#[test]
+fn a_new_symbol_has_every_indicator_of_every_window_at_every_venue() {
+    for dialect in with_bars() {
+        let name = dialect.name();
+        println!("{name}");
+        let dir = tempfile::tempdir().unwrap();
+        let trades = market(dialect, 56);
+        let venue = FakeVenue::start(dialect, &trades, &[]);
+        venue.wait_for_symbols(venue.symbols().len());
+        let num_past = trades.partition_point(|trade| trade.ts < START + 54 * HOUR + 7 * MINUTE);
+        venue.pass(num_past);
+        let begun = trades[num_past].ts;
+        run_on(dir.path(), &venue, trades.len(), begun - 3 * MINUTE);
+        let held = held(&dir.path().join("data"));
+        was_warm_at(name, &held, begun - begun.rem_euclid(MINUTE));
+        is_the_market(name, &held, &trades, &[begun]);
+    }
+}
+
+#[test]
+fn a_symbol_that_was_away_for_hours_goes_on_with_its_own_bars_and_the_venues() {
+    for dialect in with_bars() {
+        let name = dialect.name();
+        println!("{name}");
+        let dir = tempfile::tempdir().unwrap();
+        let trades = market(dialect, 60);
+        let venue = FakeVenue::start(dialect, &trades, &[]);
+        venue.wait_for_symbols(venue.symbols().len());
+        let at = |hours: i64| trades.partition_point(|trade| trade.ts < START + hours * HOUR + 7 * MINUTE);
+        venue.pass(at(54));
+        let seams = [54, 55, 58].map(|hours| trades[at(hours)].ts);
+        run_on(dir.path(), &venue, at(55), seams[0] - 3 * MINUTE);
+        venue.pass(at(58) - at(55));
+        run_on(dir.path(), &venue, trades.len(), seams[2] - 3 * MINUTE);
+        let held = held(&dir.path().join("data"));
+        is_the_market(name, &held, &trades, &seams);
+    }
+}
