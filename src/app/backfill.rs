@@ -257,7 +257,7 @@ impl Range {
 struct Report {
     /// What could not be filled.
     failed: Vec<String>,
-    /// Venues whose key or plan does not have bars.
+    /// Venues that are not asked any more.
     denied: BTreeSet<&'static str>,
 }
 
@@ -293,7 +293,8 @@ impl Report {
             Err(FillError::Venue(error)) => {
                 say(&format!("{symbol} {width} is not filled to its end: {error}"));
                 self.failed.push(format!("{symbol} {width}"));
-                if matches!(error, BarsError::NotEntitled(_)) {
+                // A venue that does not answer, or wants to be left alone, is not asked for the rest.
+                if matches!(error, BarsError::NotEntitled(_) | BarsError::Unavailable(_)) {
                     self.denied.insert(venue);
                 }
             }

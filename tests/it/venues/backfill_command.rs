@@ -325,6 +325,10 @@ fn what_a_venue_refuses_is_said_and_what_was_damaged_comes_again() {
         ended.stdout
     );
     assert!(ended.stderr.contains("BTC-USD 1min, BTC-USD 5min; what was filled is kept"), "{}", ended.stderr);
+    venue.fail_rest(2, RestFault::Limit(3_600));
+    let ended = backfill(&data, &venue, &args);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stdout);
+    assert!(ended.stdout.contains("it wants to be left alone for 60 minutes"), "{}", ended.stdout);
     venue.forgive();
 
     filled(&backfill(&data, &venue, &args));

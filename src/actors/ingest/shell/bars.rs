@@ -15,6 +15,7 @@ use crate::models::time::{Nanos, Width};
 use crate::retry::{Backoff, RetryPolicy};
 use crate::secret::Redaction;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A stretch of ready-made bars of one width, from `from` to `to`, over as many pages as it takes.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +121,9 @@ pub fn given_width(venue: &dyn Venue, instrument: &Instrument, width: Width) -> 
 /// Failures in a row after which bars are given up: some minutes with the usual pauses.
 const TRIES_MAX: u32 = 10;
 
+/// Longest pause that is waited for where a venue wants to be left alone: more is told, for people to decide.
+const PAUSE_MAX: Duration = Duration::from_mins(10);
+
 /// Why a venue gave no bars.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BarsError {
@@ -198,6 +202,11 @@ impl BarsClient {
             if fetched.num_pages > num_pages {
                 num_pages = fetched.num_pages;
                 backoff.reset();
+            }
+            if pause > PAUSE_MAX {
+                let minutes = pause.as_secs().div_ceil(60);
+                let reason = format!("{reason}; it wants to be left alone for {minutes} minutes");
+                return Err(BarsError::Unavailable(reason));
             }
             let pause = backoff.failed().max(pause);
             if backoff.num_failures() >= TRIES_MAX {
