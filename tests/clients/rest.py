@@ -47,6 +47,19 @@ DEAD_LETTER = {
     "reason": str, "symbol": MAYBE, "provider": str, "received_at": str, "payload": str, "log_pos": (int, type(None)),
     "origin": str,
 }
+ANOMALY = {
+    "time": str, "symbol": str, "anomaly_type": str, "severity": str, "description": str, "current_value": OPTIONAL,
+    "expected_value": OPTIONAL, "threshold": OPTIONAL, "metadata": dict, "id": str, "state": str,
+}
+PREDICTION = {
+    "time": str, "symbol": str, "current_price": NUMBER, "predicted_price": OPTIONAL, "confidence": OPTIONAL,
+    "time_horizon_minutes": int, "model_version": str, "lower": OPTIONAL, "upper": OPTIONAL, "abstained": bool,
+    "actual_price": OPTIONAL, "skill": OPTIONAL,
+}
+ALERT = {
+    "id": str, "time": str, "symbol": str, "anomaly_type": str, "severity": str, "channel": str, "status": str,
+    "reason": MAYBE, "attempts": int, "anomaly_id": MAYBE,
+}
 METRIC = {"time": str, "symbol": str, "field": str, "value": NUMBER}
 PROBLEM = {"type": str, "title": str, "status": int, "detail": str, "code": str}
 OUTCOMES = ["received", "in_bars", "filtered", "late", "duplicate", "rejected", "cancelled", "residue"]
@@ -55,7 +68,9 @@ OUTCOMES = ["received", "in_bars", "filtered", "late", "duplicate", "rejected", 
 def check(what, found, fields):
     assert list(found) == list(fields), f"{what}: {list(found)}"
     for name, kind in fields.items():
-        assert isinstance(found[name], kind) and not isinstance(found[name], bool), f"{what}: {name}={found[name]!r}"
+        # Of Python's types a truth value is an integer too.
+        is_right = isinstance(found[name], kind) and (kind is bool or not isinstance(found[name], bool))
+        assert is_right, f"{what}: {name}={found[name]!r}"
 
 
 def time_of(text):
@@ -97,6 +112,7 @@ class Client:
 def samples():
     """The samples of answers, which the server's tests write, are what this client expects."""
     kinds = {
+        "alerts": ALERT, "anomalies": ANOMALY, "predictions": PREDICTION,
         "bars": BAR, "dead_letters": DEAD_LETTER, "health": HEALTH, "indicators": INDICATORS, "indicators_list": INDICATORS,
         "latest": LATEST, "latest_list": LATEST, "metrics_kafka": METRIC, "metrics_ledger": METRIC, "problem": PROBLEM,
         "problem_parameter": PROBLEM | {"param": str}, "service": SERVICE, "symbols": SYMBOLS,

@@ -2,9 +2,9 @@
 
 mod failover;
 mod kill;
+mod reading;
 mod roles;
 mod secure;
-mod reading;
 mod takeover;
 mod writer;
 

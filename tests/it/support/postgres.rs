@@ -135,7 +135,7 @@ impl PostgresServer {
     }
 
     /// Starts it on its port. Returns false where that is taken.
-    fn start_again(&mut self) -> bool {
+    pub fn start_again(&mut self) -> bool {
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
         let mut command = command(&self.dir, "postgres");
         command.args([
