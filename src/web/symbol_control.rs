@@ -49,7 +49,6 @@ pub struct FollowSymbols {
     pub symbols: Vec<String>,
     /// Name of the feed that is to bring them; without it, the first feed whose first venue has the symbol.
     #[serde(default)]
-    #[schema(example = "coinbase")]
     pub feed: Option<String>,
 }
 

@@ -1,5 +1,7 @@
 """What the description of the API cannot say, so that Schemathesis does not take it for a fault."""
 
+import re
+
 import schemathesis
 
 
@@ -11,4 +13,8 @@ def filter_case(context, case):
         return False
     # Nor is which feeds there are.
     body = case.body if isinstance(case.body, dict) else {}
-    return not isinstance(body.get("feed"), str)
+    if isinstance(body.get("feed"), str):
+        return False
+    # A stateful run fills the path with names of the body before, bad ones too.
+    name = str((case.path_parameters or {}).get("symbol", "A"))
+    return re.fullmatch(r"[A-Za-z0-9._:/=^-]{1,32}", name) is not None or case.method != "DELETE"

@@ -5,6 +5,7 @@
 //! to the data, nothing is changed. On failure: an answer that names the field, and nothing has changed.
 
 use super::param_docs::{NamedSymbols, SymbolPath};
+use crate::models::symbol::{SymbolError, is_symbol_name};
 use crate::web::answer::error::ApiError;
 use crate::web::answer::params::Params;
 use crate::web::answer::reply::Reply;
@@ -138,7 +139,13 @@ fn read(body: &[u8]) -> Result<FollowSymbols, ApiError> {
     })?;
     json.end().map_err(|error| ApiError::parameter("body", format!("the body cannot be used: {error}")))?;
     check_count(&wanted.symbols)?;
-    Ok(wanted)
+    match wanted.symbols.iter().find(|name| !is_symbol_name(name.as_bytes())) {
+        Some(wrong) => {
+            let shown: String = wrong.chars().take(64).collect();
+            Err(ApiError::parameter("symbols", SymbolError::Malformed(shown).to_string()))
+        }
+        None => Ok(wanted),
+    }
 }
 
 fn check_count(symbols: &[String]) -> Result<(), ApiError> {
@@ -178,6 +185,7 @@ mod tests {
             (r#"{"symbols": []}"#, "symbols"),
             (r#"{"symbols": "A"}"#, "symbols"),
             (r#"{"symbols": [1]}"#, "symbols"),
+            (r#"{"symbols": ["AAPL", "a b"]}"#, "symbols"),
             (&many, "symbols"),
             (r#"{"symbols": ["A"], "feed": 1}"#, "feed"),
         ] {
