@@ -152,7 +152,7 @@ fn what_cannot_be_done_is_said_with_the_field_at_fault() {
         (&[JSON][..], "{}", (422, "bad_parameter", "symbols")),
         (&[JSON], r#"{"symbols": ["TSLA"], "feed": "nope"}"#, (422, "bad_parameter", "feed")),
         (&[JSON], "{", (422, "bad_parameter", "body")),
-        (&[JSON], r#"{"symbols": ["a b"]}"#, (422, "symbols_refused", "")),
+        (&[JSON], r#"{"symbols": ["a b"]}"#, (422, "bad_parameter", "symbols")),
         (&[JSON], &long, (413, "body_too_long", "")),
         (&[form], &symbols, (415, "unsupported_media_type", "")),
         (&[plain, near], &symbols, (415, "unsupported_media_type", "")),
