@@ -37,7 +37,7 @@ pub type Cursor = String;
 /// A page of past trades: a part of a hole.
 #[derive(Clone, Copy, Debug)]
 pub struct TradesPage<'a> {
-    /// Whose trades.
+    /// The instrument whose trades are asked for, with the venue's spelling of it.
     pub instrument: &'a Instrument,
     /// The last id before the hole; `None` where ids are unknown, or no numbers.
     pub after: Option<u64>,
@@ -54,7 +54,7 @@ pub struct TradesPage<'a> {
 /// A page of ready-made bars.
 #[derive(Clone, Copy, Debug)]
 pub struct BarsPage<'a> {
-    /// Whose bars.
+    /// The instrument whose bars are asked for, with the venue's spelling of it.
     pub instrument: &'a Instrument,
     /// Their width.
     pub width: Width,

@@ -11,7 +11,7 @@ use crate::models::time::{Nanos, Width};
 
 /// What is read, and where to.
 pub(super) struct Reader<'a> {
-    /// Whose report it is.
+    /// The instrument of the report: it gives the symbol and the scales of its numbers.
     pub instrument: &'a Instrument,
     /// What it is read with.
     pub context: &'a Context<'a>,

@@ -53,7 +53,7 @@ pub(super) fn unknown_symbol(field: &str, found: &str) -> FrameFault {
 
 /// Reads the numbers of one report, and counts those that are finer than their symbol's scale.
 pub(super) struct Decimals<'a> {
-    /// Whose report it is.
+    /// The instrument of the report: it gives the scales.
     pub instrument: &'a Instrument,
     /// Counts what was rounded.
     pub num_rounded: &'a mut u64,

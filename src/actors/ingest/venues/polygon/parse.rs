@@ -210,7 +210,7 @@ impl BarTexts<'_> {
         context: &Context<'_>,
         heard: &mut Heard,
     ) -> Result<Entry, FrameFault> {
-        // What forex calls volume is a number of quotes.
+        // The volume of a currency's bar is its number of quotes: taken for a size it would give a wrong VWAP.
         let is_forex = market_of(&instrument.venue_symbol) == Market::Forex;
         let (volume, count) = if is_forex { ("", self.volume) } else { (self.volume, self.trade_count) };
         let mut numbers = Decimals { instrument, num_rounded: &mut heard.num_rounded };
