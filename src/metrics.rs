@@ -65,11 +65,15 @@ impl Stage {
 pub enum Span {
     /// From the event time to the moment this process received it.
     ExchangeToReceived,
-    /// From there to the moment its effects (or its new forming bar) were published.
+    /// From its receipt to the moment it was parsed and checked and had its place in the log.
+    ReceivedToLogged,
+    /// From its receipt to the moment its effects (or its new forming bar) were published.
     ReceivedToBar,
-    /// From there to the moment the log held it durably.
+    /// From its receipt to the moment the log held it durably.
     ReceivedToCommitted,
-    /// From there to the moment its frame was written to the clients' sockets.
+    /// From its receipt to the moment a history that keeps every tick had committed it.
+    ReceivedToHistory,
+    /// From its receipt to the moment its frame was written to the clients' sockets.
     ReceivedToSent,
     /// From the moment this process received what moved the watermark over a bar's end, to the moment the bar's frame
     /// was written to the clients' sockets.
@@ -78,10 +82,12 @@ pub enum Span {
 
 impl Span {
     /// Every span.
-    pub const ALL: [Span; 5] = [
+    pub const ALL: [Span; 7] = [
         Span::ExchangeToReceived,
+        Span::ReceivedToLogged,
         Span::ReceivedToBar,
         Span::ReceivedToCommitted,
+        Span::ReceivedToHistory,
         Span::ReceivedToSent,
         Span::ReceivedToBarSent,
     ];
@@ -91,8 +97,10 @@ impl Span {
     pub const fn as_str(self) -> &'static str {
         match self {
             Span::ExchangeToReceived => "exchange_to_received",
+            Span::ReceivedToLogged => "received_to_logged",
             Span::ReceivedToBar => "received_to_bar",
             Span::ReceivedToCommitted => "received_to_committed",
+            Span::ReceivedToHistory => "received_to_history",
             Span::ReceivedToSent => "received_to_sent",
             Span::ReceivedToBarSent => "received_to_bar_sent",
         }

@@ -107,8 +107,10 @@ impl MetricsHistory {
 /// Names of the two values of each span, in the order of [`Span::ALL`].
 const LATENCY_FIELDS: [[&str; 2]; Span::ALL.len()] = [
     ["exchange_to_received_p50_ms", "exchange_to_received_p99_ms"],
+    ["received_to_logged_p50_ms", "received_to_logged_p99_ms"],
     ["received_to_bar_p50_ms", "received_to_bar_p99_ms"],
     ["received_to_committed_p50_ms", "received_to_committed_p99_ms"],
+    ["received_to_history_p50_ms", "received_to_history_p99_ms"],
     ["received_to_sent_p50_ms", "received_to_sent_p99_ms"],
     ["received_to_bar_sent_p50_ms", "received_to_bar_sent_p99_ms"],
 ];

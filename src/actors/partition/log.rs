@@ -234,6 +234,7 @@ impl Handler<Ingest> for LogActor {
         // A panic here costs a count; giving positions cannot panic, so no entry goes without one.
         guard::run(ActorKind::Log, &metrics, || self.observe(&ingest));
         self.number(&mut ingest);
+        metrics.observe(Span::ReceivedToLogged, ingest.received, (self.env.now)());
         let (outputs, through) = (Arc::clone(&self.outputs), self.last.load(Ordering::Acquire));
         let Ingest { entries, dead_letters, progress, received } = ingest;
         let batch = PartitionBatch { entries: Arc::new(entries), through, received };

@@ -8,10 +8,12 @@
 //! Rows that the backend refuses become dead letters in the same place, with what the backend said.
 
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec, Wants};
+use crate::actors::environment::Environment;
 use crate::actors::guard::ActorKind;
 use crate::breaker::BreakerPolicy;
-use crate::metrics::Stage;
+use crate::metrics::{Span, Stage};
 use crate::models::entry::Position;
+use crate::models::report::AcceptedReport;
 use crate::retry::RetryPolicy;
 use crate::stores::history::{History, HistoryBatch};
 use crate::stores::log::Partition;
@@ -40,19 +42,37 @@ pub struct HistorySink {
     history: Arc<dyn History>,
     /// Those that it follows: it has everything up to where it has everything of each.
     partitions: Vec<Partition>,
+    /// Where the time that reports take is measured.
+    env: Option<Environment>,
 }
 
 impl HistorySink {
     /// Makes the sink of a history that follows this partition.
     #[must_use]
     pub fn new(history: Arc<dyn History>, partition: Partition) -> HistorySink {
-        HistorySink { history, partitions: vec![partition] }
+        HistorySink { history, partitions: vec![partition], env: None }
     }
 
     /// Makes the sink of a history that follows so many partitions, whose positions are of one sequence.
     #[must_use]
     pub fn of_all(history: Arc<dyn History>, num_partitions: u32) -> HistorySink {
-        HistorySink { history, partitions: (0..num_partitions).map(Partition).collect() }
+        HistorySink { history, partitions: (0..num_partitions).map(Partition).collect(), env: None }
+    }
+
+    /// Measures how long reports take from their receipt to the commit.
+    #[must_use]
+    pub fn measured_in(mut self, env: Environment) -> HistorySink {
+        self.env = Some(env);
+        self
+    }
+
+    /// Counts for each part of a batch what its oldest report took: one clock and no more for many ticks.
+    fn observe(&self, reports: &[Arc<Vec<AcceptedReport>>]) {
+        let Some(env) = &self.env else { return };
+        let now = (env.now)();
+        for received in reports.iter().filter_map(|part| part.first()?.entry.body.received()) {
+            env.metrics.observe(Span::ReceivedToHistory, received, now);
+        }
     }
 }
 
@@ -85,6 +105,8 @@ impl Sink for HistorySink {
             dead_letters: batch.dead_letters.clone(),
             acknowledged: self.partitions.iter().map(acknowledged).min().unwrap_or(0),
         };
-        Ok(self.history.write(&batch).await?)
+        self.history.write(&batch).await?;
+        self.observe(&batch.reports);
+        Ok(())
     }
 }
