@@ -141,10 +141,10 @@ impl Gaps {
     /// Returns the share of the window in which the source in charge was healthy.
     #[must_use]
     pub fn coverage(&self, schedule: &SourceSchedule, start: Nanos, width: Width) -> f64 {
-        if self.holes.is_empty() {
+        let end = start.plus(width.nanos());
+        if !self.holes.iter().any(|hole| hole.from < end && start < hole.to) {
             return 1.0;
         }
-        let end = start.plus(width.nanos());
         let mut parts: Vec<(Nanos, Nanos)> = self
             .of(schedule)
             .map(|(from, to, _)| (from.max(start), to.min(end)))
