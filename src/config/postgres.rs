@@ -96,7 +96,8 @@ impl Default for Postgres {
             breaker_failures: 5,
             breaker_open: Duration::from_secs(5),
             on_full: OnFull::Block,
-            batch: Batch::default(),
+            // A transaction is no dearer for coming sooner, and a tick is in the history some 15 ms after it came.
+            batch: Batch { max_age: Duration::from_millis(10), ..Batch::default() },
         }
     }
 }
