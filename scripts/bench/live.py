@@ -182,9 +182,12 @@ def latency_beside_stopped_redis(binary, work, cores, rate, seconds):
         return latency(binary, work, cores, rate, seconds, server) if server else None
 
 
-def latency(binary, work, cores, rate, seconds, stopped_redis=None):
+SPANS = ("received_to_logged", "received_to_bar", "received_to_committed", "received_to_history")
+
+
+def latency(binary, work, cores, rate, seconds, stopped_redis=None, stores=None):
     """Runs at a rate that users have, with the settings they start with, and returns how long ticks take."""
-    settings = {"TICKWIRE__REDIS__URL": stopped_redis.url} if stopped_redis else {}
+    settings = {"TICKWIRE__REDIS__URL": stopped_redis.url} if stopped_redis else stores or {}
     with running(binary, work, "latency", cores, ["--rate", str(rate)], **settings) as instance:
         # Past the making of the past, which ends with the first live ticks.
         deadline = time.monotonic() + START_SECONDS
@@ -199,7 +202,7 @@ def latency(binary, work, cores, rate, seconds, stopped_redis=None):
     took, applied = after.since(before)
     spans = {
         span: {"p50": quantile(before, after, span, 0.5), "p99": quantile(before, after, span, 0.99)}
-        for span in ("received_to_bar", "received_to_committed")
+        for span in SPANS
     }
     for span, found in spans.items():
         print(f"bench: {span} at {applied / took:,.0f} ticks/s: {found}", file=sys.stderr)

@@ -34,6 +34,7 @@ SYMBOLS = 100
 SESSION_MINUTES = 390
 WORKERS = 16
 RATE = 10_000
+REQUESTS = 200.0
 
 # Symbols are spread over the day's ticks in turn, so that each has as many; bars are made of the ticks themselves, and
 # indicators beside each bar hold what matters here: a row of the same width.
@@ -187,58 +188,84 @@ def ask(address, request_of, rate, seconds):
     return times, len(failed)
 
 
-def rows_of(times):
-    """Returns the lines of the table for what was measured."""
-    all_times = [took for kind in times.values() for took in kind]
-    for kind, found in [*sorted(times.items()), ("**all**", all_times)]:
+def rows(times):
+    """Returns the rows of the table for what was measured."""
+    every = [took for kind in times.values() for took in kind]
+    for kind, found in [*sorted(times.items()), ("**all**", every)]:
         cuts = statistics.quantiles(found, n=100)
-        yield f"| {kind} | {len(found)} | {cuts[49]:.2f} | {cuts[98]:.2f} | {max(found):.1f} |"
+        yield [kind, f"{len(found):,}", f"{cuts[49]:.2f}", f"{cuts[98]:.2f}", f"{max(found):.1f}"]
 
 
-def main():
-    """Prints the tables."""
-    options = argparse.ArgumentParser(description="How fast REST answers from a year in PostgreSQL.")
-    options.add_argument("--binary", default="target/release/tickwire", type=Path)
-    options.add_argument("--ticks", type=int, default=20_000_000)
-    options.add_argument("--days", type=int, default=DAYS)
-    options.add_argument("--rate", type=float, default=200, help="requests a second")
-    options.add_argument("--seconds", type=float, default=60)
-    options.add_argument("--quick", action="store_true", help="a hundredth of the ticks, for ten seconds")
-    asked = options.parse_args()
-    if asked.quick:
-        asked.ticks, asked.seconds = asked.ticks // 100, 10
-    binary = asked.binary.resolve()
-    work = Path(tempfile.mkdtemp(prefix="tickwire-queries-"))
-    work.chmod(0o711)
-    postgres = Postgres(work)
+HEADER = ["request", "times asked", "median ms", "99 % ms", "longest ms"]
+
+
+def measure(binary, work, cores, ticks, seconds, days=DAYS, rate=REQUESTS):
+    """Returns the milliseconds of each kind of request, of the past and of now; None where PostgreSQL is missing."""
+    if not sorted(Path("/usr/lib/postgresql").glob("*/bin")):
+        say("PostgreSQL is missing, requests to a year of it are not measured")
+        return None
+    binary = binary.resolve()
+    folder = Path(tempfile.mkdtemp(prefix="tickwire-queries-"))
+    # Its server is another user.
+    folder.chmod(0o711)
+    postgres = Postgres(folder)
     try:
         settings = {"DATABASE_URL": postgres.url}
-        subprocess.run([binary, "migrate"], check=True, env=os.environ | settings, cwd=work)
+        subprocess.run([binary, "migrate"], check=True, env=os.environ | settings, cwd=folder, stdout=sys.stderr)
         begun = time.monotonic()
-        days = fill(postgres, asked.ticks, asked.days)
+        dates = fill(postgres, ticks, days)
         size = postgres.sql("SELECT pg_size_pretty(pg_database_size('bench'))")
         say(f"filled in {time.monotonic() - begun:.0f} s, {size}")
         flags = ["--provider", "simulated", "--symbol-count", str(SYMBOLS), "--rate", str(RATE)]
-        with live.running(binary, work, "queries", os.cpu_count() or 2, flags, **settings) as instance:
+        with live.running(binary, work, "queries", cores, flags, **settings) as instance:
             said = instance.log.read_text(errors="replace")
             address = urlsplit(re.search(r"REST listens on (http://\S+)", said)[1]).netloc
             time.sleep(live.SETTLE_SECONDS)
             connection = http.client.HTTPConnection(address, timeout=30)
             connection.request("GET", "/api/v1/symbols")
-            symbols = [name for name in json.load(connection.getresponse())["symbols"] if not re.match(r"H\d{3}$", name)]
+            listed = json.load(connection.getresponse())["symbols"]
+            symbols = [name for name in listed if not re.match(r"H\d{3}$", name)]
             before = instance.read()
-            past, past_failed = ask(address, lambda: of_the_past(days), asked.rate, asked.seconds)
-            cached, cached_failed = ask(address, lambda: of_now(symbols), asked.rate, asked.seconds)
+            past, past_failed = ask(address, lambda: of_the_past(dates), rate, seconds)
+            now, now_failed = ask(address, lambda: of_now(symbols), rate, seconds)
             took, applied = instance.read().since(before)
-        print(f"{asked.ticks:,} ticks over {asked.days} days, {size}; {applied / took:,.0f} ticks/s came in meanwhile; "
-              f"{asked.rate:.0f} requests/s; {past_failed + cached_failed} failed.\n")
-        print("| request | times asked | median ms | p99 ms | longest ms |")
-        print("| --- | ---: | ---: | ---: | ---: |")
-        for line in [*rows_of(past), *rows_of(cached)]:
-            print(line)
     finally:
         postgres.stop()
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "ticks": ticks,
+        "days": days,
+        "size": size,
+        "applied_per_second": applied / took,
+        "rate": rate,
+        "failed": past_failed + now_failed,
+        "past": past,
+        "now": now,
+    }
+
+
+def main():
+    """Prints the table."""
+    options = argparse.ArgumentParser(description="How fast REST answers from a year in PostgreSQL.")
+    options.add_argument("--binary", default="target/release/tickwire", type=Path)
+    options.add_argument("--ticks", type=int, default=20_000_000)
+    options.add_argument("--days", type=int, default=DAYS)
+    options.add_argument("--rate", type=float, default=REQUESTS, help="requests a second")
+    options.add_argument("--seconds", type=float, default=60)
+    options.add_argument("--quick", action="store_true", help="a hundredth of the ticks, for ten seconds")
+    asked = options.parse_args()
+    if asked.quick:
+        asked.ticks, asked.seconds = asked.ticks // 100, 10
+    with tempfile.TemporaryDirectory() as work:
+        cores = os.cpu_count() or 2
+        found = measure(asked.binary, Path(work), cores, asked.ticks, asked.seconds, asked.days, asked.rate)
+    if found is None:
+        raise SystemExit(1)
+    print(f"{found['ticks']:,} ticks over {found['days']} days, {found['size']}; {found['applied_per_second']:,.0f} ticks/s "
+          f"came in meanwhile; {found['rate']:.0f} requests/s; {found['failed']} failed.\n")
+    print("| " + " | ".join(HEADER) + " |\n| --- | ---: | ---: | ---: | ---: |")
+    for row in [*rows(found["past"]), *rows(found["now"])]:
+        print("| " + " | ".join(row) + " |")
 
 
 if __name__ == "__main__":

@@ -15,16 +15,18 @@ import venv
 from pathlib import Path
 
 import live
+import queries
 import replay
 import report
 import served
 import sinks
 import symbols
 import venue
+import whole
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ("duckdb", "polars")
-SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks")
+SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks", "whole", "queries")
 
 # More than two cores take, and less than what makes the venue fall behind all the time.
 OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
@@ -128,6 +130,11 @@ def main():
         keep(rest=served.rest(binary, work, args.cores, seconds))
     if "sinks" in wanted:
         keep(sinks=sinks.measure(1 if args.quick else 3))
+    if "whole" in wanted:
+        keep(whole=whole.measure(binary, work, args.cores, 10 if args.quick else 60))
+    if "queries" in wanted:
+        ticks, asked = (200_000, 10) if args.quick else (20_000_000, 60)
+        keep(queries=queries.measure(binary, work, args.cores, ticks, asked))
     report.write(measured, target)
     say("wrote docs/benchmarks.md")
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Measures how fast InfluxDB and Redis take what Tickwire writes, beside InfluxDB's client for Rust and redis-benchmark.
+"""Measures how fast the stores take what Tickwire writes, beside psql's COPY, InfluxDB's client for Rust and redis-benchmark.
 
     sinks.py [--rounds N] [--json]
 
-Starts both servers (scripts/services.sh), which have nothing else to do meanwhile, and prints a table of medians, with --json
+Starts the servers (scripts/services.sh), which have nothing else to do meanwhile, and prints a table of medians, with --json
 one object. What is not to be had is left out. `run.py` calls it.
 """
 
@@ -14,11 +14,17 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from urllib.parse import urlparse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CALLED = {
+    "sqlite": "Tickwire into SQLite: ticks",
+    "postgres": "Tickwire into PostgreSQL: ticks, 10,000 a batch",
+    "postgres-small": "Tickwire into PostgreSQL: ticks, 1,000 a batch",
+    "copy": "psql into PostgreSQL: the same rows in one COPY",
     "influxdb": "Tickwire into InfluxDB",
     "influxdb2": "the crate influxdb2 into InfluxDB",
     "redis": "Tickwire into Redis: prices, counts, bars",
@@ -47,6 +53,27 @@ def redis_benchmark():
     return [{"what": "redis-benchmark", "unit": "keys", "per_second": per_second}]
 
 
+def copy():
+    """Returns how fast psql takes the ticks that were just written to PostgreSQL back into the same table."""
+    url, psql = os.environ.get("TICKWIRE_TEST_POSTGRES"), shutil.which("psql")
+    if url is None or psql is None:
+        return []
+    database = url.rsplit("/", 1)[0] + "/bench_ticks"
+
+    def run(sql):
+        command = [psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, database]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    with tempfile.NamedTemporaryFile(suffix=".copy") as rows:
+        run(f"\\copy (SELECT * FROM tick_data ORDER BY log_pos) TO '{rows.name}'")
+        num_rows = int(run("SELECT count(*) FROM tick_data"))
+        run("TRUNCATE tick_data")
+        begun = time.monotonic()
+        run(f"\\copy tick_data FROM '{rows.name}'")
+        took = time.monotonic() - begun
+    return [{"what": "copy", "unit": "rows", "per_second": num_rows / took}]
+
+
 def measure(rounds):
     """Starts the servers and returns the medians, by what writes; empty where no server is to be had."""
     command = [ROOT / "scripts" / "services.sh", sys.executable, "-B", __file__, "--json", "--rounds", str(rounds)]
@@ -61,7 +88,7 @@ def measure_here(rounds):
     cases = {}
     for _ in range(rounds):
         # Beside each other in every round, so that both see the same machine.
-        for case in ours() + redis_benchmark():
+        for case in ours() + copy() + redis_benchmark():
             cases.setdefault(case["what"], []).append(case)
 
     def median(found, key):
@@ -92,7 +119,7 @@ HEADER = ["", "a second", "CPU seconds a million"]
 
 def main():
     """Prints the figures."""
-    options = argparse.ArgumentParser(description="How fast InfluxDB and Redis take what Tickwire writes.")
+    options = argparse.ArgumentParser(description="How fast the stores take what Tickwire writes.")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--json", action="store_true", help="measure with the servers of the environment, print JSON")
     asked = options.parse_args()
