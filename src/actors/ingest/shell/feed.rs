@@ -1,17 +1,23 @@
 //! What the connections of one feed and its back-fill share. They run on one thread, so sharing needs no locks.
 
-use super::super::client::{LogClient, LogGone};
+mod delivery;
+mod missing;
+mod settings;
+
+pub(super) use delivery::Batch;
+pub use settings::FeedSettings;
+pub(super) use settings::Queues;
+
+use super::super::client::LogClient;
 use super::super::config::VenueConfig;
 use super::super::handle::StopSignal;
 use super::super::venue::{Context, FrameFault, Instrument, Instruments, Needs, Then, Transport, Venue};
 use super::continuity::Continuity;
 use super::followed::{Changes, Followed};
-use super::gaps::{GapBook, GapId, Stretch};
+use super::gaps::{GapBook, GapId};
 use super::health::{Condition, FeedHealth, how_wrong};
-use super::held::{Taken, Waiting};
-use super::hole::Hole;
+use super::held::Waiting;
 use super::identity::RecentTrades;
-use super::job::Job;
 use super::letters::DeadLetters;
 use super::limit::Limit;
 use super::offset;
@@ -21,65 +27,23 @@ use super::share::{Share, Shares, shares};
 use super::standing::Standing;
 use super::surroundings::{Surroundings, Tap};
 use crate::actors::environment::Environment;
-use crate::actors::messages::Ingest;
 use crate::metrics::VenueMetrics;
-use crate::models::entry::{Body, Entry, Gap, SourceId};
+use crate::models::entry::{Body, Entry, SourceId};
 use crate::models::symbol::SymbolId;
-use crate::models::time::{HOUR, Nanos, SECOND};
+use crate::models::time::{Nanos, SECOND};
 use crate::secret::Redaction;
-use crate::stores::history::DeadLetterRecord;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::{Mutex, Notify};
 
 /// Time between two clock marks. Heartbeats of many symbols come more often and say nothing more.
 const MARK_INTERVAL: i64 = SECOND / 4;
 
 /// How often a wrong clock is worth a line in the log.
 const SAY_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
-
-/// How long a stop waits for a log that takes nothing: what is not handed in by then is fetched by the next start.
-const STOP_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Given-up gaps older than this are behind every seal.
-const GAP_AGE_MAX: i64 = 24 * HOUR;
-
-/// What a feed is started with.
-pub struct FeedSettings {
-    /// Name of the feed, as health calls it.
-    pub name: String,
-    /// The venue.
-    pub venue: Arc<dyn Venue>,
-    /// How it is reached.
-    pub config: VenueConfig,
-    /// REST requests a minute where the configuration sets none.
-    pub requests_per_minute: u32,
-    /// What is followed.
-    pub instruments: Instruments,
-    /// The venue as a source.
-    pub source: SourceId,
-    /// Where the log ended, if this is no first start: the time since is a gap.
-    pub down_since: Option<Nanos>,
-    /// Bars of each window that a new symbol begins with, as far as the venue has them; 0: none are asked for.
-    pub warm_up_bars: u32,
-    /// What new symbols are: told with their past, since clock marks reach a symbol of which anything was told.
-    pub definitions: Vec<Entry>,
-    /// Frames a second that are taken at the most.
-    pub rate_max: Option<u32>,
-    /// Who keeps the frames as they come.
-    pub recorder: Option<Arc<dyn Recorder>>,
-}
-
-/// Where work waits that is done beside the connections.
-pub(super) struct Queues {
-    /// Holes whose trades are to be fetched.
-    pub jobs: mpsc::Sender<Job>,
-    /// Holes whose trades cannot be had.
-    pub holes: mpsc::Sender<Hole>,
-}
 
 /// What is known of a symbol's trades.
 #[derive(Default)]
@@ -103,21 +67,6 @@ pub(super) struct Pending {
     pub gap: Option<GapId>,
     /// Where the outage began.
     pub since: Nanos,
-}
-
-/// Entries and dead letters on their way to the log.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub entries: Vec<Entry>,
-    pub letters: Vec<DeadLetterRecord>,
-    /// When the first of them was received.
-    pub received: Option<Nanos>,
-    /// The newest event time of its reports.
-    pub newest: Option<Nanos>,
-    /// The source's clock behind them.
-    pub clock: Option<Nanos>,
-    /// Gaps that its entries fill.
-    pub filled: Vec<GapId>,
 }
 
 /// One feed.
@@ -268,129 +217,6 @@ impl Feed {
     /// Returns what frames are read with.
     pub fn context<'a>(&self, instruments: &'a Instruments, received: Nanos) -> Context<'a> {
         Context { instruments, source: self.source, received }
-    }
-
-    /// Puts a report into a batch, or has it wait where its symbol's past is yet to come.
-    pub fn push(&self, batch: &mut Batch, entry: Entry) {
-        self.standing.note_report();
-        batch.newest = batch.newest.max(Some(entry.body.time()));
-        if let Some(tap) = &self.tap {
-            tap(&entry);
-        }
-        let Some(place) = self.instruments.place(entry.symbol) else {
-            batch.entries.push(entry);
-            return;
-        };
-        if self.instruments.is_left(place) {
-            // It was under way when the symbol was left.
-            self.metrics.ignored.inc();
-            return;
-        }
-        match self.waiting.hold(place, &entry) {
-            Taken::Waits => return,
-            Taken::Goes => {}
-            Taken::Overflows(held) => {
-                self.goes_without_past(place, "too many reports wait for it");
-                let definition = self.definition(place);
-                definition.into_iter().chain(held).for_each(|entry| self.put(batch, place, entry));
-            }
-        }
-        self.put(batch, place, entry);
-    }
-
-    /// Ends the wait of a symbol: puts what it is into a batch, then its past and the reports that came meanwhile. Where the
-    /// wait was over before, the past is too late and is left out.
-    pub fn let_go(&self, batch: &mut Batch, place: usize, past: Vec<Entry>) {
-        let Some(held) = self.waiting.let_go(place) else { return };
-        let definition = self.definition(place);
-        definition.into_iter().chain(past).chain(held).for_each(|entry| self.put(batch, place, entry));
-    }
-
-    fn definition(&self, place: usize) -> Option<Entry> {
-        let symbol = self.instruments.symbol(place);
-        self.definitions.borrow().iter().find(|entry| entry.symbol == symbol).copied()
-    }
-
-    fn put(&self, batch: &mut Batch, place: usize, entry: Entry) {
-        batch.entries.push(entry);
-        let was_introduced = std::mem::replace(&mut self.products.borrow_mut()[place].is_introduced, true);
-        if !was_introduced {
-            // A gap reaches only symbols that exist, so the open ones are told again behind a symbol's first report.
-            let symbol = self.instruments.symbol(place);
-            let is_of_it = |gap: &Stretch| gap.symbol == SymbolId::NONE || gap.symbol == symbol;
-            let gaps = self.gaps.borrow();
-            batch.entries.extend(gaps.stretches().filter(is_of_it).map(|gap| self.gap_entry(gap)));
-        }
-    }
-
-    /// Opens a gap of all symbols, and puts it into a batch.
-    pub fn open_gap(&self, batch: &mut Batch, from: Nanos, to: Nanos, holds: usize) -> GapId {
-        self.open_gap_of(batch, None, (from, to), holds)
-    }
-
-    /// Opens a gap of the symbol at a place, or of all of them, and puts it into a batch.
-    pub fn open_gap_of(
-        &self,
-        batch: &mut Batch,
-        place: Option<usize>,
-        (from, to): (Nanos, Nanos),
-        holds: usize,
-    ) -> GapId {
-        let symbol = place.map_or(SymbolId::NONE, |place| self.instruments.symbol(place));
-        let mut gaps = self.gaps.borrow_mut();
-        gaps.forget_before(to.plus(-GAP_AGE_MAX));
-        self.tell_gap(batch, Stretch { symbol, from, to, is_filled: false });
-        let id = gaps.open(symbol, from, to, holds);
-        self.show_gaps(&gaps);
-        id
-    }
-
-    /// Puts a stretch of a gap into a batch; of a symbol that has reported nothing it is told behind its first report.
-    pub fn tell_gap(&self, batch: &mut Batch, gap: Stretch) {
-        let place = self.instruments.place(gap.symbol);
-        if place.is_none_or(|place| self.products.borrow()[place].is_introduced) {
-            batch.entries.push(self.gap_entry(gap));
-        }
-    }
-
-    /// Moves the end of an open gap on, and puts what is added into a batch.
-    pub fn extend_gap(&self, batch: &mut Batch, gap: GapId, to: Nanos) {
-        let longer = self.gaps.borrow_mut().extend(gap, to);
-        if let Some(longer) = longer {
-            self.tell_gap(batch, longer);
-        }
-    }
-
-    /// Takes a hold off a gap, and puts what is whole with it into a batch.
-    pub fn release_gap(&self, batch: &mut Batch, gap: GapId) {
-        let mut gaps = self.gaps.borrow_mut();
-        gaps.release(gap).into_iter().for_each(|gap| self.tell_gap(batch, gap));
-        if gaps.is_untold(gap) {
-            batch.filled.push(gap);
-        }
-        self.show_gaps(&gaps);
-    }
-
-    /// Forgets the gaps of a symbol that is followed no more.
-    pub fn forget_gaps(&self, place: usize) {
-        self.gaps.borrow_mut().forget(self.instruments.symbol(place));
-    }
-
-    /// Leaves a gap open for good.
-    pub fn give_up_gap(&self, gap: GapId) {
-        let mut gaps = self.gaps.borrow_mut();
-        gaps.give_up(gap);
-        self.show_gaps(&gaps);
-    }
-
-    fn show_gaps(&self, gaps: &GapBook) {
-        self.standing.note_gap(gaps.first_waiting());
-        self.metrics.gaps_open.set(i64::try_from(gaps.num_waiting()).unwrap_or(i64::MAX));
-    }
-
-    fn gap_entry(&self, Stretch { symbol, from, to, is_filled }: Stretch) -> Entry {
-        let gap = Gap { source: self.source, from, to, filled: is_filled };
-        Entry { pos: 0, symbol, body: Body::Gap(gap) }
     }
 
     /// Returns about which event time the venue tells of the symbol at a place now, by our clock.
@@ -565,65 +391,6 @@ impl Feed {
         }
     }
 
-    /// Has a hole filled. Where too many wait it is given up.
-    pub fn ask(&self, job: Job) {
-        if let Err(refused) = self.queues.jobs.try_send(job) {
-            self.give_up(&refused.into_inner(), "too many holes wait to be filled");
-        }
-    }
-
-    /// Leaves a hole as it is, and says so.
-    pub fn give_up(&self, job: &Job, reason: &str) {
-        tracing::warn!(
-            venue = self.venue.name(),
-            symbol = self.instruments.venue_symbol(job.place),
-            reason,
-            "a hole cannot be filled; it shows in the coverage of its bars"
-        );
-        self.leave_hole(job);
-    }
-
-    /// Leaves a hole as it is because the venue gives no past trades, which is said once.
-    pub fn give_up_for_good(&self, job: &Job, reason: &str) {
-        if self.health.note_no_past_trades(reason) {
-            let venue = self.venue.name();
-            tracing::warn!(
-                venue,
-                reason,
-                "what is missed cannot be fetched from this venue; it shows in the coverage of bars"
-            );
-        }
-        self.leave_hole(job);
-    }
-
-    /// Says that a symbol lacks a past, or a part of it; each reason once.
-    pub fn goes_without_past(&self, place: usize, reason: &str) {
-        let symbol = &self.instruments.venue_symbol(place);
-        if self.health.note_no_past(symbol, reason) {
-            let venue = self.venue.name();
-            tracing::warn!(
-                venue,
-                symbol,
-                reason,
-                "a new symbol begins without its past, so that its indicators warm up as it trades"
-            );
-        }
-    }
-
-    fn leave_hole(&self, job: &Job) {
-        if self.warm_up_bars > 0 {
-            // Where so many wait already, this one stays empty, which its coverage shows.
-            self.queues.holes.try_send(Hole::of(job)).ok();
-        }
-        self.metrics.given_up.inc();
-        if let (Some(after), Some(before)) = (job.after, job.before) {
-            self.products.borrow_mut()[job.place].ids.forget(after + 1, before - 1);
-        }
-        if let Some(gap) = job.gap {
-            self.give_up_gap(gap);
-        }
-    }
-
     /// Returns what the venue said without keys, for people.
     pub fn hide(&self, said: &str) -> String {
         self.redaction.apply(said).into_owned()
@@ -633,66 +400,6 @@ impl Feed {
     pub fn fault(&self, batch: &mut Batch, fault: FrameFault, frame: &str, received: Nanos) {
         self.metrics.fault(fault.kind);
         batch.letters.extend(self.letters.borrow_mut().set_aside(fault, frame, received));
-    }
-
-    /// Hands a batch to the log and empties it. Waits while the log is full; once the feed is to stop, not for long.
-    ///
-    /// # Errors
-    /// [`LogGone`].
-    pub async fn send(&self, batch: &mut Batch) -> Result<(), LogGone> {
-        let Batch { mut entries, letters, received, newest, clock, filled } = std::mem::take(batch);
-        if !self.is_logged {
-            entries.clear();
-        }
-        // Only what the log has counts as said: whoever takes charge goes by it.
-        let note_said = || {
-            newest.into_iter().for_each(|time| self.standing.note_newest(time));
-            clock.into_iter().for_each(|time| self.standing.note_clock(time));
-            if !filled.is_empty() {
-                let mut gaps = self.gaps.borrow_mut();
-                gaps.told(&filled);
-                self.show_gaps(&gaps);
-            }
-        };
-        if entries.is_empty() && letters.is_empty() {
-            note_said();
-            return Ok(());
-        }
-        let num_entries = entries.len();
-        let received = received.unwrap_or(Nanos::MIN);
-        let ingest = Ingest { entries, dead_letters: letters, progress: None, received };
-        let send = async {
-            let mut client = self.client.lock().await;
-            self.standing.note_sending(Some(Instant::now()));
-            let sent = client.send(ingest).await;
-            self.standing.note_sending(None);
-            sent
-        };
-        tokio::select! {
-            sent = send => {
-                note_said();
-                sent
-            }
-            () = self.stop_is_overdue() => {
-                tracing::warn!(
-                    entries = num_entries,
-                    "the log takes nothing; what was received last is fetched by the next start"
-                );
-                Ok(())
-            }
-        }
-    }
-
-    /// Waits until everything sent is taken; not for long.
-    pub async fn settle(&self) {
-        let settled = async { self.client.lock().await.settle().await };
-        // Either way the feed ends: a log that is gone takes nothing, and one that is full is waited for elsewhere.
-        tokio::time::timeout(STOP_TIMEOUT, settled).await.ok();
-    }
-
-    async fn stop_is_overdue(&self) {
-        self.stop.told().await;
-        tokio::time::sleep(STOP_TIMEOUT).await;
     }
 }
 
