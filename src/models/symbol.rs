@@ -51,6 +51,20 @@ impl AssetClass {
         }
     }
 
+    /// Guesses the class of a symbol of which nobody has said more than its name: a separator, or a currency at the end of
+    /// what is too long for a share, makes a pair; the code of a month and a year at the end makes a future.
+    #[must_use]
+    pub fn suggested_by(name: &str) -> AssetClass {
+        let name = name.rsplit(':').next().unwrap_or(name);
+        if name.contains(['-', '/']) || is_joined_pair(name) {
+            AssetClass::Pair
+        } else if is_future(name) {
+            AssetClass::Future
+        } else {
+            AssetClass::Unknown
+        }
+    }
+
     /// Reads the word that answers use.
     #[must_use]
     pub fn parse(text: &str) -> Option<AssetClass> {
@@ -58,6 +72,34 @@ impl AssetClass {
             .into_iter()
             .find(|class| class.as_str() == text)
     }
+}
+
+/// Currencies and coins in which others are priced: the ends of `BTCUSDT` and `EURJPY`.
+const QUOTE_CURRENCIES: [&str; 14] =
+    ["USD", "USDT", "USDC", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "TRY", "BRL", "BTC", "ETH"];
+
+/// Shortest pair without a separator: no share has six letters.
+const JOINED_PAIR_LEN_MIN: usize = 6;
+
+/// True for a pair that is written without a separator.
+fn is_joined_pair(name: &str) -> bool {
+    let is_alphanumeric = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    name.len() >= JOINED_PAIR_LEN_MIN
+        && is_alphanumeric
+        && QUOTE_CURRENCIES.iter().any(|quote| name.ends_with(quote))
+}
+
+/// True for a root of up to three characters, a month's letter (F for January to Z for December), and one or two digits of
+/// the year, such as `ESH4`, `CLZ25` and `6EM5`.
+fn is_future(name: &str) -> bool {
+    let root_and_month = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let num_digits = name.len() - root_and_month.len();
+    let Some((month, root)) = root_and_month.as_bytes().split_last() else { return false };
+    (1..=2).contains(&num_digits)
+        && b"FGHJKMNQUVXZ".contains(month)
+        && (1..=3).contains(&root.len())
+        && root.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        && root.iter().any(u8::is_ascii_uppercase)
 }
 
 /// Which prices make a symbol's bars.
@@ -118,10 +160,10 @@ pub struct SymbolSpec {
 }
 
 impl SymbolSpec {
-    /// Makes a symbol with the default scales and a guessed class: a dash makes a pair.
+    /// Makes a symbol with the default scales and the class that its name suggests.
     #[must_use]
     pub fn named(name: &str) -> SymbolSpec {
-        let asset_class = if name.contains('-') { AssetClass::Pair } else { AssetClass::Unknown };
+        let asset_class = AssetClass::suggested_by(name);
         SymbolSpec {
             name: name.to_owned(),
             price_scale: Scale::PRICE,
@@ -214,6 +256,15 @@ impl SymbolDefinition {
     }
 }
 
+/// Returns a text as errors repeat it: one that is cut ends with `…`, so that the rest is never taken for the whole.
+#[must_use]
+pub fn shortened(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Why a text names no symbol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SymbolError {
@@ -226,6 +277,14 @@ pub enum SymbolError {
     /// Several symbols answer to it.
     #[error("`{0}` may mean {1}")]
     Ambiguous(String, String),
+}
+
+impl SymbolError {
+    /// Makes the error of a text that names no symbol, of which an answer repeats the beginning.
+    #[must_use]
+    pub fn malformed(text: &str) -> SymbolError {
+        SymbolError::Malformed(shortened(text, NAME_LEN_MAX))
+    }
 }
 
 /// Longest name in bytes.
@@ -256,6 +315,31 @@ mod tests {
             assert_eq!(folded(alias), "BTCUSD", "{alias}");
         }
         assert_ne!(folded("BRK.B"), folded("BRKB"), "a class of shares is not folded away");
+    }
+
+    #[test]
+    fn a_name_suggests_the_class_of_its_symbol() {
+        for (class, names) in [
+            (AssetClass::Pair, &["BTC-USD", "BTCUSDT", "EURUSD", "X:BTCUSD", "C:EUR/JPY", "1INCHUSDT"][..]),
+            (AssetClass::Future, &["ESH4", "CLZ25", "6EM5", "ZNU24"]),
+            (
+                AssetClass::Unknown,
+                &["AAPL", "BRK.B", "GOOGL", "SYM0005", "H4", "6H4", "ESA4", "ABCDH4", "NYUSD", "F"],
+            ),
+        ] {
+            for name in names {
+                assert_eq!(AssetClass::suggested_by(name), class, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_cut_is_not_one_that_could_be_right() {
+        let long = "A".repeat(NAME_LEN_MAX + 1);
+        let SymbolError::Malformed(shown) = SymbolError::malformed(&long) else { panic!("it is malformed") };
+        assert_eq!(shown, format!("{}…", "A".repeat(NAME_LEN_MAX)));
+        assert!(!is_symbol_name(shown.as_bytes()));
+        assert_eq!(SymbolError::malformed("a b"), SymbolError::Malformed("a b".to_owned()));
     }
 
     #[test]

@@ -26,13 +26,32 @@ impl Nanos {
     /// Reads an integer whose unit follows from its magnitude: seconds below 1e11, then milli-, micro-, nanoseconds.
     #[must_use]
     pub fn from_epoch(value: i64) -> Option<Nanos> {
-        let unit = match value.unsigned_abs() {
+        value.checked_mul(Nanos::unit_of(value)).map(Nanos)
+    }
+
+    /// Returns the unit of an integer by its magnitude, in nanoseconds.
+    const fn unit_of(value: i64) -> i64 {
+        match value.unsigned_abs() {
             0..100_000_000_000 => SECOND,
             100_000_000_000..100_000_000_000_000 => 1_000_000,
             100_000_000_000_000..100_000_000_000_000_000 => 1_000,
             _ => 1,
-        };
-        value.checked_mul(unit).map(Nanos)
+        }
+    }
+
+    /// Reads a number of seconds, or of finer units by its magnitude, as [`Nanos::from_epoch`] does, with a fraction: clocks
+    /// of scripts give `1700000000.25`. What is finer than a nanosecond is cut.
+    fn from_epoch_fraction(text: &str) -> Option<Nanos> {
+        let (whole, fraction) = text.split_once('.')?;
+        let is_number =
+            (1..=18).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+        let value: i64 = whole.parse().ok().filter(|_| is_number)?;
+        let Some(time) = Nanos::from_epoch(value) else { return Some(Nanos::end_of_range(value)) };
+        let parts: i128 = fraction.parse().ok()?;
+        let beyond =
+            parts * i128::from(Nanos::unit_of(value)) / 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+        let beyond = i64::try_from(beyond).expect("a fraction is less than a second");
+        Some(time.plus(if whole.starts_with('-') { -beyond } else { beyond }))
     }
 
     /// Reads RFC 3339; a naive time or a bare date is UTC.
@@ -41,7 +60,7 @@ impl Nanos {
         parse_rfc3339(text)?.timestamp_nanos_opt().map(Nanos)
     }
 
-    /// Reads a time as a query gives it: RFC 3339, a date, an epoch number, or relative to `now` (`-1h`, `now`).
+    /// Reads a time as a query gives it: RFC 3339, a date, an epoch number, or relative to `now` (`-1h`, `-1w`, `now`).
     /// What lies outside the range becomes its end: who asks from the year 1 on wants everything.
     #[must_use]
     pub fn from_query(text: &str, now: Nanos) -> Option<Nanos> {
@@ -49,11 +68,14 @@ impl Nanos {
         if text == "now" {
             return Some(now);
         }
-        if let Some(span) = text.strip_prefix('-').and_then(parse_span) {
-            return Some(now.plus(-span));
+        if let Some(span) = text.strip_prefix('-').and_then(long_span) {
+            return Some(i64::try_from(span).map_or(Nanos::MIN, |span| now.plus(-span)));
         }
         if let Ok(value) = text.parse::<i64>() {
             return Some(Nanos::from_epoch(value).unwrap_or(Nanos::end_of_range(value)));
+        }
+        if let Some(time) = Nanos::from_epoch_fraction(text) {
+            return Some(time);
         }
         let time = parse_rfc3339(text)?;
         Some(time.timestamp_nanos_opt().map_or(Nanos::end_of_range(time.timestamp()), Nanos))
@@ -98,7 +120,7 @@ fn parse_rfc3339(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.to_utc());
     }
-    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"] {
+    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
         if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
             return Some(time.and_utc());
         }
@@ -107,9 +129,14 @@ fn parse_rfc3339(text: &str) -> Option<DateTime<Utc>> {
     Some(date.and_hms_opt(0, 0, 0)?.and_utc())
 }
 
-/// Reads a span such as `90s`, `5m`, `5min`, `2h`, `7d`, `250ms` as nanoseconds.
+/// Reads a span such as `90s`, `5m`, `5min`, `2h`, `7d`, `2w`, `1y`, `250ms` as nanoseconds; a year has 365 days.
 #[must_use]
 pub fn parse_span(text: &str) -> Option<i64> {
+    long_span(text).and_then(|nanos| i64::try_from(nanos).ok())
+}
+
+/// Reads a span that may be longer than what nanoseconds count.
+fn long_span(text: &str) -> Option<i128> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let count: i64 = text[..digits].parse().ok()?;
     let unit = match &text[digits..] {
@@ -120,9 +147,11 @@ pub fn parse_span(text: &str) -> Option<i64> {
         "m" | "min" => MINUTE,
         "h" => HOUR,
         "d" => DAY,
+        "w" => 7 * DAY,
+        "y" => 365 * DAY,
         _ => return None,
     };
-    count.checked_mul(unit)
+    Some(i128::from(count) * i128::from(unit))
 }
 
 /// Width of a tumbling window in nanoseconds: positive, and a divisor of 24 hours.
@@ -196,11 +225,22 @@ mod tests {
             ("1700000000000000000", t),
             ("now", t.plus(HOUR)),
             ("-1h", t),
+            ("-1w", t.plus(HOUR - 7 * DAY)),
+            ("-1y", t.plus(HOUR - 365 * DAY)),
+            ("-99999y", Nanos::MIN),
+            ("2023-11-14 22:13", t.plus(-20 * SECOND)),
+            ("2023-11-14 22:13:20", t),
+            ("2023-11-14 22:13:20Z", t),
+            ("1700000000.5", t.plus(SECOND / 2)),
+            ("1700000000.123456789", t.plus(123_456_789)),
+            ("1700000000000.25", t.plus(250_000)),
+            ("-0.5", Nanos(-SECOND / 2)),
+            ("99999999999.9", Nanos::MAX),
         ];
         for (text, expected) in table {
             assert_eq!(Nanos::from_query(text, t.plus(HOUR)), Some(expected), "{text}");
         }
-        for text in ["", "yesterday", "-1y", "2023-13-01"] {
+        for text in ["", "yesterday", "-1q", "2023-13-01", "1700000000.", "1.5.5", "1e9", ".5", "1.x"] {
             assert_eq!(Nanos::from_query(text, t), None, "{text}");
         }
         for (text, end) in [

@@ -4,9 +4,7 @@
 //! says before the symbol's first report. Readers wait only for a writer that adds a symbol. On failure: a text that
 //! names no symbol, or may mean several, is an error.
 
-use crate::models::symbol::{
-    NAME_LEN_MAX, SymbolDefinition, SymbolError, SymbolId, SymbolSpec, folded, is_symbol_name,
-};
+use crate::models::symbol::{SymbolDefinition, SymbolError, SymbolId, SymbolSpec, folded, is_symbol_name};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -125,7 +123,7 @@ impl SymbolTable {
     /// [`SymbolError::Malformed`], [`SymbolError::Unknown`], or [`SymbolError::Ambiguous`] where the alias fits several.
     pub fn resolve(&self, text: &str) -> Result<SymbolId, SymbolError> {
         if !is_symbol_name(text.as_bytes()) {
-            return Err(SymbolError::Malformed(text.chars().take(NAME_LEN_MAX).collect()));
+            return Err(SymbolError::malformed(text));
         }
         let names = self.read();
         if let Some(&id) = names.by_name.get(text).or_else(|| names.by_name.get(&text.to_ascii_uppercase())) {

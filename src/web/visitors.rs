@@ -8,6 +8,7 @@
 
 use super::answer::error::ApiError;
 use crate::config::{OriginPattern, WebOrigin, split_authority};
+use crate::models::symbol::shortened;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -72,7 +73,7 @@ impl Visitors {
     }
 
     fn check_strictly(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let shown = |text: &str| text.chars().take(NAME_SHOWN_MAX).collect::<String>();
+        let shown = |text: &str| shortened(text, NAME_SHOWN_MAX);
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         // Browsers always send a host; a client without one is a program.
         let host = headers.get(header::HOST).map(text).filter(|host| !host.is_empty());

@@ -8,7 +8,7 @@ use super::file::{FILE_NAME, KeptSymbols};
 use super::handle::{FollowedSymbols, Request, Requests};
 use crate::app::candidate::{Candidate, Refused};
 use crate::app::running::RunningFeeds;
-use crate::models::symbol::{SymbolError, SymbolId, is_symbol_name};
+use crate::models::symbol::{NAME_LEN_MAX, SymbolError, SymbolId, is_symbol_name, shortened};
 use crate::node::Node;
 use crate::web::symbol_control::{
     ControlError, FollowSymbols, FoundInstrument, RefusalReason, RefusedSymbol, SearchResult,
@@ -113,7 +113,7 @@ impl<'a> SymbolService<'a> {
     fn feed_named(&self, name: &str) -> Result<usize, ControlError> {
         self.feeds.0.iter().position(|feed| feed.name == name).ok_or_else(|| {
             let all: Vec<String> = self.feeds.0.iter().map(|feed| format!("`{}`", feed.name)).collect();
-            let shown: String = name.chars().take(64).collect();
+            let shown = shortened(name, NAME_LEN_MAX);
             let detail = format!("there is no feed `{shown}`; there is {}", all.join(", "));
             ControlError::Field { field: "feed", detail }
         })
@@ -128,7 +128,7 @@ impl<'a> SymbolService<'a> {
         added: &[(usize, Candidate)],
     ) -> Result<Outcome, Refused> {
         if !is_symbol_name(symbol.as_bytes()) {
-            let shown: String = symbol.chars().take(64).collect();
+            let shown = shortened(symbol, NAME_LEN_MAX);
             let detail = format!("`{shown}` is not written as symbols are");
             return Err(Refused { reason: RefusalReason::BadSymbol, detail });
         }
