@@ -14,7 +14,7 @@ pub use venue::VenueMetrics;
 use crate::models::ledger::{Ledger, RejectReason};
 use crate::models::time::{Nanos, SECOND};
 use feeds::FeedSeries;
-use history::{MetricsHistory, Sample};
+use history::{MetricsHistory, Sample, tidy};
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -488,7 +488,7 @@ impl Metrics {
             sample.ticks += ticks;
             sample.bars += series.metrics.bars.get();
             if let Some(elapsed) = elapsed {
-                series.rate.set((ticks - series.ticks_before) as f64 / elapsed);
+                series.rate.set(tidy((ticks - series.ticks_before) as f64 / elapsed));
             }
             series.ticks_before = ticks;
         }

@@ -97,7 +97,7 @@ impl MetricsHistory {
             for (field, count) in
                 [("messages_per_second", to.ticks - from.ticks), ("bars_per_second", to.bars - from.bars)]
             {
-                points.push(Point { time: to.time, field, value: count as f64 / seconds });
+                points.push(Point { time: to.time, field, value: tidy(count as f64 / seconds) });
             }
         }
         points
@@ -131,7 +131,14 @@ fn quantile_ms(counts: &[u64; LATENCY_BUCKETS.len() + 1], share: f64) -> Option<
             lower + (upper - lower) * (rank - below as f64) / (counts[at] - below) as f64
         }
     };
-    Some(seconds * 1_000.0)
+    Some(tidy(seconds * 1_000.0))
+}
+
+/// Rounds to six significant digits: more of a rate or an estimated quantile would only be noise of the arithmetic, such as
+/// `999.9999999999999`.
+#[must_use]
+pub(super) fn tidy(value: f64) -> f64 {
+    format!("{value:.5e}").parse().expect("a number reads back")
 }
 
 #[cfg(test)]
@@ -177,6 +184,27 @@ mod tests {
         let points = history.throughput(Nanos(0));
         assert!((200..=2 * NUM_POINTS_MAX).contains(&points.len()), "{}", points.len());
         assert!(points.iter().all(|point| point.field != "messages_per_second" || point.value == 10.0));
+    }
+
+    #[test]
+    fn values_have_no_noise_of_their_arithmetic() {
+        for (value, shown) in [
+            (0.1 + 0.2, 0.3),
+            (999.999_999_999_999_9, 1_000.0),
+            (1_234_567.89, 1_234_570.0),
+            (2.0 / 3.0, 0.666_667),
+            (0.0, 0.0),
+            (1e-7 / 3.0, 3.333_33e-8),
+        ] {
+            assert_eq!(tidy(value), shown);
+        }
+        let mut history = MetricsHistory::default();
+        for (time, ticks) in [(0, 0), (1_000_000_333, 1_000), (1_999_999_771, 2_001)] {
+            history.push(Sample { time: Nanos(time), ..sample(0, ticks) });
+        }
+        let points = [history.throughput(Nanos(0)), history.latency(Nanos(0))].concat();
+        assert!(points.len() > 4, "{points:?}");
+        assert!(points.iter().all(|point| point.value.to_string().len() <= 8), "{points:?}");
     }
 
     #[test]
