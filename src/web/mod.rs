@@ -9,6 +9,7 @@ pub mod connections;
 pub mod cores;
 pub mod live;
 pub mod page;
+mod preflight;
 pub mod recent;
 pub mod rest;
 pub mod routes;

@@ -1,11 +1,12 @@
 //! Routes of each port. Several ports serve the same API, so one function mounts it on any of them.
 //!
-//! Promises: a known path with another method is 405, an unknown path 404, both as problems. Where no request body is read,
-//! a long one is refused.
+//! Promises: a known path with another method is 405, an unknown path 404, both as problems; OPTIONS says what a path serves.
+//! Where no request body is read, a long one is refused.
 
-use super::answer::error::{ApiError, READS};
+use super::answer::error::ApiError;
 use super::live::{self, WorkerSlot};
 use super::page::dashboard;
+use super::preflight::{READS, other_method};
 use super::rest::{
     alerts, anomalies, bars, dead_letters, health, indicators, latest, openapi, predictions, symbol_changes,
     symbols, system_metrics, ticks,
@@ -70,15 +71,15 @@ fn one_symbol() -> Resource {
 }
 
 async fn only_read(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::method_not_allowed(request.method(), READS))
+    other_method(&request, READS)
 }
 
 async fn list_changed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::method_not_allowed(request.method(), "GET, HEAD, POST, DELETE, OPTIONS"))
+    other_method(&request, "GET, HEAD, POST, DELETE, OPTIONS")
 }
 
 async fn only_removed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::method_not_allowed(request.method(), "DELETE, OPTIONS"))
+    other_method(&request, "DELETE, OPTIONS")
 }
 
 async fn body_too_long() -> Result<HttpResponse, ApiError> {

@@ -5,11 +5,12 @@
 
 use super::connections::Connections;
 use super::cores::Cores;
+use super::rest::latest;
 use super::safeguards;
 use super::state::AppState;
 use actix_cors::Cors;
 use actix_web::dev::{Extensions, ServerHandle as ActixHandle};
-use actix_web::http::{Method, header};
+use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
@@ -132,17 +133,15 @@ fn server(
     // This runs once in each worker thread.
     let server = HttpServer::new(move || {
         cores.pin();
-        // Requests that are not admitted never get here. When every page is admitted, answers need not vary by origin.
+        // Requests that are not admitted never get here. When every page is admitted, answers need not vary by origin. What
+        // browsers ask before a request is answered by the path, which knows its methods.
         let cors = if state.visitors.is_open() {
             Cors::default().allow_any_origin().send_wildcard()
         } else {
             Cors::default().allowed_origin_fn(|_, _| true)
         };
-        let cors = cors
-            .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
-            .allow_any_header()
-            .expose_headers([header::LINK, header::ETAG])
-            .max_age(3_600);
+        let cors =
+            cors.disable_preflight().expose_headers([header::LINK, header::ETAG, latest::UNKNOWN.clone()]);
         App::new().wrap(cors).wrap(from_fn(safeguards::apply)).app_data(state.clone()).configure(routes)
     })
     .workers(endpoint.workers)

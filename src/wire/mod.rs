@@ -10,6 +10,7 @@
 
 mod bar;
 pub mod columns;
+mod filled_bar;
 mod indicators;
 mod json;
 mod latest;
@@ -20,6 +21,7 @@ mod tick;
 mod time;
 
 pub use bar::BarObject;
+pub use filled_bar::FilledBarObject;
 pub use indicators::IndicatorsObject;
 pub use json::{append_json, to_json};
 pub use latest::{LatestObject, tick_type};

@@ -2,9 +2,11 @@
 
 mod access;
 mod description;
+mod fill;
 mod forms;
 mod limits;
 mod pages;
+mod parameters;
 mod service;
 mod world;
 
@@ -119,7 +121,10 @@ fn errors_have_stable_codes_and_name_the_parameter() {
         ("/api/v1/latest/A%20B", 422, "bad_parameter", "symbol"),
         ("/api/v1/latest", 422, "bad_parameter", "symbols"),
         ("/api/v1/latest?symbols=", 422, "bad_parameter", "symbols"),
-        ("/api/v1/latest?symbols=BTC-USD,NOPE", 404, "unknown_symbol", ""),
+        ("/api/v1/latest?symbols=,", 422, "bad_parameter", "symbols"),
+        ("/api/v1/latest?symbols=BTC-USD,EURUSD", 422, "ambiguous_symbol", "symbol"),
+        ("/api/v1/latest?symbols=NOPE", 404, "unknown_symbol", ""),
+        ("/api/v1/latest/BTC-USD?format=csv", 422, "bad_parameter", "format"),
         ("/api/v1/latest?symbols=BRK.B", 404, "no_data", ""),
         ("/api/v1/latest?symbols=*&format=xml", 422, "bad_parameter", "format"),
         ("/api/v1/symbols?format=xml", 422, "bad_parameter", "format"),
@@ -203,7 +208,7 @@ fn good_parameters_are_taken_in_every_form() {
         "/api/v1/latest/btc-usd".to_owned(),
         "/api/v1/latest/BTC%2FUSD".to_owned(),
         "/api/v1/latest/X:BTCUSD".to_owned(),
-        "/api/v1/latest/BTCUSD?unknown=1".to_owned(),
+        "/api/v1/latest/BTCUSD".to_owned(),
         "/api/v1/latest?symbols=btcusd,%20BRK.B".to_owned(),
         "/api/v1/ticks/BTC%2FUSD?limit=1000&start_time=-30m&end_time=now".to_owned(),
         format!("/api/v1/ticks/BTC-USD?start_time={start}"),

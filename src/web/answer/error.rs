@@ -4,13 +4,14 @@
 //! status here is one that the OpenAPI document lists.
 
 use super::caching::NEVER_KEEP;
-use crate::models::symbol::SymbolError;
+use crate::models::symbol::{SymbolError, shortened};
 use crate::stores::StoreError;
 use crate::web::symbol_control::ControlError;
 use crate::wire;
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use std::borrow::Cow;
 use utoipa::ToSchema;
 
 /// Everything that can go wrong with a request.
@@ -26,7 +27,7 @@ pub enum ApiError {
     #[error("{detail}")]
     BadParameter {
         /// The parameter's name.
-        param: &'static str,
+        param: Cow<'static, str>,
         /// What is wrong with it.
         detail: String,
     },
@@ -88,8 +89,8 @@ pub enum ApiError {
     Store(#[from] StoreError),
 }
 
-/// The methods of what can only be read; OPTIONS is for browsers that ask before a request from another origin.
-pub const READS: &str = "GET, HEAD, OPTIONS";
+/// How much of a method an answer repeats, in characters.
+const METHOD_SHOWN_MAX: usize = 32;
 
 /// How much of a path an answer repeats, in characters.
 const PATH_SHOWN_MAX: usize = 256;
@@ -115,25 +116,25 @@ pub struct Problem {
     pub code: &'static str,
     /// The parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub param: Option<&'static str>,
+    pub param: Option<Cow<'static, str>>,
 }
 
 impl ApiError {
     /// Makes the error of a path that leads nowhere; a very long one is cut.
     #[must_use]
     pub fn not_found(path: &str) -> ApiError {
-        ApiError::NotFound(path.chars().take(PATH_SHOWN_MAX).collect())
+        ApiError::NotFound(shortened(path, PATH_SHOWN_MAX))
     }
 
     /// Makes the error of a method that is not among those allowed.
     #[must_use]
-    pub fn method_not_allowed(method: &Method, allowed: &'static str) -> ApiError {
-        ApiError::MethodNotAllowed { method: method.to_string(), allowed }
+    pub fn method_not_allowed(method: &str, allowed: &'static str) -> ApiError {
+        ApiError::MethodNotAllowed { method: shortened(method, METHOD_SHOWN_MAX), allowed }
     }
 
     /// Makes the error of a parameter that cannot be used.
-    pub fn parameter(param: &'static str, detail: impl Into<String>) -> ApiError {
-        ApiError::BadParameter { param, detail: detail.into() }
+    pub fn parameter(param: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> ApiError {
+        ApiError::BadParameter { param: param.into(), detail: detail.into() }
     }
 
     /// Returns the code.
@@ -171,8 +172,8 @@ impl ApiError {
             detail: self.to_string(),
             code: self.code(),
             param: match self {
-                ApiError::BadParameter { param, .. } => Some(param),
-                ApiError::AmbiguousSymbol(_) => Some("symbol"),
+                ApiError::BadParameter { param, .. } => Some(param.clone()),
+                ApiError::AmbiguousSymbol(_) => Some(Cow::Borrowed("symbol")),
                 _ => None,
             },
         }

@@ -36,7 +36,8 @@ impl Format {
     }
 }
 
-/// True when the client names `text/csv`, and does not prefer JSON to it. `*/*` is JSON.
+/// True when the client names `text/csv` and prefers it to JSON. Where it takes both alike, as most that list what they can
+/// read, it is JSON; `*/*` is JSON too.
 fn prefers_csv(request: &HttpRequest) -> bool {
     let Ok(Accept(accepted)) = Accept::parse(request) else { return false };
     let weight = |name: &str| {
@@ -44,7 +45,7 @@ fn prefers_csv(request: &HttpRequest) -> bool {
         named.map_or(Quality::ZERO, |media| media.quality)
     };
     let csv = weight("text/csv");
-    csv > Quality::ZERO && csv >= weight("application/json")
+    csv > Quality::ZERO && csv > weight("application/json")
 }
 
 #[cfg(test)]
@@ -61,6 +62,9 @@ mod tests {
             ("text/csv, */*;q=0.1", true),
             ("application/json;q=0.5, text/csv", true),
             ("application/json, text/csv;q=0.5", false),
+            ("application/json, text/csv", false),
+            ("text/csv, application/json", false),
+            ("text/csv;q=0.9, application/json;q=0.9", false),
             ("text/csv;q=0", false),
             ("text/html, */*", false),
             ("text", false),

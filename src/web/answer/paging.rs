@@ -56,7 +56,9 @@ mod tests {
     fn a_later_page_may_be_empty_and_the_first_only_if_asked() {
         for (query, is_ok) in [("", false), ("empty=ok", true), ("cursor=1-2", true)] {
             let request = TestRequest::with_uri(&format!("/?{query}")).to_http_request();
-            let page = PageRequest::<2>::of(&request, &Params::of(&request).unwrap(), 10, 100).unwrap();
+            let page =
+                PageRequest::<2>::of(&request, &Params::of(&request, &["cursor", "empty"]).unwrap(), 10, 100)
+                    .unwrap();
             assert_eq!((page.empty_is_ok, page.limit), (is_ok, 10), "{query}");
         }
     }

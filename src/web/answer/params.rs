@@ -1,10 +1,11 @@
 //! Query parameters, read by hand.
 //!
-//! Promises: a bad parameter is named in the error, and an unknown one is ignored. On failure: 422, or 414 for a query
-//! that is too long.
+//! Promises: a bad parameter is named in the error, and so is one that the endpoint does not take: a filter that was
+//! misspelled would otherwise answer with everything. On failure: 422, or 414 for a query that is too long.
 
 use super::error::ApiError;
 use crate::models::settings::CoreSettings;
+use crate::models::symbol::shortened;
 use crate::models::time::{Nanos, Width};
 use actix_web::HttpRequest;
 use actix_web::web::Query;
@@ -27,16 +28,20 @@ pub struct Range {
 }
 
 impl Params {
-    /// Reads the parameters of a request.
+    /// Reads the parameters of a request to an endpoint that takes those of `known`.
     ///
     /// # Errors
-    /// When the query is longer than any that makes sense.
-    pub fn of(request: &HttpRequest) -> Result<Params, ApiError> {
+    /// When the query is longer than any that makes sense, or has another parameter.
+    pub fn of(request: &HttpRequest, known: &[&'static str]) -> Result<Params, ApiError> {
         let query = request.query_string();
         if query.len() > QUERY_LEN_MAX {
             return Err(ApiError::QueryTooLong { max: QUERY_LEN_MAX });
         }
-        Ok(Params::parse(query))
+        let params = Params::parse(query);
+        match params.pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => Err(unknown(name, known)),
+            None => Ok(params),
+        }
     }
 
     fn parse(query: &str) -> Params {
@@ -74,7 +79,7 @@ impl Params {
         // A plus that was not escaped, as in `+01:00`, arrives as a blank.
         let time = Nanos::from_query(text, now).or_else(|| Nanos::from_query(&text.replace(' ', "+"), now));
         time.map(Some).ok_or_else(|| {
-            let forms = "RFC 3339, a date, an epoch number or a span such as `-1h`";
+            let forms = "RFC 3339, a date, an epoch number or a span such as `-1h`, `-1w`";
             ApiError::parameter(name, format!("`{name}` is `{text}`; it is {forms}"))
         })
     }
@@ -146,6 +151,23 @@ impl Params {
     }
 }
 
+/// Longest part in characters that an answer repeats of a parameter's name.
+const NAME_SHOWN_MAX: usize = 64;
+
+/// How alike two names are at least that one is taken for a slip of the other, from 0 to 1.
+const ALIKE_MIN: f64 = 0.8;
+
+/// Makes the error of a parameter that the endpoint does not take; where one that it takes is spelled nearly so, it is named.
+fn unknown(name: &str, known: &[&'static str]) -> ApiError {
+    let name = shortened(name, NAME_SHOWN_MAX);
+    let alike = known.iter().map(|known| (strsim::jaro_winkler(&name, known), known));
+    let nearest = alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(alike, _)| *alike >= ALIKE_MIN);
+    let hint = nearest.map(|(_, known)| format!("; did you mean `{known}`?")).unwrap_or_default();
+    let known: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+    let all = if known.is_empty() { "none is taken".to_owned() } else { known.join(", ") };
+    ApiError::parameter(name.clone(), format!("`{name}` is no parameter here: {all}{hint}"))
+}
+
 /// Writes a place in a list, opaque to clients. It holds the range too, so that a relative one stays where it was.
 #[must_use]
 pub fn cursor(numbers: &[i64]) -> String {
@@ -165,6 +187,25 @@ mod tests {
         assert!(params.cursor::<3>().is_err());
         assert!(Params::parse("cursor=zz").cursor::<1>().is_err());
         assert!(Params::parse("").cursor::<1>().expect("absent").is_none());
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
+        let known = ["window", "limit", "start_time"];
+        let detail = |name: &str, known: &[&'static str]| {
+            let problem = unknown(name, known).problem();
+            assert_eq!((problem.status, problem.param.as_deref()), (422, Some(name)));
+            problem.detail
+        };
+        let all = "`window`, `limit`, `start_time`";
+        assert_eq!(
+            detail("windw", &known),
+            format!("`windw` is no parameter here: {all}; did you mean `window`?")
+        );
+        assert_eq!(detail("from", &known), format!("`from` is no parameter here: {all}"));
+        assert_eq!(detail("window", &[]), "`window` is no parameter here: none is taken");
+        let long = unknown(&"x".repeat(1_000), &known).problem();
+        assert_eq!(long.param.unwrap().chars().count(), NAME_SHOWN_MAX + 1, "cut, and seen to be");
     }
 
     #[test]

@@ -7,7 +7,8 @@
 use super::assets::Asset;
 use crate::config::split_authority;
 use crate::web::answer::caching::{KEEP_FOREVER, REVALIDATE, hash};
-use crate::web::answer::error::{ApiError, READS};
+use crate::web::answer::error::ApiError;
+use crate::web::preflight::{READS, other_method};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
@@ -28,9 +29,6 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 
 /// Serves a file of the dashboard.
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(ApiError::method_not_allowed(request.method(), READS));
-    }
     let path = match request.path().trim_start_matches('/') {
         "" => "index.html",
         path => path,
@@ -43,6 +41,9 @@ pub async fn file(request: HttpRequest) -> Result<HttpResponse, ApiError> {
         None if path == "index.html" => (Cow::Borrowed(NOT_BUILT.as_bytes()), hash(NOT_BUILT.as_bytes())),
         None => return Err(ApiError::not_found(request.path())),
     };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return other_method(&request, READS);
+    }
     let caching = if path.starts_with(HASHED) { KEEP_FOREVER } else { REVALIDATE };
     Ok(Asset::new(path, body, hash, caching).with_policy(policy(&request)).send(&request))
 }

@@ -3,7 +3,7 @@
 //! Promises: newest first by the time of the decision, page by page; nothing is left out that the history still holds. On
 //! failure of the history: 503.
 
-use super::param_docs::{AlertsQuery, Answers};
+use super::param_docs::{self, Answers, PageQuery, SignalTimes};
 use super::signals::{SignalsAsked, SymbolAsked, one_of, severity, word};
 use crate::models::alert::AlertStatus;
 use crate::stores::history::signals::AlertQuery;
@@ -15,16 +15,31 @@ use crate::wire::AlertObject;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+/// The parameters that it takes.
+const PARAMS: [&str; 11] = [
+    "symbol",
+    "type",
+    "severity",
+    "channel",
+    "status",
+    "start_time",
+    "end_time",
+    "limit",
+    "cursor",
+    "empty",
+    "format",
+];
+
 /// Alerts, newest first, one for each channel.
 #[utoipa::path(
     get,
     path = "/api/v1/alerts",
     tag = "signals",
-    params(AlertsQuery, Answers),
+    params(param_docs::AnomalyQuery, param_docs::AlertQuery, SignalTimes, PageQuery, Answers),
     responses((status = 200, description = "Alerts", body = Vec<AlertObject>), Unchanged, Failures),
 )]
 pub async fn alerts(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &PARAMS)?;
     let asked = SignalsAsked::of(&request, &params, &state)?;
     let symbol = SymbolAsked::of(&params, &state)?;
     let query = AlertQuery {

@@ -69,6 +69,9 @@ fn reason_of(params: &Params) -> Result<Option<String>, ApiError> {
     Err(ApiError::parameter("reason", detail))
 }
 
+/// The parameters that it takes.
+const PARAMS: [&str; 7] = ["reason", "symbol", "start_time", "limit", "cursor", "empty", "format"];
+
 /// Input that was not accepted, newest first by time of receipt.
 #[utoipa::path(
     get,
@@ -78,7 +81,7 @@ fn reason_of(params: &Params) -> Result<Option<String>, ApiError> {
     responses((status = 200, description = "Dead letters", body = Vec<DeadLetterObject>), Unchanged, Failures),
 )]
 pub async fn dead_letters(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &PARAMS)?;
     let page = PageRequest::<3>::of(&request, &params, 100, 1_000)?;
     // A symbol of which nothing was ever accepted is unknown, but may have dead letters.
     let resolved = params.get("symbol").map(|text| (text, state.symbols.resolve(text)));

@@ -175,6 +175,7 @@ pub async fn live(request: HttpRequest) -> HttpResponse {
     path = "/health/ready",
     tag = "system",
     responses(
+        Failures,
         (status = 200, description = "Recovery is done, and no needed component is unhealthy", body = ProbeObject),
         (status = 503, description = "The process starts or stops, or a needed component is unhealthy", body = ProbeObject),
     ),

@@ -40,6 +40,9 @@ fn has_indicators(state: &AppState, symbol: SymbolId, width: Width) -> bool {
         .is_some_and(|snapshot| window_of(&snapshot, width).is_some_and(|window| window.indicators.is_some()))
 }
 
+/// The parameters that it takes.
+const PARAMS: [&str; 7] = ["window", "start_time", "end_time", "limit", "cursor", "empty", "format"];
+
 /// Indicators of one symbol and window.
 ///
 /// Without a range the newest ones as one object; with `start_time`, `end_time`, `limit` or `cursor` the series,
@@ -60,7 +63,7 @@ pub async fn indicators(
     state: Data<AppState>,
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &PARAMS)?;
     let asked = WindowsAsked::of(&request, &params, &state)?;
     let wants_newest = asked.is_newest && params.get("limit").is_none();
     let resolved = state.resolve(&symbol);

@@ -1,7 +1,7 @@
 //! `latest`: the newest trade of a symbol, from its published snapshot; of a single symbol without one, from the cache, else
 //! from the log or a history that keeps ticks, as while the states are not recovered yet.
 //!
-//! Promises: a symbol with a snapshot costs no store anything; the cache is waited for within its limit. On failure of either:
+//! Promises: of several symbols a name that none has does not keep the others back; a symbol with a snapshot costs no store anything; the cache is waited for within its limit. On failure of either:
 //! 503.
 
 use super::cached;
@@ -10,7 +10,7 @@ use crate::models::entry::{Body, Correction, Entry, Quote, SourceId, Trade, Trad
 use crate::models::feed;
 use crate::models::num::Size;
 use crate::models::snapshot::{LastTrade, SymbolSnapshot};
-use crate::models::symbol::{PriceSource, SymbolId, SymbolSpec};
+use crate::models::symbol::{PriceSource, SymbolError, SymbolId, SymbolSpec};
 use crate::models::time::Nanos;
 use crate::stores::cache::latest_key;
 use crate::stores::log::TickQuery;
@@ -21,6 +21,7 @@ use crate::web::answer::reply::Reply;
 use crate::web::answer::responses::Failures;
 use crate::web::state::AppState;
 use crate::wire::LatestObject;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use std::collections::HashSet;
@@ -103,6 +104,7 @@ pub async fn latest(
     state: Data<AppState>,
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
+    Params::of(&request, &[])?;
     let resolved = state.resolve(&symbol);
     let snapshot = resolved.as_ref().ok().and_then(|(id, _)| state.snapshots.get(*id));
     if let (Ok((_, spec)), Some(snapshot)) = (&resolved, &snapshot)
@@ -130,9 +132,61 @@ pub async fn latest(
     Err(ApiError::NoData(format!("`{}` has not traded yet", spec.name)))
 }
 
+/// The parameters that the list takes.
+const PARAMS: [&str; 3] = ["symbols", "empty", "format"];
+
+/// Names in the header `Tickwire-Unknown` at most: clients limit what the headers of an answer may take in all.
+const UNKNOWN_MAX: usize = 100;
+
+/// The header that lists names of no symbol.
+pub static UNKNOWN: HeaderName = HeaderName::from_static("tickwire-unknown");
+
+/// The symbols that a list is asked for.
+#[derive(Default)]
+struct SymbolsAsked<'r> {
+    known: Vec<(SymbolId, Arc<SymbolSpec>)>,
+    unknown: Vec<&'r str>,
+}
+
+impl<'r> SymbolsAsked<'r> {
+    /// Reads names with commas between.
+    ///
+    /// # Errors
+    /// When there is none, or too many; when one is no symbol's name, or may mean several; when nobody knows any.
+    fn read(text: &'r str, state: &AppState) -> Result<SymbolsAsked<'r>, ApiError> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names: Vec<&str> = names.take(SYMBOLS_MAX + 1).collect();
+        if names.is_empty() {
+            let detail =
+                format!("`symbols` is `{text}`, which names none: it is names with commas between, or `*`");
+            return Err(ApiError::parameter("symbols", detail));
+        }
+        if names.len() > SYMBOLS_MAX {
+            let detail = format!("`symbols` has more than {SYMBOLS_MAX} symbols; `*` is all of them");
+            return Err(ApiError::parameter("symbols", detail));
+        }
+        let mut asked = SymbolsAsked::default();
+        for name in names {
+            match state.symbols.resolve(name) {
+                Ok(id) => asked.known.push((id, state.symbols.spec(id))),
+                Err(SymbolError::Unknown(_)) => asked.unknown.push(name),
+                Err(error @ SymbolError::Malformed(_)) => {
+                    return Err(ApiError::parameter("symbols", error.to_string()));
+                }
+                Err(error @ SymbolError::Ambiguous(..)) => return Err(error.into()),
+            }
+        }
+        match asked.unknown.first() {
+            Some(first) if asked.known.is_empty() => Err(ApiError::UnknownSymbol((*first).to_owned())),
+            _ => Ok(asked),
+        }
+    }
+}
+
 /// Newest trades of several symbols.
 ///
-/// Symbols that have not traded yet are left out.
+/// Symbols that have not traded yet are left out, and so are names that no symbol has: the header `Tickwire-Unknown` lists
+/// those, the first hundred.
 #[utoipa::path(
     get,
     path = "/api/v1/latest",
@@ -141,32 +195,34 @@ pub async fn latest(
         ("symbols" = Symbols, Query, description = "At most 1000 symbols with commas between, or `*` for all", example = "*"),
         Answers,
     ),
-    responses((status = 200, description = "The newest trades", body = Vec<LatestObject>), Failures),
+    responses(
+        (
+            status = 200,
+            description = "The newest trades",
+            body = Vec<LatestObject>,
+            headers(("Tickwire-Unknown" = String, description = "Names that no symbol has, with commas between")),
+        ),
+        Failures,
+    ),
 )]
 pub async fn latest_list(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &PARAMS)?;
     let format = Format::of(&request, &params)?;
     let empty_is_ok = params.empty_is_ok()?;
     let wanted = params.get("symbols").map(str::trim).filter(|text| !text.is_empty());
     let wanted = wanted.ok_or_else(|| {
         ApiError::parameter("symbols", "`symbols` is needed: names with commas between, or `*`")
     })?;
-    let ids = if wanted == "*" {
-        state.symbols_by_name()
+    let asked = if wanted == "*" {
+        SymbolsAsked { known: state.symbols_by_name(), unknown: Vec::new() }
     } else {
-        let names = wanted.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let names: Vec<&str> = names.take(SYMBOLS_MAX + 1).collect();
-        if names.len() > SYMBOLS_MAX {
-            let detail = format!("`symbols` has more than {SYMBOLS_MAX} symbols; `*` is all of them");
-            return Err(ApiError::parameter("symbols", detail));
-        }
-        names.into_iter().map(|name| state.resolve(name)).collect::<Result<_, _>>()?
+        SymbolsAsked::read(wanted, &state)?
     };
     let now = state.now();
     // Rows of a table all have the same columns.
     let is_over_limit = |symbol| format == Format::Json && state.is_over_limit(symbol);
     let snapshots: Vec<(Arc<SymbolSnapshot>, Arc<SymbolSpec>)> =
-        ids.into_iter().filter_map(|(id, spec)| Some((state.snapshots.get(id)?, spec))).collect();
+        asked.known.into_iter().filter_map(|(id, spec)| Some((state.snapshots.get(id)?, spec))).collect();
     let mut rows: Vec<LatestObject<'_>> = Vec::with_capacity(snapshots.len());
     for (snapshot, spec) in &snapshots {
         if let Some(object) = object(&state, snapshot, spec, now) {
@@ -176,5 +232,11 @@ pub async fn latest_list(request: HttpRequest, state: Data<AppState>) -> Result<
     if rows.is_empty() && !empty_is_ok {
         return Err(ApiError::NoData("none of the symbols has traded yet".to_owned()));
     }
-    Ok(Reply::list(&rows, format).send_volatile(&request))
+    let mut response = Reply::list(&rows, format).send_volatile(&request);
+    if !asked.unknown.is_empty() {
+        let listed = &asked.unknown[..asked.unknown.len().min(UNKNOWN_MAX)];
+        let value = HeaderValue::from_str(&listed.join(", ")).expect("symbols' names are plain text");
+        response.headers_mut().insert(UNKNOWN.clone(), value);
+    }
+    Ok(response)
 }

@@ -1,6 +1,7 @@
 //! REST: one file for each endpoint, with the OpenAPI document that describes them.
 
 mod cached;
+mod fill;
 pub mod openapi;
 pub mod param_docs;
 

@@ -4,7 +4,8 @@
 //! failure: 404 for a file that the page does not have.
 
 use super::param_docs::{
-    EmptyName, FormatName, NamedSymbols, QueryTime, ReasonName, SeverityName, StatusName, SymbolName, Symbols,
+    EmptyName, FillName, FormatName, NamedSymbols, QueryTime, ReasonName, SeverityName, StatusName,
+    SymbolName, Symbols,
 };
 use super::{
     alerts, anomalies, bars, dead_letters, health, indicators, latest, predictions, symbol_changes, symbols,
@@ -30,7 +31,7 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
     info(
         title = "Tickwire",
         description = "Real-time market data: ticks, bars, indicators, and what is unusual about them. Times in queries may be RFC 3339, a date, an \
-                       epoch number or relative (`-1h`); unknown parameters are ignored. Lists also answer `text/csv`.",
+                       epoch number or relative (`-1h`); a parameter that an endpoint does not take is refused. Lists also answer `text/csv`.",
     ),
     paths(
         health::root,
@@ -56,7 +57,7 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
         system_metrics::ledger,
     ),
     components(schemas(
-        Problem, SymbolName, NamedSymbols, Symbols, QueryTime, ReasonName, SeverityName, StatusName, FormatName, EmptyName
+        Problem, SymbolName, NamedSymbols, Symbols, QueryTime, ReasonName, SeverityName, StatusName, FormatName, EmptyName, FillName
     )),
     tags(
         (name = "market data", description = "What the markets do"),

@@ -32,7 +32,8 @@ pub struct Symbols(pub String);
 )]
 pub struct NamedSymbols(pub String);
 
-/// A time: RFC 3339, a date, an epoch number whose unit follows from its magnitude, `now`, or a span before now.
+/// A time: RFC 3339, a date, an epoch number whose unit follows from its magnitude, `now`, or a span before now, in which a
+/// year has 365 days.
 pub struct QueryTime;
 
 impl PartialSchema for QueryTime {
@@ -49,7 +50,8 @@ impl PartialSchema for QueryTime {
                     .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
             )
             .item(text().enum_values(Some(["now"])))
-            .item(text().pattern(Some("^-[0-9]{1,5}(ns|us|ms|s|sec|m|min|h|d)$")))
+            .item(text().pattern(Some("^-[0-9]{1,5}(ns|us|ms|s|sec|m|min|h|d|w|y)$")))
+            .item(text().pattern(Some("^-?[0-9]{1,18}\\.[0-9]{1,9}$")))
             .description(Some(
                 "RFC 3339, a date, an epoch number whose unit follows from its magnitude, `now`, or a span before now",
             ))
@@ -70,6 +72,18 @@ pub enum FormatName {
     Csv,
 }
 
+/// What stands for windows without a trade.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum FillName {
+    /// Nothing: they are left out.
+    None,
+    /// A bar without prices.
+    Null,
+    /// A bar with the last close before it as its prices.
+    Previous,
+}
+
 /// Says that a list without rows is an answer.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -78,12 +92,17 @@ pub enum EmptyName {
     Ok,
 }
 
+/// Makes the schema of a parameter that is one of some words.
+fn one_of(words: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build().into()
+}
+
 /// Why something was not accepted.
 pub struct ReasonName;
 
 impl PartialSchema for ReasonName {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reasons())).build().into()
+        one_of(reasons())
     }
 }
 
@@ -94,8 +113,7 @@ pub struct SeverityName;
 
 impl PartialSchema for SeverityName {
     fn schema() -> RefOr<Schema> {
-        let words = Severity::ALL.map(Severity::as_str);
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build().into()
+        one_of(Severity::ALL.map(Severity::as_str))
     }
 }
 
@@ -106,8 +124,7 @@ pub struct StatusName;
 
 impl PartialSchema for StatusName {
     fn schema() -> RefOr<Schema> {
-        let words = AlertStatus::ALL.map(AlertStatus::as_str);
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build().into()
+        one_of(AlertStatus::ALL.map(AlertStatus::as_str))
     }
 }
 
@@ -191,6 +208,12 @@ pub struct TicksQuery {
     /// Last event time, by default now.
     #[param(example = "now")]
     pub end_time: Option<QueryTime>,
+}
+
+/// A page of ticks, anomalies, alerts or predictions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
     /// Rows at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub limit: Option<u32>,
@@ -220,10 +243,22 @@ pub struct DeadLettersQuery {
     pub cursor: Option<String>,
 }
 
-/// The anomalies that are asked for.
+/// The times of anomalies, alerts, or of the ends of predicted bars.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct AnomaliesQuery {
+pub struct SignalTimes {
+    /// First time.
+    #[param(example = "-1h")]
+    pub start_time: Option<QueryTime>,
+    /// Last time.
+    #[param(example = "now")]
+    pub end_time: Option<QueryTime>,
+}
+
+/// The anomalies that are asked for, or that alerts are about.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AnomalyQuery {
     /// Only those of this symbol.
     #[param(example = "AAPL")]
     pub symbol: Option<SymbolName>,
@@ -233,69 +268,18 @@ pub struct AnomaliesQuery {
     /// Only those of this severity.
     #[param(example = "high")]
     pub severity: Option<SeverityName>,
-    /// First time.
-    #[param(example = "-1h")]
-    pub start_time: Option<QueryTime>,
-    /// Last time.
-    #[param(example = "now")]
-    pub end_time: Option<QueryTime>,
-    /// Rows at most.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    pub limit: Option<u32>,
-    /// Taken from the `Link` header of the page before.
-    #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){3}$")]
-    pub cursor: Option<String>,
 }
 
 /// The alerts that are asked for.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct AlertsQuery {
-    /// Only those of this symbol.
-    #[param(example = "AAPL")]
-    pub symbol: Option<SymbolName>,
-    /// Only those for anomalies that this rule found.
-    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$", example = "price_spike")]
-    pub r#type: Option<String>,
-    /// Only those of this severity.
-    #[param(example = "high")]
-    pub severity: Option<SeverityName>,
+pub struct AlertQuery {
     /// Only those over this channel.
     #[param(pattern = "^[A-Za-z0-9._-]{1,64}$", example = "slack")]
     pub channel: Option<String>,
     /// Only those that stand there.
     #[param(example = "sent")]
     pub status: Option<StatusName>,
-    /// First time.
-    #[param(example = "-1h")]
-    pub start_time: Option<QueryTime>,
-    /// Last time.
-    #[param(example = "now")]
-    pub end_time: Option<QueryTime>,
-    /// Rows at most.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    pub limit: Option<u32>,
-    /// Taken from the `Link` header of the page before.
-    #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){3}$")]
-    pub cursor: Option<String>,
-}
-
-/// The predictions that are asked for.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct PredictionsQuery {
-    /// First end of a predicted bar.
-    #[param(example = "-1h")]
-    pub start_time: Option<QueryTime>,
-    /// Last end of a predicted bar.
-    #[param(example = "now")]
-    pub end_time: Option<QueryTime>,
-    /// Rows at most.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    pub limit: Option<u32>,
-    /// Taken from the `Link` header of the page before.
-    #[param(pattern = "^[0-9a-f]{1,16}(-[0-9a-f]{1,16}){3}$")]
-    pub cursor: Option<String>,
 }
 
 /// The stretch of time that is asked for.

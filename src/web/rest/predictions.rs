@@ -3,7 +3,7 @@
 //! Promises: without a range the newest prediction for each horizon, the shortest first; else the series, newest first by
 //! the end of the predicted bar, page by page. On failure of the history: 503.
 
-use super::param_docs::{Answers, PredictionsQuery, SymbolPath};
+use super::param_docs::{Answers, PageQuery, SignalTimes, SymbolPath};
 use super::signals::SignalsAsked;
 use crate::stores::history::signals::PredictionQuery;
 use crate::web::answer::error::ApiError;
@@ -15,6 +15,9 @@ use crate::wire::PredictionObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
+/// The parameters that it takes.
+const PARAMS: [&str; 6] = ["start_time", "end_time", "limit", "cursor", "empty", "format"];
+
 /// Predictions of one symbol.
 ///
 /// Without a range the newest one for each horizon; with `start_time`, `end_time`, `limit` or `cursor` the series, newest
@@ -23,7 +26,7 @@ use actix_web::{HttpRequest, HttpResponse};
     get,
     path = "/api/v1/predictions/{symbol}",
     tag = "signals",
-    params(SymbolPath, PredictionsQuery, Answers),
+    params(SymbolPath, SignalTimes, PageQuery, Answers),
     responses((status = 200, description = "Predictions", body = Vec<PredictionObject>), Unchanged, Failures),
 )]
 pub async fn predictions(
@@ -31,7 +34,7 @@ pub async fn predictions(
     state: Data<AppState>,
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &PARAMS)?;
     let asked = SignalsAsked::of(&request, &params, &state)?;
     let (_, spec) = state.resolve(&symbol)?;
     let no_data = || ApiError::NoData(format!("no prediction of `{}` is there", spec.name));

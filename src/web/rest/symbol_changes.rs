@@ -46,6 +46,7 @@ pub async fn follow(
     body: Payload,
 ) -> Result<HttpResponse, ApiError> {
     let control = control(&request, &state)?;
+    Params::of(&request, &[])?;
     if !is_json(&request) {
         return Err(ApiError::NotJson);
     }
@@ -80,6 +81,7 @@ pub async fn unfollow(
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let control = control(&request, &state)?;
+    Params::of(&request, &[])?;
     state.resolve(&symbol)?;
     let found = control.unfollow(vec![symbol.into_inner()]).await?;
     Ok(Reply::json(&found).send_volatile(&request))
@@ -101,7 +103,7 @@ pub async fn unfollow(
 )]
 pub async fn unfollow_list(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let control = control(&request, &state)?;
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &["symbols"])?;
     let names = params.get("symbols").unwrap_or_default().split(',').map(str::trim);
     let names: Vec<String> = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
     check_count(&names)?;
@@ -140,10 +142,7 @@ fn read(body: &[u8]) -> Result<FollowSymbols, ApiError> {
     json.end().map_err(|error| ApiError::parameter("body", format!("the body cannot be used: {error}")))?;
     check_count(&wanted.symbols)?;
     match wanted.symbols.iter().find(|name| !is_symbol_name(name.as_bytes())) {
-        Some(wrong) => {
-            let shown: String = wrong.chars().take(64).collect();
-            Err(ApiError::parameter("symbols", SymbolError::Malformed(shown).to_string()))
-        }
+        Some(wrong) => Err(ApiError::parameter("symbols", SymbolError::malformed(wrong).to_string())),
         None => Ok(wanted),
     }
 }
@@ -190,7 +189,12 @@ mod tests {
             (r#"{"symbols": ["A"], "feed": 1}"#, "feed"),
         ] {
             let problem = read(text).expect_err(text).problem();
-            assert_eq!((problem.status, problem.param), (422, Some(param)), "{text}: {}", problem.detail);
+            assert_eq!(
+                (problem.status, problem.param.as_deref()),
+                (422, Some(param)),
+                "{text}: {}",
+                problem.detail
+            );
         }
     }
 }

@@ -69,6 +69,9 @@ pub struct SymbolList {
     pub unasked: Option<Vec<UnaskedVenue>>,
 }
 
+/// The parameters that it takes.
+const PARAMS: [&str; 3] = ["q", "limit", "format"];
+
 /// All symbols, or a search.
 ///
 /// With `q` the answer holds the known symbols that fit, and in `found` what the venues of the feeds list of the kind.
@@ -80,7 +83,7 @@ pub struct SymbolList {
     responses((status = 200, description = "All symbols; as CSV the details", body = SymbolList), Unchanged, Failures),
 )]
 pub async fn symbols(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &PARAMS)?;
     let format = Format::of(&request, &params)?;
     let query = params.get("q");
     let limit = params.limit(FOUND_DEFAULT, FOUND_MAX)?;

@@ -87,7 +87,7 @@ fn answer_since(
     read: impl FnOnce(&MetricsHistory, Nanos) -> Vec<Point>,
     further: impl FnOnce() -> Vec<MetricObject>,
 ) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(request)?;
+    let params = Params::of(request, &["time_range", "format"])?;
     let format = Format::of(request, &params)?;
     let now = state.now();
     let start = params.time("time_range", now)?.unwrap_or(now.plus(-HOUR));
@@ -146,7 +146,7 @@ pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<H
     responses((status = 200, description = "Values by topic", body = TopicMetricList), Unchanged, Failures),
 )]
 pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &["time_range", "format"])?;
     params.time("time_range", state.now())?;
     let metrics: Vec<TopicMetricObject> = Vec::new();
     Ok(match Format::of(&request, &params)? {
@@ -167,7 +167,7 @@ pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpRe
     responses((status = 200, description = "Counts by outcome", body = MetricList), Unchanged, Failures),
 )]
 pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &["symbol", "format"])?;
     let format = Format::of(&request, &params)?;
     let now = state.now();
     let mut metrics = Vec::new();

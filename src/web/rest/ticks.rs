@@ -3,7 +3,7 @@
 //! Promises: newest first by event time and position; a page and its cursor never repeat or omit a tick. On failure of
 //! the store: 503.
 
-use super::param_docs::{Answers, SymbolPath, TicksQuery};
+use super::param_docs::{Answers, PageQuery, SymbolPath, TicksQuery};
 use crate::models::time::{HOUR, Nanos};
 use crate::stores::log::TickQuery;
 use crate::web::answer::error::ApiError;
@@ -16,6 +16,9 @@ use crate::wire::TickObject;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
+/// The parameters that it takes.
+const PARAMS: [&str; 6] = ["start_time", "end_time", "limit", "cursor", "empty", "format"];
+
 /// Ticks of one symbol, newest first.
 #[utoipa::path(
     get,
@@ -24,6 +27,7 @@ use actix_web::{HttpRequest, HttpResponse};
     params(
         SymbolPath,
         TicksQuery,
+        PageQuery,
         Answers,
     ),
     responses((status = 200, description = "Ticks", body = Vec<TickObject>), Unchanged, Failures),
@@ -33,7 +37,7 @@ pub async fn ticks(
     state: Data<AppState>,
     symbol: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request)?;
+    let params = Params::of(&request, &PARAMS)?;
     let (id, spec) = state.resolve(&symbol)?;
     let now = state.query_now();
     let page = PageRequest::<4>::of(&request, &params, 100, 1_000)?;

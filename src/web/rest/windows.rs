@@ -56,6 +56,11 @@ impl WindowsAsked {
         })
     }
 
+    /// Returns the end of the range.
+    pub(super) const fn end(&self) -> Nanos {
+        self.end
+    }
+
     /// True when the window that starts then is in the range.
     pub(super) fn has(&self, start: Nanos) -> bool {
         let end = start.plus(self.width.nanos());

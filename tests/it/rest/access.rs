@@ -17,10 +17,63 @@ fn other_methods_and_other_origins() {
     assert!(foreign.header("access-control-expose-headers").to_lowercase().contains("link"));
     let headers = [("origin", near), ("access-control-request-method", "GET")];
     let preflight = world.send("OPTIONS", 0, "/api/v1/ticks/BTC-USD", &headers);
-    assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (200, near));
-    let mut allowed: Vec<&str> = preflight.header("access-control-allow-methods").split(", ").collect();
-    allowed.sort_unstable();
-    assert_eq!(allowed, ["DELETE", "GET", "HEAD", "POST"]);
+    assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (204, near));
+}
+
+#[test]
+fn what_a_path_allows_is_what_it_serves_and_is_said_to_browsers_and_people() {
+    let world = World::filled();
+    let paths = [
+        (0, "/api/v1/ticks/BTC-USD", "GET, HEAD, OPTIONS"),
+        (0, "/api/v1/symbols", "GET, HEAD, POST, DELETE, OPTIONS"),
+        (0, "/api/v1/symbols/BTC-USD", "DELETE, OPTIONS"),
+        (0, "/", "GET, HEAD, OPTIONS"),
+        (1, "/metrics", "GET, HEAD, OPTIONS"),
+        (2, "/", "GET, HEAD, OPTIONS"),
+        (2, "/api/v1/symbols", "GET, HEAD, POST, DELETE, OPTIONS"),
+    ];
+    let origin = ("origin", "http://localhost:3000");
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "???"];
+    for (port, path, allowed) in paths {
+        let plain = world.send("OPTIONS", port, path, &[]);
+        assert_eq!((plain.status, plain.header("allow"), plain.body.len()), (204, allowed, 0), "{path}");
+        for method in methods {
+            let at = format!("{method} {path}");
+            let asked = [
+                origin,
+                ("access-control-request-method", method),
+                ("access-control-request-headers", "x-a, content-type"),
+            ];
+            let preflight = world.send("OPTIONS", port, path, &asked);
+            assert_eq!(
+                (preflight.header("allow"), preflight.header("access-control-allow-origin")),
+                (allowed, origin.1),
+                "{at}"
+            );
+            if allowed.split(", ").any(|allowed| allowed == method) {
+                assert_eq!(
+                    (preflight.status, preflight.header("access-control-allow-methods")),
+                    (204, allowed),
+                    "{at}"
+                );
+                assert_eq!(preflight.header("access-control-allow-headers"), "x-a, content-type", "{at}");
+                assert_eq!(preflight.header("access-control-max-age"), "3600", "{at}");
+            } else {
+                assert_eq!(
+                    (preflight.status, preflight.json()["code"].as_str()),
+                    (405, Some("method_not_allowed")),
+                    "{at}"
+                );
+                assert_eq!(preflight.header("content-type"), "application/problem+json", "{at}");
+                assert_eq!(preflight.header("access-control-allow-methods"), "", "{at}");
+            }
+        }
+    }
+    let asked = [origin, ("access-control-request-method", "GET"), ("access-control-request-headers", "a b")];
+    let wrong = world.send("OPTIONS", 0, "/api/v1/symbols", &asked);
+    assert_eq!((wrong.status, wrong.json()["param"].as_str()), (422, Some("access-control-request-headers")));
+    let unknown = world.send("OPTIONS", 0, "/nowhere", &[origin, ("access-control-request-method", "GET")]);
+    assert_eq!((unknown.status, unknown.json()["code"].as_str()), (404, Some("not_found")));
 }
 
 #[test]

@@ -31,6 +31,16 @@ fn the_description_lists_every_route_and_each_answers_as_described() {
         let schema = &item["get"]["responses"]["200"]["content"]["application/json"]["schema"];
         check(&document, schema, &answer.json(), path);
     }
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().unwrap() {
+            for status in ["403", "405", "413", "500", "503"] {
+                assert!(operation["responses"][status].is_object(), "{method} {path} may answer {status}");
+            }
+        }
+    }
+    let ready = &document["paths"]["/health/ready"]["get"]["responses"]["503"]["content"];
+    assert!(ready["application/json"].is_object(), "readiness says no in its own form: {ready}");
+
     let indicators = &document["paths"]["/api/v1/indicators/{symbol}"]["get"]["responses"]["200"];
     let series = world.get("/api/v1/indicators/BTC-USD?limit=2").json();
     check(&document, &indicators["content"]["application/json"]["schema"], &series, "series");

@@ -10,6 +10,10 @@ fn lists_answer_csv_too() {
     let by_accept = world.ask("/api/v1/aggregated/BTC-USD?limit=2", &[("accept", "text/csv")]);
     let by_format = world.get("/api/v1/aggregated/BTC-USD?limit=2&format=csv");
     assert_eq!(by_accept.text(), by_format.text());
+    for both in ["application/json, text/csv", "text/csv, application/json", "*/*"] {
+        let answer = world.ask("/api/v1/aggregated/BTC-USD?limit=2", &[("accept", both)]);
+        assert_eq!(answer.header("content-type"), "application/json", "who takes both gets JSON: {both}");
+    }
     assert_eq!(by_format.header("content-type"), "text/csv; charset=utf-8");
     let lines: Vec<&str> = by_format.text().lines().collect();
     let fields: Vec<String> = {
