@@ -15,6 +15,7 @@ mod faults;
 mod finage;
 mod fmp;
 mod fuzz;
+mod holes;
 mod inside;
 mod keys;
 mod kraken;

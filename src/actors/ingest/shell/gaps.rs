@@ -68,10 +68,7 @@ impl GapBook {
         }
         let Open { symbol, from, to, .. } = *gap;
         self.open.remove(&id);
-        // What one symbol lacks nobody else waits for.
-        if symbol == SymbolId::NONE {
-            self.untold.insert(id, from);
-        }
+        self.untold.insert(id, from);
         let filled = self.without_others(symbol, from, to);
         let stretch = |(from, to)| Stretch { symbol, from, to, is_filled: true };
         let mut told: Vec<Stretch> = filled.into_iter().map(stretch).collect();
@@ -113,10 +110,9 @@ impl GapBook {
         self.open.values().map(stretch)
     }
 
-    /// Returns where the earliest gap of all symbols begins that is yet to be filled; [`Nanos::MAX`] where there is none.
+    /// Returns where the earliest gap begins that is yet to be filled, whosever it is; [`Nanos::MAX`] where there is none.
     pub fn first_waiting(&self) -> Nanos {
-        let waiting = self.open.values().filter(|gap| !gap.is_given_up && gap.symbol == SymbolId::NONE);
-        let waiting = waiting.map(|gap| gap.from);
+        let waiting = self.open.values().filter(|gap| !gap.is_given_up).map(|gap| gap.from);
         waiting.chain(self.untold.values().copied()).min().unwrap_or(Nanos::MAX)
     }
 
@@ -162,8 +158,11 @@ mod tests {
         let (one, other) = (SymbolId(1), SymbolId(2));
         let own = book.open(one, Nanos(5), Nanos(15), 1);
         let others = book.open(other, Nanos(0), Nanos(10), 1);
-        assert_eq!(book.first_waiting(), Nanos::MAX, "the others of the source are whole");
+        assert_eq!(book.first_waiting(), Nanos(0), "whoever takes charge is to bring it");
         assert_eq!(book.release(others), [Stretch { symbol: other, ..filled(0, 10) }]);
+        assert_eq!((book.first_waiting(), book.num_waiting()), (Nanos(0), 2), "the log is yet to be told");
+        book.told(&[others]);
+        assert_eq!((book.first_waiting(), book.num_waiting()), (Nanos(5), 1));
         let all = book.open(SymbolId::NONE, Nanos(0), Nanos(10), 1);
         let told = Stretch { symbol: one, is_filled: false, ..filled(5, 15) };
         assert_eq!(book.release(all), [filled(0, 10), told], "what it lacks is told again");

@@ -327,7 +327,10 @@ impl Outages {
                 feed.metrics.given_up.inc();
                 match pending.and_then(|pending| pending.gap) {
                     Some(gap) => feed.give_up_gap(gap),
-                    None => _ = feed.open_gap(batch, self.newest.plus(-SECOND), ts.plus(1), 0),
+                    None => {
+                        let stretch = (self.newest.plus(-SECOND), ts.plus(1));
+                        feed.open_gap_of(batch, Some(place), stretch, 0);
+                    }
                 }
             }
         }
@@ -369,7 +372,7 @@ impl Outages {
             }
             feed.metrics.holes.inc();
             let (from, to) = (hole.from.min(hole.to), hole.from.max(hole.to).plus(1));
-            let gap = Some(feed.open_gap(batch, from, to, 1));
+            let gap = Some(feed.open_gap_of(batch, Some(place), (from, to), 1));
             let (after, before) = (Some(hole.first - 1), Some(hole.last + 1));
             feed.ask(Job { place, after, before, since: from, until: None, gap, seen, due: seen });
         }
