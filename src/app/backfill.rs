@@ -161,7 +161,7 @@ impl Plan {
     fn clients(&self, node: &Node) -> Vec<BarsClient> {
         let client = |open: &places::OpenVenue| {
             let source = node.sources.intern(open.entry.name);
-            let limit = open.entry.requests_per_minute;
+            let limit = open.limit.clone();
             BarsClient::new(open.venue.clone(), &open.config, limit, &open.tls, source, &node.env)
         };
         self.places.venues.iter().map(client).collect()

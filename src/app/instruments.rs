@@ -4,7 +4,7 @@
 //! had holds nobody up: what is asked for is taken as it is, and that is said.
 
 use crate::actors::ingest::config::VenueConfig;
-use crate::actors::ingest::shell::{InstrumentClient, Tls};
+use crate::actors::ingest::shell::{InstrumentClient, RequestLimit, Tls};
 use crate::actors::ingest::venue::{Listed, Venue};
 use crate::models::num::Scale;
 use crate::models::symbol::{SymbolError, SymbolId, SymbolSpec, folded};
@@ -39,14 +39,14 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Asks a venue for its list.
+    /// Asks a venue for its list, in turns with all who share the limit.
     pub async fn of(
         venue: Arc<dyn Venue>,
         config: &VenueConfig,
-        requests_per_minute: u32,
+        limit: RequestLimit,
         tls: &Tls,
     ) -> Catalogue {
-        let client = InstrumentClient::new(Arc::clone(&venue), config, requests_per_minute, tls);
+        let client = InstrumentClient::new(Arc::clone(&venue), config, limit, tls);
         let listed = client.list().await;
         if let Err(error) = &listed {
             tracing::warn!(
@@ -216,7 +216,7 @@ mod tests {
     fn catalogue_of(all: &[Listed]) -> Catalogue {
         let (entry, config) = (registry::find("coinbase").expect("it is there"), VenueConfig::default());
         let (venue, tls) = ((entry.open)(&config), Tls::of(&config).expect("it names no certificates"));
-        let client = InstrumentClient::new(Arc::clone(&venue), &config, 60, &tls);
+        let client = InstrumentClient::new(Arc::clone(&venue), &config, RequestLimit::new(&config, 60), &tls);
         Catalogue::new(venue, client, Ok(Some(all.to_vec())))
     }
 

@@ -12,7 +12,7 @@ use super::symbols::FeedChanges;
 use crate::actors::ingest::config::VenueConfig;
 use crate::actors::ingest::failover::{FeedChange, FeedPlan, Follow, Rules, VenuePlan};
 use crate::actors::ingest::registry::{self, VenueEntry};
-use crate::actors::ingest::shell::Tls;
+use crate::actors::ingest::shell::{RequestLimit, Tls};
 use crate::actors::ingest::venue::{Instrument, Instruments, Listed, Venue};
 use crate::config::{Config, FeedSpec};
 use crate::models::entry::{Body, SourceId};
@@ -22,7 +22,7 @@ use crate::models::time::Nanos;
 use crate::node::Node;
 use crate::web::symbol_control::{RefusalReason, UnaskedVenue};
 use futures_util::future::join_all;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -41,6 +41,7 @@ struct LiveVenue {
     venue: Arc<dyn Venue>,
     config: VenueConfig,
     tls: Tls,
+    limit: RequestLimit,
     catalogue: Catalogue,
     /// What is followed when it begins.
     listed: Vec<Listed>,
@@ -54,6 +55,17 @@ pub struct SourceNames(BTreeSet<&'static str>);
 impl SourceNames {
     fn next(&mut self, venue: &'static str, feed: &str) -> String {
         if self.0.insert(venue) { venue.to_owned() } else { format!("{venue}:{feed}") }
+    }
+}
+
+/// How often each venue may be asked over REST: one limit, whichever of the feeds asks, and whoever searches.
+#[derive(Default)]
+pub struct RequestLimits(BTreeMap<&'static str, RequestLimit>);
+
+impl RequestLimits {
+    fn of(&mut self, entry: &VenueEntry, config: &VenueConfig) -> RequestLimit {
+        let limit = || RequestLimit::new(config, entry.requests_per_minute);
+        self.0.entry(entry.name).or_insert_with(limit).clone()
     }
 }
 
@@ -71,13 +83,14 @@ pub struct Beginning<'a> {
 
 impl LiveVenue {
     /// Opens a venue.
-    async fn open(config: &Config, name: &str) -> anyhow::Result<LiveVenue> {
+    async fn open(config: &Config, name: &str, limits: &mut RequestLimits) -> anyhow::Result<LiveVenue> {
         let Some(entry) = registry::find(name) else { anyhow::bail!("nobody serves `{name}`") };
         let config = with_keys(entry.name, config.venues.of(entry.name))?;
         let tls = Tls::of(&config)?;
         let venue = (entry.open)(&config);
-        let catalogue = Catalogue::of(Arc::clone(&venue), &config, entry.requests_per_minute, &tls).await;
-        Ok(LiveVenue { entry, venue, config, tls, catalogue, listed: Vec::new() })
+        let limit = limits.of(entry, &config);
+        let catalogue = Catalogue::of(Arc::clone(&venue), &config, limit.clone(), &tls).await;
+        Ok(LiveVenue { entry, venue, config, tls, limit, catalogue, listed: Vec::new() })
     }
 
     /// Returns what its shell is run with. A symbol that is known already keeps the scales that its state was made with.
@@ -88,7 +101,7 @@ impl LiveVenue {
             venue: Arc::clone(&self.venue),
             config: self.config.clone(),
             tls: self.tls.clone(),
-            requests_per_minute: self.entry.requests_per_minute,
+            limit: self.limit.clone(),
             source,
             warm_up_bars: 0,
             definitions: Vec::new(),
@@ -113,11 +126,16 @@ impl LiveFeed {
     /// # Errors
     /// [`WrongUse`] for a symbol of the configuration that the first venue, or every symbol that another one, does not have;
     /// otherwise when certificates or keys cannot be read.
-    pub async fn make(config: &Config, spec: FeedSpec, changes: &FeedChanges) -> anyhow::Result<LiveFeed> {
+    pub async fn make(
+        config: &Config,
+        spec: FeedSpec,
+        changes: &FeedChanges,
+        limits: &mut RequestLimits,
+    ) -> anyhow::Result<LiveFeed> {
         let mut feed =
             LiveFeed { venues: Vec::new(), compared: Vec::new(), configured: BTreeSet::new(), spec };
         for name in feed.spec.venues.clone() {
-            let mut venue = LiveVenue::open(config, &name).await?;
+            let mut venue = LiveVenue::open(config, &name, limits).await?;
             venue.listed = match feed.venues.first() {
                 None => {
                     let named: Vec<String> = feed
@@ -140,7 +158,7 @@ impl LiveFeed {
             feed.venues.push(venue);
         }
         for name in feed.spec.compare.clone() {
-            let mut venue = LiveVenue::open(config, &name).await?;
+            let mut venue = LiveVenue::open(config, &name, limits).await?;
             let names = feed.venues.first().map(|first| names_of(&first.listed)).unwrap_or_default();
             if !names.is_empty() {
                 venue.listed = venue.catalogue.find_some(&names)?;

@@ -14,7 +14,7 @@ use super::venues::lacks;
 use crate::actors::health::HealthRegistry;
 use crate::actors::ingest::recording::Header;
 use crate::actors::ingest::registry::{self, VenueEntry};
-use crate::actors::ingest::shell::{self, FeedSettings, Recorder, Tls};
+use crate::actors::ingest::shell::{self, FeedSettings, Recorder, RequestLimit, Tls};
 use crate::actors::ingest::venue::{Instrument, Instruments, Listed};
 use crate::actors::pipeline::Pipeline;
 use crate::config::Config;
@@ -80,8 +80,9 @@ async fn probe(asked: &ProbeSettings, config: &Config) -> anyhow::Result<()> {
         named => named.to_vec(),
     };
     let tls = Tls::of(&section)?;
+    let limit = RequestLimit::new(&section, entry.requests_per_minute);
     let find = async {
-        let catalogue = Catalogue::of(Arc::clone(&venue), &section, entry.requests_per_minute, &tls).await;
+        let catalogue = Catalogue::of(Arc::clone(&venue), &section, limit.clone(), &tls).await;
         anyhow::Ok(catalogue.find_all(&symbols)?)
     };
     let listed = tokio::select! {
@@ -109,7 +110,7 @@ async fn probe(asked: &ProbeSettings, config: &Config) -> anyhow::Result<()> {
         name: entry.name.to_owned(),
         venue,
         config: section.clone(),
-        requests_per_minute: entry.requests_per_minute,
+        limit,
         instruments: instruments.clone(),
         source,
         down_since: None,

@@ -5,7 +5,7 @@
 //! configuration, and that is said.
 
 use super::instruments::WrongUse;
-use super::live_feed::{Beginning, LiveFeed, SourceNames};
+use super::live_feed::{Beginning, LiveFeed, RequestLimits, SourceNames};
 use super::running::{CHANGES_MAX, FeedKind, RunningFeed, RunningFeeds};
 use super::simulator::SimulatedMarket;
 use super::symbols::KeptSymbols;
@@ -35,14 +35,14 @@ impl Plan {
         let specs = config.feed_specs();
         let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
         kept.announce(&names);
-        let mut feeds: Vec<LiveFeed> = Vec::new();
+        let (mut feeds, mut limits): (Vec<LiveFeed>, RequestLimits) = Default::default();
         for spec in specs {
             let changes = kept.of(&spec.name);
             if spec.is_simulated() {
                 let market = SimulatedMarket::new(config, &spec, &changes);
                 return Ok(Plan::Simulated(spec.name, market));
             }
-            feeds.push(LiveFeed::make(config, spec, &changes).await?);
+            feeds.push(LiveFeed::make(config, spec, &changes, &mut limits).await?);
         }
         give_each_one_feed(&mut feeds)?;
         Ok(Plan::Live(feeds))

@@ -6,7 +6,7 @@
 use super::BackfillSettings;
 use crate::actors::ingest::config::VenueConfig;
 use crate::actors::ingest::registry::{self, VenueEntry};
-use crate::actors::ingest::shell::Tls;
+use crate::actors::ingest::shell::{RequestLimit, Tls};
 use crate::actors::ingest::venue::{Listed, Venue};
 use crate::app::instruments::{Catalogue, WrongUse, scale};
 use crate::app::keys::with_keys;
@@ -22,6 +22,7 @@ pub struct OpenVenue {
     pub venue: Arc<dyn Venue>,
     pub config: VenueConfig,
     pub tls: Tls,
+    pub limit: RequestLimit,
 }
 
 /// A symbol, and who has it.
@@ -59,7 +60,8 @@ impl Places {
             let config = with_keys(entry.name, section)?;
             let tls = Tls::of(&config)?;
             let venue = (entry.open)(&config);
-            let catalogue = Catalogue::of(Arc::clone(&venue), &config, entry.requests_per_minute, &tls).await;
+            let limit = RequestLimit::new(&config, entry.requests_per_minute);
+            let catalogue = Catalogue::of(Arc::clone(&venue), &config, limit.clone(), &tls).await;
             let at = places.venues.len();
             for asked in symbols {
                 match catalogue.find(&asked.name) {
@@ -69,7 +71,7 @@ impl Places {
                     Err(error) => tracing::debug!(%error, "not asked for this symbol"),
                 }
             }
-            places.venues.push(OpenVenue { entry, venue, config, tls });
+            places.venues.push(OpenVenue { entry, venue, config, tls, limit });
         }
         Ok(places)
     }

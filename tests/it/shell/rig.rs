@@ -15,7 +15,7 @@ use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::handle::StopSwitch;
 use tickwire::actors::ingest::shell::{
-    self, Change, Changes, FeedSettings, Recorder, Standing, Surroundings, Tls,
+    self, Change, Changes, FeedSettings, Recorder, RequestLimit, Standing, Surroundings, Tls,
 };
 use tickwire::actors::ingest::venue::{Instrument, Instruments, Needs};
 use tickwire::actors::pipeline::Pipeline;
@@ -147,8 +147,8 @@ impl Rig {
         let settings = FeedSettings {
             name: "tested".to_owned(),
             venue: tiny::open(start.needs, urls, rest_url),
+            limit: RequestLimit::new(&start.config, 60_000),
             config: start.config,
-            requests_per_minute: 60_000,
             instruments: Instruments::new(start.symbols.iter().map(instrument).collect()),
             source,
             down_since: start.down_since,

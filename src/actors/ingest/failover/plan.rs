@@ -2,7 +2,7 @@
 
 use super::charge::Rules;
 use crate::actors::ingest::config::VenueConfig;
-use crate::actors::ingest::shell::{FeedSettings, Tls};
+use crate::actors::ingest::shell::{FeedSettings, RequestLimit, Tls};
 use crate::actors::ingest::venue::{Instrument, Instruments, TradesPage, Venue};
 use crate::models::entry::{Entry, SourceId};
 use crate::models::symbol::SymbolId;
@@ -66,8 +66,8 @@ pub struct VenuePlan {
     pub config: VenueConfig,
     /// How TLS is spoken with it.
     pub tls: Tls,
-    /// REST requests a minute where the configuration sets none.
-    pub requests_per_minute: u32,
+    /// How often it may be asked over REST.
+    pub limit: RequestLimit,
     /// What it is followed for.
     pub instruments: Instruments,
     /// The venue as a source.
@@ -85,7 +85,7 @@ impl VenuePlan {
             name: self.venue.name().to_owned(),
             venue: Arc::clone(&self.venue),
             config: self.config.clone(),
-            requests_per_minute: self.requests_per_minute,
+            limit: self.limit.clone(),
             instruments: self.instruments.clone(),
             source: self.source,
             down_since,

@@ -7,6 +7,7 @@ use super::super::config::VenueConfig;
 use super::super::venue::{BarsPage, Context, Cursor, Heard, Instrument, Instruments, Venue, VenueEvent};
 use super::super::warm_up::larger;
 use super::Tls;
+use super::request_limit::RequestLimit;
 use super::rest::{RestClient, RestError};
 use crate::actors::environment::Environment;
 use crate::metrics::VenueMetrics;
@@ -151,18 +152,18 @@ pub struct BarsClient {
 }
 
 impl BarsClient {
-    /// Makes one that asks within the limits of the venue's section, or `requests_per_minute` where that sets none.
+    /// Makes one, which takes turns with all who share the limit.
     #[must_use]
     pub fn new(
         venue: Arc<dyn Venue>,
         config: &VenueConfig,
-        requests_per_minute: u32,
+        limit: RequestLimit,
         tls: &Tls,
         source: SourceId,
         env: &Environment,
     ) -> BarsClient {
         let metrics = env.metrics.venue(venue.name());
-        let rest = RestClient::new(config, requests_per_minute, &tls.0, Some(metrics.clone()));
+        let rest = RestClient::new(config, limit, &tls.0, Some(metrics.clone()));
         BarsClient {
             rest,
             venue,

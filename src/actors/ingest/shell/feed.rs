@@ -129,7 +129,7 @@ impl Feed {
             name,
             venue,
             config,
-            requests_per_minute,
+            limit,
             instruments,
             source,
             down_since,
@@ -142,7 +142,7 @@ impl Feed {
         let new: Vec<bool> = instruments.all().iter().map(is_new).collect();
         let waiting = Waiting::new((0..new.len()).filter(|&place| new[place]));
         let metrics = env.metrics.venue(venue.name());
-        let rest = RestClient::new(&config, requests_per_minute, &tls, Some(metrics.clone()));
+        let rest = RestClient::new(&config, limit, &tls, Some(metrics.clone()));
         let products = new.into_iter().map(|is_new| Product { is_new, ..Product::default() }).collect();
         let needs = venue.needs();
         let Shares { all: shares, left_out } = shares(venue.as_ref(), &needs, &config, &instruments);

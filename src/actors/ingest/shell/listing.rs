@@ -1,11 +1,12 @@
 //! Asks a venue what it has: its list of instruments, or those that fit a query.
 //!
-//! Promises: everything is asked within the venue's limit of requests; whoever does not wait for a start is not kept waiting
+//! Promises: everything is asked within the venue's limit of requests, in turns with its feeds; whoever does not wait for a start is not kept waiting
 //! for long. On failure: why, without a key.
 
 use super::super::config::VenueConfig;
 use super::super::venue::{Listed, Venue};
 use super::Tls;
+use super::request_limit::RequestLimit;
 use super::rest::RestClient;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,15 +23,15 @@ pub struct InstrumentClient {
 }
 
 impl InstrumentClient {
-    /// Makes one. `requests_per_minute` holds where the section sets none.
+    /// Makes one, which takes turns with all who share the limit.
     #[must_use]
     pub fn new(
         venue: Arc<dyn Venue>,
         config: &VenueConfig,
-        requests_per_minute: u32,
+        limit: RequestLimit,
         tls: &Tls,
     ) -> InstrumentClient {
-        InstrumentClient { venue, rest: Rc::new(RestClient::new(config, requests_per_minute, &tls.0, None)) }
+        InstrumentClient { venue, rest: Rc::new(RestClient::new(config, limit, &tls.0, None)) }
     }
 
     /// Returns the instruments that the venue lists; `None` where it has no such list.

@@ -32,6 +32,7 @@ mod offset;
 mod outages;
 mod poll;
 mod recorder;
+mod request_limit;
 mod rest;
 mod retry_after;
 mod schedule;
@@ -51,6 +52,7 @@ pub use followed::{Change, Changes};
 pub use identity::{Alike, RecentTrades};
 pub use listing::InstrumentClient;
 pub use recorder::Recorder;
+pub use request_limit::RequestLimit;
 pub use standing::{Phase, Standing};
 pub use surroundings::{Surroundings, Tap};
 

@@ -1,19 +1,19 @@
 //! REST requests to a venue: few at a time, at a limited rate, and none to a venue that keeps failing.
 //!
-//! Promises: at most `requests_per_minute`; a venue that says when it may be asked again is not asked before, a day at the
+//! Promises: no more requests than the venue's limit lets through; a venue that says when it may be asked again is not asked before, a day at the
 //! most: who asks meanwhile waits where that is seconds, and else is told so at once, which is said in the log; bodies are
 //! limited; an error says whether another try can help, and names neither path nor query.
 
 use super::super::config::VenueConfig;
 use super::super::venue::{Judgement, Request, Venue};
-use super::retry_after::{PAUSE_MAX, retry_after};
+use super::request_limit::RequestLimit;
+use super::retry_after::retry_after;
 use crate::breaker::Breaker;
 use crate::metrics::VenueMetrics;
 use crate::secret::Redaction;
 use reqwest::{Client, Proxy};
 use rustls::ClientConfig;
-use std::cell::{Cell, RefCell};
-use std::num::NonZeroU32;
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 /// Longest body: a list of some thousand instruments is 1 MB.
@@ -50,11 +50,8 @@ pub(super) enum RestError {
 /// Asks a venue over REST.
 pub(super) struct RestClient {
     http: Client,
-    interval: Duration,
-    next: Cell<Instant>,
+    limit: RequestLimit,
     breaker: RefCell<Breaker>,
-    /// Until when the venue wants to be left alone, and why.
-    left_alone: RefCell<Option<(Instant, String)>>,
     /// Takes keys out of what the venue says.
     redaction: Redaction,
     /// `None` where nobody counts yet.
@@ -65,7 +62,7 @@ impl RestClient {
     /// Makes a client.
     pub fn new(
         config: &VenueConfig,
-        own_rate: u32,
+        limit: RequestLimit,
         tls: &ClientConfig,
         metrics: Option<VenueMetrics>,
     ) -> RestClient {
@@ -81,13 +78,10 @@ impl RestClient {
         if let Some(proxy) = &config.proxy_url {
             builder = builder.proxy(Proxy::all(proxy.url().clone()).expect("a proxy's URL was read already"));
         }
-        let rate = config.requests_per_minute.map_or(own_rate, NonZeroU32::get).max(1);
         RestClient {
             http: builder.build().expect("the settings of the client are complete"),
-            interval: Duration::from_secs(60) / rate,
-            next: Cell::new(Instant::now()),
+            limit,
             breaker: RefCell::new(Breaker::new(config.breaker_policy())),
-            left_alone: RefCell::default(),
             redaction: config.redaction(),
             metrics,
         }
@@ -95,7 +89,7 @@ impl RestClient {
 
     /// Returns how long a request would wait for its turn.
     pub fn wait(&self) -> Duration {
-        self.next.get().saturating_duration_since(Instant::now())
+        self.limit.wait()
     }
 
     /// Asks for a body. Waits for its turn first.
@@ -130,8 +124,7 @@ impl RestClient {
     /// Waits until the venue may be asked.
     async fn take_turn(&self, cost: u32) -> Result<(), RestError> {
         self.hear_pause()?;
-        let mut turn = self.next.get().max(Instant::now());
-        self.next.set(turn + self.interval * cost);
+        let mut turn = self.limit.turn(cost);
         while turn > Instant::now() {
             tokio::time::sleep_until(turn.into()).await;
             // The answer to another request may have asked for a pause meanwhile.
@@ -152,22 +145,13 @@ impl RestClient {
 
     /// Returns until when the venue wants to be left alone, and why; `None` where it may be asked.
     pub fn left_alone(&self) -> Option<(Instant, String)> {
-        let mut known = self.left_alone.borrow_mut();
-        known.take_if(|(until, _)| *until <= Instant::now());
-        known.clone()
+        self.limit.left_alone()
     }
 
     fn leave_alone(&self, venue: &dyn Venue, reason: &str, pause: Duration) {
-        let pause = pause.min(PAUSE_MAX);
-        let until = Instant::now() + pause;
-        self.next.set(self.next.get().max(until));
-        let before = self.left_alone();
-        if before.is_none() && pause > WAITED_MAX {
+        if self.limit.leave_alone(reason, pause) && pause > WAITED_MAX {
             let (venue, pause_s) = (venue.name(), pause.as_secs());
             tracing::warn!(venue, reason, pause_s, "the venue wants to be left alone over REST");
-        }
-        if before.is_none_or(|(known, _)| known < until) {
-            *self.left_alone.borrow_mut() = Some((until, reason.to_owned()));
         }
     }
 

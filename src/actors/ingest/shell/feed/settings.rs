@@ -5,6 +5,7 @@ use super::super::super::venue::{Instruments, Venue};
 use super::super::hole::Hole;
 use super::super::job::Job;
 use super::super::recorder::Recorder;
+use super::super::request_limit::RequestLimit;
 use crate::models::entry::{Entry, SourceId};
 use crate::models::time::Nanos;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ pub struct FeedSettings {
     pub venue: Arc<dyn Venue>,
     /// How it is reached.
     pub config: VenueConfig,
-    /// REST requests a minute where the configuration sets none.
-    pub requests_per_minute: u32,
+    /// How often it may be asked over REST.
+    pub limit: RequestLimit,
     /// What is followed.
     pub instruments: Instruments,
     /// The venue as a source.
