@@ -15,7 +15,7 @@ use crate::actors::ingest::registry::{self, VenueEntry};
 use crate::actors::ingest::shell::{RequestLimit, Tls};
 use crate::actors::ingest::venue::{Instrument, Instruments, Listed, Venue};
 use crate::config::{Config, FeedSpec};
-use crate::models::entry::{Body, SourceId};
+use crate::models::entry::SourceId;
 use crate::models::num::Scale;
 use crate::models::symbol::{PriceSource, SymbolId, SymbolSpec};
 use crate::models::time::Nanos;
@@ -104,7 +104,6 @@ impl LiveVenue {
             limit: self.limit.clone(),
             source,
             warm_up_bars: 0,
-            definitions: Vec::new(),
         }
     }
 }
@@ -243,18 +242,11 @@ impl LiveFeed {
             symbols.insert(listed.name.clone(), symbol);
         }
         let down_since = if is_alone { ended } else { opening.told_until(ended) };
-        let (mut entries, charged_from) = opening.finish(down_since, node.env.settings.lateness);
+        let (entries, charged_from) = opening.finish(down_since, node.env.settings.lateness);
         let mut plans = Vec::new();
         for (venue, source) in self.venues.iter().zip(venue_sources) {
-            plans.push(venue.plan(node, &symbols, source));
-        }
-        // Where several venues may speak of a symbol, the clock of one may seal its past before it is there.
-        if let [alone] = &mut plans[..]
-            && self.spec.warm_up_bars > 0
-        {
-            alone.warm_up_bars = self.spec.warm_up_bars;
-            alone.definitions =
-                entries.extract_if(.., |entry| matches!(entry.body, Body::Symbol { .. })).collect();
+            let warm_up_bars = self.spec.warm_up_bars;
+            plans.push(VenuePlan { warm_up_bars, ..venue.plan(node, &symbols, source) });
         }
         // Its reports are in no log, so its name as a source meets no other.
         let compared = self.compared.iter().map(|venue| {
@@ -275,10 +267,11 @@ impl LiveFeed {
         })
     }
 
-    /// Finds a symbol that may be followed while the feed runs.
+    /// Finds a symbol that may be followed while the feed runs. The first venue says whether there is one, or, while it does
+    /// not answer, the next one that has it.
     ///
     /// # Errors
-    /// When the first venue does not have it, or does not say now whether it has.
+    /// When the first venue does not have it, or nobody says now whether there is one.
     pub async fn find(&mut self, name: &str) -> Result<Candidate, Refused> {
         let Some(first) = self.venues.first_mut() else { unreachable!("validated: a feed has a venue") };
         let venue = first.entry.name;
@@ -289,17 +282,31 @@ impl LiveFeed {
         }
         if let Some(trouble) = first.catalogue.trouble() {
             let detail = format!("`{venue}` does not say now whether it has `{name}`: {trouble}");
-            return Err(Refused { reason: RefusalReason::Unavailable, detail });
+            found = Err(WrongUse(detail));
+            for other in self.venues.iter_mut().skip(1) {
+                other.catalogue.refresh().await;
+                if other.catalogue.trouble().is_none()
+                    && let Ok(listed) = other.catalogue.find(name)
+                {
+                    found = Ok(listed);
+                    break;
+                }
+            }
+            let unavailable = |WrongUse(detail)| Refused { reason: RefusalReason::Unavailable, detail };
+            return Ok(self.candidate(&found.map_err(unavailable)?));
         }
         let unknown = |WrongUse(detail)| Refused { reason: RefusalReason::UnknownSymbol, detail };
-        let listed = found.map_err(unknown)?;
+        Ok(self.candidate(&found.map_err(unknown)?))
+    }
+
+    /// Returns what each venue has of a symbol that one of them lists.
+    fn candidate(&self, listed: &Listed) -> Candidate {
         let of = |venue: &LiveVenue| venue.catalogue.find(&listed.name).ok();
-        let mut venues: Vec<Option<Listed>> = vec![Some(listed.clone())];
-        venues.extend(self.venues.iter().skip(1).map(of));
+        let venues: Vec<Option<Listed>> = self.venues.iter().map(of).collect();
         let compared = self.compared.iter().map(of).collect();
         let all: Vec<&Listed> = venues.iter().flatten().collect();
-        let spec = self.spec_of(&listed, &all);
-        Ok(Candidate { spec, venues, compared })
+        let spec = self.spec_of(listed, &all);
+        Candidate { spec, venues, compared }
     }
 
     /// Returns how the running feed is told to follow symbols, and their ids. `source` is that of its first venue.

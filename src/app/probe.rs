@@ -118,7 +118,6 @@ async fn probe(asked: &ProbeSettings, config: &Config) -> anyhow::Result<()> {
         recorder: Some(Arc::clone(&watcher) as Arc<dyn Recorder>),
         // What is probed is the stream.
         warm_up_bars: 0,
-        definitions: Vec::new(),
     };
     let begun = Instant::now();
     let feed = shell::start(settings, pipeline.log().clone(), node.env.clone(), Arc::clone(&node.health))?;

@@ -36,8 +36,8 @@ pub struct FeedConfig {
     /// Decimals of sizes; not set: what the venue lists, and 8 at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_scale: Option<u8>,
-    /// Bars of each window that a new symbol begins with, as far as the venue has them, where the feed has one venue; not
-    /// set: 200.
+    /// Bars of each window that a new symbol begins with, as far as the first venue that can give them has them; not set:
+    /// 200.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_up_bars: Option<u32>,
     /// The venue in charge is left when nothing of the whole feed has come for this long.

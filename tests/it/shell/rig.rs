@@ -15,7 +15,8 @@ use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::handle::StopSwitch;
 use tickwire::actors::ingest::shell::{
-    self, Change, Changes, FeedSettings, Recorder, RequestLimit, Standing, Surroundings, Tls,
+    self, Change, Changes, FeedSettings, Newcomers, Pasts, Recorder, RequestLimit, Standing, Surroundings,
+    Tls,
 };
 use tickwire::actors::ingest::venue::{Instrument, Instruments, Needs};
 use tickwire::actors::pipeline::Pipeline;
@@ -86,6 +87,7 @@ pub struct Rig {
     pipeline: Pipeline,
     pub standing: Rc<Standing>,
     changes: Rc<Changes>,
+    newcomers: Rc<Newcomers>,
     stop: StopSwitch,
     feed: JoinHandle<()>,
     _dir: TempDir,
@@ -153,11 +155,13 @@ impl Rig {
             source,
             down_since: start.down_since,
             warm_up_bars: start.warm_up_bars,
-            definitions: Vec::new(),
             rate_max: None,
             recorder: start.recorder,
         };
         let tls = Tls::of(&settings.config).unwrap();
+        let pasts = Pasts::default();
+        settings.instruments.all().iter().for_each(|one| pasts.newcomers.add(one.symbol));
+        let newcomers = Rc::clone(&pasts.newcomers);
         let (stop, stopping) = StopSwitch::new();
         let (standing, changes) = (Rc::<Standing>::default(), Rc::<Changes>::default());
         let surroundings = Surroundings {
@@ -169,6 +173,7 @@ impl Rig {
             stop: stopping,
             tap: None,
             is_logged: true,
+            pasts,
         };
         let feed = actix::spawn(shell::run(settings, tls, surroundings));
         Rig {
@@ -182,6 +187,7 @@ impl Rig {
             pipeline,
             standing,
             changes,
+            newcomers,
             stop,
             feed,
             _dir: dir,
@@ -217,7 +223,11 @@ impl Rig {
             price_scale: Scale::PRICE,
             size_scale: Scale::SIZE,
         };
-        self.changes.push(Change::Follow { instruments: vec![instrument], definitions: Vec::new() });
+        let snapshots = self.env.published.snapshots.as_ref().unwrap();
+        if snapshots.get(symbol).is_none() {
+            self.newcomers.add(symbol);
+        }
+        self.changes.push(Change::Follow(vec![instrument]));
         symbol
     }
 

@@ -31,6 +31,12 @@ impl Inside<'_> {
         self.snapshots.all().iter().map(|snapshot| snapshot.ledger.in_bars).sum()
     }
 
+    /// Returns how many reports of a symbol count in bars.
+    pub fn in_bars(&self, symbol: &str) -> u64 {
+        let snapshot = self.node.symbols.get(symbol).and_then(|id| self.snapshots.get(id));
+        snapshot.map_or(0, |snapshot| snapshot.ledger.in_bars)
+    }
+
     /// Returns the value of a metric.
     pub fn metric(&self, name: &str) -> u64 {
         let text = self.node.env.metrics.encode();

@@ -21,12 +21,6 @@ fn num_of(symbol: &str, trades: &[MarketTrade]) -> u64 {
     trades.iter().filter(|trade| trade.symbol == symbol).count() as u64
 }
 
-fn in_bars(inside: &Inside<'_>, symbol: &str) -> u64 {
-    let snapshots = inside.node.env.published.snapshots.as_ref().unwrap();
-    let snapshot = inside.node.symbols.get(symbol).and_then(|id| snapshots.get(id));
-    snapshot.map_or(0, |snapshot| snapshot.ledger.in_bars)
-}
-
 fn wanted(symbols: &[&str]) -> FollowSymbols {
     FollowSymbols { symbols: symbols.iter().map(|&name| name.to_owned()).collect(), feed: None }
 }
@@ -83,7 +77,7 @@ fn check(dialect: &'static dyn Dialect) {
             true => inside.venue_metric("gaps_open") == 0,
             false => inside.venue_metric("holes_given_up_total") > 0,
         };
-        let has_begun = || in_bars(inside, first) == begun && is_settled();
+        let has_begun = || inside.in_bars(first) == begun && is_settled();
         inside.until(&format!("trades of {first}"), has_begun).await;
         let answer = inside.control.follow(wanted(&[second, first])).await.unwrap();
         let expected = SymbolsFollowed {
@@ -99,8 +93,8 @@ fn check(dialect: &'static dyn Dialect) {
             trades[..REMOVED_AT].iter().filter(|trade| trade.ts >= since).cloned().collect();
         let is_there = || {
             venue.num_played() == REMOVED_AT
-                && in_bars(inside, first) == num_of(first, &trades[..REMOVED_AT])
-                && in_bars(inside, second) == num_of(second, &own)
+                && inside.in_bars(first) == num_of(first, &trades[..REMOVED_AT])
+                && inside.in_bars(second) == num_of(second, &own)
         };
         inside.until(&format!("trades of both at {name}"), is_there).await;
         assert_eq!(venue.num_connections(), 1, "{name}: it is subscribed to over the connection there is");
@@ -110,14 +104,9 @@ fn check(dialect: &'static dyn Dialect) {
         wait_until_unsubscribed(inside, &venue, first).await;
         venue.resume();
         let own: Vec<MarketTrade> = trades.iter().filter(|trade| trade.ts >= since).cloned().collect();
-        let is_done =
-            || venue.num_played() == trades.len() && in_bars(inside, second) == num_of(second, &own);
+        let is_done = || venue.num_played() == trades.len() && inside.in_bars(second) == num_of(second, &own);
         inside.until(&format!("the rest of {second} at {name}"), is_done).await;
-        assert_eq!(
-            in_bars(inside, first),
-            num_of(first, &trades[..REMOVED_AT]),
-            "{name}: nothing of it came"
-        );
+        assert_eq!(inside.in_bars(first), num_of(first, &trades[..REMOVED_AT]), "{name}: nothing of it came");
         assert_eq!(inside.venue_metric("failures_total"), 0, "{name}");
     });
     assert_eq!((ledger.late, ledger.residue()), (0, 0), "{name}");

@@ -2,9 +2,11 @@
 //! end is the market's own, and every indicator is that of a run over the same bars.
 
 use super::dialects;
+use super::dialects::coinbase::Coinbase;
+use super::dialects::kraken::Kraken;
 use super::fake::market::{MarketBar, SECOND, bars, formed};
-use super::fake::{Dialect, FakeVenue, MarketTrade};
-use super::inside;
+use super::fake::{Dialect, FakeVenue, MarketTrade, RestFault, Welcome};
+use super::inside::{self, Inside};
 use crate::support::process::WAIT_MAX;
 use crate::support::rows::block_on;
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::history::sqlite::SqliteHistory;
 use tickwire::stores::history::{History, WindowQuery};
 use tickwire::stores::log::sqlite::SqliteLog;
+use tickwire::web::symbol_control::{FollowSymbols, SymbolControl};
 
 /// 2023-11-14T22:15:00Z: a whole quarter of an hour.
 const START: i64 = 1_700_000_100 * SECOND;
@@ -85,30 +88,51 @@ fn held(data: &Path) -> Held {
 /// Runs the market on to where it rests, and waits until every trade that the stream brings counts, and the bars of the minute
 /// that holds a time are there.
 fn run_on(dir: &Path, venue: &FakeVenue, num_trades: usize, time: i64) {
+    run_among(dir, venue, &[], num_trades, time);
+}
+
+/// The same of a venue that is one of several.
+fn run_among(dir: &Path, venue: &FakeVenue, more: &[(String, String)], num_trades: usize, time: i64) {
     let name = venue.dialect().name();
     let num_missed = venue.missed().len();
     let num_played = venue.num_played();
     venue.pause_at(num_trades);
-    let ledger = inside::run(dir, venue, &WITH_PAST, async |inside| {
+    let mut environment = WITH_PAST.to_vec();
+    environment.extend(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let ledger = inside::run(dir, venue, &environment, async |inside| {
         let is_done = || {
-            let num_streamed = num_trades - num_played - (venue.missed().len() - num_missed);
+            // Trades that have happened are among those missed until a stream has brought them.
+            let num_left_out = venue.missed().len() - num_missed;
+            let num_streamed = (num_trades - num_played).saturating_sub(num_left_out);
             venue.num_played() == num_trades
+                && num_streamed > 0
                 && inside.num_in_bars() >= num_streamed as u64
                 && inside.venue_metric("gaps_open") == 0
         };
         inside.until(&format!("every trade of {name}"), is_done).await;
-        for symbol in venue.symbols() {
-            let symbol = inside.node.symbols.get(symbol).unwrap();
-            let start = width(1).start_of(Nanos(time));
-            let query = WindowQuery { symbol, width: width(1), start, end: start.plus(MINUTE), limit: 1 };
-            let begun = Instant::now();
-            while inside.node.history.bars(&query).await.unwrap().is_empty() {
-                assert!(begun.elapsed() < WAIT_MAX, "{name}: no bar of {}", start.to_rfc3339());
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+        if !more.is_empty() {
+            // The last trade may have come before the venue that brought it took charge, and nothing moves the clock since.
+            venue.finish();
         }
+        wait_for_bars(inside, venue, time).await;
     });
     assert_eq!((ledger.late, ledger.residue()), (0, 0), "{name}");
+}
+
+/// Waits until the bars of the minute that holds a time are there.
+async fn wait_for_bars(inside: &Inside<'_>, venue: &FakeVenue, time: i64) {
+    for symbol in venue.symbols() {
+        let symbol = inside.node.symbols.get(symbol).unwrap();
+        let start = width(1).start_of(Nanos(time));
+        let query = WindowQuery { symbol, width: width(1), start, end: start.plus(MINUTE), limit: 1 };
+        let begun = Instant::now();
+        while inside.node.history.bars(&query).await.unwrap().is_empty() {
+            let (name, start) = (venue.dialect().name(), start.to_rfc3339());
+            let health = inside.node.health.components();
+            assert!(begun.elapsed() < WAIT_MAX, "{name}: no bar of {start}: {health:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
 }
 
 /// Holds what a directory has against the market. `seams` are times at which a stream began or ended: a venue without past
@@ -200,4 +224,106 @@ fn a_symbol_that_was_away_for_hours_goes_on_with_its_own_bars_and_the_venues() {
         let held = held(&dir.path().join("data"));
         is_the_market(name, &held, &trades, &seams);
     }
+}
+
+/// Two venues of one feed, and its configuration.
+fn kraken_before_coinbase(trades: &[MarketTrade]) -> ([FakeVenue; 2], Vec<(String, String)>) {
+    let venues: [FakeVenue; 2] =
+        [&Kraken as &'static dyn Dialect, &Coinbase].map(|dialect| FakeVenue::start(dialect, trades, &[]));
+    let mut environment: Vec<_> = venues.iter().flat_map(FakeVenue::environment).collect();
+    environment.push(("TICKWIRE__PROVIDER__NAME".to_owned(), "kraken,coinbase".to_owned()));
+    venues.iter().for_each(|venue| venue.wait_for_symbols(venue.symbols().len()));
+    (venues, environment)
+}
+
+#[test]
+fn the_past_that_the_first_venue_cannot_give_comes_from_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let trades = market(&Coinbase, 56);
+    let num_past = trades.partition_point(|trade| trade.ts < START + 54 * HOUR + 7 * MINUTE);
+    let begun = trades[num_past].ts;
+    let ([first, second], environment) = kraken_before_coinbase(&trades);
+    first.pass(num_past);
+    second.pass(num_past);
+    first.fail_rest(usize::MAX, RestFault::Status("404 Not Found"));
+    run_among(dir.path(), &first, &environment, trades.len(), begun - 3 * MINUTE);
+    assert_eq!(second.num_connections(), 0, "nobody listens to it");
+    let held = held(&dir.path().join("data"));
+    was_warm_at("kraken with bars of coinbase", &held, begun - begun.rem_euclid(MINUTE));
+    is_the_market("kraken with bars of coinbase", &held, &trades, &[begun]);
+}
+
+#[test]
+fn a_venue_that_takes_over_before_the_past_is_there_brings_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let trades = market(&Coinbase, 56);
+    let num_past = trades.partition_point(|trade| trade.ts < START + 54 * HOUR + 7 * MINUTE);
+    let begun = trades[num_past].ts;
+    let ([first, second], environment) = kraken_before_coinbase(&trades);
+    second.pass(num_past);
+    first.meet(usize::MAX, Welcome::Refuse);
+    first.fail_rest(usize::MAX, RestFault::Status("503 Service Unavailable"));
+    run_among(dir.path(), &second, &environment, trades.len(), begun - 3 * MINUTE);
+    let held = held(&dir.path().join("data"));
+    was_warm_at("coinbase in place of kraken", &held, begun - begun.rem_euclid(MINUTE));
+    is_the_market("coinbase in place of kraken", &held, &trades, &[begun]);
+}
+
+/// Has a venue follow its second symbol, which is new, while it brings the first one, and checks that it begins with its past.
+/// The market rests at `num_past` trades.
+fn add_among(name: &str, venue: &FakeVenue, environment: &[(String, String)], num_past: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let (trades, [first, second]) = (market(&Coinbase, 56), venue.dialect().symbols());
+    let added_at = num_past + 60;
+    let added = trades[added_at - 1].ts;
+    let num_of = |symbol: &str, from: usize| {
+        trades[from..].iter().filter(|trade| trade.symbol == symbol).count() as u64
+    };
+    venue.wait_for_symbols(1);
+    venue.pause_at(added_at);
+    let mut variables = WITH_PAST.to_vec();
+    variables.extend(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let ledger = inside::run_with(dir.path(), venue, first, &variables, async |inside| {
+        let is_begun = || {
+            venue.num_played() == added_at
+                && inside.in_bars(first) >= num_of(first, num_past) - num_of(first, added_at)
+                && inside.venue_metric("gaps_open") == 0
+        };
+        inside.until(&format!("trades of {first}: {name}"), is_begun).await;
+        let wanted = FollowSymbols { symbols: vec![second.to_owned()], feed: None };
+        assert_eq!(inside.control.follow(wanted).await.unwrap().added, [second], "{name}");
+        venue.wait_for_symbols(2);
+        venue.resume();
+        let is_done =
+            || venue.num_played() == trades.len() && inside.in_bars(second) >= num_of(second, added_at);
+        inside.until(&format!("trades of {second}: {name}"), is_done).await;
+        venue.finish();
+        wait_for_bars(inside, venue, trades[trades.len() - 3 * 2].ts).await;
+    });
+    assert_eq!((ledger.late, ledger.residue()), (0, 0), "{name}");
+    let held = held(&dir.path().join("data"));
+    was_warm_at(name, &held, added - added.rem_euclid(MINUTE));
+    is_the_market(name, &held, &trades, &[trades[num_past].ts, added]);
+}
+
+#[test]
+fn a_symbol_that_is_added_to_several_venues_begins_with_its_past() {
+    let trades = market(&Coinbase, 56);
+    let num_past = trades.partition_point(|trade| trade.ts < START + 54 * HOUR + 7 * MINUTE);
+    let ([first, second], environment) = kraken_before_coinbase(&trades);
+    first.pass(num_past);
+    second.pass(num_past);
+    add_among("kraken before coinbase", &first, &environment, num_past);
+    assert_eq!(second.num_connections(), 0, "nobody listens to it");
+}
+
+#[test]
+fn a_symbol_that_is_added_while_a_standby_is_in_charge_begins_with_the_standbys_past() {
+    let trades = market(&Coinbase, 56);
+    let num_past = trades.partition_point(|trade| trade.ts < START + 54 * HOUR + 7 * MINUTE);
+    let ([first, second], environment) = kraken_before_coinbase(&trades);
+    second.pass(num_past);
+    first.meet(usize::MAX, Welcome::Refuse);
+    first.fail_rest(usize::MAX, RestFault::Status("503 Service Unavailable"));
+    add_among("coinbase in place of kraken", &second, &environment, num_past);
 }

@@ -15,7 +15,7 @@ use crate::actors::environment::Environment;
 use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::ingest::client::{LogClient, LogGone};
 use crate::actors::ingest::handle::{FeedHandle, StopSignal, StopSwitch};
-use crate::actors::ingest::shell::{self, Change, Changes, Phase, Standing, Surroundings, Tap};
+use crate::actors::ingest::shell::{self, Change, Changes, Pasts, Phase, Standing, Surroundings, Tap};
 use crate::actors::messages::Ingest;
 use crate::actors::partition::log::LogActor;
 use crate::metrics::{DivergenceMetrics, FeedVenueMetrics};
@@ -51,6 +51,25 @@ pub fn start(
         feed.run(&stop).await.ok();
         feed.close().await;
     })
+}
+
+/// Returns what the venues of a feed share for the past of new symbols.
+fn pasts(venues: &[VenuePlan], env: &Environment, down_since: Option<Nanos>) -> Pasts {
+    let pasts = Pasts {
+        venues: if venues.len() > 1 {
+            venues.iter().map(|plan| plan.past(env)).collect()
+        } else {
+            Rc::new([])
+        },
+        ..Pasts::default()
+    };
+    let snapshots = env.published.snapshots.as_ref();
+    // Where nobody could tell, those of a first start are new.
+    let is_new = |symbol| snapshots.map_or(down_since.is_none(), |snapshots| snapshots.get(symbol).is_none());
+    let warmed = venues.iter().filter(|plan| plan.warm_up_bars > 0);
+    let symbols: BTreeSet<SymbolId> = warmed.flat_map(VenuePlan::symbols).collect();
+    symbols.into_iter().filter(|&symbol| is_new(symbol)).for_each(|symbol| pasts.newcomers.add(symbol));
+    pasts
 }
 
 /// A venue that runs.
@@ -138,6 +157,8 @@ struct Coordinator {
     members: Vec<Member>,
     compared_plans: Vec<VenuePlan>,
     compared: Vec<Compared>,
+    /// Shared by the venues that may take charge.
+    pasts: Pasts,
     charge: Charge,
     /// The place of the venue in charge, as the log knows it; the taps read it.
     charged: Rc<Cell<usize>>,
@@ -196,6 +217,7 @@ impl Coordinator {
         let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
         let limits = AgeLimits { stale: nanos(rules.stale_after), dead: nanos(dead_after) };
         venues.iter().for_each(|plan| env.published.clocks.set_limits(plan.source, limits));
+        let pasts = pasts(&venues, &env, down_since);
         let pauses: Vec<Duration> = venues.iter().map(|plan| plan.config.breaker_open).collect();
         let member = |(plan, lacks): (VenuePlan, Vec<String>)| Member {
             lacks,
@@ -211,6 +233,7 @@ impl Coordinator {
             members: venues.into_iter().zip(lacks).map(member).collect(),
             compared_plans: compared,
             compared: Vec::new(),
+            pasts,
             charge: Charge::new(rules, &pauses),
             charged: Rc::default(),
             charged_from: next_whole(charged_from),
@@ -333,6 +356,7 @@ impl Coordinator {
             stop,
             tap,
             is_logged,
+            pasts: if is_logged { self.pasts.clone() } else { Pasts::default() },
         };
         let task = actix::spawn(shell::run(settings, tls, surroundings));
         Running { standing, board, changes, stop: switch, task, since }
@@ -463,8 +487,10 @@ impl Coordinator {
         }
     }
 
-    /// Hands entries to the log, unless the feed is to stop first: then the next start says anew who is in charge.
-    async fn tell(&mut self, entries: Vec<Entry>, stop: &StopSignal) -> Result<(), LogGone> {
+    /// Hands entries to the log, unless the feed is to stop first: then the next start says anew who is in charge. Those of
+    /// a new symbol the log hears with its past.
+    async fn tell(&mut self, mut entries: Vec<Entry>, stop: &StopSignal) -> Result<(), LogGone> {
+        entries.retain(|entry| !self.pasts.newcomers.keep(entry));
         if entries.is_empty() {
             return Ok(());
         }
@@ -494,12 +520,13 @@ impl Coordinator {
         }
     }
 
-    /// Tells the log what new symbols are and who is in charge of them, then has the venues follow them.
+    /// Tells the log what new symbols are and who is in charge of them, unless that is told with their past, then has the
+    /// venues follow them.
     async fn follow(&mut self, follow: Follow, stop: &StopSignal) -> Result<(), LogGone> {
         let Follow { venues, compared, definitions, known } = follow;
         let has_standbys = self.members.len() > 1;
-        let holds_definitions = self.members.iter().any(|member| member.plan.warm_up_bars > 0);
-        let mut entries = if holds_definitions { Vec::new() } else { definitions.clone() };
+        let warms_up = self.members.iter().any(|member| member.plan.warm_up_bars > 0);
+        let mut entries = definitions;
         let charged = self.charged.get();
         let now = (self.env.now)();
         let mut symbols: Vec<SymbolId> = Vec::new();
@@ -516,6 +543,9 @@ impl Coordinator {
             self.owners.insert(symbol, holder);
             let source = self.members[holder].plan.source;
             let before = known.iter().find(|(other, _)| *other == symbol).map(|(_, source)| *source);
+            if before.is_none() && warms_up {
+                self.pasts.newcomers.add(symbol);
+            }
             let from = match before {
                 None if has_standbys => Some(Nanos(0)),
                 Some(before) if before != source => Some(next_whole(now.max(self.charged_from))),
@@ -525,16 +555,17 @@ impl Coordinator {
             entries.extend(from.map(charge));
         }
         self.tell(entries, stop).await?;
-        for (member, instruments) in self.members.iter_mut().zip(venues) {
+        for (at, (member, instruments)) in self.members.iter_mut().zip(venues).enumerate() {
             member.plan.instruments = member.plan.instruments.with(instruments.clone());
-            member.plan.definitions.extend_from_slice(&definitions);
+            if let Some(past) = self.pasts.venues.get(at) {
+                past.instruments.replace(member.plan.instruments.clone());
+            }
             if let Some(running) = &member.running {
-                let definitions = definitions.clone();
-                running.changes.push(Change::Follow { instruments, definitions });
+                running.changes.push(Change::Follow(instruments));
             }
         }
         for (compared, instruments) in self.compared.iter().zip(compared) {
-            compared.running.changes.push(Change::Follow { instruments, definitions: Vec::new() });
+            compared.running.changes.push(Change::Follow(instruments));
         }
         self.note_waiting();
         Ok(())

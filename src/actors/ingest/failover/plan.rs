@@ -1,12 +1,14 @@
 //! What a feed of several venues is started with.
 
 use super::charge::Rules;
+use crate::actors::environment::Environment;
 use crate::actors::ingest::config::VenueConfig;
-use crate::actors::ingest::shell::{FeedSettings, RequestLimit, Tls};
+use crate::actors::ingest::shell::{BarsClient, FeedSettings, PastVenue, RequestLimit, Tls};
 use crate::actors::ingest::venue::{Instrument, Instruments, TradesPage, Venue};
 use crate::models::entry::{Entry, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,8 +76,6 @@ pub struct VenuePlan {
     pub source: SourceId,
     /// Bars of each window that a new symbol begins with; 0: none.
     pub warm_up_bars: u32,
-    /// What new symbols are, where that is told with their past.
-    pub definitions: Vec<Entry>,
 }
 
 impl VenuePlan {
@@ -90,7 +90,6 @@ impl VenuePlan {
             source: self.source,
             down_since,
             warm_up_bars: self.warm_up_bars,
-            definitions: self.definitions.clone(),
             rate_max,
             recorder: None,
         }
@@ -115,6 +114,16 @@ impl VenuePlan {
     pub(super) fn spelled(&self, symbol: SymbolId) -> String {
         let place = self.instruments.place(symbol);
         place.map(|place| self.instruments.all()[place].venue_symbol.clone()).unwrap_or_default()
+    }
+
+    /// Returns what asks the venue for the past of new symbols, whether or not it runs.
+    pub(super) fn past(&self, env: &Environment) -> PastVenue {
+        let (venue, limit) = (Arc::clone(&self.venue), self.limit.clone());
+        PastVenue {
+            name: self.venue.name(),
+            client: BarsClient::new(venue, &self.config, limit, &self.tls, self.source, env),
+            instruments: RefCell::new(self.instruments.clone()),
+        }
     }
 
     /// Returns the symbols that it is followed for.

@@ -20,12 +20,13 @@ use super::held::Waiting;
 use super::identity::RecentTrades;
 use super::letters::DeadLetters;
 use super::limit::Limit;
+use super::newcomers::Newcomers;
 use super::offset;
 use super::recorder::Recorder;
 use super::rest::RestClient;
 use super::share::{Share, Shares, shares};
 use super::standing::Standing;
-use super::surroundings::{Surroundings, Tap};
+use super::surroundings::{PastVenue, Pasts, Surroundings, Tap};
 use crate::actors::environment::Environment;
 use crate::metrics::VenueMetrics;
 use crate::models::entry::{Body, Entry, SourceId};
@@ -104,7 +105,10 @@ pub(super) struct Feed {
     /// Symbols that wait for their past.
     pub waiting: Waiting,
     pub warm_up_bars: u32,
-    definitions: RefCell<Vec<Entry>>,
+    /// Symbols of which the log was told nothing yet.
+    pub newcomers: Rc<Newcomers>,
+    /// All venues that may have a symbol's past; empty where this is the only one.
+    pub past_venues: Rc<[PastVenue]>,
     queues: Queues,
     client: Mutex<LogClient>,
     /// The clock of each connection; [`Nanos::MAX`] of one that is refused for good.
@@ -123,7 +127,7 @@ impl Feed {
         queues: Queues,
         surroundings: Surroundings,
     ) -> Feed {
-        let Surroundings { log, env, health, standing, changes, stop, tap, is_logged } = surroundings;
+        let Surroundings { log, env, health, standing, changes, stop, tap, is_logged, pasts } = surroundings;
         let client = LogClient::new(log, Arc::clone(&env.metrics));
         let FeedSettings {
             name,
@@ -134,12 +138,12 @@ impl Feed {
             source,
             down_since,
             warm_up_bars,
-            definitions,
             rate_max,
             recorder,
         } = settings;
-        let is_new = |one: &Instrument| warm_up_bars > 0 && is_new(&env, one.symbol, down_since.is_none());
-        let new: Vec<bool> = instruments.all().iter().map(is_new).collect();
+        let Pasts { newcomers, venues: past_venues } = pasts;
+        let waits = |one: &Instrument| warm_up_bars > 0 && newcomers.has(one.symbol);
+        let new: Vec<bool> = instruments.all().iter().map(waits).collect();
         let waiting = Waiting::new((0..new.len()).filter(|&place| new[place]));
         let metrics = env.metrics.venue(venue.name());
         let rest = RestClient::new(&config, limit, &tls, Some(metrics.clone()));
@@ -191,7 +195,8 @@ impl Feed {
             recent: RefCell::default(),
             waiting,
             warm_up_bars,
-            definitions: RefCell::new(definitions),
+            newcomers,
+            past_venues,
             queues,
             client: Mutex::new(client),
             clocks: RefCell::new(vec![Nanos::MIN; num_connections]),
@@ -229,7 +234,7 @@ impl Feed {
     /// Follows a symbol from now on. Returns its place, unless it is followed already.
     pub fn follow(&self, instrument: Instrument) -> Option<usize> {
         let symbol = instrument.symbol;
-        let is_new = self.warm_up_bars > 0 && is_new(&self.env, symbol, true);
+        let is_new = self.warm_up_bars > 0 && self.newcomers.has(symbol);
         let place = self.instruments.add(instrument)?;
         let mut products = self.products.borrow_mut();
         if place == products.len() {
@@ -248,11 +253,6 @@ impl Feed {
         }
         self.health.note_symbols(self.instruments.num_followed());
         Some(place)
-    }
-
-    /// Notes what new symbols are, which is told with their past.
-    pub fn define(&self, definitions: Vec<Entry>) {
-        self.definitions.borrow_mut().extend(definitions);
     }
 
     /// Follows a symbol no more. Returns its place, if it was followed.
@@ -401,9 +401,4 @@ impl Feed {
         self.metrics.fault(fault.kind);
         batch.letters.extend(self.letters.borrow_mut().set_aside(fault, frame, received));
     }
-}
-
-/// True for a symbol that nothing is known of; `otherwise` where nobody could tell.
-fn is_new(env: &Environment, symbol: SymbolId, otherwise: bool) -> bool {
-    env.published.snapshots.as_ref().map_or(otherwise, |snapshots| snapshots.get(symbol).is_none())
 }

@@ -4,7 +4,6 @@
 //! fails.
 
 use super::super::venue::{Instrument, Instruments};
-use crate::models::entry::Entry;
 use crate::models::symbol::SymbolId;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,12 +13,7 @@ use tokio::sync::Notify;
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Symbols are followed from now on.
-    Follow {
-        /// What is followed.
-        instruments: Vec<Instrument>,
-        /// What new ones among them are, where that is told with their past.
-        definitions: Vec<Entry>,
-    },
+    Follow(Vec<Instrument>),
     /// Symbols are followed no more.
     Leave(Vec<SymbolId>),
 }

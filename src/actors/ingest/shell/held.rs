@@ -98,6 +98,11 @@ impl Waiting {
         symbols.iter().min_by_key(|(place, held)| (since(held), **place)).map(|(place, _)| *place)
     }
 
+    /// Returns the places that wait.
+    pub fn places(&self) -> Vec<usize> {
+        self.symbols.borrow().keys().copied().collect()
+    }
+
     /// Returns the places whose reports have waited long enough.
     pub fn overdue(&self, now: Instant) -> Vec<usize> {
         let is_overdue =

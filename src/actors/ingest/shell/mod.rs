@@ -28,8 +28,10 @@ mod job;
 mod letters;
 mod limit;
 mod listing;
+mod newcomers;
 mod offset;
 mod outages;
+mod past;
 mod poll;
 mod recorder;
 mod request_limit;
@@ -51,10 +53,11 @@ pub use feed::FeedSettings;
 pub use followed::{Change, Changes};
 pub use identity::{Alike, RecentTrades};
 pub use listing::InstrumentClient;
+pub use newcomers::Newcomers;
 pub use recorder::Recorder;
 pub use request_limit::RequestLimit;
 pub use standing::{Phase, Standing};
-pub use surroundings::{Surroundings, Tap};
+pub use surroundings::{PastVenue, Pasts, Surroundings, Tap};
 
 use super::config::VenueConfig;
 use super::handle::FeedHandle;
@@ -90,7 +93,7 @@ impl Tls {
     }
 }
 
-/// Starts the feed of one venue on a thread of its own.
+/// Starts the feed of one venue on a thread of its own. Its symbols begin without a past.
 ///
 /// # Errors
 /// When the certificates that the configuration names cannot be read.
@@ -103,8 +106,8 @@ pub fn start(
     let tls = Tls::of(&settings.config)?;
     Ok(FeedHandle::spawn(move |stop| {
         let (standing, changes) = (Rc::default(), Rc::default());
-        let tap = None;
-        run(settings, tls, Surroundings { log, env, health, standing, changes, stop, tap, is_logged: true })
+        let (tap, is_logged, pasts) = (None, true, Pasts::default());
+        run(settings, tls, Surroundings { log, env, health, standing, changes, stop, tap, is_logged, pasts })
     }))
 }
 

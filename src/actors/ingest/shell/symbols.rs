@@ -44,8 +44,7 @@ struct Lines {
 impl Lines {
     fn change(&mut self, change: Change) {
         match change {
-            Change::Follow { instruments, definitions } => {
-                self.feed.define(definitions);
+            Change::Follow(instruments) => {
                 instruments.into_iter().for_each(|instrument| self.follow(instrument));
             }
             Change::Leave(symbols) => symbols.into_iter().for_each(|symbol| self.leave(symbol)),

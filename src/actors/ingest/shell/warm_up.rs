@@ -7,15 +7,13 @@
 //! On failure, or where the venue has none, that is said, and the symbol begins empty.
 
 use super::super::client::LogGone;
-use super::super::warm_up::{NUM_BARS_MAX, Wanted, put_in_order};
-use super::bars::{Asker, BarsAsked, Fetched};
+use super::super::warm_up::{NUM_BARS_MAX, put_in_order};
+use super::bars::BarsAsked;
 use super::feed::{Batch, Feed};
 use super::held::HOLD_MAX;
 use super::hole::Hole;
-use super::rest::RestError;
+use super::past::{Askers, Refused, Scope, ask, past, widest};
 use crate::models::entry::{Body, Entry, VenueBar};
-use crate::models::time::Width;
-use crate::retry::Backoff;
 use futures_util::future::try_join;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -25,13 +23,6 @@ pub(super) const HOLES_MAX: usize = 4_096;
 
 /// How often it is looked at whether a report has waited long enough.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Why there are no bars.
-struct Refused {
-    reason: String,
-    /// None need be asked for again.
-    is_for_all: bool,
-}
 
 /// Fetches what new symbols lack, then what holes lack, until the log is gone.
 pub(super) async fn run(feed: &Feed, holes: mpsc::Receiver<Hole>) {
@@ -44,11 +35,16 @@ pub(super) async fn run(feed: &Feed, holes: mpsc::Receiver<Hole>) {
     try_join(fetch, let_go_overdue(feed)).await.ok();
 }
 
-/// Lets everything go that waits: the feed stops.
+/// Lets every report go that waits: the feed stops. A symbol that has none stays new, for another venue of the feed or the
+/// next start.
 pub(super) async fn stop(feed: &Feed) {
     let mut batch = Batch::default();
     while let Some(place) = feed.waiting.next() {
-        feed.let_go(&mut batch, place, Vec::new());
+        if feed.waiting.earliest(place).is_some() {
+            feed.let_go(&mut batch, place, Vec::new());
+        } else {
+            feed.waiting.let_go(place);
+        }
     }
     // A log that is gone takes nothing, and the stop is on its way.
     feed.send(&mut batch).await.ok();
@@ -57,22 +53,26 @@ pub(super) async fn stop(feed: &Feed) {
 async fn fill_new(feed: &Feed) -> Result<(), LogGone> {
     let num_symbols = feed.waiting.len();
     let (mut num_bars, begun) = (0, Instant::now());
+    let mut askers = Askers::of(feed);
     while let Some(place) = feed.waiting.next() {
         feed.health.note_warming_up(feed.waiting.len());
-        let bars = match past(feed, place).await {
+        let bars = match past(feed, place, &mut askers).await {
+            // Another venue of the feed came first.
+            _ if !feed.is_untold(place) => Vec::new(),
             Ok(bars) => bars,
-            Err(Refused { reason, is_for_all }) => {
+            Err(Refused { reason, scope }) => {
                 // Of one that was let go meanwhile it is said already why.
                 if feed.waiting.has(place) {
                     feed.goes_without_past(place, &reason);
                 }
-                if is_for_all {
+                if scope == Scope::Always {
                     go_without(feed, &reason).await?;
                 }
                 Vec::new()
             }
         };
         num_bars += bars.len();
+        feed.wait_for_room().await?;
         let mut batch = Batch::default();
         feed.let_go(&mut batch, place, bars.iter().map(|bar| entry_of(feed, place, bar)).collect());
         feed.send(&mut batch).await?;
@@ -95,6 +95,7 @@ async fn fill_added(feed: &Feed) -> Result<(), LogGone> {
 
 /// Lets all symbols go whose past cannot be had.
 async fn go_without(feed: &Feed, reason: &str) -> Result<(), LogGone> {
+    feed.wait_for_room().await?;
     let mut batch = Batch::default();
     while let Some(place) = feed.waiting.next() {
         feed.goes_without_past(place, reason);
@@ -108,9 +109,13 @@ async fn let_go_overdue(feed: &Feed) -> Result<(), LogGone> {
     loop {
         feed.waiting.added().await;
         tokio::time::sleep(LOOK_INTERVAL).await;
+        feed.wait_for_room().await?;
         let mut batch = Batch::default();
         for place in feed.waiting.overdue(Instant::now()) {
             feed.goes_without_past(place, "the venue's limit of requests left no time for it");
+            feed.let_go(&mut batch, place, Vec::new());
+        }
+        for place in feed.waiting.places().into_iter().filter(|&place| !feed.is_untold(place)) {
             feed.let_go(&mut batch, place, Vec::new());
         }
         feed.send(&mut batch).await?;
@@ -119,88 +124,6 @@ async fn let_go_overdue(feed: &Feed) -> Result<(), LogGone> {
 
 fn entry_of(feed: &Feed, place: usize, bar: &VenueBar) -> Entry {
     Entry { pos: 0, symbol: feed.instruments.symbol(place), body: Body::VenueBar(*bar) }
-}
-
-/// Returns the bars of a new symbol, in the order in which they go into the log.
-async fn past(feed: &Feed, place: usize) -> Result<Vec<VenueBar>, Refused> {
-    let widths = &feed.env.settings.widths;
-    let wanted = Wanted { num_bars: feed.warm_up_bars, widest: widest(widths) };
-    // What it has traded since the feed began comes as trades.
-    let to = feed.waiting.earliest(place).unwrap_or_else(|| (feed.env.now)());
-    let until = feed.env.settings.base().start_of(to);
-    let (mut past, mut lacking) = (Vec::new(), Vec::new());
-    let deadline = Instant::now() + HOLD_MAX;
-    for &width in widths {
-        let mut bars = Vec::new();
-        for (from, to) in wanted.stretches(width, until) {
-            if wanted.is_enough(&bars) || from >= to || !feed.waiting.has(place) {
-                break;
-            }
-            let asked = BarsAsked { instrument: &feed.instruments.at(place), width, from, to };
-            match ask(feed, &asked, deadline).await {
-                // A market that has been closed for days has no bars further back that would be of use.
-                Ok(Some(more)) if more.is_empty() && to != until => break,
-                Ok(Some(more)) => bars.extend(more),
-                Ok(None) => break,
-                Err(refused) if refused.is_for_all => return Err(refused),
-                Err(refused) => {
-                    lacking.push(format!("{width} ({})", refused.reason));
-                    break;
-                }
-            }
-        }
-        wanted.trim(&mut bars);
-        if bars.is_empty() {
-            lacking.push(width.to_string());
-        }
-        past.extend(bars);
-    }
-    if past.is_empty() {
-        let reason = format!("the venue gave no bars: {}", lacking.join(", "));
-        return Err(Refused { reason, is_for_all: false });
-    }
-    if !lacking.is_empty() && feed.waiting.has(place) {
-        feed.goes_without_past(place, &format!("the venue gave none of {}", lacking.join(", ")));
-    }
-    put_in_order(&mut past);
-    Ok(past)
-}
-
-fn widest(widths: &[Width]) -> Width {
-    *widths.last().expect("validated: at least one width")
-}
-
-/// Asks for bars until they come, another try cannot help, or it is too late.
-async fn ask(
-    feed: &Feed,
-    asked: &BarsAsked<'_>,
-    deadline: Instant,
-) -> Result<Option<Vec<VenueBar>>, Refused> {
-    let now = || (feed.env.now)();
-    let asker = Asker {
-        rest: &feed.rest,
-        venue: feed.venue.as_ref(),
-        source: feed.source,
-        metrics: &feed.metrics,
-        now: &now,
-    };
-    let (mut backoff, mut fetched) = (Backoff::new(feed.config.retry_policy()), Fetched::default());
-    loop {
-        let (reason, is_for_all) = match asker.bars(asked, &mut fetched).await {
-            Ok(bars) => return Ok(bars),
-            Err(RestError::Transient { reason, pause }) => {
-                let pause = backoff.failed().max(pause.unwrap_or_default());
-                if Instant::now() + pause < deadline {
-                    tokio::time::sleep(pause).await;
-                    continue;
-                }
-                (reason, false)
-            }
-            Err(RestError::Permanent { reason }) => (reason, false),
-            Err(RestError::NotEntitled { reason }) => (reason, true),
-        };
-        return Err(Refused { reason: feed.hide(&reason), is_for_all });
-    }
 }
 
 async fn fill_holes(feed: &Feed, mut holes: mpsc::Receiver<Hole>) -> Result<(), LogGone> {
@@ -217,8 +140,8 @@ async fn fill_holes(feed: &Feed, mut holes: mpsc::Receiver<Hole>) -> Result<(), 
                 let entries = bars.iter().map(|bar| entry_of(feed, hole.place, bar)).collect();
                 feed.send(&mut Batch { entries, ..Batch::default() }).await?;
             }
-            Err(Refused { reason, is_for_all }) => {
-                is_denied = is_for_all;
+            Err(Refused { reason, scope }) => {
+                is_denied = scope == Scope::Always;
                 let (venue, symbol) = (feed.venue.name(), &feed.instruments.venue_symbol(hole.place));
                 tracing::warn!(venue, symbol, reason, "the venue gave no bars for what was missed");
             }

@@ -55,36 +55,54 @@ impl Feed {
             Taken::Goes => {}
             Taken::Overflows(held) => {
                 self.goes_without_past(place, "too many reports wait for it");
-                let definition = self.definition(place);
-                definition.into_iter().chain(held).for_each(|entry| self.put(batch, place, entry));
+                let told = self.newcomers.introduce(entry.symbol).unwrap_or_default();
+                told.into_iter().chain(held).for_each(|entry| self.put(batch, place, entry));
             }
         }
         self.put(batch, place, entry);
     }
 
-    /// Ends the wait of a symbol: puts what it is into a batch, then its past and the reports that came meanwhile. Where the
-    /// wait was over before, the past is too late and is left out.
+    /// Ends the wait of a symbol: puts what it is and who is in charge of it into a batch, then its past and the reports that
+    /// came meanwhile. Where the wait was over before, or another venue of the feed told of the symbol first, the past is too
+    /// late and is left out.
     pub fn let_go(&self, batch: &mut Batch, place: usize, past: Vec<Entry>) {
         let Some(held) = self.waiting.let_go(place) else { return };
-        let definition = self.definition(place);
-        definition.into_iter().chain(past).chain(held).for_each(|entry| self.put(batch, place, entry));
+        match self.newcomers.introduce(self.instruments.symbol(place)) {
+            Some(told) => told.into_iter().chain(past).for_each(|entry| self.put(batch, place, entry)),
+            // The gaps that were told before are of no symbol that the log did not know.
+            None => self.put_gaps(batch, place),
+        }
+        held.into_iter().for_each(|entry| self.put(batch, place, entry));
     }
 
-    fn definition(&self, place: usize) -> Option<Entry> {
-        let symbol = self.instruments.symbol(place);
-        self.definitions.borrow().iter().find(|entry| entry.symbol == symbol).copied()
+    /// True while the log was told nothing of the symbol at a place.
+    pub fn is_untold(&self, place: usize) -> bool {
+        self.newcomers.has(self.instruments.symbol(place))
     }
 
     fn put(&self, batch: &mut Batch, place: usize, entry: Entry) {
         batch.entries.push(entry);
+        self.put_gaps(batch, place);
+    }
+
+    /// Tells the open gaps again behind the first report of a symbol, since a gap reaches only symbols that exist.
+    fn put_gaps(&self, batch: &mut Batch, place: usize) {
         let was_introduced = std::mem::replace(&mut self.products.borrow_mut()[place].is_introduced, true);
         if !was_introduced {
-            // A gap reaches only symbols that exist, so the open ones are told again behind a symbol's first report.
             let symbol = self.instruments.symbol(place);
             let is_of_it = |gap: &Stretch| gap.symbol == SymbolId::NONE || gap.symbol == symbol;
             let gaps = self.gaps.borrow();
             batch.entries.extend(gaps.stretches().filter(is_of_it).map(|gap| self.gap_entry(gap)));
         }
+    }
+
+    /// Waits until the log has room: what is put into a batch then is handed in before anything else happens, so that no stop
+    /// comes between.
+    ///
+    /// # Errors
+    /// [`LogGone`].
+    pub async fn wait_for_room(&self) -> Result<(), LogGone> {
+        self.client.lock().await.wait_for_room().await
     }
 
     /// Hands a batch to the log and empties it. Waits while the log is full; once the feed is to stop, not for long.

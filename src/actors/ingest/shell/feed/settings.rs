@@ -6,7 +6,7 @@ use super::super::hole::Hole;
 use super::super::job::Job;
 use super::super::recorder::Recorder;
 use super::super::request_limit::RequestLimit;
-use crate::models::entry::{Entry, SourceId};
+use crate::models::entry::SourceId;
 use crate::models::time::Nanos;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -27,10 +27,8 @@ pub struct FeedSettings {
     pub source: SourceId,
     /// Where the log ended, if this is no first start: the time since is a gap.
     pub down_since: Option<Nanos>,
-    /// Bars of each window that a new symbol begins with, as far as the venue has them; 0: none are asked for.
+    /// Bars of each window that a new symbol begins with, as far as a venue of the feed has them; 0: none are asked for.
     pub warm_up_bars: u32,
-    /// What new symbols are: told with their past, since clock marks reach a symbol of which anything was told.
-    pub definitions: Vec<Entry>,
     /// Frames a second that are taken at the most.
     pub rate_max: Option<u32>,
     /// Who keeps the frames as they come.
