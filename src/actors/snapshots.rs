@@ -71,6 +71,7 @@ mod tests {
             last: None,
             reference: None,
             source: SourceId(0),
+            charged_from: Nanos::MIN,
             watermark: Nanos(0),
             sealed_until: Nanos(0),
             ledger: Ledger::default(),

@@ -242,12 +242,13 @@ impl LiveFeed {
             symbols.insert(listed.name.clone(), symbol);
         }
         let down_since = if is_alone { ended } else { opening.told_until(ended) };
-        let (entries, charged_from) = opening.finish(down_since, node.env.settings.lateness);
         let mut plans = Vec::new();
         for (venue, source) in self.venues.iter().zip(venue_sources) {
             let warm_up_bars = self.spec.warm_up_bars;
             plans.push(VenuePlan { warm_up_bars, ..venue.plan(node, &symbols, source) });
         }
+        let has_past = plans.first().is_some_and(VenuePlan::has_past);
+        let (entries, charged_from) = opening.finish(down_since, node.env.settings.lateness, has_past);
         // Its reports are in no log, so its name as a source meets no other.
         let compared = self.compared.iter().map(|venue| {
             let source = node.sources.intern(venue.entry.name);

@@ -1,9 +1,10 @@
 //! What the log is told when a feed begins: what new symbols are, and that the first venue is in charge.
 //!
-//! Promises: a start lies behind everything that the log has, and what those in charge before it may not have told to the end
-//! is a gap. On failure: a symbol whose bars have been made of something else ends the start.
+//! Promises: the first venue takes charge where those in charge before had told everything, if it can fetch what happened since;
+//! else behind everything that the log has, and what they may not have told to the end is a gap. On failure: a symbol whose bars have been made of something else ends the start.
 
 use super::instruments::WrongUse;
+use crate::actors::ingest::failover::next_whole;
 use crate::models::entry::{Body, Entry, Gap, SourceId};
 use crate::models::snapshot::SymbolSnapshot;
 use crate::models::symbol::{SymbolDefinition, SymbolId, SymbolSpec, VenueSymbol};
@@ -80,8 +81,14 @@ impl<'a> Opening<'a> {
         Some(told?.min(ended?))
     }
 
-    /// Returns the entries, and the time before which no later hand-over may lie.
-    pub(super) fn finish(self, down_since: Option<Nanos>, lateness: i64) -> (Vec<Entry>, Nanos) {
+    /// Returns the entries, and the time before which no later hand-over may lie. `has_past`: the first venue can be asked for
+    /// past trades.
+    pub(super) fn finish(
+        self,
+        down_since: Option<Nanos>,
+        lateness: i64,
+        has_past: bool,
+    ) -> (Vec<Entry>, Nanos) {
         let Opening {
             node: _,
             source,
@@ -90,10 +97,16 @@ impl<'a> Opening<'a> {
             handed_over,
             begun,
             charged,
-            ..
+            snapshots,
         } = self;
-        // Behind everything that the log has, hand-overs included: an earlier one would go on to hold.
-        let from = down_since.map_or(Nanos(0), |ended| ended.plus(1));
+        let told = down_since.map_or(Nanos(0), |ended| next_whole(ended.plus(-lateness)));
+        let end = down_since.map_or(Nanos(0), |ended| ended.plus(1));
+        let from = if has_past {
+            // No earlier than the last hand-over, which would go on to hold.
+            snapshots.iter().map(|snapshot| snapshot.charged_from).max().map_or(told, |last| told.max(last))
+        } else {
+            end
+        };
         let charge = |symbol, from| Entry { pos: 0, symbol, body: Body::SourceInCharge { source, from } };
         entries.extend(handed_over.iter().map(|&symbol| charge(symbol, from)));
         if has_standbys {
@@ -102,11 +115,15 @@ impl<'a> Opening<'a> {
         if let Some(ended) = down_since
             && (has_standbys || !handed_over.is_empty())
         {
-            // What those in charge said last may be a part of what happened then.
-            entries.extend(charged.into_iter().map(|source| {
-                let gap = Gap { source, from: ended.plus(-lateness), to: from, filled: false };
-                Entry { pos: 0, symbol: SymbolId::NONE, body: Body::Gap(gap) }
-            }));
+            // What those in charge said last may be a part of what happened then. Of the first venue, which fetches it, the gap
+            // is undone when all of it is there.
+            let begin = if has_past { told } else { ended.plus(-lateness) };
+            let gap = |of: SourceId| {
+                let to = if of == source { end } else { from };
+                let gap = Gap { source: of, from: begin, to, filled: false };
+                (begin < to).then_some(Entry { pos: 0, symbol: SymbolId::NONE, body: Body::Gap(gap) })
+            };
+            entries.extend(charged.into_iter().filter_map(gap));
             return (entries, from);
         }
         (entries, Nanos(0))
@@ -167,6 +184,7 @@ mod tests {
             last: None,
             reference: None,
             source,
+            charged_from: Nanos::MIN,
             watermark: Nanos(500),
             sealed_until: Nanos(0),
             ledger: Ledger::default(),
@@ -198,7 +216,7 @@ mod tests {
             Some(Nanos(1_000)),
             "its clock was beyond the end"
         );
-        let (entries, from) = opening.finish(Some(Nanos(1_000)), lateness);
+        let (entries, from) = opening.finish(Some(Nanos(1_000)), lateness, false);
         assert_eq!(from, Nanos(1_001));
         let charge = |symbol, from| (symbol, Body::SourceInCharge { source: a, from });
         let gap = Gap { source: b, from: Nanos(1_000 - lateness), to: from, filled: false };
@@ -210,6 +228,40 @@ mod tests {
     }
 
     #[actix::test]
+    async fn a_first_venue_that_has_the_past_is_in_charge_from_where_the_others_told_everything() {
+        const MILLI: i64 = 1_000_000;
+        let mut node = Node::in_memory(&Config::default(), 10).await.expect("in memory");
+        let snapshots = node.publish_snapshots();
+        let (a, b) = (node.sources.intern("a"), node.sources.intern("b"));
+        let specs = ["BTC-USD", "ETH-USD"].map(SymbolSpec::named);
+        let [btc, eth] = specs.clone().map(|spec| node.symbols.intern(spec));
+        let begin = |charged_from: [i64; 2], sources: [SourceId; 2]| {
+            let mut opening = Opening::new(&node, a, true);
+            for (at, symbol) in [btc, eth].into_iter().enumerate() {
+                let charged_from = Nanos(charged_from[at] * MILLI);
+                snapshots.publish(SymbolSnapshot { charged_from, ..snapshot(symbol, sources[at]) });
+                opening.symbol(symbol, &specs[at], &specs[at].name).expect("as it was");
+            }
+            // What was told last lies between two milliseconds.
+            let (entries, from) = opening.finish(Some(Nanos(5_000 * MILLI + 7)), 2_000 * MILLI, true);
+            let found: Vec<_> = entries.iter().map(|entry| (entry.symbol, entry.body)).collect();
+            (found, from.0)
+        };
+        let charge = |symbol, from| (symbol, Body::SourceInCharge { source: a, from: Nanos(from * MILLI) });
+        let gap = |source, from: i64, to| {
+            let gap = Gap { source, from: Nanos(from * MILLI), to: Nanos(to), filled: false };
+            (SymbolId::NONE, Body::Gap(gap))
+        };
+        let (found, from) = begin([1_000, 1_000], [b, b]);
+        assert_eq!((found, from), (vec![charge(btc, 3_001), charge(eth, 3_001)], 3_001 * MILLI));
+        let (found, from) = begin([4_500, 1_000], [b, b]);
+        let expected = vec![charge(btc, 4_500), charge(eth, 4_500), gap(b, 3_001, 4_500 * MILLI)];
+        assert_eq!((found, from), (expected, 4_500 * MILLI), "no earlier than the last hand-over");
+        let (found, from) = begin([1_000, 1_000], [a, a]);
+        assert_eq!((found, from), (vec![gap(a, 3_001, 5_000 * MILLI + 8)], 3_001 * MILLI));
+    }
+
+    #[actix::test]
     async fn a_single_venue_that_goes_on_says_nothing() {
         let mut node = Node::in_memory(&Config::default(), 10).await.expect("in memory");
         let snapshots = node.publish_snapshots();
@@ -218,10 +270,10 @@ mod tests {
         let btc = node.symbols.intern(known.clone());
         let mut opening = Opening::new(&node, a, false);
         opening.symbol(btc, &known, "BTC-USD").expect("it is new");
-        assert_eq!(opening.finish(None, 5), (Vec::new(), Nanos(0)));
+        assert_eq!(opening.finish(None, 5, true), (Vec::new(), Nanos(0)));
         snapshots.publish(snapshot(btc, a));
         let mut opening = Opening::new(&node, a, false);
         opening.symbol(btc, &known, "BTC-USD").expect("as it was");
-        assert_eq!(opening.finish(Some(Nanos(9)), 5), (Vec::new(), Nanos(0)));
+        assert_eq!(opening.finish(Some(Nanos(9)), 5, true), (Vec::new(), Nanos(0)));
     }
 }

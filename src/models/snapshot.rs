@@ -57,6 +57,8 @@ pub struct SymbolSnapshot {
     pub reference: Option<Price>,
     /// Its source.
     pub source: SourceId,
+    /// From which event time on that source is in charge; [`Nanos::MIN`] where no hand-over says so.
+    pub charged_from: Nanos,
     /// Everything before this event time (less lateness) is known, but for late entries.
     pub watermark: Nanos,
     /// Windows that end at or before this take no entries any more.

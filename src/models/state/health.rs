@@ -64,6 +64,12 @@ impl SourceSchedule {
         self.handovers.last().map(|handover| handover.1).or(self.first)
     }
 
+    /// Returns the time of the last handover; [`Nanos::MIN`] before the first.
+    #[must_use]
+    pub fn charged_from(&self) -> Nanos {
+        self.handovers.last().map_or(Nanos::MIN, |handover| handover.0)
+    }
+
     /// Returns the stretches of time in which the source is in charge; [`SourceId::ANY`] always is.
     fn stretches(&self, source: SourceId) -> impl Iterator<Item = (Nanos, Nanos)> {
         let begins = [(Nanos::MIN, self.first)].into_iter();

@@ -75,6 +75,7 @@ impl SymbolState {
             last: self.newest.map(|newest| newest.trade),
             reference: self.newest.map(|newest| newest.reference),
             source: self.schedule.primary().unwrap_or_default(),
+            charged_from: self.schedule.charged_from(),
             watermark: self.watermark(),
             sealed_until: self.sealed_until,
             ledger,

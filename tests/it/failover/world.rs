@@ -189,7 +189,7 @@ impl World {
 
 impl Outcome {
     /// The run lost nothing and counted nothing twice.
-    pub fn has_all(&self, num_trades: u64, digest: &str) {
+    fn has_all(&self, num_trades: u64, digest: &str) {
         let ledger = &self.ledger;
         assert_eq!((ledger.in_bars, ledger.late, ledger.residue()), (num_trades, 0, 0));
         assert_eq!(self.digest, digest);

@@ -410,6 +410,7 @@ pub fn snapshot_of(symbol: SymbolId, nth: i64) -> SymbolSnapshot {
         }),
         reference: Some(Price(25_000_000_000_000)),
         source: Default::default(),
+        charged_from: Nanos::MIN,
         watermark: NOW.plus(-2 * SECOND),
         sealed_until: NOW.plus(-400 * SECOND),
         ledger,

@@ -346,6 +346,7 @@ pub fn snapshot_of(symbol: SymbolId, nth: u64) -> SymbolSnapshot {
         }),
         reference: None,
         source: SourceId(0),
+        charged_from: Nanos::MIN,
         watermark: NOW,
         sealed_until: NOW,
         ledger: Ledger::default(),

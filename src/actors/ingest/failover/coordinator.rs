@@ -3,30 +3,34 @@
 //! Promises: decisions are carried out within a tenth of a second; the log hears of a hand-over before the venue that was in
 //! charge is closed. On failure: a log that takes nothing holds it up like everything else; a log that is gone ends the feed.
 
+mod follow;
+mod hand_over;
+
 use super::breaker::Breaker;
 use super::charge::Charge;
 use super::decision::{Action, Why};
 use super::divergence::{Divergence, Who};
 use super::health::{FeedHealth, VenueHealth};
 use super::member::Seen;
-use super::moment::{Told, complete_until, hand_over_at, next_whole, opened_from};
-use super::plan::{FeedChange, FeedPlan, Follow, VenuePlan};
+use super::moment::{complete_until, next_whole, opened_from};
+use super::plan::{FeedChange, FeedPlan, VenuePlan, pasts};
+use super::running::{Compared, Running};
 use crate::actors::environment::Environment;
 use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::ingest::client::{LogClient, LogGone};
 use crate::actors::ingest::handle::{FeedHandle, StopSignal, StopSwitch};
-use crate::actors::ingest::shell::{self, Change, Changes, Pasts, Phase, Standing, Surroundings, Tap};
+use crate::actors::ingest::shell::{self, Changes, Pasts, Standing, Surroundings, Tap};
 use crate::actors::messages::Ingest;
 use crate::actors::partition::log::LogActor;
-use crate::metrics::{DivergenceMetrics, FeedVenueMetrics};
-use crate::models::entry::{Body, Entry};
+use crate::metrics::FeedVenueMetrics;
+use crate::models::entry::Entry;
 use crate::models::feed::AgeLimits;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use actix::Addr;
 use futures_util::future::join_all;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,67 +55,6 @@ pub fn start(
         feed.run(&stop).await.ok();
         feed.close().await;
     })
-}
-
-/// Returns what the venues of a feed share for the past of new symbols.
-fn pasts(venues: &[VenuePlan], env: &Environment, down_since: Option<Nanos>) -> Pasts {
-    let pasts = Pasts {
-        venues: if venues.len() > 1 {
-            venues.iter().map(|plan| plan.past(env)).collect()
-        } else {
-            Rc::new([])
-        },
-        ..Pasts::default()
-    };
-    let snapshots = env.published.snapshots.as_ref();
-    // Where nobody could tell, those of a first start are new.
-    let is_new = |symbol| snapshots.map_or(down_since.is_none(), |snapshots| snapshots.get(symbol).is_none());
-    let warmed = venues.iter().filter(|plan| plan.warm_up_bars > 0);
-    let symbols: BTreeSet<SymbolId> = warmed.flat_map(VenuePlan::symbols).collect();
-    symbols.into_iter().filter(|&symbol| is_new(symbol)).for_each(|symbol| pasts.newcomers.add(symbol));
-    pasts
-}
-
-/// A venue that runs.
-struct Running {
-    standing: Rc<Standing>,
-    board: Arc<HealthRegistry>,
-    changes: Rc<Changes>,
-    stop: StopSwitch,
-    task: JoinHandle<()>,
-    /// From here on it tells everything.
-    since: Nanos,
-}
-
-impl Running {
-    fn told(&self) -> Told {
-        let standing = &self.standing;
-        let (clock, newest) = (standing.clock(), standing.newest());
-        Told { since: self.since, clock, newest, gap: standing.whole_until() }
-    }
-
-    /// Returns the newest time that it vouched for.
-    fn clock(&self) -> Nanos {
-        self.standing.clock().max(self.standing.newest())
-    }
-
-    fn seen(&self, num_instruments: usize) -> Seen {
-        let standing = &self.standing;
-        Seen {
-            phase: standing.phase(),
-            num_breaks: standing.num_breaks(),
-            num_reports: standing.num_reports(),
-            newest: standing.newest(),
-            is_whole: standing.gap() == Nanos::MAX,
-            is_held_up: standing.is_held_up(LOOK_INTERVAL),
-            num_symbols: num_instruments.saturating_sub(standing.num_left_out()),
-            refused: standing.refused(),
-        }
-    }
-
-    fn said(&self) -> Option<(Health, String)> {
-        self.board.components().into_iter().next().map(|(_, said)| (said.status, said.detail))
-    }
 }
 
 /// What is kept of a venue, whether it runs or not.
@@ -142,14 +85,6 @@ struct LastHandOver {
     at: Nanos,
     /// Who was in charge of the symbols before that changed hands.
     before: BTreeMap<SymbolId, usize>,
-}
-
-/// A venue that is compared.
-struct Compared {
-    running: Running,
-    name: &'static str,
-    divergence: Rc<RefCell<Divergence>>,
-    metrics: DivergenceMetrics,
 }
 
 struct Coordinator {
@@ -373,120 +308,6 @@ impl Coordinator {
         self.ending.push(running.task);
     }
 
-    async fn hand_over(&mut self, to: usize, why: Why, stop: &StopSignal) -> Result<(), LogGone> {
-        let (from, lateness) = (self.charged.get(), self.lateness());
-        let next = &self.members[to];
-        let Some(next_since) = next.running.as_ref().map(|running| running.since) else { return Ok(()) };
-        let left = &self.members[from];
-        let told = left.running.as_ref().map(Running::told);
-        let reason = left.running.as_ref().map(|running| running.standing.reason()).unwrap_or_default();
-        // The next one has heard or fetches everything since it was opened, which is what `has_past` asks for.
-        let complete = told.map_or(Nanos::MIN, |told| complete_until(&told, why, true, lateness));
-        let at = hand_over_at(complete, next_since, self.charged_from);
-        let refused = next.running.as_ref().map(|running| running.standing.left_out()).unwrap_or_default();
-        let brought: BTreeSet<SymbolId> = next.plan.symbols().difference(&refused).copied().collect();
-        let charge = |&symbol: &SymbolId| Entry {
-            pos: 0,
-            symbol,
-            body: Body::SourceInCharge { source: next.plan.source, from: at },
-        };
-        let entries = brought.iter().map(charge).collect();
-        let stays = self.owners.iter().any(|(symbol, &owner)| owner == from && !brought.contains(symbol));
-        // What it alone can tell: its own symbols, and what it had yet to tell of the time before the last hand-over.
-        let owes_since = (stays || complete < self.charged_from).then_some(complete);
-        let change = |&symbol: &SymbolId| Some((symbol, self.owners.insert(symbol, to)?));
-        let before = brought.iter().filter_map(change).filter(|&(_, owner)| owner != to).collect();
-        let reason = match why {
-            Why::Silent => format!("nothing came for {:?}", self.stale_after),
-            Why::Broken if reason.is_empty() => "no connection came about".to_owned(),
-            _ => reason,
-        };
-        let (left_name, next_name) = (left.plan.venue.name(), next.plan.venue.name());
-        if why == Why::Recovered {
-            tracing::info!(
-                feed = self.name,
-                venue = next_name,
-                in_place_of = left_name,
-                from = at.to_rfc3339(),
-                "the venue is well again and takes charge"
-            );
-        } else {
-            tracing::warn!(
-                feed = self.name,
-                venue = next_name,
-                in_place_of = left_name,
-                from = at.to_rfc3339(),
-                reason,
-                "another venue takes charge"
-            );
-        }
-        self.members[from].owes_since = owes_since;
-        self.members[from].left = if why == Why::Recovered { String::new() } else { reason };
-        let next = &mut self.members[to];
-        (next.owes_since, next.left) = (None, String::new());
-        next.metrics.took_charge(why.as_str());
-        self.charged_from = at;
-        self.last_hand_over = Some(LastHandOver { complete, at, before });
-        self.charged.set(to);
-        self.note_waiting();
-        for compared in &self.compared {
-            compared.divergence.borrow_mut().begin((self.env.now)());
-        }
-        self.tell(entries, stop).await
-    }
-
-    /// Gives symbols back that the venue in charge was given and has refused since: what nobody brings would look quiet.
-    async fn give_back(&mut self, stop: &StopSignal) -> Result<(), LogGone> {
-        let (charged, Some(last)) = (&self.members[self.charged.get()], &mut self.last_hand_over) else {
-            return Ok(());
-        };
-        let Some(running) = charged.running.as_ref().filter(|running| running.standing.num_left_out() > 0)
-        else {
-            return Ok(());
-        };
-        let refused = running.standing.left_out();
-        let back: Vec<(SymbolId, usize)> =
-            refused.iter().filter_map(|symbol| last.before.remove_entry(symbol)).collect();
-        if back.is_empty() {
-            return Ok(());
-        }
-        let (complete, at) = (last.complete, last.at);
-        tracing::warn!(
-            feed = self.name,
-            venue = charged.plan.venue.name(),
-            symbols = back.len(),
-            "the venue in charge refuses symbols, which wait for the venue that had them before"
-        );
-        let mut entries = Vec::new();
-        for &(symbol, owner) in &back {
-            self.owners.insert(symbol, owner);
-            // As if it had never been handed over: of two entries for one moment the later one counts.
-            let body = Body::SourceInCharge { source: self.members[owner].plan.source, from: at };
-            entries.push(Entry { pos: 0, symbol, body });
-        }
-        let owners: BTreeSet<usize> = back.into_iter().map(|(_, owner)| owner).collect();
-        for owner in owners {
-            let is_tried = self.members[owner].running.is_some();
-            self.stop_venue(owner);
-            let owes_since = &mut self.members[owner].owes_since;
-            *owes_since = Some(owes_since.map_or(complete, |since| since.min(complete)));
-            if is_tried {
-                // It was opened without knowing what it owes.
-                self.start_venue(owner);
-            }
-        }
-        self.note_waiting();
-        self.tell(entries, stop).await
-    }
-
-    /// Notes which symbols wait for a venue that is not in charge of the feed.
-    fn note_waiting(&mut self) {
-        self.waiting.clear();
-        for (symbol, &owner) in self.owners.iter().filter(|(_, owner)| **owner != self.charged.get()) {
-            self.waiting.entry(owner).or_default().push(self.members[0].plan.spelled(*symbol));
-        }
-    }
-
     /// Hands entries to the log, unless the feed is to stop first: then the next start says anew who is in charge. Those of
     /// a new symbol the log hears with its past.
     async fn tell(&mut self, mut entries: Vec<Entry>, stop: &StopSignal) -> Result<(), LogGone> {
@@ -500,75 +321,6 @@ impl Coordinator {
             sent = self.client.send(ingest) => sent,
             () = stop.told() => Ok(()),
         }
-    }
-
-    /// Follows other symbols from now on.
-    async fn change(&mut self, change: FeedChange, stop: &StopSignal) -> Result<(), LogGone> {
-        match change {
-            FeedChange::Follow(follow) => self.follow(follow, stop).await,
-            FeedChange::Leave(symbols) => {
-                for member in &mut self.members {
-                    member.plan.instruments = member.plan.instruments.without(&symbols);
-                }
-                symbols.iter().for_each(|symbol| _ = self.owners.remove(symbol));
-                self.note_waiting();
-                let leave = |running: &Running| running.changes.push(Change::Leave(symbols.clone()));
-                self.members.iter().filter_map(|member| member.running.as_ref()).for_each(leave);
-                self.compared.iter().for_each(|compared| leave(&compared.running));
-                Ok(())
-            }
-        }
-    }
-
-    /// Tells the log what new symbols are and who is in charge of them, unless that is told with their past, then has the
-    /// venues follow them.
-    async fn follow(&mut self, follow: Follow, stop: &StopSignal) -> Result<(), LogGone> {
-        let Follow { venues, compared, definitions, known } = follow;
-        let has_standbys = self.members.len() > 1;
-        let warms_up = self.members.iter().any(|member| member.plan.warm_up_bars > 0);
-        let mut entries = definitions;
-        let charged = self.charged.get();
-        let now = (self.env.now)();
-        let mut symbols: Vec<SymbolId> = Vec::new();
-        for instrument in venues.iter().flatten() {
-            let symbol = instrument.symbol;
-            if symbols.contains(&symbol) {
-                continue;
-            }
-            symbols.push(symbol);
-            // Where the one in charge does not have it, the first that has it brings it once it is opened.
-            let has = |at: &usize| venues[*at].iter().any(|one| one.symbol == symbol);
-            let holder = std::iter::once(charged).chain(0..self.members.len()).find(has);
-            let Some(holder) = holder else { continue };
-            self.owners.insert(symbol, holder);
-            let source = self.members[holder].plan.source;
-            let before = known.iter().find(|(other, _)| *other == symbol).map(|(_, source)| *source);
-            if before.is_none() && warms_up {
-                self.pasts.newcomers.add(symbol);
-            }
-            let from = match before {
-                None if has_standbys => Some(Nanos(0)),
-                Some(before) if before != source => Some(next_whole(now.max(self.charged_from))),
-                _ => None,
-            };
-            let charge = |from| Entry { pos: 0, symbol, body: Body::SourceInCharge { source, from } };
-            entries.extend(from.map(charge));
-        }
-        self.tell(entries, stop).await?;
-        for (at, (member, instruments)) in self.members.iter_mut().zip(venues).enumerate() {
-            member.plan.instruments = member.plan.instruments.with(instruments.clone());
-            if let Some(past) = self.pasts.venues.get(at) {
-                past.instruments.replace(member.plan.instruments.clone());
-            }
-            if let Some(running) = &member.running {
-                running.changes.push(Change::Follow(instruments));
-            }
-        }
-        for (compared, instruments) in self.compared.iter().zip(compared) {
-            compared.running.changes.push(Change::Follow(instruments));
-        }
-        self.note_waiting();
-        Ok(())
     }
 
     /// Opens a venue beside the others whose reports enter nothing.
@@ -656,22 +408,5 @@ impl Coordinator {
             self.ending.push(compared.running.task);
         }
         join_all(self.ending.drain(..)).await;
-    }
-}
-
-impl Compared {
-    fn in_words(&self) -> String {
-        let name = self.name;
-        if self.running.standing.phase() != Phase::Up {
-            return format!("`{name}` to compare with is not there: {}", self.running.standing.reason());
-        }
-        let divergence = self.divergence.borrow();
-        match (divergence.price_bps(), divergence.volume_share()) {
-            (None, None) => format!("`{name}` is compared"),
-            (price, volume) => {
-                let (price, volume) = (price.unwrap_or_default(), volume.unwrap_or_default() * 100.0);
-                format!("`{name}` differs by {price:.1} bps in price and {volume:.0} % in volume")
-            }
-        }
     }
 }

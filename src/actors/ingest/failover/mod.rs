@@ -7,7 +7,8 @@
 //! | `breaker.rs` | the circuit breaker of a venue |
 //! | `decision.rs` | what the rules decide, and why |
 //! | `moment.rs` | from which event time on |
-//! | `coordinator.rs` | opens and closes venues, tells the log who is in charge |
+//! | `coordinator.rs` | opens and closes venues, tells the log who is in charge; `coordinator/hand_over.rs` changes that, `coordinator/follow.rs` of which symbols |
+//! | `running.rs` | a venue that runs, as it stands |
 //! | `divergence.rs` | how far a venue that is compared is from the one in charge |
 //! | `health.rs` | what `/health` says of the feed |
 //!
@@ -26,8 +27,10 @@ mod health;
 mod member;
 mod moment;
 mod plan;
+mod running;
 
 pub use breaker::Breaker;
 pub use charge::Rules;
 pub use coordinator::start;
+pub use moment::next_whole;
 pub use plan::{FeedChange, FeedPlan, Follow, VenuePlan};

@@ -3,13 +3,14 @@
 use super::charge::Rules;
 use crate::actors::environment::Environment;
 use crate::actors::ingest::config::VenueConfig;
-use crate::actors::ingest::shell::{BarsClient, FeedSettings, PastVenue, RequestLimit, Tls};
+use crate::actors::ingest::shell::{BarsClient, FeedSettings, PastVenue, Pasts, RequestLimit, Tls};
 use crate::actors::ingest::venue::{Instrument, Instruments, TradesPage, Venue};
 use crate::models::entry::{Entry, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -96,7 +97,8 @@ impl VenuePlan {
     }
 
     /// True when the venue can be asked for past trades.
-    pub(super) fn has_past(&self) -> bool {
+    #[must_use]
+    pub fn has_past(&self) -> bool {
         self.instruments.all().first().is_some_and(|instrument| {
             let page = TradesPage {
                 instrument,
@@ -130,4 +132,23 @@ impl VenuePlan {
     pub(super) fn symbols(&self) -> BTreeSet<SymbolId> {
         self.instruments.all().iter().map(|instrument| instrument.symbol).collect()
     }
+}
+
+/// Returns what the venues of a feed share for the past of new symbols.
+pub(super) fn pasts(venues: &[VenuePlan], env: &Environment, down_since: Option<Nanos>) -> Pasts {
+    let pasts = Pasts {
+        venues: if venues.len() > 1 {
+            venues.iter().map(|plan| plan.past(env)).collect()
+        } else {
+            Rc::new([])
+        },
+        ..Pasts::default()
+    };
+    let snapshots = env.published.snapshots.as_ref();
+    // Where nobody could tell, those of a first start are new.
+    let is_new = |symbol| snapshots.map_or(down_since.is_none(), |snapshots| snapshots.get(symbol).is_none());
+    let warmed = venues.iter().filter(|plan| plan.warm_up_bars > 0);
+    let symbols: BTreeSet<SymbolId> = warmed.flat_map(VenuePlan::symbols).collect();
+    symbols.into_iter().filter(|&symbol| is_new(symbol)).for_each(|symbol| pasts.newcomers.add(symbol));
+    pasts
 }
