@@ -4,7 +4,10 @@
 
 use crate::models::entry::SourceId;
 use crate::models::feed::AgeLimits;
+use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
+use arc_swap::ArcSwap;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// The newest event time that each source has vouched for, by a trade, a quote or a clock mark.
@@ -15,6 +18,8 @@ pub struct SourceClocks {
     times: Box<[AtomicI64]>,
     /// The ages from which on a source is stale and dead.
     limits: Box<[[AtomicI64; 2]]>,
+    /// Symbols that were left while the run goes on.
+    unfollowed: ArcSwap<HashSet<SymbolId>>,
 }
 
 /// Sources that have a clock. Nobody configures more feeds than that; a source beyond it has none.
@@ -26,6 +31,7 @@ impl Default for SourceClocks {
         SourceClocks {
             times: (0..=NUM_CLOCKS).map(|_| AtomicI64::new(i64::MIN)).collect(),
             limits: (0..NUM_CLOCKS).map(|_| [stale, dead].map(AtomicI64::new)).collect(),
+            unfollowed: ArcSwap::default(),
         }
     }
 }
@@ -49,6 +55,27 @@ impl SourceClocks {
             stale.store(limits.stale, Ordering::Relaxed);
             dead.store(limits.dead, Ordering::Relaxed);
         }
+    }
+
+    /// Notes whether a feed brings symbols. What the source of one that none brings vouches for says nothing of it.
+    pub fn note_followed(&self, symbols: &[SymbolId], is_followed: bool) {
+        self.unfollowed.rcu(|known| {
+            let mut unfollowed = HashSet::clone(known);
+            for symbol in symbols {
+                if is_followed {
+                    unfollowed.remove(symbol)
+                } else {
+                    unfollowed.insert(*symbol)
+                };
+            }
+            unfollowed
+        });
+    }
+
+    /// Returns how old the clock of a symbol's source may be.
+    #[must_use]
+    pub fn limits_of(&self, symbol: SymbolId, source: SourceId) -> AgeLimits {
+        if self.unfollowed.load().contains(&symbol) { AgeLimits::UNFOLLOWED } else { self.limits(source) }
     }
 
     /// Returns how old a source's clock may be: as its feed says, or as is usual.
@@ -80,6 +107,12 @@ mod tests {
         let limits = AgeLimits { stale: 1, dead: 2 };
         clocks.set_limits(SourceId(3), limits);
         assert_eq!((clocks.limits(SourceId(3)), clocks.limits(SourceId(4))), (limits, AgeLimits::default()));
+        let symbol = SymbolId(7);
+        clocks.note_followed(&[symbol], false);
+        assert_eq!(clocks.limits_of(symbol, SourceId(3)), AgeLimits::UNFOLLOWED);
+        assert_eq!(clocks.limits_of(SymbolId(8), SourceId(3)), limits);
+        clocks.note_followed(&[symbol], true);
+        assert_eq!(clocks.limits_of(symbol, SourceId(3)), limits);
         clocks.set_limits(SourceId(60_000), limits);
         assert_eq!(clocks.limits(SourceId(60_000)), AgeLimits::default(), "beyond the table it is the usual");
     }

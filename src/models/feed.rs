@@ -5,7 +5,7 @@
 //!
 //! | word | when |
 //! | --- | --- |
-//! | `dead` | the source's clock is older than `dead_after` of its feed, 5 minutes where nothing else is configured |
+//! | `dead` | the source's clock is older than `dead_after` of its feed, 5 minutes where nothing else is configured; or the symbol was removed while a run went on, so that no feed brings it |
 //! | `stale` | it is older than `stale_after` of its feed, 30 s where nothing else is configured |
 //! | `live` | the symbol traded within 10 s |
 //! | `quiet` | it did not, but the source's clock runs on |
@@ -26,6 +26,11 @@ pub struct AgeLimits {
     pub stale: i64,
     /// Above this age the feed is `dead`.
     pub dead: i64,
+}
+
+impl AgeLimits {
+    /// Those of a symbol that nobody follows any more: it is `dead`, however new its last trade.
+    pub const UNFOLLOWED: AgeLimits = AgeLimits { stale: i64::MIN, dead: i64::MIN };
 }
 
 impl Default for AgeLimits {
@@ -90,6 +95,7 @@ mod tests {
             state(now, then, then, then, limits)
         };
         assert_eq!([100, 101, 200, 201].map(after), ["quiet", "stale", "stale", "dead"]);
+        assert_eq!(state(now, now, now, now.plus(SECOND), AgeLimits::UNFOLLOWED), "dead");
     }
 
     #[test]

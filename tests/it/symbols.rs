@@ -62,6 +62,12 @@ fn trade_after(program: &Program, symbol: &str, time: &str) -> String {
     })
 }
 
+/// Returns how a symbol's feed is.
+fn feed_of(program: &Program, symbol: &str) -> String {
+    let latest = program.get("REST", &format!("/api/v1/latest/{symbol}")).unwrap().json();
+    latest["feed"].as_str().unwrap().to_owned()
+}
+
 fn residue_of(ended: &Ended) -> bool {
     ended.stderr.contains("panicked")
 }
@@ -90,6 +96,7 @@ fn symbols_come_and_go_without_a_restart_and_stay_so_after_one() {
     let (status, answer) = delete(&program, "/api/v1/symbols/MSFT");
     assert_eq!((status, answer), (200, json!({"removed": [], "absent": ["MSFT"], "refused": []})));
     assert_eq!(followed(&program), ["AAPL"]);
+    assert_eq!((feed_of(&program, "MSFT").as_str(), feed_of(&program, "AAPL").as_str()), ("dead", "live"));
     // What was under way has come, and a trade of another symbol is newer than all of it.
     let last = wait_for("the end of its trades", || {
         let latest = |symbol: &str| {
@@ -117,6 +124,7 @@ fn symbols_come_and_go_without_a_restart_and_stay_so_after_one() {
     assert_eq!(program.get("REST", "/api/v1/aggregated/BTC-USD?limit=5").unwrap().status, 200);
     assert_eq!(post(&program, &json!({"symbols": ["BTC-USD", "MSFT"]})).0, 200);
     trade_after(&program, "BTC-USD", &last);
+    assert_eq!(feed_of(&program, "BTC-USD"), "live");
     trade_after(&program, "MSFT", &last);
     assert_eq!(program.metric("tickwire_ledger_residue{source=\"simulated\"}"), 0);
     program.stop();
@@ -130,10 +138,13 @@ fn without_any_symbol_it_waits_for_one() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let program = start(&data);
+    trade_after(&program, "AAPL", "");
     assert_eq!(delete(&program, "/api/v1/symbols?symbols=AAPL,MSFT").0, 200);
+    assert_eq!(feed_of(&program, "AAPL"), "dead", "nobody brings it");
     program.stop();
     let program = start(&data);
     assert_eq!(followed(&program), Vec::<String>::new());
+    assert_eq!(feed_of(&program, "AAPL"), "dead", "after a restart too");
     assert_eq!(post(&program, &json!({"symbols": ["TSLA"]})).0, 200);
     trade_after(&program, "TSLA", "");
     program.stop();

@@ -12,6 +12,7 @@ pub mod dialects;
 mod every_venue;
 pub mod fake;
 mod faults;
+mod feeds;
 mod finage;
 mod fmp;
 mod fuzz;

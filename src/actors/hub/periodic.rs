@@ -81,7 +81,7 @@ impl HubActor {
             let Some(last) = &snapshot.last else { continue };
             let clock = self.settings.clocks.get(snapshot.source);
             let clock = clock.max(snapshot.watermark.plus(self.settings.core.lateness));
-            let limits = self.settings.clocks.limits(snapshot.source);
+            let limits = self.settings.clocks.limits_of(symbol, snapshot.source);
             let state = feed::state(now, last.ts, last.received, clock, limits);
             let values = self.last_values.entry(symbol);
             if std::mem::replace(&mut values.feed, state) == state {

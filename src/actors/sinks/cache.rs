@@ -89,7 +89,8 @@ impl CacheSink {
         let lateness = self.sources.core.lateness;
         let object = known.and_then(|snapshot| {
             let clocks = &self.sources.clocks;
-            let (clock, limits) = (clocks.get(snapshot.source), clocks.limits(snapshot.source));
+            let (clock, limits) =
+                (clocks.get(snapshot.source), clocks.limits_of(snapshot.symbol, snapshot.source));
             LatestObject::of_snapshot(spec, snapshot, clock, limits, lateness, now)
         });
         to_json(&object.unwrap_or_else(|| {
@@ -97,7 +98,8 @@ impl CacheSink {
             let last = LastTrade { ts, received, price, size, updates: Updates::ALL, seq };
             let age_ms = now.since(ts).div_euclid(1_000_000);
             let reference = snapshot.and_then(|snapshot| snapshot.reference);
-            let limits = snapshot.map(|snapshot| self.sources.clocks.limits(snapshot.source));
+            let limits =
+                snapshot.map(|snapshot| self.sources.clocks.limits_of(snapshot.symbol, snapshot.source));
             let state = feed::state(now, ts, received, ts, limits.unwrap_or_default());
             LatestObject::new(spec, &last, reference, age_ms, state)
         }))

@@ -49,6 +49,11 @@ impl<'a> SymbolService<'a> {
                 followed.insert(node.symbols.get(name).expect("the feed has begun with it"), at);
             }
         }
+        // What the log knows besides was removed, or is configured no more.
+        let known = node.env.published.snapshots.iter().flat_map(|snapshots| snapshots.all());
+        let known = known.map(|snapshot| snapshot.symbol);
+        let left: Vec<SymbolId> = known.filter(|&symbol| followed.feed_of(symbol).is_none()).collect();
+        node.env.published.clocks.note_followed(&left, false);
         SymbolService { node, feeds, kept, followed, symbols_max }
     }
 
@@ -97,9 +102,9 @@ impl<'a> SymbolService<'a> {
             by_feed.entry(at).or_default().push(candidate);
         }
         for (at, candidates) in by_feed {
-            for symbol in self.feeds.0[at].follow(self.node, candidates).await {
-                self.followed.insert(symbol, at);
-            }
+            let symbols = self.feeds.0[at].follow(self.node, candidates).await;
+            symbols.iter().for_each(|&symbol| self.followed.insert(symbol, at));
+            self.node.env.published.clocks.note_followed(&symbols, true);
         }
         if !answer.added.is_empty() {
             tracing::info!(
@@ -227,6 +232,7 @@ impl<'a> SymbolService<'a> {
         for (at, left) in by_feed {
             let left: Vec<SymbolId> = left.into_iter().map(|(id, _)| id).collect();
             left.iter().for_each(|&id| self.followed.remove(id));
+            self.node.env.published.clocks.note_followed(&left, false);
             self.feeds.0[at].leave(left).await;
         }
         if !answer.removed.is_empty() {

@@ -39,7 +39,8 @@ fn object<'a>(
     spec: &'a SymbolSpec,
     now: Nanos,
 ) -> Option<LatestObject<'a>> {
-    let (clock, limits) = (state.clocks.get(snapshot.source), state.clocks.limits(snapshot.source));
+    let (clock, limits) =
+        (state.clocks.get(snapshot.source), state.clocks.limits_of(snapshot.symbol, snapshot.source));
     LatestObject::of_snapshot(spec, snapshot, clock, limits, state.core.lateness, now)
 }
 
@@ -90,8 +91,8 @@ const fn withdrawn_by(entry: &Entry) -> Option<(SourceId, TradeId)> {
 ///
 /// `feed` tells a quiet market from a dead feed: `live` traded within 10 s; `quiet` did not, but its source's clock
 /// runs on; `stale` the source's clock is older than `stale_after` of its feed (30 s), or so far ahead that the
-/// server's must have been set back; `dead` older than `dead_after` (5 minutes). `age_ms` is negative where the
-/// trade's time is ahead of the server's clock.
+/// server's must have been set back; `dead` older than `dead_after` (5 minutes), or the symbol was removed. `age_ms` is
+/// negative where the trade's time is ahead of the server's clock.
 #[utoipa::path(
     get,
     path = "/api/v1/latest/{symbol}",
@@ -126,7 +127,7 @@ pub async fn latest(
     {
         let (now, clock) = (state.now(), state.clocks.get(source));
         let age_ms = now.since(last.ts).div_euclid(1_000_000);
-        let feed = feed::state(now, last.ts, last.received, clock, state.clocks.limits(source));
+        let feed = feed::state(now, last.ts, last.received, clock, state.clocks.limits_of(id, source));
         return Ok(Reply::json(&LatestObject::new(&spec, &last, None, age_ms, feed)).send_volatile(&request));
     }
     Err(ApiError::NoData(format!("`{}` has not traded yet", spec.name)))

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tickwire::models::bar::{Bar, BarOrigin};
 use tickwire::models::num::Scale;
-use tickwire::models::time::{MINUTE, Width};
+use tickwire::models::time::{MINUTE, Nanos, Width};
 
 /// Figures of a bar as text.
 type Figures = [String; 5];
@@ -93,7 +93,7 @@ fn each_bar_of_a_polled_venue_is_taken_once_and_as_it_is() {
                 let path = format!(
                     "/api/v1/aggregated/{symbol}?window=1min&limit=1&include_forming=true&start_time=2000-01-01"
                 );
-                let start = tickwire::models::time::Nanos(*start).to_rfc3339();
+                let start = Nanos(*start).to_rfc3339();
                 live.program
                     .get("REST", &path)
                     .is_some_and(|bars| bars.json()[0]["window_start"] == start.as_str())
@@ -190,5 +190,62 @@ fn a_key_that_is_refused_is_not_shown_again() {
     let (status, said) = health(&live);
     assert!(status == "degraded" && said.contains("apikey is invalid or missing"), "{said}");
     assert_eq!(venue.num_requests(), 2, "once for each symbol");
+    live.program.stop();
+}
+
+#[test]
+fn a_symbol_of_a_polled_venue_is_asked_for_from_when_it_is_added_until_it_is_removed() {
+    let trades = made_market(&AlphaVantage, 1_500);
+    let [first, second] = AlphaVantage.symbols();
+    let dir = tempfile::tempdir().unwrap();
+    let venue = FakeVenue::start(&AlphaVantage, &trades, &[]);
+    venue.pause_at(500);
+    let live = Live::start(dir.path(), &venue, first, &[]);
+    live.program.line_with(" ready");
+    let newest = |symbol: &str| {
+        let path = format!(
+            "/api/v1/aggregated/{symbol}?window=1min&limit=1&include_forming=true&start_time=2000-01-01"
+        );
+        let bars = live.program.get("REST", &path).filter(|bars| bars.status == 200)?.json();
+        bars[0]["window_start"].as_str().map(str::to_owned)
+    };
+    // The venue gives a bar once it has ended.
+    let last_bar = |symbol: &str, num_trades: usize| {
+        let (bars, now) = (minutes(&trades[..num_trades]), trades[num_trades - 1].ts);
+        let own = bars.into_keys().filter(|(name, start)| name == symbol && start + MINUTE <= now);
+        Nanos(own.map(|(_, start)| start).max().unwrap()).to_rfc3339()
+    };
+    let is_at = |symbol: &str, num_trades: usize| {
+        let expected = last_bar(symbol, num_trades);
+        wait_for(&format!("bar of {symbol} at {expected}"), || (newest(symbol)? == expected).then_some(()));
+    };
+    is_at(first, 500);
+    assert_eq!(newest(second), None);
+    let url = format!("{}/api/v1/symbols", live.program.address("REST"));
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let follow = |symbol: &str| {
+        let answer = agent.post(&url).send_json(serde_json::json!({"symbols": [symbol]})).unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+    };
+    let leave = |symbol: &str| {
+        assert_eq!(agent.delete(format!("{url}/{symbol}")).call().unwrap().status().as_u16(), 200);
+    };
+    follow(second);
+    is_at(second, 500);
+    venue.pause_at(1_000);
+    is_at(first, 1_000);
+    is_at(second, 1_000);
+    leave(first);
+    venue.resume();
+    is_at(second, trades.len());
+    assert_eq!(newest(first), Some(last_bar(first, 1_000)), "it is not asked for any more");
+    leave(second);
+    wait_for("a feed without symbols", || health(&live).1.contains("no symbol is followed").then_some(()));
+    let answers = || live.metric("requests_total");
+    let num_asked = answers();
+    follow(first);
+    is_at(first, trades.len());
+    assert!(answers() > num_asked);
+    assert_eq!((health(&live).0.as_str(), live.residue()), ("healthy", 0));
     live.program.stop();
 }

@@ -2,7 +2,9 @@
 //! from its first window on, and what was changed holds after a restart.
 
 use super::dialects;
-use super::fake::{Dialect, FakeVenue, MarketTrade};
+use super::dialects::coinbase::Coinbase;
+use super::dialects::kraken::Kraken;
+use super::fake::{Dialect, FakeVenue, MarketTrade, RestFault, Welcome};
 use super::inside::{self, Inside};
 use super::live::{Held, Live, held, made_market, replayed};
 use crate::support::process::wait_for;
@@ -56,11 +58,13 @@ fn are_whole(bars: &[&Bar]) -> bool {
     bars.iter().all(|bar| (bar.coverage - 1.0).abs() < f64::EPSILON)
 }
 
-fn check(dialect: &'static dyn Dialect) {
+/// Adds and removes symbols of a venue that is in charge of a feed, `more` of which the environment names.
+fn check(dialect: &'static dyn Dialect, feed: &str, more: &[(String, String)]) {
     let name = dialect.name();
     println!("{name}");
     let dir = tempfile::tempdir().unwrap();
     let trades = made_market(dialect, NUM_TRADES);
+    let more: Vec<(&str, &str)> = more.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let [first, second] = dialect.symbols();
     let expected = replayed(dir.path(), &trades);
     let venue = FakeVenue::start(dialect, &trades, &[]);
@@ -70,7 +74,7 @@ fn check(dialect: &'static dyn Dialect) {
     let removed = trades[REMOVED_AT - 1].ts;
     // Of the new symbol everything since the beginning of its first window, where the venue can be asked for it.
     let since = if dialect.has_past_trades() { window } else { added + 1 };
-    let ledger = inside::run_with(dir.path(), &venue, first, &[], async |inside| {
+    let ledger = inside::run_with(dir.path(), &venue, first, &more, async |inside| {
         let begun = num_of(first, &trades[..ADDED_AT]);
         // Where nobody confirms a subscription it counts as complete only some seconds later.
         let is_settled = || match dialect.has_past_trades() {
@@ -133,7 +137,7 @@ fn check(dialect: &'static dyn Dialect) {
     }
     let kept: Value =
         serde_json::from_slice(&std::fs::read(dir.path().join("data/symbols.json")).unwrap()).unwrap();
-    assert_eq!(kept["feeds"][name], json!({"added": [second], "removed": [first]}));
+    assert_eq!(kept["feeds"][feed], json!({"added": [second], "removed": [first]}));
 }
 
 /// Waits until no connection of the venue is subscribed to a symbol.
@@ -144,16 +148,39 @@ async fn wait_until_unsubscribed(inside: &Inside<'_>, venue: &FakeVenue, symbol:
 #[test]
 fn a_symbol_is_added_and_another_removed_while_trades_flow_at_every_venue() {
     for dialect in dialects::ALL.into_iter().filter(|dialect| dialect.trades_per_answer() == 0) {
-        check(dialect);
+        check(dialect, dialect.name(), &[]);
     }
+}
+
+/// Returns a venue that is one of two of a feed, and what the configuration says of it.
+fn one_of_two(dialect: &'static dyn Dialect, list: &str) -> (FakeVenue, Vec<(String, String)>) {
+    let venue = FakeVenue::start(dialect, &made_market(dialect, NUM_TRADES), &[]);
+    let mut environment = venue.environment();
+    environment.push(("TICKWIRE__PROVIDER__NAME".to_owned(), list.to_owned()));
+    (venue, environment)
+}
+
+#[test]
+fn a_symbol_is_added_and_another_removed_where_a_standby_waits() {
+    let (standby, environment) = one_of_two(&Coinbase, "kraken,coinbase");
+    check(&Kraken, "kraken", &environment);
+    assert_eq!(standby.num_connections(), 0, "nobody needed it");
+}
+
+#[test]
+fn a_symbol_is_added_and_another_removed_while_a_standby_is_in_charge() {
+    let (first, environment) = one_of_two(&Kraken, "kraken,coinbase");
+    first.meet(usize::MAX, Welcome::Refuse);
+    first.fail_rest(usize::MAX, RestFault::Status("503 Service Unavailable"));
+    check(&Coinbase, "kraken", &environment);
 }
 
 #[test]
 fn what_the_venue_lists_can_be_searched_and_followed_over_rest_and_stays_so() {
     let dir = tempfile::tempdir().unwrap();
-    let dialect: &dyn Dialect = &dialects::coinbase::Coinbase;
+    let dialect: &dyn Dialect = &Coinbase;
     let trades = made_market(dialect, 300);
-    let venue = FakeVenue::start(&dialects::coinbase::Coinbase, &trades, &[]);
+    let venue = FakeVenue::start(&Coinbase, &trades, &[]);
     venue.pause_at(100);
     let live = Live::start(dir.path(), &venue, "BTC-USD", &[]);
     live.program.line_with(" ready");
