@@ -206,6 +206,24 @@ impl VenueConfig {
         RetryPolicy { delay: self.retry_delay, max_delay: self.retry_max_delay }
     }
 
+    /// Returns where the stream is, as [`address`] does; `own` is the venue's own address.
+    #[must_use]
+    pub fn stream_at(&self, own: &'static str) -> Url {
+        address(self.stream_url.as_ref().map(StreamUrl::url), own)
+    }
+
+    /// Returns where REST is, as [`address`] does; `own` is the venue's own address.
+    #[must_use]
+    pub fn rest_at(&self, own: &'static str) -> Url {
+        address(self.rest_url.as_ref().map(RestUrl::url), own)
+    }
+
+    /// Returns the key as text; empty where none is set. It goes into requests, and nowhere else.
+    #[must_use]
+    pub fn key_text(&self) -> String {
+        self.key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default()
+    }
+
     /// Returns every fault: its key, and what is wrong.
     #[must_use]
     pub fn validate(&self) -> Vec<(&'static str, String)> {

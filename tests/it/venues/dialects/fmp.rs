@@ -95,9 +95,9 @@ impl Dialect for Fmp {
             return self.rest_refusals().remove(0);
         }
         let minutes = match request.path.as_str() {
-            "/historical-chart/1min" => 1,
-            "/historical-chart/5min" => 5,
-            "/historical-chart/15min" => 15,
+            "/stable/historical-chart/1min" => 1,
+            "/stable/historical-chart/5min" => 5,
+            "/stable/historical-chart/15min" => 15,
             _ => return HttpAnswer::with_status("404 Not Found", "[]"),
         };
         let bars = past.bars(request.field("symbol").unwrap_or_default(), minutes * MINUTE);

@@ -52,15 +52,14 @@ pub(super) struct Settings {
 
 impl Settings {
     pub fn of(config: &VenueConfig) -> Settings {
-        let own = || Url::parse(REST_URL).expect("the venue's address is a URL");
         let is_asked_for = |name: &str| config.channels.iter().any(|channel| channel == name);
         let asked = INTERVALS.iter().filter(|(name, _)| is_asked_for(name)).copied();
         let asked: Vec<(&'static str, i64)> =
             if config.channels.is_empty() { vec![INTERVALS[0]] } else { asked.collect() };
         let width = |nanos| Width::new(nanos).expect("the venue's intervals divide a day");
         Settings {
-            key: config.key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default(),
-            rest_url: config.rest_url.as_ref().map_or_else(own, |given| given.url().clone()),
+            key: config.key_text(),
+            rest_url: config.rest_at(REST_URL),
             entitlement: config.entitlement,
             stamp: config.bar_stamp.unwrap_or(BarStamp::Start),
             intervals: asked.into_iter().map(|(name, nanos)| (name, width(nanos))).collect(),

@@ -1,6 +1,6 @@
 //! What is Binance's own in `[venues.binance]`: addresses, limits, channels.
 
-use crate::actors::ingest::config::{RestUrl, StreamUrl, VenueConfig, address};
+use crate::actors::ingest::config::{RestUrl, VenueConfig, address};
 use reqwest::Url;
 
 /// Name of the provider and of its source.
@@ -52,11 +52,11 @@ impl Channel {
 }
 
 pub(super) fn stream_url(config: &VenueConfig) -> Url {
-    address(config.stream_url.as_ref().map(StreamUrl::url), STREAM_URL)
+    config.stream_at(STREAM_URL)
 }
 
 pub(super) fn rest_url(config: &VenueConfig) -> Url {
-    address(config.rest_url.as_ref().map(RestUrl::url), REST_URL)
+    config.rest_at(REST_URL)
 }
 
 /// Returns where past trades are asked for. An address that the user gave for all of REST is meant for them too.

@@ -1,6 +1,7 @@
 //! What is Finage's own in `[venues.finage]`: addresses that each account has of its own, limits, channels.
 
 use crate::actors::ingest::config::{StreamUrl, VenueConfig};
+use crate::actors::ingest::venues::channels;
 use crate::actors::ingest::venues::pairs::Market;
 use crate::secret::Secret;
 use reqwest::Url;
@@ -56,7 +57,6 @@ impl Settings {
             url.query_pairs_mut().append_pair("token", socket_key.unwrap_or_default());
             Some(url)
         };
-        let own = || Url::parse(REST_URL).expect("the venue's address is a URL");
         Settings {
             streams: [
                 stream(&config.stream_url),
@@ -64,8 +64,8 @@ impl Settings {
                 stream(&config.forex_stream_url),
             ],
             has_socket_key: socket_key.is_some(),
-            key: config.key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default(),
-            rest_url: config.rest_url.as_ref().map_or_else(own, |given| given.url().clone()),
+            key: config.key_text(),
+            rest_url: config.rest_at(REST_URL),
             reading: Reading {
                 has_quotes: config.channels.iter().any(|name| name == QUOTES),
                 has_conditions: config.conditions.unwrap_or(false),
@@ -106,12 +106,7 @@ impl Settings {
 /// Returns what is wrong with the channels asked for.
 #[must_use]
 pub fn channel_fault(channels: &[String]) -> Option<String> {
-    let there = format!("there are `{TRADES}` and `{QUOTES}`");
-    if let Some(unknown) = channels.iter().find(|name| ![TRADES, QUOTES].contains(&name.as_str())) {
-        return Some(format!("the channel `{unknown}` is not served; {there}"));
-    }
-    let lacks_trades = !channels.is_empty() && !channels.iter().any(|name| name == TRADES);
-    lacks_trades.then(|| format!("without `{TRADES}` there are no bars of shares and coins; {there}"))
+    channels::fault(channels, TRADES, QUOTES, "bars of shares and coins")
 }
 
 #[cfg(test)]
@@ -120,18 +115,6 @@ mod tests {
 
     fn settings(text: &str) -> Settings {
         Settings::of(&toml::from_str(text).expect("a section"))
-    }
-
-    #[test]
-    fn channels_that_are_not_served_are_refused_with_those_that_are() {
-        let fault =
-            |names: &[&str]| channel_fault(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
-        for names in [&[][..], &["trades"], &["quotes", "trades"]] {
-            assert_eq!(fault(names), None, "{names:?}");
-        }
-        for names in [&["ticker"][..], &["quotes"]] {
-            assert!(fault(names).is_some_and(|said| said.contains("`trades` and `quotes`")), "{names:?}");
-        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is FMP's own in `[venues.fmp]`: addresses, limits, channels.
 
-use crate::actors::ingest::config::{BarZone, StreamUrl, VenueConfig};
+use crate::actors::ingest::config::{BarZone, StreamUrl, VenueConfig, address};
+use crate::actors::ingest::venues::channels;
 use crate::actors::ingest::venues::pairs::Market;
 use reqwest::Url;
 
@@ -48,16 +49,12 @@ pub(super) struct Settings {
 
 impl Settings {
     pub fn of(config: &VenueConfig) -> Settings {
-        let own = |url: &str| Url::parse(url).expect("the venue's address is a URL");
         let given = [&config.stream_url, &config.crypto_stream_url, &config.forex_stream_url];
-        let stream = |(given, url): (&Option<StreamUrl>, &str)| match given {
-            Some(given) => given.url().clone(),
-            None => own(url),
-        };
+        let stream = |(given, own): (&Option<StreamUrl>, _)| address(given.as_ref().map(StreamUrl::url), own);
         Settings {
-            key: config.key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default(),
+            key: config.key_text(),
             streams: given.into_iter().zip(STREAM_URLS).map(stream).collect(),
-            rest_url: config.rest_url.as_ref().map_or_else(|| own(REST_URL), |given| given.url().clone()),
+            rest_url: config.rest_at(REST_URL),
             has_quotes: config.channels.iter().any(|name| name == QUOTES),
             pair_zone: config.bar_zone.unwrap_or(BarZone::Eastern),
         }
@@ -67,29 +64,12 @@ impl Settings {
 /// Returns what is wrong with the channels asked for.
 #[must_use]
 pub fn channel_fault(channels: &[String]) -> Option<String> {
-    let there = format!("there are `{TRADES}` and `{QUOTES}`");
-    if let Some(unknown) = channels.iter().find(|name| ![TRADES, QUOTES].contains(&name.as_str())) {
-        return Some(format!("the channel `{unknown}` is not served; {there}"));
-    }
-    let lacks_trades = !channels.is_empty() && !channels.iter().any(|name| name == TRADES);
-    lacks_trades.then(|| format!("without `{TRADES}` there are no bars of shares and coins; {there}"))
+    channels::fault(channels, TRADES, QUOTES, "bars of shares and coins")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn channels_that_are_not_served_are_refused_with_those_that_are() {
-        let fault =
-            |names: &[&str]| channel_fault(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
-        for names in [&[][..], &["trades"], &["quotes", "trades"]] {
-            assert_eq!(fault(names), None, "{names:?}");
-        }
-        for names in [&["ticker"][..], &["quotes"]] {
-            assert!(fault(names).is_some_and(|said| said.contains("`trades` and `quotes`")), "{names:?}");
-        }
-    }
 
     #[test]
     fn each_market_has_its_stream() {

@@ -1,6 +1,6 @@
 //! What is Kraken's own in `[venues.kraken]`: addresses, limits, channels.
 
-use crate::actors::ingest::config::{RestUrl, StreamUrl, VenueConfig, address};
+use crate::actors::ingest::config::VenueConfig;
 use reqwest::Url;
 
 /// Name of the provider and of its source.
@@ -19,11 +19,11 @@ const STREAM_URL: &str = "wss://ws.kraken.com/v2";
 const REST_URL: &str = "https://api.kraken.com/0/public";
 
 pub(super) fn stream_url(config: &VenueConfig) -> Url {
-    address(config.stream_url.as_ref().map(StreamUrl::url), STREAM_URL)
+    config.stream_at(STREAM_URL)
 }
 
 pub(super) fn rest_url(config: &VenueConfig) -> Url {
-    address(config.rest_url.as_ref().map(RestUrl::url), REST_URL)
+    config.rest_at(REST_URL)
 }
 
 /// Returns what is wrong with the channels asked for.

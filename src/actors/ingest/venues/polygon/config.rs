@@ -141,8 +141,7 @@ pub(super) struct Addresses {
 impl Addresses {
     /// Takes those of the configuration, and the venue's own where it has none.
     pub fn of_config(config: &VenueConfig) -> Addresses {
-        let own = |text: &str| Url::parse(text).expect("the venue's address is a URL");
-        let stocks = config.stream_url.as_ref().map_or_else(|| own(STREAM_URL), |given| given.url().clone());
+        let stocks = config.stream_at(STREAM_URL);
         let base = |market| {
             let given = match market {
                 Market::Stocks => None,
@@ -158,7 +157,7 @@ impl Addresses {
         let is_delayed = stocks.host_str().is_some_and(|host| host.starts_with(DELAYED));
         Addresses {
             streams: MARKETS.map(|market| stream(&base(market), market)).to_vec(),
-            rest: config.rest_url.as_ref().map_or_else(|| own(REST_URL), |given| given.url().clone()),
+            rest: config.rest_at(REST_URL),
             delay: if is_delayed { DELAY } else { Duration::ZERO },
         }
     }
