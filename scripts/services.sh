@@ -4,15 +4,19 @@
 # a failure.
 #
 #   scripts/services.sh COMMAND...     sets TICKWIRE_TEST_REDIS to the address of a Redis without data,
-#                                      TICKWIRE_TEST_POSTGRES to that of a PostgreSQL, with a superuser, and
+#                                      TICKWIRE_TEST_POSTGRES to that of a PostgreSQL, with a superuser,
 #                                      TICKWIRE_TEST_INFLUXDB to that of an InfluxDB, whose organization is `tickwire` and
-#                                      whose token, which may do everything, is TICKWIRE_TEST_INFLUXDB_TOKEN
+#                                      whose token, which may do everything, is TICKWIRE_TEST_INFLUXDB_TOKEN, and
+#                                      TICKWIRE_TEST_KAFKA to that of a Kafka broker without topics
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 work=$(mktemp -d)
 pids=()
+kafka=
 stop() {
+    # At any other signal it would first hand its partitions on to brokers that are not there.
+    if [ -n "$kafka" ]; then kill -KILL "$kafka" 2>/dev/null || true; fi
     if [ "${#pids[@]}" -gt 0 ]; then
         # PostgreSQL would wait for its clients at SIGTERM; Redis takes both as the end.
         kill -INT "${pids[@]}" 2>/dev/null || true
@@ -133,7 +137,35 @@ start_influxdb() {
     leave_out "InfluxDB does not start"
 }
 
+start_kafka() {
+    local port pid
+    if ! "$here/kafka.sh" >/dev/null; then
+        leave_out "Kafka cannot be had, so tests of it are skipped"
+        return
+    fi
+    for try in $(seq 20); do
+        # Two ports together, which others rarely take in the same moment.
+        port=$((20000 + RANDOM % 12000))
+        "$here/kafka.sh" run "$work/kafka-$try" "$port" "$((port + 1))" >"$work/kafka.log" 2>&1 </dev/null &
+        pid=$!
+        for _ in $(seq 1200); do
+            if grep -qs 'Kafka Server started' "$work/kafka-$try/server.log"; then
+                kafka=$pid
+                export TICKWIRE_TEST_KAFKA="127.0.0.1:$port"
+                return
+            fi
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.05
+        done
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    cat "$work/kafka.log" "$work/kafka-$try"/*.log >&2 || true
+    leave_out "Kafka does not start"
+}
+
 start_redis
 start_postgres
 start_influxdb
+start_kafka
 "$@"

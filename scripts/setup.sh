@@ -3,7 +3,7 @@
 # missing; otherwise it says, one line for each missing tool, what to install. Asks nothing.
 #
 #   scripts/setup.sh            for a build: fails when Rust or a C compiler is missing
-#   scripts/setup.sh --tests    for the tests as well: a browser, Python for clients, Redis and PostgreSQL
+#   scripts/setup.sh --tests    for the tests as well: a browser, Python for clients, Redis, PostgreSQL and Java for Kafka
 #   with --quiet                says nothing when everything is there
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,6 +61,16 @@ else
 fi
 
 has cc || apt_install gcc libc6-dev || true
+# librdkafka is built from its sources with these, and finds OpenSSL and zlib by pkg-config.
+has make || apt_install make || true
+has make || need "make is missing: install it, librdkafka is built with it"
+has_library() { has pkg-config && pkg-config --exists "$1"; }
+has_library openssl || apt_install pkg-config libssl-dev || true
+has_library openssl ||
+    need "OpenSSL is missing: install pkg-config and OpenSSL with its headers, such as the package libssl-dev"
+has_library zlib || apt_install zlib1g-dev || true
+has_library zlib || need "zlib is missing: install it with its headers, such as the package zlib1g-dev"
+
 has cc || need "cc is missing: install a C compiler, such as the package gcc with libc6-dev"
 
 # Without node everything builds but the dashboard's page.
@@ -86,6 +96,9 @@ if [ "$tests" = yes ]; then
     has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
     has_postgres || apt_install postgresql || true
     has_postgres || say "setup: PostgreSQL is missing, so it is not tested: install postgresql"
+    if ! { has java && has mvn; }; then apt_install openjdk-17-jre-headless maven || true; fi
+    { has java && has mvn; } ||
+        say "setup: java or mvn is missing, so Kafka is not tested: install Java 17 and Maven"
     has_venv || say "setup: python3 with venv is missing, so clients in Python are not tested: install both"
 fi
 

@@ -11,6 +11,7 @@ pub mod check;
 pub mod export;
 mod housekeeping;
 mod instruments;
+pub mod kafka;
 mod keys;
 mod live_feed;
 pub mod migrate;

@@ -165,7 +165,7 @@ fn open_influxdb(influxdb: &InfluxDb, node: &Node) -> anyhow::Result<SinkSetup> 
 }
 
 /// Reads a file that holds a secret and a line's end.
-fn read_secret(key: &str, path: &Path) -> anyhow::Result<String> {
+pub(super) fn read_secret(key: &str, path: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(path);
     let text = text.with_context(|| format!("`{key}`: cannot read `{}`", path.display()))?;
     Ok(text.trim().to_owned())

@@ -52,7 +52,7 @@ const POSTGRES_URL: &str = "postgres.url";
 const REDIS_URL: &str = "redis.url";
 
 /// The former names that are still supported; a later one wins over an earlier one.
-const LEGACY: [(&str, Legacy); 24] = [
+const LEGACY: [(&str, Legacy); 27] = [
     ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
     ("API_PORT", Legacy::Port("server.rest")),
     ("WEBSOCKET_PORT", Legacy::Port("server.websocket")),
@@ -70,6 +70,9 @@ const LEGACY: [(&str, Legacy); 24] = [
     ("TIMESCALEDB_DATABASE", Legacy::Postgres(PostgresPart::Database)),
     // The whole wins over its parts.
     ("DATABASE_URL", Legacy::PostgresUrl),
+    ("KAFKA_BOOTSTRAP_SERVERS", Legacy::Service("kafka.bootstrap_servers")),
+    ("KAFKA_TICK_TOPIC", Legacy::Service("kafka.topics.ticks")),
+    ("KAFKA_AGGREGATED_TOPIC", Legacy::Service("kafka.topics.aggregated")),
     ("INFLUXDB_URL", Legacy::Service("influxdb.url")),
     ("INFLUXDB_TOKEN", Legacy::Service("influxdb.token")),
     ("INFLUXDB_ORG", Legacy::Service("influxdb.org")),

@@ -9,6 +9,7 @@ mod environment;
 mod fault;
 mod feeds;
 mod influxdb;
+mod kafka;
 mod layers;
 mod mapping;
 mod merge;
@@ -27,6 +28,7 @@ pub use crate::secret::Secret;
 pub use fault::{ConfigError, Fault};
 pub use feeds::{FeedConfig, FeedSpec, Venues};
 pub use influxdb::InfluxDb;
+pub use kafka::{Kafka, KafkaBars, KafkaSasl, KafkaTls, KafkaTopics, Properties};
 pub use origin::{OriginError, OriginPattern, WebOrigin, split_authority};
 pub use postgres::Postgres;
 pub use sections::{
@@ -67,6 +69,8 @@ pub struct Config {
     pub history: History,
     /// PostgreSQL, where the history is when `history.kind` says so.
     pub postgres: Postgres,
+    /// Kafka: topics that other programs read.
+    pub kafka: Kafka,
     /// Newest prices, bars and indicators for other programs, by key.
     pub redis: Redis,
     /// Trades, bars, indicators and latencies as metrics, for dashboards.
@@ -99,6 +103,7 @@ impl Default for Config {
             log: Log::default(),
             history: History::default(),
             postgres: Postgres::default(),
+            kafka: Kafka::default(),
             redis: Redis::default(),
             influxdb: InfluxDb::default(),
             recovery: Recovery::default(),

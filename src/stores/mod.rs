@@ -9,6 +9,7 @@ pub mod cache;
 pub mod error;
 pub mod history;
 pub mod influxdb;
+pub mod kafka;
 pub mod log;
 pub mod sqlite;
 

@@ -153,7 +153,7 @@ fn the_environment_wins_over_dotenv_name_by_name() {
 fn what_other_backends_use_is_named_and_never_shown() {
     let config = Given::new()
         .dotenv(
-            "ML_RETRAIN_INTERVAL_HOURS=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BOOTSTRAP_SERVERS = a b c\nSMTP_URL=\n",
+            "ML_RETRAIN_INTERVAL_HOURS=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BROKER = a b c\nSMTP_URL=\n",
         )
         .env("ALERT_EMAIL", "hunter2@example")
         .env("REDIS_PASSWORD", "hunter2")

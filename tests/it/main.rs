@@ -18,6 +18,7 @@ mod garbage;
 mod indicators;
 mod influxdb;
 mod inputs;
+mod kafka;
 mod kill;
 mod layers;
 mod oracle;

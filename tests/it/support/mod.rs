@@ -2,6 +2,7 @@
 
 pub mod fixtures;
 pub mod influxdb;
+pub mod kafka;
 pub mod outcome;
 pub mod postgres;
 pub mod process;

@@ -1,0 +1,3 @@
+//! Kafka: the client's set-up, and the topics, against a real broker.
+
+mod client;
