@@ -18,6 +18,7 @@ pub mod migrate;
 mod opening;
 pub mod probe;
 pub mod running;
+mod secret_file;
 mod show;
 pub mod signals;
 mod simulator;

@@ -6,9 +6,11 @@
 
 mod feeds;
 pub mod history;
+mod kafka;
 mod venue;
 
 pub use feeds::{DivergenceMetrics, FeedVenueMetrics};
+pub use kafka::{KafkaMetrics, TopicPoint, TopicSample};
 pub use venue::VenueMetrics;
 
 use crate::models::ledger::{Ledger, RejectReason};
@@ -21,7 +23,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use venue::VenueSeries;
 
 /// The stages of the data path, in the order in which data runs through them.
@@ -218,8 +220,8 @@ pub struct Metrics {
     history: Mutex<MetricsHistory>,
     /// Live clients.
     pub websocket_connections: IntGauge,
-    /// How many messages a consumer group is behind, by topic and group.
-    pub kafka_lag: IntGaugeVec,
+    /// Topics that are written and read.
+    pub kafka: Arc<KafkaMetrics>,
     /// Entries that were received and are lost: 0 unless something is broken.
     pub lost_entries: IntCounter,
     /// Entries set aside because their symbol's actor panicked on them twice.
@@ -347,7 +349,10 @@ impl Metrics {
             symbols: Mutex::new(SymbolSeries { cap: max_symbols, places: HashMap::new(), rates: Vec::new() }),
             history: Mutex::default(),
             websocket_connections: gauge("active_websocket_connections", "Live clients"),
-            kafka_lag: gauges("kafka_consumer_lag", "Messages a group is behind", &["topic", "group"]),
+            kafka: Arc::new(KafkaMetrics::new(
+                &registry,
+                gauges("kafka_consumer_lag", "Messages a group is behind", &["topic", "group"]),
+            )),
             lost_entries: counter("tickwire_lost_entries_total", "Entries received and lost"),
             poison_entries: counter("tickwire_poison_entries_total", "Entries set aside after two panics"),
             mark_failures: counter(
@@ -557,7 +562,9 @@ mod tests {
     #[test]
     fn every_kept_name_is_there_from_the_start_or_once_used() {
         let metrics = Metrics::new(2);
-        metrics.kafka_lag.with_label_values(&["tick_data", "process"]).set(4);
+        let sample =
+            TopicSample { topic: "tick_data".to_owned(), lags: vec![(0, 4)], ..TopicSample::default() };
+        metrics.kafka.consumed(Nanos(0), "process", &[sample]);
         metrics.observe(Span::ReceivedToBar, Nanos(0), Nanos(1_000_000));
         let text = metrics.encode();
         for name in [

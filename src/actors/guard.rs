@@ -31,6 +31,8 @@ pub enum ActorKind {
     Cache,
     /// Writes to the store of metrics.
     MetricsStore,
+    /// Writes to the topics.
+    Topics,
     /// Writes checkpoints.
     Recovery,
     /// Serves live clients.
@@ -51,6 +53,7 @@ impl ActorKind {
             ActorKind::History => "history",
             ActorKind::Cache => "cache",
             ActorKind::MetricsStore => "metrics_store",
+            ActorKind::Topics => "topics",
             ActorKind::Recovery => "recovery",
             ActorKind::Hub => "hub",
         }

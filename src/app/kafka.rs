@@ -2,7 +2,7 @@
 //!
 //! On failure: an error that names the key of a file that cannot be read; passwords are never in it.
 
-use super::sinks::read_secret;
+use super::secret_file::read_secret;
 use crate::config::{Enabled, Kafka, Secret};
 use crate::stores::kafka::settings::{KafkaSettings, Sasl, Tls};
 use anyhow::Context;

@@ -4,12 +4,14 @@
 //! starting, and its health says so. On failure: a setting that cannot be used ends the start with an error that names
 //! its key.
 
+use super::secret_file::read_secret;
 use crate::actors::sinks::SinkPolicy;
 use crate::actors::sinks::cache::{CacheSink, CacheSources};
 use crate::actors::sinks::influxdb::InfluxSink;
+use crate::actors::sinks::kafka::{KafkaSink, KafkaSinkParts, TopicNames};
 use crate::actors::sinks::set::SinkSetup;
 use crate::breaker::BreakerPolicy;
-use crate::config::{Config, InfluxDb, Redis, Secret};
+use crate::config::{Config, InfluxDb, Kafka, Redis, Secret};
 use crate::node::Node;
 use crate::retry::RetryPolicy;
 use crate::stores::cache::CacheTtls;
@@ -19,9 +21,11 @@ use crate::stores::cache::redis::{RedisCache, RedisSettings};
 use crate::stores::influxdb::client::{InfluxClient, InfluxSettings};
 use crate::stores::influxdb::downsample::Downsampling;
 use crate::stores::influxdb::setup::Wanted;
+use crate::stores::kafka::position::TopicPosition;
+use crate::stores::kafka::producer::TopicProducer;
+use crate::stores::kafka::topics::TopicSettings;
 use crate::tls;
 use anyhow::Context;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -52,6 +56,12 @@ pub fn open(config: &Config, node: &mut Node) -> anyhow::Result<OtherSinks> {
         sinks.cache = Some(reader);
     } else if redis.url.is_some() || redis.url_file.is_some() {
         tracing::info!("Redis is configured and not used: {}", config.origin("redis.enabled"));
+    }
+    let kafka = &config.kafka;
+    if kafka.is_enabled() {
+        sinks.setups.push(open_kafka(kafka, config, node)?);
+    } else if kafka.bootstrap_servers.is_some() {
+        tracing::info!("Kafka is configured and not used: {}", config.origin("kafka.enabled"));
     }
     let influxdb = &config.influxdb;
     if influxdb.is_enabled() {
@@ -122,6 +132,57 @@ fn redis_settings(redis: &Redis) -> anyhow::Result<RedisSettings> {
     })
 }
 
+fn open_kafka(kafka: &Kafka, config: &Config, node: &Node) -> anyhow::Result<SinkSetup> {
+    let settings = super::kafka::settings(kafka)?;
+    let topics = &kafka.topics;
+    let bars = node.env.settings.widths.iter();
+    let names = TopicNames {
+        ticks: topics.ticks.clone(),
+        bars: bars.map(|width| (*width, format!("{}_{width}", topics.aggregated))).collect(),
+        indicators: topics.indicators.clone(),
+        dlq: topics.dlq.clone(),
+    };
+    let dir = node.is_durable().then_some(config.data_dir.as_path());
+    let position = TopicPosition::open(dir, node.epoch, names.all())
+        .with_context(|| format!("cannot read how far the topics are in `{}`", config.data_dir.display()))?;
+    let metrics = Arc::clone(&node.env.metrics.kafka);
+    let producer = TopicProducer::new(&settings, &kafka.compression, kafka.linger, metrics);
+    let producer = producer.map_err(|fault| anyhow::anyhow!("`[kafka]` cannot be used: {fault}"))?;
+    producer.say_overridden();
+    tracing::info!(
+        brokers = settings.bootstrap_servers,
+        "topics go to Kafka; the log stays where `log.kind` says"
+    );
+    let sink = KafkaSink::new(KafkaSinkParts {
+        producer,
+        settings,
+        topic_settings: TopicSettings {
+            create: kafka.create_topics,
+            partitions: kafka.partitions,
+            replication: kafka.replication,
+            min_insync_replicas: kafka.min_insync_replicas,
+            compression: kafka.compression.clone(),
+            retention: kafka.retention,
+        },
+        names,
+        position,
+        symbols: Arc::clone(&node.symbols),
+        sources: Arc::clone(&node.sources),
+        health: Arc::clone(&node.health),
+    });
+    let policy = SinkPolicy {
+        // A write gives up by itself after `kafka.timeout`, and may have looked at the topics for as long before.
+        timeout: Some(kafka.timeout * 2 + Duration::from_secs(5)),
+        retry: RetryPolicy { delay: kafka.retry_delay, max_delay: kafka.retry_max_delay },
+        breaker: BreakerPolicy { failures: kafka.breaker_failures, open_for: kafka.breaker_open },
+        on_full: kafka.on_full,
+        rows_max: QUEUE_ROWS_MAX,
+        batch_rows: kafka.batch.max_events.min(QUEUE_ROWS_MAX),
+        batch_age: kafka.batch.max_age,
+    };
+    Ok(SinkSetup { sink: Arc::new(sink), policy })
+}
+
 fn open_influxdb(influxdb: &InfluxDb, node: &Node) -> anyhow::Result<SinkSetup> {
     let url = influxdb.url.as_deref().context("`influxdb.url` is not set")?;
     let token = match (&influxdb.token, &influxdb.token_file) {
@@ -162,11 +223,4 @@ fn open_influxdb(influxdb: &InfluxDb, node: &Node) -> anyhow::Result<SinkSetup> 
         batch_age: influxdb.batch.max_age,
     };
     Ok(SinkSetup { sink: Arc::new(sink), policy })
-}
-
-/// Reads a file that holds a secret and a line's end.
-pub(super) fn read_secret(key: &str, path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path);
-    let text = text.with_context(|| format!("`{key}`: cannot read `{}`", path.display()))?;
-    Ok(text.trim().to_owned())
 }

@@ -320,11 +320,14 @@ impl Kafka {
         if self.batch.max_events == 0 {
             fault("batch.max_events", "must be more than 0");
         }
-        if self.linger > Duration::from_secs(1) || self.linger.subsec_nanos() % 1_000 != 0 {
+        if self.linger > Duration::from_secs(1) || !self.linger.subsec_nanos().is_multiple_of(1_000) {
             fault("linger", "must be whole microseconds, at most a second");
         }
         if self.retry_max_delay < self.retry_delay {
             fault("retry_max_delay", "must be at least `kafka.retry_delay`");
+        }
+        if self.bars == KafkaBars::Sealed {
+            fault("bars", "is `sealed`, which this version does not serve; there is `revisions`");
         }
         if self.on_full != OnFull::Block {
             fault("on_full", "must be `block`: the topics drop nothing");

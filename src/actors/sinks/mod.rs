@@ -12,6 +12,7 @@ pub mod cache;
 pub mod history;
 pub mod influxdb;
 mod isolate;
+pub mod kafka;
 pub mod set;
 pub mod shell;
 

@@ -1,7 +1,7 @@
 //! What every client of Kafka hears from librdkafka: lines, faults of its brokers, and statistics.
 //!
-//! Promises: a fault is logged once until it changes or the client works again, however often librdkafka tries; its other
-//! lines are there at the level `debug`. Statistics come once a second. Nothing here fails.
+//! Promises: a fault is kept until the client works, however often librdkafka tries, for its owner to say once. What
+//! librdkafka itself says is there at the level `debug`. Statistics come once a second. Nothing here fails.
 
 use super::fault::KafkaFault;
 use super::settings::ClientSetup;
@@ -59,9 +59,7 @@ impl Contact {
     /// Notes that the client works.
     pub fn works(&self) {
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        if fault.take().is_some() {
-            tracing::info!(client = self.name, "Kafka answers again");
-        }
+        *fault = None;
     }
 
     /// Notes a fault of the brokers.
@@ -71,11 +69,7 @@ impl Contact {
         if fault.as_ref().is_some_and(|known| *known == found || !known.is_transient && found.is_transient) {
             return;
         }
-        // Which of several brokers is tried changes with each try.
-        let is_news = fault.as_ref().is_none_or(|known| known.is_transient != found.is_transient);
-        if is_news {
-            tracing::warn!(client = self.name, "{found}; librdkafka goes on trying");
-        }
+        tracing::debug!(client = self.name, "{found}");
         *fault = Some(found);
     }
 }

@@ -7,4 +7,8 @@
 
 pub mod client;
 pub mod fault;
+pub mod position;
+pub mod producer;
 pub mod settings;
+pub mod statistics;
+pub mod topics;

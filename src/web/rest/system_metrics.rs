@@ -1,11 +1,11 @@
 //! The process's own metrics: as JSON under `/api/v1/metrics`, as Prometheus text on a port of their own.
 //!
-//! Promises: from memory, for the last hour. Topics have no values in the embedded mode. On failure: 422 for a bad
+//! Promises: from memory, for the last hour. Topics have none where Kafka is not used. On failure: 422 for a bad
 //! parameter.
 
 use super::param_docs::{Answer, SinceQuery, SymbolName};
 use crate::metrics::history::{MetricsHistory, Point};
-use crate::metrics::outcomes;
+use crate::metrics::{TopicPoint, outcomes};
 use crate::models::ledger::Ledger;
 use crate::models::time::{HOUR, Nanos};
 use crate::web::answer::error::ApiError;
@@ -137,7 +137,8 @@ pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<H
     answer_since(&request, &state, MetricsHistory::throughput, || symbol_rates(&state))
 }
 
-/// Lag and rate of topics. Empty in the embedded mode, which has none.
+/// Rates, queue and delivery errors of the topics that are written, lag of those that are read, a value each ten seconds.
+/// `lag_N` is that of partition N. Empty where Kafka is not used.
 #[utoipa::path(
     get,
     path = "/api/v1/metrics/kafka",
@@ -147,8 +148,15 @@ pub async fn throughput(request: HttpRequest, state: Data<AppState>) -> Result<H
 )]
 pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let params = Params::of(&request, &["time_range", "format"])?;
-    params.time("time_range", state.now())?;
-    let metrics: Vec<TopicMetricObject> = Vec::new();
+    let now = state.now();
+    let start = params.time("time_range", now)?.unwrap_or(now.plus(-HOUR));
+    let object = |point: TopicPoint| TopicMetricObject {
+        time: Time(point.time),
+        topic: point.topic.to_string(),
+        field: point.field.to_string(),
+        value: point.value,
+    };
+    let metrics: Vec<TopicMetricObject> = state.metrics.kafka.since(start).into_iter().map(object).collect();
     Ok(match Format::of(&request, &params)? {
         Format::Csv => Reply::list(&metrics, Format::Csv).send(&request),
         Format::Json => Reply::json(&TopicMetricList { metrics }).send(&request),

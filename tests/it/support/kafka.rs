@@ -7,9 +7,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -53,6 +53,11 @@ impl Kafka {
         }
         let own = Arc::new(KafkaServer::start(test)?);
         Some(Kafka { _own: Some(Arc::clone(&own)), ..own.client(test) })
+    }
+
+    /// Returns the same broker as it is reached by another port of this machine.
+    pub fn at(&self, port: u16) -> Kafka {
+        Kafka { servers: format!("127.0.0.1:{port}"), ..self.clone() }
     }
 
     /// Returns the name of a topic of this test.
@@ -131,7 +136,7 @@ pub fn create(client: &ClientConfig, topic: &str, partitions: i32, settings: &[(
 /// Returns the first offset and the one after the last of each partition.
 fn watermarks(consumer: &BaseConsumer, topic: &str) -> Vec<(i32, i64, i64)> {
     let metadata = consumer.fetch_metadata(Some(topic), ANSWER_MAX).unwrap();
-    let partitions = metadata.topics().first().map(|found| found.partitions()).unwrap_or_default();
+    let partitions = metadata.topics().first().map(MetadataTopic::partitions).unwrap_or_default();
     let of = |partition: i32| {
         // Right after its creation a partition may not know its leader.
         wait_for("watermarks", || consumer.fetch_watermarks(topic, partition, ANSWER_MAX).ok())
@@ -225,18 +230,14 @@ impl KafkaServer {
         Kafka { servers: format!("127.0.0.1:{}", self.port), prefix: prefix(test), _own: None }
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Returns the folder of its partitions.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     /// Returns what its log says.
     pub fn log(&self) -> String {
         log(self.dir.path())
-    }
-
-    /// Pauses it, or lets it go on: it keeps its connections and answers nothing meanwhile.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Ends it as `kill -9` does. Returns what it takes to bring it back.
