@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod connections;
 pub mod cores;
+mod fields;
 pub mod live;
 pub mod page;
 mod preflight;

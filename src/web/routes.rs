@@ -11,11 +11,10 @@ use super::rest::{
     alerts, anomalies, bars, dead_letters, health, indicators, latest, openapi, predictions, symbol_changes,
     symbols, system_metrics, ticks,
 };
-use super::state::AppState;
 use actix_web::guard::{self, GuardContext, fn_guard};
 use actix_web::http::header;
-use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
 use std::rc::Rc;
 
 /// Longest request body in bytes that is ignored: what clients send by habit, such as `{}`.
@@ -121,21 +120,9 @@ pub fn api(config: &mut ServiceConfig) {
         .service(get("/docs/{file:.*}", openapi::docs));
 }
 
-/// Opens a live session; a plain request is told that it needs a WebSocket.
-async fn handshake(
-    request: HttpRequest,
-    payload: Payload,
-    state: Data<AppState>,
-) -> Result<HttpResponse, Error> {
-    if !request.headers().contains_key(header::UPGRADE) {
-        return Err(ApiError::UpgradeRequired.into());
-    }
-    live::websocket(request, payload, state).await
-}
-
 /// Mounts the live feed at a path.
 fn live(path: &'static str, config: &mut ServiceConfig) {
-    config.app_data(Rc::<WorkerSlot>::default()).service(get(path, handshake));
+    config.app_data(Rc::<WorkerSlot>::default()).service(get(path, live::websocket));
 }
 
 /// Mounts the routes of the REST port.
@@ -147,7 +134,7 @@ pub fn rest(config: &mut ServiceConfig) {
 /// Mounts the routes of the WebSocket port.
 pub fn websocket(config: &mut ServiceConfig) {
     live("/", config);
-    config.service(get("/ws", handshake)).default_service(web::to(not_found));
+    config.service(get("/ws", live::websocket)).default_service(web::to(not_found));
 }
 
 /// Mounts the routes of the dashboard's port: the page, the API and the live feed.

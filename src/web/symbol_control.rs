@@ -6,7 +6,7 @@
 use super::rest::param_docs::SymbolName;
 use crate::models::symbol::SymbolId;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Changes which symbols are followed, and searches what could be.
@@ -41,14 +41,12 @@ pub enum ControlError {
 }
 
 /// Symbols to follow.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct FollowSymbols {
     /// Symbols or aliases of them, each once.
     #[schema(value_type = Vec<SymbolName>, example = json!(["SOL-USD"]), min_items = 1, max_items = 1000)]
     pub symbols: Vec<String>,
     /// Name of the feed that is to bring them; without it, the first feed whose first venue has the symbol.
-    #[serde(default)]
     pub feed: Option<String>,
 }
 

@@ -5,6 +5,7 @@ mod docs;
 mod feeds;
 mod panics;
 mod past;
+mod requests;
 mod restart;
 mod slow;
 mod world;

@@ -66,6 +66,12 @@ pub enum ApiError {
     /// A plain request where the live feed is.
     #[error("here is the live feed: connect with a WebSocket client")]
     UpgradeRequired,
+    /// A handshake of another version of the protocol.
+    #[error("the live feed speaks version {0} of the WebSocket protocol")]
+    UnknownVersion(&'static str),
+    /// A handshake that the protocol does not allow.
+    #[error("the handshake cannot be used: {0}")]
+    BadHandshake(String),
     /// The query is longer than any that makes sense.
     #[error("the query has more than {max} bytes")]
     QueryTooLong {
@@ -150,7 +156,8 @@ impl ApiError {
             ApiError::SymbolsFixed => "symbols_fixed",
             ApiError::SymbolsRefused(_) => "symbols_refused",
             ApiError::NotJson => "unsupported_media_type",
-            ApiError::UpgradeRequired => "upgrade_required",
+            ApiError::UpgradeRequired | ApiError::UnknownVersion(_) => "upgrade_required",
+            ApiError::BadHandshake(_) => "bad_handshake",
             ApiError::QueryTooLong { .. } => "query_too_long",
             ApiError::BodyTooLong | ApiError::BodyOverLimit { .. } => "body_too_long",
             ApiError::TooManyConnections => "too_many_connections",
@@ -209,7 +216,8 @@ impl ResponseError for ApiError {
             ApiError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::SymbolsFixed => StatusCode::CONFLICT,
             ApiError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ApiError::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            ApiError::UpgradeRequired | ApiError::UnknownVersion(_) => StatusCode::UPGRADE_REQUIRED,
+            ApiError::BadHandshake(_) => StatusCode::BAD_REQUEST,
             ApiError::QueryTooLong { .. } => StatusCode::URI_TOO_LONG,
             ApiError::BodyTooLong | ApiError::BodyOverLimit { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::HostNotAllowed(_) | ApiError::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
@@ -232,8 +240,11 @@ impl ResponseError for ApiError {
         if let ApiError::MethodNotAllowed { allowed, .. } = self {
             response.insert_header((header::ALLOW, *allowed));
         }
-        if matches!(self, ApiError::UpgradeRequired) {
+        if status == StatusCode::UPGRADE_REQUIRED {
             response.insert_header((header::UPGRADE, "websocket"));
+        }
+        if let ApiError::UnknownVersion(version) = self {
+            response.insert_header((header::SEC_WEBSOCKET_VERSION, *version));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, "1"));

@@ -9,6 +9,7 @@
 
 mod dispatch;
 mod gate;
+mod handshake;
 mod limits;
 mod members;
 mod reasons;

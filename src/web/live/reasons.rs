@@ -15,16 +15,19 @@ pub enum CloseReason {
     Limit,
     /// A message was too long.
     TooLong,
+    /// A text message is not UTF-8.
+    NotText,
 }
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [CloseReason; 5] = [
+    pub const ALL: [CloseReason; 6] = [
         CloseReason::Shutdown,
         CloseReason::Slow,
         CloseReason::Idle,
         CloseReason::Limit,
         CloseReason::TooLong,
+        CloseReason::NotText,
     ];
 
     /// Returns the close code.
@@ -32,6 +35,7 @@ impl CloseReason {
     pub const fn code(self) -> u16 {
         match self {
             CloseReason::Shutdown => 1001,
+            CloseReason::NotText => 1007,
             CloseReason::TooLong => 1009,
             CloseReason::Idle => 4008,
             CloseReason::Slow => 4013,
@@ -47,6 +51,7 @@ impl CloseReason {
             CloseReason::Slow => "slow",
             CloseReason::Idle => "idle",
             CloseReason::Limit | CloseReason::TooLong => "limit",
+            CloseReason::NotText => "utf8",
         }
     }
 }

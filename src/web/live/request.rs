@@ -7,23 +7,27 @@
 use super::reasons::ErrorCode;
 use crate::actors::hub::messages::Since;
 use crate::actors::hub::topic::{Channel, Topic};
-use crate::models::symbol::{SymbolError, SymbolId};
+use crate::models::symbol::{SymbolError, SymbolId, shortened};
 use crate::models::time::Width;
+use crate::web::fields::{self, FieldFault, Fields};
 use crate::web::state::AppState;
 use hashbrown::HashSet;
-use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Longest interval of ticks that a client may ask for: what it shows counts as current.
-const INTERVAL_MAX_MS: u32 = 10_000;
+const INTERVAL_MAX_MS: u64 = 10_000;
+
+/// How much of a name a refusal repeats, in characters, and an answer of one that is unknown.
+const NAME_SHOWN_MAX: usize = 32;
+const UNKNOWN_SHOWN_MAX: usize = 64;
 
 /// Names that `channels` and `windows` may list at most: more than there are of either.
 const NUM_NAMES_MAX: usize = 64;
 
 /// A message as a client writes it. Unknown fields are ignored, so that newer clients may send more.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[derive(Debug)]
 pub enum Request {
     /// Follow topics.
     Subscribe(SubscribeRequest),
@@ -34,38 +38,20 @@ pub enum Request {
 }
 
 /// The topics that a client names, as it writes them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct SubscribeRequest {
-    symbols: Names,
-    channels: Option<Names>,
-    windows: Option<Names>,
+    symbols: Vec<String>,
+    channels: Option<Vec<String>>,
+    windows: Option<Vec<String>>,
     forming: Option<bool>,
-    interval_ms: Option<u32>,
+    interval: Option<Duration>,
     since: Option<SinceRequest>,
 }
 
-/// A list of names, or a single name.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Names {
-    Many(Vec<String>),
-    One(String),
-}
-
-impl Names {
-    fn as_slice(&self) -> &[String] {
-        match self {
-            Names::Many(names) => names,
-            Names::One(name) => std::slice::from_ref(name),
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct SinceRequest {
     epoch: String,
     run: Option<String>,
-    #[serde(default)]
     seqs: BTreeMap<String, u64>,
 }
 
@@ -93,31 +79,34 @@ pub struct Refusal {
     pub detail: String,
 }
 
+impl From<FieldFault> for Refusal {
+    fn from(fault: FieldFault) -> Refusal {
+        Refusal { code: ErrorCode::BadRequest, detail: fault.detail }
+    }
+}
+
+/// What `type` is.
+const TYPES: &str = "`subscribe`, `unsubscribe` or `ping`";
+
 /// Parses a message.
 pub fn parse(text: &[u8]) -> Result<Request, Refusal> {
-    let refuse = |code, detail: String| Refusal { code, detail };
-    let text = std::str::from_utf8(text).map_err(|_| refuse(ErrorCode::BadJson, "not UTF-8".to_owned()))?;
-    let value: serde_json::Value = serde_json::from_str(text)
-        .map_err(|error| refuse(ErrorCode::BadJson, format!("not JSON: {error}")))?;
-    let kind = value.get("type").and_then(serde_json::Value::as_str);
+    let value = fields::parse(text)
+        .map_err(|fault| Refusal { code: ErrorCode::BadJson, detail: format!("the message {fault}") })?;
+    let Some(object) = value.as_object() else {
+        let detail = format!("the message is no object with a `type`, which is {TYPES}");
+        return Err(Refusal { code: ErrorCode::BadRequest, detail });
+    };
+    let fields = Fields(object);
+    let kind = fields.text("type")?.ok_or_else(|| Fields::missing("type", TYPES))?;
     match kind {
-        Some("subscribe" | "unsubscribe" | "ping") => {}
-        Some(kind) => {
-            let kind: String = kind.chars().take(32).collect();
-            let detail = format!("`type` is `{kind}`: it is `subscribe`, `unsubscribe` or `ping`");
-            return Err(refuse(ErrorCode::UnknownType, detail));
-        }
-        None => {
-            let detail = "`type` is missing: it is `subscribe`, `unsubscribe` or `ping`".to_owned();
-            return Err(refuse(ErrorCode::BadRequest, detail));
+        "subscribe" => Ok(Request::Subscribe(SubscribeRequest::read(fields)?)),
+        "unsubscribe" => Ok(Request::Unsubscribe(SubscribeRequest::read(fields)?)),
+        "ping" => Ok(Request::Ping),
+        _ => {
+            let detail = format!("`type` is `{}`: it is {TYPES}", shortened(kind, NAME_SHOWN_MAX));
+            Err(Refusal { code: ErrorCode::UnknownType, detail })
         }
     }
-    serde_json::from_value(value).map_err(|error| {
-        refuse(
-            ErrorCode::BadRequest,
-            format!("{error}: `symbols`, `channels` and `windows` are lists of names"),
-        )
-    })
 }
 
 /// Makes the refusal of a request for more topics than allowed.
@@ -134,6 +123,19 @@ pub const fn is_counted(topic: Topic) -> bool {
 }
 
 impl SubscribeRequest {
+    fn read(fields: Fields<'_>) -> Result<SubscribeRequest, FieldFault> {
+        let belongs = "a list of names, or `*` for all";
+        let interval = fields.number("interval_ms", 0..=INTERVAL_MAX_MS)?;
+        Ok(SubscribeRequest {
+            symbols: fields.names("symbols")?.ok_or_else(|| Fields::missing("symbols", belongs))?,
+            channels: fields.names("channels")?,
+            windows: fields.names("windows")?,
+            forming: fields.flag("forming")?,
+            interval: interval.map(Duration::from_millis),
+            since: fields.object("since")?.map(SinceRequest::read).transpose()?,
+        })
+    }
+
     /// Resolves the names. At most `max` topics, symbols and numbers in `since` are accepted.
     pub fn resolve(&self, state: &AppState, max: usize) -> Result<ResolvedSubscription, Refusal> {
         let mut resolved = ResolvedSubscription::default();
@@ -160,8 +162,7 @@ impl SubscribeRequest {
             let of = |&symbol| windows.iter().map(move |&window| Topic { channel, symbol, window });
             resolved.topics.extend(ids.iter().flat_map(of));
         }
-        resolved.interval =
-            self.interval_ms.map(|millis| Duration::from_millis(millis.min(INTERVAL_MAX_MS).into()));
+        resolved.interval = self.interval;
         resolved.since =
             self.since.as_ref().map(|since| since.resolve(state, max, &resolved.topics)).transpose()?;
         Ok(resolved)
@@ -175,14 +176,14 @@ impl SubscribeRequest {
         resolved: &mut ResolvedSubscription,
     ) -> Result<Vec<SymbolId>, Refusal> {
         let (mut ids, mut known, mut unknown) = (Vec::new(), HashSet::new(), HashSet::new());
-        for text in self.symbols.as_slice() {
+        for text in &self.symbols {
             let (id, name) = match text.as_str() {
                 "*" => (SymbolId::NONE, "*".to_owned()),
                 _ => match state.symbols.resolve(text) {
                     Ok(id) => (id, state.symbols.spec(id).name.clone()),
                     Err(SymbolError::Malformed(_) | SymbolError::Unknown(_) | SymbolError::Ambiguous(..)) => {
                         if unknown.insert(text) {
-                            resolved.unknown.push(text.chars().take(64).collect());
+                            resolved.unknown.push(shortened(text, UNKNOWN_SHOWN_MAX));
                         }
                         continue;
                     }
@@ -221,7 +222,7 @@ impl SubscribeRequest {
         for name in bounded("windows", names)? {
             let window = window_of(name, widths).ok_or_else(|| {
                 let known: Vec<String> = widths.iter().map(|width| format!("`{width}`")).collect();
-                let name: String = name.chars().take(32).collect();
+                let name = shortened(name, NAME_SHOWN_MAX);
                 Refusal {
                     code: ErrorCode::UnknownWindow,
                     detail: format!("`windows` has `{name}`: there are {}", known.join(", ")),
@@ -236,6 +237,24 @@ impl SubscribeRequest {
 }
 
 impl SinceRequest {
+    fn read(fields: Fields<'_>) -> Result<SinceRequest, FieldFault> {
+        let in_since =
+            |fault: FieldFault| FieldFault { detail: fault.detail.replacen('`', "`since.", 1), ..fault };
+        let epoch = fields.text("epoch").map_err(in_since)?;
+        let epoch =
+            epoch.ok_or_else(|| in_since(Fields::missing("epoch", "the text that the server sent")))?;
+        let seqs = fields.object("seqs").map_err(in_since)?;
+        let number = |(topic, seq): (&String, &Value)| match seq.as_u64() {
+            Some(seq) => Ok((topic.clone(), seq)),
+            None => Err(in_since(fields::wrong("seqs", seq, "a whole number for each topic"))),
+        };
+        Ok(SinceRequest {
+            epoch: epoch.to_owned(),
+            run: fields.text("run").map_err(in_since)?.map(str::to_owned),
+            seqs: seqs.into_iter().flat_map(|seqs| seqs.0).map(number).collect::<Result<_, _>>()?,
+        })
+    }
+
     /// Resolves the numbers of topics that are subscribed; others are dropped.
     fn resolve(&self, state: &AppState, max: usize, topics: &[Topic]) -> Result<Since, Refusal> {
         if self.seqs.len() > max {
@@ -250,14 +269,14 @@ impl SinceRequest {
     }
 }
 
-/// Returns the names, unless there are too many.
-fn bounded<'a>(field: &str, names: &'a Names) -> Result<&'a [String], Refusal> {
-    let names = names.as_slice();
-    if names.len() > NUM_NAMES_MAX {
-        let detail = format!("`{field}` has more than {NUM_NAMES_MAX} names");
-        return Err(Refusal { code: ErrorCode::BadRequest, detail });
-    }
-    Ok(names)
+/// Returns the names, unless there are none or too many.
+fn bounded<'a>(field: &str, names: &'a [String]) -> Result<&'a [String], Refusal> {
+    let detail = match names.len() {
+        0 => format!("`{field}` names none: leave it out for the default"),
+        1..=NUM_NAMES_MAX => return Ok(names),
+        _ => format!("`{field}` has more than {NUM_NAMES_MAX} names"),
+    };
+    Err(Refusal { code: ErrorCode::BadRequest, detail })
 }
 
 fn window_of(name: &str, widths: &[Width]) -> Option<u8> {
@@ -275,7 +294,7 @@ fn channels_of(name: &str) -> Result<&'static [Channel], Refusal> {
         // Accepted already, so that clients need not change when these channels carry something.
         "anomalies" | "predictions" => Ok(&[]),
         _ => {
-            let name: String = name.chars().take(32).collect();
+            let name = shortened(name, NAME_SHOWN_MAX);
             let known = "`ticks`, `bars`, `indicators`, `anomalies`, `predictions` and `metrics`";
             Err(Refusal {
                 code: ErrorCode::UnknownChannel,

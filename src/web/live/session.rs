@@ -6,6 +6,7 @@
 use super::Live;
 use super::dispatch::refuse;
 use super::gate::{Gate, Violation};
+use super::handshake;
 use super::limits::{MessageRate, Verdict};
 use super::reasons::{CloseReason, ErrorCode};
 use super::request::Refusal;
@@ -49,6 +50,7 @@ pub async fn websocket(
     payload: Payload,
     state: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
+    handshake::check(&request)?;
     let state = state.into_inner();
     let live = state.live.clone().ok_or_else(|| ApiError::NotFound(request.path().to_owned()))?;
     let mut response = ws::handshake(&request)?;
@@ -91,6 +93,7 @@ pub async fn websocket(
         heard_at: Instant::now(),
         max_bytes,
         partial: BytesMut::new(),
+        is_partial_text: false,
     };
     let codec = Codec::new().max_size(max_bytes);
     let gate = Gate::new(payload, max_bytes as u64, violation);
@@ -124,6 +127,8 @@ struct Session {
     max_bytes: usize,
     /// The fragments of a message so far.
     partial: BytesMut,
+    /// True when that message is text.
+    is_partial_text: bool,
 }
 
 impl Session {
@@ -174,6 +179,11 @@ impl Session {
     }
 
     fn read_fragment(&mut self, item: Item) {
+        self.is_partial_text = match item {
+            Item::FirstText(_) => true,
+            Item::FirstBinary(_) => false,
+            Item::Continue(_) | Item::Last(_) => self.is_partial_text,
+        };
         let (piece, is_last) = match item {
             Item::FirstText(piece) | Item::FirstBinary(piece) => {
                 self.partial.clear();
@@ -188,6 +198,9 @@ impl Session {
         self.partial.extend_from_slice(&piece);
         if is_last {
             let message = self.partial.split();
+            if self.is_partial_text && std::str::from_utf8(&message).is_err() {
+                return self.queue.close_after_queued(CloseReason::NotText);
+            }
             self.read(&message);
         }
     }
@@ -231,6 +244,10 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             }
             Err(ProtocolError::Overflow) => self.too_long(),
             Err(_) if self.violation.get() == Some(Violation::TooLong) => self.too_long(),
+            // The codec gives this for a text that is not UTF-8; where the connection fails, nobody hears what is said.
+            Err(ProtocolError::Io(_)) if self.violation.get().is_none() => {
+                self.queue.close_after_queued(CloseReason::NotText);
+            }
             Err(error) => {
                 tracing::debug!(%error, "client broke the protocol");
                 ctx.close(Some(CloseCode::Protocol.into()));

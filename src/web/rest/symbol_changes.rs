@@ -5,11 +5,12 @@
 //! to the data, nothing is changed. On failure: an answer that names the field, and nothing has changed.
 
 use super::param_docs::{NamedSymbols, SymbolPath};
-use crate::models::symbol::{SymbolError, is_symbol_name};
+use crate::models::symbol::{NAME_LEN_MAX, SymbolError, is_symbol_name, shortened};
 use crate::web::answer::error::ApiError;
 use crate::web::answer::params::Params;
 use crate::web::answer::reply::Reply;
 use crate::web::answer::responses::{ChangeFailures, Failures};
+use crate::web::fields::{self, FieldFault, Fields};
 use crate::web::state::AppState;
 use crate::web::symbol_control::{
     FollowSymbols, RefusedSymbol, SymbolControl, SymbolsFollowed, SymbolsUnfollowed,
@@ -130,16 +131,22 @@ fn is_json(request: &HttpRequest) -> bool {
 }
 
 fn read(body: &[u8]) -> Result<FollowSymbols, ApiError> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let read: Result<FollowSymbols, _> = serde_path_to_error::deserialize(&mut json);
-    let wanted = read.map_err(|error| {
-        let path = error.path().to_string();
-        let reason = error.into_inner().to_string();
-        let is_about = |field: &str| path.starts_with(field) || reason.contains(&format!("field `{field}`"));
-        let field = ["symbols", "feed"].into_iter().find(|field| is_about(field)).unwrap_or("body");
-        ApiError::parameter(field, format!("the body cannot be used: {reason}"))
-    })?;
-    json.end().map_err(|error| ApiError::parameter("body", format!("the body cannot be used: {error}")))?;
+    let of_body = |detail| ApiError::parameter("body", format!("the body {detail}"));
+    let value = fields::parse(body).map_err(of_body)?;
+    let object = value.as_object().ok_or_else(|| of_body("is no object".to_owned()))?;
+    if let Some(other) = object.keys().find(|name| !["symbols", "feed"].contains(&name.as_str())) {
+        return Err(of_body(format!(
+            "has `{}`: it has `symbols` and `feed`",
+            shortened(other, NAME_LEN_MAX)
+        )));
+    }
+    let fields = Fields(object);
+    let of_field = |fault: FieldFault| ApiError::parameter(fault.field, fault.detail);
+    let symbols = fields.names("symbols").map_err(of_field)?;
+    let wanted = FollowSymbols {
+        symbols: symbols.ok_or_else(|| of_field(Fields::missing("symbols", "a list of names")))?,
+        feed: fields.text("feed").map_err(of_field)?.map(str::to_owned),
+    };
     check_count(&wanted.symbols)?;
     match wanted.symbols.iter().find(|name| !is_symbol_name(name.as_bytes())) {
         Some(wrong) => Err(ApiError::parameter("symbols", SymbolError::malformed(wrong).to_string())),
@@ -182,7 +189,7 @@ mod tests {
             (r#"{"symbols": ["A"], "sort": 1}"#, "body"),
             ("{}", "symbols"),
             (r#"{"symbols": []}"#, "symbols"),
-            (r#"{"symbols": "A"}"#, "symbols"),
+            (r#"{"symbols": {"A": 1}}"#, "symbols"),
             (r#"{"symbols": [1]}"#, "symbols"),
             (r#"{"symbols": ["AAPL", "a b"]}"#, "symbols"),
             (&many, "symbols"),
