@@ -13,6 +13,7 @@ mod housekeeping;
 mod instruments;
 pub mod kafka;
 mod keys;
+mod listeners;
 mod live_feed;
 pub mod migrate;
 mod opening;
@@ -35,7 +36,7 @@ use crate::actors::hub::demand::LiveDemand;
 use crate::actors::hub::messages::{BeginServing, StopServing};
 use crate::actors::hub::{HubActor, HubSettings};
 use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
-use crate::config::{Config, ListenAddress};
+use crate::config::Config;
 use crate::metrics::Stage;
 use crate::models::provenance::{DataKind, Provenance};
 use crate::node::directory;
@@ -43,40 +44,41 @@ use crate::node::{Node, pipeline_settings};
 use crate::stores::cache::reader::CacheReader;
 use crate::web::live::Live;
 use crate::web::recent::RecentBars;
-use crate::web::routes;
-use crate::web::server::{Endpoint, Server};
 use crate::web::state::AppState;
 use crate::web::symbol_control::SymbolControl;
 use crate::web::visitors::Visitors;
 use actix::{Actor, Arbiter};
 use anyhow::Context;
+use listeners::{DASHBOARD, Listeners, show_dashboard};
 use signals::Signals;
 use sinks::OtherSinks;
-use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 use symbols::{FollowedSymbols, KeptSymbols, SymbolHandle, SymbolService};
 
 /// Memory for encoded bars, so that the pages that charts ask for are not encoded for each request.
 const RECENT_BARS_BYTES: usize = 32 << 20;
 
-/// Takes ticks in and serves the results, until stopped.
+/// Takes ticks in and serves the results, until stopped; `opens_dashboard` has the browser show them.
 ///
 /// # Errors
 /// When a store, a port, a feed or the stop fails.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
     // States of thousands of symbols grow bit by bit all over the heap: huge pages would hold mostly air.
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!(%error, "huge pages stay on; memory will be higher");
     }
-    actix::System::new().block_on(serve(config))
+    actix::System::new().block_on(serve(config, opens_dashboard))
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
     if !config.ignored().is_empty() {
         tracing::info!(
             names = config.ignored().join(" "),
             "environment ignored: this run has no use for these"
         );
+    }
+    for mistake in config.likely_mistakes() {
+        tracing::warn!("{mistake}");
     }
     let signals = Signals::arm(config.server.stop_timeout)?;
     let listeners = Listeners::bind(&config)?;
@@ -98,11 +100,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let live = live(&config, &mut node);
     let provenance = plan.provenance();
     announce(&provenance);
+    plan.announce(&config);
     let OtherSinks { setups, cache } = sinks::open(&config, &mut node)?;
     let followed = Arc::<FollowedSymbols>::default();
     let (handle, mut requests) = SymbolHandle::new(Arc::clone(&followed));
     let state = app_state(&config, &mut node, &live, provenance, cache, Some(Arc::new(handle)));
     let server = listeners.serve(&config, Arc::clone(&state))?;
+    let dashboard = server.addresses()[DASHBOARD];
 
     let outputs =
         LiveOutputs { batches: live.hub.clone().recipient(), durable: live.hub.clone().recipient() };
@@ -128,6 +132,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     housekeeping::start(&config, &node, Arc::clone(&state), retention);
     node.health.set_ready(true);
     tracing::info!("ready");
+    if opens_dashboard {
+        show_dashboard(dashboard);
+    }
 
     let symbols_max = config.core.max_symbols.get();
     let mut symbols = SymbolService::new(&node, feeds, kept, followed, symbols_max);
@@ -258,47 +265,5 @@ fn app_state(
         visitors,
         live: Some(Arc::clone(live)),
         symbol_control,
-    })
-}
-
-/// The ports, bound before anything else is started, so that a port in use is found at once.
-struct Listeners {
-    rest: TcpListener,
-    websocket: TcpListener,
-    dashboard: TcpListener,
-    metrics: TcpListener,
-}
-
-impl Listeners {
-    fn bind(config: &Config) -> anyhow::Result<Listeners> {
-        let server = &config.server;
-        Ok(Listeners {
-            rest: bind("server.rest", &server.rest)?,
-            websocket: bind("server.websocket", &server.websocket)?,
-            dashboard: bind("server.dashboard", &server.dashboard)?,
-            metrics: bind("server.metrics", &server.metrics)?,
-        })
-    }
-
-    fn serve(self, config: &Config, state: Arc<AppState>) -> anyhow::Result<Server> {
-        let workers = config.server.workers;
-        let endpoints = vec![
-            Endpoint { listener: self.rest, routes: routes::rest, workers },
-            Endpoint { listener: self.websocket, routes: routes::websocket, workers },
-            Endpoint { listener: self.dashboard, routes: routes::dashboard, workers: 1 },
-            Endpoint { listener: self.metrics, routes: routes::metrics, workers: 1 },
-        ];
-        let server = Server::start(endpoints, state).context("failed to start the web servers")?;
-        let names = [("REST", "http"), ("WebSocket", "ws"), ("dashboard", "http"), ("metrics", "http")];
-        for ((name, scheme), address) in names.iter().zip(server.addresses()) {
-            tracing::info!("{name} listens on {scheme}://{address}");
-        }
-        Ok(server)
-    }
-}
-
-fn bind(key: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((address.host.as_str(), address.port)).with_context(|| {
-        format!("failed to listen on {address}: stop what uses it, or set `{key}` to another port or to 0")
     })
 }

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::from(WRONG_USE);
         }
     };
-    if let Err(error) = telemetry::init(config.log_format) {
+    if let Err(error) = telemetry::init(config.log_format, config.log_level) {
         complain(&error.to_string());
         return ExitCode::from(WRONG_USE);
     }
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
     match command {
-        Command::Run(_) => app::run(config),
+        Command::Run(options) => app::run(config, options.open),
         Command::Replay(options) => replay::run(options, config),
         Command::Serve => app::show(config),
         Command::Migrate(options) => app::migrate::run(&config, options.dry_run),
@@ -56,6 +56,7 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
             print(&format!("{}{}", verdict(&config), KeptSymbols::open(&config)?.in_words()))
         }
         Command::PrintConfig => print(&printed(&config)?),
+        Command::Completions(options) => print(&options.script()),
     }
 }
 
@@ -69,7 +70,8 @@ fn printed(config: &Config) -> anyhow::Result<String> {
 /// Returns the text for a valid configuration, with the names of the variables that it ignores.
 fn verdict(config: &Config) -> String {
     let ignored: String = config.ignored().iter().map(|name| format!("ignored: {name}\n")).collect();
-    format!("the configuration is valid\n{ignored}")
+    let mistakes: String = config.likely_mistakes().iter().map(|mistake| format!("{mistake}\n")).collect();
+    format!("the configuration is valid\n{ignored}{mistakes}")
 }
 
 /// Writes an error to standard error. Where standard error is closed, the exit code still tells of it.

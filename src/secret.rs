@@ -96,8 +96,62 @@ pub fn is_secret_key(key: &str) -> bool {
     ["password", "passwd", "secret", "token", "credential"].iter().any(|word| last.contains(word))
         || last == "key"
         || last.ends_with("_key")
-        || last.ends_with("_url")
-        || last == "url"
+        || (last.ends_with("_url") && last.contains("webhook"))
+}
+
+/// True for a key whose value is a URL, which may hold a secret besides what everybody may see.
+#[must_use]
+pub fn is_url_key(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key).to_ascii_lowercase();
+    (last == "url" || last.ends_with("_url")) && !is_secret_key(key)
+}
+
+/// Returns the value of a key as anybody may see it: a secret not at all, a URL without its user and its query.
+#[must_use]
+pub fn shown_value<'t>(key: &str, value: &'t str) -> Cow<'t, str> {
+    if is_secret_key(key) {
+        Cow::Borrowed(MASK)
+    } else if is_url_key(key) {
+        shown_url(value)
+    } else {
+        Cow::Borrowed(value)
+    }
+}
+
+/// Returns a URL with `***` in place of its user and its query: passwords and tokens stand there. Of what is no URL
+/// nothing is shown, nor of one in which nobody can tell where its user ends.
+#[must_use]
+pub fn shown_url(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(MASK) };
+    let is_scheme = !scheme.is_empty()
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let query = rest.find('?');
+    if !is_scheme || query.zip(rest.rfind('@')).is_some_and(|(query, at)| query < at) {
+        return Cow::Borrowed(MASK);
+    }
+    let (rest, query) = query.map_or((rest, ""), |at| (&rest[..at], "?***"));
+    match rest.rsplit_once('@') {
+        Some((_, host)) => Cow::Owned(format!("{scheme}://{MASK}@{host}{query}")),
+        None if query.is_empty() => Cow::Borrowed(text),
+        None => Cow::Owned(format!("{scheme}://{rest}{query}")),
+    }
+}
+
+/// Takes the value of a key out of what a library says of it. Only the value as it is quoted is replaced: a short one may
+/// stand in the library's own words too, and nothing of these is lost. Where a longer one is left, the whole text is.
+#[must_use]
+pub fn without_value(key: &str, value: &str, text: &str) -> String {
+    if value.is_empty() || !(is_secret_key(key) || is_url_key(key)) {
+        return text.to_owned();
+    }
+    let shown = shown_value(key, value);
+    let text = text
+        .replace(&format!("{value:?}"), &format!("\"{shown}\""))
+        .replace(&format!("`{value}`"), &format!("`{shown}`"));
+    if shown != value && value.len() >= SECRET_LEN_MIN && text.contains(value) {
+        return "the value cannot be used".to_owned();
+    }
+    text
 }
 
 #[cfg(test)]
@@ -132,11 +186,49 @@ mod tests {
 
     #[test]
     fn keys_of_secrets_are_known_by_their_last_word() {
-        for key in ["a.api_key", "influx.token", "redis.password", "db.url", "slack_webhook_url", "KEY"] {
+        for key in ["a.api_key", "influx.token", "redis.password", "slack_webhook_url", "KEY"] {
             assert!(is_secret_key(key), "{key}");
         }
-        for key in ["server.rest", "provider.symbols", "secret.rest", "monkey"] {
+        for key in ["server.rest", "provider.symbols", "secret.rest", "monkey", "db.url"] {
             assert!(!is_secret_key(key), "{key}");
         }
+        for (key, is_url) in [("db.url", true), ("proxy_url", true), ("webhook_url", false), ("curl", false)]
+        {
+            assert_eq!(is_url_key(key), is_url, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_url_loses_its_user_and_its_query_and_nothing_else() {
+        for (url, shown) in [
+            ("redis://cache.example:6379/3", "redis://cache.example:6379/3"),
+            ("redis://u:hunter2@cache.example:6379/3", "redis://***@cache.example:6379/3"),
+            ("postgres://u:hunter2@one:1,two/db?sslmode=require", "postgres://***@one:1,two/db?***"),
+            ("https://api.example/v1?token=hunter2", "https://api.example/v1?***"),
+            ("redis://:hun/ter2@host", "redis://***@host"),
+            ("redis://:hun@ter2@host", "redis://***@host"),
+            ("redis://:hun?ter2@host", "***"),
+            ("https://host/?token=hun@ter2", "***"),
+            ("host=db password=hunter2", "***"),
+            ("hunter2", "***"),
+            ("hunter2 ://x", "***"),
+        ] {
+            assert_eq!(shown_url(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_value_loses_the_value_and_no_other_letter() {
+        let said =
+            |value: &str| format!("unknown key `foo`: string {value:?}, expected one of `{value}`, `x`");
+        assert_eq!(
+            without_value("a.token", "x", &said("x")),
+            "unknown key `foo`: string \"***\", expected one of `***`, `***`"
+        );
+        assert_eq!(without_value("a.token", "expected", &said("expected")), "the value cannot be used");
+        assert_eq!(without_value("a.port", "x", &said("x")), said("x"));
+        let url = "redis://u:hunter2@h";
+        assert!(without_value("redis.url", url, &said(url)).contains("string \"redis://***@h\", expected"));
+        assert!(!without_value("a.token", "hunter2", "hunter2 is short").contains("hunter2"));
     }
 }

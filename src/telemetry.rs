@@ -6,7 +6,7 @@
 //! and receive, since keys are in it. Where standard error is closed, as behind `2>&1 | head`, log lines are lost and
 //! nothing else.
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, LogLevel};
 use crate::models::time::{MINUTE, Nanos};
 use crate::visible::Visible;
 use std::collections::HashMap;
@@ -35,8 +35,9 @@ pub enum TelemetryError {
     Subscriber(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The web server's library logs its own starts and stops; only its warnings are of use to an operator.
-const QUIETER: &str = "actix_server=warn";
+/// What libraries log is of use to an operator from warnings on: the web server's, its starts and stops. What clients send is
+/// none of an operator's errors: the HTTP library logs as such whatever cannot be read.
+const QUIETER: [&str; 2] = ["actix_server=warn", "actix_http=off"];
 
 /// Libraries whose traces hold what goes over their connections, keys and passwords among it.
 const TALKATIVE: [&str; 8] =
@@ -48,14 +49,23 @@ fn holds_no_traffic(line: &Metadata<'_>) -> bool {
     *line.level() != Level::TRACE || !TALKATIVE.contains(&library)
 }
 
-/// Sends the logs of the whole process to standard error; without `RUST_LOG`, from `info` up.
+/// Sends the logs of the whole process to standard error; without `RUST_LOG`, from `level` up.
 ///
 /// # Errors
 /// When `RUST_LOG` is not a filter, or logging is set up already.
-pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
-    let mut filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
-    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_none() {
-        filter = filter.add_directive(QUIETER.parse().expect("a directive"));
+pub fn init(format: LogFormat, level: LogLevel) -> Result<(), TelemetryError> {
+    let default = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let mut filter = EnvFilter::builder().with_default_directive(default.into()).from_env()?;
+    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_none_or(|value| value.is_empty()) {
+        for directive in QUIETER {
+            filter = filter.add_directive(directive.parse().expect("a directive"));
+        }
     }
     // Reporting a failed write to standard error on standard error would panic.
     let builder = tracing_subscriber::fmt()

@@ -16,7 +16,7 @@ pub const SERVE: &str = "--serve";
 pub fn serve(symbols: &str) {
     let mut config = Config::load(&Sources::of_process(None, Vec::new())).unwrap();
     config.provider.symbols = symbols.split(',').map(str::to_owned).collect();
-    telemetry::init(config.log_format).unwrap();
+    telemetry::init(config.log_format, config.log_level).unwrap();
     app::run(config).unwrap();
 }
 

@@ -178,6 +178,13 @@ impl LiveFeed {
         self.venues.iter().map(|venue| venue.entry.name)
     }
 
+    /// Returns how many bars of each window a new symbol begins with at the most. Where several venues may speak of a symbol,
+    /// it begins without.
+    #[must_use]
+    pub fn warm_up_bars(&self) -> u32 {
+        if self.venues.len() == 1 { self.spec.warm_up_bars } else { 0 }
+    }
+
     /// Returns the symbols of the feed: those that its first venue is followed for.
     pub fn symbols(&self) -> impl Iterator<Item = &str> {
         self.venues.iter().take(1).flat_map(|first| &first.listed).map(|listed| listed.name.as_str())
@@ -244,7 +251,7 @@ impl LiveFeed {
         let down_since = if is_alone { ended } else { opening.told_until(ended) };
         let mut plans = Vec::new();
         for (venue, source) in self.venues.iter().zip(venue_sources) {
-            let warm_up_bars = self.spec.warm_up_bars;
+            let warm_up_bars = self.warm_up_bars();
             plans.push(VenuePlan { warm_up_bars, ..venue.plan(node, &symbols, source) });
         }
         let has_past = plans.first().is_some_and(VenuePlan::has_past);

@@ -5,8 +5,9 @@
 //! requests count from the newest time in the directory, since nothing newer will come. On failure: a directory that
 //! holds nothing, or that cannot be opened, ends the command with an error.
 
+use super::listeners::Listeners;
 use super::signals::Signals;
-use super::{Listeners, announce, app_state, live};
+use super::{announce, app_state, live};
 use crate::actors::hub::messages::{BeginServing, StopServing};
 use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
 use crate::config::Config;

@@ -11,7 +11,7 @@ use super::simulator::SimulatedMarket;
 use super::symbols::KeptSymbols;
 use crate::actors::ingest::failover;
 use crate::actors::pipeline::Pipeline;
-use crate::config::Config;
+use crate::config::{Config, LogKind, duration_text};
 use crate::models::provenance::{DataKind, Provenance};
 use crate::node::Node;
 use std::sync::Arc;
@@ -65,6 +65,42 @@ impl Plan {
         }
     }
 
+    /// Logs at the start what is followed, where it is kept and with how much past it begins.
+    pub fn announce(&self, config: &Config) {
+        let data_dir = match config.log.kind {
+            LogKind::Memory => "none, everything is kept in memory".to_owned(),
+            // The path as it is given is the next best where the directory has no other name yet.
+            LogKind::Sqlite => std::path::absolute(&config.data_dir)
+                .unwrap_or_else(|_| config.data_dir.clone())
+                .display()
+                .to_string(),
+        };
+        match self {
+            Plan::Simulated(name, market) => {
+                let warm_up = match duration_text(config.provider.warm_up) {
+                    span if config.provider.warm_up.is_zero() => {
+                        format!("none (`provider.warm_up` is {span})")
+                    }
+                    span => format!("{span} of made-up trades, where a symbol is new"),
+                };
+                let symbols = listed(market.names());
+                tracing::info!(feed = name, provider = "simulated", symbols, data_dir, warm_up, "follows");
+            }
+            Plan::Live(feeds) => {
+                for feed in feeds {
+                    let names: Vec<String> = feed.symbols().map(str::to_owned).collect();
+                    let provider = feed.venue_names().collect::<Vec<_>>().join(",");
+                    let warm_up = match feed.warm_up_bars() {
+                        0 => "none".to_owned(),
+                        bars => format!("up to {bars} bars of each window"),
+                    };
+                    let symbols = listed(&names);
+                    tracing::info!(feed = feed.name(), provider, symbols, data_dir, warm_up, "follows");
+                }
+            }
+        }
+    }
+
     /// Starts it, each feed on a thread of its own.
     ///
     /// # Errors
@@ -111,6 +147,16 @@ impl Plan {
         };
         Ok(RunningFeeds(feeds))
     }
+}
+
+/// Symbols that the log names at the start; of more it says how many there are.
+const NUM_LISTED_MAX: usize = 20;
+
+/// Returns symbols for people: how many, and the first of them.
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(NUM_LISTED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > NUM_LISTED_MAX { ", …" } else { "" };
+    format!("{} ({shown}{more})", names.len())
 }
 
 /// Sees to it that a symbol is in one feed alone: where the configuration names it for one feed, and it was added to another,

@@ -172,8 +172,28 @@ fn name_on_line<'a>(text: &'a str, unread: &str) -> &'a str {
     name.strip_prefix("export ").unwrap_or(name).trim()
 }
 
-/// Applies variables to the layers, former names first. Returns the names that are ignored.
-pub(super) fn apply(variables: &Variables, is_embedded: bool, layers: &mut Layers) -> Vec<String> {
+/// What was seen among variables and not used.
+#[derive(Default)]
+pub(super) struct LeftAside {
+    /// Names that other backends would use.
+    pub ignored: Vec<String>,
+    /// Names that are almost those of keys, with what was probably meant.
+    pub mistakes: Vec<String>,
+}
+
+/// Prefix of what is almost one of our names.
+const ALMOST_PREFIX: &str = "TICKWIRE_";
+
+/// Returns the key that a name with single underscores was probably to set: `TICKWIRE_SERVER_REST` is `server.rest`.
+fn meant_by(name: &str, layers: &Layers) -> Option<Vec<String>> {
+    let words: Vec<String> =
+        name.strip_prefix(ALMOST_PREFIX)?.split('_').map(str::to_ascii_lowercase).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+    layers.known_path(&words)
+}
+
+/// Applies variables to the layers, former names first. Returns what is left aside.
+pub(super) fn apply(variables: &Variables, is_embedded: bool, layers: &mut Layers) -> LeftAside {
     for (name, _) in LEGACY {
         let Some(meaning) = legacy(name, is_embedded) else { continue };
         if let Some((_, text)) = variables.given().find(|(given, _)| *given == name) {
@@ -183,16 +203,22 @@ pub(super) fn apply(variables: &Variables, is_embedded: bool, layers: &mut Layer
             }
         }
     }
-    let mut ignored = Vec::new();
+    let mut aside = LeftAside::default();
     for (name, text) in variables.given() {
         if let Some(key) = name.strip_prefix(PREFIX) {
             let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
             layers.offer(&path, &readings(text), text, (variables.origin)(name.to_owned()));
         } else if is_ignored(name) && legacy(name, is_embedded).is_none() {
-            ignored.push(name.to_owned());
+            aside.ignored.push(name.to_owned());
+        } else if let Some(path) = meant_by(name, layers) {
+            let right = path.join("__").to_ascii_uppercase();
+            aside.mistakes.push(format!(
+                "the variable `{name}` sets nothing: did you mean `{PREFIX}{right}`, which sets `{}`?",
+                path.join(".")
+            ));
         }
     }
-    ignored
+    aside
 }
 
 /// Returns the keys that a former name sets, with the possible values of its text.

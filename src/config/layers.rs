@@ -7,7 +7,7 @@
 use super::Config;
 use super::fault::Fault;
 use super::sources::Origin;
-use crate::secret::{MASK, is_secret_key};
+use crate::secret::{shown_value, without_value};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,14 +42,14 @@ impl Layers {
         let origin = Origin::File(path.to_owned());
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) => return self.refuse(None, None, origin, format!("cannot be read: {error}")),
+            Err(error) => return self.refuse(None, None, origin, &format!("cannot be read: {error}")),
         };
         match toml::from_str::<Table>(&text) {
             Ok(table) => self.offer_table(&mut Vec::new(), table, &origin),
             Err(error) => {
                 // The error's own text would show the line, and so perhaps a secret.
                 let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-                self.refuse(None, None, origin, format!("line {line}: {}", error.message()));
+                self.refuse(None, None, origin, &format!("line {line}: {}", error.message()));
             }
         }
     }
@@ -83,7 +83,7 @@ impl Layers {
         // A reading of the wrong type says less than one of the right type with a bad value.
         let telling = reasons.iter().find(|reason| !reason.starts_with("invalid type")).or(reasons.first());
         let reason = telling.cloned().unwrap_or_else(|| "has no value".to_owned());
-        self.refuse(Some(path.join(".")), Some(found), origin, reason);
+        self.refuse(Some(path.join(".")), Some(found), origin, &reason);
     }
 
     fn accepted(&mut self, key: String, origin: Origin) {
@@ -101,20 +101,53 @@ impl Layers {
         self.origins.insert(key, origin);
     }
 
+    /// Returns the path of the key that these words make, joined by dots and underscores in some way; `None` where no key
+    /// is called so.
+    pub fn known_path(&self, words: &[&str]) -> Option<Vec<String>> {
+        fn find(
+            table: &Table,
+            words: &[&str],
+            path: &mut Vec<String>,
+            knows: &dyn Fn(&[String]) -> bool,
+        ) -> bool {
+            for len in (1..=words.len()).rev() {
+                path.push(words[..len].join("_"));
+                let found = match table.get(path.last().expect("just pushed")) {
+                    Some(Value::Table(inner)) => len < words.len() && find(inner, &words[len..], path, knows),
+                    _ => len == words.len() && knows(path),
+                };
+                if found {
+                    return true;
+                }
+                path.pop();
+            }
+            false
+        }
+        let mut path = Vec::new();
+        find(&self.table, words, &mut path, &|path| self.knows(path)).then_some(path)
+    }
+
+    /// True for a key that there is, whether or not it has a value.
+    fn knows(&self, path: &[String]) -> bool {
+        let mut table = self.table.clone();
+        // Hardly any key takes a time of day, so one that there is refuses it for its type.
+        let nothing = "00:00:00".parse().expect("a time of day");
+        insert(&mut table, path, Value::Datetime(nothing));
+        Config::deserialize(table)
+            .map_or_else(|error| !error.message().starts_with("unknown field"), |_| true)
+    }
+
     /// Returns the text that a key has now; empty for a key that has none.
     pub fn text(&self, key: &str) -> &str {
         lookup(&self.table, &split(key)).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Remembers a fault, without the value where that may be secret: serde's reason may repeat it.
-    fn refuse(&mut self, key: Option<String>, found: Option<&str>, origin: Origin, reason: String) {
-        let fault = match found {
-            Some(value) if key.as_deref().is_some_and(is_secret_key) => {
-                Fault { key, found: Some(MASK.to_owned()), origin, reason: reason.replace(value, MASK) }
-            }
-            _ => Fault { key, found: found.map(str::to_owned), origin, reason },
-        };
-        self.faults.push(fault);
+    fn refuse(&mut self, key: Option<String>, found: Option<&str>, origin: Origin, reason: &str) {
+        let name = key.as_deref().unwrap_or_default();
+        let reason = found.map_or_else(|| reason.to_owned(), |value| without_value(name, value, reason));
+        let found = found.map(|value| shown_value(name, value).into_owned());
+        self.faults.push(Fault { key, found, origin, reason });
     }
 }
 
@@ -175,8 +208,8 @@ mod tests {
     fn a_refused_secret_is_shown_neither_as_value_nor_in_the_reason() {
         let mut layers = Layers::new();
         let reason = "invalid type: integer `12345`, expected a string".to_owned();
-        layers.refuse(Some("a.token".to_owned()), Some("12345"), Origin::Default, reason.clone());
-        layers.refuse(Some("a.port".to_owned()), Some("12345"), Origin::Default, reason);
+        layers.refuse(Some("a.token".to_owned()), Some("12345"), Origin::Default, &reason);
+        layers.refuse(Some("a.port".to_owned()), Some("12345"), Origin::Default, &reason);
         assert!(!layers.faults[0].to_string().contains("12345"), "{}", layers.faults[0]);
         assert!(layers.faults[1].to_string().contains("= `12345`"), "{}", layers.faults[1]);
     }

@@ -14,6 +14,7 @@ pub(super) struct Merged {
     pub config: Config,
     pub origins: BTreeMap<String, Origin>,
     pub ignored: Vec<String>,
+    pub mistakes: Vec<String>,
     pub faults: Vec<Fault>,
 }
 
@@ -25,14 +26,16 @@ pub(super) fn merge(sources: &Sources) -> Merged {
     }
     let process = Variables::of_process(&sources.environment);
     let dotenv = sources.dotenv.as_deref().map(|path| Variables::of_file(path, &process, &mut layers.faults));
-    let mut ignored = Vec::new();
+    let (mut ignored, mut mistakes) = (Vec::new(), Vec::new());
     for variables in dotenv.iter().chain([&process]) {
-        ignored.extend(environment::apply(variables, sources.is_embedded, &mut layers));
+        let aside = environment::apply(variables, sources.is_embedded, &mut layers);
+        ignored.extend(aside.ignored);
+        mistakes.extend(aside.mistakes);
     }
     ignored.sort();
     ignored.dedup();
     for Override { flag, key, value } in &sources.flags {
         layers.offer(&split(key), std::slice::from_ref(value), &shown(value), Origin::Flag(flag));
     }
-    Merged { config: layers.config, origins: layers.origins, ignored, faults: layers.faults }
+    Merged { config: layers.config, origins: layers.origins, ignored, mistakes, faults: layers.faults }
 }

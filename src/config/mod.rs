@@ -32,8 +32,8 @@ pub use kafka::{Kafka, KafkaBars, KafkaSasl, KafkaTls, KafkaTopics, Properties};
 pub use origin::{OriginError, OriginPattern, WebOrigin, split_authority};
 pub use postgres::Postgres;
 pub use sections::{
-    Core, Durability, History, HistoryKind, Limits, Log, LogFormat, LogKind, Metrics, Provider, Recovery,
-    Server,
+    Core, Durability, History, HistoryKind, Limits, Log, LogFormat, LogKind, LogLevel, Metrics, Provider,
+    Recovery, Server,
 };
 pub use sinks::{Batch, Enabled, Redis};
 pub use sources::{Origin, Override, Sources};
@@ -53,6 +53,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Form of the log lines on standard error.
     pub log_format: LogFormat,
+    /// Lines of this level and above are written: `error`, `warn`, `info`, `debug` or `trace`. The variable `RUST_LOG` wins
+    /// over it.
+    pub log_level: LogLevel,
     /// Where Tickwire listens, and what it allows its clients.
     pub server: Server,
     /// Where ticks come from.
@@ -88,6 +91,7 @@ pub struct Config {
 struct Provenance {
     origins: BTreeMap<String, Origin>,
     ignored: Vec<String>,
+    mistakes: Vec<String>,
 }
 
 impl Default for Config {
@@ -95,6 +99,7 @@ impl Default for Config {
         Config {
             data_dir: PathBuf::from("data"),
             log_format: LogFormat::Human,
+            log_level: LogLevel::Info,
             server: Server::default(),
             provider: Provider::default(),
             feeds: Vec::new(),
@@ -119,8 +124,8 @@ impl Config {
     /// # Errors
     /// Every unknown key and every bad value of every source, in one [`ConfigError`].
     pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
-        let merge::Merged { mut config, origins, ignored, mut faults } = merge::merge(sources);
-        config.provenance = Provenance { origins, ignored };
+        let merge::Merged { mut config, origins, ignored, mistakes, mut faults } = merge::merge(sources);
+        config.provenance = Provenance { origins, ignored, mistakes };
         faults.extend(validate::faults(&config));
         if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
     }
@@ -129,6 +134,12 @@ impl Config {
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.provenance.ignored
+    }
+
+    /// Returns what is said of variables whose names are almost those of keys, such as `TICKWIRE_SERVER_REST`.
+    #[must_use]
+    pub fn likely_mistakes(&self) -> &[String] {
+        &self.provenance.mistakes
     }
 
     /// Returns where the value of a key such as `server.rest` came from.

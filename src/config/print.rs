@@ -4,12 +4,42 @@
 
 use super::Config;
 use super::sources::Origin;
+use crate::secret::{MASK, is_url_key, shown_url};
 use std::fmt::Write;
 use toml::{Table, Value};
 
-/// Prints the configuration; secrets mask themselves.
+/// Returns the configuration as anybody may see it: secrets mask themselves, and addresses lose their users and queries.
+pub(super) fn shown_table(config: &Config) -> Table {
+    let mut table = Table::try_from(config).expect("a configuration is plain data");
+    let addresses = [
+        ("postgres", "url", &config.postgres.url),
+        ("history", "read_url", &config.history.read_url),
+        ("redis", "url", &config.redis.url),
+    ];
+    // These hide themselves as a whole, like passwords.
+    for (section, key, address) in addresses {
+        if let (Some(Value::Table(section)), Some(address)) = (table.get_mut(section), address) {
+            section.insert(key.to_owned(), Value::from(address.expose()));
+        }
+    }
+    show_urls(&mut table);
+    table
+}
+
+/// Takes users and queries out of the URLs of a table and the tables in it.
+fn show_urls(table: &mut Table) {
+    for (key, value) in table.iter_mut() {
+        match value {
+            Value::Table(inner) => show_urls(inner),
+            Value::String(text) if is_url_key(key) && text != MASK => *text = shown_url(text).into_owned(),
+            _ => {}
+        }
+    }
+}
+
+/// Prints the configuration; what is secret is `***`.
 pub(super) fn to_toml(config: &Config) -> String {
-    let table = Table::try_from(config).expect("a configuration is plain data");
+    let table = shown_table(config);
     let mut text = String::new();
     print_table(config, &mut text, "", &table);
     text

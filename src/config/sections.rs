@@ -25,6 +25,23 @@ pub enum LogFormat {
     Json,
 }
 
+/// Which log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Faults that cost something.
+    Error,
+    /// What somebody should look at, too.
+    Warn,
+    /// What happens, too.
+    #[default]
+    Info,
+    /// How it happens, too.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
 /// Section `server`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -338,7 +355,7 @@ impl Default for Recovery {
 pub struct Metrics {
     /// Symbols that have series of their own; the rest is summed as `other`.
     pub max_symbols: usize,
-    /// What counts as slow processing for the alerts to come; nothing uses it yet.
+    /// What counts as slow: `tickwire_latency_over_threshold` is 1 while the 99th percentile of the last 10 s is above it.
     #[serde(with = "span")]
     pub latency_threshold: Duration,
 }

@@ -5,6 +5,7 @@
 use super::fault::Fault;
 use super::feeds;
 use super::layers::{lookup, shown, split};
+use super::print;
 use super::{Config, Enabled, HistoryKind, LogKind, Redis};
 use crate::actors::ingest::registry::name_fault;
 use crate::actors::sinks::OnFull;
@@ -12,7 +13,6 @@ use crate::stores::cache::redis::RedisSettings;
 use crate::stores::history::postgres;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use toml::Table;
 
 /// Ticks a second that the simulated venue makes. One in a quarter of an hour at one end, far more than a machine takes
 /// in at the other: what lies beyond is a slip.
@@ -20,7 +20,7 @@ const RATES: RangeInclusive<f64> = 0.001..=100_000_000.0;
 
 /// Returns every fault of a configuration whose keys are all of the right type.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
-    let table = Table::try_from(config).expect("a configuration is plain data");
+    let table = print::shown_table(config);
     let fault = |(key, reason): (String, String)| Fault {
         found: lookup(&table, &split(&key)).map(shown),
         origin: config.origin(&key).clone(),

@@ -76,8 +76,18 @@ fn help_names_every_command_and_gives_examples() {
     ] {
         assert!(stdout(&output).contains(word), "{word}");
     }
-    for command in [["run", "--help"], ["replay", "--help"], ["export", "--help"]] {
-        assert!(stdout(&tickwire(&command, &[], &[])).contains("Examples:"), "{command:?}");
+    let listed = stdout(&output).split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let commands: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 12, "{commands:?}");
+    for name in commands {
+        let help = tickwire(&[name, "--help"], &[], &[]);
+        let examples = stdout(&help).split("Examples:").nth(1).unwrap_or_default();
+        assert!(examples.contains(&format!("tickwire {name}")), "{name}: {}", stdout(&help));
     }
     let replay = tickwire(&["replay", "--help"], &[], &[]);
     for flag in ["--speed", "--symbols", "--horizon", "--bars", "--indicators", "--json", "--force"] {
@@ -94,6 +104,74 @@ fn check_config_lists_every_fault_and_shows_no_secret() {
         assert!(stderr(&output).contains(key), "{key} in {}", stderr(&output));
     }
     assert!(!stderr(&output).contains("hunter2"));
+}
+
+#[test]
+fn a_negative_number_is_out_of_range_and_no_unknown_flag() {
+    for (args, key) in [
+        (&["run", "--rate", "-5"][..], "--rate"),
+        (&["run", "--seed", "-1"], "--seed"),
+        (&["run", "--symbol-count", "-3"], "--symbol-count"),
+        (&["replay", "x.csv", "--speed", "-2"], "--speed"),
+        (&["probe", "coinbase", "--seconds", "-1"], "--seconds"),
+    ] {
+        let output = tickwire(args, &[], &[]);
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains(key) && error.contains(args[args.len() - 1]), "{args:?}: {error}");
+        let is_range = ["must be from", "is not in", "above 0"].iter().any(|words| error.contains(words));
+        assert!(is_range && !error.contains("unexpected argument"), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_variable_with_single_underscores_is_named_as_a_likely_mistake() {
+    let environment = [
+        ("TICKWIRE_SERVER_REST", "0.0.0.0:80"),
+        ("TICKWIRE_DATA_DIR", "d"),
+        ("TICKWIRE_SERVER_LIMITS_MAX_CONNECTIONS", "7"),
+        ("TICKWIRE_REDIS_URL", "redis://u:hunter2@h"),
+        ("TICKWIRE_SHARED", "/somewhere"),
+        ("TICKWIRE_SERVER", "x"),
+        ("TICKWIRE__SERVER__WORKERS", "1"),
+    ];
+    let output = tickwire(&["check-config"], &environment, &[(".env", "TICKWIRE_LOG_LEVEL=debug\n")]);
+    let said = stdout(&output);
+    for (name, right, key) in [
+        ("TICKWIRE_SERVER_REST", "TICKWIRE__SERVER__REST", "server.rest"),
+        ("TICKWIRE_DATA_DIR", "TICKWIRE__DATA_DIR", "data_dir"),
+        (
+            "TICKWIRE_SERVER_LIMITS_MAX_CONNECTIONS",
+            "TICKWIRE__SERVER__LIMITS__MAX_CONNECTIONS",
+            "server.limits.max_connections",
+        ),
+        ("TICKWIRE_REDIS_URL", "TICKWIRE__REDIS__URL", "redis.url"),
+        ("TICKWIRE_LOG_LEVEL", "TICKWIRE__LOG_LEVEL", "log_level"),
+    ] {
+        let line = format!("the variable `{name}` sets nothing: did you mean `{right}`, which sets `{key}`?");
+        assert!(said.lines().any(|printed| printed == line), "{line} in {said}");
+    }
+    assert_eq!(said.matches("did you mean").count(), 5, "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn completions_come_for_every_shell_whatever_the_configuration_is() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = tickwire(&["completions", shell], &[("API_PORT", "wrong")], &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        for word in ["symbol-count", "check-config", "log-level"] {
+            assert!(stdout(&output).contains(word), "{shell} knows no {word}");
+        }
+    }
+    assert_eq!(tickwire(&["completions", "basic"], &[], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn an_empty_file_is_said_to_be_empty() {
+    let output = tickwire(&["replay", "ticks.csv"], &[], &[("ticks.csv", "")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("`ticks.csv` is empty"), "{}", stderr(&output));
 }
 
 #[test]

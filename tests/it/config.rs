@@ -198,11 +198,13 @@ fn redis_is_found_by_the_names_of_old_and_its_address_is_never_shown() {
 
     let off = Given::new().env("REDIS_URL", "redis://h").env("TICKWIRE__REDIS__ENABLED", "false").config();
     assert!(!off.redis.is_enabled());
-    for (name, text) in [("REDIS_PORT", "hunter2"), ("REDIS_URL", "hunter2"), ("REDIS_DB", "hunter2")] {
+    for (name, text) in [("REDIS_PORT", "hunter2"), ("REDIS_URL", "hunter2")] {
         let faults = Given::new().env(name, text).faults().concat();
         assert!(faults.contains("`redis.url` = `***`") && faults.contains(name), "{faults}");
         assert!(!faults.contains("hunter2"), "{faults}");
     }
+    let faults = Given::new().env("REDIS_DB", "none").faults().concat();
+    assert!(faults.contains("`redis.url` = `redis://127.0.0.1:6379/none`"), "{faults}");
     let faults = Given::new().file("[redis]\nenabled = 'maybe'\non_full = 'explode'\n").faults();
     assert!(faults[0].contains("`auto`, true or false"), "{faults:?}");
     assert!(faults[1].contains("`block` or `drop_oldest`"), "{faults:?}");
@@ -224,10 +226,50 @@ fn postgres_is_found_by_the_names_of_old_and_then_keeps_the_history() {
     whole.sources.is_embedded = true;
     let config = whole.config();
     assert_eq!((config.postgres.url, config.history.kind), (None, HistoryKind::Sqlite));
-    for (name, text) in [("TIMESCALEDB_PORT", "hunter2"), ("DATABASE_URL", "mysql://hunter2")] {
+    for (name, text, shown) in [
+        ("TIMESCALEDB_PORT", "hunter2", "***"),
+        ("DATABASE_URL", "hunter2", "***"),
+        ("DATABASE_URL", "mysql://u:hunter2@db/market?key=hunter2", "mysql://***@db/market?***"),
+    ] {
         let faults = Given::new().env(name, text).faults().concat();
-        assert!(faults.contains("`postgres.url` = `***`") && faults.contains(name), "{faults}");
+        assert!(faults.contains(&format!("`postgres.url` = `{shown}`")) && faults.contains(name), "{faults}");
         assert!(!faults.contains("hunter2"), "{faults}");
+    }
+}
+
+#[test]
+fn addresses_are_shown_without_their_users_and_their_queries() {
+    let given = Given::new()
+        .env("DATABASE_URL", "postgres://me:hunter2@one:1,two/db?sslmode=require")
+        .env("REDIS_URL", "rediss://:hunter2@cache.example:1/2")
+        .env("INFLUXDB_URL", "https://influx.example:8086");
+    let printed = given.config().to_toml();
+    for line in [
+        "url = \"postgres://***@one:1,two/db?***\" # environment variable `DATABASE_URL`",
+        "url = \"rediss://***@cache.example:1/2\" # environment variable `REDIS_URL`",
+        "url = \"https://influx.example:8086\" # environment variable `INFLUXDB_URL`",
+    ] {
+        assert!(printed.lines().any(|shown| shown == line), "{line} in {printed}");
+    }
+    assert!(!printed.contains("hunter2"));
+    // An address that cannot be used is shown in the same way, whoever finds the fault.
+    let faults = Given::new().env("INFLUXDB_URL", "http://u:hunter2@h?x=hunter2").faults().concat();
+    assert!(
+        faults.contains("`influxdb.url` = `http://***@h?***`") && !faults.contains("hunter2"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn masking_a_secret_eats_no_other_letter_of_a_fault() {
+    for value in ["x", "e", "own", "key"] {
+        let faults = Given::new().env("TICKWIRE__NONSENSE__TOKEN", value).faults();
+        let fault = faults.concat();
+        assert!(
+            fault.contains("`nonsense.token` = `***`") && fault.contains("unknown key `nonsense`"),
+            "{fault}"
+        );
+        assert!(fault.contains("expected one of"), "{fault}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Recorded trades as a whole: real recordings, every fault, and that nothing depends on how the input is cut.
 
+use crate::support::skip::skipped;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -75,7 +76,7 @@ fn recordings() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("TICKWIRE_SHARED").map_or(beside, PathBuf::from).join("data");
     if !folder.is_dir() {
-        println!("skipped: no recordings in `{}`; TICKWIRE_SHARED names their folder", folder.display());
+        skipped(&format!("no recordings are in `{}`; TICKWIRE_SHARED names their folder", folder.display()));
         return None;
     }
     Some(folder)
@@ -269,7 +270,14 @@ fn files_that_cannot_be_read_say_what_to_do() {
     for part in ["quotes.csv", "row 1", "`price`, `size`, `trade_id`", "ts_ns,symbol,bid,ask"] {
         assert!(header.contains(part), "{header}");
     }
-    assert!(message(&[dir.file("empty.csv", "")]).contains("ts_ns,symbol,price,size,trade_id"));
+    for (name, text) in [("empty.csv", ""), ("blank.csv", "\n"), ("blank.csv", "  \r\n")] {
+        let empty = message(&[dir.file(name, text)]);
+        assert!(
+            empty.contains(&format!("{name}` is empty"))
+                && empty.contains("ts_ns,symbol,price,size,trade_id"),
+            "{empty}"
+        );
+    }
     assert!(message(&[dir.0.path().join("none.csv")]).contains("check the path"));
     assert!(message(&[dir.0.path().to_owned()]).contains("cannot open"));
     assert!(message(&[]).contains("name at least one"));

@@ -48,6 +48,12 @@ pub enum FileError {
         /// What the decoder said.
         cause: io::Error,
     },
+    /// A CSV file has no byte in it, or nothing but blanks.
+    #[error("`{path}` is empty: its first row must name `ts_ns,symbol,price,size,trade_id`")]
+    Empty {
+        /// The file.
+        path: String,
+    },
     /// A CSV file does not begin with the header.
     #[error(
         "row 1 of `{path}` does not name {missing} (once): `{found}`; the first row must name `ts_ns,symbol,price,size,trade_id`"

@@ -82,6 +82,9 @@ impl RowReader {
             Ok(None) => b"",
             Err(cause) => return Err(self.read_error(cause)),
         };
+        if header.trim_ascii().is_empty() {
+            return Err(FileError::Empty { path: self.path.clone() });
+        }
         let columns = Columns::from_header(header).map_err(|missing| FileError::Header {
             path: self.path.clone(),
             missing,
