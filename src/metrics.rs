@@ -24,6 +24,7 @@ use prometheus::{
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use venue::VenueSeries;
 
 /// The stages of the data path, in the order in which data runs through them.
@@ -122,8 +123,6 @@ pub struct StageMetrics {
     pub received: IntCounter,
     /// Entries, effects or frames that went out.
     pub sent: IntCounter,
-    /// Entries, effects or frames that wait.
-    pub queue_depth: IntGauge,
 }
 
 /// Counters of one sink.
@@ -218,6 +217,11 @@ pub struct Metrics {
     feeds: FeedSeries,
     symbols: Mutex<SymbolSeries>,
     history: Mutex<MetricsHistory>,
+    slow: IntGaugeVec,
+    /// Entries that wait to be committed to the log.
+    pub log_queue: IntGauge,
+    /// Flushes that wait for threads with live clients.
+    pub hub_queue: IntGauge,
     /// Live clients.
     pub websocket_connections: IntGauge,
     /// Topics that are written and read.
@@ -328,8 +332,14 @@ impl Metrics {
             stages: Stage::ALL.map(|stage| StageMetrics {
                 received: received.with_label_values(&[stage.as_str()]),
                 sent: sent.with_label_values(&[stage.as_str()]),
-                queue_depth: queue_depth.with_label_values(&[stage.as_str()]),
             }),
+            log_queue: queue_depth.with_label_values(&[Stage::Log.as_str()]),
+            hub_queue: queue_depth.with_label_values(&[Stage::Hub.as_str()]),
+            slow: gauges(
+                "tickwire_latency_over_threshold",
+                "1 while the 99th percentile of the last 10 s is above `metrics.latency_threshold`",
+                &["component"],
+            ),
             dropped: counters(
                 "tickwire_stage_dropped_total",
                 "What a stage did not pass on, by reason",
@@ -504,6 +514,16 @@ impl Metrics {
         history.push(sample);
     }
 
+    /// Says of each span that was timed lately whether its 99th percentile is above `threshold`. To be called after
+    /// [`Metrics::sample`].
+    pub fn judge_latency(&self, threshold: Duration) {
+        let slowest = self.with_history(MetricsHistory::latest_p99_ms);
+        for (span, millis) in Span::ALL.into_iter().zip(slowest) {
+            let is_over = millis.is_some_and(|millis| millis > threshold.as_secs_f64() * 1_000.0);
+            self.slow.with_label_values(&[span.as_str()]).set(i64::from(is_over));
+        }
+    }
+
     /// Runs a reader over the samples kept.
     pub fn with_history<T>(&self, read: impl FnOnce(&MetricsHistory) -> T) -> T {
         read(&self.history.lock().unwrap_or_else(PoisonError::into_inner))
@@ -608,6 +628,32 @@ mod tests {
         metrics.sample(Nanos(2 * SECOND));
         let rates = metrics.symbol_rates();
         assert!(rates.contains(&("A".to_owned(), 25.0)), "{rates:?}");
+    }
+
+    #[test]
+    fn a_span_is_over_the_threshold_while_its_slow_ticks_are_recent() {
+        let metrics = Metrics::new(1);
+        let threshold = Duration::from_millis(100);
+        let is_over = |component: &str| {
+            let series = format!("tickwire_latency_over_threshold{{component=\"{component}\"}} ");
+            let text = metrics.encode();
+            let value = text.lines().find_map(|line| line.strip_prefix(&series));
+            value.expect("the series is there") == "1"
+        };
+        let mut now = 0;
+        let mut second = |slow: bool| {
+            let took = if slow { 200_000_000 } else { 1_000_000 };
+            metrics.observe(Span::ReceivedToBar, Nanos(0), Nanos(took));
+            metrics.sample(Nanos(now * SECOND));
+            metrics.judge_latency(threshold);
+            now += 1;
+            (is_over("received_to_bar"), is_over("received_to_sent"))
+        };
+        second(false);
+        assert_eq!(second(false), (false, false));
+        assert_eq!(second(true), (true, false));
+        let after: Vec<bool> = (0..12).map(|_| second(false).0).collect();
+        assert!(after[0] && !after[11], "{after:?}");
     }
 
     #[test]

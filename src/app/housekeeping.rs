@@ -43,8 +43,11 @@ pub async fn retention_clock(node: &Node) -> anyhow::Result<Arc<RetentionClock>>
 /// Starts all periodic work.
 pub fn start(config: &Config, node: &Node, state: Arc<AppState>, retention: Arc<RetentionClock>) {
     every(SAMPLE_INTERVAL, {
-        let state = Arc::clone(&state);
-        move || state.metrics.sample(state.now())
+        let (state, threshold) = (Arc::clone(&state), config.metrics.latency_threshold);
+        move || {
+            state.metrics.sample(state.now());
+            state.metrics.judge_latency(threshold);
+        }
     });
     if !node.is_durable() {
         return;

@@ -178,11 +178,10 @@ impl LiveFeed {
         self.venues.iter().map(|venue| venue.entry.name)
     }
 
-    /// Returns how many bars of each window a new symbol begins with at the most. Where several venues may speak of a symbol,
-    /// it begins without.
+    /// Returns how many bars of each window a new symbol begins with at the most.
     #[must_use]
     pub fn warm_up_bars(&self) -> u32 {
-        if self.venues.len() == 1 { self.spec.warm_up_bars } else { 0 }
+        self.spec.warm_up_bars
     }
 
     /// Returns the symbols of the feed: those that its first venue is followed for.

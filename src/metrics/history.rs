@@ -14,6 +14,9 @@ const NUM_SAMPLES_MAX: usize = 3_660;
 /// Points that an answer holds at most per field: what a chart can show.
 const NUM_POINTS_MAX: usize = 300;
 
+/// What counts as lately, in nanoseconds.
+const LATEST: i64 = 10 * SECOND;
+
 /// Running totals at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
@@ -86,6 +89,18 @@ impl MetricsHistory {
             }
         }
         points
+    }
+
+    /// Returns the 99th percentile of each span in milliseconds, over the last ten seconds; `None` where nothing was timed.
+    #[must_use]
+    pub fn latest_p99_ms(&self) -> [Option<f64>; Span::ALL.len()] {
+        let Some(newest) = self.samples.back() else { return [None; Span::ALL.len()] };
+        let first = self.samples.partition_point(|sample| newest.time.since(sample.time) > LATEST);
+        let oldest = self.samples.get(first).unwrap_or(newest);
+        std::array::from_fn(|span| {
+            let (before, after) = (&oldest.latency[span], &newest.latency[span]);
+            quantile_ms(&std::array::from_fn(|at| after[at] - before[at]), 0.99)
+        })
     }
 
     /// Returns ticks and bars a second since `start`, oldest first.

@@ -210,7 +210,7 @@ impl HubActor {
         let stage = self.settings.metrics.stage(Stage::Hub);
         stage.sent.inc_by(num_frames as u64);
         let waiting: usize = self.workers.values().map(WorkerLink::num_waiting).sum();
-        stage.queue_depth.set(waiting as i64);
+        self.settings.metrics.hub_queue.set(waiting as i64);
     }
 
     fn drain_backlogs(&mut self) {

@@ -45,8 +45,10 @@ impl LogClient {
     /// [`LogGone`].
     pub async fn send(&mut self, ingest: Ingest) -> Result<(), LogGone> {
         self.wait_for_room().await?;
-        self.metrics.stage(Stage::Provider).received.inc_by(ingest.entries.len() as u64);
+        let (stage, num_entries) = (self.metrics.stage(Stage::Provider), ingest.entries.len() as u64);
+        stage.received.inc_by(num_entries);
         self.under_way.push_back(Box::pin(self.log.send(ingest)));
+        stage.sent.inc_by(num_entries);
         Ok(())
     }
 

@@ -175,6 +175,7 @@ impl LogWriterActor {
         self.durability.advance(durable);
         self.num_committed.fetch_add(num_taken as u64, Ordering::Release);
         self.env.metrics.log_position.set(i64::try_from(durable).unwrap_or(i64::MAX));
+        self.env.metrics.log_queue.set(self.num_waiting as i64);
         for listener in &self.listeners {
             // One that has no room is told of a later commit, and reads the position by itself.
             _ = listener.try_send(LogDurable(durable));
@@ -269,6 +270,7 @@ impl Handler<AppendEntries> for LogWriterActor {
         let AppendEntries { entries, progress, received } = append;
         let was_empty = self.waiting.is_empty();
         self.num_waiting += entries.len();
+        self.env.metrics.log_queue.set(self.num_waiting as i64);
         self.num_appended += 1;
         self.waiting.push_back(Waiting { entries, progress, received });
         if self.num_waiting >= self.policy.max_entries {

@@ -315,8 +315,12 @@ impl Handler<LogBatch> for RouterActor {
         self.routed = self.routed.max(batch.through);
         let parts = self.parts(&batch, &ticket);
         self.trim_fresh();
-        let send = send(parts, ticket, Rc::clone(&self.shard));
-        AtomicResponse::new(Box::pin(send.into_actor(self)))
+        let (shard, num_routed) = (Rc::clone(&self.shard), batch.entries.len() as u64);
+        let deliver = async move {
+            send(parts, ticket, Rc::clone(&shard)).await;
+            shard.env.metrics.stage(Stage::Router).sent.inc_by(num_routed);
+        };
+        AtomicResponse::new(Box::pin(deliver.into_actor(self)))
     }
 }
 

@@ -167,6 +167,11 @@ impl SymbolActor {
     }
 
     fn return_outbox(&mut self, is_past: bool) {
+        let new = self.effects.get(self.num_before..).unwrap_or_default();
+        let num_bars = new.iter().filter(|effect| matches!(effect, Effect::Bar(_))).count();
+        if num_bars > 0 {
+            self.metrics.bars.inc_by(num_bars as u64);
+        }
         self.shard.return_effects(std::mem::take(&mut self.effects), self.num_before, is_past);
     }
 
