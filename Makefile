@@ -28,7 +28,7 @@ run: build ## set up, build, run; ARGS="--rate 200" passes flags
 test: ## run every test
 	@scripts/setup.sh --quiet --tests
 	@scripts/dashboard.sh build
-	@scripts/services.sh $(CARGO) test --locked
+	@scripts/timed.sh scripts/services.sh $(CARGO) test --locked
 	@scripts/timescale.sh
 	@scripts/dashboard.sh test
 	@scripts/browser.sh
@@ -41,8 +41,7 @@ check: ## formatting, lints, docs, licences; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
 	@scripts/dashboard.sh types
 	@scripts/dashboard.sh lint
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check licenses bans sources; \
-	else echo "cargo-deny is missing, licences not checked: cargo install --locked cargo-deny" >&2; fi
+	@scripts/deny.sh
 
 bench: build ## run the benchmarks, write docs/benchmarks.md; ARGS="--quick" for fewer
 	$(CARGO) bench --locked

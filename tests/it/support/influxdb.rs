@@ -1,6 +1,7 @@
 //! A real InfluxDB for tests: the one that `make test` has started, or one of a test's own, to be stopped and brought back.
 
 use super::process::wait_for;
+use super::skip::skipped;
 use super::tls::Authority;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -44,8 +45,7 @@ fn program(test: &str) -> Option<PathBuf> {
     if found.status.success() {
         return Some(PathBuf::from(String::from_utf8(found.stdout).unwrap().trim()));
     }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "InfluxDB is missing");
-    eprintln!("{test}: skipped: InfluxDB has not been built: scripts/influxdb.sh does");
+    skipped(&format!("{test}: InfluxDB has not been built: scripts/influxdb.sh does"));
     None
 }
 

@@ -12,4 +12,5 @@ pub mod redis;
 pub mod rows;
 pub mod scenario;
 pub mod shared;
+pub mod skip;
 pub mod tls;

@@ -1,9 +1,10 @@
 //! The recorded market data that lies beside the repository, in the folder `shared/data`.
 //!
 //! It is read from `$TICKWIRE_SHARED/data`, else from `../shared/data`. Its terms forbid a copy in the repository, so a
-//! checkout may lack it: then [`open`] prints what the test skips and gives `None`. A file that is there but cannot be
-//! read fails the test.
+//! checkout may lack it: then [`open`] says what the test skips and gives `None`, and with `CI=true` that is a failure. A file
+//! that is there but cannot be read fails the test.
 
+use super::skip::skipped;
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,7 +27,7 @@ pub fn path(name: &str) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    println!("skipped: `{name}` of the shared data is not there");
+    skipped(&format!("`{name}` of the shared data is not there; TICKWIRE_SHARED names its folder"));
     None
 }
 
