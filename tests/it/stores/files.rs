@@ -126,6 +126,48 @@ fn people_read_the_relations_they_know() {
 }
 
 #[test]
+fn a_time_of_a_symbol_is_read_without_the_rest_of_the_log() {
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("reads");
+    let (_, query) =
+        manual.split_once("```sql\nSELECT * FROM tick_data\n").expect("the manual has the query");
+    let query = format!("SELECT * FROM tick_data\n{}", query.split("```").next().expect("it ends"));
+    run(async {
+        let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
+        let log = names.log(dir.path(), small_parts(64)).await.expect("opens");
+        for first in (1..=640).step_by(64) {
+            log.append(&trades(first..=first + 63)).await.expect("appends");
+        }
+        let url = format!("sqlite://{}?mode=ro", dir.path().join("log.db").display());
+        let mut conn = SqliteConnection::connect(&url).await.expect("connects");
+        let without_end = query.trim_end().rsplit_once("\n").expect("it has lines").0.to_owned();
+        let slow = "SELECT * FROM tick_data WHERE symbol = :symbol AND ts_ns BETWEEN :from AND :to";
+        for (query, from, to) in
+            [(&query, 200, 300), (&query, 1, 64), (&query, 64, 65), (&without_end, 500, 9_999)]
+        {
+            let given = |sql: &str| {
+                let time = |pos: i64| (BEGIN + pos * 1_000).to_string();
+                sql.replace(":symbol", "'AAPL'").replace(":from", &time(from)).replace(":to", &time(to))
+            };
+            let mut positions = Vec::new();
+            for sql in [given(query), given(slow)] {
+                let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut conn).await.expect("reads");
+                positions.push(rows.iter().map(|row| row.get::<i64, _>("log_pos")).collect::<Vec<_>>());
+            }
+            assert!(
+                !positions[0].is_empty() && positions[0] == positions[1],
+                "{from} to {to}: {positions:?}"
+            );
+            let plan = format!("EXPLAIN QUERY PLAN {}", given(query));
+            let steps = sqlx::query(sqlx::AssertSqlSafe(plan)).fetch_all(&mut conn).await.expect("explains");
+            let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+            let of_log =
+                |verb: &str| steps.iter().filter(|step| step.starts_with(&format!("{verb} log_"))).count();
+            assert_eq!((of_log("SEARCH"), of_log("SCAN")), (10, 0), "{steps:#?}");
+        }
+    });
+}
+
+#[test]
 fn the_view_covers_as_many_parts_as_retention_leaves() {
     run(async {
         let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
