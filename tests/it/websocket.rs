@@ -105,6 +105,20 @@ fn a_client_with_all_and_with_one_gets_each_tick_once_and_told_how_many_were_mis
 }
 
 #[test]
+fn who_begins_to_follow_is_told_of_no_skipped_ticks_that_were_before() {
+    let world = served();
+    let mut client = world.connect();
+    client.send(r#"{"type":"subscribe","symbols":["AAPL"]}"#);
+    let snapshot = client.until("snapshot");
+    assert_eq!(snapshot["ticks"][0]["seq"], 41);
+    // Two trades that were under way when nobody followed ticks yet, and so came to no client.
+    world.say(vec![], vec![tick(world.aapl, 44)]);
+    assert_eq!(client.frame()["seq"], 44, "none of them was skipped");
+    world.say(vec![], vec![tick(world.aapl, 47)]);
+    assert_eq!((client.frame()["count"].clone(), client.frame()["seq"].clone()), (json!(2), json!(47)));
+}
+
+#[test]
 fn bars_and_indicators_come_by_window_and_forming_ones_where_wanted() {
     let world = served();
     let mut client = world.connect();

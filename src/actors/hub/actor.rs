@@ -235,13 +235,14 @@ impl HubActor {
         for topic in added {
             self.num_followers[topic.channel as usize] += 1;
         }
+        // Before the snapshots are read: what is applied from now on comes as ticks.
+        self.publish_demand();
         if !had_ticks && self.wants_channel(Channel::Ticks) {
             // While no client follows ticks the hub gets none; what happened meanwhile is in the snapshots only.
             for snapshot in self.settings.snapshots.all() {
                 self.last_values.refresh_tick(&snapshot);
             }
         }
-        self.publish_demand();
     }
 
     fn release_topics(&mut self, topics: &[Topic]) {

@@ -88,6 +88,9 @@ pub struct SymbolValues {
     pub spec: Arc<SymbolSpec>,
     /// The last tick published.
     pub tick: Option<LiveTick>,
+    /// `tick` is of a snapshot that was read when clients began to follow ticks: those between it and the next one happened
+    /// before, and nobody has missed them.
+    pub begins_anew: bool,
     /// Number of the last tick that the log held at the start: a crash before it cannot have taken it back.
     pub tick_floor: u64,
     /// The state of its feed when last checked; empty before the first check.
@@ -153,6 +156,7 @@ impl LastValues {
         self.symbols[at].get_or_insert_with(|| SymbolValues {
             spec: table.spec(symbol),
             tick: None,
+            begins_anew: false,
             tick_floor: 0,
             feed: "",
             windows: vec![WindowValues::default(); num_windows],
@@ -168,10 +172,11 @@ impl LastValues {
         }
     }
 
-    /// Takes over the last tick of a snapshot, if it is newer.
+    /// Takes over the last tick of a snapshot, if it is newer. To be called when clients begin to follow ticks.
     pub fn refresh_tick(&mut self, snapshot: &SymbolSnapshot) {
         let Some(last) = &snapshot.last else { return };
         let values = self.entry(snapshot.symbol);
+        values.begins_anew = true;
         if values.tick.is_none_or(|tick| tick.seq < last.seq) {
             values.tick = Some(LiveTick {
                 symbol: snapshot.symbol,
@@ -190,10 +195,12 @@ impl LastValues {
         let values = self.entry(tick.symbol);
         let missed = match &values.tick {
             Some(last) if tick.seq <= last.seq => return None,
+            Some(_) if values.begins_anew => 0,
             Some(last) => tick.seq - last.seq - 1,
             None => 0,
         };
         values.tick = Some(*tick);
+        values.begins_anew = false;
         Some(missed)
     }
 
