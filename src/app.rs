@@ -42,9 +42,10 @@ use crate::models::provenance::{DataKind, Provenance};
 use crate::node::directory;
 use crate::node::{Node, pipeline_settings};
 use crate::stores::cache::reader::CacheReader;
+use crate::telemetry::Throttle;
 use crate::web::live::Live;
 use crate::web::recent::RecentBars;
-use crate::web::state::AppState;
+use crate::web::state::{AppState, STORE_FAULTS_PER_MINUTE};
 use crate::web::symbol_control::SymbolControl;
 use crate::web::visitors::Visitors;
 use actix::{Actor, Arbiter};
@@ -260,6 +261,7 @@ fn app_state(
         core: Arc::clone(&env.settings),
         provenance,
         shown_until: OnceLock::new(),
+        store_faults: Throttle::new(STORE_FAULTS_PER_MINUTE),
         version: env!("CARGO_PKG_VERSION"),
         started: (env.now)(),
         visitors,

@@ -1,8 +1,10 @@
-//! Applied to every request on every port: admission before the handler, security headers after it.
+//! Applied to every request on every port: admission before the handler, security headers after it, and a line in the log where a
+//! store did not answer.
 //!
 //! Promises: a request that is not admitted reaches no handler. A header that a handler sets itself stays. On failure:
 //! 403 with a problem document.
 
+use super::answer::error::ApiError;
 use super::state::AppState;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -20,6 +22,16 @@ const SAFEGUARDS: [(HeaderName, HeaderValue); 5] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
 ];
 
+/// Logs what a store said that did not answer: a few a minute, since whoever asks again and again must not fill the log. The
+/// store's own health says more.
+fn log_fault<B>(response: &ServiceResponse<B>) {
+    let Some(ApiError::Store(error)) = response.response().error().and_then(Error::as_error) else { return };
+    let state = response.request().app_data::<Data<AppState>>().expect("every port has the state");
+    if let Some(held_back) = state.store_faults.admit((), state.now()) {
+        tracing::warn!(%error, held_back, "a store did not answer a request");
+    }
+}
+
 /// Admits or refuses a request, and adds the headers to its answer.
 ///
 /// # Errors
@@ -33,6 +45,7 @@ pub async fn apply(
         Ok(()) => next.call(request).await?.map_into_left_body(),
         Err(refusal) => request.into_response(refusal.error_response()).map_into_right_body(),
     };
+    log_fault(&response);
     let headers = response.headers_mut();
     for (name, value) in SAFEGUARDS {
         if !headers.contains_key(&name) {

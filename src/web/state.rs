@@ -23,7 +23,11 @@ use crate::stores::StoreError;
 use crate::stores::cache::reader::CacheReader;
 use crate::stores::history::History;
 use crate::stores::log::{TickLog, TickQuery};
+use crate::telemetry::Throttle;
 use std::sync::{Arc, OnceLock};
+
+/// Warnings a minute of requests that a store did not answer.
+pub const STORE_FAULTS_PER_MINUTE: u64 = 6;
 
 /// Returns the time now; tests set it by hand.
 pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
@@ -62,6 +66,8 @@ pub struct AppState {
     pub version: &'static str,
     /// Start time of the process.
     pub started: Nanos,
+    /// Holds back repeated warnings of requests that a store did not answer.
+    pub store_faults: Throttle<()>,
     /// Decides which requests are admitted.
     pub visitors: Visitors,
     /// The live feed; `None` where there is none.

@@ -371,7 +371,14 @@ fn a_damaged_bar_is_an_error_for_its_range_and_seen_in_health() {
     });
     assert!(health["details"]["messages"]["files"].as_str().unwrap().contains("history.db"), "{health}");
     assert_eq!(program.get("REST", "/health/ready").unwrap().status, 200, "the rest is served");
-    program.stop();
+    for _ in 0..50 {
+        assert_eq!(bars("AAPL").status, 500);
+    }
+    let ended = program.stop();
+    let lines: Vec<&str> =
+        ended.stderr.lines().filter(|line| line.contains("a store did not answer a request")).collect();
+    // A few for each minute in which somebody asks, and a client makes none of them an error.
+    assert!(lines.len() < 25 && lines.iter().all(|line| line.contains(" WARN ")), "{lines:?}");
     let mended = check(dir.path(), &["--repair"]);
     assert!(mended.status.success(), "{}{}", mended.stdout, mended.stderr);
 }

@@ -1,6 +1,7 @@
 //! Errors of requests, as `application/problem+json` with a stable code.
 //!
-//! Promises: a client sees a code and a sentence without internals; what a store said goes to the log. Every code and
+//! Promises: a client sees a code and a sentence without internals; what a store said goes to the log (see
+//! [`crate::web::safeguards`]). Every code and
 //! status here is one that the OpenAPI document lists.
 
 use super::caching::NEVER_KEEP;
@@ -231,9 +232,6 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let ApiError::Store(error) = self {
-            tracing::error!(%error, "a store did not answer a request");
-        }
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, NEVER_KEEP));

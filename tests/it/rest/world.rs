@@ -36,10 +36,11 @@ use tickwire::stores::log::{
     CheckpointSet, CheckpointStore, Checkpoints, CommitLog, LogGroup, LogReader, LogTail, Partition, TickLog,
     TickQuery,
 };
+use tickwire::telemetry::Throttle;
 use tickwire::web::recent::RecentBars;
 use tickwire::web::routes;
 use tickwire::web::server::{Endpoint, Server};
-use tickwire::web::state::AppState;
+use tickwire::web::state::{AppState, STORE_FAULTS_PER_MINUTE};
 use tickwire::web::visitors::Visitors;
 
 /// Midnight before [`NOW`]; windows start here.
@@ -488,6 +489,7 @@ impl World {
             core: Arc::new(CoreSettings::default()),
             provenance: Provenance::simulated(),
             shown_until: OnceLock::new(),
+            store_faults: Throttle::new(STORE_FAULTS_PER_MINUTE),
             version: "0.1.0",
             started: START,
             visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),

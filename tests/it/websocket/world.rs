@@ -32,11 +32,12 @@ use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::history::memory::MemoryHistory;
 use tickwire::stores::history::{History, HistoryBatch};
 use tickwire::stores::log::memory::MemoryLog;
+use tickwire::telemetry::Throttle;
 use tickwire::web::live::Live;
 use tickwire::web::recent::RecentBars;
 use tickwire::web::routes;
 use tickwire::web::server::{Endpoint, Server};
-use tickwire::web::state::AppState;
+use tickwire::web::state::{AppState, STORE_FAULTS_PER_MINUTE};
 use tickwire::web::visitors::Visitors;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
@@ -132,6 +133,7 @@ impl World {
             core,
             provenance: Provenance::simulated(),
             shown_until: OnceLock::new(),
+            store_faults: Throttle::new(STORE_FAULTS_PER_MINUTE),
             version: "0.1.0",
             started: NOW,
             visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
