@@ -3,7 +3,8 @@
 //! Promises: it starts from the end of the data path to its beginning, and stops from the beginning to the end. From the
 //! signal to the exit it takes less than 5 s, whatever it is doing, and what was received by then is applied and
 //! written. On failure: where the disk takes nothing, the entries that were received and never committed are counted
-//! and reported, and the exit code is 1.
+//! and reported, and the exit code is 1. Where another process writes to the history in place of this one, this one stops
+//! with exit code 3, so that whatever starts it again can tell.
 
 pub mod backfill;
 mod candidate;
@@ -86,7 +87,7 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
     let begin = async {
         let kept = KeptSymbols::open(&config)?;
         let plan = venue::Plan::make(&config, &kept).await?;
-        let node = Node::open(&config).await?;
+        let node = Node::open_for_run(&config).await?;
         if node.is_durable() {
             let data = plan.provenance().data;
             directory::claim(node.log.as_ref(), node.record.as_ref(), data, &config).await?;
@@ -139,8 +140,13 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
 
     let symbols_max = config.core.max_symbols.get();
     let mut symbols = SymbolService::new(&node, feeds, kept, followed, symbols_max);
+    let mut fenced = None;
     let by = tokio::select! {
         by = signals.received() => by,
+        fence = node.health.fenced() => {
+            fenced = Some(fence);
+            "another process has taken over"
+        }
         () = symbols.serve(&mut requests) => anyhow::bail!("nobody can change symbols any more"),
     };
     // Who waits for an answer is told that nobody gives one.
@@ -156,9 +162,10 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
         node.close().await;
         anyhow::Ok(())
     };
-    match tokio::time::timeout(config.server.stop_timeout, stop).await {
-        Ok(stopped) => stopped.inspect(|()| tracing::info!("stopped")),
-        Err(_) => anyhow::bail!("the stop took too long: {}", what_is_lost(&pipeline, &node)),
+    match (tokio::time::timeout(config.server.stop_timeout, stop).await, fenced) {
+        (Ok(Ok(())), Some(fenced)) => Err(fenced.into()),
+        (Ok(stopped), _) => stopped.inspect(|()| tracing::info!("stopped")),
+        (Err(_), _) => anyhow::bail!("the stop took too long: {}", what_is_lost(&pipeline, &node)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Reads the arguments, sets up logging and runs the command. An error ends the process with a line on standard error and
-//! exit code 1, or 2 for wrong usage.
+//! exit code 1, 2 for wrong usage, or 3 where another process has taken over.
 
 use clap::Parser;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use tickwire::actors::health::Fenced;
 use tickwire::app::symbols::KeptSymbols;
 use tickwire::cli::{Cli, Command};
 use tickwire::config::Config;
@@ -16,6 +17,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Exit code for a fault of the command line or the configuration; clap uses the same.
 const WRONG_USE: u8 = 2;
+
+/// The exit code where another process has taken over what this one wrote to: to start it again would take it back.
+const FENCED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -36,7 +40,13 @@ fn main() -> ExitCode {
         Err(error) => {
             let advice = app::check::advice(&error, &data_dir, history).map(|advice| format!("\n{advice}"));
             complain(&format!("{error:#}{}", advice.unwrap_or_default()));
-            if error.is::<app::WrongUse>() { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
+            if error.is::<app::WrongUse>() {
+                ExitCode::from(WRONG_USE)
+            } else if error.is::<Fenced>() {
+                ExitCode::from(FENCED)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

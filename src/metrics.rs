@@ -134,6 +134,10 @@ pub struct SinkMetrics {
     pub written: IntCounter,
     /// Rows that found no room, or made some.
     pub dropped: IntCounter,
+    /// Rows that were let go of, to be brought from the log later.
+    pub deferred: IntCounter,
+    /// Positions of the log that it is behind, of one that catches up.
+    pub behind: IntGauge,
     /// Rows that the backend refused.
     pub refused: IntCounter,
     /// Writes that were tried again.
@@ -189,6 +193,8 @@ struct SinkSeries {
     queue_length: IntGaugeVec,
     written: IntCounterVec,
     dropped: IntCounterVec,
+    deferred: IntCounterVec,
+    behind: IntGaugeVec,
     retries: IntCounterVec,
     failures: IntCounterVec,
     write_seconds: HistogramVec,
@@ -293,6 +299,16 @@ impl Metrics {
                 "tickwire_sink_dropped_total",
                 "Rows not written: the queue was full, or the backend refused them",
                 &["sink", "reason"],
+            ),
+            deferred: counters(
+                "tickwire_sink_deferred_total",
+                "Rows let go of, which the log brings later",
+                &["sink"],
+            ),
+            behind: gauges(
+                "tickwire_sink_behind_positions",
+                "Positions of the log between what a sink holds and what it was to get",
+                &["sink"],
             ),
             retries: counters("tickwire_sink_retries_total", "Writes tried again", &["sink"]),
             failures: counters("tickwire_sink_failures_total", "Writes that failed", &["sink", "kind"]),
@@ -399,6 +415,8 @@ impl Metrics {
             queue_length,
             written,
             dropped,
+            deferred,
+            behind,
             retries,
             failures,
             write_seconds,
@@ -410,6 +428,8 @@ impl Metrics {
             written: written.with_label_values(&[name]),
             dropped: dropped.with_label_values(&[name, "full"]),
             refused: dropped.with_label_values(&[name, "refused"]),
+            deferred: deferred.with_label_values(&[name]),
+            behind: behind.with_label_values(&[name]),
             retries: retries.with_label_values(&[name]),
             transient_failures: failures.with_label_values(&[name, "transient"]),
             permanent_failures: failures.with_label_values(&[name, "permanent"]),

@@ -47,6 +47,8 @@ pub struct Node {
     pub history: Arc<dyn History>,
     /// How it is served.
     pub history_policy: SinkPolicy,
+    /// Why nobody knows yet what it holds, where its backend was not there when it was opened.
+    pub history_away: Option<String>,
     /// How far the log is durable.
     pub durability: Arc<Durability>,
     /// Names the log.
@@ -63,6 +65,16 @@ pub struct Node {
     _data_dir: Option<DataDir>,
 }
 
+/// What a data directory is opened for.
+enum Use<'a> {
+    /// Something that has nothing to do without any of its stores.
+    Whole,
+    /// A run.
+    Run,
+    /// To show what it holds. Takes what it was begun with, whose settings then hold in place of the configuration's.
+    Show(&'a mut Option<Record>),
+}
+
 /// How long the stores may take to put everything into their files at the end: what is not done by then is done by the
 /// next start.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -75,7 +87,18 @@ impl Node {
     pub async fn open(config: &Config) -> anyhow::Result<Node> {
         match config.log.kind {
             LogKind::Memory => Node::in_memory(config, MemoryHistory::MAX_ROWS).await,
-            LogKind::Sqlite => Node::on_disk(config, None).await,
+            LogKind::Sqlite => Node::on_disk(config, Use::Whole).await,
+        }
+    }
+
+    /// The same for a run: a history in PostgreSQL may come later.
+    ///
+    /// # Errors
+    /// When another process uses the data directory, or a store that is there cannot be opened.
+    pub async fn open_for_run(config: &Config) -> anyhow::Result<Node> {
+        match config.log.kind {
+            LogKind::Memory => Node::open(config).await,
+            LogKind::Sqlite => Node::on_disk(config, Use::Run).await,
         }
     }
 
@@ -92,7 +115,7 @@ impl Node {
         };
         anyhow::ensure!(config.data_dir.join("log.db").is_file(), nothing());
         let mut shown = None;
-        let node = Node::on_disk(config, Some(&mut shown)).await?;
+        let node = Node::on_disk(config, Use::Show(&mut shown)).await?;
         Ok((node, shown.with_context(nothing)?))
     }
 
@@ -114,6 +137,7 @@ impl Node {
             log,
             history: Arc::new(history),
             history_policy: POLICY,
+            history_away: None,
             durability: Arc::default(),
             epoch,
             record: None,
@@ -125,9 +149,8 @@ impl Node {
         })
     }
 
-    /// Opens the stores of the data directory. `shown` takes what it was begun with, whose settings then hold in place
-    /// of the configuration's.
-    async fn on_disk(config: &Config, shown: Option<&mut Option<Record>>) -> anyhow::Result<Node> {
+    /// Opens the stores of the data directory.
+    async fn on_disk(config: &Config, purpose: Use<'_>) -> anyhow::Result<Node> {
         let dir = &config.data_dir;
         let data_dir = DataDir::take(dir)?;
         let (symbols, sources) = (Arc::<SymbolTable>::default(), Arc::<SourceTable>::default());
@@ -135,15 +158,21 @@ impl Node {
         let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings.clone()).await;
         let log = log.with_context(|| format!("cannot open the log in `{}`", dir.display()))?;
         let epoch = log.epoch();
-        let history: Arc<dyn History> = match config.history.kind {
+        let is_run = matches!(purpose, Use::Run);
+        let (history, history_away): (Arc<dyn History>, _) = match config.history.kind {
             HistoryKind::Sqlite => {
                 let history =
                     SqliteHistory::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings, epoch);
                 let history = history.await;
-                Arc::new(history.with_context(|| format!("cannot open the history in `{}`", dir.display()))?)
+                let history =
+                    history.with_context(|| format!("cannot open the history in `{}`", dir.display()))?;
+                (Arc::new(history), None)
+            }
+            HistoryKind::Postgres if is_run => {
+                postgres::open_for_run(config, Arc::clone(&symbols), Arc::clone(&sources), epoch).await?
             }
             HistoryKind::Postgres => {
-                postgres::open(config, Arc::clone(&symbols), Arc::clone(&sources), epoch).await?
+                (postgres::open(config, Arc::clone(&symbols), Arc::clone(&sources), epoch).await?, None)
             }
         };
         let high_water = HighWater::open(dir, log.tail().await?.last);
@@ -156,7 +185,7 @@ impl Node {
         let record = Record::load(log.as_ref(), &sources).await;
         let record = record.with_context(|| format!("cannot read the data directory `{}`", dir.display()))?;
         let mut env = environment(config, &symbols, &sources);
-        if let Some(shown) = shown {
+        if let Use::Show(shown) = purpose {
             if let Some(core) = record.as_ref().and_then(|record| record.core.as_ref()) {
                 env.settings = Arc::new(core.settings());
             }
@@ -171,8 +200,9 @@ impl Node {
             history,
             history_policy: match config.history.kind {
                 HistoryKind::Sqlite => POLICY,
-                HistoryKind::Postgres => postgres::policy(config),
+                HistoryKind::Postgres => postgres::policy(config, is_run),
             },
+            history_away,
             durability: Arc::default(),
             epoch,
             record,
@@ -192,6 +222,7 @@ impl Node {
             high_water: self.high_water.take(),
             history: Arc::clone(&self.history),
             history_policy: self.history_policy,
+            history_away: self.history_away.take(),
             durability: Arc::clone(&self.durability),
             sinks: Vec::new(),
             live: None,

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Measures what an outage of a backend costs everything else.
 
-    scripts/services.sh python3 -B scripts/bench/outage.py [--binary FILE] [--rate N] [--seconds N] [BACKEND...]
+    outage.py [--binary FILE] [--rate N] [--seconds N] [--way WAY]... [BACKEND...]
 
 For each backend and each way of being away, a run at 10,000 ticks a second is read before, during and after: how long ticks
 take to bars and to the log, what is served, what memory is held, what was dropped, and how long the backend takes to catch
 up. The backend stands behind a proxy of this script, which closes connections (`away`), passes nothing (`hangs`), or passes
-every piece 2 s late (`slow`). Addresses of servers come from the variables that `scripts/services.sh` sets; Redis is started
-here where there is none. Prints a table. Everything is bounded in time.
+every piece 2 s late (`slow`). `scripts/services.sh` starts the servers; what is not to be had is left out. Prints a table.
+Everything is bounded in time. `run.py` calls it.
 """
 
 import argparse
@@ -159,7 +159,8 @@ def caught_up(instance, component):
     begun = time.monotonic()
     while time.monotonic() < begun + CATCH_UP_SECONDS:
         waiting = instance.read().total("tickwire_sink_queue_length", component)
-        if health(instance, component)[0] == "healthy" and waiting < 2_000:
+        behind = instance.read().total("tickwire_sink_behind_positions", component)
+        if health(instance, component)[0] == "healthy" and waiting < 2_000 and behind == 0:
             return time.monotonic() - begun
         time.sleep(0.2)
     return None
@@ -218,59 +219,92 @@ def influxdb(binary, work, stack):
 BACKENDS = {"redis": redis, "postgres": postgres, "influxdb": influxdb}
 
 
-def row(backend, way, found):
-    """Returns a line of the table."""
-    number = lambda value, digits=1: "–" if value is None else f"{value:,.{digits}f}"
-    bar, committed = found["p99_ms"]
-    cells = [
-        backend, way, found["phase"], number(found["ticks_per_second"], 0), number(bar, 2), number(committed),
-        number(found["rest_p99_ms"]), number(found["rss_mb"], 0), found["component"], found["others"],
-        number(found["dropped"], 0),
-    ]
-    return "| " + " | ".join(map(str, cells)) + " |"
+HEADER = [
+    "backend", "is", "", "ticks/s", "p99 to bar, ms", "p99 to log, ms", "p99 of REST, ms", "MB", "it is", "the rest is",
+    "dropped", "caught up in, s",
+]
+
+
+def rows(cases):
+    """Returns the rows of the table."""
+    def number(value, digits=1):
+        return "–" if value is None else f"{value:,.{digits}f}"
+
+    made = []
+    for case in cases:
+        for found in case["phases"]:
+            bar, committed = found["p99_ms"]
+            took = case["caught_up_seconds"] if found["phase"] == "after" else None
+            made.append([
+                case["backend"], case["way"], found["phase"], number(found["ticks_per_second"], 0), number(bar, 2),
+                number(committed), number(found["rest_p99_ms"]), number(found["rss_mb"], 0), found["component"],
+                found["others"], number(found["dropped"], 0), number(took),
+            ])
+    return made
+
+
+def case(binary, work, cores, rate, seconds, backend, way):
+    """Returns what one outage did; None where there is no server."""
+    with ExitStack() as stack:
+        made = BACKENDS[backend](binary, work, stack)
+        if not made:
+            print(f"outage: there is no server of {backend}, so it is left out", file=sys.stderr)
+            return None
+        proxy, component, settings = made
+        name, flags = f"outage-{backend}", ["--rate", str(rate)]
+        instance = stack.enter_context(live.running(binary, work, name, cores, flags, **settings))
+        time.sleep(live.SETTLE_SECONDS)
+        phases = [phase(instance, "before", min(20, seconds), component)]
+        proxy.set(way)
+        phases.append(phase(instance, "during", seconds, component))
+        proxy.set("pass")
+        took = caught_up(instance, component)
+        phases.append(phase(instance, "after", min(20, seconds), component))
+    return {"backend": backend, "way": way, "phases": phases, "caught_up_seconds": took}
+
+
+def measure_here(binary, work, cores, rate, seconds, backends, ways):
+    """Returns what each outage did, with the servers that the environment names."""
+    wanted = [(backend, way) for backend in backends for way in ways]
+    found = [case(binary, work, cores, rate, seconds, backend, way) for backend, way in wanted]
+    return [one for one in found if one]
+
+
+def measure(binary, cores, seconds, flags=()):
+    """Starts the servers, and returns what each outage did."""
+    command = [ROOT / "scripts" / "services.sh", sys.executable, "-B", __file__, "--json", "--binary", str(binary)]
+    command += ["--cores", str(cores), "--seconds", str(seconds), *flags]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if ran.returncode != 0:
+        raise SystemExit("bench: the outages could not be measured")
+    return json.loads(ran.stdout.strip().splitlines()[-1])
 
 
 def main():
     """Prints the table."""
     options = argparse.ArgumentParser(description="What an outage of a backend costs everything else.")
     options.add_argument("--binary", type=Path, default=ROOT / "target/release/tickwire")
+    options.add_argument("--cores", type=int, default=2)
     options.add_argument("--rate", type=int, default=10_000)
     options.add_argument("--seconds", type=int, default=60)
     options.add_argument("--way", choices=WAYS, action="append")
-    options.add_argument("--json", type=Path, help="write all figures to this file as well")
+    options.add_argument("--json", action="store_true", help="measure with the servers of the environment, print JSON")
     options.add_argument("backends", nargs="*", metavar="BACKEND", help=f"of {', '.join(BACKENDS)}; all by default")
     asked = options.parse_args()
-    all_found = []
-    print("| backend | is | | ticks/s | p99 to bar, ms | p99 to log, ms | p99 of REST, ms | MB | it is | the rest is | dropped |")
-    print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | ---: |")
-    with tempfile.TemporaryDirectory(prefix="outage-") as work:
-        work = Path(work)
-        for backend in asked.backends or BACKENDS:
-            for way in asked.way or WAYS:
-                with ExitStack() as stack:
-                    made = BACKENDS[backend](asked.binary, work, stack)
-                    if not made:
-                        print(f"outage: there is no server of {backend}, so it is left out", file=sys.stderr)
-                        break
-                    proxy, component, settings = made
-                    flags = ["--rate", str(asked.rate)]
-                    instance = stack.enter_context(
-                        live.running(asked.binary, work, f"outage-{backend}", 2, flags, **settings)
-                    )
-                    time.sleep(live.SETTLE_SECONDS)
-                    found = [phase(instance, "before", min(20, asked.seconds), component)]
-                    proxy.set(way)
-                    found.append(phase(instance, "during", asked.seconds, component))
-                    proxy.set("pass")
-                    took = caught_up(instance, component)
-                    found.append(phase(instance, "after", min(20, asked.seconds), component))
-                    for one in found:
-                        print(row(backend, way, one), flush=True)
-                    said = "did not catch up" if took is None else f"caught up in {took:.1f} s"
-                    print(f"outage: {backend}, {way}: {said}", file=sys.stderr)
-                    all_found.append({"backend": backend, "way": way, "phases": found, "caught_up_seconds": took})
     if asked.json:
-        asked.json.write_text(json.dumps(all_found, indent=1))
+        with tempfile.TemporaryDirectory(prefix="outage-") as work:
+            found = measure_here(
+                asked.binary.resolve(), Path(work), asked.cores, asked.rate, asked.seconds,
+                asked.backends or list(BACKENDS), asked.way or WAYS,
+            )
+        print(json.dumps(found))
+        return
+    flags = ["--rate", str(asked.rate), *asked.backends]
+    for way in asked.way or ():
+        flags += ["--way", way]
+    print("| " + " | ".join(HEADER) + " |\n|" + " --- |" * len(HEADER))
+    for row in rows(measure(asked.binary.resolve(), asked.cores, asked.seconds, flags)):
+        print("| " + " | ".join(map(str, row)) + " |")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import platform
 import subprocess
 from pathlib import Path
 
+import outage
 import queries
 import sinks
 
@@ -442,6 +443,29 @@ request's time counts from when it was due. {found['failed']} failed.
 """
 
 
+def outage_section(cases):
+    """Returns what it costs the rest when a backend is away."""
+    if not cases:
+        return "## Outages\n\nNot measured: no server is to be had.\n"
+
+    def p99(case, name):
+        return next(found["p99_ms"][0] or 0.0 for found in case["phases"] if found["phase"] == name)
+
+    # Half a millisecond, or half as much again, is what such a figure varies by itself.
+    calm = all(p99(case, "during") <= max(1.5 * p99(case, "before"), p99(case, "before") + 0.5) for case in cases)
+    done = all(case["caught_up_seconds"] is not None for case in cases)
+    return f"""## Outages
+
+A run at 10,000 ticks a second before, during and after an outage of one backend: its connections are closed (`away`), nothing passes
+(`hangs`), or each piece passes 2 s late (`slow`).
+
+{table(outage.HEADER, outage.rows(cases))}
+
+- {verdict(calm, "what goes on takes no longer to bars than before")}
+- {verdict(done, "each backend catches up")}
+"""
+
+
 def parts_section(target):
     """Returns the table of the small benchmarks, as criterion left them; empty where there are none."""
     rows = []
@@ -528,6 +552,7 @@ SECTIONS = (
     ("sinks", sinks_section),
     ("whole", whole_section),
     ("queries", queries_section),
+    ("outage", outage_section),
 )
 
 

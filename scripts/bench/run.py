@@ -15,6 +15,7 @@ import venv
 from pathlib import Path
 
 import live
+import outage
 import queries
 import replay
 import report
@@ -26,7 +27,7 @@ import whole
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ("duckdb", "polars")
-SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks", "whole", "queries")
+SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks", "whole", "queries", "outage")
 
 # More than two cores take, and less than what makes the venue fall behind all the time.
 OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
@@ -135,6 +136,8 @@ def main():
     if "queries" in wanted:
         ticks, asked = (200_000, 10) if args.quick else (20_000_000, 60)
         keep(queries=queries.measure(binary, work, args.cores, ticks, asked))
+    if "outage" in wanted:
+        keep(outage=outage.measure(binary, args.cores, 10 if args.quick else 60))
     report.write(measured, target)
     say("wrote docs/benchmarks.md")
 

@@ -3,7 +3,7 @@
 //! Promises: the overall health is that of the worst component in use. Nothing here fails.
 
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
@@ -54,12 +54,25 @@ pub struct StoreBroken {
     pub cause: String,
 }
 
+/// Another process writes to a store in place of this one, which is to stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this process stops, since the {store} is another one's: {cause}")]
+pub struct Fenced {
+    /// The name of the durable sink.
+    pub store: &'static str,
+    /// What the store said.
+    pub cause: String,
+}
+
 /// The health of every component, by name.
 #[derive(Default)]
 pub struct HealthRegistry {
     components: Mutex<BTreeMap<String, ComponentHealth>>,
+    /// Components that requests can do without.
+    optional: Mutex<BTreeSet<&'static str>>,
     ready: AtomicBool,
     broken: watch::Sender<Option<StoreBroken>>,
+    fenced: watch::Sender<Option<Fenced>>,
 }
 
 impl HealthRegistry {
@@ -89,15 +102,43 @@ impl HealthRegistry {
         found.clone().expect("it was waited for")
     }
 
+    /// Notes that another process writes to a store in place of this one.
+    pub fn set_fenced(&self, fenced: Fenced) {
+        self.fenced.send_replace(Some(fenced));
+    }
+
+    /// Waits until another process writes in place of this one.
+    pub async fn fenced(&self) -> Fenced {
+        let mut receiver = self.fenced.subscribe();
+        let found = receiver.wait_for(Option::is_some).await.expect("the sender is `self`");
+        found.clone().expect("it was waited for")
+    }
+
     /// Says whether the process takes requests: recovered, and not stopping.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
     }
 
-    /// True when the process takes requests and is not [`Health::Unhealthy`].
+    /// Says that requests should come to the process also while a component does not do its work: what does not need it is
+    /// answered, and the same component is away for every other process as well.
+    pub fn set_optional(&self, name: &'static str) {
+        self.optional.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
+
+    /// True when a component is [`Health::Unhealthy`] that requests cannot do without.
+    #[must_use]
+    pub fn lacks_what_is_needed(&self) -> bool {
+        let optional = self.optional.lock().unwrap_or_else(PoisonError::into_inner);
+        let components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
+        components
+            .iter()
+            .any(|(name, known)| known.status == Health::Unhealthy && !optional.contains(name.as_str()))
+    }
+
+    /// True when the process takes requests and nothing that it needs is [`Health::Unhealthy`].
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire) && self.overall() != Health::Unhealthy
+        self.ready.load(Ordering::Acquire) && !self.lacks_what_is_needed()
     }
 
     /// Returns the worst health of any component; [`Health::Healthy`] without one.
@@ -142,6 +183,8 @@ mod tests {
         assert_eq!((registry.overall(), registry.is_ready()), (Health::Degraded, true));
         registry.set("log", Health::Unhealthy, "disk full");
         assert_eq!((registry.overall(), registry.is_ready()), (Health::Unhealthy, false));
+        registry.set_optional("log");
+        assert_eq!((registry.overall(), registry.is_ready()), (Health::Unhealthy, true));
         registry.set("log", Health::Healthy, "");
         assert_eq!(registry.overall(), Health::Degraded);
         let names: Vec<String> = registry.components().into_iter().map(|(name, _)| name).collect();

@@ -3,7 +3,8 @@
 //!
 //! Promises: when [`Pipeline::start`] returns, everything that the log holds has been applied, and the history has what
 //! the checkpoints rely on, or says what it lacks; when [`Pipeline::drain`] returns, everything handed in before it has
-//! been applied and is durable. A partition that moves to other threads misses nothing and repeats nothing.
+//! been applied and is durable, but for a sink that is behind the run or whose backend is away: the log has what it lacks. Such
+//! a sink delays nothing, not the start either, and is caught up while the run goes on. A partition that moves to other threads misses nothing and repeats nothing.
 
 use super::environment::Environment;
 use super::health::{Health, HealthRegistry};
@@ -14,6 +15,7 @@ use super::partition::fanout::Outputs;
 use super::partition::in_process::{InProcessConsumer, InProcessWriter};
 use super::partition::log::{LogActor, LogOutputs};
 use super::partition::log_writer::{GroupPolicy, LogWriterActor};
+use super::partition::missed::{self, MissedRows};
 use super::partition::needed::NeededFrom;
 use super::partition::recovered::{Recovered, SavedCheckpoints};
 use super::partition::recovery::{CheckpointPolicy, CheckpointRules, LogRetention, Reached};
@@ -22,9 +24,9 @@ use super::partition::shard::PartitionContext;
 use super::partition::shards::ShardGone;
 use super::partition::unit::{PartitionUnit, UnitError, UnitParts};
 use super::sinks::history::HistorySink;
-use super::sinks::set::{SinkSetup, Sinks};
-use super::sinks::shell::{Followed, SinkActor};
-use super::sinks::{Sink, SinkBatch, SinkError, SinkPolicy};
+use super::sinks::set::{SinkSetup, Sinks, Starting, Straggler};
+use super::sinks::shell::{BehindAtStart, Followed, SinkActor};
+use super::sinks::{OnFull, Sink, SinkBatch, SinkError, SinkPolicy};
 use crate::models::entry::Position;
 use crate::models::ledger::Ledger;
 use crate::stores::StoreError;
@@ -37,6 +39,11 @@ use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How long a start waits for the backend of a sink that may fall behind.
+pub const FIRST_CONTACT_MAX: Duration = Duration::from_secs(2);
 
 /// Why a pipeline did not start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +102,8 @@ pub struct Storage {
     pub history: Arc<dyn History>,
     /// How it is served.
     pub history_policy: SinkPolicy,
+    /// Why nobody knows yet what it holds, where its backend was not there when it was opened.
+    pub history_away: Option<String>,
     /// How far the log is durable.
     pub durability: Arc<Durability>,
     /// Sinks other than the history.
@@ -123,6 +132,8 @@ pub struct Pipeline {
     /// What recovery found of partitions that are not at work yet.
     found: BTreeMap<Partition, Found>,
     works: Works,
+    /// Catch up the sinks that fall behind.
+    catching_up: Vec<JoinHandle<()>>,
     /// Entries that had been received before this start and are lost.
     pub num_lost: u64,
     /// Entries that were applied again for the states.
@@ -185,6 +196,7 @@ impl Pipeline {
             high_water,
             history,
             history_policy,
+            history_away,
             durability,
             sinks,
             live,
@@ -208,19 +220,26 @@ impl Pipeline {
         let of_history = HistorySink::of_all(Arc::clone(&history), settings.num_partitions);
         let of_history: Arc<dyn Sink> = Arc::new(of_history.measured_in(env.clone()));
         let setup = SinkSetup { sink: Arc::clone(&of_history), policy: history_policy };
-        let mut jobs = vec![(setup, Some(&history))];
-        jobs.extend(sinks.iter().filter(|setup| setup.is_durable()).map(|setup| (setup.clone(), None)));
-        // By durable sink, the history first.
-        let (mut held, mut num_caught_up) = (Vec::new(), 0);
-        for (SinkSetup { sink, policy }, notes_missing) in &jobs {
+        let mut jobs = vec![(setup, Some(&history), history_away)];
+        jobs.extend(sinks.iter().filter(|setup| setup.is_durable()).map(|setup| (setup.clone(), None, None)));
+        // By durable sink, the history first: what it holds, and why it is behind, if it is.
+        let (mut held, mut behind, mut num_caught_up) = (Vec::new(), Vec::new(), 0);
+        for (SinkSetup { sink, policy }, notes_missing, away) in jobs {
             let job = CatchUpParts {
-                sink,
-                policy: *policy,
-                notes_missing: *notes_missing,
+                sink: &sink,
+                policy,
+                notes_missing,
                 store: store.as_ref(),
                 tail,
                 threads: &handles,
             };
+            if policy.on_full == OnFull::CatchUp {
+                let (has, why) = job.standing(&found, away).await?;
+                held.push(has);
+                behind.push(why);
+                continue;
+            }
+            behind.push(None);
             let (has, num_entries) = job.catch_up(&found, context, &env, &health).await?;
             held.push(has);
             num_caught_up += num_entries;
@@ -233,27 +252,35 @@ impl Pipeline {
         };
         let reached: BTreeMap<Partition, Reached> = partitions().map(reached).collect();
 
-        let (status, detail) = catch_up::health_of(history.as_ref()).await?;
+        let (status, detail) = match &behind[0] {
+            None => catch_up::health_of(history.as_ref()).await?,
+            Some(_) => (Health::Healthy, String::new()),
+        };
+        let notes_missing = Arc::clone(&history);
         let is_kept = log.is_some();
         let mut durables = 0..;
-        let mut followed = |is_durable: bool| -> Vec<(Partition, Followed)> {
-            let Some(at) = is_durable.then(|| durables.next()).flatten() else { return Vec::new() };
+        let mut followed = |is_durable: bool| -> (Vec<(Partition, Followed)>, Option<BehindAtStart>) {
+            let Some(at) = is_durable.then(|| durables.next()).flatten() else { return (Vec::new(), None) };
             let followed = |(partition, reached): (&Partition, &Reached)| {
                 let (acknowledged, wanted) =
                     (Arc::clone(&reached.acknowledged[at]), Arc::clone(&reached.wanted));
                 let durable = is_kept.then(|| durability.position());
                 (*partition, Followed { durable, acknowledged, wanted, num_shards: settings.num_shards })
             };
-            reached.iter().map(followed).collect()
+            (reached.iter().map(followed).collect(), behind[at].take())
         };
-        let history =
-            SinkActor::new(of_history, history_policy, env.clone(), Arc::clone(&health), followed(true))
-                .with_health(status, detail);
-        let with_followed = |setup: SinkSetup| {
-            let follows = followed(setup.is_durable());
-            (setup, follows)
+        let (follows, is_behind) = followed(true);
+        let history = SinkActor::new(of_history, history_policy, env.clone(), Arc::clone(&health), follows)
+            .with_health(status, detail);
+        let history = match is_behind {
+            Some(behind) => history.behind(behind),
+            None => history,
         };
-        let sinks = sinks.into_iter().map(with_followed).collect();
+        let starting = |setup: SinkSetup| {
+            let (followed, behind) = followed(setup.is_durable());
+            Starting { setup, followed, behind }
+        };
+        let sinks = sinks.into_iter().map(starting).collect();
         let sinks = Sinks::start(history, &stores.handle(), sinks, &env, &health);
         let (live, live_durable) = live.map(|live| (live.batches, live.durable)).unzip();
         let outputs = Outputs { live, sinks: sinks.outputs() };
@@ -296,8 +323,19 @@ impl Pipeline {
         let committer = works.writer.clone().map(Addr::recipient);
         let symbols = Arc::clone(&works.env.symbols);
         let consumer = InProcessConsumer::new(log.clone(), num_partitions, symbols, reader, committer);
+        let (of_history, of_others) = works.sinks.stragglers();
+        let mut catching_up = Vec::new();
+        for (straggler, notes_missing) in of_history
+            .map(|it| (it, Some(notes_missing)))
+            .into_iter()
+            .chain(of_others.into_iter().map(|it| (it, None)))
+        {
+            catching_up
+                .extend(works.catch_up(straggler, notes_missing).map(missed::follow).map(actix::spawn));
+        }
         let mut pipeline = Pipeline {
             log,
+            catching_up,
             consumer,
             units: BTreeMap::new(),
             found,
@@ -310,6 +348,7 @@ impl Pipeline {
         };
         pipeline.consumer.assign(partitions());
         pipeline.follow(&handles).await?;
+        pipeline.works.sinks.begin_live().await?;
         if pipeline.works.store.is_some() {
             tracing::info!(entries = pipeline.num_replayed, "the log is applied up to its end");
         }
@@ -487,6 +526,7 @@ impl Pipeline {
 
     /// Ends the threads at once. For a pipeline that has finished.
     pub fn end(&self) {
+        self.catching_up.iter().for_each(JoinHandle::abort);
         for thread in &self.works.threads {
             thread.stop();
         }
@@ -496,6 +536,20 @@ impl Pipeline {
 }
 
 impl Works {
+    /// Returns what catches up a sink that falls behind; `None` where no log outlives the process.
+    fn catch_up(&self, straggler: &Straggler, notes_missing: Option<Arc<dyn History>>) -> Option<MissedRows> {
+        let (store, durability) = (self.store.as_ref()?, &self.durability);
+        let context = |partition| context(&self.settings, Some(store), durability, partition);
+        Some(MissedRows {
+            straggler: straggler.clone(),
+            notes_missing,
+            contexts: (0..self.settings.num_partitions).map(Partition).map(context).collect(),
+            log: Arc::clone(store),
+            durable: durability.position(),
+            env: self.env.clone(),
+        })
+    }
+
     /// Has the log and the sinks write what they have.
     async fn flush(&self) -> Result<(), UnitError> {
         if let Some(writer) = &self.writer {
@@ -574,6 +628,47 @@ impl CatchUpParts<'_> {
         }
         self.sink.write(&SinkBatch { acknowledged: held, ..SinkBatch::default() }).await?;
         Ok((self.held(found).await?, num_entries))
+    }
+
+    /// Returns what a sink that may fall behind holds of each partition, and whether it is behind from the beginning: its
+    /// backend is away, or it lacks what the checkpoints rely on.
+    async fn standing(
+        &self,
+        found: &BTreeMap<Partition, Found>,
+        away: Option<String>,
+    ) -> Result<(BTreeMap<Partition, Position>, Option<BehindAtStart>), PipelineError> {
+        let name = self.sink.spec().name;
+        let asked = async {
+            match tokio::time::timeout(FIRST_CONTACT_MAX, self.held(found)).await {
+                Ok(held) => held.map_err(StoreError::from),
+                Err(_) => Err(catch_up::no_answer(FIRST_CONTACT_MAX)),
+            }
+        };
+        let held = match away {
+            Some(why) => Err(why),
+            None => match asked.await {
+                Err(error) if error.is_transient() => Err(error.to_string()),
+                held => Ok(held?),
+            },
+        };
+        let behind = |why, likely| BehindAtStart { why, tail: self.tail.last, likely };
+        let relied_on = |found: &Found| catch_up::relied_on(&found.checkpoints);
+        match held {
+            Ok(held) if found.iter().all(|(id, found)| held[id] >= relied_on(found)) => Ok((held, None)),
+            Ok(held) => {
+                tracing::warn!("the {name} is behind the checkpoints: what it lacks is brought from the log");
+                let why = "it is behind the log, and is about to be caught up".to_owned();
+                Ok((held, Some(behind(why, 0))))
+            }
+            Err(why) => {
+                tracing::error!(
+                    error = why,
+                    "the {name} is not there: the rest goes on, and what it lacks is brought from the log"
+                );
+                let likely = found.values().map(relied_on).min().unwrap_or(0);
+                Ok((found.keys().map(|id| (*id, 0)).collect(), Some(behind(why, likely))))
+            }
+        }
     }
 
     /// Returns up to where the sink has everything of each partition.

@@ -8,6 +8,7 @@ use super::text::span;
 use crate::actors::sinks::OnFull;
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,8 +69,11 @@ pub struct Postgres {
     /// How long it is left alone before the next try: short, since the log waits for what it has not got.
     #[serde(with = "span")]
     pub breaker_open: Duration,
-    /// When its queue is full: `block` has the data path wait. It drops nothing, so there is no other.
+    /// When its queue is full: `catch_up` lets go of what waits, and brings it from the log later; `block` has the data path
+    /// wait.
     pub on_full: OnFull,
+    /// Rows that fill its queue.
+    pub queue_rows: NonZeroU32,
     /// How rows gather for one write.
     pub batch: Batch,
 }
@@ -95,7 +99,8 @@ impl Default for Postgres {
             retry_max_delay: Duration::from_secs(30),
             breaker_failures: 5,
             breaker_open: Duration::from_secs(5),
-            on_full: OnFull::Block,
+            on_full: OnFull::CatchUp,
+            queue_rows: NonZeroU32::new(200_000).expect("not 0"),
             // A transaction is no dearer for coming sooner, and a tick is in the history some 15 ms after it came.
             batch: Batch { max_age: Duration::from_millis(10), ..Batch::default() },
         }

@@ -119,6 +119,14 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
     found.extend(postgres_faults(config));
     found.extend(redis_faults(&config.redis));
     found.extend(config.influxdb.faults());
+    for (key, on_full) in
+        [("redis.on_full", config.redis.on_full), ("influxdb.on_full", config.influxdb.on_full)]
+    {
+        if on_full == OnFull::CatchUp {
+            let reason = "must be `drop_oldest` or `block`: it does not say what it holds, so nothing could be caught up";
+            found.push((key, reason.to_owned()));
+        }
+    }
     for (address, other) in shared_addresses(config) {
         found.push((address, format!("is the address of `{other}` too")));
     }
@@ -142,8 +150,9 @@ fn postgres_faults(config: &Config) -> Vec<(&'static str, String)> {
     if postgres.retry_max_delay < postgres.retry_delay {
         found.push(("postgres.retry_max_delay", "must be at least `postgres.retry_delay`".to_owned()));
     }
-    if postgres.on_full != OnFull::Block {
-        found.push(("postgres.on_full", "must be `block`: the history drops nothing".to_owned()));
+    if postgres.on_full == OnFull::DropOldest {
+        let reason = "must be `catch_up` or `block`: the history drops nothing";
+        found.push(("postgres.on_full", reason.to_owned()));
     }
     if history.kind == HistoryKind::Postgres {
         if postgres.url.is_none() && postgres.url_file.is_none() {
@@ -222,7 +231,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 35] = [
+        let table: [(&str, Change); 37] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
             ("server.limits.idle_timeout", |c| c.server.limits.idle_timeout = c.server.limits.ping_interval),
@@ -247,6 +256,8 @@ mod tests {
             ("postgres.schema", |c| c.postgres.schema = "a; DROP".to_owned()),
             ("postgres.on_full", |c| c.postgres.on_full = OnFull::DropOldest),
             ("postgres.max_connections", |c| c.postgres.max_connections = 0),
+            ("redis.on_full", |c| c.redis.on_full = OnFull::CatchUp),
+            ("influxdb.on_full", |c| c.influxdb.on_full = OnFull::CatchUp),
             ("redis.pool_size", |c| c.redis.pool_size = 0),
             ("redis.batch.max_age", |c| c.redis.batch.max_age = Duration::ZERO),
             ("redis.url", |c| c.redis.url = Some(Secret::new("http://host".to_owned()))),

@@ -3,6 +3,7 @@
 //! Promises: files that hold secrets are read once, and no message names what is in them. On failure the error names the key
 //! of the configuration.
 
+use crate::actors::pipeline::FIRST_CONTACT_MAX;
 use crate::actors::sinks::{OnFull, SinkPolicy};
 use crate::breaker::BreakerPolicy;
 use crate::config::{Config, Enabled};
@@ -16,8 +17,7 @@ use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows that the queue holds: 20 s at 10,000 ticks a second, and 80 MB of bars at the most.
-const ROWS_MAX: usize = 200_000;
+const OPENING: &str = "cannot open the history in PostgreSQL";
 
 /// Returns how PostgreSQL is reached.
 ///
@@ -60,20 +60,46 @@ pub async fn open(
     epoch: u64,
 ) -> anyhow::Result<Arc<dyn History>> {
     let history = PostgresHistory::open(&settings(config)?, symbols, sources, epoch).await;
-    Ok(Arc::new(history.context("cannot open the history in PostgreSQL")?))
+    Ok(Arc::new(history.context(OPENING)?))
 }
 
-/// Returns how a history in PostgreSQL is served.
+/// The same for a run, which goes on without PostgreSQL where `postgres.on_full` lets it. Returns also why nobody knows yet
+/// what it holds, if it does not answer within a moment.
+///
+/// # Errors
+/// When a setting cannot be used, or the server is there and refuses, or its tables are not as this version has them.
+pub async fn open_for_run(
+    config: &Config,
+    symbols: Arc<SymbolTable>,
+    sources: Arc<SourceTable>,
+    epoch: u64,
+) -> anyhow::Result<(Arc<dyn History>, Option<String>)> {
+    if config.postgres.on_full != OnFull::CatchUp {
+        return Ok((open(config, symbols, sources, epoch).await?, None));
+    }
+    let history = PostgresHistory::new(&settings(config)?, symbols, sources, epoch).context(OPENING)?;
+    let away = match tokio::time::timeout(FIRST_CONTACT_MAX, history.connect()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) if error.is_transient() => Some(error.to_string()),
+        Ok(Err(error)) => return Err(error).context(OPENING),
+        Err(_) => Some(format!("PostgreSQL does not answer within {FIRST_CONTACT_MAX:?}")),
+    };
+    let away = away.map(|why| format!("{why}; it is tried again: start the server, or see `postgres.url`"));
+    Ok((Arc::new(history), away))
+}
+
+/// Returns how a history in PostgreSQL is served, in a run or in whatever has nothing to do without it.
 #[must_use]
-pub fn policy(config: &Config) -> SinkPolicy {
+pub fn policy(config: &Config, is_run: bool) -> SinkPolicy {
     let postgres = &config.postgres;
+    let rows_max = usize::try_from(postgres.queue_rows.get()).unwrap_or(usize::MAX);
     SinkPolicy {
         timeout: Some(postgres.timeout),
         retry: RetryPolicy { delay: postgres.retry_delay, max_delay: postgres.retry_max_delay },
         breaker: BreakerPolicy { failures: postgres.breaker_failures, open_for: postgres.breaker_open },
-        on_full: OnFull::Block,
-        rows_max: ROWS_MAX,
-        batch_rows: postgres.batch.max_events.min(ROWS_MAX),
+        on_full: if is_run { postgres.on_full } else { OnFull::Block },
+        rows_max,
+        batch_rows: postgres.batch.max_events.min(rows_max),
         batch_age: postgres.batch.max_age,
     }
 }

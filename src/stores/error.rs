@@ -21,6 +21,14 @@ pub enum StoreError {
         /// What the backend said.
         cause: String,
     },
+    /// Another writer has taken the place of this one, which must write nothing any more.
+    #[error("{context}: {cause}")]
+    Fenced {
+        /// What was being done.
+        context: &'static str,
+        /// How that shows.
+        cause: String,
+    },
     /// Rows are refused, and nothing was written; without them the others are taken.
     #[error("{context}: {cause}")]
     Refused {

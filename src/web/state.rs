@@ -111,10 +111,25 @@ impl AppState {
     /// # Errors
     /// When the store cannot be read.
     pub async fn ticks(&self, query: &TickQuery) -> Result<Vec<Entry>, StoreError> {
-        match self.history.ticks(query).await? {
-            Some(entries) => Ok(entries),
-            None => self.log.ticks(query).await,
+        match self.history.ticks(query).await {
+            Ok(Some(entries)) => Ok(entries),
+            Ok(None) => Ok(self.log.ticks(query).await?),
+            Err(error) => self.ticks_of_log(query).await?.ok_or(error),
         }
+    }
+
+    /// Returns ticks of the log in place of those of a history that does not answer: also repeats and late ones, which the
+    /// history leaves out. `None` where the log does not reach back to the whole page.
+    async fn ticks_of_log(&self, query: &TickQuery) -> Result<Option<Vec<Entry>>, StoreError> {
+        let entries = self.log.ticks(query).await?;
+        let dropped = self.log.tail().await?.dropped_through;
+        if dropped == 0 || entries.len() >= query.limit {
+            return Ok(Some(entries));
+        }
+        let first = self.log.read(dropped, 1).await?;
+        // What is older than that came before the log's first entry, but for what was late.
+        let reaches_back = |first: &Entry| query.start >= first.body.time().plus(self.core.horizon);
+        Ok(first.first().is_some_and(reaches_back).then_some(entries))
     }
 
     /// Returns all symbols, sorted by name.

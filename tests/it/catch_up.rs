@@ -83,6 +83,7 @@ impl<'a> Site<'a> {
                 high_water: None,
                 history: Arc::new(history),
                 history_policy: node.history_policy,
+                history_away: None,
                 durability: Arc::clone(&node.durability),
                 live: None,
                 retention: None,

@@ -207,7 +207,7 @@ fn redis_is_found_by_the_names_of_old_and_its_address_is_never_shown() {
     assert!(faults.contains("`redis.url` = `redis://127.0.0.1:6379/none`"), "{faults}");
     let faults = Given::new().file("[redis]\nenabled = 'maybe'\non_full = 'explode'\n").faults();
     assert!(faults[0].contains("`auto`, true or false"), "{faults:?}");
-    assert!(faults[1].contains("`block` or `drop_oldest`"), "{faults:?}");
+    assert!(faults[1].contains("`block`, `drop_oldest`"), "{faults:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The history in a real PostgreSQL: what is written once, who may write, what is taken over, and servers that come and go.
 
 mod failover;
-mod kill;
+mod fenced;
+pub mod kill;
 mod reading;
 mod roles;
 mod secure;
@@ -16,7 +17,7 @@ use tickwire::stores::StoreError;
 use tickwire::stores::history::postgres::migrate::{Migration, MigrationSettings};
 use tickwire::stores::history::postgres::{PostgresHistory, PostgresSettings};
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
@@ -35,7 +36,7 @@ impl Names {
 }
 
 /// Makes the tables. They keep everything, since the tests' rows have dates that do not move on.
-async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
+pub async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
     let century = Duration::from_hours(24 * 36_500);
     let kept = MigrationSettings {
         retention_ticks: century,
@@ -47,7 +48,7 @@ async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
 }
 
 /// Returns a database with the tables in it.
-fn migrated(test: &str) -> Option<SharedPostgres> {
+pub fn migrated(test: &str) -> Option<SharedPostgres> {
     let database = SharedPostgres::take(test)?;
     block_on(migrate(&database.url)).unwrap();
     Some(database)

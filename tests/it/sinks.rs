@@ -2,6 +2,7 @@
 
 mod durable;
 mod influxdb;
+mod lagging;
 mod scripted;
 mod tenants;
 

@@ -68,13 +68,12 @@ pub struct CatchUp<'a> {
     pub threads: &'a [ArbiterHandle],
 }
 
-impl CatchUp<'_> {
-    /// Returns up to where the checkpoints rely on the sink. Checkpoints that were saved before this was noted may
-    /// be ahead of what it says, so of them it is only known that it held something.
-    fn relied_on(&self) -> Position {
-        let has_checkpoints = self.checkpoints.slices.iter().any(|[newest, _]| newest.covers_through > 0);
-        self.checkpoints.relied_on.unwrap_or_else(|| Position::from(has_checkpoints))
-    }
+/// Returns up to where checkpoints rely on every durable sink. Those that were saved before this was noted may be ahead of
+/// what a sink says, so of them it is only known that it held something.
+#[must_use]
+pub fn relied_on(checkpoints: &Checkpoints) -> Position {
+    let has_checkpoints = checkpoints.slices.iter().any(|[newest, _]| newest.covers_through > 0);
+    checkpoints.relied_on.unwrap_or_else(|| Position::from(has_checkpoints))
 }
 
 /// Has the sink hold what the checkpoints rely on. Returns up to where it has everything of the partition, and how many
@@ -88,7 +87,7 @@ pub async fn catch_up(
     health: &Arc<HealthRegistry>,
 ) -> Result<(Position, u64), UnitError> {
     let acknowledged = job.acknowledged;
-    let relied_on = job.relied_on();
+    let relied_on = relied_on(job.checkpoints);
     if acknowledged >= relied_on {
         return Ok((acknowledged, 0));
     }
@@ -98,15 +97,46 @@ pub async fn catch_up(
         checkpoints_through = relied_on,
         "the {name} is behind the checkpoints: what it lacks is worked out again from the log"
     );
-    let mut recovered = Recovered::of(job.checkpoints, env, acknowledged);
-    let dropped = job.tail.dropped_through;
+    let Begin { recovered, leaves_out } =
+        begin(job.log.as_ref(), job.tail, job.checkpoints, acknowledged, env, (name, job.notes_missing))
+            .await?;
+    let begun = Instant::now();
+    let num_entries = write_again(&job, recovered, acknowledged..relied_on, leaves_out, env, health).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    tracing::info!(entries = num_entries, seconds, "the {name} has caught up");
+    Ok((relied_on, num_entries))
+}
+
+/// What a sink is caught up from.
+pub struct Begin {
+    /// States, and from where on the log is read.
+    pub recovered: Recovered,
+    /// Effects that are not to be written.
+    pub leaves_out: Option<LeaveOut>,
+}
+
+/// Finds what a sink is caught up from that holds everything up to a position. Where the log does not reach back far enough,
+/// that is told, and noted in the history where the sink, which is named beside it, is its own.
+///
+/// # Errors
+/// When the log cannot be read, or the history cannot be written.
+pub async fn begin(
+    log: &dyn LogReader,
+    tail: LogTail,
+    checkpoints: &Checkpoints,
+    acknowledged: Position,
+    env: &Environment,
+    (name, notes_missing): (&str, Option<&Arc<dyn History>>),
+) -> Result<Begin, StoreError> {
+    let mut recovered = Recovered::of(checkpoints, env, acknowledged);
+    let dropped = tail.dropped_through;
     let mut leaves_out = None;
     if recovered.replay_after < dropped {
-        let whole_from = first_mark(job.log.as_ref()).await?;
+        let whole_from = first_mark(log).await?;
         let exact: HashSet<SymbolId> = recovered.states.iter().map(SymbolState::symbol).collect();
         leaves_out = Some(leave_out_cut_windows(exact, whole_from));
         let through = dropped.max(acknowledged);
-        match job.notes_missing {
+        match notes_missing {
             Some(history) => {
                 history.note_missing(Missing { after: acknowledged, through, until: whole_from }).await?;
             }
@@ -118,11 +148,16 @@ pub async fn catch_up(
         }
     }
     recovered.replay_after = recovered.replay_after.max(dropped);
-    let begun = Instant::now();
-    let num_entries = write_again(&job, recovered, acknowledged..relied_on, leaves_out, env, health).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    tracing::info!(entries = num_entries, seconds, "the {name} has caught up");
-    Ok((relied_on, num_entries))
+    Ok(Begin { recovered, leaves_out })
+}
+
+/// Returns the error of a backend that does not say what it holds.
+#[must_use]
+pub fn no_answer(limit: Duration) -> StoreError {
+    StoreError::Transient {
+        context: "failed to read how far a sink is",
+        cause: format!("no answer within {limit:?}"),
+    }
 }
 
 /// Applies the log after the recovered states up to `lacks.end`, and writes what follows from entries after `lacks.start`.

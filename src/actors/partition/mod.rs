@@ -13,6 +13,7 @@ pub mod journal;
 pub mod log;
 pub mod log_writer;
 pub mod marks;
+pub mod missed;
 pub mod needed;
 pub mod outbox;
 pub mod rebuild;

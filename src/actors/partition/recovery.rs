@@ -269,7 +269,9 @@ impl RecoveryActor {
     }
 
     fn retain(&self) {
-        let needed_from = self.retention.needed.note(self.context.partition, self.saved.needed_from());
+        // A sink may be behind what older checkpoints relied on: it is caught up with the log from there on.
+        let needed_from = self.saved.needed_from().min(self.reached.acknowledged());
+        let needed_from = self.retention.needed.note(self.context.partition, needed_from);
         let Some(clock) = &self.retention.clock else { return };
         let (log, now) = (Arc::clone(&self.log), clock.now());
         actix::spawn(async move {

@@ -88,6 +88,9 @@ pub enum OnFull {
     Block,
     /// What waits longest makes room, and is counted.
     DropOldest,
+    /// A durable sink lets go of all that waits, and gets it from the log once its backend takes what comes: nothing of a
+    /// run waits for it. While the log is read at the start, whoever brings rows waits as long as they can be written.
+    CatchUp,
 }
 
 /// How a sink is served.
@@ -157,6 +160,14 @@ pub enum SinkError {
         /// What the backend said.
         cause: String,
     },
+    /// Another process writes to the backend in place of this one, which is to stop.
+    #[error("{context}: {cause}")]
+    Fenced {
+        /// What was being done.
+        context: &'static str,
+        /// How that shows.
+        cause: String,
+    },
     /// Rows of the batch are refused. None of the batch is written; without the refused rows the others are taken.
     #[error("{context}: {cause}")]
     Rows {
@@ -182,6 +193,7 @@ impl From<SinkError> for StoreError {
         match error {
             SinkError::Transient { context, cause, pause: _ } => StoreError::Transient { context, cause },
             SinkError::Permanent { context, cause } => StoreError::Permanent { context, cause },
+            SinkError::Fenced { context, cause } => StoreError::Fenced { context, cause },
             SinkError::Rows { context, cause, rows } => StoreError::Refused { context, cause, rows },
         }
     }
@@ -192,6 +204,7 @@ impl From<StoreError> for SinkError {
         match error {
             StoreError::Transient { context, cause } => SinkError::Transient { context, cause, pause: None },
             StoreError::Permanent { context, cause } => SinkError::Permanent { context, cause },
+            StoreError::Fenced { context, cause } => SinkError::Fenced { context, cause },
             StoreError::Refused { context, cause, rows } => SinkError::Rows { context, cause, rows },
         }
     }

@@ -4,7 +4,7 @@
 //! hangs or is gone changes nothing for the others, and where nobody waits for it nothing for the data path. Whoever waits
 //! for what is written waits for every durable sink.
 
-use super::shell::{Followed, SinkActor};
+use super::shell::{BeginLive, BehindAtStart, Followed, Need, SinkActor};
 use super::{Delivery, OnFull, Sink, SinkPolicy, SinkSpec};
 use crate::actors::environment::Environment;
 use crate::actors::health::HealthRegistry;
@@ -14,6 +14,8 @@ use crate::stores::log::Partition;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
 use futures_util::future::{join_all, try_join_all};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::watch;
 
 /// A sink beside the history, and how it is served.
 #[derive(Clone)]
@@ -32,11 +34,49 @@ impl SinkSetup {
     }
 }
 
+/// A durable sink that may fall behind the run, and is caught up then.
+#[derive(Clone)]
+pub struct Straggler {
+    /// Its shell.
+    pub addr: Addr<SinkActor>,
+    /// The sink itself, to be asked what it holds.
+    pub sink: Arc<dyn Sink>,
+    /// How it is served.
+    pub policy: SinkPolicy,
+    /// Whether it needs to be caught up.
+    pub need: watch::Receiver<Need>,
+    /// Up to where the run was passed over.
+    pub passed_over: Arc<AtomicU64>,
+}
+
+impl Straggler {
+    /// Starts a shell on a thread. Where the sink may fall behind, that comes with it.
+    fn start(shell: SinkActor, thread: &ArbiterHandle) -> (Addr<SinkActor>, Option<Straggler>) {
+        let (sink, policy) = (shell.sink(), shell.policy());
+        let (need, passed_over) = (shell.need(), shell.passed_over());
+        let addr = SinkActor::start_in_arbiter(thread, move |_| shell);
+        let may_lag = policy.on_full == OnFull::CatchUp;
+        let straggler = may_lag.then(|| Straggler { addr: addr.clone(), sink, policy, need, passed_over });
+        (addr, straggler)
+    }
+}
+
+/// A sink beside the history that is about to start.
+pub struct Starting {
+    /// The sink, and how it is served.
+    pub setup: SinkSetup,
+    /// What it follows; nothing where nobody waits for it.
+    pub followed: Vec<(Partition, Followed)>,
+    /// What is known of it where it is behind from the beginning.
+    pub behind: Option<BehindAtStart>,
+}
+
 /// A sink that runs.
 struct Member {
     addr: Addr<SinkActor>,
     output: SinkOutput,
     spec: SinkSpec,
+    straggler: Option<Straggler>,
     /// Its thread.
     arbiter: Arbiter,
 }
@@ -45,34 +85,44 @@ struct Member {
 pub struct Sinks {
     history: Addr<SinkActor>,
     history_output: SinkOutput,
+    history_straggler: Option<Straggler>,
+    /// Its thread, where it is not that of the stores.
+    history_thread: Option<Arbiter>,
     others: Vec<Member>,
 }
 
 impl Sinks {
-    /// Starts the history's sink on the stores' thread, and the others on threads of their own. With each of these comes
-    /// what it follows, which is nothing where nobody waits for it.
+    /// Starts the history's sink on the stores' thread, or where it may be caught up on one of its own, and the others on
+    /// threads of their own.
     #[must_use]
     pub fn start(
         history: SinkActor,
         stores: &ArbiterHandle,
-        others: Vec<(SinkSetup, Vec<(Partition, Followed)>)>,
+        others: Vec<Starting>,
         env: &Environment,
         health: &Arc<HealthRegistry>,
     ) -> Sinks {
         let (spec, policy) = (history.spec(), history.policy());
-        let history = SinkActor::start_in_arbiter(stores, move |_| history);
+        // What catches up writes all the time, and the log's writer is not to wait for that.
+        let history_thread = (policy.on_full == OnFull::CatchUp).then(Arbiter::new);
+        let thread = history_thread.as_ref().map_or_else(|| stores.clone(), Arbiter::handle);
+        let (history, history_straggler) = Straggler::start(history, &thread);
         let history_output = output(&history, &spec, &policy);
-        let start = |(SinkSetup { sink, policy }, followed): (SinkSetup, Vec<(Partition, Followed)>)| {
+        let start = |Starting { setup: SinkSetup { sink, policy }, followed, behind }: Starting| {
             let spec = sink.spec();
             let keeper = history.clone().recipient();
             let shell = SinkActor::new(sink, policy, env.clone(), Arc::clone(health), followed);
             let shell = shell.with_dead_letters(keeper);
+            let shell = match behind {
+                Some(behind) => shell.behind(behind),
+                None => shell,
+            };
             let arbiter = Arbiter::new();
-            let addr = SinkActor::start_in_arbiter(&arbiter.handle(), move |_| shell);
-            Member { output: output(&addr, &spec, &policy), addr, spec, arbiter }
+            let (addr, straggler) = Straggler::start(shell, &arbiter.handle());
+            Member { output: output(&addr, &spec, &policy), addr, spec, straggler, arbiter }
         };
         let others = others.into_iter().map(start).collect();
-        Sinks { history, history_output, others }
+        Sinks { history, history_output, history_straggler, history_thread, others }
     }
 
     /// Returns what the fan-outs serve.
@@ -80,6 +130,24 @@ impl Sinks {
     pub fn outputs(&self) -> Vec<SinkOutput> {
         let others = self.others.iter().map(|member| member.output.clone());
         std::iter::once(self.history_output.clone()).chain(others).collect()
+    }
+
+    /// Returns the durable sinks that may fall behind; the history's, and those beside it.
+    #[must_use]
+    pub fn stragglers(&self) -> (Option<&Straggler>, Vec<&Straggler>) {
+        let others = self.others.iter().filter_map(|member| member.straggler.as_ref());
+        (self.history_straggler.as_ref(), others.collect())
+    }
+
+    /// Has nobody wait any more for those that may fall behind.
+    ///
+    /// # Errors
+    /// When the process is stopping.
+    pub async fn begin_live(&self) -> Result<(), MailboxError> {
+        let (history, others) = self.stragglers();
+        try_join_all(history.into_iter().chain(others).map(|straggler| straggler.addr.send(BeginLive)))
+            .await?;
+        Ok(())
     }
 
     /// Returns who is to hear how far the log is durable.
@@ -119,8 +187,9 @@ impl Sinks {
 
     /// Ends their threads.
     pub fn end(&self) {
-        for member in &self.others {
-            member.arbiter.stop();
+        let others = self.others.iter().map(|member| &member.arbiter);
+        for thread in self.history_thread.iter().chain(others) {
+            thread.stop();
         }
     }
 }
@@ -131,6 +200,6 @@ fn output(addr: &Addr<SinkActor>, spec: &SinkSpec, policy: &SinkPolicy) -> SinkO
         batches: addr.clone().recipient(),
         wants: spec.wants,
         is_durable: spec.delivery == Delivery::Durable,
-        is_waited_for: policy.on_full == OnFull::Block,
+        is_waited_for: policy.on_full != OnFull::DropOldest,
     }
 }

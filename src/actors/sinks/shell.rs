@@ -9,14 +9,21 @@
 //! somebody waits for the end; after a permanent failure at the longest pause, and of a durable sink whoever has nothing
 //! to do without it is told ([`HealthRegistry::broken`]). After several failures in a row a circuit breaker opens: nothing is
 //! asked of the backend for a while, then one try decides. Meanwhile rows gather up to a limit.
-//! Then, as the sink's policy says, whoever brings more waits, or the oldest are dropped and counted.
+//! Then, as the sink's policy says, whoever brings more waits, the oldest are dropped and counted, or all of it is let go of,
+//! since the log brings it later ([`lag`]).
 //! After a panic the same batch is written again.
+
+mod lag;
+mod missed;
+
+pub use lag::Need;
+pub use missed::{BeginCatchUp, BeginLive, CaughtUp, JoinRun, MissedBatch};
 
 use super::isolate::{self, Written};
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
 use crate::actors::environment::Environment;
 use crate::actors::guard;
-use crate::actors::health::{Health, HealthRegistry, StoreBroken};
+use crate::actors::health::{Fenced, Health, HealthRegistry, StoreBroken};
 use crate::actors::messages::{EffectBatch, Flush, LogDurable, UnparsedInput};
 use crate::breaker::{Breaker, BreakerState};
 use crate::metrics::{SinkMetrics, StageMetrics};
@@ -27,17 +34,26 @@ use crate::stores::history::DeadLetterRecord;
 use crate::stores::log::Partition;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle};
+use lag::Lag;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Batches that may wait besides what has been taken in: it is taken in at once, so this only covers a busy thread.
 const MAILBOX_CAPACITY: usize = 64;
 
 /// How long the end of the process waits for a sink that nobody else waits for.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long the end of the process waits for a durable sink that can be caught up by the next start, while nothing of it is
+/// written: half of the time that a stop has.
+const STUCK_GRACE: Duration = Duration::from_secs(2);
+
+/// Input that never became an entry, and waits for a sink that nobody waits for: some MB.
+const UNPARSED_MAX: usize = 10_000;
 
 /// How far one partition is, shared with whoever must know without asking.
 #[derive(Clone, Default)]
@@ -57,6 +73,17 @@ struct PartitionState {
     followed: Followed,
     /// What each shard has brought to the sink.
     written_through: Vec<Position>,
+}
+
+/// What is known of a sink that is behind from the beginning: it lacks some of what the log has, or nobody knows what it holds.
+#[derive(Clone, Debug)]
+pub struct BehindAtStart {
+    /// What health says until its backend answers.
+    pub why: String,
+    /// Up to where the log has entries.
+    pub tail: Position,
+    /// What it is likely to hold.
+    pub likely: Position,
 }
 
 /// How far each shard of each partition is.
@@ -98,6 +125,12 @@ pub struct SinkActor {
     retry: Option<SpawnHandle>,
     /// Rows were dropped since the queue was last empty.
     is_dropping: bool,
+    /// How far it is behind, where its policy lets it be.
+    lag: Lag,
+    /// Nobody waits for it any more, where its policy says so.
+    is_live: bool,
+    /// Batches at the front of `waiting` that are forgotten unless the write under way succeeds.
+    num_forgotten: usize,
     /// When the backend last took something; `None` before it did.
     contact: Option<Instant>,
     progress: Arc<Notify>,
@@ -130,15 +163,17 @@ impl SinkActor {
         partitions: impl IntoIterator<Item = (Partition, Followed)>,
     ) -> SinkActor {
         let spec = sink.spec();
-        assert!(
-            spec.delivery == Delivery::BestEffort || policy.on_full == OnFull::Block,
-            "a durable sink drops nothing"
-        );
+        let is_durable = spec.delivery == Delivery::Durable;
+        assert!(!is_durable || policy.on_full != OnFull::DropOldest, "a durable sink drops nothing");
+        assert!(is_durable || policy.on_full != OnFull::CatchUp, "only a durable sink is caught up");
         let (status, detail) = match spec.checked_every {
             Some(_) => (Health::Degraded, "it has not answered yet"),
             None => (Health::Healthy, ""),
         };
         health.set(spec.name, status, detail);
+        if policy.on_full == OnFull::CatchUp {
+            health.set_optional(spec.name);
+        }
         let partition = |followed: Followed| {
             let held = followed.acknowledged.load(Ordering::Acquire);
             PartitionState { written_through: vec![held; followed.num_shards], followed }
@@ -166,6 +201,9 @@ impl SinkActor {
             breaker: Breaker::new(policy.breaker),
             retry: None,
             is_dropping: false,
+            lag: Lag::new(),
+            is_live: false,
+            num_forgotten: 0,
             contact: None,
             progress: Arc::new(Notify::new()),
         }
@@ -177,6 +215,27 @@ impl SinkActor {
         self.health.set(self.spec.name, status, detail.clone());
         self.normal = (status, detail);
         self
+    }
+
+    /// Says that the sink is behind from the beginning.
+    #[must_use]
+    pub fn behind(mut self, behind: BehindAtStart) -> SinkActor {
+        let BehindAtStart { why, tail, likely } = behind;
+        self.lag.begin_behind(tail, likely);
+        self.health.set(self.spec.name, Health::Unhealthy, why);
+        self
+    }
+
+    /// Returns what tells whether the sink needs to be caught up.
+    #[must_use]
+    pub fn need(&self) -> watch::Receiver<Need> {
+        self.lag.need()
+    }
+
+    /// Returns up to where the run was passed over, of a sink that is behind.
+    #[must_use]
+    pub fn passed_over(&self) -> Arc<AtomicU64> {
+        self.lag.passed_over()
     }
 
     /// Leaves out effects of which the function says so.
@@ -191,6 +250,12 @@ impl SinkActor {
     pub fn with_dead_letters(mut self, keeper: Recipient<UnparsedInput>) -> SinkActor {
         self.dead_letters = Some(keeper);
         self
+    }
+
+    /// Returns the sink.
+    #[must_use]
+    pub fn sink(&self) -> Arc<dyn Sink> {
+        Arc::clone(&self.sink)
     }
 
     /// Returns what is known of the sink.
@@ -302,11 +367,94 @@ impl SinkActor {
     /// True when it is time to ask whether the backend is there: at the start, and when nothing was written for long.
     fn is_check_due(&self) -> bool {
         let is_over = |every| self.contact.is_none_or(|contact| contact.elapsed() >= every);
-        self.spec.checked_every.is_some_and(is_over)
+        self.spec.checked_every.is_some_and(is_over) || self.lag.wants_probe()
     }
 
     fn flush(&mut self, ctx: &mut Context<Self>) {
+        if self.lag.is_behind() {
+            self.metrics.behind.set(i64::try_from(self.num_behind()).unwrap_or(i64::MAX));
+            if self.backoff.num_failures() == 0 && !self.lag.wants_probe() {
+                self.tell_health();
+            }
+        }
         self.write(false, ctx);
+    }
+
+    /// Returns how many positions of the log the sink is behind.
+    fn num_behind(&self) -> u64 {
+        let held = |partition: &PartitionState| partition.followed.acknowledged.load(Ordering::Acquire);
+        self.lag.positions(self.partitions.values().map(held).min().unwrap_or(0))
+    }
+
+    /// Says how the sink is, as long as it can be written.
+    fn tell_health(&self) {
+        let (status, detail) = if self.lag.is_behind() {
+            (
+                Health::Degraded,
+                format!("it is to catch up with the log: {} positions behind", self.num_behind()),
+            )
+        } else {
+            self.normal.clone()
+        };
+        self.health.set(self.spec.name, status, detail);
+    }
+
+    /// Puts a batch to what is to be written.
+    fn queue(&mut self, batch: EffectBatch, ctx: &mut Context<Self>) {
+        if let Some(stage) = self.stage() {
+            stage.received.inc_by(batch.effects.len() as u64);
+        }
+        self.num_waiting += batch.num_rows();
+        self.waiting.push_back(batch);
+        if self.policy.on_full == OnFull::DropOldest {
+            self.drop_oldest();
+        }
+        self.metrics.queue_length.set(self.num_waiting as i64);
+        if self.num_waiting >= self.policy.batch_rows {
+            self.flush(ctx);
+        }
+    }
+
+    /// Lets go of what waits where there is too much of it, and the policy says so: in a run at once, in a recovery, which
+    /// has nothing else to do, once writes fail.
+    fn let_go_where_full(&mut self) {
+        let is_full = self.policy.on_full == OnFull::CatchUp && self.num_waiting > self.policy.rows_max;
+        if !is_full || self.lag.is_behind() || !(self.is_live || self.backoff.num_failures() > 0) {
+            return;
+        }
+        let num_rows = self.num_waiting;
+        self.lag.fall_behind(self.waiting.range(self.num_writing..));
+        self.forget_waiting();
+        self.metrics.deferred.inc_by((num_rows - self.num_waiting) as u64);
+        let name = self.spec.name;
+        tracing::warn!(
+            rows = num_rows,
+            "the {name} takes less than comes: nobody waits for it, and what it lacks is brought from the log later"
+        );
+        if self.backoff.num_failures() == 0 {
+            self.tell_health();
+        }
+        // Whoever waited for room has it.
+        self.progress.notify_waiters();
+    }
+
+    /// Forgets what waits, but for what is being written: that counts if it succeeds, and is forgotten too if it fails.
+    fn forget_waiting(&mut self) {
+        self.forget(self.num_writing..self.waiting.len());
+        self.num_forgotten = self.num_writing;
+    }
+
+    fn forget(&mut self, batches: Range<usize>) {
+        let (mut num_rows, mut num_effects) = (0, 0);
+        for batch in self.waiting.drain(batches) {
+            num_rows += batch.num_rows();
+            num_effects += batch.effects.len() as u64;
+        }
+        self.num_waiting -= num_rows;
+        self.metrics.queue_length.set(self.num_waiting as i64);
+        if let Some(stage) = self.stage() {
+            stage.sent.inc_by(num_effects);
+        }
     }
 
     /// Writes what waits, and where somebody waits for the end even progress alone.
@@ -331,12 +479,16 @@ impl SinkActor {
         ctx.spawn(wrap_future::<_, Self>(task).map(move |joined, actor, ctx| {
             actor.writing = false;
             actor.num_writing = 0;
+            let num_forgotten = std::mem::take(&mut actor.num_forgotten);
             match joined.unwrap_or(Err(Failure::Panic)) {
                 Ok(()) => {
                     actor.acknowledged(through, &acknowledged);
                     actor.written(num_taken, num_unparsed, ctx);
                 }
-                Err(failure) => actor.failed(&failure, ctx),
+                Err(failure) => {
+                    actor.forget(0..num_forgotten);
+                    actor.failed(&failure, ctx);
+                }
             }
         }));
     }
@@ -397,7 +549,9 @@ impl SinkActor {
         if let Some(stage) = self.stage() {
             stage.sent.inc_by(num_effects as u64);
         }
-        let is_reached = self.contact.replace(Instant::now()).is_none() && self.spec.checked_every.is_some();
+        let is_first = self.contact.replace(Instant::now()).is_none();
+        let is_reached = is_first && (self.spec.checked_every.is_some() || self.lag.is_behind());
+        self.lag.answered(true);
         let was_failing = self.backoff.num_failures() > 0;
         let has_caught_up = self.is_dropping && self.num_waiting <= self.policy.batch_rows;
         if is_reached || was_failing || has_caught_up {
@@ -406,7 +560,7 @@ impl SinkActor {
             self.breaker.succeeded();
             self.metrics.breaker.set(BreakerState::Closed.level());
             self.is_dropping = false;
-            self.health.set(self.spec.name, self.normal.0, self.normal.1.clone());
+            self.tell_health();
             let again = if is_reached { "" } else { " again" };
             tracing::info!("{} can be written{again}", self.spec.name);
         }
@@ -443,12 +597,20 @@ impl SinkActor {
             );
         }
         let left_alone = self.left_alone(&error);
-        let detail = format!("{error}; {} {rows} wait{left_alone}{advice}", self.num_waiting);
-        self.health.set(name, status, detail);
+        let waiting = match self.num_behind() {
+            positions if self.lag.is_behind() => format!("{positions} positions of the log behind"),
+            _ => format!("{} {rows} wait", self.num_waiting),
+        };
+        self.health.set(name, status, format!("{error}; {waiting}{left_alone}{advice}"));
+        self.lag.answered(false);
+        if matches!(failure, Failure::Sink(SinkError::Fenced { .. })) {
+            self.health.set_fenced(Fenced { store: name, cause: error.clone() });
+        }
         if !is_transient && self.is_durable() {
             self.health.set_broken(StoreBroken { store: name, cause: error });
         }
         let grown = self.backoff.failed();
+        self.let_go_where_full();
         let pause = if is_transient { grown } else { self.policy.retry.max_delay };
         let pause = pause.max(asked_for.unwrap_or_default());
         let pause = pause.max(self.breaker.pause(Instant::now()).unwrap_or_default());
@@ -526,26 +688,27 @@ impl Handler<EffectBatch> for SinkActor {
             let written = batch.effects.iter().filter(|effect| !leaves_out(effect));
             batch.effects = Arc::new(written.copied().collect());
         }
-        if let Some(stage) = self.stage() {
-            stage.received.inc_by(batch.effects.len() as u64);
-        }
-        self.num_waiting += batch.num_rows();
-        self.waiting.push_back(batch);
-        if self.policy.on_full == OnFull::DropOldest {
-            self.drop_oldest();
-        }
-        self.metrics.queue_length.set(self.num_waiting as i64);
-        if self.num_waiting >= self.policy.batch_rows {
-            self.flush(ctx);
-        }
-        let full = self.policy.on_full == OnFull::Block && self.num_waiting > self.policy.rows_max;
-        let room = Arc::clone(&self.progress).notified_owned();
-        Box::pin(async move {
-            if full {
-                room.await;
+        match self.lag.take(batch, self.policy.rows_max) {
+            Ok(batch) => self.queue(batch, ctx),
+            Err(num_passed_over) => {
+                self.metrics.deferred.inc_by(num_passed_over as u64);
+                return wait_for(None);
             }
-        })
+        }
+        self.let_go_where_full();
+        let is_full = self.policy.on_full != OnFull::DropOldest && self.num_waiting > self.policy.rows_max;
+        wait_for(is_full.then(|| Arc::clone(&self.progress)))
     }
+}
+
+/// Waits for the next progress, where somebody has to.
+fn wait_for(progress: Option<Arc<Notify>>) -> ResponseFuture<()> {
+    let progress = progress.map(Notify::notified_owned);
+    Box::pin(async move {
+        if let Some(progress) = progress {
+            progress.await;
+        }
+    })
 }
 
 impl Handler<LogDurable> for SinkActor {
@@ -562,11 +725,21 @@ impl Handler<LogDurable> for SinkActor {
 impl Handler<UnparsedInput> for SinkActor {
     type Result = ResponseFuture<()>;
 
-    /// Answers once it is written: so those who bring it bound how much there is.
-    fn handle(&mut self, UnparsedInput(letters): UnparsedInput, ctx: &mut Self::Context) -> Self::Result {
+    /// Answers once it is written: so those who bring it bound how much there is. One that can be caught up with the log answers at
+    /// once, and counts what finds no room: nothing of a run waits for it.
+    fn handle(&mut self, UnparsedInput(mut letters): UnparsedInput, ctx: &mut Self::Context) -> Self::Result {
+        let is_waited_for = self.policy.on_full != OnFull::CatchUp;
+        if !is_waited_for {
+            let num_letters = letters.len();
+            letters.truncate(UNPARSED_MAX.saturating_sub(self.unparsed.len()));
+            self.metrics.dropped.inc_by((num_letters - letters.len()) as u64);
+        }
         self.num_unparsed += letters.len() as u64;
         self.unparsed.extend(letters);
         self.flush(ctx);
+        if !is_waited_for {
+            return wait_for(None);
+        }
         let target = self.num_unparsed;
         let (written, progress) = (Arc::clone(&self.num_unparsed_written), Arc::clone(&self.progress));
         Box::pin(async move {
@@ -585,7 +758,7 @@ impl Handler<Flush> for SinkActor {
     type Result = ResponseFuture<()>;
 
     /// Answers once everything that has come in is written, progress too. Of a sink that nobody waits for it answers in
-    /// a second at the latest.
+    /// a second at the latest; of one that can be caught up at once while it is behind, and soon where nothing is written.
     fn handle(&mut self, _: Flush, ctx: &mut Self::Context) -> Self::Result {
         // Who waits for the end does not wait for the next try: a full disk may have room again.
         if let Some(retry) = self.retry.take() {
@@ -597,16 +770,21 @@ impl Handler<Flush> for SinkActor {
         let is_idle = self.waiting.is_empty() && self.unparsed.is_empty() && !self.writing;
         let progress = Arc::clone(&self.progress).notified_owned();
         let addr = ctx.address();
-        let grace = if self.is_durable() { Duration::MAX } else { GRACE };
+        // For how long nothing may be written, and how long all of it may take.
+        let (stuck_for, grace) = match self.policy.on_full {
+            OnFull::CatchUp if self.lag.is_behind() => (Duration::ZERO, Duration::MAX),
+            OnFull::CatchUp => (STUCK_GRACE, Duration::MAX),
+            _ if self.is_durable() => (Duration::MAX, Duration::MAX),
+            _ => (Duration::MAX, GRACE),
+        };
         let written = async move {
-            if !is_idle {
-                progress.await;
+            if !is_idle && tokio::time::timeout(stuck_for, progress).await.is_ok() {
                 // One that is gone has nothing more to write.
                 addr.send(Flush).await.ok();
             }
         };
         Box::pin(async move {
-            // What is not written in its time is lost with the process: nobody was to wait for it.
+            // What is not written in its time comes again with the next start, or nobody was to wait for it.
             tokio::time::timeout(grace, written).await.ok();
         })
     }

@@ -74,6 +74,7 @@ impl File<'_> {
         let text = match error {
             StoreError::Permanent { cause, .. }
             | StoreError::Transient { cause, .. }
+            | StoreError::Fenced { cause, .. }
             | StoreError::Refused { cause, .. } => cause,
         };
         let text = text.trim_end_matches("; `tickwire check` finds every such row").to_owned();

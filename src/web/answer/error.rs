@@ -165,7 +165,9 @@ impl ApiError {
             ApiError::HostNotAllowed(_) => "host_not_allowed",
             ApiError::OriginNotAllowed(_) => "origin_not_allowed",
             ApiError::Unavailable(_) | ApiError::Store(StoreError::Transient { .. }) => "unavailable",
-            ApiError::Store(StoreError::Permanent { .. } | StoreError::Refused { .. }) => "internal",
+            ApiError::Store(
+                StoreError::Permanent { .. } | StoreError::Fenced { .. } | StoreError::Refused { .. },
+            ) => "internal",
         }
     }
 
@@ -225,9 +227,9 @@ impl ResponseError for ApiError {
             ApiError::TooManyConnections
             | ApiError::Unavailable(_)
             | ApiError::Store(StoreError::Transient { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-            ApiError::Store(StoreError::Permanent { .. } | StoreError::Refused { .. }) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            ApiError::Store(
+                StoreError::Permanent { .. } | StoreError::Fenced { .. } | StoreError::Refused { .. },
+            ) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

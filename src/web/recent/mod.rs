@@ -90,7 +90,10 @@ impl RecentBars {
             return Ok(page);
         }
         let first_missing = slot.first_missing(window.seq, pos);
-        let page = Arc::new(load(history, symbol, window, first_missing, naming).await?);
+        let page = match load(history, symbol, window, first_missing, naming).await {
+            Ok(page) => Arc::new(page),
+            Err(error) => return slot.page.load_full().ok_or(error),
+        };
         slot.page.store(Some(Arc::clone(&page)));
         self.make_room();
         Ok(page)

@@ -3,7 +3,6 @@
 //! Promises: answered from memory, whatever state the stores are in. On failure: only readiness fails, with 503, while
 //! the process starts or stops or a needed component is unhealthy.
 
-use crate::actors::health::Health;
 use crate::models::provenance::DataKind;
 use crate::models::time::{Nanos, SECOND};
 use crate::web::answer::reply::Reply;
@@ -184,7 +183,7 @@ pub async fn ready(request: HttpRequest, state: Data<AppState>) -> HttpResponse 
     if state.health.is_ready() {
         return Reply::json(&ProbeObject { status: "ready" }).send_volatile(&request);
     }
-    let status = if state.health.overall() == Health::Unhealthy { "unhealthy" } else { "not ready" };
+    let status = if state.health.lacks_what_is_needed() { "unhealthy" } else { "not ready" };
     HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE)
         .content_type("application/json")
         .body(wire::to_json(&ProbeObject { status }))

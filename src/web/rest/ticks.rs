@@ -1,7 +1,7 @@
 //! `ticks`: reports and quotes of a symbol, from the history where it keeps them, else from the log.
 //!
 //! Promises: newest first by event time and position; a page and its cursor never repeat or omit a tick. On failure of
-//! the store: 503.
+//! the history the log answers as far as it reaches back, else: 503.
 
 use super::param_docs::{Answers, PageQuery, SymbolPath, TicksQuery};
 use crate::models::time::{HOUR, Nanos};

@@ -21,6 +21,7 @@ fn nothing_that_redis_does_holds_up_anybody_and_it_catches_up() {
         ("REDIS_URL", url.as_str()),
         ("TICKWIRE__REDIS__TIMEOUT", TIMEOUT),
         ("TICKWIRE__REDIS__RETRY_MAX_DELAY", QUICK),
+        ("TICKWIRE__REDIS__BREAKER_OPEN", QUICK),
     ];
     let args = ["--symbols", "AAPL,MSFT", "--rate", RATE, "--data-dir", "data"];
     let load = Load { program: Program::serve(dir.path(), &args, &environment), backend: "redis" };
@@ -63,7 +64,12 @@ fn a_redis_that_was_never_there_delays_nothing_but_itself() {
     proxy.set(Mode::Hang);
     let url = format!("redis://127.0.0.1:{}/0", proxy.port());
     let dir = tempfile::tempdir().unwrap();
-    let environment = [WINDOWS, ("REDIS_URL", url.as_str()), ("TICKWIRE__REDIS__RETRY_MAX_DELAY", QUICK)];
+    let environment = [
+        WINDOWS,
+        ("REDIS_URL", url.as_str()),
+        ("TICKWIRE__REDIS__RETRY_MAX_DELAY", QUICK),
+        ("TICKWIRE__REDIS__BREAKER_OPEN", QUICK),
+    ];
     let args = ["--symbols", "AAPL,MSFT", "--rate", RATE, "--data-dir", "data"];
     let load = Load { program: Program::serve(dir.path(), &args, &environment), backend: "redis" };
     load.goes_on(2_000);

@@ -101,7 +101,12 @@ fn a_server_that_lost_what_it_had_acknowledged_is_told() {
     let line = running.line_with("has lost what it had acknowledged");
     assert!(line.contains("start again"), "{line}");
     running.kill();
-    program("500").stop();
+    let again = program("500");
+    wait_for("a history that has caught up", || {
+        let health = again.get("REST", "/health").unwrap().json();
+        (health["components"]["history"].as_str() == Some("healthy")).then_some(())
+    });
+    again.stop();
     let core = CoreSettings { widths: vec![Width::new(SECOND).unwrap()], ..CoreSettings::default() };
     let applied = apply_log(dir.path(), core, false);
     let new = standby.url("postgres");

@@ -30,7 +30,7 @@ fn core() -> CoreSettings {
 }
 
 /// Returns every row of a database, but for what follows from the order in which rows came.
-fn all_rows(url: &str) -> Vec<String> {
+pub fn all_rows(url: &str) -> Vec<String> {
     let mut all = Vec::new();
     for (table, columns) in [
         ("tick_data", "*"),
@@ -73,7 +73,7 @@ fn a_run_killed_again_and_again_leaves_each_row_of_its_log_once() {
 }
 
 /// Writes what follows from a log into another database.
-fn write(database: &SharedPostgres, applied: &crate::support::rows::Applied) {
+pub fn write(database: &SharedPostgres, applied: &crate::support::rows::Applied) {
     block_on(async {
         let names = Names { symbols: Arc::clone(&applied.symbols), sources: Arc::clone(&applied.sources) };
         let history = names.open(&database.url, 1).await.unwrap();

@@ -67,6 +67,22 @@ fn a_store_that_is_down_fails_what_needs_it_and_tells_no_secrets() {
 }
 
 #[test]
+fn while_the_history_is_down_ticks_come_from_the_log_as_far_as_it_reaches() {
+    let world = World::filled();
+    world.history.keeps_ticks.store(true, Ordering::SeqCst);
+    let get = |query: &str| world.get(&format!("/api/v1/ticks/BTC-USD?empty=ok{query}"));
+    assert_eq!(get("").json().as_array().map(Vec::len), Some(0), "the history answers");
+    world.history.is_down.store(true, Ordering::SeqCst);
+    let all = get("").json();
+    assert!(all.as_array().is_some_and(|ticks| ticks.len() == 5), "{all}");
+    // From here on the log does not have everything any more.
+    world.log.dropped_through.store(1, Ordering::SeqCst);
+    assert_eq!(get("&limit=3").json().as_array().map(Vec::len), Some(3), "a page that is full");
+    let answer = get("");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{}", answer.text());
+}
+
+#[test]
 fn metrics_answer_on_their_own_port_and_as_json() {
     let world = World::filled();
     let metrics = &world.state.metrics;

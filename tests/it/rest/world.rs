@@ -52,6 +52,7 @@ pub const NOW: Nanos = Nanos(1_693_875_600 * SECOND + SECOND / 2);
 #[derive(Default)]
 pub struct ListLog {
     pub entries: Mutex<Vec<Entry>>,
+    pub dropped_through: AtomicU64,
 }
 
 /// A history that is lists. It can be behind, and it can be down.
@@ -63,6 +64,8 @@ pub struct ListHistory {
     pub signals: MemorySignals,
     pub acknowledged: AtomicU64,
     pub is_down: AtomicBool,
+    /// Ticks are asked of it, and not of the log.
+    pub keeps_ticks: AtomicBool,
     pub num_reads: AtomicU64,
 }
 
@@ -94,7 +97,8 @@ impl CommitLog for ListLog {
 #[async_trait]
 impl LogReader for ListLog {
     async fn tail(&self) -> Result<LogTail, StoreError> {
-        Ok(LogTail::default())
+        let dropped_through = self.dropped_through.load(Ordering::SeqCst);
+        Ok(LogTail { dropped_through, ..LogTail::default() })
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -181,6 +185,13 @@ impl History for ListHistory {
 
     async fn acknowledged(&self) -> Result<Position, StoreError> {
         Ok(self.acknowledged.load(Ordering::SeqCst))
+    }
+
+    async fn ticks(&self, _: &TickQuery) -> Result<Option<Vec<Entry>>, StoreError> {
+        if !self.keeps_ticks.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
+        self.read().map(|()| Some(Vec::new()))
     }
 
     async fn revisions(&self, symbol: SymbolId, width: Width, limit: usize) -> Result<Vec<Bar>, StoreError> {

@@ -21,7 +21,7 @@ use tickwire::stores::log::Partition;
 
 const NUM_SYMBOLS: u32 = 6;
 
-fn config(dir: &Path) -> Config {
+pub(super) fn config(dir: &Path) -> Config {
     let environment = [
         ("TICKWIRE__DATA_DIR", dir.to_str().unwrap()),
         ("TICKWIRE__CORE__SHARDS", "2"),
@@ -81,7 +81,7 @@ async fn open(config: &Config, second: &Arc<Scripted>) -> (Node, Pipeline) {
     (node, pipeline)
 }
 
-async fn feed(node: &Node, pipeline: &Pipeline, day: &[Entry]) {
+pub(super) async fn feed(node: &Node, pipeline: &Pipeline, day: &[Entry]) {
     node.sources.intern("venue");
     for name in tickwire::actors::ingest::simulated::symbol_names(NUM_SYMBOLS as usize) {
         node.symbols.intern(SymbolSpec::named(&name));

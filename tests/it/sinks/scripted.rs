@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tickwire::actors::guard::ActorKind;
 use tickwire::actors::sinks::{Delivery, Sink, SinkBatch, SinkError, SinkSpec, Wants};
 use tickwire::models::effect::Effect;
@@ -33,6 +33,7 @@ pub struct Scripted {
     num_writes: AtomicUsize,
     written: Mutex<Vec<SinkBatch>>,
     go_on: Notify,
+    is_away: AtomicBool,
 }
 
 impl Scripted {
@@ -47,6 +48,7 @@ impl Scripted {
             num_writes: AtomicUsize::new(0),
             written: Mutex::default(),
             go_on: Notify::new(),
+            is_away: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +63,19 @@ impl Scripted {
     /// Holds everything up to a position from before.
     pub fn holding(self, held: Position) -> Scripted {
         Scripted { held, ..self }
+    }
+
+    /// Says whether it answers at all.
+    pub fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    fn answers(&self) -> Result<(), SinkError> {
+        let (context, cause) = ("failed to connect", "nobody is there".to_owned());
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Err(SinkError::Transient { context, cause, pause: None }),
+            false => Ok(()),
+        }
     }
 
     /// Says how the next writes end; those after them end well.
@@ -149,11 +164,13 @@ impl Sink for Scripted {
     }
 
     async fn acknowledged(&self, _: Partition) -> Result<Position, SinkError> {
+        self.answers()?;
         Ok(Scripted::acknowledged(self).max(self.held))
     }
 
     async fn write(&self, batch: &SinkBatch) -> Result<(), SinkError> {
         self.num_writes.fetch_add(1, Ordering::SeqCst);
+        self.answers()?;
         let step = self.steps.lock().unwrap().pop_front();
         let (context, cause) = ("failed to write", "told to".to_owned());
         match step {

@@ -64,6 +64,7 @@ impl Servers {
             is_transient |= error.is_transient();
             let (StoreError::Transient { cause, .. }
             | StoreError::Permanent { cause, .. }
+            | StoreError::Fenced { cause, .. }
             | StoreError::Refused { cause, .. }) = error;
             causes.push(format!("{host}:{port}: {cause}"));
         }

@@ -3,6 +3,7 @@
 //! Promises: a batch and how far the log is done with are one transaction, which moves `progress` from where this writer
 //! left it. So rows are there once, whatever is sent again, and a second writer is found before it does harm. Whether a
 //! commit that was cut off was done is read from the same row by the next connection.
+//! A server need not be there when the history is made: it is looked for with the first thing that is asked.
 //! On failure: the connection is dropped unless its state is known, and the next write looks for a server anew.
 
 use super::address::address;
@@ -40,9 +41,13 @@ use sqlx::{Connection, Executor};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 const WRITING: &str = "failed to write to the history";
+
+/// How long the end waits for connections to be closed in an orderly way: the server notices by itself.
+const CLOSE_MAX: Duration = Duration::from_millis(500);
 
 /// The history in PostgreSQL.
 pub struct PostgresHistory {
@@ -72,13 +77,40 @@ struct Session {
 }
 
 impl PostgresHistory {
-    /// Opens the history. The symbols it knows are added to the table; sources give dead letters their names. `epoch` names
-    /// the log that feeds it: positions of two logs cannot be compared.
+    /// Opens the history.
     ///
     /// # Errors
-    /// [`StoreError::Transient`] when no server answers; [`StoreError::Permanent`] for an address that is none, tables
-    /// of another version, and those that another log has filled.
+    /// Those of [`PostgresHistory::new`] and [`PostgresHistory::connect`].
     pub async fn open(
+        settings: &PostgresSettings,
+        symbols: Arc<SymbolTable>,
+        sources: Arc<SourceTable>,
+        epoch: u64,
+    ) -> Result<PostgresHistory, StoreError> {
+        let history = PostgresHistory::new(settings, symbols, sources, epoch)?;
+        history.connect().await?;
+        Ok(history)
+    }
+
+    /// Makes sure that the server is there, and that its tables are those of this version and of this log.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] when no server answers; [`StoreError::Permanent`] for tables of another version, and those
+    /// that another log has filled.
+    pub async fn connect(&self) -> Result<(), StoreError> {
+        let mut slot = self.session.lock().await;
+        let session = self.take_session(&mut slot).await?;
+        *slot = Some(session);
+        Ok(())
+    }
+
+    /// Makes a history whose server is looked for with the first thing that is asked. The symbols it knows are added to the
+    /// table then; sources give dead letters their names. `epoch` names the log that feeds it: positions of two logs cannot be
+    /// compared.
+    ///
+    /// # Errors
+    /// [`StoreError::Permanent`] for an address that is none.
+    pub fn new(
         settings: &PostgresSettings,
         symbols: Arc<SymbolTable>,
         sources: Arc<SourceTable>,
@@ -87,9 +119,6 @@ impl PostgresHistory {
         let address = address(&settings.url, settings)
             .map_err(|cause| StoreError::Permanent { context: "the address of PostgreSQL", cause })?;
         let servers = Servers::new(address, settings.connect_timeout);
-        let mut conn = servers.writable().await?;
-        schema::check(&mut conn).await?;
-        symbols::load(&mut conn, &symbols).await?;
         let (max, timeout) = (settings.max_connections, settings.connect_timeout);
         let replica = match &settings.read_url {
             None => None,
@@ -101,8 +130,8 @@ impl PostgresHistory {
                 Some(Replica::new(servers, pool, settings.max_replica_lag))
             }
         };
-        let readers = Readers::new(route::pool(&servers, max, timeout), replica);
-        let history = PostgresHistory {
+        let readers = Readers::new(route::pool(&servers, max, timeout), replica, settings.statement_timeout);
+        Ok(PostgresHistory {
             servers,
             keeps_ticks: settings.keeps_ticks,
             symbol_table: symbols,
@@ -113,14 +142,17 @@ impl PostgresHistory {
             writer: format!("{:032x}", rand::random::<u128>()),
             session: Mutex::default(),
             left: StdMutex::default(),
-        };
-        let session = history.begin_session(conn).await?;
-        *history.session.lock().await = Some(session);
-        Ok(history)
+        })
     }
 
-    /// Makes a connection one that writes: finds out where the tables are, and whether they are still ours.
+    /// Makes a connection one that writes: finds out where the tables are, and whether they are still ours; the first time
+    /// also whether this version fits them.
     async fn begin_session(&self, mut conn: PgConnection) -> Result<Session, StoreError> {
+        let is_first = self.left.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if is_first {
+            schema::check(&mut conn).await?;
+            symbols::load(&mut conn, &self.symbol_table).await?;
+        }
         let progress = Progress::load(&mut conn, &self.symbol_table).await?;
         self.accept(&progress)?;
         self.readers.move_primary(&self.servers);
@@ -143,11 +175,12 @@ impl PostgresHistory {
             let is_ours =
                 found.writer == self.writer || (&found.writer, found.batch) == (&left.writer, left.batch);
             if !is_ours && found.batch >= left.batch {
-                return permanent(format!(
+                let cause = format!(
                     "another process writes to these tables: it has moved them to position {}, and this one, which had \
                      them at {}, writes nothing any more",
                     found.pos, left.pos
-                ));
+                );
+                return Err(StoreError::Fenced { context: WRITING, cause });
             }
             if found.batch < left.batch {
                 return permanent(format!(
@@ -472,10 +505,14 @@ impl History for PostgresHistory {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.readers.close().await;
-        if let Some(session) = self.session.lock().await.take() {
-            session.conn.close().await.map_err(failed("failed to close the connection"))?;
-        }
-        Ok(())
+        let close = async {
+            self.readers.close().await;
+            match self.session.lock().await.take() {
+                Some(session) => session.conn.close().await.map_err(failed("failed to close the connection")),
+                None => Ok(()),
+            }
+        };
+        // Everything is committed or not by now; a server that does not answer is not waited for.
+        tokio::time::timeout(CLOSE_MAX, close).await.unwrap_or(Ok(()))
     }
 }

@@ -1,4 +1,5 @@
 //! Which server answers reads: the replica, where there is one that keeps up, else the primary.
+//! A primary that does not answer is left alone for a while, so that whoever asks hears at once that it is away.
 //!
 //! Promises: a replica that lags more than it may, or does not answer, is passed over within seconds, and used again once it
 //! keeps up; a read that it fails is done by the primary. Whoever asks is told why it is passed over. A replica that has
@@ -20,8 +21,13 @@ const READ_BY: Duration = Duration::from_secs(5);
 /// How long a look may take.
 const CHECK_MAX: Duration = Duration::from_millis(500);
 
+const READING: &str = "failed to read the history";
+
 /// How long a read waits for a connection to the replica: then the primary answers it.
 pub(in crate::stores::history::postgres) const REPLICA_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// For how long a primary that did not answer is not asked: a moment, in which many requests come.
+const AWAY_FOR: Duration = Duration::from_secs(1);
 
 /// Returns the lag in seconds. What has been received and replayed is all there is, as long as the primary is connected;
 /// without it only the time of the last transaction tells. A server that is no replica (any more) has no lag.
@@ -149,19 +155,67 @@ impl Replica {
     }
 }
 
+/// A primary that does not answer: since reads would all wait for it, one asks now and then, and the others fail at once.
+#[derive(Default)]
+struct Absence(Mutex<Option<(Instant, String)>>);
+
+impl Absence {
+    /// Fails while the primary is not to be asked. Whoever may ask it decides for the others, which go on to fail meanwhile.
+    fn check(&self, limit: Duration) -> Result<(), StoreError> {
+        let mut away = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((until, cause)) = &mut *away else { return Ok(()) };
+        let now = Instant::now();
+        if now < *until {
+            let cause = cause.clone();
+            return Err(StoreError::Transient { context: READING, cause });
+        }
+        *until = now + limit;
+        Ok(())
+    }
+
+    fn note<T>(&self, outcome: &Result<T, StoreError>) {
+        let mut away = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *away = match outcome {
+            Err(error) if error.is_transient() => Some((Instant::now() + AWAY_FOR, error.to_string())),
+            _ => None,
+        };
+    }
+}
+
 /// The servers that answer reads.
 pub(in crate::stores::history::postgres) struct Readers {
     primary: PgPool,
     replica: Option<Replica>,
+    absence: Absence,
+    /// How long a read may take.
+    limit: Duration,
 }
 
 impl Readers {
-    /// Makes the readers of a primary, and of a replica where there is one.
-    pub(in crate::stores::history::postgres) const fn new(
+    /// Makes the readers of a primary, and of a replica where there is one. A read that takes longer than `limit` has failed:
+    /// the server ends it then, if the server is there.
+    pub(in crate::stores::history::postgres) fn new(
         primary: PgPool,
         replica: Option<Replica>,
+        limit: Duration,
     ) -> Readers {
-        Readers { primary, replica }
+        Readers { primary, replica, absence: Absence::default(), limit }
+    }
+
+    async fn read_primary<T, F>(&self, read: impl Fn(PgPool) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        self.absence.check(self.limit)?;
+        let outcome = match tokio::time::timeout(self.limit, read(self.primary.clone())).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(StoreError::Transient {
+                context: READING,
+                cause: format!("no answer within {:?}", self.limit),
+            }),
+        };
+        self.absence.note(&outcome);
+        outcome
     }
 
     /// Returns the primary, for what may not be behind.
@@ -197,7 +251,7 @@ impl Readers {
                 outcome => return outcome,
             }
         }
-        read(self.primary.clone()).await
+        self.read_primary(read).await
     }
 
     /// Reads something that tells how far reads are: of the replica as long as it answers, also while it is passed over. It
@@ -216,7 +270,7 @@ impl Readers {
                 return Ok(found);
             }
         }
-        read(self.primary.clone()).await
+        self.read_primary(read).await
     }
 
     /// Looks at the replica, and says whether it is read; `None` where there is none.
