@@ -17,8 +17,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, PurgeConfig, Thre
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -31,39 +30,50 @@ const ASK_MAX: Duration = Duration::from_millis(500);
 /// How long a full queue of librdkafka is waited for before it is tried again.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 
-/// What becomes of the messages of the batch that is under way.
+/// What becomes of the messages of the batch that is under way. One lock for all of it, so that what is told of an earlier
+/// batch is never counted for this one.
 #[derive(Default)]
 struct Deliveries {
-    /// Number of the batch, which its messages carry: what is told of an earlier one is of no interest.
-    batch: AtomicU32,
-    /// Messages that are under way, and one while more may come.
-    open: AtomicUsize,
-    failed: Mutex<Failed>,
+    state: Mutex<UnderWay>,
     done: Notify,
 }
 
 #[derive(Default)]
-struct Failed {
+struct UnderWay {
+    /// Number of the batch, which its messages carry.
+    batch: u32,
+    /// Messages that are under way, and one while more may come.
+    open: usize,
     fault: Option<KafkaFault>,
     refused: Vec<(usize, String)>,
 }
 
-impl Deliveries {
-    fn failed(&self) -> std::sync::MutexGuard<'_, Failed> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, row: usize, fault: KafkaFault) {
-        let mut failed = self.failed();
+impl UnderWay {
+    fn note(&mut self, row: usize, fault: KafkaFault) {
         if fault.is_of_message {
-            failed.refused.push((row, fault.text));
+            self.refused.push((row, fault.text));
         } else {
-            failed.fault.get_or_insert(fault);
+            self.fault.get_or_insert(fault);
         }
     }
+}
 
-    fn close_one(&self) {
-        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+impl Deliveries {
+    fn state(&self) -> MutexGuard<'_, UnderWay> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a message of a batch is done, or that no more of them come.
+    fn close_one(&self, batch: u32, failed: Option<(usize, KafkaFault)>) {
+        let mut state = self.state();
+        if state.batch != batch {
+            return;
+        }
+        if let Some((row, fault)) = failed {
+            state.note(row, fault);
+        }
+        state.open -= 1;
+        if state.open == 0 {
             self.done.notify_one();
         }
     }
@@ -95,16 +105,11 @@ impl ProducerContext for ProducerContact {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
-        let is_current = (opaque >> 32) as u32 == self.deliveries.batch.load(Ordering::Acquire);
-        if let Err((error, message)) = result {
+        let failed = result.as_ref().err().map(|(error, message)| {
             self.metrics.delivery_failed(message.topic());
-            if is_current {
-                self.deliveries.note(opaque & u32::MAX as usize, KafkaFault::of(error));
-            }
-        }
-        if is_current {
-            self.deliveries.close_one();
-        }
+            (opaque & u32::MAX as usize, KafkaFault::of(error))
+        });
+        self.deliveries.close_one((opaque >> 32) as u32, failed);
     }
 }
 
@@ -194,9 +199,9 @@ impl TopicProducer {
         if self.inner.in_flight_count() > 0 {
             self.inner.purge(PurgeConfig::default().queue().inflight());
         }
-        let number = self.deliveries.batch.fetch_add(1, Ordering::AcqRel) + 1;
-        self.deliveries.open.store(1, Ordering::Release);
-        *self.deliveries.failed() = Failed::default();
+        let mut state = self.deliveries.state();
+        let number = state.batch.wrapping_add(1);
+        *state = UnderWay { batch: number, open: 1, ..UnderWay::default() };
         Batch { producer: self, number, num_messages: 0 }
     }
 
@@ -260,7 +265,7 @@ impl Batch<'_> {
     pub async fn send(&mut self, message: &Outgoing<'_>) {
         let producer = self.producer;
         let opaque = (self.number as usize) << 32 | message.row & u32::MAX as usize;
-        producer.deliveries.open.fetch_add(1, Ordering::AcqRel);
+        producer.deliveries.state().open += 1;
         let mut record = BaseRecord::with_opaque_to(message.topic, opaque).payload(message.value);
         if let Some(key) = message.key {
             record = record.key(key);
@@ -274,8 +279,8 @@ impl Batch<'_> {
                     tokio::time::sleep(FULL_PAUSE).await;
                 }
                 Err((error, _)) => {
-                    producer.deliveries.note(message.row, KafkaFault::of(&error));
-                    producer.deliveries.close_one();
+                    let failed = Some((message.row, KafkaFault::of(&error)));
+                    producer.deliveries.close_one(self.number, failed);
                     return;
                 }
             }
@@ -288,8 +293,8 @@ impl Batch<'_> {
     /// When the brokers do not take them, or refuse some.
     pub async fn finish(self) -> Result<(), WriteError> {
         let TopicProducer { inner, deliveries, .. } = self.producer;
-        deliveries.close_one();
-        while deliveries.open.load(Ordering::Acquire) > 0 {
+        deliveries.close_one(self.number, None);
+        while deliveries.state().open > 0 {
             // Looks again from time to time: brokers that refuse us let every message run into its time limit.
             if tokio::time::timeout(LOOK_INTERVAL, deliveries.done.notified()).await.is_err()
                 && let Some(fault) = self.producer.contact().fault().filter(|fault| !fault.is_transient)
@@ -298,7 +303,11 @@ impl Batch<'_> {
                 return Err(WriteError::Brokers(fault));
             }
         }
-        let Failed { fault, mut refused } = std::mem::take(&mut *deliveries.failed());
+        let UnderWay { fault, mut refused, .. } = {
+            let mut state = deliveries.state();
+            let batch = state.batch;
+            std::mem::replace(&mut *state, UnderWay { batch, ..UnderWay::default() })
+        };
         if let Some(fault) = fault {
             return Err(WriteError::Brokers(self.producer.told(fault)));
         }
