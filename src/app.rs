@@ -26,6 +26,7 @@ pub mod signals;
 mod simulator;
 mod sinks;
 pub mod symbols;
+mod topic_feed;
 pub mod venue;
 pub mod venues;
 

@@ -5,13 +5,13 @@ use super::live_feed::LiveFeed;
 use super::simulator::SimulatedMarket;
 use crate::actors::ingest::failover::FeedChange;
 use crate::actors::ingest::handle::FeedHandle;
-use crate::actors::ingest::registry::SIMULATED;
+use crate::actors::ingest::registry::{KAFKA, SIMULATED};
 use crate::actors::ingest::simulated::MarketChange;
 use crate::actors::ingest::venue::Listed;
 use crate::models::entry::SourceId;
 use crate::models::symbol::SymbolId;
 use crate::node::Node;
-use crate::web::symbol_control::UnaskedVenue;
+use crate::web::symbol_control::{RefusalReason, UnaskedVenue};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use tokio::sync::mpsc;
@@ -48,6 +48,8 @@ pub enum FeedKind {
     Simulated(SimulatedMarket, mpsc::Sender<MarketChange>),
     /// Live venues; the source is that of the first one.
     Live(Box<LiveFeed>, SourceId, mpsc::Sender<FeedChange>),
+    /// A topic, which has whatever its writers put there.
+    Topic,
 }
 
 impl RunningFeed {
@@ -57,6 +59,7 @@ impl RunningFeed {
         match &self.kind {
             FeedKind::Simulated(market, _) => market.is_configured(name),
             FeedKind::Live(feed, ..) => feed.is_configured(name),
+            FeedKind::Topic => false,
         }
     }
 
@@ -68,6 +71,10 @@ impl RunningFeed {
         match &mut self.kind {
             FeedKind::Simulated(..) => Ok(SimulatedMarket::find(name)),
             FeedKind::Live(feed, ..) => feed.find(name).await,
+            FeedKind::Topic => {
+                let detail = "the topic has the symbols that are written to it; none can be added".to_owned();
+                Err(Refused { reason: RefusalReason::UnknownSymbol, detail })
+            }
         }
     }
 
@@ -88,6 +95,7 @@ impl RunningFeed {
                 self.note_gone(changes.send(FeedChange::Follow(follow)).await.is_err());
                 ids
             }
+            FeedKind::Topic => Vec::new(),
         }
     }
 
@@ -96,6 +104,7 @@ impl RunningFeed {
         let is_gone = match &self.kind {
             FeedKind::Simulated(_, changes) => changes.send(MarketChange::Leave(symbols)).await.is_err(),
             FeedKind::Live(.., changes) => changes.send(FeedChange::Leave(symbols)).await.is_err(),
+            FeedKind::Topic => false,
         };
         self.note_gone(is_gone);
     }
@@ -118,6 +127,10 @@ impl RunningFeed {
                 (Vec::new(), vec![UnaskedVenue { venue: SIMULATED.to_owned(), reason }])
             }
             FeedKind::Live(feed, ..) => feed.search(query, limit).await,
+            FeedKind::Topic => {
+                let reason = "a topic lists nothing: it has whatever is written to it".to_owned();
+                (Vec::new(), vec![UnaskedVenue { venue: KAFKA.to_owned(), reason }])
+            }
         }
     }
 }

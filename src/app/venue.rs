@@ -1,4 +1,4 @@
-//! Plans and starts what feeds a run: the simulator, or feeds of live venues.
+//! Plans and starts what feeds a run: the simulator, or feeds of live venues and of a topic.
 //!
 //! Promises: keys are read, and a symbol that the first venue of its feed does not have is refused, before anything is
 //! opened; a venue that does not answer then holds nobody up. What was added and removed while runs went on wins over the
@@ -9,7 +9,9 @@ use super::live_feed::{Beginning, LiveFeed, RequestLimits, SourceNames};
 use super::running::{CHANGES_MAX, FeedKind, RunningFeed, RunningFeeds};
 use super::simulator::SimulatedMarket;
 use super::symbols::KeptSymbols;
+use super::topic_feed::TopicFeed;
 use crate::actors::ingest::failover;
+use crate::actors::ingest::registry::KAFKA;
 use crate::actors::pipeline::Pipeline;
 use crate::config::{Config, LogKind, duration_text};
 use crate::models::provenance::{DataKind, Provenance};
@@ -21,8 +23,8 @@ use tokio::sync::mpsc;
 pub enum Plan {
     /// The simulator, under the name of its feed.
     Simulated(String, SimulatedMarket),
-    /// Feeds of live venues.
-    Live(Vec<LiveFeed>),
+    /// Feeds of live venues, and of a topic.
+    Live(Vec<LiveFeed>, Option<Box<TopicFeed>>),
 }
 
 impl Plan {
@@ -36,16 +38,21 @@ impl Plan {
         let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
         kept.announce(&names);
         let (mut feeds, mut limits): (Vec<LiveFeed>, RequestLimits) = Default::default();
+        let mut topic = None;
         for spec in specs {
             let changes = kept.of(&spec.name);
             if spec.is_simulated() {
                 let market = SimulatedMarket::new(config, &spec, &changes);
                 return Ok(Plan::Simulated(spec.name, market));
             }
+            if spec.is_topic() {
+                topic = Some(Box::new(TopicFeed::make(config, spec)?));
+                continue;
+            }
             feeds.push(LiveFeed::make(config, spec, &changes, &mut limits).await?);
         }
         give_each_one_feed(&mut feeds)?;
-        Ok(Plan::Live(feeds))
+        Ok(Plan::Live(feeds, topic))
     }
 
     /// Returns what kind of data it is, and who it comes from.
@@ -53,9 +60,10 @@ impl Plan {
     pub fn provenance(&self) -> Provenance {
         match self {
             Plan::Simulated(..) => Provenance::simulated(),
-            Plan::Live(feeds) => {
+            Plan::Live(feeds, topic) => {
                 let mut names: Vec<&str> = Vec::new();
-                for name in feeds.iter().flat_map(LiveFeed::venue_names) {
+                let topic = topic.iter().map(|_| KAFKA);
+                for name in feeds.iter().flat_map(LiveFeed::venue_names).chain(topic) {
                     if !names.contains(&name) {
                         names.push(name);
                     }
@@ -86,7 +94,16 @@ impl Plan {
                 let symbols = listed(market.names());
                 tracing::info!(feed = name, provider = "simulated", symbols, data_dir, warm_up, "follows");
             }
-            Plan::Live(feeds) => {
+            Plan::Live(feeds, topic) => {
+                if let Some(topic) = topic {
+                    tracing::info!(
+                        feed = topic.name(),
+                        provider = KAFKA,
+                        topic = topic.topic(),
+                        data_dir,
+                        "follows"
+                    );
+                }
                 for feed in feeds {
                     let names: Vec<String> = feed.symbols().map(str::to_owned).collect();
                     let provider = feed.venue_names().collect::<Vec<_>>().join(",");
@@ -119,11 +136,11 @@ impl Plan {
                 let names = market.names().iter().cloned().collect();
                 vec![RunningFeed { name, names, handle, kind: FeedKind::Simulated(market, changes) }]
             }
-            Plan::Live(feeds) => {
+            Plan::Live(feeds, topic) => {
                 let beginning = Beginning {
                     node,
                     ended,
-                    is_alone: feeds.len() == 1,
+                    is_alone: feeds.len() == 1 && topic.is_none(),
                     rate_max: config.provider.max_messages_per_second.map(std::num::NonZeroU32::get),
                 };
                 let mut sources = SourceNames::default();
@@ -142,7 +159,8 @@ impl Plan {
                         kind: FeedKind::Live(Box::new(feed), source, changes),
                     }
                 };
-                plans.into_iter().map(start).collect()
+                let topic = topic.map(|topic| topic.start(config, node, pipeline, ended));
+                plans.into_iter().map(start).chain(topic).collect()
             }
         };
         Ok(RunningFeeds(feeds))

@@ -4,7 +4,7 @@
 //! paths, which may hold a key. Nothing here fails.
 
 use crate::actors::ingest::config::{VenueConfig, shown};
-use crate::actors::ingest::registry::{SIMULATED, VENUES, VenueEntry};
+use crate::actors::ingest::registry::{KAFKA, SIMULATED, VENUES, VenueEntry};
 use crate::actors::ingest::venue::{BarsPage, Instrument, TradesPage, Transport, Venue};
 use crate::config::Config;
 use crate::models::num::Scale;
@@ -49,8 +49,10 @@ struct Known {
 /// Returns the list: for people, or as a line of JSON.
 #[must_use]
 pub fn list(config: &Config, is_json: bool) -> String {
-    let all: Vec<Known> =
-        std::iter::once(simulator()).chain(VENUES.iter().map(|entry| known(entry, config))).collect();
+    let all: Vec<Known> = [simulator(), topic(config)]
+        .into_iter()
+        .chain(VENUES.iter().map(|entry| known(entry, config)))
+        .collect();
     if is_json {
         return format!("{}\n", serde_json::to_string(&all).expect("the list is plain data"));
     }
@@ -78,6 +80,26 @@ fn simulator() -> Known {
         streams: Vec::new(),
         rest: None,
         default_symbols: Config::default().provider.symbols.clone(),
+    }
+}
+
+fn topic(config: &Config) -> Known {
+    let servers = config.kafka.bootstrap_servers.clone();
+    Known {
+        name: KAFKA,
+        aliases: &[],
+        about: "ticks that other programs write to a topic of Kafka",
+        section: "venues.kafka".to_owned(),
+        needs_key: false,
+        key_variable: None,
+        missing: servers
+            .is_none()
+            .then(|| "`kafka.bootstrap_servers` or `KAFKA_BOOTSTRAP_SERVERS`".to_owned()),
+        key_from: Vec::new(),
+        is_configured: servers.is_some(),
+        streams: servers.into_iter().collect(),
+        rest: None,
+        default_symbols: Vec::new(),
     }
 }
 
@@ -138,11 +160,21 @@ impl Known {
         }
         _ = writeln!(text, ": {}", self.about);
         let mut row = |name: &str, value: &str| _ = writeln!(text, "  {name:<11}{value}");
-        row("configured", if self.is_configured { "yes" } else { "no: it needs a key" });
+        row(
+            "configured",
+            if self.is_configured {
+                "yes"
+            } else if self.name == KAFKA {
+                "no: it needs brokers"
+            } else {
+                "no: it needs a key"
+            },
+        );
         let section = &self.section;
         let from: Vec<String> = self.key_from.iter().map(|key| format!("`{section}.{key}`")).collect();
         let key = match (&self.missing, from.as_slice()) {
-            (Some(places), _) => format!("missing; set {places}"),
+            (Some(places), _) if self.needs_key => format!("missing; set {places}"),
+            (Some(places), _) => format!("none needed; set {places}"),
             (None, []) => "none needed".to_owned(),
             (None, _) => format!("there, by {}", from.join(" and ")),
         };
@@ -154,7 +186,11 @@ impl Known {
         if let Some(rest) = &self.rest {
             row("REST", rest);
         }
-        row("follows", &format!("{} unless symbols are named", self.default_symbols.join(" ")));
+        let usual = self.default_symbols.join(" ");
+        row(
+            "follows",
+            &format!("{} unless symbols are named", if usual.is_empty() { "all" } else { &usual }),
+        );
         text
     }
 }
@@ -170,9 +206,9 @@ mod tests {
         let text = list(&config, false);
         let json: serde_json::Value = serde_json::from_str(&list(&config, true)).expect("it is JSON");
         let all = json.as_array().expect("a list");
-        assert_eq!(all.len(), VENUES.len() + 1);
+        assert_eq!(all.len(), VENUES.len() + 2);
         assert_eq!((&all[0]["name"], &all[0]["is_configured"]), (&SIMULATED.into(), &true.into()));
-        for (entry, known) in VENUES.iter().zip(&all[1..]) {
+        for (entry, known) in VENUES.iter().zip(&all[2..]) {
             let name = entry.name;
             assert!(text.contains(&format!("[venues.{name}]")), "{text}");
             assert_eq!(known["name"], name);

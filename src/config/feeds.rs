@@ -6,7 +6,8 @@ use super::Config;
 use super::sources::Origin;
 use super::text::{span, symbols};
 use crate::actors::ingest::config::VenueConfig;
-use crate::actors::ingest::registry::{self, SIMULATED};
+use crate::actors::ingest::kafka::config::TopicConfig;
+use crate::actors::ingest::registry::{self, KAFKA, SIMULATED};
 use crate::actors::ingest::warm_up::{NUM_BARS_DEFAULT, NUM_BARS_MAX};
 use crate::models::num::Scale;
 use crate::models::symbol::PriceSource;
@@ -83,6 +84,8 @@ pub struct Venues {
     pub finage: VenueConfig,
     /// Financial Modeling Prep; needs a key.
     pub fmp: VenueConfig,
+    /// A topic of Kafka that other programs write ticks to; where its brokers are says `kafka`.
+    pub kafka: TopicConfig,
     /// Kraken, its spot market; needs no key.
     pub kraken: VenueConfig,
     /// Polygon, which calls itself Massive; wants a key.
@@ -122,7 +125,7 @@ pub struct FeedSpec {
     pub venues: Vec<String>,
     /// Venues of the registry that are compared.
     pub compare: Vec<String>,
-    /// Symbols to follow, as the user spells them.
+    /// Symbols to follow, as the user spells them; of a topic none is all.
     pub symbols: Vec<String>,
     /// What makes the bars where the user says so.
     pub price: Option<PriceSource>,
@@ -147,6 +150,12 @@ impl FeedSpec {
         self.venues.iter().any(|name| name == SIMULATED)
     }
 
+    /// True for a feed that is read from a topic.
+    #[must_use]
+    pub fn is_topic(&self) -> bool {
+        self.venues.iter().any(|name| name == KAFKA)
+    }
+
     /// Returns the names of all its venues.
     fn all_venues(&self) -> impl Iterator<Item = &str> {
         self.venues.iter().chain(&self.compare).map(String::as_str)
@@ -164,6 +173,13 @@ impl Config {
         self.feeds.iter().map(|feed| self.feed_spec(feed)).collect()
     }
 
+    /// Returns the topic that a feed reads, where one does.
+    #[must_use]
+    pub fn topic_read(&self) -> Option<&str> {
+        let is_read = self.feed_specs().iter().any(FeedSpec::is_topic);
+        is_read.then(|| self.venues.kafka.topic.as_deref().unwrap_or(&self.kafka.topics.ticks))
+    }
+
     fn feed_spec(&self, feed: &FeedConfig) -> FeedSpec {
         let own_names = |names: &[String]| -> Vec<String> {
             names
@@ -173,8 +189,10 @@ impl Config {
         };
         let venues = own_names(&feed.venues);
         let first = venues.first().and_then(|name| registry::find(name));
+        let is_topic = venues.iter().any(|name| name == KAFKA);
         let symbols = match first {
             _ if !feed.symbols.is_empty() => feed.symbols.clone(),
+            None if is_topic && self.origin("provider.symbols") == &Origin::Default => Vec::new(),
             // The simulator's own symbols are stocks, which no venue of coins has.
             Some(venue) if self.origin("provider.symbols") == &Origin::Default => {
                 venue.default_symbols.iter().map(|&name| name.to_owned()).collect()
@@ -219,9 +237,20 @@ pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
             }
         }
     }
+    let reads_topic = specs.iter().any(FeedSpec::is_topic);
     let used: BTreeSet<&str> = specs.iter().flat_map(FeedSpec::all_venues).collect();
     let used: Vec<_> = used.into_iter().filter_map(registry::find).collect();
-    if !used.is_empty() {
+    if reads_topic && config.kafka.bootstrap_servers.is_none() {
+        let reason =
+            "is not set, and the provider `kafka` reads there; `KAFKA_BOOTSTRAP_SERVERS` sets it too";
+        fault("kafka.bootstrap_servers", reason.to_owned());
+    }
+    if config.kafka.is_enabled() && config.topic_read() == Some(&config.kafka.topics.ticks) {
+        let reason = "is the topic that ticks are written to, so each would be read again: name another one, name \
+                      `kafka.topics.ticks` otherwise, or write no topics (`kafka.enabled = false`)";
+        fault("venues.kafka.topic", reason.to_owned());
+    }
+    if !used.is_empty() || reads_topic {
         for key in ["provider.symbol_count", "provider.rate", "provider.seed"] {
             let is_asked_for = matches!(config.origin(key), Origin::Flag(_));
             if is_asked_for || (key == "provider.symbol_count" && config.provider.symbol_count.is_some()) {
@@ -273,6 +302,9 @@ fn shared(specs: &[FeedSpec]) -> Vec<String> {
             found.push(format!(
                 "`{SIMULATED}` feeds a run alone: made-up trades never stand beside those of a market"
             ));
+        }
+        if spec.is_topic() && specs.iter().filter(|other| other.is_topic()).count() > 1 {
+            found.push(format!("`{KAFKA}` is in several feeds: one reads all of the topic"));
         }
         for symbol in &spec.symbols {
             match symbols.insert(symbol, &spec.name) {
@@ -370,6 +402,21 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_has_all_symbols_unless_some_are_named_and_needs_brokers() {
+        let read = of("provider.name = 'kafka'");
+        assert!(read.feed_specs()[0].is_topic() && read.feed_specs()[0].symbols.is_empty());
+        assert_eq!(faults(&read)[0].0, "kafka.bootstrap_servers");
+        assert_eq!(read.topic_read(), Some("tick_data"));
+        let set = "[kafka]\nbootstrap_servers = 'h:9092'\n[venues.kafka]\ntopic = 'old'\nstart = 'latest'\n";
+        let read = of(&format!("{set}[[feeds]]\nvenues = ['kafka']\nsymbols = ['aapl']\n"));
+        assert_eq!((faults(&read), read.topic_read()), (Vec::new(), Some("old")));
+        assert_eq!(read.feed_specs()[0].symbols, ["AAPL"]);
+        assert_eq!(of(set).topic_read(), None);
+        let both = of("provider.name = 'kafka'\n[kafka]\nbootstrap_servers = 'h:9092'\n");
+        assert_eq!(faults(&both)[0].0, "venues.kafka.topic");
+    }
+
+    #[test]
     fn what_is_not_served_is_refused() {
         for (feed, said) in [
             ("venues = []", "names none"),
@@ -377,6 +424,8 @@ mod tests {
             ("venues = ['coinbase', 'coinbase']", "`coinbase` is named twice"),
             ("venues = ['simulated', 'coinbase']", "`simulated` feeds a run alone"),
             ("venues = ['coinbase']\ncompare = ['coinbase']", "`compare`: `coinbase` is named twice"),
+            ("venues = ['kafka', 'coinbase']", "`kafka` is a feed of its own"),
+            ("name = 'x'\nvenues = ['kafka']\n[[feeds]]\nvenues = ['kafka']", "`kafka` is in several feeds"),
             ("venues = ['coinbase']\nprice_scale = 13", "from 0 to 12"),
             ("venues = ['coinbase']\nwarm_up_bars = 5001", "from 0 to 5000"),
             ("venues = ['coinbase']\nstale_after = '0s'", "`stale_after` must be more than 0"),

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 /// The reason in dead letters of rows that name one symbol too many. They count as [`RejectReason::Malformed`].
 pub const TOO_MANY_SYMBOLS: &str = "too_many_symbols";
 
+/// The reason in dead letters of messages of a topic whose version is not known here. They count as
+/// [`RejectReason::Malformed`].
+pub const FUTURE_VERSION: &str = "future_version";
+
 /// The reason in dead letters of what a venue says about a symbol that nobody asked it for.
 pub const UNKNOWN_SYMBOL: &str = "unknown_symbol";
 

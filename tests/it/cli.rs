@@ -206,9 +206,8 @@ fn print_config_shows_what_holds() {
 #[test]
 fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
     for (name, message) in [
-        ("kafka", "`kafka` is not served by this version; there is `simulated`"),
-        ("polygonn", "nobody serves `polygonn`; there is `simulated`"),
-        ("polygon,kafka", "`kafka` is not served by this version; there is `simulated`"),
+        ("polygonn", "nobody serves `polygonn`; there is `simulated`, `kafka`"),
+        ("polygon,kafka", "`kafka` is a feed of its own"),
     ] {
         let output = tickwire(&["run", "--provider", name], &[], &[]);
         assert_eq!(output.status.code(), Some(2), "{name}");
@@ -217,6 +216,7 @@ fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
     }
     let output = tickwire(&["check-config"], &[("TICKWIRE__PROVIDER__NAME", "kafka")], &[]);
     assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("kafka.bootstrap_servers"), "{}", stderr(&output));
 }
 
 #[test]

@@ -412,6 +412,9 @@ fn known_keys(section: &[&str]) -> Vec<String> {
 /// and each has keys of its own.
 fn is_explained_there(section: &[&str], key: &str) -> bool {
     let ["venues", name] = section else { return true };
+    if *name == registry::KAFKA {
+        return true;
+    }
     let venue = registry::find(name).expect("a section is a venue's");
     if VenueConfig::OWN_KEYS.contains(&key) {
         venue.own_keys.contains(&key)

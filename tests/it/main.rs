@@ -19,6 +19,7 @@ mod indicators;
 mod influxdb;
 mod inputs;
 mod kafka;
+mod kafka_venue;
 mod kill;
 mod layers;
 mod oracle;

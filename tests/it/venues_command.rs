@@ -10,8 +10,8 @@ fn providers_are_listed_for_people_and_for_programs() {
     assert!(text.status.success() && text.stdout.starts_with("simulated: "), "{}", text.stdout);
     let json = Program::start(command(&["venues", "--json"])).wait();
     let all: Vec<Value> = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(all.len(), VENUES.len() + 1);
-    for (entry, known) in VENUES.iter().zip(&all[1..]) {
+    assert_eq!(all.len(), VENUES.len() + 2);
+    for (entry, known) in VENUES.iter().zip(&all[2..]) {
         assert_eq!(known["name"], entry.name);
         assert!(text.stdout.contains(&format!("\n{}", entry.name)), "{}", text.stdout);
         let Some(key) = entry.needed_key else { continue };

@@ -7,13 +7,14 @@
 //!
 //! `shell/` runs every live venue of `venues/`, `failover/` decides which venue of a feed is in charge, `registry.rs` knows
 //! them by name, `warm_up/` says which past new symbols get; `simulated/` makes a market up, `file/`
-//! reads recorded ones. All of them hand their entries to the log through `client.rs`.
+//! reads recorded ones, `kafka/` a topic that other programs write to. All of them hand their entries to the log through `client.rs`.
 
 pub mod client;
 pub mod config;
 pub mod failover;
 pub mod file;
 pub mod handle;
+pub mod kafka;
 pub mod recording;
 pub mod registry;
 pub mod shell;

@@ -1,4 +1,4 @@
-//! The providers that there are: the simulator and the live venues, by name. An unknown name is refused here, before
+//! The providers that there are: the simulator, the topic of other programs and the live venues, by name. An unknown name is refused here, before
 //! anything is started.
 
 use super::config::VenueConfig;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// Name of the simulator. What it makes up is never under another name.
 pub const SIMULATED: &str = "simulated";
 
-/// Providers that are announced and not there yet: asked for, they must not quietly become another.
-const LATER: [&str; 1] = ["kafka"];
+/// Name of the topic that other programs write ticks to (`kafka/`).
+pub const KAFKA: &str = "kafka";
 
 /// What is known of a live venue before it is opened.
 pub struct VenueEntry {
@@ -177,8 +177,9 @@ pub fn find(name: &str) -> Option<&'static VenueEntry> {
 /// Returns the names of all providers, for people.
 #[must_use]
 pub fn names() -> String {
-    let live = VENUES.iter().map(|entry| format!("`{}`", entry.name));
-    let all: Vec<String> = std::iter::once(format!("`{SIMULATED}`")).chain(live).collect();
+    let own = [SIMULATED, KAFKA].into_iter();
+    let all: Vec<String> =
+        own.chain(VENUES.iter().map(|entry| entry.name)).map(|name| format!("`{name}`")).collect();
     all.join(", ")
 }
 
@@ -194,8 +195,11 @@ pub fn name_fault(name: &str) -> Option<String> {
 /// there is.
 #[must_use]
 pub fn list_fault(names: &[impl AsRef<str>]) -> Option<String> {
-    let own_name =
-        |name: &str| if name == SIMULATED { Some(SIMULATED) } else { find(name).map(|venue| venue.name) };
+    let own_name = |name: &str| match name {
+        SIMULATED => Some(SIMULATED),
+        KAFKA => Some(KAFKA),
+        name => find(name).map(|venue| venue.name),
+    };
     let mut known: Vec<&str> = Vec::new();
     let mut reasons: Vec<String> = Vec::new();
     for name in names.iter().map(AsRef::as_ref) {
@@ -204,13 +208,17 @@ pub fn list_fault(names: &[impl AsRef<str>]) -> Option<String> {
             Some(own) => known.push(own),
             None => reasons.push(match name {
                 "" => "an empty name".to_owned(),
-                name if LATER.contains(&name) => format!("`{name}` is not served by this version"),
                 name => format!("nobody serves `{name}`"),
             }),
         }
     }
     if !reasons.is_empty() {
         return Some(format!("{}; there is {}", reasons.join(", "), self::names()));
+    }
+    if known.len() > 1 && known.contains(&KAFKA) {
+        return Some(format!(
+            "`{KAFKA}` is a feed of its own: nobody takes over from a topic, and it from nobody"
+        ));
     }
     (known.len() > 1 && known.contains(&SIMULATED)).then(|| {
         format!("`{SIMULATED}` feeds a run alone: made-up trades never stand beside those of a market")
@@ -223,12 +231,10 @@ mod tests {
 
     #[test]
     fn a_provider_that_nobody_serves_is_refused_with_what_there_is() {
-        assert_eq!((name_fault("simulated"), name_fault("coinbase")), (None, None));
-        for (name, said) in [
-            ("kafka", "`kafka` is not served by this version"),
-            ("nope,simulated", "nobody serves `nope`"),
-            ("", "an empty name"),
-        ] {
+        for name in [SIMULATED, KAFKA, "coinbase"] {
+            assert_eq!(name_fault(name), None, "{name}");
+        }
+        for (name, said) in [("nope,simulated", "nobody serves `nope`"), ("", "an empty name")] {
             assert_eq!(name_fault(name), Some(format!("{said}; there is {}", names())));
         }
         assert!(names().starts_with("`simulated`, ") && names().contains(", `coinbase`"), "{}", names());
@@ -237,9 +243,8 @@ mod tests {
         assert!(mixed.starts_with("`simulated` feeds a run alone"), "{mixed}");
         assert_eq!(name_fault("coinbase, kraken"), None);
         assert_eq!(find("massive").map(|entry| entry.name), Some("polygon"));
-        for name in LATER {
-            assert!(name_fault(name).is_some(), "{name}");
-        }
+        let beside = name_fault("polygon,kafka").expect("a topic and a venue");
+        assert!(beside.starts_with("`kafka` is a feed of its own"), "{beside}");
     }
 
     #[test]

@@ -30,8 +30,13 @@ pub fn consumed(metrics: &KafkaMetrics, group: &str, statistics: &Statistics) {
             sample.messages += partition.rxmsgs;
             sample.bytes += partition.rxbytes;
             sample.queued += queued(partition.fetchq_cnt);
-            if partition.consumer_lag >= 0 {
-                sample.lags.push((partition.partition, partition.consumer_lag));
+            // Who commits nothing to its group has only the lag of what it has taken.
+            let lag = match partition.consumer_lag {
+                0.. => partition.consumer_lag,
+                _ => partition.consumer_lag_stored,
+            };
+            if lag >= 0 {
+                sample.lags.push((partition.partition, lag));
             }
         }
         sample.lags.sort_unstable();

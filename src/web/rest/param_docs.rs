@@ -4,7 +4,7 @@
 use crate::models::alert::AlertStatus;
 use crate::models::anomaly::Severity;
 use crate::models::effect::DeadReason;
-use crate::models::ledger::{REFUSED, RejectReason, TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL};
+use crate::models::ledger::{FUTURE_VERSION, REFUSED, RejectReason, TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL};
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -134,7 +134,7 @@ impl ToSchema for StatusName {}
 #[must_use]
 pub fn reasons() -> Vec<&'static str> {
     let rejected = RejectReason::ALL.map(RejectReason::as_str);
-    let others = [TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL, REFUSED];
+    let others = [TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL, FUTURE_VERSION, REFUSED];
     std::iter::once(DeadReason::Late.as_str()).chain(rejected).chain(others).collect()
 }
 

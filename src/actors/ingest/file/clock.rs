@@ -9,7 +9,7 @@ use crate::models::time::{Nanos, SECOND};
 
 /// Follows the event times of entries in the order of the log.
 #[derive(Clone, Debug)]
-pub(super) struct RecordedClock {
+pub struct RecordedClock {
     horizon: i64,
     newest: Nanos,
     /// End of the second that the last mark (or the first time) lies in: a newest time from here on makes a mark due.
@@ -18,12 +18,17 @@ pub(super) struct RecordedClock {
 }
 
 impl RecordedClock {
-    pub(super) fn new(horizon: i64) -> RecordedClock {
+    pub fn new(horizon: i64) -> RecordedClock {
         RecordedClock { horizon, newest: Nanos::MIN, next_mark: Nanos::MIN, leap: Leap::NONE }
     }
 
+    /// Makes a clock that goes on where another one stood.
+    pub fn resumed(horizon: i64, newest: Nanos) -> RecordedClock {
+        RecordedClock { newest, next_mark: newest, ..RecordedClock::new(horizon) }
+    }
+
     /// Returns the newest confirmed event time; [`Nanos::MIN`] before there is one.
-    pub(super) fn newest(&self) -> Nanos {
+    pub fn newest(&self) -> Nanos {
         self.newest
     }
 
@@ -36,7 +41,7 @@ impl RecordedClock {
     /// Takes in an entry's event time. Returns the time of the mark that stands behind the entry, when the newest time
     /// came into another second: the beginning of that second.
     #[inline]
-    pub(super) fn observe(&mut self, time: Nanos) -> Option<Nanos> {
+    pub fn observe(&mut self, time: Nanos) -> Option<Nanos> {
         if self.is_far_ahead(time) {
             self.newest = self.newest.max(self.leap.observe(time, self.horizon)?);
         } else {

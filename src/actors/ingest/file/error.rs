@@ -1,6 +1,6 @@
 //! What can be wrong with a file as a whole, and with one of its rows.
 
-use crate::models::ledger::{RejectReason, TOO_MANY_SYMBOLS};
+use crate::models::ledger::{FUTURE_VERSION, RejectReason, TOO_MANY_SYMBOLS};
 use crate::models::num::NumError;
 use crate::stores::history::DeadLetterRecord;
 use crate::visible::visible;
@@ -133,6 +133,15 @@ pub enum RowFault {
         /// The limit.
         max: usize,
     },
+    /// The message is of a version that is not known here.
+    #[error("message is of version {found}, and this program reads none above 1")]
+    FutureVersion {
+        /// Its version.
+        found: u64,
+    },
+    /// The message tells of an event that lies far behind the moment at which it was received.
+    #[error("the event is minutes later than when its message was received")]
+    Future,
     /// A field that must be there is not, or is empty.
     #[error("`{field}` is missing")]
     Missing {
@@ -178,7 +187,7 @@ impl RowFault {
                 RejectReason::BadSize
             }
             RowFault::Number { .. } => RejectReason::BadPrice,
-            RowFault::TimeRange { .. } => RejectReason::BadTime,
+            RowFault::TimeRange { .. } | RowFault::Future => RejectReason::BadTime,
             _ => RejectReason::Malformed,
         }
     }
@@ -188,6 +197,7 @@ impl RowFault {
     pub fn word(&self) -> &'static str {
         match self {
             RowFault::TooManySymbols { .. } => TOO_MANY_SYMBOLS,
+            RowFault::FutureVersion { .. } => FUTURE_VERSION,
             _ => self.reason().as_str(),
         }
     }

@@ -3,7 +3,7 @@
 use super::clock::RecordedClock;
 use super::error::{BadRow, FileError};
 use super::exported::{Described, ExportReader, is_exported};
-use super::names::Names;
+use super::names::{FILE_SOURCE, Names};
 use super::reader::RowReader;
 use super::row::Row;
 use crate::models::entry::{Body, Entry, SourceId};
@@ -101,7 +101,7 @@ impl FileInput {
             .map(|path| path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len()));
         Ok(FileInput {
             merge: Merge::new(readers, options.horizon),
-            names: Names::new(symbols, sources, options.symbols, options.symbols_max),
+            names: Names::new(symbols, sources, options.symbols, options.symbols_max, FILE_SOURCE),
             clock: RecordedClock::new(options.horizon),
             makes_marks,
             rows: 0,

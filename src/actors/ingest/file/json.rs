@@ -9,6 +9,7 @@ use super::row::{TradeRow, decimal, epoch_time, exact_time, integer, text_time};
 use crate::models::entry::{Body, Cancel, Correction, Entry, Quote, TradeId, Updates, VenueBar};
 use crate::models::num::{Price, Scale, Size};
 use crate::models::time::{Nanos, Width};
+use crate::wire::MESSAGE_VERSION;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -33,34 +34,51 @@ impl From<Option<Entry>> for Record {
 
 /// Reads a line.
 pub(super) fn read(line: &[u8], names: &mut Names, given: TradeId) -> Result<Record, RowFault> {
-    let fields = Fields::parse(line)?;
-    let tick_type = fields.text("tick_type").unwrap_or(Cow::Borrowed("trade"));
-    if tick_type.eq_ignore_ascii_case("control") {
-        return Ok(Record::Skipped);
+    Fields::parse(line)?.record(names, given)
+}
+
+/// Reads a message of a topic: a line that may have a version, and whose trade may lack a size, so that it counts for
+/// prices only.
+pub(super) fn read_message(text: &[u8], names: &mut Names, given: TradeId) -> Result<Record, RowFault> {
+    let fields = Fields { may_lack_size: true, ..Fields::parse(text)? };
+    let version = fields.count("v")?;
+    if version > u64::from(MESSAGE_VERSION) {
+        return Err(RowFault::FutureVersion { found: version });
     }
-    let Some(symbol) = names.symbol(fields.symbol()?)? else { return Ok(Record::Skipped) };
-    let body = if tick_type.eq_ignore_ascii_case("trade") {
-        Body::Trade(fields.with_trade(|row| row.trade(symbol, names, given))?)
-    } else if tick_type.eq_ignore_ascii_case("quote") {
-        Body::Quote(fields.quote(symbol, names)?)
-    } else if tick_type.eq_ignore_ascii_case("cancel") {
-        Body::Cancel(fields.cancel(names)?)
-    } else if tick_type.eq_ignore_ascii_case("correction") {
-        let target = TradeId::from_text(fields.required("ref_trade_id")?.as_bytes());
-        Body::Correction(Correction {
-            target,
-            trade: fields.with_trade(|row| row.trade(symbol, names, target))?,
-        })
-    } else if tick_type.eq_ignore_ascii_case("bar") {
-        Body::VenueBar(fields.bar(symbol, names)?)
-    } else {
-        return Err(RowFault::Invalid {
-            field: "tick_type",
-            problem: "none of `trade`, `quote`, `cancel`, `correction`, `bar`, `control`",
-            found: excerpt(tick_type.as_bytes()),
-        });
-    };
-    Ok(Record::Entry(Entry { pos: 0, symbol: symbol.id, body }))
+    fields.record(names, given)
+}
+
+impl Fields<'_> {
+    fn record(&self, names: &mut Names, given: TradeId) -> Result<Record, RowFault> {
+        let fields = self;
+        let tick_type = fields.text("tick_type").unwrap_or(Cow::Borrowed("trade"));
+        if tick_type.eq_ignore_ascii_case("control") {
+            return Ok(Record::Skipped);
+        }
+        let Some(symbol) = names.symbol(fields.symbol()?)? else { return Ok(Record::Skipped) };
+        let body = if tick_type.eq_ignore_ascii_case("trade") {
+            Body::Trade(fields.with_trade(|row| row.trade(symbol, names, given))?)
+        } else if tick_type.eq_ignore_ascii_case("quote") {
+            Body::Quote(fields.quote(symbol, names)?)
+        } else if tick_type.eq_ignore_ascii_case("cancel") {
+            Body::Cancel(fields.cancel(names)?)
+        } else if tick_type.eq_ignore_ascii_case("correction") {
+            let target = TradeId::from_text(fields.required("ref_trade_id")?.as_bytes());
+            Body::Correction(Correction {
+                target,
+                trade: fields.with_trade(|row| row.trade(symbol, names, target))?,
+            })
+        } else if tick_type.eq_ignore_ascii_case("bar") {
+            Body::VenueBar(fields.bar(symbol, names)?)
+        } else {
+            return Err(RowFault::Invalid {
+                field: "tick_type",
+                problem: "none of `trade`, `quote`, `cancel`, `correction`, `bar`, `control`",
+                found: excerpt(tick_type.as_bytes()),
+            });
+        };
+        Ok(Record::Entry(Entry { pos: 0, symbol: symbol.id, body }))
+    }
 }
 
 /// Returns symbol and provider of a line that could not be read, as far as that can be told.
@@ -74,7 +92,7 @@ pub(super) fn labels(line: &[u8]) -> (Option<String>, Option<String>) {
 }
 
 /// Every field that is read.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "symbol",
     "price",
     "volume",
@@ -103,12 +121,14 @@ const KEYS: [&str; 28] = [
     "window",
     "window_start",
     "window_end",
+    "v",
 ];
 
 /// The values of a line by the place of their key in [`KEYS`]; `null` counts as absent.
 #[derive(Default)]
 struct Fields<'a> {
     values: [Option<Value<'a>>; KEYS.len()],
+    may_lack_size: bool,
 }
 
 enum Value<'a> {
@@ -204,11 +224,18 @@ impl<'a> Fields<'a> {
     }
 
     fn with_trade<T>(&self, then: impl FnOnce(&TradeRow<'_>) -> Result<T, RowFault>) -> Result<T, RowFault> {
-        let updates = self.text("updates").unwrap_or_default();
+        let mut updates = self.text("updates").unwrap_or_default();
+        let mut size = self.first(["volume", "size"]);
+        if size.is_empty() && self.may_lack_size {
+            size = b"0";
+            if updates.is_empty() {
+                updates = Cow::Borrowed("hc");
+            }
+        }
         then(&TradeRow {
             symbol: self.first(["symbol"]),
             price: self.first(["price"]),
-            size: self.first(["volume", "size"]),
+            size,
             ts: self.ts()?,
             received: self.received()?,
             seq: self.count("seq")?,

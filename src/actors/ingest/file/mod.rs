@@ -16,12 +16,15 @@ mod frames;
 mod input;
 mod json;
 mod lines;
+mod message;
 mod names;
 mod reader;
 mod row;
 mod scan;
 
+pub(super) use clock::RecordedClock;
 pub use error::{BadRow, FileError, RowFault};
 pub use exported::{exported_files, is_exported};
 pub use fingerprint::content_hash;
 pub use input::{FileInput, FileOptions, InputBatch};
+pub use message::MessageReader;

@@ -37,18 +37,27 @@ pub(super) struct Names {
     symbols_max: usize,
     known: HashMap<Box<[u8]>, KnownSymbol>,
     providers: Vec<(Box<[u8]>, SourceId)>,
-    file: SourceId,
+    /// Who reported what names no provider.
+    unnamed: SourceId,
 }
 
 impl Names {
+    /// `unnamed` is the source of what names no provider.
     pub(super) fn new(
         symbols: Arc<SymbolTable>,
         sources: Arc<SourceTable>,
         wanted: Option<Vec<String>>,
         symbols_max: usize,
+        unnamed: &str,
     ) -> Names {
-        let file = sources.intern(FILE_SOURCE);
-        Names { symbols, sources, wanted, symbols_max, known: HashMap::new(), providers: Vec::new(), file }
+        let unnamed = sources.intern(unnamed);
+        let (known, providers) = (HashMap::new(), Vec::new());
+        Names { symbols, sources, wanted, symbols_max, known, providers, unnamed }
+    }
+
+    /// Returns every source that has been named so far, that of what names none first.
+    pub(super) fn sources(&self) -> impl Iterator<Item = SourceId> {
+        std::iter::once(self.unnamed).chain(self.providers.iter().map(|&(_, id)| id))
     }
 
     /// Returns the symbol that the text names; `None` when it was not asked for.
@@ -116,11 +125,11 @@ impl Names {
         wanted.iter().any(|text| alone.resolve(text).is_ok())
     }
 
-    /// Returns the source that the text names, that of files where there is none.
+    /// Returns the source that the text names, the one given to [`Names::new`] where there is none.
     #[inline]
     pub(super) fn source(&mut self, provider: Option<&[u8]>) -> Result<SourceId, RowFault> {
         match provider {
-            None | Some(b"") => Ok(self.file),
+            None | Some(b"") => Ok(self.unnamed),
             Some(text) => match self.providers.iter().find(|(known, _)| **known == *text) {
                 Some((_, id)) => Ok(*id),
                 None => self.learn_provider(text),
@@ -157,7 +166,7 @@ mod tests {
 
     fn names(wanted: Option<&[&str]>) -> Names {
         let wanted = wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-        Names::new(Arc::default(), Arc::default(), wanted, 100)
+        Names::new(Arc::default(), Arc::default(), wanted, 100, FILE_SOURCE)
     }
 
     #[test]

@@ -167,7 +167,7 @@ mod tests {
     use std::sync::Arc;
 
     fn names() -> Names {
-        Names::new(Arc::default(), Arc::default(), None, 100)
+        Names::new(Arc::default(), Arc::default(), None, 100, "file")
     }
 
     const GIVEN: TradeId = TradeId::given(7, 1);
