@@ -7,8 +7,11 @@
 //! with exit code 3, so that whatever starts it again can tell.
 
 pub mod backfill;
+mod beside;
 mod candidate;
 pub mod check;
+pub mod compare;
+pub mod dlq;
 pub mod export;
 mod housekeeping;
 mod instruments;

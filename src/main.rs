@@ -59,6 +59,11 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Migrate(options) => app::migrate::run(&config, options.dry_run),
         Command::Check(options) => app::check::run(&config, options.repair),
         Command::Backfill(options) => app::backfill::run(&options.into_settings(), &config),
+        Command::Compare(options) => app::compare::run(&options.into_settings(), &config),
+        Command::Dlq(options) => {
+            let (selection, action) = options.into_request();
+            app::dlq::run(&selection, &action, &config)
+        }
         Command::Export(options) => app::export::run(&options.into_settings(), &config),
         Command::Probe(options) => app::probe::run(&options.into_settings(), &config),
         Command::Venues(options) => print(&app::venues::list(&config, options.json)),

@@ -1,5 +1,6 @@
 //! `tickwire export`: its flags and examples.
 
+use super::time::parse_time;
 use crate::app::export::ExportSettings;
 use crate::models::time::Nanos;
 use clap::Args;
@@ -45,9 +46,4 @@ impl ExportOptions {
         let ExportOptions { from, to, out, symbols, json } = self;
         ExportSettings { from, to, symbols, out, json }
     }
-}
-
-/// Reads a time of the command line.
-fn parse_time(text: &str) -> Result<Nanos, &'static str> {
-    Nanos::from_rfc3339(text).ok_or("neither a date nor a time such as 2026-11-02T14:30:00Z")
 }

@@ -2,15 +2,20 @@
 //! a wrong one ends the process with exit code 2. The flags and examples of each command are in a file of its own.
 
 mod backfill;
+mod compare;
 mod completions;
+mod dlq;
 mod export;
 mod probe;
 mod replay;
 mod run;
+mod time;
 mod upkeep;
 
 pub use backfill::BackfillOptions;
+pub use compare::CompareOptions;
 pub use completions::CompletionsOptions;
+pub use dlq::DlqOptions;
 pub use export::ExportOptions;
 pub use probe::{ProbeOptions, VenuesOptions};
 pub use replay::{ReplayOptions, Speed, SpeedError};
@@ -32,6 +37,7 @@ Examples:
   tickwire export --out parquet                    writes ticks and bars as Parquet files
   tickwire probe coinbase --symbols BTC-USD        shows the first ticks, or what is wrong
   tickwire backfill --symbols BTC-USD --from -30d --venue coinbase   fills the history with a venue's bars
+  tickwire dlq ls                                  lists what was not accepted, and why
   tickwire venues                                  lists the providers and what each needs
   tickwire check-config --config tickwire.toml     lists every fault of a configuration
   TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire run  sets `server.rest`; 0 picks a free port
@@ -88,6 +94,12 @@ pub enum Command {
     /// Fill the history of the data directory with a venue's own bars
     #[command(after_help = backfill::BACKFILL_EXAMPLES)]
     Backfill(BackfillOptions),
+    /// Compare bars with those that the former system writes to Kafka
+    #[command(after_help = compare::COMPARE_EXAMPLES)]
+    Compare(CompareOptions),
+    /// List, show and take in again what was not accepted
+    #[command(after_help = dlq::DLQ_EXAMPLES)]
+    Dlq(DlqOptions),
     /// Write ticks and bars of the data directory as Parquet files, into a folder or to S3
     #[command(after_help = export::EXPORT_EXAMPLES)]
     Export(ExportOptions),
@@ -151,6 +163,8 @@ impl Cli {
             | Command::Migrate(_)
             | Command::Check(_)
             | Command::Backfill(_)
+            | Command::Compare(_)
+            | Command::Dlq(_)
             | Command::Export(_)
             | Command::Probe(_)
             | Command::Venues(_)

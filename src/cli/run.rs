@@ -20,9 +20,9 @@ Examples:
 /// Flags of `run`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunOptions {
-    /// Take ticks from this provider: `simulated` is a made-up market, others are live venues (`binance`, `coinbase` and `kraken`
-    /// need no key); of several live venues with commas between the first one is in charge, and the others take over in
-    /// this order
+    /// Take ticks from this provider: `simulated` is a made-up market, `kafka` a topic that other programs write to, others are
+    /// live venues (`binance`, `coinbase` and `kraken` need no key); of several live venues with commas between the first one
+    /// is in charge, and the others take over in this order
     #[arg(long, value_name = "NAME[,NAME]")]
     pub provider: Option<String>,
     /// Follow these symbols, separated by commas

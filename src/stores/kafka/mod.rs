@@ -12,3 +12,4 @@ pub mod producer;
 pub mod settings;
 pub mod statistics;
 pub mod topics;
+pub mod whole;

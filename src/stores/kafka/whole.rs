@@ -1,0 +1,91 @@
+//! Reads a whole topic once, for commands.
+//!
+//! Promises: what the topic held when the reading began is read, whoever writes meanwhile; no group is joined and nothing is
+//! committed. On failure the error names the topic.
+
+use super::client::Contact;
+use super::fault::KafkaFault;
+use super::settings::KafkaSettings;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How long brokers may take to answer, and to bring the next message.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Reads every message that a topic holds now, those of a partition in order: partition, offset, value. Blocking.
+///
+/// # Errors
+/// When it is not there, or cannot be read to its end.
+pub fn read_topic(
+    kafka: &KafkaSettings,
+    topic: &str,
+    purpose: &'static str,
+    mut take: impl FnMut(i32, i64, &[u8]),
+) -> Result<(), KafkaFault> {
+    let own = [
+        ("group.id", format!("tickwire-{purpose}")),
+        ("enable.auto.commit", "false".to_owned()),
+        ("auto.offset.reset", "error".to_owned()),
+        ("enable.partition.eof", "true".to_owned()),
+    ];
+    let setup = kafka.client(purpose, &own);
+    let contact = Contact::without_statistics(purpose);
+    let made: Result<BaseConsumer<Contact>, KafkaError> = setup.config.create_with_context(contact);
+    let consumer = made.map_err(|error| KafkaFault::of(&error))?;
+    // What is wrong with the brokers says more than what a call has failed with.
+    let failed = |error: &KafkaError| {
+        let fault = consumer.context().fault().unwrap_or_else(|| KafkaFault::of(error));
+        KafkaFault { text: format!("cannot read the topic `{topic}`: {}", fault.text), ..fault }
+    };
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| failed(&error))?;
+    let partitions = metadata.topics().first().map(MetadataTopic::partitions).unwrap_or_default();
+    if partitions.is_empty() {
+        return Err(KafkaFault::permanent(format!("there is no topic `{topic}`")));
+    }
+    let mut given = TopicPartitionList::new();
+    let mut open = BTreeMap::new();
+    for partition in partitions.iter().map(MetadataPartition::id) {
+        let (first, end) =
+            consumer.fetch_watermarks(topic, partition, TIMEOUT).map_err(|error| failed(&error))?;
+        if first < end {
+            given
+                .add_partition_offset(topic, partition, Offset::Offset(first))
+                .map_err(|error| failed(&error))?;
+            open.insert(partition, end);
+        }
+    }
+    consumer.assign(&given).map_err(|error| failed(&error))?;
+    let mut last = Instant::now();
+    while !open.is_empty() {
+        match consumer.poll(PAUSE) {
+            Some(Ok(message)) => {
+                last = Instant::now();
+                let (partition, offset) = (message.partition(), message.offset());
+                let Some(&end) = open.get(&partition) else { continue };
+                if offset < end {
+                    take(partition, offset, message.payload().unwrap_or_default());
+                }
+                if offset + 1 >= end {
+                    open.remove(&partition);
+                }
+            }
+            // What is left before the end may be marks of transactions.
+            Some(Err(KafkaError::PartitionEOF(partition))) => _ = open.remove(&partition),
+            // Brokers that are lost are waited for.
+            Some(Err(error)) if last.elapsed() >= TIMEOUT => return Err(failed(&error)),
+            None if last.elapsed() >= TIMEOUT => {
+                let none =
+                    KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut);
+                return Err(failed(&none));
+            }
+            Some(Err(_)) | None => {}
+        }
+    }
+    Ok(())
+}
