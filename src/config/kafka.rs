@@ -77,7 +77,8 @@ pub struct Kafka {
     /// How long it is left alone before the next try.
     #[serde(with = "span")]
     pub breaker_open: Duration,
-    /// When its queue is full: `block` has the data path wait. The topics drop nothing.
+    /// When its queue is full: `catch_up` lets go of what waits, and brings it from the log later; `block` has the data path
+    /// wait. The topics drop nothing.
     pub on_full: OnFull,
     /// How rows gather for one write.
     pub batch: Batch,
@@ -107,7 +108,7 @@ impl Default for Kafka {
             breaker_failures: 5,
             // Short, since the log keeps what the topics have not got.
             breaker_open: Duration::from_secs(5),
-            on_full: OnFull::Block,
+            on_full: OnFull::CatchUp,
             // Readers wait for it; librdkafka gathers larger requests by itself.
             batch: Batch { max_events: 10_000, max_age: Duration::from_millis(5) },
         }
@@ -329,8 +330,8 @@ impl Kafka {
         if self.bars == KafkaBars::Sealed {
             fault("bars", "is `sealed`, which this version does not serve; there is `revisions`");
         }
-        if self.on_full != OnFull::Block {
-            fault("on_full", "must be `block`: the topics drop nothing");
+        if self.on_full == OnFull::DropOldest {
+            fault("on_full", "must be `catch_up` or `block`: the topics drop nothing");
         }
         for (name, topic) in self.topics.named() {
             if !is_topic(topic) {
