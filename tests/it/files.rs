@@ -1,6 +1,6 @@
 //! Recorded trades as a whole: real recordings, every fault, and that nothing depends on how the input is cut.
 
-use crate::support::skip::skipped;
+use crate::support::skip::skipped_data;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -76,7 +76,10 @@ fn recordings() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("TICKWIRE_SHARED").map_or(beside, PathBuf::from).join("data");
     if !folder.is_dir() {
-        skipped(&format!("no recordings are in `{}`; TICKWIRE_SHARED names their folder", folder.display()));
+        skipped_data(&format!(
+            "no recordings are in `{}`; TICKWIRE_SHARED names their folder",
+            folder.display()
+        ));
         return None;
     }
     Some(folder)

@@ -1,6 +1,6 @@
 //! The indicators against the recorded answers of TA-Lib, cell by cell.
 
-use crate::support::skip::skipped;
+use crate::support::skip::skipped_data;
 use flate2::read::GzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -61,7 +61,7 @@ fn compare(path: &Path) -> usize {
 #[test]
 fn agrees_with_every_cell_of_ta_lib() {
     let Some(files) = recorded_answers() else {
-        return skipped("no recorded answers of TA-Lib are there; TICKWIRE_SHARED names their folder");
+        return skipped_data("no recorded answers of TA-Lib are there; TICKWIRE_SHARED names their folder");
     };
     assert!(!files.is_empty(), "recorded data has answers of TA-Lib");
     for path in files {

@@ -158,12 +158,6 @@ fn every_key_of_the_configuration_is_read() {
 fn every_series_is_counted() {
     let found = read();
     assert!(found.series.len() > 50, "{:?}", found.series);
-    // Clients know the name; without Kafka it has no series.
-    let is_of_kafka = |field: &str| field == "kafka_lag";
-    let still: Vec<_> = found
-        .series
-        .iter()
-        .filter(|(_, field)| !found.counted.contains(field) && !is_of_kafka(field))
-        .collect();
+    let still: Vec<_> = found.series.iter().filter(|(_, field)| !found.counted.contains(field)).collect();
     assert!(still.is_empty(), "nothing counts these: {still:?}");
 }

@@ -4,7 +4,7 @@
 //! checkout may lack it: then [`open`] says what the test skips and gives `None`, and with `CI=true` that is a failure. A file
 //! that is there but cannot be read fails the test.
 
-use super::skip::skipped;
+use super::skip::skipped_data;
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,7 +27,7 @@ pub fn path(name: &str) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    skipped(&format!("`{name}` of the shared data is not there; TICKWIRE_SHARED names its folder"));
+    skipped_data(&format!("`{name}` of the shared data is not there; TICKWIRE_SHARED names its folder"));
     None
 }
 

@@ -1,7 +1,8 @@
 //! What is left out of a test because something is not there.
 //!
 //! A test that passes when nothing ran would hide it, so with `CI=true` it is a failure; elsewhere a line on standard error
-//! says it, also of tests that pass: what `println!` and its kin write is shown of failures alone.
+//! says it, also of tests that pass: what `println!` and its kin write is shown of failures alone. Recorded data may not be given
+//! away, so a checkout without it says so (`TICKWIRE_TEST_DATA=none`), and then its tests are left out with `CI=true` too.
 
 use std::io::Write;
 
@@ -11,6 +12,15 @@ use std::io::Write;
 /// With `CI=true`.
 pub fn skipped(what: &str) {
     say(what, std::env::var("CI").as_deref() == Ok("true"), &mut std::io::stderr());
+}
+
+/// Says that something is left out, since recorded data is not there.
+///
+/// # Panics
+/// With `CI=true`, unless `TICKWIRE_TEST_DATA=none` says that there is none.
+pub fn skipped_data(what: &str) {
+    let is_known = std::env::var("TICKWIRE_TEST_DATA").as_deref() == Ok("none");
+    say(what, !is_known && std::env::var("CI").as_deref() == Ok("true"), &mut std::io::stderr());
 }
 
 fn say(what: &str, is_ci: bool, out: &mut dyn Write) {
