@@ -151,7 +151,8 @@ fn open_kafka(kafka: &Kafka, config: &Config, node: &Node) -> anyhow::Result<Sin
     producer.say_overridden();
     tracing::info!(
         brokers = settings.bootstrap_servers,
-        "topics go to Kafka; the log stays where `log.kind` says"
+        topics_only = kafka.topics_only,
+        "topics go to Kafka; the log stays where `log.kind` says, whatever `kafka.topics_only` is"
     );
     let sink = KafkaSink::new(KafkaSinkParts {
         producer,

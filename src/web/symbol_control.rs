@@ -6,7 +6,7 @@
 use super::rest::param_docs::SymbolName;
 use crate::models::symbol::SymbolId;
 use futures_util::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Changes which symbols are followed, and searches what could be.
@@ -41,7 +41,8 @@ pub enum ControlError {
 }
 
 /// Symbols to follow.
-#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FollowSymbols {
     /// Symbols or aliases of them, each once.
     #[schema(value_type = Vec<SymbolName>, example = json!(["SOL-USD"]), min_items = 1, max_items = 1000)]

@@ -102,7 +102,8 @@ fn a_damaged_entry_is_lost_and_said_and_the_index_is_made_anew() {
     ];
     let mut expected = entries.clone();
     for (sql, place, outcome) in table {
-        execute(&data, "log.db", sql);
+        let num_changed = execute(&data, "log.db", sql);
+        assert!(num_changed > 0, "{sql} finds nothing to damage");
         let found = check(&data, &[]);
         assert_eq!(found.status.code(), Some(1), "{sql}: {}", found.stdout);
         assert!(found.stdout.contains(place), "{sql}: {}", found.stdout);

@@ -110,7 +110,9 @@ fn malformed_requests_are_problems_of_the_client() {
         ("/api/v1/ticks/AAPL?limit=ten", 422),
         ("/api/v1/ticks/AAPL?start_time=yesterday-ish", 422),
         ("/api/v1/ticks/AAPL?start_time=99999999999999999999999999", 422),
-        ("/api/v1/ticks/AAPL?end_time=-999999999999999999h", 422),
+        ("/api/v1/ticks/AAPL?end_time=-99999999999999999999h", 422),
+        // A span beyond all times reaches their beginning.
+        ("/api/v1/ticks/AAPL?end_time=-999999999999999999h", 404),
         ("/api/v1/ticks/AAPL?start_time=2023-02-30", 422),
         ("/api/v1/ticks/AAPL?start_time=1980-01-01&end_time=1980-01-02", 404),
         ("/api/v1/aggregated/AAPL?window=7min", 422),

@@ -24,12 +24,11 @@ use crate::wire::{self, BarObject, FilledBarObject};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use utoipa::ToSchema;
 
-/// Bars, with gaps or without.
-#[derive(Serialize, ToSchema)]
+/// Bars, with gaps or without. Both are described as the latter: a bar that is there has every value that a window may lack.
+#[derive(Serialize)]
 #[serde(untagged)]
-pub enum BarsAnswer<'a> {
+enum BarsAnswer<'a> {
     /// Those that are there.
     Known(Vec<BarObject<'a>>),
     /// With `fill`: one for every window.
@@ -57,7 +56,7 @@ const PARAMS: [&str; 9] =
         ),
         ("include_forming" = Option<bool>, Query, description = "With the bar in progress, as far as it is in the range"),
     ),
-    responses((status = 200, description = "Bars", body = BarsAnswer), Unchanged, Failures),
+    responses((status = 200, description = "Bars", body = [FilledBarObject]), Unchanged, Failures),
 )]
 pub async fn aggregated(
     request: HttpRequest,

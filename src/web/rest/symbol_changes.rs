@@ -140,6 +140,9 @@ fn read(body: &[u8]) -> Result<FollowSymbols, ApiError> {
             shortened(other, NAME_LEN_MAX)
         )));
     }
+    if object.get("symbols").is_some_and(serde_json::Value::is_string) {
+        return Err(ApiError::parameter("symbols", "`symbols` is a text: it is a list of names".to_owned()));
+    }
     let fields = Fields(object);
     let of_field = |fault: FieldFault| ApiError::parameter(fault.field, fault.detail);
     let symbols = fields.names("symbols").map_err(of_field)?;

@@ -163,21 +163,24 @@ pub async fn kafka(request: HttpRequest, state: Data<AppState>) -> Result<HttpRe
     })
 }
 
-/// Reports by outcome, by symbol and for all together (`*`). `residue` is 0 whenever nothing is under way.
+/// Reports by outcome, by symbol and for all together (`*`). `residue` is 0 whenever nothing is under way. The counts are those of
+/// now, so every `time_range` has them: it is taken since clients give it with all metrics alike.
 #[utoipa::path(
     get,
     path = "/api/v1/metrics/ledger",
     tag = "system",
     params(
         ("symbol" = Option<SymbolName>, Query, description = "Only this symbol"),
+        SinceQuery,
         Answer,
     ),
     responses((status = 200, description = "Counts by outcome", body = MetricList), Unchanged, Failures),
 )]
 pub async fn ledger(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let params = Params::of(&request, &["symbol", "format"])?;
+    let params = Params::of(&request, &["symbol", "time_range", "format"])?;
     let format = Format::of(&request, &params)?;
     let now = state.now();
+    params.time("time_range", now)?;
     let mut metrics = Vec::new();
     let mut add = |symbol: &str, ledger: &Ledger| {
         let mut row = |field: &str, value: f64| {

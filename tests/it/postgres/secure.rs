@@ -73,5 +73,6 @@ fn a_certificate_is_checked_and_secrets_come_from_files() {
     let migrated = Program::start(run(&["migrate"])).wait();
     assert!(migrated.status.success(), "{}", migrated.stderr);
     let printed = Program::start(run(&["print-config"])).wait();
-    assert!(printed.stdout.contains("url = \"***\""), "{}", printed.stdout);
+    assert!(printed.stdout.contains("url = \"postgres://***@127.0.0.1:"), "{}", printed.stdout);
+    assert!(!printed.stdout.contains("hunter2"), "{}", printed.stdout);
 }

@@ -53,13 +53,14 @@ pub fn history_rows(dir: &Path) -> Vec<String> {
     })
 }
 
-/// Runs one statement on a file of the directory.
-pub fn execute(dir: &Path, file: &str, sql: &str) {
+/// Runs one statement on a file of the directory. Returns how many rows it has changed.
+pub fn execute(dir: &Path, file: &str, sql: &str) -> u64 {
     block_on(async {
         let pool = open(&dir.join(file)).await;
-        pool.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
+        let done = pool.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
         pool.close().await;
-    });
+        done.rows_affected()
+    })
 }
 
 /// Overwrites the first page of the newest table whose name begins so: the file can still be opened, and nothing can be
