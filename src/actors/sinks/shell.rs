@@ -10,7 +10,7 @@
 //! to do without it is told ([`HealthRegistry::broken`]). After several failures in a row a circuit breaker opens: nothing is
 //! asked of the backend for a while, then one try decides. Meanwhile rows gather up to a limit.
 //! Then, as the sink's policy says, whoever brings more waits, the oldest are dropped and counted, or all of it is let go of,
-//! since the log brings it later ([`lag`]).
+//! since the log brings it later (`lag`).
 //! After a panic the same batch is written again.
 
 mod lag;

@@ -1,8 +1,8 @@
 //! The venue `kafka`: ticks that other programs write to a topic, those of the former system among them.
 //!
 //! It is no venue of the shell: there is nobody to subscribe with, a topic keeps what was not read, and so nothing that was
-//! missed has to be fetched. A thread reads ([`reader`]), all partitions in the order of event times ([`merge`], [`lane`]); the
-//! feed hands what it reads to the log ([`feed`]), together with how far the topic has been read ([`positions`]).
+//! missed has to be fetched. A thread reads (`reader`), all partitions in the order of event times (`merge`, `lane`); the
+//! feed hands what it reads to the log (`feed`), together with how far the topic has been read (`positions`).
 //!
 //! Promises: each message becomes one entry or one dead letter, whatever is killed when; a message that cannot be read holds up
 //! nothing. What the log does not take is not read either, so a backlog of any length needs no memory. A symbol is one symbol
