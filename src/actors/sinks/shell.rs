@@ -13,8 +13,10 @@
 //! since the log brings it later (`lag`).
 //! After a panic the same batch is written again.
 
+mod failure;
 mod lag;
 mod missed;
+mod room;
 
 pub use lag::Need;
 pub use missed::{BeginCatchUp, BeginLive, CaughtUp, JoinRun, MissedBatch};
@@ -23,7 +25,7 @@ use super::isolate::{self, Written};
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
 use crate::actors::environment::Environment;
 use crate::actors::guard;
-use crate::actors::health::{Fenced, Health, HealthRegistry, StoreBroken};
+use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::messages::{EffectBatch, Flush, LogDurable, UnparsedInput};
 use crate::breaker::{Breaker, BreakerState};
 use crate::metrics::{SinkMetrics, StageMetrics};
@@ -36,7 +38,6 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, SpawnHandle};
 use lag::Lag;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -399,64 +400,6 @@ impl SinkActor {
         self.health.set(self.spec.name, status, detail);
     }
 
-    /// Puts a batch to what is to be written.
-    fn queue(&mut self, batch: EffectBatch, ctx: &mut Context<Self>) {
-        if let Some(stage) = self.stage() {
-            stage.received.inc_by(batch.effects.len() as u64);
-        }
-        self.num_waiting += batch.num_rows();
-        self.waiting.push_back(batch);
-        if self.policy.on_full == OnFull::DropOldest {
-            self.drop_oldest();
-        }
-        self.metrics.queue_length.set(self.num_waiting as i64);
-        if self.num_waiting >= self.policy.batch_rows {
-            self.flush(ctx);
-        }
-    }
-
-    /// Lets go of what waits where there is too much of it, and the policy says so: in a run at once, in a recovery, which
-    /// has nothing else to do, once writes fail.
-    fn let_go_where_full(&mut self) {
-        let is_full = self.policy.on_full == OnFull::CatchUp && self.num_waiting > self.policy.rows_max;
-        if !is_full || self.lag.is_behind() || !(self.is_live || self.backoff.num_failures() > 0) {
-            return;
-        }
-        let num_rows = self.num_waiting;
-        self.lag.fall_behind(self.waiting.range(self.num_writing..));
-        self.forget_waiting();
-        self.metrics.deferred.inc_by((num_rows - self.num_waiting) as u64);
-        let name = self.spec.name;
-        tracing::warn!(
-            rows = num_rows,
-            "the {name} takes less than comes: nobody waits for it, and what it lacks is brought from the log later"
-        );
-        if self.backoff.num_failures() == 0 {
-            self.tell_health();
-        }
-        // Whoever waited for room has it.
-        self.progress.notify_waiters();
-    }
-
-    /// Forgets what waits, but for what is being written: that counts if it succeeds, and is forgotten too if it fails.
-    fn forget_waiting(&mut self) {
-        self.forget(self.num_writing..self.waiting.len());
-        self.num_forgotten = self.num_writing;
-    }
-
-    fn forget(&mut self, batches: Range<usize>) {
-        let (mut num_rows, mut num_effects) = (0, 0);
-        for batch in self.waiting.drain(batches) {
-            num_rows += batch.num_rows();
-            num_effects += batch.effects.len() as u64;
-        }
-        self.num_waiting -= num_rows;
-        self.metrics.queue_length.set(self.num_waiting as i64);
-        if let Some(stage) = self.stage() {
-            stage.sent.inc_by(num_effects);
-        }
-    }
-
     /// Writes what waits, and where somebody waits for the end even progress alone.
     fn write(&mut self, is_end: bool, ctx: &mut Context<Self>) {
         if self.writing {
@@ -567,104 +510,6 @@ impl SinkActor {
         self.progress.notify_waiters();
         if self.num_waiting >= self.policy.batch_rows {
             self.flush(ctx);
-        }
-    }
-
-    fn failed(&mut self, failure: &Failure, ctx: &mut Context<Self>) {
-        let (error, is_transient, asked_for) = match failure {
-            Failure::Sink(error) => {
-                let pause = if let SinkError::Transient { pause, .. } = error { *pause } else { None };
-                (error.to_string(), error.is_transient(), pause)
-            }
-            Failure::Panic => ("the writer panicked".to_owned(), true, None),
-        };
-        self.metrics.failed(is_transient);
-        let name = self.spec.name;
-        let rows = if self.spec.wants.ticks || self.spec.wants.reports { "rows" } else { "effects" };
-        // What does not go away by itself is said also where it comes after what may.
-        let is_worse = !is_transient && !self.told_permanent;
-        self.told_permanent |= !is_transient;
-        let is_first = self.backoff.num_failures() == 0 || is_worse;
-        let status = if self.is_durable() { Health::Unhealthy } else { Health::Degraded };
-        let advice = if is_transient { String::new() } else { format!(": {}", self.spec.repair_advice) };
-        if is_first && self.is_durable() {
-            tracing::error!(error, is_transient, "failed to write the {name}; {rows} wait in memory{advice}");
-        } else if is_first {
-            tracing::warn!(
-                error,
-                is_transient,
-                "failed to write to {name}; it is tried again, the rest goes on{advice}"
-            );
-        }
-        let left_alone = self.left_alone(&error);
-        let waiting = match self.num_behind() {
-            positions if self.lag.is_behind() => format!("{positions} positions of the log behind"),
-            _ => format!("{} {rows} wait", self.num_waiting),
-        };
-        self.health.set(name, status, format!("{error}; {waiting}{left_alone}{advice}"));
-        self.lag.answered(false);
-        if matches!(failure, Failure::Sink(SinkError::Fenced { .. })) {
-            self.health.set_fenced(Fenced { store: name, cause: error.clone() });
-        }
-        if !is_transient && self.is_durable() {
-            self.health.set_broken(StoreBroken { store: name, cause: error });
-        }
-        let grown = self.backoff.failed();
-        self.let_go_where_full();
-        let pause = if is_transient { grown } else { self.policy.retry.max_delay };
-        let pause = pause.max(asked_for.unwrap_or_default());
-        let pause = pause.max(self.breaker.pause(Instant::now()).unwrap_or_default());
-        self.writing = true;
-        self.retry = Some(ctx.run_later(pause, |actor, ctx| {
-            actor.retry = None;
-            actor.try_again(false, ctx);
-        }));
-    }
-
-    /// Has the breaker note a failure. Returns what health says of it.
-    fn left_alone(&mut self, error: &str) -> String {
-        let now = Instant::now();
-        let was_closed = self.breaker.state(now) == BreakerState::Closed;
-        let opens = self.breaker.failed(now);
-        self.metrics.breaker.set(self.breaker.state(now).level());
-        if !opens {
-            return String::new();
-        }
-        self.metrics.breaker_opened.inc();
-        let open_for = self.policy.breaker.open_for;
-        if was_closed {
-            let name = self.spec.name;
-            tracing::warn!(error, "{name} failed several times in a row: it is left alone for {open_for:?}");
-        }
-        format!("; circuit breaker open for {open_for:?}")
-    }
-
-    fn try_again(&mut self, is_end: bool, ctx: &mut Context<Self>) {
-        self.metrics.breaker.set(self.breaker.state(Instant::now()).level());
-        self.writing = false;
-        self.metrics.retries.inc();
-        self.write(is_end, ctx);
-    }
-
-    /// Makes room by dropping what waits longest. What is being written is with the sink already.
-    fn drop_oldest(&mut self) {
-        let mut num_dropped = 0;
-        while self.num_waiting > self.policy.rows_max
-            && let Some(oldest) = self.waiting.remove(self.num_writing)
-        {
-            self.num_waiting -= oldest.num_rows();
-            num_dropped += oldest.num_rows() as u64;
-        }
-        if num_dropped == 0 {
-            return;
-        }
-        self.metrics.dropped.inc_by(num_dropped);
-        if !std::mem::replace(&mut self.is_dropping, true) {
-            let name = self.spec.name;
-            tracing::warn!("{name} takes less than comes: what waits longest is dropped and counted");
-            if self.backoff.num_failures() == 0 {
-                self.health.set(name, Health::Degraded, "it takes less than comes; rows are dropped");
-            }
         }
     }
 }
