@@ -26,7 +26,7 @@ use tickwire::stores::history::memory::MemoryHistory;
 use tickwire::stores::history::postgres::migrate::{Migration, MigrationSettings};
 use tickwire::stores::history::postgres::{PostgresHistory, PostgresSettings};
 use tickwire::stores::history::sqlite::SqliteHistory;
-use tickwire::stores::history::{DeadLetterQuery, History, WindowQuery};
+use tickwire::stores::history::{DeadLetterQuery, DeadLetterRecord, History, WindowQuery};
 use tickwire::stores::log::Partition;
 use tickwire::stores::sqlite::SqliteSettings;
 
@@ -111,6 +111,25 @@ fn the_history_in_memory() {
     });
 }
 
+/// Writes bars to a history that refuses the one of the seventh minute; the others are there, and it is a dead letter, which is
+/// returned.
+async fn letter_of_the_seventh(place: &Place, history: &Arc<dyn History>) -> DeadLetterRecord {
+    let addr =
+        place.shell(Arc::new(HistorySink::new(Arc::clone(history), Partition::EMBEDDED)), QUICK).start();
+    let bars = (4..=20).map(|nth| bar(0, nth, 20 + nth as u64)).collect();
+    addr.send(batch(bars, Vec::new(), 40)).await.unwrap();
+    addr.send(Flush).await.unwrap();
+    let minutes: Vec<i64> = held(&**history).await.into_iter().map(|(minute, _)| minute).collect();
+    assert!(minutes.into_iter().rev().eq((1..=20).filter(|minute| *minute != 7)));
+    assert_eq!((history.acknowledged().await.unwrap(), place.acknowledged()), (40, 40));
+    let query = DeadLetterQuery { limit: 10, ..DeadLetterQuery::default() };
+    let mut letters = history.dead_letters(&query).await.unwrap();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let letter = letters.remove(0);
+    assert_eq!((letter.reason.as_str(), letter.symbol.as_deref()), ("refused", Some("AAPL")));
+    letter
+}
+
 #[test]
 fn the_history_in_sqlite_which_also_names_no_row_that_it_refuses() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,18 +146,7 @@ fn the_history_in_sqlite_which_also_names_no_row_that_it_refuses() {
         );
         let path = dir.path().to_owned();
         std::thread::spawn(move || execute(&path, "history.db", &refuse)).join().unwrap();
-        let addr =
-            place.shell(Arc::new(HistorySink::new(Arc::clone(&history), Partition::EMBEDDED)), QUICK).start();
-        let bars = (4..=20).map(|nth| bar(0, nth, 20 + nth as u64)).collect();
-        addr.send(batch(bars, Vec::new(), 40)).await.unwrap();
-        addr.send(Flush).await.unwrap();
-        let minutes: Vec<i64> = held(&*history).await.into_iter().map(|(minute, _)| minute).collect();
-        assert!(minutes.into_iter().rev().eq((1..=20).filter(|minute| *minute != 7)));
-        assert_eq!((history.acknowledged().await.unwrap(), place.acknowledged()), (40, 40));
-        let query = DeadLetterQuery { limit: 10, ..DeadLetterQuery::default() };
-        let letters = history.dead_letters(&query).await.unwrap();
-        let [letter] = letters.as_slice() else { panic!("{letters:?}") };
-        assert_eq!((letter.reason.as_str(), letter.symbol.as_deref()), ("refused", Some("AAPL")));
+        let letter = letter_of_the_seventh(&place, &history).await;
         assert!(
             letter.payload.contains("told to") && letter.payload.contains("\"window\":\"1min\""),
             "{letter:?}"
@@ -162,18 +170,7 @@ fn the_history_in_postgres_which_names_no_row_that_it_refuses() {
         let history = PostgresHistory::open(&settings, names.0, names.1, 7).await.unwrap();
         let history: Arc<dyn History> = Arc::new(history);
         history_contract(&place, Arc::clone(&history)).await;
-        let addr =
-            place.shell(Arc::new(HistorySink::new(Arc::clone(&history), Partition::EMBEDDED)), QUICK).start();
-        let bars = (4..=20).map(|nth| bar(0, nth, 20 + nth as u64)).collect();
-        addr.send(batch(bars, Vec::new(), 40)).await.unwrap();
-        addr.send(Flush).await.unwrap();
-        let minutes: Vec<i64> = held(&*history).await.into_iter().map(|(minute, _)| minute).collect();
-        assert!(minutes.into_iter().rev().eq((1..=20).filter(|minute| *minute != 7)));
-        assert_eq!((history.acknowledged().await.unwrap(), place.acknowledged()), (40, 40));
-        let query = DeadLetterQuery { limit: 10, ..DeadLetterQuery::default() };
-        let letters = history.dead_letters(&query).await.unwrap();
-        let [letter] = letters.as_slice() else { panic!("{letters:?}") };
-        assert_eq!((letter.reason.as_str(), letter.symbol.as_deref()), ("refused", Some("AAPL")));
+        let letter = letter_of_the_seventh(&place, &history).await;
         assert!(letter.payload.contains("told"), "{letter:?}");
     });
 }
