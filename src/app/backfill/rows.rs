@@ -20,7 +20,7 @@ pub const SEED_BARS: usize = 600;
 /// What all rows of a stretch have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Series {
-    /// Whose bars.
+    /// The symbol that the bars are of.
     pub symbol: SymbolId,
     /// Decimals of its prices.
     pub price_scale: Scale,
