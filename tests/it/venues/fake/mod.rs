@@ -19,6 +19,7 @@ pub use proxy::FakeProxy;
 pub use script::{Fault, RestFault, Welcome};
 pub use sockets::{HttpAnswer, HttpRequest, Port, Stream};
 
+use crate::support::process::wait_for;
 use connection::Connection;
 use market::SECOND;
 use script::Script;
@@ -176,8 +177,10 @@ impl FakeVenue {
         self.pause_at(self.shared.trades.len());
     }
 
-    /// Lets so many trades happen while nobody listens.
+    /// Lets so many trades happen while nobody listens: first it waits until the last client is gone, which would get them.
     pub fn pass(&self, num_trades: usize) {
+        let subscribed = &self.shared.subscribed;
+        wait_for("the end of each connection", || subscribed.lock().unwrap().is_empty().then_some(()));
         self.shared.play(num_trades);
     }
 
