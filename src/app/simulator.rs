@@ -10,7 +10,8 @@ use crate::actors::ingest::simulated::{
 };
 use crate::actors::pipeline::Pipeline;
 use crate::config::{Config, FeedSpec};
-use crate::models::symbol::{AssetClass, SymbolId, SymbolSpec};
+use crate::models::asset_class::AssetClass;
+use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::Nanos;
 use crate::node::Node;
 use std::collections::BTreeSet;

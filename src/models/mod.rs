@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod anomaly;
+pub mod asset_class;
 pub mod bar;
 pub mod clock_marks;
 pub mod digest;

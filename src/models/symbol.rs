@@ -3,6 +3,7 @@
 //! Promises: pure values and rules; which symbols there are, the process's table knows. A text that is no symbol's name is
 //! refused with an error that says what one looks like.
 
+use super::asset_class::AssetClass;
 use super::num::Scale;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,83 +24,6 @@ impl SymbolId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
-}
-
-/// What kind of instrument a symbol names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AssetClass {
-    /// A share or a fund.
-    Equity,
-    /// A pair of currencies or coins.
-    Pair,
-    /// A future.
-    Future,
-    /// Nobody said.
-    Unknown,
-}
-
-impl AssetClass {
-    /// Returns the word that answers use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            AssetClass::Equity => "equity",
-            AssetClass::Pair => "pair",
-            AssetClass::Future => "future",
-            AssetClass::Unknown => "unknown",
-        }
-    }
-
-    /// Guesses the class of a symbol of which nobody has said more than its name: a separator, or a currency at the end of
-    /// what is too long for a share, makes a pair; the code of a month and a year at the end makes a future.
-    #[must_use]
-    pub fn suggested_by(name: &str) -> AssetClass {
-        let name = name.rsplit(':').next().unwrap_or(name);
-        if name.contains(['-', '/']) || is_joined_pair(name) {
-            AssetClass::Pair
-        } else if is_future(name) {
-            AssetClass::Future
-        } else {
-            AssetClass::Unknown
-        }
-    }
-
-    /// Reads the word that answers use.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<AssetClass> {
-        [AssetClass::Equity, AssetClass::Pair, AssetClass::Future, AssetClass::Unknown]
-            .into_iter()
-            .find(|class| class.as_str() == text)
-    }
-}
-
-/// Currencies and coins in which others are priced: the ends of `BTCUSDT` and `EURJPY`.
-const QUOTE_CURRENCIES: [&str; 14] =
-    ["USD", "USDT", "USDC", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "TRY", "BRL", "BTC", "ETH"];
-
-/// Shortest pair without a separator: no share has six letters.
-const JOINED_PAIR_LEN_MIN: usize = 6;
-
-/// True for a pair that is written without a separator.
-fn is_joined_pair(name: &str) -> bool {
-    let is_alphanumeric = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    name.len() >= JOINED_PAIR_LEN_MIN
-        && is_alphanumeric
-        && QUOTE_CURRENCIES.iter().any(|quote| name.ends_with(quote))
-}
-
-/// True for a root of up to three characters, a month's letter (F for January to Z for December), and one or two digits of
-/// the year, such as `ESH4`, `CLZ25` and `6EM5`.
-fn is_future(name: &str) -> bool {
-    let root_and_month = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let num_digits = name.len() - root_and_month.len();
-    let Some((month, root)) = root_and_month.as_bytes().split_last() else { return false };
-    (1..=2).contains(&num_digits)
-        && b"FGHJKMNQUVXZ".contains(month)
-        && (1..=3).contains(&root.len())
-        && root.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-        && root.iter().any(u8::is_ascii_uppercase)
 }
 
 /// Which prices make a symbol's bars.
@@ -315,22 +239,6 @@ mod tests {
             assert_eq!(folded(alias), "BTCUSD", "{alias}");
         }
         assert_ne!(folded("BRK.B"), folded("BRKB"), "a class of shares is not folded away");
-    }
-
-    #[test]
-    fn a_name_suggests_the_class_of_its_symbol() {
-        for (class, names) in [
-            (AssetClass::Pair, &["BTC-USD", "BTCUSDT", "EURUSD", "X:BTCUSD", "C:EUR/JPY", "1INCHUSDT"][..]),
-            (AssetClass::Future, &["ESH4", "CLZ25", "6EM5", "ZNU24"]),
-            (
-                AssetClass::Unknown,
-                &["AAPL", "BRK.B", "GOOGL", "SYM0005", "H4", "6H4", "ESA4", "ABCDH4", "NYUSD", "F"],
-            ),
-        ] {
-            for name in names {
-                assert_eq!(AssetClass::suggested_by(name), class, "{name}");
-            }
-        }
     }
 
     #[test]

@@ -146,8 +146,9 @@ impl SymbolTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::asset_class::AssetClass;
     use crate::models::num::Scale;
-    use crate::models::symbol::{AssetClass, PriceSource, VenueSymbol};
+    use crate::models::symbol::{PriceSource, VenueSymbol};
 
     #[test]
     fn aliases_find_their_symbol_and_ambiguous_ones_say_so() {

@@ -132,8 +132,8 @@ pub struct FoundInstrument {
     /// The venue's spelling.
     #[schema(example = "SOL-USD")]
     pub venue_symbol: String,
-    /// `equity`, `pair`, `future` or `unknown`.
-    #[schema(example = "pair")]
+    /// `equity`, `pair`, `crypto`, `future` or `unknown`.
+    #[schema(example = "crypto")]
     pub asset_class: &'static str,
     /// It can be traded now.
     pub is_trading: bool,

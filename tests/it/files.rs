@@ -10,9 +10,10 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tickwire::actors::ingest::file::{BadRow, FileError, FileInput, FileOptions, InputBatch};
+use tickwire::models::asset_class::AssetClass;
 use tickwire::models::entry::{Body, Entry, SourceId, TradeId, Updates};
 use tickwire::models::num::{Price, Size};
-use tickwire::models::symbol::{AssetClass, SymbolSpec};
+use tickwire::models::symbol::SymbolSpec;
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
 use tickwire::names::{SourceTable, SymbolTable};
 

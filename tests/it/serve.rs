@@ -60,7 +60,7 @@ fn every_port_says_where_it_listens_and_every_endpoint_answers() {
     }
     let symbols = program.get("REST", "/api/v1/symbols").unwrap().json();
     assert_eq!(symbols["count"], 4, "{symbols}");
-    for (name, class) in [("AAPL", "equity"), ("BTC-USD", "pair")] {
+    for (name, class) in [("AAPL", "equity"), ("BTC-USD", "crypto")] {
         let details = &symbols["details"][name];
         assert_eq!(
             (details["asset_class"].as_str(), details["venue_symbol"].as_str()),

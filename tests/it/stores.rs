@@ -19,6 +19,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use tickwire::clock::{Clock, SystemClock};
+use tickwire::models::asset_class::AssetClass;
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
 use tickwire::models::entry::{
@@ -26,9 +27,7 @@ use tickwire::models::entry::{
 };
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::num::{Price, Scale, Size};
-use tickwire::models::symbol::{
-    AssetClass, PriceSource, SymbolDefinition, SymbolId, SymbolSpec, VenueSymbol,
-};
+use tickwire::models::symbol::{PriceSource, SymbolDefinition, SymbolId, SymbolSpec, VenueSymbol};
 use tickwire::models::time::{DAY, HOUR, MINUTE, Nanos, SECOND, Width};
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;

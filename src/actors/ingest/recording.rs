@@ -7,8 +7,9 @@
 
 use super::config::{BarStamp, BarZone, Entitlement, VenueConfig};
 use super::venue::{Instrument, Instruments};
+use crate::models::asset_class::AssetClass;
 use crate::models::num::Scale;
-use crate::models::symbol::{AssetClass, PriceSource, SymbolId, SymbolSpec};
+use crate::models::symbol::{PriceSource, SymbolId, SymbolSpec};
 use crate::models::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

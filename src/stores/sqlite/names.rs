@@ -10,9 +10,10 @@
 use super::checked::{Fault, checked_row, damaged, get, verify};
 use super::database::failed;
 use super::meta;
+use crate::models::asset_class::AssetClass;
 use crate::models::entry::SourceId;
 use crate::models::num::Scale;
-use crate::models::symbol::{AssetClass, PriceSource, SymbolId, SymbolSpec};
+use crate::models::symbol::{PriceSource, SymbolId, SymbolSpec};
 use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
 use sqlx::SqliteConnection;

@@ -35,8 +35,8 @@ pub struct SymbolDetails {
     /// Kind of the data: `simulated`, `replay` or `live`.
     #[schema(example = "live")]
     pub data: &'static str,
-    /// `equity`, `pair`, `future` or `unknown`.
-    #[schema(example = "pair")]
+    /// `equity`, `pair`, `crypto`, `future` or `unknown`.
+    #[schema(example = "crypto")]
     pub asset_class: &'static str,
     /// Event time of its newest trade.
     #[schema(value_type = Option<String>, format = DateTime, example = "2023-09-05T17:00:00.123Z")]

@@ -2,8 +2,9 @@
 //!
 //! Promises: a file tells what it is wherever it lies and whatever it is called. On failure, reading says what is missing.
 
+use crate::models::asset_class::AssetClass;
 use crate::models::num::Scale;
-use crate::models::symbol::{AssetClass, PriceSource, SymbolSpec};
+use crate::models::symbol::{PriceSource, SymbolSpec};
 
 /// The form of the files. Readers refuse a higher one.
 const FORMAT: &str = "1";

@@ -4,9 +4,10 @@
 
 use super::ticks::{text_at, value};
 use super::{ColumnError, column, known, needed, needed_column, optional, time_type};
+use crate::models::asset_class::AssetClass;
 use crate::models::entry::{Body, Entry, Gap, Position, SourceId};
 use crate::models::num::Scale;
-use crate::models::symbol::{AssetClass, PriceSource, SymbolDefinition, SymbolId, VenueSymbol};
+use crate::models::symbol::{PriceSource, SymbolDefinition, SymbolId, VenueSymbol};
 use crate::models::time::Nanos;
 use crate::wire::WireError;
 use arrow::array::{

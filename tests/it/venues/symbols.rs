@@ -188,7 +188,7 @@ fn what_the_venue_lists_can_be_searched_and_followed_over_rest_and_stays_so() {
     assert_eq!((&found["symbols"], &found["unasked"]), (&json!([]), &json!([])), "{found}");
     let listed = json!({
         "symbol": "ETH-USD", "venue": "coinbase", "feed": "coinbase", "venue_symbol": "ETH-USD",
-        "asset_class": "pair", "is_trading": true, "is_followed": false,
+        "asset_class": "crypto", "is_trading": true, "is_followed": false,
     });
     assert_eq!(found["found"], json!([listed]));
     let url = format!("{}/api/v1/symbols", live.program.address("REST"));

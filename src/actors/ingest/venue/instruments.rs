@@ -1,8 +1,9 @@
 //! The instruments of a venue: as it lists them, and those that are followed.
 
+use crate::models::asset_class::AssetClass;
 use crate::models::entry::SourceId;
 use crate::models::num::Scale;
-use crate::models::symbol::{AssetClass, SymbolId};
+use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use std::collections::HashMap;
 
@@ -26,13 +27,13 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Makes a pair that trades, of which nothing more is known.
+    /// Makes a pair that trades, of which nothing more is known than its name, `BASE-QUOTE`.
     #[must_use]
     pub fn pair(name: &str, venue_symbol: &str) -> Listed {
         Listed {
             name: name.to_owned(),
             venue_symbol: venue_symbol.to_owned(),
-            asset_class: AssetClass::Pair,
+            asset_class: AssetClass::suggested_by(name),
             has_only_quotes: false,
             price_scale: None,
             size_scale: None,

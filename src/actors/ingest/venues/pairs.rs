@@ -3,7 +3,7 @@
 //! Promises: our spelling of a pair is `BASE-QUOTE`; a text that can be a share is taken for one. Nothing here fails.
 
 use crate::actors::ingest::venue::Listed;
-use crate::models::symbol::AssetClass;
+use crate::models::asset_class::{AssetClass, is_currency, is_joined_forex};
 
 /// What a symbol is traded as. Venues keep these markets apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +16,16 @@ pub(super) enum Market {
     Forex,
 }
 
-/// Currencies and metals that are traded against each other (ISO 4217). What is none of them is a coin.
-const CURRENCIES: [&str; 50] = [
-    "AED", "ARS", "AUD", "BGN", "BHD", "BRL", "CAD", "CHF", "CLP", "CNH", "CNY", "COP", "CZK", "DKK", "EGP",
-    "EUR", "GBP", "HKD", "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KRW", "KWD", "KZT", "MAD", "MXN", "MYR",
-    "NOK", "NZD", "PEN", "PHP", "PLN", "QAR", "RON", "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH",
-    "USD", "VND", "XAG", "XAU", "ZAR",
-];
+impl Market {
+    /// Returns the class of what is traded there.
+    pub(super) fn asset_class(self) -> AssetClass {
+        match self {
+            Market::Stocks => AssetClass::Equity,
+            Market::Crypto => AssetClass::Crypto,
+            Market::Forex => AssetClass::Pair,
+        }
+    }
+}
 
 /// What coins are priced in, longest first, so that `USDT` is not taken for a pair against `T`.
 const QUOTES_OF_COINS: [&str; 10] =
@@ -31,29 +34,13 @@ const QUOTES_OF_COINS: [&str; 10] =
 /// Shortest text without a separator that is taken for a pair: shares of five letters end in none of the above.
 const JOINED_LEN_MIN: usize = 5;
 
-/// Letters of a currency's code.
-const CODE_LEN: usize = 3;
-
 /// Returns a symbol of a market as venues list it that have no list: shares and pairs, of currencies quotes alone.
 pub(super) fn listed(name: &str, venue_symbol: &str, market: Market) -> Listed {
     Listed {
-        asset_class: if market == Market::Stocks { AssetClass::Equity } else { AssetClass::Pair },
+        asset_class: market.asset_class(),
         has_only_quotes: market == Market::Forex,
         ..Listed::pair(name, venue_symbol)
     }
-}
-
-/// True for a currency or a metal, in upper or lower case.
-pub(super) fn is_currency(code: &str) -> bool {
-    CURRENCIES.iter().any(|currency| currency.eq_ignore_ascii_case(code))
-}
-
-/// True for two currencies without a separator, in upper or lower case.
-pub(super) fn is_joined_forex(symbol: &str) -> bool {
-    symbol.len() == 2 * CODE_LEN
-        && symbol.is_ascii()
-        && is_currency(&symbol[..CODE_LEN])
-        && is_currency(&symbol[CODE_LEN..])
 }
 
 /// Takes a pair apart: `BTC-USD`, `BTC/USD`, or `BTCUSD` where that can be no share.
@@ -65,7 +52,7 @@ pub(super) fn split(symbol: &str) -> Option<(&str, &str)> {
         return None;
     }
     if is_joined_forex(symbol) {
-        return Some(symbol.split_at(CODE_LEN));
+        return Some(symbol.split_at(symbol.len() / 2));
     }
     let base = QUOTES_OF_COINS.iter().find_map(|quote| symbol.strip_suffix(quote))?;
     (base.len() > 1).then(|| symbol.split_at(base.len()))
@@ -113,10 +100,5 @@ mod tests {
         ] {
             assert_eq!(market_of(symbol), (name.to_owned(), market), "{symbol}");
         }
-    }
-
-    #[test]
-    fn the_list_is_sorted_and_has_no_repeats() {
-        assert!(CURRENCIES.is_sorted_by(|a, b| a < b));
     }
 }

@@ -1,13 +1,14 @@
 //! What a symbol is comes from its log, and is fixed once prices are known.
 
 use super::{Bench, bars, names};
+use crate::models::asset_class::AssetClass;
 use crate::models::effect::{DeadReason, Effect};
 use crate::models::entry::{Body, SourceId};
 use crate::models::ledger::RejectReason;
 use crate::models::num::{Price, Scale};
 use crate::models::settings::CoreSettings;
 use crate::models::state::SymbolState;
-use crate::models::symbol::{AssetClass, PriceSource, SymbolDefinition, VenueSymbol};
+use crate::models::symbol::{PriceSource, SymbolDefinition, VenueSymbol};
 use crate::models::time::Nanos;
 use std::sync::Arc;
 

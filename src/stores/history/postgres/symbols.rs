@@ -3,8 +3,9 @@
 //! Promises: what the process knows of a symbol is in the table before a row of it is, in the same transaction.
 
 use super::error::failed;
+use crate::models::asset_class::AssetClass;
 use crate::models::num::Scale;
-use crate::models::symbol::{AssetClass, PriceSource, SymbolSpec};
+use crate::models::symbol::{PriceSource, SymbolSpec};
 use crate::names::SymbolTable;
 use crate::stores::error::StoreError;
 use sqlx::postgres::PgConnection;

@@ -15,8 +15,7 @@ use super::super::config::VenueConfig;
 use super::super::venue::{
     Clock, Context, FrameFault, Heard, Ids, Judgement, Listed, Needs, Poll, Step, Transport, Venue,
 };
-use super::pairs::{Market, market_of};
-use crate::models::symbol::AssetClass;
+use super::pairs::market_of;
 use config::Settings;
 pub use config::{DEFAULT_SYMBOLS, NAME, REQUESTS_PER_MINUTE, channel_fault};
 use parse::Reading;
@@ -59,8 +58,7 @@ impl Venue for AlphaVantage {
     /// Shares are spelled as we do, with the venue's suffix where they are traded elsewhere; so are pairs.
     fn spell(&self, symbol: &str) -> Result<Listed, String> {
         let (name, market) = market_of(symbol);
-        let asset_class = if market == Market::Stocks { AssetClass::Equity } else { AssetClass::Pair };
-        Ok(Listed { asset_class, ..Listed::pair(&name, &name) })
+        Ok(Listed { asset_class: market.asset_class(), ..Listed::pair(&name, &name) })
     }
 
     fn subscribe(&self, _venue_symbols: &[&str]) -> Vec<String> {
@@ -99,6 +97,7 @@ impl Venue for AlphaVantage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::asset_class::AssetClass;
 
     #[test]
     fn symbols_have_our_spelling() {
@@ -107,7 +106,7 @@ mod tests {
             ("MSFT", "MSFT", AssetClass::Equity),
             ("TSCO.LON", "TSCO.LON", AssetClass::Equity),
             ("EURUSD", "EUR-USD", AssetClass::Pair),
-            ("BTC-USD", "BTC-USD", AssetClass::Pair),
+            ("BTC-USD", "BTC-USD", AssetClass::Crypto),
         ] {
             let listed = venue.spell(symbol).expect("any symbol can be asked for");
             assert_eq!((listed.name.as_str(), listed.venue_symbol.as_str()), (name, name));

@@ -5,9 +5,10 @@
 
 use super::wire::Frame;
 use crate::actors::ingest::venue::{Context, FrameFault, Heard, Instrument, Refusal, Step, Then, VenueEvent};
-use crate::actors::ingest::venues::pairs;
+
 use crate::actors::ingest::venues::reports::{QuoteTexts, Reader};
 use crate::actors::ingest::venues::text::{epoch, event_time, number, object, unknown_symbol};
+use crate::models::asset_class::is_joined_forex;
 use crate::models::entry::Updates;
 use crate::models::time::Nanos;
 use std::borrow::Cow;
@@ -72,7 +73,7 @@ fn data(frame: &Frame<'_>, has_quotes: bool, context: &Context<'_>, heard: &mut 
     let read = match frame.kind.as_deref() {
         Some("T") => report(frame, instrument, context, heard),
         Some("B") => cancelled(frame, instrument, context, heard),
-        Some("Q") | None if has_sides && (has_quotes || pairs::is_joined_forex(&instrument.venue_symbol)) => {
+        Some("Q") | None if has_sides && (has_quotes || is_joined_forex(&instrument.venue_symbol)) => {
             quote(frame, instrument, context, heard)
         }
         _ => {

@@ -46,7 +46,7 @@ pub(super) fn read_search(body: &str) -> Result<Vec<Listed>, FrameFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::symbol::AssetClass;
+    use crate::models::asset_class::AssetClass;
 
     #[test]
     fn what_fits_is_asked_for_and_what_no_stream_brings_left_out() {

@@ -66,7 +66,6 @@ pub(super) fn ticker(venue_symbol: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::symbol::AssetClass;
 
     #[test]
     fn every_spelling_finds_its_market() {
@@ -94,8 +93,7 @@ mod tests {
                 (rest, market)
             );
             assert_eq!(listed.has_only_quotes, market == Market::Forex, "{symbol}");
-            let class = if market == Market::Stocks { AssetClass::Equity } else { AssetClass::Pair };
-            assert_eq!(listed.asset_class, class, "{symbol}");
+            assert_eq!(listed.asset_class, market.asset_class(), "{symbol}");
         }
     }
 
