@@ -429,12 +429,13 @@ def queries_section(found):
         every = sorted(took for kind in times.values() for took in kind)
         return every[int(len(every) * 0.99)] < limit
 
-    listed = [*queries.rows(found["past"]), *queries.rows(found["now"])]
+    listed = [*queries.first_rows(found), *queries.rows(found["past"]), *queries.rows(found["now"])]
     return f"""## Requests to a year of history
 
 {found['ticks']:,} ticks of {found['days']} days and 100 symbols in PostgreSQL with the bars and indicators of every window, {found['size']};
-{found['applied_per_second']:,.0f} ticks/s come in meanwhile. {found['rate']:.0f} requests a second: first about random days, then about now. A
-request's time counts from when it was due. {found['failed']} failed.
+{found['applied_per_second']:,.0f} ticks/s come in meanwhile. {found['rate']:.0f} requests a second: first about random days, then about now. What a
+disk and new connections read for the first time stands in the first row ({found['first_failed']} of these failed). A request's time counts from
+when it was due. {found['failed']} failed.
 
 {table(queries.HEADER, listed)}
 
