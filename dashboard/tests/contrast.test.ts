@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
-const css = readFileSync(new URL('../src/ui/styles.css', import.meta.url), 'utf8');
+const css = readFileSync(new URL('../src/ui/styles/palette.css', import.meta.url), 'utf8');
 /** What WCAG asks for text of this size. */
 const RATIO_MIN = 4.5;
 
