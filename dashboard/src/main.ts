@@ -3,6 +3,7 @@
  * bars of a symbol that the address names are all requested at once, so that the first candles wait for one answer.
  */
 
+import { decodeAssetClasses } from './api/decode';
 import { Feed } from './api/feed';
 import { Rest, RestError } from './api/rest';
 import { Socket } from './api/socket';
@@ -68,7 +69,8 @@ async function loadSymbols(): Promise<void> {
   const backoff = new Backoff(RETRY_FIRST_MS, RETRY_CAP_MS, Math.random);
   for (;;) {
     try {
-      const { symbols, windows } = await rest.symbols();
+      const { symbols, windows, details } = await rest.symbols();
+      store.setAssetClasses(decodeAssetClasses(details));
       if (windows !== undefined && windows.length > 0) page.setWindows(windows);
       store.setSymbols(symbols);
       const first = store.symbols[0];

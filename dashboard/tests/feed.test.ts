@@ -27,7 +27,8 @@ class History {
     if (input.pathname.includes('/aggregated/') && input.searchParams.get('window') !== '5min') {
       const cursor = Number(input.searchParams.get('cursor') ?? Infinity);
       const limit = Number(input.searchParams.get('limit'));
-      const minutes = [...this.bars.keys()].filter((minute) => minute < cursor).sort((a, b) => b - a);
+      const end = Date.parse(input.searchParams.get('end_time') ?? '9999-01-01T00:00:00Z') / 1000;
+      const minutes = [...this.bars.keys()].filter((minute) => minute < cursor && wireStart(minute) < end).sort((a, b) => b - a);
       const page = minutes.slice(0, limit);
       const body = JSON.stringify(page.map((minute) => this.bars.get(minute)));
       await this.gate;
@@ -122,6 +123,72 @@ describe('the seam between history and live bars', () => {
     feed.select('AAPL', '5min');
     await ready();
     expect(minutes()).toEqual([]);
+  });
+});
+
+describe('going to a date', () => {
+  const begin = async (count: number): Promise<void> => {
+    for (const minute of range(0, count)) history.put(minute);
+    feed.select('AAPL', '1min');
+    await ready();
+    history.asked = [];
+  };
+  const at = (minute: number): EpochSeconds => wireStart(minute) as EpochSeconds;
+  const asked = (): string[] => history.asked.filter((path) => path.includes('/aggregated/'));
+
+  test('bars are loaded back to it in few requests, without a hole, and scrolling goes on from there', async () => {
+    await begin(8_000);
+    expect(await feed.loadBackTo(at(2_000))).toBe('reached');
+    const [first = NaN] = minutes();
+    expect(first).toBeLessThanOrEqual(2_000);
+    expect(minutes()).toEqual(range(first, 8_000));
+    expect(asked()).toHaveLength(2);
+    await feed.loadOlder();
+    expect(minutes()).toEqual(range(first - 500, 8_000));
+  });
+
+  test('a date that is loaded asks for nothing', async () => {
+    await begin(600);
+    expect(await feed.loadBackTo(at(400))).toBe('reached');
+    expect(asked()).toEqual([]);
+  });
+
+  test('before the first bar it ends at the start', async () => {
+    await begin(1_200);
+    expect(await feed.loadBackTo(at(-5_000))).toBe('start');
+    expect(minutes()).toEqual(range(0, 1_200));
+  });
+
+  test('it stops where the chart is full', async () => {
+    await begin(BARS_MAX + 6_000);
+    expect(await feed.loadBackTo(at(0))).toBe('full');
+    expect(store.series.length).toBe(BARS_MAX);
+  });
+
+  test('a fault ends it, and is reported', async () => {
+    await begin(1_200);
+    history.broken = true;
+    expect(await feed.loadBackTo(at(0))).toBe('failed');
+    history.broken = false;
+    expect(await feed.loadBackTo(at(0))).toBe('reached');
+  });
+
+  test('another selection ends it', async () => {
+    await begin(1_200);
+    const going = feed.loadBackTo(at(0));
+    feed.select('AAPL', '5min');
+    await expect(going).rejects.toThrow();
+    await ready();
+    expect(minutes()).toEqual([]);
+  });
+
+  test('a page that scrolling has asked for comes first', async () => {
+    await begin(2_000);
+    const scrolling = feed.loadOlder();
+    expect(await feed.loadBackTo(at(100))).toBe('reached');
+    await scrolling;
+    const [first = NaN] = minutes();
+    expect(minutes()).toEqual(range(first, 2_000));
   });
 });
 

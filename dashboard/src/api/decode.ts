@@ -129,6 +129,16 @@ export function decodeOrigin(fields: Fields): Origin {
   return { data: textOr(fields['data'], LIVE.data), provider: textOr(fields['provider'], LIVE.provider) };
 }
 
+/** Reads what each symbol is from the details of a list of symbols. */
+export function decodeAssetClasses(details: unknown): ReadonlyMap<string, string> {
+  const classes = new Map<string, string>();
+  for (const [symbol, fields] of Object.entries(isFields(details) ? details : {})) {
+    const name = isFields(fields) ? fields['asset_class'] : undefined;
+    if (typeof name === 'string') classes.set(symbol, name);
+  }
+  return classes;
+}
+
 /** Reads the progress of a made-up past; `null` when there is none, or it is complete. */
 export function decodePast(value: unknown): Past | null {
   if (!isFields(value)) return null;

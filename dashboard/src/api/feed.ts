@@ -23,18 +23,25 @@ import type { Socket } from './socket';
 
 /** Bars per request: a few screens full; 130 kB of JSON before compression. */
 const PAGE_BARS = 500;
+/** Bars per request at most on the way to a date far back: what the server gives in one answer. */
+const LEAP_BARS = 5_000;
 /** Bars that are enough to join history that was loaded moments ago. */
 const SEAM_BARS = 20;
 /** Pages that a catch-up reads before older bars are dropped: 10,000 bars are a week of minutes. */
 const CATCH_UP_PAGES = 20;
 /** Up to this many symbols the page follows the ticks of all; above it, only of those on the screen. */
 const ALL_SYMBOLS_MAX = 64;
+/** How long the way back waits where another request has to come first. */
+const BUSY_MS = 50;
 /** Sparklines requested at a time, so that they never delay the chart. */
 const SPARKS_AT_ONCE = 3;
 /** How long after the last of a made-up past all of it is in the history. */
 const PAST_SETTLES_MS = 3_000;
 const SPARK_WINDOW = '1min';
 const SPARK_BARS = 60;
+
+/** How the way back to a time ended: there, at the first bar there is, at as many bars as a chart holds, or by a fault. */
+export type WayBack = 'reached' | 'start' | 'full' | 'failed';
 
 export class Feed {
   readonly #interests = new Interests();
@@ -127,11 +134,54 @@ export class Feed {
   /** Loads the page before the oldest bar, if there is one. */
   async loadOlder(): Promise<void> {
     if (this.#loadingOlder || this.#catchingUp || this.#older === null || this.store.series.length >= BARS_MAX) return;
-    const { signal } = this.#selection;
     this.#loadingOlder = true;
+    const { signal } = this.#selection;
+    try {
+      await this.#readOlder(this.#older, signal);
+    } finally {
+      if (!signal.aborted) this.#loadingOlder = false;
+    }
+  }
+
+  /** Loads older bars until the bar of a time is held. Rejects when another symbol or window is selected meanwhile. */
+  async loadBackTo(time: EpochSeconds): Promise<WayBack> {
+    const { selection, series } = this.store;
+    const { signal } = this.#selection;
+    for (;;) {
+      const { oldest } = series;
+      if (selection === null || oldest === undefined) return 'failed';
+      if (oldest.start <= time) return 'reached';
+      if (!this.#hasOlder()) return this.store.reachedStart ? 'start' : 'failed';
+      if (series.length >= BARS_MAX) return 'full';
+      // What scrolling has asked for comes first; the bars must stay contiguous.
+      if (this.#loadingOlder || this.#catchingUp) {
+        await delay(BUSY_MS, signal);
+        signal.throwIfAborted();
+        continue;
+      }
+      const wanted = Math.ceil((oldest.start - time) / (oldest.end - oldest.start)) + PAGE_BARS;
+      this.#loadingOlder = true;
+      try {
+        await this.#readOlder(this.rest.before(selection.symbol, selection.window, oldest.start, Math.min(LEAP_BARS, wanted, BARS_MAX - series.length)), signal);
+        // Scrolling on from here takes small steps again.
+        if (this.#hasOlder() && series.oldest !== undefined) this.#older = this.rest.before(selection.symbol, selection.window, series.oldest.start, PAGE_BARS);
+      } finally {
+        if (!signal.aborted) this.#loadingOlder = false;
+      }
+      signal.throwIfAborted();
+      if (series.oldest?.start === oldest.start && this.#hasOlder()) return 'failed';
+    }
+  }
+
+  #hasOlder(): boolean {
+    return this.#older !== null;
+  }
+
+  /** Takes the page of older bars at an address; a refusal is reported. */
+  async #readOlder(address: string, signal: AbortSignal): Promise<void> {
     try {
       const asked = this.store.series.mark;
-      const page = await this.rest.older(this.#older, signal);
+      const page = await this.rest.older(address, signal);
       signal.throwIfAborted();
       this.store.mergeBars(page.bars, asked);
       this.#continueFrom(page);
@@ -140,8 +190,6 @@ export class Feed {
       if (signal.aborted) return;
       if (!(error instanceof RestError)) throw error;
       this.report(`older bars: ${error.message}`);
-    } finally {
-      if (!signal.aborted) this.#loadingOlder = false;
     }
   }
 

@@ -61,9 +61,10 @@ export class Rest {
 
   async symbols(signal?: AbortSignal): Promise<WireSymbols> {
     const [body] = await this.#get('api/v1/symbols', {}, signal);
-    const wire = body as Partial<WireSymbols>;
+    const wire = (body ?? {}) as Partial<WireSymbols>;
     return {
       symbols: Array.isArray(wire.symbols) ? wire.symbols : [],
+      ...(wire.details === undefined ? {} : { details: wire.details }),
       ...(Array.isArray(wire.windows) ? { windows: wire.windows } : {}),
     };
   }

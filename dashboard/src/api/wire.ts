@@ -59,6 +59,7 @@ export interface WireIndicators {
 /** An answer of `/symbols`. */
 export interface WireSymbols {
   readonly symbols: readonly string[];
+  readonly details?: unknown;
   readonly windows?: readonly string[];
 }
 

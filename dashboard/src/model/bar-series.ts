@@ -71,6 +71,21 @@ export class BarSeries {
     return this.#bars[this.#indexOf(start) - 1];
   }
 
+  /** The bar after the one at `start`. */
+  after(start: EpochSeconds): Bar | undefined {
+    return this.#bars[this.#indexOf((start + 1) as EpochSeconds)];
+  }
+
+  /** The bars that begin from one time to another, and one beyond each. */
+  around(from: EpochSeconds, to: EpochSeconds): readonly Bar[] {
+    return this.#bars.slice(Math.max(0, this.#indexOf(from) - 1), this.#indexOf((to + 1) as EpochSeconds) + 1);
+  }
+
+  /** The bars that begin from one time to another. */
+  between(from: EpochSeconds, to: EpochSeconds): readonly Bar[] {
+    return this.#bars.slice(this.#indexOf(from), this.#indexOf((to + 1) as EpochSeconds));
+  }
+
   /** Adds a bar from the live feed. Its frames arrive in order, so of two equal versions the later one wins. */
   apply(bar: Bar): SeriesChange {
     const held = this.#held.get(bar.start);

@@ -87,6 +87,7 @@ export class Store {
   readonly seqs = new Map<string, number>();
 
   #symbols: readonly string[] = [];
+  #assetClasses: ReadonlyMap<string, string> = new Map();
   #selection: Selection | null = null;
   #epoch: string | null = null;
   #connection: Connection = DISCONNECTED;
@@ -113,6 +114,10 @@ export class Store {
 
   get symbols(): readonly string[] {
     return this.#symbols;
+  }
+  /** What the selected symbol is, in the server's words; `undefined` where it has not said. */
+  get assetClass(): string | undefined {
+    return this.#selection === null ? undefined : this.#assetClasses.get(this.#selection.symbol);
   }
   get selection(): Selection | null {
     return this.#selection;
@@ -226,6 +231,12 @@ export class Store {
     for (const symbol of this.#symbols) if (!this.rows.has(symbol)) this.rows.set(symbol, emptyRow(symbol));
     this.#changes.symbols = true;
     this.#changes.rows = 'all';
+    this.#wake();
+  }
+
+  setAssetClasses(classes: ReadonlyMap<string, string>): void {
+    this.#assetClasses = classes;
+    this.#changes.symbols = true;
     this.#wake();
   }
 
