@@ -83,3 +83,18 @@ export async function until(page, condition, argument = null, timeout = 15_000) 
   }
   return look(page);
 }
+
+/** Colours of the pixels of a part of the screen, a row an array, as `#rrggbb`. */
+export async function pixels(page, clip) {
+  const png = await page.screenshot({ clip });
+  return page.evaluate(async (base64) => {
+    // The page's Content-Security-Policy lets no data address be an image.
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+    const hex = (at) => `#${[0, 1, 2].map((part) => data[at + part].toString(16).padStart(2, '0')).join('')}`;
+    return Array.from({ length: bitmap.height }, (_, y) => Array.from({ length: bitmap.width }, (__, x) => hex((y * bitmap.width + x) * 4)));
+  }, png.toString('base64'));
+}

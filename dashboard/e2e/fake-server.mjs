@@ -18,6 +18,11 @@ const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 /** Frames kept a topic for those who resume. */
 const HISTORY = 200;
 
+function assetClass(symbol) {
+  if (symbol.includes('-')) return 'pair';
+  return symbol.startsWith('ES') ? 'future' : 'equity';
+}
+
 export class FakeServer {
   /** @param {Market} market outlives the server: a restart goes on with the same log */
   constructor(market) {
@@ -180,7 +185,7 @@ export class FakeServer {
     const { market } = this;
     const symbol = name;
     if (symbol !== undefined && !market.state.has(symbol)) return this.#problem(response, 404, 'unknown_symbol');
-    if (endpoint === 'symbols') return this.#json(response, { symbols: market.symbols, count: market.symbols.length, details: {} });
+    if (endpoint === 'symbols') return this.#json(response, { symbols: market.symbols, count: market.symbols.length, details: Object.fromEntries(market.symbols.map((each) => [each, { symbol: each, asset_class: assetClass(each) }])) });
     if (endpoint === 'latest' && symbol !== undefined) return this.#json(response, market.latest(symbol));
     if (endpoint === 'latest') return this.#json(response, market.symbols.filter((each) => market.trades(each)).map((each) => market.latest(each)));
     const window = url.searchParams.get('window') ?? '1min';

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { compact, counted, decimalsOf, fixed, latency, NONE, percent, rate, share, signed } from '../src/helpers/format';
 import type { EpochSeconds } from '../src/helpers/nominal';
 import { ageText, instantText, parseTime } from '../src/helpers/time';
+import { UTC } from '../src/helpers/zone';
 
 describe('numbers', () => {
   test.each([
@@ -65,8 +66,8 @@ describe('times', () => {
   });
 
   test('an instant shows seconds only when it has some', () => {
-    expect(instantText(1_795_438_800 as EpochSeconds)).toBe('2026-11-23 13:00');
-    expect(instantText(1_795_438_801 as EpochSeconds)).toBe('2026-11-23 13:00:01');
+    expect(instantText(1_795_438_800 as EpochSeconds, UTC)).toBe('2026-11-23 13:00');
+    expect(instantText(1_795_438_801 as EpochSeconds, UTC)).toBe('2026-11-23 13:00:01');
   });
 
   test.each([

@@ -1,9 +1,10 @@
 /**
- * Times as the wire writes them (RFC 3339, UTC) and as people read them. Everything shown is UTC, since venues,
- * windows and the server's own answers are; a bar then has one name on every screen.
+ * Times as the wire writes them (RFC 3339, UTC) and as people read them: by the wall clock of a zone, which whoever shows
+ * them hands in and names beside them.
  */
 
 import type { EpochMillis, EpochSeconds } from './nominal';
+import type { Zone } from './zone';
 
 const pad = (value: number, width = 2): string => String(value).padStart(width, '0');
 
@@ -26,15 +27,20 @@ export function toRfc3339(seconds: EpochSeconds): string {
   return new Date(seconds * 1000).toISOString();
 }
 
-/** `14:03:27` in UTC. */
-export function clockText(millis: EpochMillis): string {
-  const date = new Date(millis);
-  return `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}:${pad(date.getUTCSeconds())}`;
+/** As the server writes whole seconds: `2026-11-23T14:03:00Z`. */
+export function toWireTime(seconds: EpochSeconds): string {
+  return toRfc3339(seconds).replace('.000Z', 'Z');
 }
 
-/** `2026-11-23 14:03`, with seconds only when the instant has some. */
-export function instantText(seconds: EpochSeconds): string {
-  const text = new Date(seconds * 1000).toISOString();
+/** `14:03:27` in a zone. */
+export function clockText(millis: EpochMillis, zone: Zone): string {
+  const wall = zone.wall(toSeconds(millis));
+  return `${pad(wall.getUTCHours())}:${pad(wall.getUTCMinutes())}:${pad(wall.getUTCSeconds())}`;
+}
+
+/** `2026-11-23 14:03` in a zone, with seconds only when the instant has some. */
+export function instantText(seconds: EpochSeconds, zone: Zone): string {
+  const text = zone.wall(seconds).toISOString();
   return `${text.slice(0, 10)} ${seconds % 60 === 0 ? text.slice(11, 16) : text.slice(11, 19)}`;
 }
 

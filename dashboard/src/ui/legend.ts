@@ -1,19 +1,22 @@
 /**
  * All values of one bar: the one under the crosshair, or the newest. Below them the indicators, whose names are buttons
- * that switch their lines on and off.
+ * that switch their lines and panes on and off.
  */
 
 import { compact, counted, fixed, NONE, percent, share, signed } from '../helpers/format';
 import type { EpochSeconds } from '../helpers/nominal';
 import { instantText, spanText } from '../helpers/time';
+import type { Zone } from '../helpers/zone';
 import { type Bar, isAmended, isPartial } from '../model/bar';
 import type { IndicatorName } from '../model/indicators';
+import { priceNow } from '../model/price';
 import type { Store } from '../model/store';
 import type { Stretch } from '../model/stretches';
 import { changeOf } from '../model/watchlist';
-import { OVERLAYS } from './chart';
+import { indicatorDecimals } from './chart/indicator-lines';
+import { PLOTS } from './chart/plots';
+import { CAUSE_TEXTS } from './chart/stretch-marks';
 import { element, setText } from './dom';
-import { CAUSE_TEXTS } from './stretch-marks';
 
 const FIELDS = ['open', 'high', 'low', 'close', 'change', 'volume', 'vwap', 'trades'] as const;
 type Field = (typeof FIELDS)[number];
@@ -29,7 +32,7 @@ const LABELS: Readonly<Record<Field, string>> = {
   trades: 'Trades',
 };
 
-/** Indicators that belong together share a label, and a button where they are lines on the price scale. */
+/** Indicators that belong together share a label and a button. */
 const GROUPS: readonly (readonly [label: string, names: readonly IndicatorName[]])[] = [
   ['SMA 20', ['sma_20']],
   ['SMA 50', ['sma_50']],
@@ -41,6 +44,17 @@ const GROUPS: readonly (readonly [label: string, names: readonly IndicatorName[]
   ['MACD', ['macd', 'macd_signal', 'macd_histogram']],
 ];
 
+/** What a button switches: lines over the candles by the names of their indicators, or a pane by its own name. */
+export interface Switch {
+  readonly kind: 'overlays' | 'panes';
+  readonly names: readonly string[];
+}
+
+function switchOf(names: readonly IndicatorName[]): Switch {
+  const pane = names[0] === undefined ? 'price' : PLOTS[names[0]].pane;
+  return pane === 'price' ? { kind: 'overlays', names } : { kind: 'panes', names: [pane] };
+}
+
 export class Legend {
   readonly #symbol = element('span', { class: 'legend-symbol' });
   readonly #window = element('span', { class: 'legend-window' });
@@ -50,13 +64,15 @@ export class Legend {
   readonly #state = element('span', { class: 'legend-state' });
   readonly #fields = new Map<Field, HTMLElement>();
   readonly #indicators = new Map<IndicatorName, HTMLElement>();
+  readonly #buttons = new Map<HTMLElement, Switch>();
   #pointed: EpochSeconds | null = null;
   #stretch: Stretch | null = null;
 
   constructor(
     root: HTMLElement,
     private readonly store: Store,
-    toggle: (name: IndicatorName) => boolean,
+    private readonly zone: () => Zone,
+    toggle: (what: Switch, isShown: boolean) => void,
   ) {
     const values = element('div', { class: 'legend-values' }, this.#time);
     for (const field of FIELDS) {
@@ -73,17 +89,14 @@ export class Legend {
         this.#indicators.set(name, value);
         parts.push(value);
       }
-      const color = names.map((name) => OVERLAYS[name]).find((found) => found !== undefined);
-      if (color === undefined) {
-        indicators.append(element('span', { class: 'pair' }, ...parts));
-        continue;
-      }
-      const button = element('button', { type: 'button', class: 'pair', 'aria-pressed': 'false', title: `Show or hide ${label}` }, ...parts);
-      button.style.setProperty('--overlay', color);
+      const what = switchOf(names);
+      const title = what.kind === 'panes' ? `Show or hide ${label} in a pane of its own` : `Show or hide ${label}`;
+      const button = element('button', { type: 'button', class: 'pair', 'aria-pressed': 'false', title }, ...parts);
+      if (names[0] !== undefined) button.style.setProperty('--overlay', `var(--${PLOTS[names[0]].color})`);
       button.addEventListener('click', () => {
-        const shown = names.map(toggle);
-        button.setAttribute('aria-pressed', String(shown.every(Boolean)));
+        toggle(what, button.getAttribute('aria-pressed') !== 'true');
       });
+      this.#buttons.set(button, what);
       indicators.append(button);
     }
     root.append(
@@ -100,11 +113,31 @@ export class Legend {
     this.draw();
   }
 
+  /** Marks the buttons of what is switched on. */
+  showSwitched(overlays: ReadonlySet<string>, panes: ReadonlySet<string>): void {
+    for (const [button, { kind, names }] of this.#buttons) {
+      const on = kind === 'panes' ? panes : overlays;
+      button.setAttribute('aria-pressed', String(names.every((name) => on.has(name))));
+    }
+  }
+
   /** The bar whose values are shown; none where the crosshair is in an empty stretch. */
   get bar(): Bar | undefined {
     const { series } = this.store;
     if (this.#pointed === null) return series.newest;
     return series.at(this.#pointed) ?? (this.#stretch === null ? series.newest : undefined);
+  }
+
+  /** The lines above a picture of the chart: what it shows, and the indicators that are switched on. */
+  get caption(): readonly string[] {
+    const { symbol = '', window = '', time = '', open = '', high = '', low = '', close = '', volume = '' } = this.texts();
+    const bar = this.bar;
+    const zone = bar === undefined ? '' : this.zone().abbreviation(bar.start);
+    const on = GROUPS.filter((_, index) => [...this.#buttons.keys()][index]?.getAttribute('aria-pressed') === 'true').map(([label, names]) =>
+      `${label} ${names.map((name) => this.#indicators.get(name)?.textContent ?? NONE).join(' ')}`,
+    );
+    const first = `${symbol} · ${window} · ${time} ${zone} · O ${open} H ${high} L ${low} C ${close} · Vol ${volume}`;
+    return on.length === 0 ? [first] : [first, on.join('   ')];
   }
 
   /** What is shown, for tests and screen readers. */
@@ -127,14 +160,15 @@ export class Legend {
     setText(this.#window, selection?.window ?? '');
     const row = selection === null ? undefined : rows.get(selection.symbol);
     const decimals = row?.decimals ?? 2;
-    setText(this.#last, fixed(row?.last, decimals));
+    setText(this.#last, fixed(priceNow(this.store), decimals));
     const change = row === undefined ? null : changeOf(row);
     setText(this.#change, change === null ? '' : `${signed(change.amount, decimals)}  ${percent(change.percent)}`);
     this.#change.dataset['trend'] = change === null ? 'flat' : shownTrend(signed(change.amount, decimals));
 
     const bar = this.bar;
     const empty = bar === undefined ? this.#stretch : null;
-    setText(this.#time, instantOf(bar?.start ?? (empty === null ? null : this.#pointed)));
+    const time = bar?.start ?? (empty === null ? null : this.#pointed);
+    setText(this.#time, time === null ? '' : instantText(time, this.zone()));
     const before = bar === undefined ? undefined : series.before(bar.start);
     const step = bar !== undefined && before !== undefined ? bar.close - before.close : null;
     const texts: Readonly<Record<Field, string>> = {
@@ -153,31 +187,22 @@ export class Legend {
       if (field === 'change') value.dataset['trend'] = shownTrend(texts.change);
       else if (field !== 'volume' && field !== 'vwap' && field !== 'trades') value.dataset['trend'] = trend(direction);
     }
-    setText(this.#state, bar !== undefined ? stateText(bar) : empty !== null ? stretchText(empty) : '');
+    setText(this.#state, bar !== undefined ? stateText(bar) : empty !== null ? stretchText(empty, this.zone()) : '');
     this.#state.dataset['state'] = bar === undefined ? (empty?.cause === 'down' ? 'partial' : '') : isPartial(bar) ? 'partial' : isAmended(bar) ? 'amended' : bar.state;
 
     // A forming bar has no indicators yet, so those of the bar before it are shown.
     const point = bar === undefined ? undefined : (indicators.get(bar.end) ?? (bar.state === 'forming' && before !== undefined ? indicators.get(before.end) : undefined));
-    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], name === 'rsi_14' ? 1 : name.startsWith('macd') ? differenceDecimals(decimals, bar) : decimals));
+    for (const [name, value] of this.#indicators) setText(value, fixed(point?.values[name], indicatorDecimals(name, decimals, bar)));
   }
 }
 
-function instantOf(time: EpochSeconds | null): string {
-  return time === null ? '' : instantText(time);
-}
-
 /** Why there is no bar, and how long. */
-function stretchText({ cause, from, to, isOpen }: Stretch): string {
-  return `${CAUSE_TEXTS[cause]} · ${spanText(to - from)} · ${instantText(from)} to ${isOpen ? 'now' : instantText(to)}`;
+function stretchText({ cause, from, to, isOpen }: Stretch, zone: Zone): string {
+  return `${CAUSE_TEXTS[cause]} · ${spanText(to - from)} · ${instantText(from, zone)} to ${isOpen ? 'now' : instantText(to, zone)}`;
 }
 
 function trend(value: number): string {
   return value > 0 ? 'up' : value < 0 ? 'down' : 'flat';
-}
-
-/** Digits of a difference of averages: it is small compared with the price, and a small price needs more digits. */
-function differenceDecimals(decimals: number, bar: Bar | undefined): number {
-  return bar === undefined || bar.close >= 1000 ? decimals : decimals + 2;
 }
 
 /** The trend of a signed text: a change that rounds to zero has no colour. */

@@ -7,14 +7,17 @@ import type { Feed } from '../api/feed';
 import { fixed } from '../helpers/format';
 import type { ServerClock } from '../helpers/server-clock';
 import { spanText, toSeconds } from '../helpers/time';
+import type { Zone } from '../helpers/zone';
 import { badgeOf } from '../model/origin';
+import { priceNow } from '../model/price';
 import type { Store } from '../model/store';
 import type { Now } from '../model/stretches';
 import { windowSeconds } from '../model/windows';
 import { BarChart } from './chart';
-import { CAUSE_TEXTS } from './stretch-marks';
+import { CAUSE_TEXTS } from './chart/stretch-marks';
+import { ChartControls, type ChartSettings } from './chart-controls';
 import { byId, Pace, setText } from './dom';
-import { Legend } from './legend';
+import { Legend, type Switch } from './legend';
 import { Notices } from './notices';
 import { Search } from './search';
 import { Shortcuts } from './shortcuts';
@@ -37,6 +40,7 @@ export class Page {
   readonly #theme: ThemeSwitch;
   readonly #chart: BarChart;
   readonly #legend: Legend;
+  readonly #controls: ChartControls;
   readonly #watchlist: Watchlist;
   readonly #windows: WindowSelector;
   readonly #strip: Strip;
@@ -47,6 +51,9 @@ export class Page {
   readonly #cover = byId('cover');
   readonly #spoken = byId('spoken');
   readonly #origin = byId('origin');
+  #settings: ChartSettings = { timeZone: 'utc', logScale: false };
+  #overlays: readonly string[] = [];
+  #panes: readonly string[] = [];
 
   constructor(
     private readonly store: Store,
@@ -59,16 +66,49 @@ export class Page {
     });
     const palette = this.#theme.palette();
     const toLive = byId('to-live');
-    this.#chart = new BarChart(byId('chart'), store, palette, {
+    this.#controls = new ChartControls({
+      stage: byId('stage'),
+      tools: byId('tools'),
+      store,
+      feed,
+      clock,
+      chart: () => this.#chart,
+      palette: () => this.#theme.palette(),
+      settings: () => this.#settings,
+      keep: (change) => {
+        this.#settings = { ...this.#settings, ...change };
+      },
+      zoneChanged: (zone) => {
+        this.#chart.setZone(zone, this.#now());
+        this.#legend.draw();
+        this.#strip.draw();
+      },
+      draw: () => {
+        this.#draw();
+      },
+      went: () => {
+        byId('chart').focus();
+        this.#speak();
+      },
+      caption: () => this.#legend.caption,
+      say: (text) => {
+        this.say(text);
+      },
+    });
+    const zone = (): Zone => this.#controls.zone;
+    this.#chart = new BarChart(byId('chart'), store, palette, zone(), {
       nearStart: () => void feed.loadOlder(),
       pointed: (time, stretch) => {
         this.#legend.point(time, stretch);
+        this.#chart.setIndicatorTexts(this.#legend.texts());
       },
       followed: (atNow) => {
         toLive.hidden = atNow || store.series.length === 0;
       },
     });
-    this.#legend = new Legend(byId('legend'), store, (name) => this.#chart.toggleOverlay(name));
+    this.#legend = new Legend(byId('legend'), store, zone, (what, isShown) => {
+      this.#switch(what, isShown);
+    });
     this.#watchlist = new Watchlist(
       byId('watch'),
       store,
@@ -92,7 +132,7 @@ export class Page {
     this.#windows = new WindowSelector(byId('windows'), (window) => {
       this.show(store.selection?.symbol, window);
     });
-    this.#strip = new Strip(byId('strip'), store, clock);
+    this.#strip = new Strip(byId('strip'), store, clock, zone);
     const shortcuts = new Shortcuts([
       { keys: ['/'], shown: '/', text: 'Search a symbol', run: () => { search.focus(); } },
       { keys: ['w'], shown: 'w', text: 'Go to the watchlist', run: () => { this.#watchlist.focus(); } },
@@ -101,6 +141,9 @@ export class Page {
       { keys: ['[', ']'], shown: '[ ]', text: 'Shorter or longer window', run: (key) => { this.#windows.step(key === ']' ? 1 : -1); } },
       { keys: ['c'], shown: 'c', text: 'Go to the chart', run: () => { byId('chart').focus(); } },
       { keys: ['n', 'End'], shown: 'n', text: 'Back to now', run: () => { this.#chart.toNow(); } },
+      { keys: ['g'], shown: 'g', text: 'Go to a date', run: () => { this.#controls.askDate(); } },
+      { keys: ['l'], shown: 'l', text: 'Logarithmic or linear prices', run: () => { this.#controls.toggleLogarithmic(); } },
+      { keys: ['f'], shown: 'f', text: 'The chart on the whole screen', run: () => { this.#controls.toggleFullScreen(); } },
       { keys: ['t'], shown: 't', text: 'Light or dark', run: () => { this.#theme.toggle(); } },
       { keys: ['?'], shown: '?', text: 'This help', run: () => { shortcuts.toggleHelp(); } },
     ]);
@@ -120,6 +163,7 @@ export class Page {
       const address = readAddress(location.hash);
       this.show(address.symbol, address.window ?? store.selection?.window);
     });
+    this.#controls.refresh();
     setInterval(() => {
       // The title is the only part of a background page that is visible.
       if (document.hidden) this.#drawTitle();
@@ -148,6 +192,19 @@ export class Page {
     this.#pace.flush();
   }
 
+  /** Switches lines or a pane on or off. */
+  #switch({ kind, names }: Switch, isShown: boolean): void {
+    const change = (held: readonly string[]): readonly string[] => {
+      const others = held.filter((name) => !names.includes(name));
+      return isShown ? [...others, ...names] : others;
+    };
+    if (kind === 'panes') this.#panes = change(this.#panes);
+    else this.#overlays = change(this.#overlays);
+    const [overlays, panes] = [new Set(this.#overlays), new Set(this.#panes)];
+    this.#chart.setIndicators(overlays, panes);
+    this.#legend.showSwitched(overlays, panes);
+  }
+
   say(text: string): void {
     this.#notices.say(text);
   }
@@ -155,19 +212,13 @@ export class Page {
   /** What is on the screen, for browser tests; the README documents it. */
   snapshot(): Record<string, unknown> {
     const { store } = this;
-    const { candles, volume, vwap, markers, range, left, stretches } = this.#chart.drawn;
     return {
       selection: store.selection,
       connection: store.connection,
       epoch: store.epoch,
       history: { phase: store.history, reachedStart: store.reachedStart },
-      candles,
-      volume,
-      vwap,
-      markers,
-      range,
-      left,
-      stretches,
+      ...this.#chart.drawn,
+      zone: this.#controls.zone.id,
       origin: this.#origin.hidden ? '' : this.#origin.textContent,
       bars: store.series.bars,
       legend: this.#legend.texts(),
@@ -193,12 +244,17 @@ export class Page {
     else if (row !== undefined && changes.rows !== 'all' && changes.rows.has(row.symbol)) this.#chart.drawOpenStretch(this.#now());
     const barsChanged = changes.bars === 'all' || changes.bars.size > 0;
     const indicatorsChanged = changes.indicators === 'all' || changes.indicators.size > 0;
-    if (changes.indicators === 'all' || changes.bars === 'all') this.#chart.drawOverlays();
-    else if (indicatorsChanged) this.#chart.drawOverlaysAt(changes.indicators);
+    if (changes.indicators === 'all' || changes.bars === 'all') this.#chart.drawIndicators();
+    else if (indicatorsChanged) this.#chart.drawIndicatorsAt(changes.indicators);
+    if (changes.symbols || changes.selection) this.#controls.refresh();
     if (changes.symbols || changes.selection || changes.rows === 'all') this.#watchlist.draw('all');
     else if (changes.rows.size > 0) this.#watchlist.draw(changes.rows);
     const selectedMoved = changes.rows === 'all' || (row !== undefined && changes.rows.has(row.symbol));
-    if (barsChanged || indicatorsChanged || changes.selection || selectedMoved) this.#legend.draw();
+    if (barsChanged || indicatorsChanged || changes.selection || selectedMoved) {
+      this.#legend.draw();
+      this.#chart.drawPrice();
+      this.#chart.setIndicatorTexts(this.#legend.texts());
+    }
     if (changes.origin) this.#drawOrigin();
     if (selectedMoved || changes.origin) this.#drawTitle();
     if (changes.metrics || changes.connection || changes.selection || changes.past) this.#strip.draw();
@@ -208,7 +264,7 @@ export class Page {
   #drawTitle(): void {
     const row = this.store.selection === null ? undefined : this.store.rows.get(this.store.selection.symbol);
     const badge = badgeOf(this.store.origin);
-    const parts = [badge, row === undefined ? '' : `${fixed(row.last, row.decimals)} ${row.symbol}`, 'Tickwire'];
+    const parts = [badge, row === undefined ? '' : `${fixed(priceNow(this.store), row.decimals)} ${row.symbol}`, 'Tickwire'];
     document.title = parts.filter((part) => part !== '').join(' · ');
   }
 
@@ -262,7 +318,11 @@ export class Page {
     else if (event.key === '-') this.#chart.zoom(0.8);
     else return;
     event.preventDefault();
-    if (!event.key.startsWith('Arrow')) return;
+    if (event.key.startsWith('Arrow')) this.#speak();
+  }
+
+  /** Reads the bar under the crosshair to whoever listens. */
+  #speak(): void {
     const { time, open, high, low, close, volume, state } = this.#legend.texts();
     const before = this.#chart.emptyBefore;
     const gap = before === undefined ? '' : `after ${spanText(before.to - before.from)}, ${CAUSE_TEXTS[before.cause]}: `;

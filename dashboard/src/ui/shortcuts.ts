@@ -47,7 +47,7 @@ export class Shortcuts {
         element('span', { class: 'mark mark-amended', 'aria-hidden': 'true' }),
         'A dot above a bar: it was amended after it closed. ',
         element('span', { class: 'mark mark-partial', 'aria-hidden': 'true' }),
-        'A hollow bar with a square below: its source was silent for a part of the window. Hatched: it was silent all the time. Dashed edges: an empty stretch, drawn shorter. Times are UTC.',
+        'A hollow bar with a square below: its source was silent for a part of the window. Hatched: it was silent all the time. Dashed edges: an empty stretch, drawn shorter.',
       ),
     );
     document.body.append(this.#dialog);
@@ -70,7 +70,9 @@ export class Shortcuts {
   #key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     const shortcut = this.shortcuts.find((candidate) => candidate.keys.includes(event.key));
-    if (shortcut === undefined || (this.#dialog.open && event.key !== '?')) return;
+    // Under a dialog nothing happens that the user does not see; the help alone closes with its own key.
+    const dialog = document.querySelector('dialog[open]');
+    if (shortcut === undefined || (dialog !== null && (dialog !== this.#dialog || event.key !== '?'))) return;
     event.preventDefault();
     shortcut.run(event.key);
   }

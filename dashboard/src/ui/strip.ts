@@ -1,11 +1,12 @@
 /**
  * The status bar at the bottom: the connection, the age of the newest tick, rate and latency of the server, and whether
- * its ledger balances. Figures that the server no longer confirms are dimmed, so that they do not look current.
+ * its ledger balances. Figures that the server no longer confirms are grey and slanted, so that they do not look current.
  */
 
 import { counted, fixed, latency, NONE, rate } from '../helpers/format';
 import type { ServerClock } from '../helpers/server-clock';
-import { ageText, clockText } from '../helpers/time';
+import { ageText, clockText, toSeconds } from '../helpers/time';
+import type { Zone } from '../helpers/zone';
 import type { ConnectionPhase } from '../model/connection';
 import type { Store } from '../model/store';
 import { shownFeed } from '../model/watchlist';
@@ -31,7 +32,7 @@ export class Strip {
   readonly #retry = element('span', { 'aria-hidden': 'true' });
   readonly #age = element('span', { class: 'age', title: 'Time since the newest tick of this symbol' });
   readonly #past = element('span', { class: 'past', title: 'The simulated venue makes up bars of before its start; they come in as they are made' });
-  readonly #time = element('time', { class: 'clock', title: 'Time now, UTC' });
+  readonly #time = element('time', { class: 'clock', title: 'Time now, by the server’s clock' });
   readonly #figures = element('span', { class: 'figures' });
   readonly #values = new Map<Item, HTMLElement>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -42,6 +43,7 @@ export class Strip {
     private readonly root: HTMLElement,
     private readonly store: Store,
     private readonly clock: ServerClock,
+    private readonly zone: () => Zone,
   ) {
     this.#line.append(element('span', { class: 'dot' }), this.#lineText, this.#retry);
     for (const item of ITEMS) {
@@ -60,7 +62,7 @@ export class Strip {
 
   /** What is shown, for tests. */
   texts(): Record<string, string> {
-    const texts: Record<string, string> = { line: this.#lineText.textContent, age: this.#age.textContent, past: this.#past.textContent };
+    const texts: Record<string, string> = { line: this.#lineText.textContent, age: this.#age.textContent, past: this.#past.textContent, clock: this.#time.textContent };
     for (const [item, value] of this.#values) texts[item] = value.textContent;
     return texts;
   }
@@ -96,7 +98,8 @@ export class Strip {
     this.#skippedSeen = skipped;
     this.#item('skipped').hidden = skipped === 0;
     this.#item('skipped').dataset['level'] = now - this.#skippedAt < NEWS_MS ? 'news' : 'past';
-    setText(this.#time, `${clockText(now)} UTC`);
+    const zone = this.zone();
+    setText(this.#time, `${clockText(now, zone)} ${zone.abbreviation(toSeconds(now))}`);
   }
 
   #set(item: Item, text: string): void {

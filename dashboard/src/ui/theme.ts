@@ -7,6 +7,10 @@ const KEY = 'tickwire.theme';
 
 export type Theme = 'light' | 'dark';
 
+/** Lines of indicators, by the names of their colours' custom properties. */
+export const LINE_COLORS = ['sma-20', 'sma-50', 'sma-200', 'ema-12', 'ema-26', 'bb', 'rsi', 'macd', 'macd-signal'] as const;
+export type LineColor = (typeof LINE_COLORS)[number];
+
 /** Colours that canvases need, by the name of their custom property. */
 export interface Palette {
   readonly ground: string;
@@ -17,6 +21,11 @@ export interface Palette {
   readonly upFaint: string;
   readonly downFaint: string;
   readonly vwap: string;
+  readonly lines: Readonly<Record<LineColor, string>>;
+  /** Inside of the Bollinger bands. */
+  readonly band: string;
+  /** What of the RSI lies beyond a zone. */
+  readonly beyond: string;
   readonly amended: string;
   readonly partial: string;
   readonly crosshair: string;
@@ -64,6 +73,9 @@ export class ThemeSwitch {
       upFaint: read('up-faint'),
       downFaint: read('down-faint'),
       vwap: read('vwap'),
+      lines: Object.fromEntries(LINE_COLORS.map((name) => [name, read(name)])) as Record<LineColor, string>,
+      band: read('band'),
+      beyond: read('beyond'),
       amended: read('amended'),
       partial: read('partial'),
       crosshair: read('crosshair'),

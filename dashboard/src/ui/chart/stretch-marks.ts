@@ -6,10 +6,10 @@
  */
 
 import type { IChartApiBase, IPrimitivePaneView, ISeriesPrimitive, PrimitivePaneViewZOrder, SeriesAttachedParameter, UTCTimestamp } from 'lightweight-charts';
-import type { EpochSeconds } from '../helpers/nominal';
-import { spanText } from '../helpers/time';
-import { firstAfter, lastPlace, type Stretch, type StretchCause } from '../model/stretches';
-import type { Palette } from './theme';
+import type { EpochSeconds } from '../../helpers/nominal';
+import { spanText } from '../../helpers/time';
+import { firstAfter, lastPlace, type Stretch, type StretchCause } from '../../model/stretches';
+import type { Palette } from '../theme';
 
 /** A cause in a sentence, for the legend. */
 export const CAUSE_TEXTS: Readonly<Record<StretchCause, string>> = {
