@@ -224,6 +224,7 @@ fn live(config: &Config, node: &mut Node) -> Arc<Live> {
         clocks: Arc::clone(&node.env.published.clocks),
         history: Arc::clone(&node.history),
         metrics: Arc::clone(&node.env.metrics),
+        health: Arc::clone(&node.health),
         demand,
         durability: Arc::clone(&node.durability),
         core: Arc::clone(&node.env.settings),

@@ -11,7 +11,7 @@ const names = readdirSync(new URL('live/', folder)).map((file) => file.replace('
 describe('frames', () => {
   test('every kind of frame has a sample', () => {
     expect(names.filter((name) => !name.includes('_')).sort()).toEqual([
-      'bar', 'connection', 'error', 'feed', 'indicators', 'metrics', 'pong', 'resync', 'skipped', 'snapshot', 'subscription', 'tick',
+      'bar', 'connection', 'error', 'feed', 'indicators', 'ledger', 'metrics', 'pong', 'resync', 'skipped', 'snapshot', 'subscription', 'system', 'tick',
     ]);
   });
 

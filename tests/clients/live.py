@@ -38,9 +38,14 @@ METRICS = {
 }
 ERROR = {"type": str, "code": str, "detail": str}
 FEED = {"type": str, "symbol": str, "feed": str}
+LEDGER = {"type": str, "symbol": str, "feed": str, "ledger": dict}
 PONG = {"type": str, "timestamp": str}
 RESYNC = {"type": str, "epoch": str, "topics": list}
 SKIPPED = {"type": str, "channel": str, "symbol": str, "count": int}
+SYSTEM = {
+    "type": str, "timestamp": str, "messages_per_second": (int, float), "bars_per_second": (int, float), "latency": dict,
+    "ledger": dict, "dead_letters": dict, "feeds": dict, "components": list,
+}
 
 
 def check(found, fields):
@@ -52,9 +57,9 @@ def check(found, fields):
 def samples():
     """The samples of frames, which the server's tests write, are what this client expects."""
     kinds = {
-        "bar": BAR, "connection": CONNECTION, "error": ERROR, "feed": FEED, "indicators": INDICATORS, "metrics": METRICS,
+        "bar": BAR, "connection": CONNECTION, "error": ERROR, "feed": FEED, "indicators": INDICATORS, "ledger": LEDGER, "metrics": METRICS,
         "pong": PONG, "resync": RESYNC, "skipped": SKIPPED, "snapshot": SNAPSHOT, "subscription": SUBSCRIPTION,
-        "tick": TICK,
+        "system": SYSTEM, "tick": TICK,
     }
     seen = set()
     for path in sorted(SAMPLES.glob("*.json")):
@@ -62,7 +67,7 @@ def samples():
         seen.add(found["type"])
         if path.stem == "indicators_forming":
             assert found.pop("forming") is True
-        extra = {"past": dict} if path.stem == "metrics_past" else {}
+        extra = {"metrics_past": {"past": dict}, "snapshot_ledgers": {"ledgers": list}}.get(path.stem, {})
         check(found, kinds[found["type"]] | extra)
         for tick in found.get("ticks", []):
             check(tick, TICK | {"feed": str})

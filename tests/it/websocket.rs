@@ -8,6 +8,7 @@ mod past;
 mod requests;
 mod restart;
 mod slow;
+mod system;
 mod world;
 
 use futures_util::FutureExt;

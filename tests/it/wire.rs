@@ -1,20 +1,23 @@
 //! The samples of live frames: made by the functions that make frames for clients.
 
 use crate::support::fixtures::{hold, names};
+use tickwire::actors::health::{ComponentHealth, Health};
 use tickwire::actors::hub::frame::{
     self, ConnectionFrame, ErrorFrame, FeedFrame, List, MetricsFrame, PongFrame, ResyncFrame, SkippedFrame,
     SnapshotWriter, SubscriptionFrame,
 };
+use tickwire::actors::hub::system::{ComponentObject, FeedCounts, LedgerCounts, LedgerFrame, SystemFrame};
 use tickwire::actors::messages::LiveTick;
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::IndicatorPoint;
 use tickwire::models::indicators::IndicatorValues;
+use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
 use tickwire::models::provenance::Provenance;
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
 use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
 use tickwire::web::live::ErrorCode;
-use tickwire::wire::{PastObject, Time};
+use tickwire::wire::{PastObject, Time, append_json};
 
 const EPOCH: &str = "5a3c0f1e9b7d2846";
 const RUN: &str = "c41be07a92d358f6";
@@ -138,6 +141,38 @@ fn metrics(past: Option<PastObject>) -> String {
     text(&frame::of(&frame))
 }
 
+fn ledger() -> LedgerFrame<'static> {
+    let ledger =
+        Ledger { received: 1_204, in_bars: 1_190, filtered: 9, late: 3, duplicate: 2, ..Ledger::default() };
+    LedgerFrame::new("AAPL", Some("live"), LedgerCounts::of(&ledger))
+}
+
+/// A snapshot of one symbol's ledger.
+fn snapshot_of_ledger() -> String {
+    let mut writer = SnapshotWriter::default();
+    writer.add(List::Ledgers, EPOCH, |out| append_json(&ledger(), out));
+    text(&writer.finish(EPOCH))
+}
+
+fn system() -> SystemFrame {
+    let healthy =
+        |name: &str| (name.to_owned(), ComponentHealth { status: Health::Healthy, detail: String::new() });
+    let degraded = ComponentHealth { status: Health::Degraded, detail: "the last write took 4 s".to_owned() };
+    let components = vec![("history".to_owned(), degraded), healthy("log")];
+    let ledger = Ledger { received: 90_400, in_bars: 90_388, filtered: 9, late: 3, ..Ledger::default() };
+    SystemFrame {
+        r#type: "system",
+        timestamp: Time(NOW.plus(SECOND)),
+        messages_per_second: Some(2_150.5),
+        bars_per_second: Some(0.2),
+        latency: [("received_to_bar_p50_ms", 0.4), ("received_to_bar_p99_ms", 2.1)].into(),
+        ledger: LedgerCounts::of(&ledger),
+        dead_letters: [("late", 3)].into(),
+        feeds: FeedCounts { live: 11, quiet: 1, ..FeedCounts::default() },
+        components: components.into_iter().map(ComponentObject::from).collect(),
+    }
+}
+
 /// One frame of each kind, and of each kind's variants, by the names of their samples.
 fn frames() -> Vec<(&'static str, String)> {
     let spec = spec();
@@ -165,6 +200,7 @@ fn frames() -> Vec<(&'static str, String)> {
         ("feed", text(&frame::of(&FeedFrame::new("AAPL", "live")))),
         ("indicators", payload(|out| frame::indicators(&point(), &spec, WINDOW, 312, out))),
         ("indicators_forming", payload(|out| frame::preview(&point(), &spec, WINDOW, 312, out))),
+        ("ledger", text(&frame::of(&ledger()))),
         ("metrics", metrics(None)),
         ("metrics_past", metrics(PastObject::new(340, 1_000))),
         ("pong", text(&frame::of(&PongFrame::new(NOW.plus(SECOND))))),
@@ -172,7 +208,9 @@ fn frames() -> Vec<(&'static str, String)> {
         ("skipped", text(&frame::of(&SkippedFrame::ticks("AAPL", 12)))),
         ("snapshot", snapshot(false)),
         ("snapshot_bars", snapshot(true)),
+        ("snapshot_ledgers", snapshot_of_ledger()),
         ("subscription", text(&frame::of(&subscription))),
+        ("system", text(&frame::of(&system()))),
         ("tick", payload(|out| frame::tick(&tick(NOW.plus(SECOND + 250_000_000), 41), &spec, out))),
     ]
 }

@@ -11,6 +11,7 @@ import type { Bar, BarState } from '../model/bar';
 import { INDICATOR_NAMES, type IndicatorName, type Indicators } from '../model/indicators';
 import type { BarMessage, FeedState, Latest, Message } from '../model/message';
 import { LIVE, type Origin, type Past } from '../model/origin';
+import { type Component, LEDGER_FIELDS, type LedgerCounts, type LedgerField, type LedgerMessage, type Point, type SystemMessage } from '../model/system';
 import type { WireBar, WireIndicators, WireLatest, WireTick } from './wire';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -18,7 +19,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const BAR_STATES: readonly string[] = ['forming', 'closed', 'amended', 'void'] satisfies BarState[];
 const FEED_STATES: readonly string[] = ['live', 'quiet', 'stale', 'dead'] satisfies FeedState[];
 /** Lists that a snapshot may hold, and the frame type of their members. */
-const SNAPSHOT_LISTS: Readonly<Record<string, string>> = { ticks: 'tick', bars: 'bar', indicators: 'indicators' };
+const SNAPSHOT_LISTS: Readonly<Record<string, string>> = { ticks: 'tick', bars: 'bar', indicators: 'indicators', ledgers: 'ledger' };
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -146,6 +147,56 @@ export function decodePast(value: unknown): Past | null {
   return isNumber(done) && isNumber(total) && done < total ? { done, total } : null;
 }
 
+function decodeCounts(value: unknown): LedgerCounts {
+  const fields = isFields(value) ? value : {};
+  return Object.fromEntries(LEDGER_FIELDS.map((name) => [name, numberOr(fields[name], 0)])) as Record<LedgerField, number>;
+}
+
+function decodeLedger(fields: Fields): LedgerMessage | undefined {
+  const { symbol, ledger } = fields;
+  if (typeof symbol !== 'string' || !isFields(ledger)) return;
+  return { kind: 'ledger', symbol, feed: feedState(fields) ?? null, ledger: decodeCounts(ledger) };
+}
+
+/** The fields of an object that are numbers. */
+function numbers(value: unknown): Record<string, number> {
+  if (!isFields(value)) return {};
+  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, number] => isNumber(entry[1])));
+}
+
+function decodeSystem(fields: Fields): SystemMessage | undefined {
+  const time = millis(fields['timestamp']);
+  if (time === undefined) return;
+  const { messages_per_second, bars_per_second } = fields;
+  const feeds = numbers(fields['feeds']);
+  const list = Array.isArray(fields['components']) ? (fields['components'] as unknown[]) : [];
+  return {
+    kind: 'system',
+    time,
+    values: { ...numbers({ messages_per_second, bars_per_second }), ...numbers(fields['latency']) },
+    ledger: decodeCounts(fields['ledger']),
+    deadLetters: numbers(fields['dead_letters']),
+    feeds: { live: feeds['live'] ?? 0, quiet: feeds['quiet'] ?? 0, stale: feeds['stale'] ?? 0, dead: feeds['dead'] ?? 0 },
+    components: list.filter(isFields).map(({ name, status, message }): Component => ({ name: textOr(name, '?'), status: textOr(status, '?'), message: textOr(message, '') })),
+  };
+}
+
+/** Reads a list of `{time, symbol, field, value}`: the values of all symbols together, by their time. */
+export function decodePoints(body: unknown): Point[] {
+  const list = isFields(body) && Array.isArray(body['metrics']) ? (body['metrics'] as unknown[]) : [];
+  const byTime = new Map<EpochMillis, Record<string, number>>();
+  for (const row of list) {
+    if (!isFields(row) || row['symbol'] !== '*') continue;
+    const time = millis(row['time']);
+    const { field, value } = row;
+    if (time === undefined || typeof field !== 'string' || !isNumber(value)) continue;
+    const values = byTime.get(time) ?? {};
+    values[field] = value;
+    byTime.set(time, values);
+  }
+  return [...byTime].map(([time, values]) => ({ time, values }));
+}
+
 function decodeSnapshot(fields: Fields): Message {
   const messages: Message[] = [];
   for (const [list, type] of Object.entries(SNAPSHOT_LISTS)) {
@@ -174,6 +225,10 @@ function decodeFields(fields: Fields): Message | undefined {
     }
     case 'feed':
       return decodeLatest(fields);
+    case 'ledger':
+      return decodeLedger(fields);
+    case 'system':
+      return decodeSystem(fields);
     case 'metrics':
       return {
         kind: 'metrics',

@@ -4,6 +4,7 @@ import type { EpochMillis, Price } from '../helpers/nominal';
 import type { Bar } from './bar';
 import type { Indicators } from './indicators';
 import type { Origin, Past } from './origin';
+import type { LedgerMessage, SystemMessage } from './system';
 
 /** State of a symbol's feed. */
 export type FeedState = 'live' | 'quiet' | 'stale' | 'dead';
@@ -64,6 +65,8 @@ export type Message =
   | IndicatorsMessage
   | Latest
   | Metrics
+  | LedgerMessage
+  | SystemMessage
   | { readonly kind: 'connection'; readonly epoch: string | null; readonly time: EpochMillis | null; readonly origin: Origin }
   | { readonly kind: 'subscription'; readonly epoch: string | null; readonly unknown: readonly string[] }
   | { readonly kind: 'snapshot'; readonly epoch: string | null; readonly messages: readonly Message[] }

@@ -15,10 +15,12 @@ use super::messages::{
 };
 use super::pace::{GATHER_MAX, GATHER_MIN, Pace};
 use super::pending::Pending;
+use super::system::PublishedLedgers;
 use super::topic::{Channel, Topic};
 use super::worker::WorkerLink;
 use crate::actors::faults::FaultPlan;
 use crate::actors::guard::{self, ActorKind};
+use crate::actors::health::HealthRegistry;
 use crate::actors::messages::{LiveBatch, LogDurable};
 use crate::actors::partition::durability::Durability;
 use crate::actors::snapshots::SymbolSnapshots;
@@ -74,6 +76,8 @@ pub struct HubSettings {
     pub history: Arc<dyn History>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// The health of the components.
+    pub health: Arc<HealthRegistry>,
     /// What clients follow, for the data path.
     pub demand: Arc<LiveDemand>,
     /// How far the log is durable: settled bars go out when it holds them.
@@ -91,6 +95,7 @@ pub struct HubActor {
     pub(super) settings: HubSettings,
     pub(super) last_values: LastValues,
     pub(super) pending: Pending,
+    pub(super) published_ledgers: PublishedLedgers,
     /// Effects that wait for the log.
     pub(super) held: HeldEffects,
     pub(super) workers: HashMap<WorkerId, WorkerLink>,
@@ -119,6 +124,7 @@ impl HubActor {
             last_values: LastValues::new(Arc::clone(&settings.symbols), &settings.core.widths),
             settings,
             pending: Pending::default(),
+            published_ledgers: PublishedLedgers::default(),
             held: HeldEffects::new(HELD_MAX),
             workers: HashMap::new(),
             wanted: HashMap::new(),
@@ -277,6 +283,8 @@ impl Actor for HubActor {
             hub.guarded(ctx, |hub| {
                 hub.publish_feeds();
                 hub.publish_metrics();
+                hub.publish_ledgers();
+                hub.publish_system();
             });
         });
     }

@@ -263,7 +263,7 @@ impl HubActor {
     fn topic_name(&self, topic: Topic) -> String {
         let symbol = self.last_values.get(topic.symbol).map_or("*", |values| &values.spec.name);
         match topic.channel {
-            Channel::Ticks | Channel::Feed | Channel::Metrics => {
+            Channel::Ticks | Channel::Feed | Channel::Metrics | Channel::Ledger | Channel::System => {
                 format!("{}:{symbol}", topic.channel.as_str())
             }
             _ => {
@@ -310,7 +310,12 @@ impl HubActor {
                     });
                 }
             }
-            Channel::Feed | Channel::Previews | Channel::Metrics => {}
+            Channel::Ledger => {
+                if let Some(snapshot) = self.settings.snapshots.get(topic.symbol) {
+                    writer.add(List::Ledgers, epoch, |out| self.append_ledger(&snapshot, out));
+                }
+            }
+            Channel::Feed | Channel::Previews | Channel::Metrics | Channel::System => {}
         }
     }
 }

@@ -289,7 +289,7 @@ const SNAPSHOT_BYTES: usize = 60_000;
 /// Builds snapshot frames.
 #[derive(Default)]
 pub struct SnapshotWriter {
-    lists: [Vec<u8>; 3],
+    lists: [Vec<u8>; List::NAMES.len()],
     frames: Vec<u8>,
 }
 
@@ -302,6 +302,16 @@ pub enum List {
     Bars,
     /// Newest indicators.
     Indicators,
+    /// What became of the reports of symbols.
+    Ledgers,
+}
+
+impl List {
+    /// The lists' names, in order.
+    const NAMES: [&'static str; 4] = ["ticks", "bars", "indicators", "ledgers"];
+
+    /// The lists that every snapshot has: those of the channels that clients have followed from the beginning.
+    const NUM_ALWAYS: usize = 3;
 }
 
 impl SnapshotWriter {
@@ -325,7 +335,10 @@ impl SnapshotWriter {
 
     fn cut(&mut self, epoch: &str) {
         let mut payload = format!("{{\"type\":\"snapshot\",\"epoch\":\"{epoch}\"").into_bytes();
-        for (name, list) in ["ticks", "bars", "indicators"].iter().zip(&mut self.lists) {
+        for (at, (name, list)) in List::NAMES.iter().zip(&mut self.lists).enumerate() {
+            if at >= List::NUM_ALWAYS && list.is_empty() {
+                continue;
+            }
             payload.extend_from_slice(format!(",\"{name}\":[").as_bytes());
             payload.append(list);
             payload.push(b']');

@@ -42,7 +42,8 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(mut request: SubscribeTopics) -> Job {
-        let is_shown = |topic: &&Topic| topic.is_of_all() && topic.channel != Channel::Metrics;
+        let has_values = |topic: &Topic| !matches!(topic.channel, Channel::Metrics | Channel::System);
+        let is_shown = |topic: &&Topic| topic.is_of_all() && has_values(topic);
         let of_all: Vec<Topic> = request.topics.iter().filter(is_shown).copied().collect();
         let all: HashSet<Topic> = of_all.iter().copied().collect();
         let is_explicit = |topic: &&Topic| !topic.is_of_all() && !all.contains(&topic.of_all());

@@ -20,6 +20,7 @@ mod pending;
 mod periodic;
 mod publish;
 mod resume;
+pub mod system;
 pub mod topic;
 mod worker;
 

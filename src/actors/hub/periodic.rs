@@ -7,7 +7,6 @@ use super::HubActor;
 use super::frame::{self, FeedFrame, MetricsFrame};
 use super::topic::{Channel, Topic};
 use crate::metrics::history::Point;
-use crate::models::feed;
 use crate::models::symbol::SymbolId;
 use crate::models::time::SECOND;
 use crate::wire::{PastObject, Time, append_json};
@@ -50,7 +49,7 @@ impl HubActor {
     }
 
     /// Returns the symbols that are followed on any of the channels.
-    fn followed(&self, channels: &[Channel]) -> Vec<SymbolId> {
+    pub(super) fn followed(&self, channels: &[Channel]) -> Vec<SymbolId> {
         self.symbols_of(self.wanted.keys().filter(|topic| channels.contains(&topic.channel)))
     }
 
@@ -78,11 +77,7 @@ impl HubActor {
         let now = (self.settings.now)();
         for &symbol in symbols {
             let Some(snapshot) = self.settings.snapshots.get(symbol) else { continue };
-            let Some(last) = &snapshot.last else { continue };
-            let clock = self.settings.clocks.get(snapshot.source);
-            let clock = clock.max(snapshot.watermark.plus(self.settings.core.lateness));
-            let limits = self.settings.clocks.limits_of(symbol, snapshot.source);
-            let state = feed::state(now, last.ts, last.received, clock, limits);
+            let Some(state) = self.feed_of(&snapshot, now) else { continue };
             let values = self.last_values.entry(symbol);
             if std::mem::replace(&mut values.feed, state) == state {
                 continue;

@@ -21,11 +21,15 @@ pub enum Channel {
     Previews,
     /// The server's own figures.
     Metrics,
+    /// What became of the reports of a symbol.
+    Ledger,
+    /// The state of the server as a whole.
+    System,
 }
 
 impl Channel {
     /// Number of channels.
-    pub const NUM: usize = Channel::Metrics as usize + 1;
+    pub const NUM: usize = Channel::System as usize + 1;
 
     /// Returns the name in the contract.
     #[must_use]
@@ -35,6 +39,8 @@ impl Channel {
             Channel::Bars | Channel::Forming => "bars",
             Channel::Indicators | Channel::Previews => "indicators",
             Channel::Metrics => "metrics",
+            Channel::Ledger => "ledger",
+            Channel::System => "system",
         }
     }
 }

@@ -110,7 +110,12 @@ impl Members {
         for (topic, frame) in &flush.frames {
             let is_state = matches!(
                 topic.channel,
-                Channel::Forming | Channel::Previews | Channel::Feed | Channel::Metrics
+                Channel::Forming
+                    | Channel::Previews
+                    | Channel::Feed
+                    | Channel::Metrics
+                    | Channel::Ledger
+                    | Channel::System
             );
             let shared = SharedFrame::new(frame.clone(), frame.len());
             for queue in self.followers(*topic) {

@@ -145,8 +145,8 @@ impl SubscribeRequest {
         for channel in self.channels()? {
             let has_windows = match channel {
                 Channel::Forming | Channel::Previews if !self.forming.unwrap_or(true) => continue,
-                Channel::Ticks | Channel::Feed => false,
-                Channel::Metrics => {
+                Channel::Ticks | Channel::Feed | Channel::Ledger => false,
+                Channel::Metrics | Channel::System => {
                     resolved.topics.push(Topic::plain(channel, SymbolId::NONE));
                     continue;
                 }
@@ -291,11 +291,14 @@ fn channels_of(name: &str) -> Result<&'static [Channel], Refusal> {
         "bars" => Ok(&[Channel::Bars, Channel::Forming]),
         "indicators" => Ok(&[Channel::Indicators, Channel::Previews]),
         "metrics" => Ok(&[Channel::Metrics]),
+        "ledger" => Ok(&[Channel::Ledger]),
+        "system" => Ok(&[Channel::System]),
         // Accepted already, so that clients need not change when these channels carry something.
         "anomalies" | "predictions" => Ok(&[]),
         _ => {
             let name = shortened(name, NAME_SHOWN_MAX);
-            let known = "`ticks`, `bars`, `indicators`, `anomalies`, `predictions` and `metrics`";
+            let known =
+                "`ticks`, `bars`, `indicators`, `anomalies`, `predictions`, `metrics`, `ledger` and `system`";
             Err(Refusal {
                 code: ErrorCode::UnknownChannel,
                 detail: format!("`channels` has `{name}`: there are {known}"),

@@ -49,9 +49,10 @@ fn frames() -> BTreeMap<String, String> {
         r#"{"type":"subscribe","symbols":["AAPL","XXXX"],"channels":["ticks","bars","indicators","metrics"],
         "windows":["1min"],"forming":false,"since":{"epoch":"other","seqs":{"bars:AAPL:1min":3}}}"#,
     );
+    client.send(r#"{"type":"subscribe","symbols":["*"],"channels":["ledger","system"]}"#);
     let mut frames = BTreeMap::new();
     let mut is_said = false;
-    while frames.len() < 12 {
+    while frames.len() < 14 {
         let text = client.text().unwrap();
         let frame: Value = serde_json::from_str(&text).unwrap();
         let kind = frame["type"].as_str().unwrap().to_owned();

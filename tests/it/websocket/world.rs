@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tickwire::actors::faults::FaultPlan;
-use tickwire::actors::health::HealthRegistry;
+use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::hub::demand::LiveDemand;
 use tickwire::actors::hub::messages::{BeginServing, StopServing};
 use tickwire::actors::hub::{HubActor, HubSettings};
@@ -89,6 +89,8 @@ impl World {
         };
         let (sender, receiver) = mpsc::channel();
         let (stop, stopped) = mpsc::channel::<()>();
+        let health = Arc::<HealthRegistry>::default();
+        health.set("log", Health::Healthy, "");
         let settings = HubSettings {
             epoch: EPOCH.to_owned(),
             run: RUN.to_owned(),
@@ -97,6 +99,7 @@ impl World {
             clocks: Arc::default(),
             history: history.clone(),
             metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
             demand: Arc::clone(&demand),
             durability: Arc::clone(&durability),
             core: Arc::clone(&core),
@@ -125,7 +128,7 @@ impl World {
             clocks: Arc::new(SourceClocks::default()),
             log: Arc::new(MemoryLog::new()),
             history,
-            health: Arc::new(HealthRegistry::default()),
+            health,
             metrics,
             cache: None,
             recent: RecentBars::new(1 << 20),
