@@ -37,6 +37,11 @@ export class FakeServer {
     this.past = undefined;
     /** Milliseconds that a page of older bars takes. */
     this.delay = 0;
+    /** What REST and the page are told of each second. */
+    this.seconds = [];
+    /** What was set aside. */
+    this.letters = [];
+    this.components = [{ name: 'history', status: 'degraded', message: 'the last write took 4 s' }, { name: 'log', status: 'healthy', message: '' }];
     this.sessions = new Set();
     this.kept = new Map();
     market.listeners.add((topic, frame) => this.#publish(topic, frame));
@@ -58,6 +63,7 @@ export class FakeServer {
     this.timer = setInterval(() => {
       const rate = this.market.received - before;
       before = this.market.received;
+      this.#publishSystem(rate);
       this.#publish('metrics:*', { type: 'metrics', timestamp: new Date(this.market.now()).toISOString(), ticks_per_second: rate, latency_p50_ms: 0.42, latency_p99_ms: 1.7, residue: 0, past: this.past });
     }, 1000);
     return this;
@@ -70,6 +76,64 @@ export class FakeServer {
     await new Promise((resolve) => this.sockets.close(resolve));
     this.http.closeAllConnections();
     await new Promise((resolve) => this.http.close(resolve));
+  }
+
+  /** The ledger of a symbol: every trade counts, but for those set aside. */
+  ledger(symbol) {
+    const letters = this.letters.filter((letter) => letter.symbol === symbol);
+    const late = letters.filter(({ reason }) => reason === 'late').length;
+    const { tickSeq } = this.market.state.get(symbol);
+    return { received: tickSeq + letters.length, in_bars: tickSeq, filtered: 0, late, duplicate: 0, rejected: letters.length - late, cancelled: 0, residue: 0 };
+  }
+
+  /** Sets a report of a symbol aside. */
+  setAside(symbol, reason) {
+    this.letters.unshift({ reason, symbol, provider: 'simulated', received_at: new Date(this.market.now()).toISOString(), payload: `{"symbol":"${symbol}"}`, log_pos: 1, origin: '' });
+  }
+
+  #totals() {
+    const total = {};
+    for (const symbol of this.market.symbols) for (const [name, count] of Object.entries(this.ledger(symbol))) total[name] = (total[name] ?? 0) + count;
+    return total;
+  }
+
+  #ledgerFrame(symbol) {
+    return { type: 'ledger', symbol, feed: this.market.state.get(symbol).feed, ledger: this.ledger(symbol) };
+  }
+
+  #publishSystem(rate) {
+    const timestamp = new Date(this.market.now()).toISOString();
+    const latency = {};
+    for (const [index, stage] of ['received_to_logged', 'received_to_bar', 'received_to_sent'].entries()) {
+      latency[`${stage}_p50_ms`] = Number((0.2 + index * 0.3 + (rate % 7) * 0.01).toFixed(2));
+      latency[`${stage}_p99_ms`] = Number((1.1 + index * 0.7 + (rate % 11) * 0.1).toFixed(2));
+    }
+    this.seconds = [...this.seconds, { timestamp, latency, messages_per_second: rate, bars_per_second: 0.2 }].slice(-600);
+    const feeds = { live: 0, quiet: 0, stale: 0, dead: 0 };
+    for (const symbol of this.market.symbols) feeds[this.market.state.get(symbol).feed] += 1;
+    const reasons = {};
+    for (const { reason } of this.letters) reasons[reason] = (reasons[reason] ?? 0) + 1;
+    this.#publish('system:*', { type: 'system', ...this.seconds.at(-1), ledger: this.#totals(), dead_letters: reasons, feeds, components: this.components });
+    for (const symbol of this.market.symbols) {
+      const frame = this.#ledgerFrame(symbol);
+      const text = JSON.stringify(frame);
+      if (this.told?.get(symbol) !== text) this.#publish(`ledger:${symbol}`, frame);
+      (this.told ??= new Map()).set(symbol, text);
+    }
+  }
+
+  #metrics(name) {
+    const rows = [];
+    const add = (time, symbol, values) => rows.push(...Object.entries(values).map(([field, value]) => ({ time, symbol, field, value })));
+    if (name === 'ledger') {
+      add(this.seconds.at(-1)?.timestamp, '*', this.#totals());
+      for (const symbol of this.market.symbols) add(this.seconds.at(-1)?.timestamp, symbol, this.ledger(symbol));
+    } else {
+      for (const { timestamp, latency, messages_per_second, bars_per_second } of this.seconds) {
+        add(timestamp, '*', name === 'latency' ? latency : { messages_per_second, bars_per_second });
+      }
+    }
+    return { metrics: rows };
   }
 
   /** What a restart that lost its resume history does. */
@@ -85,12 +149,14 @@ export class FakeServer {
     const [channel, , window] = topic.split(':');
     for (const session of this.sessions) {
       const { topics } = session;
-      if (topics.has(topic) || topics.has(`${channel}:*`) || (window && topics.has(`${channel}:*:${window}`))) session.queue.push(frame);
+      const isWanted = [topic, `${channel}:*`, ...(window ? [`${channel}:*:${window}`] : [])].some((name) => topics.has(name) && (frame.state !== 'forming' || topics.get(name)));
+      if (isWanted) session.queue.push(frame);
     }
   }
 
   #connect(socket) {
-    const session = { socket, topics: new Set(), queue: [] };
+    /** Topics, and whether bars in progress are wanted with them. */
+    const session = { socket, topics: new Map(), queue: [] };
     this.sessions.add(session);
     const flush = setInterval(() => {
       // Conflated as the real server does: of several forming versions of a bar only the newest counts.
@@ -121,17 +187,24 @@ export class FakeServer {
     const topics = [];
     for (const symbol of symbols) {
       for (const channel of request.channels ?? ['ticks']) {
-        if (channel === 'ticks' || channel === 'metrics') topics.push(`${channel}:${symbol}`);
+        if (['ticks', 'metrics', 'system', 'ledger'].includes(channel)) topics.push(`${channel}:${symbol}`);
         else for (const window of request.windows ?? Object.keys(WINDOWS)) topics.push(`${channel}:${symbol}:${window}`);
       }
     }
     if (request.type === 'unsubscribe') {
-      for (const topic of topics) session.topics.delete(topic);
+      for (const topic of topics) {
+        // All symbols stand for each of them.
+        const [channel, name, window] = topic.split(':');
+        for (const held of [...session.topics.keys()]) {
+          const [heldChannel, , heldWindow] = held.split(':');
+          if (held === topic || (name === '*' && heldChannel === channel && heldWindow === window)) session.topics.delete(held);
+        }
+      }
       return undefined;
     }
     this.subscriptions.push(request);
     this.#send(session, { type: 'subscription', status: 'success', symbols, unknown, epoch: market.epoch, run: 'run', action: 'subscribe' });
-    for (const topic of topics) session.topics.add(topic);
+    for (const topic of topics) session.topics.set(topic, request.forming !== false || session.topics.get(topic) === true);
     this.#resume(session, request.since);
     this.#send(session, this.#snapshot(topics));
     return undefined;
@@ -166,6 +239,7 @@ export class FakeServer {
       for (const symbol of name === '*' ? market.symbols : [name]) {
         const state = market.state.get(symbol);
         if (channel === 'ticks' && market.trades(symbol)) snapshot.ticks.push({ ...market.tickFrame(symbol), feed: state.feed });
+        if (channel === 'ledger') (snapshot.ledgers ??= []).push(this.#ledgerFrame(symbol));
         if (channel === 'bars') {
           const { seq } = state.windows[window];
           snapshot.bars.push(...market.list(symbol, window, true).slice(0, 2).map((bar) => ({ type: 'bar', ...bar, seq })));
@@ -183,9 +257,11 @@ export class FakeServer {
     this.requests.push(`${url.pathname}${url.search}`);
     if (version !== 'v1') return this.#problem(response, 404, 'not_found');
     const { market } = this;
+    if (endpoint === 'metrics') return this.#json(response, this.#metrics(name));
+    if (endpoint === 'dead-letters') return this.#json(response, this.letters.slice(0, Number(url.searchParams.get('limit'))));
     const symbol = name;
     if (symbol !== undefined && !market.state.has(symbol)) return this.#problem(response, 404, 'unknown_symbol');
-    if (endpoint === 'symbols') return this.#json(response, { symbols: market.symbols, count: market.symbols.length, details: Object.fromEntries(market.symbols.map((each) => [each, { symbol: each, asset_class: assetClass(each) }])) });
+    if (endpoint === 'symbols') return this.#json(response, { symbols: market.symbols, count: market.symbols.length, details: Object.fromEntries(market.symbols.map((each) => [each, { symbol: each, asset_class: assetClass(each) }])), windows: Object.keys(WINDOWS) });
     if (endpoint === 'latest' && symbol !== undefined) return this.#json(response, market.latest(symbol));
     if (endpoint === 'latest') return this.#json(response, market.symbols.filter((each) => market.trades(each)).map((each) => market.latest(each)));
     const window = url.searchParams.get('window') ?? '1min';

@@ -70,11 +70,6 @@ test('a symbol that has never traded says so where its bars would be', skip, asy
   await page.screenshot({ path: join(screenshots, 'empty.png') });
 });
 
-test('a symbol that does not exist is told', skip, async () => {
-  await showEmpty('NOPE');
-  assert.ok(await isSeen(page.getByText('unknown_symbol').first()));
-});
-
 test('a search that finds nothing says so beside what was typed', skip, async () => {
   await page.keyboard.press('/');
   await page.keyboard.type('zzzz');

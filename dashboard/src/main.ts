@@ -12,7 +12,8 @@ import type { EpochMillis } from './helpers/nominal';
 import { ServerClock } from './helpers/server-clock';
 import { Store } from './model/store';
 import { DEFAULT_WINDOWS } from './model/windows';
-import { Page, readAddress } from './ui/page';
+import { Page } from './ui/page';
+import { PreferenceStore } from './ui/preferences';
 
 declare global {
   interface Window {
@@ -42,7 +43,8 @@ const feed = new Feed(
     clock.observe(time);
   },
 );
-const page = new Page(store, feed, clock);
+const preferences = new PreferenceStore(() => localStorage);
+const page = new Page(store, feed, clock, preferences);
 const socket = new Socket(
   line.href,
   new Backoff(RETRY_FIRST_MS, RETRY_CAP_MS, Math.random),
@@ -71,13 +73,11 @@ async function loadSymbols(): Promise<void> {
     try {
       const { symbols, windows, details } = await rest.symbols();
       store.setAssetClasses(decodeAssetClasses(details));
-      if (windows !== undefined && windows.length > 0) page.setWindows(windows);
-      store.setSymbols(symbols);
-      const first = store.symbols[0];
-      if (first !== undefined) {
-        if (store.selection === null) page.show(first, address.window ?? windows?.[0] ?? DEFAULT_WINDOWS[0]);
+      if (symbols.length > 0) {
+        page.settle(symbols, windows ?? []);
         return;
       }
+      if (windows !== undefined && windows.length > 0) page.setWindows(windows);
     } catch (error) {
       if (!(error instanceof RestError)) throw error;
     }
@@ -99,9 +99,8 @@ async function loadHealth(): Promise<void> {
   }
 }
 
-const address = readAddress(location.hash);
 page.setWindows(DEFAULT_WINDOWS);
-page.show(address.symbol, address.window ?? DEFAULT_WINDOWS[0]);
+page.open(page.address);
 socket.start();
 void feed.refreshLatest();
 void loadHealth();

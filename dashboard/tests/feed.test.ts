@@ -362,10 +362,62 @@ describe('subscriptions', () => {
     const many = range(0, 1000).map((index) => `S${index}`);
     store.setSymbols(many);
     sent = [];
-    feed.watch(many.slice(0, 20));
-    expect(sent[0]?.symbols).toEqual([...many.slice(0, 20), 'AAPL'].sort());
-    expect(sent[1]).toEqual({ type: 'unsubscribe', symbols: ['*'], channels: ['ticks'] });
+    feed.watch(many.slice(0, 20), 'symbol');
+    expect(sent).toEqual([
+      { type: 'unsubscribe', symbols: ['*'], channels: ['ticks'] },
+      { type: 'subscribe', symbols: [...many.slice(0, 20), 'AAPL'].sort(), channels: ['ticks'], interval_ms: 200 },
+    ]);
     await ready();
+  });
+
+  test('many symbols in the order of their prices: the ticks of all, more slowly', async () => {
+    feed.select('AAPL', '5min');
+    feed.opened();
+    const many = range(0, 1000).map((index) => `S${index}`);
+    store.setServed(many, ['1min', '5min']);
+    feed.watch(many.slice(0, 20), 'symbol');
+    for (const column of ['change', 'last'] as const) {
+      sent = [];
+      feed.watch(many.slice(0, 20), column);
+      expect(sent[0]).toEqual({ type: 'subscribe', symbols: ['*'], channels: ['ticks'], interval_ms: 1000 });
+      sent = [];
+      feed.watch(many.slice(0, 20), 'symbol');
+      expect(sent[1]?.interval_ms).toBe(200);
+    }
+    await ready();
+  });
+
+  test('the hour of each row in view is loaded once and followed; of all rows where the volume decides', async () => {
+    const hoursAsked = (): string[] => history.asked.filter((path) => path.includes('window=1min')).map((path) => path.split('/')[4]?.split('?')[0] ?? '');
+    const many = range(0, 100).map((index) => `S${index}`);
+    store.setServed(many, ['1min', '5min']);
+    feed.select('S50', '5min');
+    feed.opened();
+    await ready();
+    feed.watch(['S0', 'S1'], 'symbol');
+    await vi.waitFor(() => { expect(hoursAsked()).toEqual(['S0', 'S1']); });
+    expect(sent).toContainEqual({ type: 'subscribe', symbols: ['S0', 'S1'], channels: ['bars'], windows: ['1min'], forming: false });
+    feed.watch(['S1', 'S2'], 'symbol');
+    await vi.waitFor(() => { expect(hoursAsked()).toEqual(['S0', 'S1', 'S2']); });
+    // S0 was not heard meanwhile.
+    feed.watch(['S0', 'S1'], 'symbol');
+    await vi.waitFor(() => { expect(hoursAsked()).toEqual(['S0', 'S1', 'S2', 'S0']); });
+    history.asked = [];
+    feed.watch(['S0', 'S1'], 'volume');
+    await vi.waitFor(() => { expect(new Set(hoursAsked())).toEqual(new Set(many.slice(2))); });
+    expect(hoursAsked()).toHaveLength(98);
+    expect(sent.at(-1)).toMatchObject({ type: 'unsubscribe' });
+    expect(sent).toContainEqual({ type: 'subscribe', symbols: ['*'], channels: ['bars'], windows: ['1min'], forming: false });
+  });
+
+  test('a server without windows of a minute is not asked for them', async () => {
+    store.setServed(['AAPL'], ['5min']);
+    feed.select('AAPL', '5min');
+    feed.opened();
+    feed.watch(['AAPL'], 'symbol');
+    await ready();
+    expect(history.asked.some((path) => path.includes('window=1min'))).toBe(false);
+    expect(sent.some((frame) => frame.windows?.includes('1min'))).toBe(false);
   });
 });
 

@@ -3,7 +3,7 @@ import type { EpochMillis, Price } from '../src/helpers/nominal';
 import type { FeedState, Latest, Tick } from '../src/model/message';
 import type { Indicators } from '../src/model/indicators';
 import { BARS_MAX, Store } from '../src/model/store';
-import { changeOf, emptyRow, shownFeed, SPARK_POINTS, withHistory, withLatest, withTick } from '../src/model/watchlist';
+import { changeOf, emptyRow, shownFeed, withLatest, withTick } from '../src/model/watchlist';
 import { bar } from './support';
 
 const NOON = 1_795_435_200_000;
@@ -153,30 +153,11 @@ describe('rows', () => {
     for (const feed of ['quiet', 'stale', 'dead'] as const) expect(shownAfter(feed, 2601 * 86_400)).toBe(feed);
   });
 
-  test('a sparkline has a point a minute, moves with the price, and is bounded', () => {
-    let row = emptyRow('AAPL');
-    for (let minute = 0; minute < 100; minute += 1) {
-      row = withTick(row, tick(minute, minute * 60_000));
-      row = withTick(row, tick(minute + 0.5, minute * 60_000 + 1));
-    }
-    expect(row.spark).toHaveLength(SPARK_POINTS);
-    expect(row.spark.at(-1)).toBe(99.5);
-    expect(row.spark.at(-2)).toBe(98.5);
-  });
-
   test('prices of history give a row its digits before the first tick does', () => {
     const store = shown();
     store.mergeBars([bar(0, { low: 1.17615 as Price })], store.series.mark);
     expect(store.rows.get('AAPL')?.decimals).toBe(5);
     store.apply(tick(1.2, 0));
     expect(store.rows.get('AAPL')?.decimals).toBe(5);
-  });
-
-  test('history joins a sparkline without a doubled or missing minute', () => {
-    const minute = Math.floor(NOON / 60_000);
-    const row = withTick(withTick(emptyRow('AAPL'), tick(20, 0)), tick(21, 60_000));
-    expect(withHistory(row, [17, 18, 19], minute - 1).spark).toEqual([17, 18, 19, 20, 21]);
-    expect(withHistory(row, [18, 19, 20], minute).spark).toEqual([18, 19, 20, 21]);
-    expect(withHistory(row, [19, 20, 21], minute + 1).spark).toEqual([19, 20, 21]);
   });
 });

@@ -14,12 +14,16 @@ import { Backoff } from '../helpers/backoff';
 import type { EpochMillis, EpochSeconds } from '../helpers/nominal';
 import type { Bar } from '../model/bar';
 import { UNBROKEN } from '../model/bar-series';
+import { HOUR_MINUTES, HOUR_WINDOW } from '../model/hour';
 import type { Message } from '../model/message';
+import type { Column } from '../model/preferences';
 import { BARS_MAX, type Store, topic } from '../model/store';
+import { SPAN_MS } from '../model/system';
 import { decodeFrame } from './decode';
 import { Interests } from './interests';
 import { type Page, type Rest, RestError } from './rest';
 import type { Socket } from './socket';
+import type { WireDeadLetter } from './wire';
 
 /** Bars per request: a few screens full; 130 kB of JSON before compression. */
 const PAGE_BARS = 500;
@@ -33,22 +37,28 @@ const CATCH_UP_PAGES = 20;
 const ALL_SYMBOLS_MAX = 64;
 /** How long the way back waits where another request has to come first. */
 const BUSY_MS = 50;
-/** Sparklines requested at a time, so that they never delay the chart. */
-const SPARKS_AT_ONCE = 3;
+/** Interval of ticks: five updates of a row per second are easy to read, whatever the market does, and cost the page little. */
+const TICK_INTERVAL_MS = 200;
+/** The same where the ticks of many symbols are followed, since their prices decide the order of the list. */
+const MANY_INTERVAL_MS = 1_000;
+/** Hours requested at a time, so that they never delay the chart. */
+const HOURS_AT_ONCE = 3;
 /** How long after the last of a made-up past all of it is in the history. */
 const PAST_SETTLES_MS = 3_000;
-const SPARK_WINDOW = '1min';
-const SPARK_BARS = 60;
 
 /** How the way back to a time ended: there, at the first bar there is, at as many bars as a chart holds, or by a fault. */
 export type WayBack = 'reached' | 'start' | 'full' | 'failed';
 
 export class Feed {
   readonly #interests = new Interests();
-  readonly #sparked = new Set<string>();
+  /** Symbols whose last hour was asked for, and is kept up to date since. */
+  readonly #hours = new Set<string>();
   #socket: Socket | undefined;
   #visible: readonly string[] = [];
+  /** The column that the watchlist is sorted by: what decides its order is followed of all symbols. */
+  #sortedBy: Column = 'symbol';
   #open = false;
+  #followsSystem = false;
   #openings = 0;
   /** True until the first live bar of the selection shows that the subscription is active. */
   #seamOpen = true;
@@ -61,7 +71,7 @@ export class Feed {
   #catchingUp = false;
   /** Reasons to catch up so far; one that comes while a catch-up runs makes it run again. */
   #reasons = 0;
-  #sparksRunning = 0;
+  #hoursRunning = 0;
   #settled: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -92,11 +102,36 @@ export class Feed {
     void this.#catchUp();
   }
 
-  /** Sets which rows of the watchlist are on the screen. */
-  watch(symbols: readonly string[]): void {
+  /** Sets which rows of the watchlist are on the screen, and the column that it is sorted by. */
+  watch(symbols: readonly string[], sortedBy: Column): void {
     this.#visible = symbols;
+    this.#sortedBy = sortedBy;
     this.#tell();
-    this.#fillSparks();
+    this.#fillHours();
+  }
+
+  /** Begins or ends to follow the state of the server. Its past is asked for at the beginning. */
+  async followSystem(isFollowed: boolean): Promise<void> {
+    if (isFollowed === this.#followsSystem) return;
+    this.#followsSystem = isFollowed;
+    this.#tell();
+    if (!isFollowed) return;
+    try {
+      this.store.addSystemPast(await this.rest.systemPast(SPAN_MS / 60_000));
+    } catch (error) {
+      // The lines begin with what is pushed from now on.
+      if (!(error instanceof RestError)) throw error;
+    }
+  }
+
+  /** The newest of what was set aside; none where the server does not say. */
+  async deadLetters(limit: number): Promise<readonly WireDeadLetter[]> {
+    try {
+      return await this.rest.deadLetters(limit);
+    } catch (error) {
+      if (error instanceof RestError) return [];
+      throw error;
+    }
   }
 
   opened(): void {
@@ -106,9 +141,9 @@ export class Feed {
     this.#interests.forget();
     this.#tell();
     if (this.#openings === 1) return;
-    // Sparklines that are missing are requested again: the first request may have failed with the connection.
-    for (const symbol of this.#sparked) if ((this.store.rows.get(symbol)?.spark.length ?? 0) < 2) this.#sparked.delete(symbol);
-    this.#fillSparks();
+    // Bars closed meanwhile.
+    this.#hours.clear();
+    this.#fillHours();
     void this.refreshLatest();
   }
 
@@ -248,8 +283,8 @@ export class Feed {
     clearTimeout(this.#settled);
     this.#settled = setTimeout(() => {
       this.#lookBehindStart();
-      for (const symbol of this.#sparked) if ((this.store.rows.get(symbol)?.spark.length ?? 0) < SPARK_BARS) this.#sparked.delete(symbol);
-      this.#fillSparks();
+      this.#hours.clear();
+      this.#fillHours();
       void this.refreshLatest();
     }, PAST_SETTLES_MS);
   }
@@ -278,17 +313,20 @@ export class Feed {
   /** Sends the server the changes of the subscription, while connected. */
   #tell(): void {
     const topics = new Set<string>([topic('metrics', '*')]);
-    const known = this.store.symbols.length;
-    const few = known <= ALL_SYMBOLS_MAX;
-    if (known > 0 && few) topics.add(topic('ticks', '*'));
-    else for (const symbol of this.#visible) topics.add(topic('ticks', symbol));
+    if (this.#followsSystem) for (const channel of ['system', 'ledger']) topics.add(topic(channel, '*'));
+    const few = this.#areFew;
+    const all = this.store.symbols.length > 0 && (few || this.#sortedBy === 'last' || this.#sortedBy === 'change');
+    for (const symbol of all ? ['*'] : this.#visible) topics.add(topic('ticks', symbol));
+    if (this.store.windows.includes(HOUR_WINDOW)) {
+      for (const symbol of this.#needsAllHours || few ? ['*'] : this.#visible) topics.add(topic('closed', symbol, HOUR_WINDOW));
+    }
     const selection = this.store.selection;
     if (selection !== null) {
-      if (!few) topics.add(topic('ticks', selection.symbol));
+      if (!all) topics.add(topic('ticks', selection.symbol));
       topics.add(topic('bars', selection.symbol, selection.window));
       topics.add(topic('indicators', selection.symbol, selection.window));
     }
-    this.#interests.want(topics);
+    this.#interests.want(topics, few || !all ? TICK_INTERVAL_MS : MANY_INTERVAL_MS);
     if (!this.#open) return;
     for (const frame of this.#interests.diff(this.store.epoch, this.store.seqs)) this.#socket?.send(frame);
   }
@@ -309,7 +347,7 @@ export class Feed {
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof RestError)) throw error;
-        this.store.setHistory('failed', error.message);
+        this.store.setHistory('failed', { code: error.code, text: error.message });
         if (!error.transient) break;
         await delay(backoff.next(), signal);
         continue;
@@ -379,29 +417,40 @@ export class Feed {
     }
   }
 
-  /** Loads the sparkline of each row the first time it is seen. */
-  #fillSparks(): void {
-    for (const symbol of this.#visible) {
-      if (this.#sparksRunning >= SPARKS_AT_ONCE) return;
-      if (this.#sparked.has(symbol)) continue;
-      this.#sparked.add(symbol);
-      this.#sparksRunning += 1;
-      void this.#spark(symbol).finally(() => {
-        this.#sparksRunning -= 1;
-        this.#fillSparks();
+  get #areFew(): boolean {
+    return this.store.symbols.length <= ALL_SYMBOLS_MAX;
+  }
+
+  /** True when the order of the list depends on every symbol's volume. */
+  get #needsAllHours(): boolean {
+    return this.#sortedBy === 'volume';
+  }
+
+  /** Loads the last hour of each row when it comes into view; of every symbol where that decides the order. */
+  #fillHours(): void {
+    const { windows, symbols } = this.store;
+    if (!windows.includes(HOUR_WINDOW)) return;
+    const wanted = this.#needsAllHours ? [...this.#visible, ...symbols] : this.#visible;
+    // Bars of what is out of view are not heard, so its hour is loaded again when it comes back.
+    if (!this.#areFew && !this.#needsAllHours) for (const symbol of this.#hours) if (!this.#visible.includes(symbol)) this.#hours.delete(symbol);
+    for (const symbol of wanted) {
+      if (this.#hoursRunning >= HOURS_AT_ONCE) return;
+      if (this.#hours.has(symbol)) continue;
+      this.#hours.add(symbol);
+      this.#hoursRunning += 1;
+      void this.#loadHour(symbol).finally(() => {
+        this.#hoursRunning -= 1;
+        this.#fillHours();
       });
     }
   }
 
-  async #spark(symbol: string): Promise<void> {
+  async #loadHour(symbol: string): Promise<void> {
     try {
-      const { bars } = await this.rest.bars(symbol, SPARK_WINDOW, SPARK_BARS);
-      const newest = bars[0];
-      if (newest === undefined) return;
-      const closes = bars.map((bar) => bar.close).reverse();
-      this.store.putSpark(symbol, closes, Math.floor(newest.start / 60));
+      const { bars } = await this.rest.bars(symbol, HOUR_WINDOW, HOUR_MINUTES);
+      this.store.putHour(symbol, bars);
     } catch {
-      // Ticks draw the line from here on; it is requested again after the next connection.
+      // Its line begins with the next trades; it is requested again after the next connection.
     }
   }
 }

@@ -9,8 +9,9 @@ import type { Bar } from '../model/bar';
 import type { Indicators } from '../model/indicators';
 import type { Latest } from '../model/message';
 import type { Origin, Past } from '../model/origin';
-import { decodeBar, decodeIndicators, decodeLatest, decodeOrigin, decodePast } from './decode';
-import type { WireBar, WireHealth, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
+import type { Point } from '../model/system';
+import { decodeBar, decodeIndicators, decodeLatest, decodeOrigin, decodePast, decodePoints } from './decode';
+import type { WireBar, WireDeadLetter, WireHealth, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
 
 /** A page of history, newest first as the server gives it. */
 export interface Page {
@@ -74,6 +75,21 @@ export class Rest {
     const [body] = await this.#get('health', {}, signal);
     const wire = (body ?? {}) as WireHealth;
     return { origin: decodeOrigin({ ...wire }), past: decodePast(wire.details?.past) };
+  }
+
+  /** Rates and latencies of the last minutes. */
+  async systemPast(minutes: number, signal?: AbortSignal): Promise<Point[]> {
+    const query = { time_range: `-${minutes}min` };
+    const answers = await Promise.all(['latency', 'throughput'].map((name) => this.#get(`api/v1/metrics/${name}`, query, signal)));
+    const byTime = new Map<Point['time'], Point>();
+    for (const { time, values } of answers.flatMap(([body]) => decodePoints(body))) byTime.set(time, { time, values: { ...byTime.get(time)?.values, ...values } });
+    return [...byTime.values()];
+  }
+
+  /** The newest of what was set aside. */
+  async deadLetters(limit: number, signal?: AbortSignal): Promise<WireDeadLetter[]> {
+    const [body] = await this.#get('api/v1/dead-letters', { limit: String(limit), empty: 'ok' }, signal);
+    return Array.isArray(body) ? (body as WireDeadLetter[]) : [];
   }
 
   async latest(symbols: readonly string[], signal?: AbortSignal): Promise<Latest[]> {

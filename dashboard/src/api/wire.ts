@@ -70,6 +70,15 @@ export interface WireHealth {
   readonly details?: { readonly past?: { readonly done: number; readonly total: number } };
 }
 
+/** A row of `/dead-letters`. */
+export interface WireDeadLetter {
+  readonly reason?: string;
+  readonly symbol?: string | null;
+  readonly provider?: string;
+  readonly received_at?: string;
+  readonly payload?: string;
+}
+
 /** A problem document. */
 export interface WireProblem {
   readonly code?: string;
@@ -82,6 +91,8 @@ export interface WireRequest {
   readonly symbols: readonly string[];
   readonly channels: readonly string[];
   readonly windows?: readonly string[];
+  /** False leaves out bars in progress. */
+  readonly forming?: boolean;
   /** The newest tick of each symbol, at most this often. */
   readonly interval_ms?: number;
   readonly since?: { readonly epoch: string; readonly seqs: Readonly<Record<string, number>> };

@@ -5,12 +5,10 @@
  * preferences that the page can work with: each field that is missing or malformed has its default, the others are kept.
  */
 
+import { ZONE_CHOICES, type ZoneChoice } from './zones';
+
 export const THEMES = ['dark', 'light'] as const;
 export type Theme = (typeof THEMES)[number];
-
-/** The zone that times are written in: the exchange's, the reader's, or UTC. */
-export const TIME_ZONES = ['utc', 'local', 'exchange'] as const;
-export type TimeZone = (typeof TIME_ZONES)[number];
 
 /** Columns that the watchlist can be sorted by. */
 export const COLUMNS = ['symbol', 'last', 'change', 'volume'] as const;
@@ -35,7 +33,8 @@ export interface Preferences {
   /** Symbols that stand above the others in the watchlist. */
   readonly pins: readonly string[];
   readonly sort: Sort;
-  readonly timeZone: TimeZone;
+  /** Whose clock times are written by. */
+  readonly timeZone: ZoneChoice;
   /** True when prices are drawn to a logarithmic scale. */
   readonly logScale: boolean;
 }
@@ -79,7 +78,7 @@ export function readPreferences(text: string | null): Preferences {
       column: oneOf(COLUMNS, sort['column'], DEFAULTS.sort.column),
       descending: sort['descending'] === true,
     },
-    timeZone: oneOf(TIME_ZONES, fields['timeZone'], DEFAULTS.timeZone),
+    timeZone: oneOf(ZONE_CHOICES, fields['timeZone'], DEFAULTS.timeZone),
     logScale: fields['logScale'] === true,
   };
 }

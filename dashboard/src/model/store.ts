@@ -5,17 +5,27 @@
  * Views do not follow single messages: they take the changes at a steady rate, however many messages arrived.
  */
 
-import type { EpochSeconds, Price } from '../helpers/nominal';
+import type { EpochSeconds } from '../helpers/nominal';
 import type { Bar } from './bar';
 import { BarSeries, type SeriesChange, UNBROKEN } from './bar-series';
 import { type Connection, DISCONNECTED } from './connection';
+import { HOUR_WINDOW } from './hour';
 import type { Indicators } from './indicators';
 import type { Message, Metrics } from './message';
 import { LIVE, type Origin, type Past, sameOrigin } from './origin';
-import { emptyRow, type Row, withDecimals, withHistory, withLatest, withTick } from './watchlist';
+import { type Point, System } from './system';
+import { emptyRow, type Row, withDecimals, withHour, withLatest, withMinute, withTick } from './watchlist';
 
 /** State of the chart's history. */
 export type HistoryPhase = 'loading' | 'ready' | 'failed';
+
+/** A refusal of the server: its stable code, and its words for people. */
+export interface Refusal {
+  readonly code: string;
+  readonly text: string;
+}
+
+const NO_REFUSAL: Refusal = { code: '', text: '' };
 
 export interface Selection {
   readonly symbol: string;
@@ -41,6 +51,8 @@ export interface Changes {
   /** Ends of the bars whose indicators to draw: one by one, or all. */
   indicators: Set<EpochSeconds> | 'all';
   metrics: boolean;
+  /** The state of the server as a whole. */
+  system: boolean;
   connection: boolean;
   history: boolean;
   origin: boolean;
@@ -55,6 +67,7 @@ function noChanges(): Changes {
     symbols: false,
     indicators: new Set(),
     metrics: false,
+    system: false,
     connection: false,
     history: false,
     origin: false,
@@ -83,17 +96,19 @@ export class Store {
   readonly series = new BarSeries();
   readonly indicators = new Map<EpochSeconds, Indicators>();
   readonly rows = new Map<string, Row>();
+  readonly system = new System();
   /** Highest number received on each topic of the current log. */
   readonly seqs = new Map<string, number>();
 
   #symbols: readonly string[] = [];
   #assetClasses: ReadonlyMap<string, string> = new Map();
+  #windows: readonly string[] = [];
   #selection: Selection | null = null;
   #epoch: string | null = null;
   #connection: Connection = DISCONNECTED;
   #metrics: Metrics | null = null;
   #history: HistoryPhase = 'loading';
-  #historyError = '';
+  #historyError: Refusal = NO_REFUSAL;
   #reachedStart = false;
   #skipped = 0;
   #origin: Origin = LIVE;
@@ -119,6 +134,10 @@ export class Store {
   get assetClass(): string | undefined {
     return this.#selection === null ? undefined : this.#assetClasses.get(this.#selection.symbol);
   }
+  /** Windows that the server has; none before it has said so. */
+  get windows(): readonly string[] {
+    return this.#windows;
+  }
   get selection(): Selection | null {
     return this.#selection;
   }
@@ -135,7 +154,8 @@ export class Store {
   get history(): HistoryPhase {
     return this.#history;
   }
-  get historyError(): string {
+  /** Why there is no history, in phase `failed`. */
+  get historyError(): Refusal {
     return this.#historyError;
   }
   /** True when the server has nothing older than the oldest bar held. */
@@ -170,6 +190,7 @@ export class Store {
         break;
       case 'bar': {
         this.#advance(topic('bars', message.symbol, message.window), message.seq);
+        if (message.window === HOUR_WINDOW && this.rows.has(message.symbol)) this.#row(message.symbol, (row) => withMinute(row, message.bar));
         if (!this.#isSelected(message.symbol, message.window)) break;
         this.#note(this.series.apply(message.bar));
         dropped = this.#dropOldest();
@@ -184,6 +205,14 @@ export class Store {
         this.#metrics = message;
         this.#changes.metrics = true;
         this.setPast(message.past);
+        break;
+      case 'system':
+        this.system.applySystem(message);
+        this.#changes.system = true;
+        break;
+      case 'ledger':
+        this.system.applyLedger(message);
+        this.#changes.system = true;
         break;
       case 'connection':
         this.setOrigin(message.origin);
@@ -218,12 +247,18 @@ export class Store {
     this.series.clear();
     this.indicators.clear();
     this.#history = 'loading';
-    this.#historyError = '';
+    this.#historyError = NO_REFUSAL;
     this.#reachedStart = false;
     this.#changes.bars = 'all';
     this.#changes.selection = true;
     this.#changes.history = true;
     this.#wake();
+  }
+
+  /** Sets what the server has, as it says itself. */
+  setServed(symbols: readonly string[], windows: readonly string[]): void {
+    this.#windows = windows;
+    this.setSymbols(symbols);
   }
 
   setSymbols(symbols: readonly string[]): void {
@@ -268,12 +303,20 @@ export class Store {
     this.#wake();
   }
 
-  putSpark(symbol: string, closes: readonly Price[], minute: number): void {
-    this.#row(symbol, (row) => withHistory(row, closes, minute));
+  /** Takes the bars of a symbol's last hour from the history. */
+  putHour(symbol: string, bars: readonly Bar[]): void {
+    this.#row(symbol, (row) => withHour(row, bars));
     this.#wake();
   }
 
-  setHistory(phase: HistoryPhase, error = ''): void {
+  /** Takes points of before the page followed the state of the server. */
+  addSystemPast(points: readonly Point[]): void {
+    this.system.addPast(points);
+    this.#changes.system = true;
+    this.#wake();
+  }
+
+  setHistory(phase: HistoryPhase, error: Refusal = NO_REFUSAL): void {
     this.#history = phase;
     this.#historyError = error;
     this.#changes.history = true;
@@ -359,6 +402,7 @@ export class Store {
     this.#epoch = epoch;
     if (first) return false;
     this.seqs.clear();
+    this.system.forgetLedgers();
     this.series.clear();
     this.indicators.clear();
     this.#reachedStart = false;

@@ -1,5 +1,5 @@
 /**
- * One row per symbol: last price, change, a sparkline of recent closes, and the state of its source.
+ * One row per symbol: last price, change, its last hour, and the state of its source.
  *
  * Promises: a row never goes back in event time; memory per row is bounded.
  */
@@ -7,10 +7,9 @@
 import { decimalsOf } from '../helpers/format';
 import type { EpochMillis, Price } from '../helpers/nominal';
 import { utcDay } from '../helpers/time';
+import type { Bar } from './bar';
+import { type Hour, volumeOf, withBar, withBars, within, withTrade } from './hour';
 import type { FeedState, Latest, Tick } from './message';
-
-/** Minutes that a sparkline covers: at its width an hour is readable. */
-export const SPARK_POINTS = 60;
 
 export interface Row {
   readonly symbol: string;
@@ -23,10 +22,10 @@ export interface Row {
   readonly direction: -1 | 0 | 1;
   /** Digits after the point that its prices need. */
   readonly decimals: number;
-  /** Closes by minute, oldest first; the last one moves with the price. */
-  readonly spark: readonly number[];
-  /** Minute since the epoch that the last point stands for. */
-  readonly sparkMinute: number | null;
+  /** Its last hour of trading, which may lie back. */
+  readonly hour: Hour;
+  /** True once the history of the hour is known: before that its volume is not. */
+  readonly hasHour: boolean;
 }
 
 export function emptyRow(symbol: string): Row {
@@ -38,8 +37,8 @@ export function emptyRow(symbol: string): Row {
     feed: null,
     direction: 0,
     decimals: 2,
-    spark: [],
-    sparkMinute: null,
+    hour: [],
+    hasHour: false,
   };
 }
 
@@ -53,9 +52,6 @@ export function changeOf(row: Row): { readonly amount: number; readonly percent:
 function withPrice(row: Row, price: Price, time: EpochMillis): Row {
   if (row.time !== null && time < row.time) return row;
   const newDay = row.time !== null && row.last !== null && utcDay(time) > utcDay(row.time);
-  const minute = Math.floor(time / 60_000);
-  const extended =
-    row.sparkMinute === null || minute > row.sparkMinute ? [...row.spark, price] : [...row.spark.slice(0, -1), price];
   return {
     ...row,
     last: price,
@@ -63,8 +59,7 @@ function withPrice(row: Row, price: Price, time: EpochMillis): Row {
     time,
     direction: row.last === null || price === row.last ? row.direction : price > row.last ? 1 : -1,
     decimals: Math.max(row.decimals, decimalsOf(price)),
-    spark: extended.slice(-SPARK_POINTS),
-    sparkMinute: Math.max(minute, row.sparkMinute ?? minute),
+    hour: withTrade(row.hour, Math.floor(time / 60_000), price),
   };
 }
 
@@ -110,11 +105,18 @@ export function withDecimals(row: Row, prices: readonly number[]): Row {
   return decimals === row.decimals ? row : { ...row, decimals };
 }
 
-/** Puts closes from history before the points from ticks; `minute` is that of the last close. */
-export function withHistory(row: Row, closes: readonly number[], minute: number): Row {
-  if (closes.length === 0) return row;
-  const live = row.sparkMinute === null ? 0 : Math.min(row.spark.length, Math.max(0, row.sparkMinute - minute));
-  const spark = [...closes, ...(live === 0 ? [] : row.spark.slice(-live))].slice(-SPARK_POINTS);
-  if (live === 0 && row.last !== null && row.sparkMinute === minute) spark[spark.length - 1] = row.last;
-  return withDecimals({ ...row, spark, sparkMinute: Math.max(minute, row.sparkMinute ?? minute) }, closes);
+/** Takes the bars of the last hour from the history. */
+export function withHour(row: Row, bars: readonly Bar[]): Row {
+  return withDecimals({ ...row, hour: withBars(row.hour, bars), hasHour: true }, bars.map(({ close }) => close));
+}
+
+/** Takes a bar of a minute from the live feed. */
+export function withMinute(row: Row, bar: Bar): Row {
+  const hour = withBar(row.hour, bar);
+  return hour === row.hour ? row : { ...row, hour };
+}
+
+/** What was traded in the hour that ends with the minute `now`; `null` while its history is not known. */
+export function volumeOfRow(row: Row, now: number): number | null {
+  return row.hasHour ? volumeOf(within(row.hour, now)) : null;
 }

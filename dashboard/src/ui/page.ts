@@ -1,6 +1,7 @@
 /**
  * The page as a whole: assembles the parts, draws at a steady rate what has changed in the store, and carries out the
- * user's commands. The address holds symbol and window (`#/AAPL/5min`), so a reload or a bookmark shows the same.
+ * user's commands. The address holds the view (see `model/view.ts`), so a reload or a bookmark shows the same; what the
+ * user chose is kept for the next visit.
  */
 
 import type { Feed } from '../api/feed';
@@ -9,34 +10,39 @@ import type { ServerClock } from '../helpers/server-clock';
 import { spanText, toSeconds } from '../helpers/time';
 import type { Zone } from '../helpers/zone';
 import { badgeOf } from '../model/origin';
+import type { Preferences } from '../model/preferences';
 import { priceNow } from '../model/price';
 import type { Store } from '../model/store';
 import type { Now } from '../model/stretches';
-import { windowSeconds } from '../model/windows';
+import { findSymbol } from '../model/symbols';
+import type { PageName, PartialView } from '../model/view';
+import { DEFAULT_WINDOWS, windowSeconds } from '../model/windows';
+import { Address, type Cause } from './address';
 import { BarChart } from './chart';
 import { CAUSE_TEXTS } from './chart/stretch-marks';
-import { ChartControls, type ChartSettings } from './chart-controls';
+import { ChartControls } from './chart-controls';
+import { Cover } from './cover';
+import { LETTERS_SHOWN } from './dead-letters';
 import { byId, Pace, setText } from './dom';
 import { Legend, type Switch } from './legend';
 import { Notices } from './notices';
+import type { PreferenceStore } from './preferences';
 import { Search } from './search';
 import { Shortcuts } from './shortcuts';
 import { Strip } from './strip';
+import { SystemView } from './system';
 import { ThemeSwitch } from './theme';
 import { Watchlist } from './watchlist';
 import { WindowSelector } from './window-selector';
-
-/** Symbol and window that an address names. */
-export function readAddress(hash: string): { readonly symbol: string | undefined; readonly window: string | undefined } {
-  const [, symbol, window] = hash.split('/').map(decodeURIComponent);
-  return { symbol: symbol === '' ? undefined : symbol, window };
-}
 
 /** Ten draws a second: nobody can read a price that changes faster. */
 const DRAW_INTERVAL_MS = 100;
 const SECOND_MS = 1000;
 
 export class Page {
+  readonly #address = new Address((view) => {
+    this.open(view);
+  });
   readonly #theme: ThemeSwitch;
   readonly #chart: BarChart;
   readonly #legend: Legend;
@@ -45,25 +51,34 @@ export class Page {
   readonly #windows: WindowSelector;
   readonly #strip: Strip;
   readonly #notices: Notices;
+  readonly #system: SystemView;
   readonly #pace = new Pace(DRAW_INTERVAL_MS, () => {
     this.#draw();
   });
-  readonly #cover = byId('cover');
+  readonly #cover: Cover;
   readonly #spoken = byId('spoken');
   readonly #origin = byId('origin');
-  #settings: ChartSettings = { timeZone: 'utc', logScale: false };
+  /** What is switched on, by name. */
   #overlays: readonly string[] = [];
   #panes: readonly string[] = [];
+  /** What the address named, of which nothing else may be shown instead. */
+  #asked: { readonly symbol: string | undefined; readonly window: string | undefined } = { symbol: undefined, window: undefined };
 
   constructor(
     private readonly store: Store,
     private readonly feed: Feed,
     private readonly clock: ServerClock,
+    private readonly preferences: PreferenceStore,
   ) {
     this.#notices = new Notices(byId('notices'));
-    this.#theme = new ThemeSwitch(() => {
-      this.#repaint();
-    });
+    this.#theme = new ThemeSwitch(
+      () => {
+        this.#repaint();
+      },
+      (theme) => {
+        preferences.change({ theme });
+      },
+    );
     const palette = this.#theme.palette();
     const toLive = byId('to-live');
     this.#controls = new ChartControls({
@@ -74,9 +89,9 @@ export class Page {
       clock,
       chart: () => this.#chart,
       palette: () => this.#theme.palette(),
-      settings: () => this.#settings,
+      settings: () => preferences.current,
       keep: (change) => {
-        this.#settings = { ...this.#settings, ...change };
+        preferences.change(change);
       },
       zoneChanged: (zone) => {
         this.#chart.setZone(zone, this.#now());
@@ -114,11 +129,14 @@ export class Page {
       store,
       palette,
       clock,
-      (symbol) => {
-        this.show(symbol, store.selection?.window);
-      },
-      (symbols) => {
-        feed.watch(symbols);
+      preferences,
+      {
+        select: (symbol, cause) => {
+          this.show(symbol, store.selection?.window, cause);
+        },
+        watched: (symbols, column) => {
+          feed.watch(symbols, column);
+        },
       },
     );
     const search = new Search(
@@ -132,10 +150,23 @@ export class Page {
     this.#windows = new WindowSelector(byId('windows'), (window) => {
       this.show(store.selection?.symbol, window);
     });
-    this.#strip = new Strip(byId('strip'), store, clock, zone);
+    this.#cover = new Cover(byId('cover'), store, preferences, (symbol, window) => {
+      this.show(symbol, window);
+      byId('chart').focus();
+    });
+    this.#strip = new Strip(byId('strip'), store, clock, zone, () => {
+      this.#toggleSystem();
+    });
+    this.#system = new SystemView(byId('system'), store, palette, zone, {
+      closed: () => {
+        this.#toggleSystem();
+      },
+      deadLetters: () => feed.deadLetters(LETTERS_SHOWN),
+    });
     const shortcuts = new Shortcuts([
       { keys: ['/'], shown: '/', text: 'Search a symbol', run: () => { search.focus(); } },
       { keys: ['w'], shown: 'w', text: 'Go to the watchlist', run: () => { this.#watchlist.focus(); } },
+      { keys: ['p'], shown: 'p', text: 'Pin the symbol to the top of the watchlist, or let go of it', run: () => { this.#watchlist.togglePin(); } },
       { keys: ['j', 'k'], shown: 'j k', text: 'Next or previous symbol, from anywhere', run: (key) => { this.#watchlist.move(key === 'j' ? 1 : -1); } },
       { keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'], shown: '1 … 9', text: 'Choose a window', run: (key) => { this.#windows.choose(Number(key) - 1); } },
       { keys: ['[', ']'], shown: '[ ]', text: 'Shorter or longer window', run: (key) => { this.#windows.step(key === ']' ? 1 : -1); } },
@@ -144,6 +175,7 @@ export class Page {
       { keys: ['g'], shown: 'g', text: 'Go to a date', run: () => { this.#controls.askDate(); } },
       { keys: ['l'], shown: 'l', text: 'Logarithmic or linear prices', run: () => { this.#controls.toggleLogarithmic(); } },
       { keys: ['f'], shown: 'f', text: 'The chart on the whole screen', run: () => { this.#controls.toggleFullScreen(); } },
+      { keys: ['s'], shown: 's', text: 'System: latency, throughput, ledger, feeds', run: () => { this.#toggleSystem(); } },
       { keys: ['t'], shown: 't', text: 'Light or dark', run: () => { this.#theme.toggle(); } },
       { keys: ['?'], shown: '?', text: 'This help', run: () => { shortcuts.toggleHelp(); } },
     ]);
@@ -158,10 +190,6 @@ export class Page {
     });
     byId('chart').addEventListener('keydown', (event) => {
       this.#chartKey(event);
-    });
-    window.addEventListener('hashchange', () => {
-      const address = readAddress(location.hash);
-      this.show(address.symbol, address.window ?? store.selection?.window);
     });
     this.#controls.refresh();
     setInterval(() => {
@@ -180,29 +208,94 @@ export class Page {
     if (this.store.selection !== null) this.#windows.show(this.store.selection.window);
   }
 
-  /** Shows a symbol and window, unless they are shown already. */
-  show(symbol: string | undefined, window: string | undefined): void {
-    const { selection } = this.store;
-    if (symbol === undefined || window === undefined) return;
-    if (selection?.symbol === symbol && selection.window === window) return;
-    this.feed.select(symbol, window);
-    history.replaceState(null, '', `#/${encodeURIComponent(symbol)}/${encodeURIComponent(window)}`);
-    this.#windows.show(window);
-    this.#watchlist.follow(symbol);
-    this.#pace.flush();
+  /** What the address names. */
+  get address(): PartialView {
+    return this.#address.view;
   }
 
-  /** Switches lines or a pane on or off. */
+  /** Shows a symbol and window, unless they are shown already. */
+  show(symbol: string | undefined, window: string | undefined, cause: Cause = 'choice'): void {
+    const { selection } = this.store;
+    if (symbol === undefined || window === undefined) return;
+    if (selection?.symbol !== symbol || selection.window !== window) {
+      this.feed.select(symbol, window);
+      this.#windows.show(window);
+      this.#watchlist.follow(symbol);
+      this.#pace.flush();
+    }
+    // Who chooses a symbol wants to see it.
+    if (cause === 'choice') this.#showPage('chart');
+    this.#writeAddress(cause);
+  }
+
+  #writeAddress(cause: Cause): void {
+    const { selection } = this.store;
+    if (selection === null) return;
+    this.#address.show({ ...selection, overlays: this.#overlays, panes: this.#panes, page: this.#system.isOpen ? 'system' : 'chart' }, cause);
+  }
+
+  #toggleSystem(): void {
+    this.#showPage(this.#system.isOpen ? 'chart' : 'system');
+    this.#writeAddress('choice');
+    if (!this.#system.isOpen) byId('chart').focus();
+  }
+
+  /** Shows the chart and the list, or the view of the system over them. */
+  #showPage(name: PageName): void {
+    const isSystem = name === 'system';
+    if (isSystem === this.#system.isOpen) return;
+    for (const id of ['stage', 'watch-side']) byId(id).inert = isSystem;
+    this.#strip.showSystem(isSystem);
+    if (isSystem) this.#system.open();
+    else this.#system.close();
+    void this.feed.followSystem(isSystem);
+  }
+
+  /** Shows the view that an address names; what it leaves out is as it is, or as it was at the last visit. */
+  open(view: PartialView): void {
+    const { selection } = this.store;
+    const { current } = this.preferences;
+    this.#apply({ overlays: view.overlays ?? current.overlays, panes: view.panes ?? current.panes });
+    const symbol = view.symbol ?? selection?.symbol ?? current.symbol ?? undefined;
+    const window = view.window ?? selection?.window ?? current.window ?? DEFAULT_WINDOWS[0];
+    this.#showPage(view.page);
+    this.#asked = { symbol: view.symbol, window: view.window };
+    this.show(symbol, window, 'adjustment');
+  }
+
+  /**
+   * Takes the symbols and windows that the server has. What was remembered and is gone gives way to what there is; what
+   * the address asked for stays, and the cover offers a way back.
+   */
+  settle(symbols: readonly string[], windows: readonly string[]): void {
+    this.store.setServed(symbols, windows);
+    if (windows.length > 0) this.setWindows(windows);
+    const { selection } = this.store;
+    const known = (name: string, list: readonly string[]): boolean => list.length === 0 || list.includes(name);
+    const [firstWindow = DEFAULT_WINDOWS[0]] = windows;
+    let symbol = selection?.symbol;
+    if (symbol === undefined || !known(symbol, symbols)) symbol = findSymbol(symbols, symbol ?? '') ?? this.#asked.symbol ?? symbols[0];
+    let window = selection?.window;
+    if (window === undefined || !known(window, windows)) window = this.#asked.window ?? firstWindow;
+    this.show(symbol, window, 'adjustment');
+    this.#cover.draw();
+  }
+
+  /** Switches lines or a pane on or off, as the user asks, and keeps it. */
   #switch({ kind, names }: Switch, isShown: boolean): void {
-    const change = (held: readonly string[]): readonly string[] => {
-      const others = held.filter((name) => !names.includes(name));
-      return isShown ? [...others, ...names] : others;
-    };
-    if (kind === 'panes') this.#panes = change(this.#panes);
-    else this.#overlays = change(this.#overlays);
-    const [overlays, panes] = [new Set(this.#overlays), new Set(this.#panes)];
-    this.#chart.setIndicators(overlays, panes);
-    this.#legend.showSwitched(overlays, panes);
+    const others = (kind === 'panes' ? this.#panes : this.#overlays).filter((name) => !names.includes(name));
+    const change = { [kind]: isShown ? [...others, ...names] : others };
+    this.#apply(change);
+    this.preferences.change(change);
+    this.#writeAddress('adjustment');
+  }
+
+  #apply({ overlays = this.#overlays, panes = this.#panes }: Partial<Pick<Preferences, 'overlays' | 'panes'>>): void {
+    this.#overlays = overlays;
+    this.#panes = panes;
+    const [lines, below] = [new Set(overlays), new Set(panes)];
+    this.#chart.setIndicators(lines, below);
+    this.#legend.showSwitched(lines, below);
   }
 
   say(text: string): void {
@@ -223,8 +316,10 @@ export class Page {
       bars: store.series.bars,
       legend: this.#legend.texts(),
       watchlist: this.#watchlist.texts(),
+      sort: this.#watchlist.head['sort'],
       strip: this.#strip.texts(),
       theme: this.#theme.theme,
+      system: this.#system.isOpen ? this.#system.texts() : null,
     };
   }
 
@@ -247,7 +342,10 @@ export class Page {
     if (changes.indicators === 'all' || changes.bars === 'all') this.#chart.drawIndicators();
     else if (indicatorsChanged) this.#chart.drawIndicatorsAt(changes.indicators);
     if (changes.symbols || changes.selection) this.#controls.refresh();
-    if (changes.symbols || changes.selection || changes.rows === 'all') this.#watchlist.draw('all');
+    if (changes.symbols) {
+      this.#watchlist.refresh();
+      if (store.selection !== null) this.#watchlist.follow(store.selection.symbol);
+    } else if (changes.selection || changes.rows === 'all') this.#watchlist.draw('all');
     else if (changes.rows.size > 0) this.#watchlist.draw(changes.rows);
     const selectedMoved = changes.rows === 'all' || (row !== undefined && changes.rows.has(row.symbol));
     if (barsChanged || indicatorsChanged || changes.selection || selectedMoved) {
@@ -255,10 +353,21 @@ export class Page {
       this.#chart.drawPrice();
       this.#chart.setIndicatorTexts(this.#legend.texts());
     }
+    if (changes.system && this.#system.isOpen) this.#system.draw();
     if (changes.origin) this.#drawOrigin();
     if (selectedMoved || changes.origin) this.#drawTitle();
     if (changes.metrics || changes.connection || changes.selection || changes.past) this.#strip.draw();
-    if (changes.history || changes.connection || barsChanged) this.#drawCover();
+    if (changes.connection) this.#drawAge();
+    if (changes.history || changes.symbols || barsChanged) this.#cover.draw();
+    if (changes.history) this.#remember();
+  }
+
+  /** Keeps for the next visit what is shown, once the server has shown that it exists. */
+  #remember(): void {
+    const { selection, history } = this.store;
+    const { symbol, window } = this.preferences.current;
+    if (selection === null || history !== 'ready') return;
+    if (selection.symbol !== symbol || selection.window !== window) this.preferences.change({ symbol: selection.symbol, window: selection.window });
   }
 
   #drawTitle(): void {
@@ -285,27 +394,20 @@ export class Page {
     return { time: toSeconds(this.clock.now()), feed: (selection === null ? undefined : rows.get(selection.symbol))?.feed ?? null };
   }
 
-  /** Explains an empty chart; over bars, says when they are no longer updated. */
-  #drawCover(): void {
-    const { series, history, historyError, connection } = this.store;
+  /** Marks a page that no longer gets what is new. */
+  #drawAge(): void {
+    const { connection } = this.store;
     const old = connection.phase === 'stale' || connection.phase === 'waiting' || connection.reason !== '';
     document.body.toggleAttribute('data-old', old);
-    let text = '';
-    if (series.length === 0) {
-      if (history === 'loading') text = 'Loading…';
-      else if (history === 'failed') text = `No history: ${historyError}`;
-      else text = 'No bars yet. The first trade makes one.';
-    }
-    setText(this.#cover, text);
-    this.#cover.hidden = text === '';
   }
 
   #repaint(): void {
     // The switch reports once while the page is still being assembled.
-    if ((this.#strip as Strip | undefined) === undefined) return;
+    if ((this.#system as SystemView | undefined) === undefined) return;
     const palette = this.#theme.palette();
     this.#chart.setPalette(palette, this.#now());
     this.#watchlist.setPalette(palette);
+    this.#system.setPalette(palette);
   }
 
   #chartKey(event: KeyboardEvent): void {

@@ -22,7 +22,7 @@ const LABELS: Readonly<Record<Item, readonly [label: string, title: string]>> = 
   rate: ['ticks/s', 'Ticks the server takes in a second'],
   p50: ['p50', 'Latency of half of the ticks: from receipt to publication'],
   p99: ['p99', 'Latency of 99 of 100 ticks: from receipt to publication'],
-  residue: ['residue', 'Ticks received less ticks accounted for; 0 means that none is lost'],
+  residue: ['unaccounted', 'Residue: reports received less those the ledger accounts for; 0 means that none is lost'],
   skipped: ['skipped', 'Frames the server left out because this page was too slow'],
 };
 
@@ -34,6 +34,7 @@ export class Strip {
   readonly #past = element('span', { class: 'past', title: 'The simulated venue makes up bars of before its start; they come in as they are made' });
   readonly #time = element('time', { class: 'clock', title: 'Time now, by the server’s clock' });
   readonly #figures = element('span', { class: 'figures' });
+  readonly #system = element('button', { type: 'button', class: 'strip-system', 'aria-pressed': 'false', title: 'Latency, throughput, ledger and feeds (s)' }, 'System');
   readonly #values = new Map<Item, HTMLElement>();
   readonly #timer: ReturnType<typeof setInterval>;
   #skippedSeen = 0;
@@ -44,6 +45,7 @@ export class Strip {
     private readonly store: Store,
     private readonly clock: ServerClock,
     private readonly zone: () => Zone,
+    toggleSystem: () => void,
   ) {
     this.#line.append(element('span', { class: 'dot' }), this.#lineText, this.#retry);
     for (const item of ITEMS) {
@@ -52,7 +54,8 @@ export class Strip {
       this.#values.set(item, value);
       this.#figures.append(element('span', { class: 'pair', 'data-item': item, title }, element('span', { class: 'label' }, label), value));
     }
-    root.append(this.#line, this.#age, this.#past, this.#figures, this.#time);
+    root.append(this.#line, this.#age, this.#past, this.#figures, this.#time, this.#system);
+    this.#system.addEventListener('click', toggleSystem);
     // Ages grow by themselves; nothing is requested here.
     this.#timer = setInterval(() => {
       this.draw();
@@ -65,6 +68,11 @@ export class Strip {
     const texts: Record<string, string> = { line: this.#lineText.textContent, age: this.#age.textContent, past: this.#past.textContent, clock: this.#time.textContent };
     for (const [item, value] of this.#values) texts[item] = value.textContent;
     return texts;
+  }
+
+  /** Says whether the view of the system is open. */
+  showSystem(isOpen: boolean): void {
+    this.#system.setAttribute('aria-pressed', String(isOpen));
   }
 
   destroy(): void {

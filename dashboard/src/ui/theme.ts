@@ -1,11 +1,9 @@
 /**
- * Light and dark: the system's preference until the user chooses; the choice is stored in the browser. Colours are
- * defined in the style sheet alone; canvases read them from there.
+ * Light and dark: the system's preference until the user chooses. Colours are defined in the style sheet alone; canvases
+ * read them from there.
  */
 
-const KEY = 'tickwire.theme';
-
-export type Theme = 'light' | 'dark';
+import type { Theme } from '../model/preferences';
 
 /** Lines of indicators, by the names of their colours' custom properties. */
 export const LINE_COLORS = ['sma-20', 'sma-50', 'sma-200', 'ema-12', 'ema-26', 'bb', 'rsi', 'macd', 'macd-signal'] as const;
@@ -36,8 +34,14 @@ export interface Palette {
 export class ThemeSwitch {
   readonly #system = matchMedia('(prefers-color-scheme: light)');
 
-  /** @param changed called after the colours have changed */
-  constructor(private readonly changed: () => void) {
+  /**
+   * @param changed called after the colours have changed
+   * @param chosen called with the user's choice
+   */
+  constructor(
+    private readonly changed: () => void,
+    private readonly chosen: (theme: Theme) => void,
+  ) {
     this.#system.addEventListener('change', () => {
       this.#show();
     });
@@ -53,11 +57,7 @@ export class ThemeSwitch {
   toggle(): void {
     const next: Theme = this.theme === 'dark' ? 'light' : 'dark';
     document.documentElement.dataset['theme'] = next;
-    try {
-      localStorage.setItem(KEY, next);
-    } catch {
-      // Storage may be blocked; then the choice lasts as long as the page.
-    }
+    this.chosen(next);
     this.#show();
   }
 

@@ -1,15 +1,22 @@
 /**
  * The list of symbols. Promises: as many elements as rows fit the screen, however many symbols there are; a frame
- * touches only rows that changed; arrows, Home, End and Page keys move as in any list.
+ * touches only rows that changed; arrows, Home, End and Page keys move as in any list; a list that is sorted by figures is
+ * put in order once a second, but not under the pointer.
  */
 
-import { fixed, percent } from '../helpers/format';
+import { compact, fixed, percent } from '../helpers/format';
 import type { ServerClock } from '../helpers/server-clock';
+import { within } from '../model/hour';
+import { nextSort, orderSymbols } from '../model/order';
+import type { Column, Sort } from '../model/preferences';
 import type { Store } from '../model/store';
-import { changeOf, emptyRow, type Row, type ShownFeed, shownFeed } from '../model/watchlist';
+import { changeOf, emptyRow, type Row, type ShownFeed, shownFeed, volumeOfRow } from '../model/watchlist';
+import type { Cause } from './address';
 import { element, oncePerFrame, setText } from './dom';
+import type { PreferenceStore } from './preferences';
 import { drawSparkline } from './sparkline';
 import type { Palette } from './theme';
+import { WatchHead } from './watch-head';
 
 /** Rows drawn beyond the screen on each side, so that a fast scroll shows no blank. */
 const OVERSCAN = 4;
@@ -35,11 +42,20 @@ interface Slot {
   readonly spark: HTMLCanvasElement;
   readonly last: HTMLElement;
   readonly change: HTMLElement;
+  readonly volume: HTMLElement;
   index: number;
   drawn: Row | undefined;
   titled: string;
   flashedAt: number;
   isSparkDue: boolean;
+  /** The minute for which line and volume are drawn. */
+  minute: number;
+}
+
+export interface WatchlistListener {
+  select(symbol: string, cause: Cause): void;
+  /** These rows are on the screen, of a list that is sorted by this column. */
+  watched(symbols: readonly string[], column: Column): void;
 }
 
 export class Watchlist {
@@ -55,7 +71,14 @@ export class Watchlist {
   /** Both are measured when the list changes size, never while it scrolls: each measurement forces a layout. */
   #rowHeight = 36;
   #height = 0;
-  #cursor = 0;
+  /** The symbol that the keyboard stands on; it keeps it wherever the row moves. */
+  #cursor: string | undefined;
+  /** The symbols from top to bottom. */
+  #order: readonly string[] = [];
+  #sort: Sort;
+  #pins: readonly string[];
+  #isPointedAt = false;
+  readonly #head: WatchHead;
   #settle: ReturnType<typeof setTimeout> | undefined;
   #fade: ReturnType<typeof setTimeout> | undefined;
   #seen = '';
@@ -65,18 +88,38 @@ export class Watchlist {
     private readonly store: Store,
     private palette: Palette,
     private readonly clock: ServerClock,
-    private readonly select: (symbol: string) => void,
-    private readonly watched: (symbols: readonly string[]) => void,
+    private readonly preferences: PreferenceStore,
+    private readonly listener: WatchlistListener,
   ) {
+    ({ sort: this.#sort, pins: this.#pins } = preferences.current);
+    const head = element('div', { class: 'watch-head' });
+    this.#head = new WatchHead(
+      head,
+      (column) => {
+        this.#sortBy(nextSort(this.#sort, column));
+      },
+      () => {
+        this.togglePin();
+      },
+    );
+    this.#head.showSort(this.#sort);
+    this.#head.showPin(undefined, false);
     this.#list = element('div', { class: 'watch-scroll', role: 'listbox', tabindex: '0', 'aria-label': 'Symbols' }, this.#space);
-    root.append(this.#list);
+    root.append(head, this.#list);
+    this.#list.addEventListener('pointerenter', (event) => {
+      // A finger that has left the screen no longer points at anything.
+      this.#isPointedAt = event.pointerType === 'mouse';
+    });
+    this.#list.addEventListener('pointerleave', () => {
+      this.#isPointedAt = false;
+    });
     this.#list.addEventListener('scroll', this.#schedule, { passive: true });
     this.#list.addEventListener('keydown', (event) => {
       this.#key(event);
     });
     this.#list.addEventListener('click', (event) => {
       const index = (event.target as HTMLElement).closest<HTMLElement>('[data-index]')?.dataset['index'];
-      if (index !== undefined) this.#choose(Number(index));
+      if (index !== undefined) this.#choose(Number(index), 'choice');
     });
     this.#resize = new ResizeObserver(() => {
       this.#height = this.#list.clientHeight;
@@ -85,10 +128,12 @@ export class Watchlist {
     });
     this.#resize.observe(this.#list);
     this.#timer = setInterval(() => {
+      if (this.#sort.column !== 'symbol' && !this.#isPointedAt && !document.hidden) this.#reorder();
+      const minute = this.#minute();
       for (const slot of this.#slots) {
         if (slot.drawn === undefined) continue;
         this.#showFeed(slot, slot.drawn);
-        if (slot.isSparkDue) this.#drawSpark(slot, slot.drawn);
+        if (slot.isSparkDue || slot.minute !== minute) this.#drawHour(slot, slot.drawn, minute);
       }
     }, 1000);
   }
@@ -99,7 +144,47 @@ export class Watchlist {
 
   /** Selects the symbol `step` rows away from the selected one. */
   move(step: number): void {
-    this.#choose(Math.min(this.store.symbols.length - 1, Math.max(0, this.#cursor + step)));
+    this.#choose(Math.min(this.#order.length - 1, Math.max(0, this.#cursorIndex() + step)), 'step');
+  }
+
+  /** Pins the symbol that is shown, or lets go of it. */
+  togglePin(): void {
+    const symbol = this.store.selection?.symbol;
+    if (symbol === undefined || !this.store.rows.has(symbol)) return;
+    const { pins } = this.preferences.current;
+    this.#pins = pins.includes(symbol) ? pins.filter((pin) => pin !== symbol) : [...pins, symbol];
+    this.preferences.change({ pins: this.#pins });
+    this.#reorder();
+    this.#reveal(symbol);
+    this.draw('all');
+  }
+
+  #sortBy(sort: Sort): void {
+    this.#sort = sort;
+    this.preferences.change({ sort });
+    this.#head.showSort(sort);
+    this.#reorder();
+    this.#list.scrollTop = 0;
+    this.#seen = '';
+    this.draw('all');
+  }
+
+  /** Puts the rows in order. */
+  #reorder(): void {
+    const { symbols, rows } = this.store;
+    const order = orderSymbols(symbols, rows, this.#sort, new Set(this.#pins), this.#minute());
+    if (order.length === this.#order.length && order.every((symbol, index) => symbol === this.#order[index])) return;
+    this.#order = order;
+    this.#schedule();
+  }
+
+  #cursorIndex(): number {
+    return this.#cursor === undefined ? 0 : Math.max(0, this.#order.indexOf(this.#cursor));
+  }
+
+  /** The present minute by the server's clock. */
+  #minute(): number {
+    return Math.floor(this.clock.now() / 60_000);
   }
 
   setPalette(palette: Palette): void {
@@ -110,11 +195,16 @@ export class Watchlist {
 
   /** Updates the selection after it changed elsewhere. */
   follow(symbol: string): void {
-    const index = this.store.symbols.indexOf(symbol);
-    if (index < 0) return;
-    this.#cursor = index;
-    this.#reveal(index);
+    if (!this.#order.includes(symbol)) return;
+    this.#cursor = symbol;
+    this.#reveal(symbol);
     this.#schedule();
+  }
+
+  /** Symbols were added. */
+  refresh(): void {
+    this.#reorder();
+    this.draw('all');
   }
 
   /** Rows on the screen, as they are shown, for tests. */
@@ -126,8 +216,16 @@ export class Watchlist {
         symbol: slot.symbol.textContent,
         last: slot.last.textContent,
         change: slot.change.textContent,
+        volume: slot.volume.textContent,
+        line: slot.spark.dataset['trend'] ?? '',
+        pinned: String(slot.root.dataset['pinned'] === 'true'),
         feed: slot.dot.dataset['feed'] ?? '',
       }));
+  }
+
+  /** How the list is sorted, for tests. */
+  get head(): Record<string, string> {
+    return this.#head.texts();
   }
 
   destroy(): void {
@@ -140,10 +238,9 @@ export class Watchlist {
 
   /** Draws what is on the screen; with a set, only the rows named in it. */
   draw(changed: ReadonlySet<string> | 'all'): void {
-    const { symbols } = this.store;
     if (changed === 'all') this.#place();
     for (const slot of this.#slots) {
-      const symbol = symbols[slot.index];
+      const symbol = this.#order[slot.index];
       if (slot.root.hidden || symbol === undefined) continue;
       if (changed === 'all' || changed.has(symbol)) this.#fill(slot, this.store.rows.get(symbol) ?? emptyRow(symbol));
     }
@@ -151,7 +248,10 @@ export class Watchlist {
 
   /** Moves the slots to the rows on the screen. */
   #place(): void {
-    const { symbols, selection } = this.store;
+    const symbols = this.#order;
+    const { selection } = this.store;
+    const pins = new Set(this.#pins);
+    this.#head.showPin(selection?.symbol, selection !== null && pins.has(selection.symbol));
     const top = this.#list.scrollTop;
     const space = `${symbols.length * this.#rowHeight}px`;
     if (this.#space.style.height !== space) this.#space.style.height = space;
@@ -179,19 +279,24 @@ export class Watchlist {
       if (slot.root.style.transform !== transform) slot.root.style.transform = transform;
       put(slot.root, 'aria-setsize', String(symbols.length));
       put(slot.root, 'aria-selected', String(symbols[index] === selection?.symbol));
+      const isPinned = pins.has(symbols[index] ?? '');
+      put(slot.root, 'data-pinned', String(isPinned));
+      // The last of the pinned ones has a line below.
+      put(slot.root, 'data-last-pin', String(isPinned && !pins.has(symbols[index + 1] ?? '')));
     }
-    if (this.#cursor >= first && this.#cursor < first + count) this.#list.setAttribute('aria-activedescendant', `watch-${this.#cursor}`);
+    const cursor = this.#cursorIndex();
+    if (cursor >= first && cursor < first + count) this.#list.setAttribute('aria-activedescendant', `watch-${cursor}`);
     else this.#list.removeAttribute('aria-activedescendant');
     this.#tell(symbols.slice(first, first + count));
   }
 
   #tell(symbols: readonly string[]): void {
-    const seen = symbols.join(',');
+    const seen = [this.#sort.column, ...[...symbols].sort()].join(',');
     if (seen === this.#seen) return;
     this.#seen = seen;
     clearTimeout(this.#settle);
     this.#settle = setTimeout(() => {
-      this.watched(symbols);
+      this.listener.watched(symbols, this.#sort.column);
     }, SETTLE_MS);
   }
 
@@ -201,9 +306,10 @@ export class Watchlist {
     const spark = element('canvas', { class: 'watch-spark', 'aria-hidden': 'true' });
     const last = element('span', { class: 'watch-last' });
     const change = element('span', { class: 'watch-change' });
-    const root = element('div', { class: 'watch-row', role: 'option' }, dot, symbol, spark, last, change);
+    const volume = element('span', { class: 'watch-volume' });
+    const root = element('div', { class: 'watch-row', role: 'option' }, dot, symbol, spark, last, change, volume);
     this.#space.append(root);
-    return { root, dot, symbol, spark, last, change, index: -1, drawn: undefined, titled: '', flashedAt: 0, isSparkDue: false };
+    return { root, dot, symbol, spark, last, change, volume, index: -1, drawn: undefined, titled: '', flashedAt: 0, isSparkDue: false, minute: -1 };
   }
 
   #fill(slot: Slot, row: Row): void {
@@ -217,19 +323,20 @@ export class Watchlist {
     setText(slot.change, percent(change?.percent));
     slot.change.dataset['trend'] = trend;
     this.#showFeed(slot, row);
-    if (before?.spark !== row.spark) {
-      // A new price redraws the sparkline at most once a second; history at once.
-      if (before?.spark.length === row.spark.length) slot.isSparkDue = true;
-      else this.#drawSpark(slot, row);
+    if (before?.hour !== row.hour || before.hasHour !== row.hasHour) {
+      // A new price redraws the line at most once a second; history at once.
+      if (before?.symbol === row.symbol && before.hasHour === row.hasHour) slot.isSparkDue = true;
+      else this.#drawHour(slot, row, this.#minute());
     }
     if (before !== undefined && before.last !== null && before.last !== row.last) this.#flash(slot, row.direction > 0);
   }
 
-  #drawSpark(slot: Slot, row: Row): void {
+  /** Draws what moves with the time: the line and the volume of the last hour. */
+  #drawHour(slot: Slot, row: Row, minute: number): void {
     slot.isSparkDue = false;
-    const { up, down, text } = this.palette;
-    const amount = changeOf(row)?.amount ?? 0;
-    drawSparkline(slot.spark, row.spark, amount > 0 ? up : amount < 0 ? down : text);
+    slot.minute = minute;
+    drawSparkline(slot.spark, within(row.hour, minute), minute, this.palette);
+    setText(slot.volume, compact(volumeOfRow(row, minute)));
   }
 
   #showFeed(slot: Slot, row: Row): void {
@@ -273,30 +380,33 @@ export class Watchlist {
 
   #key(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(this.#height / this.#rowHeight) - 1);
-    const last = this.store.symbols.length - 1;
+    const last = this.#order.length - 1;
+    const cursor = this.#cursorIndex();
     const targets: Readonly<Record<string, number>> = {
-      ArrowDown: this.#cursor + 1,
-      ArrowUp: this.#cursor - 1,
-      PageDown: this.#cursor + page,
-      PageUp: this.#cursor - page,
+      ArrowDown: cursor + 1,
+      ArrowUp: cursor - 1,
+      PageDown: cursor + page,
+      PageUp: cursor - page,
       Home: 0,
       End: last,
     };
     const target = targets[event.key];
     if (target === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    this.#choose(Math.min(last, Math.max(0, target)));
+    this.#choose(Math.min(last, Math.max(0, target)), 'step');
   }
 
-  #choose(index: number): void {
-    const symbol = this.store.symbols[index];
+  #choose(index: number, cause: Cause): void {
+    const symbol = this.#order[index];
     if (symbol === undefined) return;
-    this.#cursor = index;
-    this.#reveal(index);
-    this.select(symbol);
+    this.#cursor = symbol;
+    this.#reveal(symbol);
+    this.listener.select(symbol, cause);
   }
 
-  #reveal(index: number): void {
+  #reveal(symbol: string): void {
+    const index = this.#order.indexOf(symbol);
+    if (index < 0) return;
     const top = index * this.#rowHeight;
     const { scrollTop } = this.#list;
     if (top < scrollTop) this.#list.scrollTop = top;

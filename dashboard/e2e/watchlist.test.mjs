@@ -1,0 +1,134 @@
+/** The watchlist: sorted by each column, pinned, searched; what its figures and lines are, beside REST. */
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, look, open, until } from './browser.mjs';
+import { FakeServer, SYMBOLS, trade } from './fake-server.mjs';
+import { Market } from './market.mjs';
+
+const skip = process.env.TICKWIRE_URL === undefined ? {} : { skip: 'needs the fake server' };
+const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
+let market, server, browser, page, faults, stopTrading;
+
+before(async () => {
+  if (skip.skip) return;
+  await mkdir(screenshots, { recursive: true });
+  market = new Market({ symbols: SYMBOLS, minutes: 600 });
+  server = await new FakeServer(market).listen();
+  browser = await launch();
+  stopTrading = trade(market, 100);
+});
+
+after(async () => {
+  stopTrading?.();
+  await browser?.close();
+  await server?.close();
+});
+
+beforeEach(async () => {
+  if (skip.skip) return;
+  await page?.close();
+  ({ page, faults } = await open(browser.context, server.url));
+  await page.evaluate(() => localStorage.clear());
+  await page.reload();
+  await until(page, (seen) => seen.candles.length > 0 && seen.watchlist.length > 0 && seen.watchlist.every((row) => row.volume !== '–'));
+});
+
+const head = (name) => page.getByRole('button', { name: new RegExp(`^${name}\\b.*: sort`) });
+const names = (seen) => seen.watchlist.map((row) => row.symbol);
+const number = (text) => Number(text.replaceAll(',', '').replace('−', '-').replace(/ %|K|M/, '')) * (text.endsWith('K') ? 1e3 : text.endsWith('M') ? 1e6 : 1);
+const fetchJson = async (path) => (await fetch(new URL(path, server.url))).json();
+
+for (const [name, column] of [['Last', 'last'], ['Change', 'change'], ['Vol', 'volume']]) {
+  test(`a press on ${name} sorts by it, another one the other way; it is remembered`, skip, async () => {
+    await head(name).focus();
+    await page.keyboard.press('Enter');
+    const ordered = (seen, [wanted, sign]) => {
+      const values = seen.watchlist.map((row) => Number(row[wanted].replaceAll(',', '').replace('−', '-').replace(/ %|K|M/, '')) * (/K$/.test(row[wanted]) ? 1e3 : /M$/.test(row[wanted]) ? 1e6 : 1));
+      return seen.sort.startsWith(wanted) && values.every((value, index) => index === 0 || sign * (value - values[index - 1]) >= 0);
+    };
+    await until(page, ordered, [column, -1]);
+    assert.match(await head(name).getAttribute('aria-label'), /sorted descending/);
+    await page.keyboard.press('Enter');
+    await until(page, ordered, [column, 1]);
+    await page.reload();
+    await until(page, (seen, wanted) => seen.sort === `${wanted} ascending`, column);
+    assert.deepEqual(faults, []);
+  });
+}
+
+test('pinned symbols stand first, whatever the order; a pin is set by key and by button, and remembered', skip, async () => {
+  await page.getByRole('option', { name: /^TSLA / }).click();
+  await until(page, (seen) => seen.selection.symbol === 'TSLA');
+  await page.keyboard.press('p');
+  await until(page, (seen) => seen.watchlist[0].symbol === 'TSLA' && seen.watchlist[0].pinned === 'true');
+  await page.getByRole('option', { name: /^IBM / }).click();
+  await page.getByRole('button', { name: 'Pin IBM' }).click();
+  const seen = await until(page, (now) => now.watchlist[0].symbol === 'IBM' && now.watchlist[1].symbol === 'TSLA');
+  assert.deepEqual(names(seen).slice(2), SYMBOLS.filter((symbol) => symbol !== 'IBM' && symbol !== 'TSLA'));
+  await head('Symbol').click();
+  await until(page, (now) => now.watchlist[0].symbol === 'TSLA' && now.watchlist[1].symbol === 'IBM' && now.watchlist[2].symbol === 'SPY');
+  await page.screenshot({ path: join(screenshots, 'pinned.png') });
+  await page.reload();
+  await until(page, (now) => now.watchlist[0]?.symbol === 'TSLA' && now.watchlist[1]?.symbol === 'IBM');
+  await page.getByRole('button', { name: 'Unpin IBM' }).click();
+  await until(page, (now) => now.watchlist[1].symbol === 'SPY');
+});
+
+test('the keyboard moves through the list in the order that is shown', skip, async () => {
+  await head('Symbol').click();
+  await until(page, (seen) => seen.watchlist[0].symbol === 'TSLA');
+  await page.keyboard.press('w');
+  await page.keyboard.press('Home');
+  await until(page, (seen) => seen.selection.symbol === 'TSLA');
+  await page.keyboard.press('ArrowDown');
+  await until(page, (seen) => seen.selection.symbol === 'SPY');
+});
+
+test('volume is the sum of the hour’s closed bars, and the line’s colour is that of the hour, by REST', skip, async () => {
+  for (const symbol of ['AAPL', 'BTC-USD', 'TSLA']) {
+    let row, volume, trend;
+    // A minute may end between the two looks.
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const bars = await fetchJson(`api/v1/aggregated/${symbol}?window=1min&limit=60&include_forming=true`);
+      row = (await look(page)).watchlist.find((each) => each.symbol === symbol);
+      const first = Math.floor(Date.now() / 60_000) * 60_000 - 59 * 60_000;
+      const hour = bars.filter((bar) => Date.parse(bar.window_start) >= first);
+      volume = hour.filter((bar) => bar.state !== 'forming').reduce((sum, bar) => sum + bar.volume, 0);
+      trend = Math.sign(hour[0].close - hour.at(-1).close);
+      if (Math.abs(number(row.volume) - volume) <= volume * 0.01) break;
+    }
+    assert.ok(Math.abs(number(row.volume) - volume) <= volume * 0.01, `${symbol}: ${row.volume} is not ${volume}`);
+    assert.equal(row.line, ['down', 'flat', 'up'][trend + 1], `${symbol}: its line`);
+  }
+});
+
+test('a bar that is amended changes the volume of its row, though another symbol is shown', skip, async () => {
+  const before = (await look(page)).watchlist.find((row) => row.symbol === 'META').volume;
+  for (let amended = 0; amended < 3; amended += 1) market.amend('META', '1min', 5);
+  await until(page, (seen, text) => seen.watchlist.find((row) => row.symbol === 'META').volume !== text, before);
+});
+
+test('a search whose letters are apart finds the symbol, and Enter takes the first', skip, async () => {
+  await page.keyboard.press('/');
+  await page.keyboard.type('nd');
+  await page.keyboard.press('Enter');
+  await until(page, (seen) => seen.selection.symbol === 'NVDA');
+});
+
+test('the heads say what they are of, and fit', skip, async () => {
+  for (const [width, height] of [[1440, 900], [1000, 700], [390, 844]]) {
+    await page.setViewportSize({ width, height });
+    await page.getByText('since 00:00 UTC').waitFor();
+    const over = await page.evaluate(() => {
+      const boxes = [...document.querySelectorAll('.watch-head > *')].map((each) => ({ name: each.textContent, ...each.getBoundingClientRect().toJSON() })).filter(({ width: wide }) => wide > 0);
+      return boxes.filter((box, index) => index > 0 && box.left < boxes[index - 1].right - 0.5).map(({ name }) => name);
+    });
+    assert.deepEqual(over, [], `heads overlap at ${width}`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await page.screenshot({ path: join(screenshots, `watchlist-${width}.png`) });
+  }
+});
