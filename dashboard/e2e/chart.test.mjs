@@ -86,6 +86,10 @@ test('header, title, watchlist and label show one price, at every moment', share
     price = seen.priceLine.price;
     const texts = [seen.priceLine.text, seen.watchlist.find(({ symbol }) => symbol === selection.symbol).last];
     assert.deepEqual(texts, [seen.legend.last, seen.legend.last]);
+    // Nor does a crosshair that moves draw one of them before the others.
+    await page.mouse.move(300 + move * 20, 400);
+    const after = await look(page);
+    assert.equal(after.priceLine.text, after.legend.last);
   }
   await until(page, (seen) => document.title.startsWith(`${seen.legend.last} `) || document.title.includes(` ${seen.legend.last} `));
 });
@@ -231,6 +235,25 @@ test('what is looked at stays where it is when the zone changes', faked, async (
   assert.deepEqual(after.range, before.range);
 });
 
+test('panes, zone and scale are remembered; the address names the panes', shared, async () => {
+  await toggle('MACD');
+  await press('Log');
+  await page.getByRole('combobox', { name: 'Time zone' }).selectOption('exchange');
+  assert.match(await page.evaluate(() => location.hash), /panes=macd/);
+  const { selection } = await look(page);
+  await page.goto('about:blank');
+  await page.goto(url);
+  const seen = await until(page, (now) => now.candles.length > 0 && now.panes.join() === 'macd' && now.isLogarithmic);
+  assert.deepEqual(seen.selection, selection);
+  assert.equal(await page.getByRole('combobox', { name: 'Time zone' }).inputValue(), 'exchange');
+  // An address is stronger than what is remembered.
+  await page.goto('about:blank');
+  await page.goto(`${url}#/${selection.symbol}/${selection.window}?overlays=sma_50&panes=macd,rsi`);
+  await until(page, (now) => now.candles.length > 0 && now.panes.join() === 'rsi,macd' && 'sma_50' in now.lines);
+  await until(page, () => document.querySelectorAll('.pane-title').length === 2);
+  assert.deepEqual(faults, []);
+});
+
 test('CSV has the bars on the screen, with REST’s values and the indicators that are shown', shared, async () => {
   await until(page, (seen) => seen.legend.rsi_14 !== '–');
   await toggle('RSI 14');
@@ -335,6 +358,42 @@ test('a date is gone to, however far back; before the first bar it says where ba
   await until(page, (now, text) => now.legend.time === text, local);
   assert.deepEqual(faults, []);
 });
+
+for (const theme of ['dark', 'light']) {
+  test(`${theme}: whatever is on the screen can be read, without a connection too`, faked, async () => {
+    if ((await look(page)).theme !== theme) await page.keyboard.press('t');
+    await page.evaluate(axe);
+    const check = async (state) => {
+      const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['color-contrast'] }));
+      const texts = violations.flatMap(({ nodes }) => nodes.map((node) => `${state}: ${node.html} ${node.failureSummary}`));
+      assert.deepEqual(texts, []);
+    };
+    for (let row = 0; row < 3; row += 1) {
+      await page.locator('.watch-row').nth(row).hover();
+      await check('a row under the pointer');
+    }
+    const { selection } = await look(page);
+    market.amend(selection.symbol, selection.window, 3);
+    market.uncover(selection.symbol, selection.window, 4, 0.4);
+    await page.locator('#chart').focus();
+    for (let step = 0; step < 5; step += 1) {
+      await page.keyboard.press('ArrowLeft');
+      await check('a bar under the crosshair');
+    }
+    for (const feed of ['stale', 'dead']) {
+      market.setFeed(selection.symbol, feed);
+      await check(`a source that is ${feed}`);
+    }
+    await server.close();
+    try {
+      await until(page, (seen) => seen.connection.phase === 'waiting');
+      await check('no connection');
+    } finally {
+      server = await new FakeServer(market).listen(server.port);
+    }
+    await until(page, (seen) => seen.connection.phase === 'live', null, 30_000);
+  });
+}
 
 for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone', { width: 390, height: 844 }], ['flat', { width: 844, height: 390 }]]) {
   for (const theme of ['dark', 'light']) {

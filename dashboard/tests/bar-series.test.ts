@@ -107,3 +107,28 @@ test('whatever the order of pages and frames, the newest version of every bar is
     expect(series.bars.map((held) => held.revision), `seed ${seed}`).toEqual(versions.map((list) => list.length - 1));
   }
 });
+
+describe('neighbours and ranges', () => {
+  // Minutes 0 to 9, and 5 is missing.
+  const series = new BarSeries();
+  for (let minute = 0; minute < 10; minute += 1) if (minute !== 5) series.apply(bar(minute));
+  const at = (minute: number): number => bar(minute).start;
+  const opens = (bars: readonly { readonly open: number }[]): number[] => bars.map(({ open }) => open - 100);
+
+  test('the bar after another, over a hole too', () => {
+    expect(series.after(bar(4).start)?.start).toBe(at(6));
+    expect(series.after(bar(9).start)).toBeUndefined();
+  });
+
+  test.each([
+    [2, 4, [2, 3, 4], [1, 2, 3, 4, 6]],
+    [0, 1, [0, 1], [0, 1, 2]],
+    [5, 5, [], [4, 6]],
+    [8, 20, [8, 9], [7, 8, 9]],
+    [-9, -5, [], [0]],
+  ])('from %d to %d', (from, to, between, around) => {
+    const [first, last] = [bar(from).start, bar(to).start];
+    expect(opens(series.between(first, last))).toEqual(between);
+    expect(opens(series.around(first, last))).toEqual(around);
+  });
+});

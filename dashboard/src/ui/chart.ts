@@ -84,6 +84,8 @@ export class BarChart {
   readonly #cursor: Cursor;
   #palette: Palette;
   #decimals = 2;
+  /** The price at which the line stands. */
+  #price: number | null = null;
   /** A copy: the library copies all its data when asked for the last point. */
   #newestDrawn = 0;
 
@@ -208,6 +210,7 @@ export class BarChart {
     });
     this.#vwap.applyOptions({ color: palette.vwap });
     this.#lines.setPalette(palette);
+    this.#drawPriceLine();
     this.drawAll(now);
     this.#lines.draw();
   }
@@ -238,7 +241,6 @@ export class BarChart {
     this.#vwap.setData(bars.map((bar) => this.#vwapPoint(bar)));
     this.#newestDrawn = bars.at(-1)?.start ?? 0;
     this.#marks.draw(bars, this.#palette);
-    this.drawPrice();
     if (place !== null) this.#goTo(place);
     this.#cursor.redraw();
   }
@@ -277,12 +279,11 @@ export class BarChart {
     if (this.#places.isCrowded(this.store.series.length)) this.drawAll(now);
   }
 
-  /** Draws the line at the price now; its colour is that of the newest bar. */
+  /** Draws the line at the price now. */
   drawPrice(): void {
-    const price = priceNow(this.store);
-    const { newest } = this.store.series;
-    // Without bars there is no scale that the line could stand on.
-    this.#priceLine.draw(newest === undefined ? null : price, newest !== undefined && newest.close < newest.open ? this.#palette.down : this.#palette.up);
+    // Without bars there is no scale that it could stand on.
+    this.#price = this.store.series.length === 0 ? null : priceNow(this.store);
+    this.#drawPriceLine();
   }
 
   /** Shows these lines and panes, and no others. */
@@ -405,6 +406,13 @@ export class BarChart {
 
   #isBesideStretch(bar: Bar): boolean {
     return this.#places.at(bar.end) !== undefined || this.#places.before(bar) !== undefined;
+  }
+
+  /** The line has the colour of the newest bar. */
+  #drawPriceLine(): void {
+    const { newest } = this.store.series;
+    const isDown = newest !== undefined && newest.close < newest.open;
+    this.#priceLine.draw(this.#price, isDown ? this.#palette.down : this.#palette.up);
   }
 
   /** A line does not cross a silent or a cut stretch: the segment that begins at the bar before it has no colour. */

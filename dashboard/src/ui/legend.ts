@@ -110,7 +110,7 @@ export class Legend {
   point(time: EpochSeconds | null, stretch: Stretch | null): void {
     this.#pointed = time;
     this.#stretch = stretch;
-    this.draw();
+    this.#drawBar();
   }
 
   /** Marks the buttons of what is switched on. */
@@ -155,7 +155,13 @@ export class Legend {
   }
 
   draw(): void {
-    const { selection, series, rows, indicators } = this.store;
+    this.#drawHead();
+    this.#drawBar();
+  }
+
+  /** Draws the price now. Only with everything else that shows it, so that no two places ever differ. */
+  #drawHead(): void {
+    const { selection, rows } = this.store;
     setText(this.#symbol, selection?.symbol ?? '');
     setText(this.#window, selection?.window ?? '');
     const row = selection === null ? undefined : rows.get(selection.symbol);
@@ -164,7 +170,12 @@ export class Legend {
     const change = row === undefined ? null : changeOf(row);
     setText(this.#change, change === null ? '' : `${signed(change.amount, decimals)}  ${percent(change.percent)}`);
     this.#change.dataset['trend'] = change === null ? 'flat' : shownTrend(signed(change.amount, decimals));
+  }
 
+  /** Draws the bar under the crosshair, or the newest. */
+  #drawBar(): void {
+    const { selection, series, rows, indicators } = this.store;
+    const decimals = (selection === null ? undefined : rows.get(selection.symbol))?.decimals ?? 2;
     const bar = this.bar;
     const empty = bar === undefined ? this.#stretch : null;
     const time = bar?.start ?? (empty === null ? null : this.#pointed);

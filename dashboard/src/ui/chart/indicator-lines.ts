@@ -212,7 +212,8 @@ export class IndicatorLines {
     shown.forEach((pane, index) => {
       const [first] = indicatorsOf(pane);
       const held = first === undefined ? undefined : this.#series.get(first)?.getPane();
-      if (held !== undefined && held.paneIndex() !== index + 1) held.moveTo(index + 1);
+      // Swapped and not moved: the library moves only panes that it has drawn already.
+      if (held !== undefined && held.paneIndex() !== index + 1) this.chart.swapPanes(held.paneIndex(), index + 1);
     });
     const all = this.chart.panes();
     all.forEach((pane, index) => {

@@ -38,22 +38,28 @@ export class PaneTitles {
     for (const { root } of this.#titles) root.remove();
     this.#titles = [];
     this.#shown += 1;
-    const shown = this.#shown;
-    // The library makes the elements of new panes when it next draws.
-    requestAnimationFrame(() => {
-      if (shown !== this.#shown) return;
-      for (const { name, pane } of panes) {
-        const row = pane?.getHTMLElement() ?? null;
-        if (row !== null) this.#add(name, row);
-      }
-      this.setTexts(this.#texts);
-      this.#place();
-    });
+    this.#addOnceDrawn(panes, this.#shown);
   }
 
   setTexts(texts: Readonly<Record<string, string>>): void {
     this.#texts = texts;
     for (const { values } of this.#titles) for (const [name, value] of values) setText(value, texts[name] ?? '');
+  }
+
+  /** The library makes the elements of new panes when it next draws. */
+  #addOnceDrawn(panes: readonly TitledPane[], shown: number): void {
+    if (panes.length === 0) return;
+    requestAnimationFrame(() => {
+      if (shown !== this.#shown) return;
+      const rows = panes.map(({ name, pane }) => ({ name, row: pane?.getHTMLElement() ?? null }));
+      if (rows.some(({ row }) => row === null)) {
+        this.#addOnceDrawn(panes, shown);
+        return;
+      }
+      for (const { name, row } of rows) if (row !== null) this.#add(name, row);
+      this.setTexts(this.#texts);
+      this.#place();
+    });
   }
 
   #add(name: PaneName, pane: HTMLElement): void {
