@@ -22,6 +22,9 @@ const GROUNDS: Readonly<Record<string, readonly string[]>> = {
   'badge-text': ['badge'],
 };
 
+/** Grounds that are laid over another for a moment, when a price has changed. */
+const FLASHES = ['up-flash', 'down-flash'];
+
 /** What WCAG asks for lines and marks. */
 const LINE_RATIO_MIN = 3;
 const LINES = ['vwap', 'sma-20', 'sma-50', 'sma-200', 'ema-12', 'ema-26', 'bb'];
@@ -33,7 +36,7 @@ const CANDLE_DISTANCE_MIN = 8;
 function palette(selector: string): ReadonlyMap<string, string> {
   const from = css.indexOf(`${selector} {`);
   const block = css.slice(from, css.indexOf('}', from));
-  return new Map([...block.matchAll(/--([a-z0-9-]+): (#[0-9a-f]{6});/g)].map(([, name = '', color = '']) => [name, color]));
+  return new Map([...block.matchAll(/--([a-z0-9-]+): (#[0-9a-f]{6}|rgb\([^)]*\));/g)].map(([, name = '', color = '']) => [name, color]));
 }
 
 function linear(color: string): readonly [red: number, green: number, blue: number] {
@@ -42,6 +45,13 @@ function linear(color: string): readonly [red: number, green: number, blue: numb
     return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
   };
   return [part(1), part(3), part(5)];
+}
+
+/** A colour with an opacity, such as `rgb(63 182 139 / 24%)`, over a ground. */
+function laidOver(color: string, ground: string): string {
+  const [red = 0, green = 0, blue = 0, percent = 0] = (color.match(/\d+/g) ?? []).map(Number);
+  const mixed = [red, green, blue].map((part, index) => Math.round((part * percent + Number.parseInt(ground.slice(1 + 2 * index, 3 + 2 * index), 16) * (100 - percent)) / 100));
+  return `#${mixed.map((part) => part.toString(16).padStart(2, '0')).join('')}`;
 }
 
 function luminance(color: string): number {
@@ -83,6 +93,16 @@ test.each(PALETTES)('every text of the %s palette can be read', (_, selector) =>
     for (const ground of grounds) {
       const ratio = contrast(colors.get(text) ?? '', colors.get(ground) ?? '');
       expect(ratio, `${text} on ${ground}: ${ratio.toFixed(2)}`).toBeGreaterThanOrEqual(RATIO_MIN);
+    }
+  }
+});
+
+test.each(PALETTES)('a price that flashes can be read in the %s palette', (_, selector) => {
+  const colors = palette(selector);
+  const color = (name: string): string => colors.get(name) ?? expect.fail(`no colour ${name}`);
+  for (const flash of FLASHES) {
+    for (const ground of ['ground', 'hover', 'chosen']) {
+      expect(contrast(color('text'), laidOver(color(flash), color(ground))), `${flash} over ${ground}`).toBeGreaterThanOrEqual(RATIO_MIN);
     }
   }
 });
