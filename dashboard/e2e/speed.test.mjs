@@ -120,3 +120,46 @@ test('a thousand rows: few elements, only what is seen is subscribed, no frame d
   await page.screenshot({ path: join(screenshots, 'thousand.png') });
   assert.deepEqual(faults, []);
 });
+
+test('the chart with every line and pane has room for 60 frames a second while it is scrolled and trades', skip, async (context) => {
+  const { page, faults } = await open(browser.context, server.url);
+  for (const label of ['SMA 20', 'SMA 50', 'SMA 200', 'EMA 12', 'EMA 26', 'BB', 'RSI 14', 'MACD']) {
+    await page.locator('.legend-indicators button', { has: page.getByText(label, { exact: true }) }).click();
+  }
+  await until(page, (seen) => seen.panes.length === 2 && Object.keys(seen.lines).length === 12);
+  const session = await browser.context.newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const busy = async () => Object.fromEntries((await session.send('Performance.getMetrics')).metrics.map(({ name, value }) => [name, value])).TaskDuration;
+  let least = Infinity;
+  for (let pass = 1; pass <= PASSES && least >= WORK_MS; pass += 1) {
+    const before = await busy();
+    const moved = await page.evaluate(
+      (count) =>
+        new Promise((resolve) => {
+          const target = document.querySelector('#chart canvas');
+          const range = () => window.__tickwire().range.from;
+          const first = range();
+          let far = 0;
+          let frame = 0;
+          const step = () => {
+            // To and fro, so that it never ends at an edge.
+            target.dispatchEvent(new WheelEvent('wheel', { deltaX: frame < count / 2 ? -25 : 25, bubbles: true, cancelable: true }));
+            frame += 1;
+            if (frame === count / 2) far = Math.abs(range() - first);
+            if (frame < count) requestAnimationFrame(step);
+            else resolve(far);
+          };
+          requestAnimationFrame(step);
+        }),
+      FRAMES,
+    );
+    const spent = (((await busy()) - before) / FRAMES) * 1000;
+    context.diagnostic(`pass ${pass}: ${moved.toFixed(0)} bars to and fro, work ${spent.toFixed(1)} ms a frame`);
+    assert.ok(moved > 10, `scrolled ${moved} bars`);
+    least = Math.min(least, spent);
+  }
+  assert.ok(least > 0, 'the work of the page was measured');
+  assert.ok(least < WORK_MS, `${least.toFixed(1)} ms of work a frame`);
+  assert.deepEqual(faults, []);
+  await page.close();
+});
