@@ -90,6 +90,13 @@ test('a link shows its lines to everybody, and does not change what one has chos
   assert.equal(await page.getByRole('button', { name: /SMA 50/ }).getAttribute('aria-pressed'), 'true');
   await page.getByRole('button', { name: /SMA 50/ }).click();
   await until(page, (seen) => Object.keys(seen.lines).length === 0);
+  // Panes are there before there are bars.
+  await visit('#/IBM/1min?panes=macd,rsi');
+  await shows('IBM', '1min');
+  assert.deepEqual((await look(page)).panes, ['rsi', 'macd']);
+  assert.deepEqual(faults, []);
+  await page.getByRole('button', { name: /SMA 50/ }).click();
+  await page.getByRole('button', { name: /SMA 50/ }).click();
   assert.match(await hash(), /\?overlays=&/);
 });
 

@@ -36,7 +36,8 @@ export class WatchHead {
         'button',
         { type: 'button', class: `watch-sort watch-sort-${column}`, title: `${title}. Press to sort.` },
         element('span', { class: 'watch-sort-text' }, text),
-        ...(span === '' ? [] : [element('span', { class: 'watch-span' }, span)]),
+        // A blank between: the name that is read aloud must hold what is seen.
+        ...(span === '' ? [] : [' ', element('span', { class: 'watch-span' }, span)]),
       );
       button.addEventListener('click', () => {
         sort(column);
