@@ -14,6 +14,8 @@ try {
   for (const name of ['SMA 50', 'BB', 'RSI 14', 'MACD']) await page.locator('.legend-indicators button', { has: page.getByText(name, { exact: true }) }).click();
   // A symbol and some minutes of trading with something to show.
   await until(page, (seen) => seen.markers.some(({ id }) => id === 'amended') && seen.legend.sma_200 !== '–' && seen.strip.p99 !== '–', null, 240_000);
+  // The clicks have scrolled the row of indicators.
+  await page.evaluate(() => document.querySelector('.legend-indicators').scrollTo(0, 0));
   await page.screenshot({ path: file });
 } finally {
   await browser.close();
