@@ -47,7 +47,7 @@ export class Shortcuts {
         element('span', { class: 'mark mark-amended', 'aria-hidden': 'true' }),
         'A dot above a bar: it was amended after it closed. ',
         element('span', { class: 'mark mark-partial', 'aria-hidden': 'true' }),
-        'A hollow bar with a square below: its source was silent for a part of the window. Hatched: it was silent all the time. Dashed edges: an empty stretch, drawn shorter.',
+        'A hollow bar with a square below: its source was silent for a part of the window. Hatched: it was silent all the time. Dashed edges: an empty stretch, drawn shorter. Unaccounted, the residue: reports that came in less those that the ledger accounts for; 0 means that none is lost.',
       ),
     );
     document.body.append(this.#dialog);
