@@ -6,7 +6,8 @@ use tickwire::actors::hub::frame::{
     self, ConnectionFrame, ErrorFrame, FeedFrame, List, MetricsFrame, PongFrame, ResyncFrame, SkippedFrame,
     SnapshotWriter, SubscriptionFrame,
 };
-use tickwire::actors::hub::system::{ComponentObject, FeedCounts, LedgerCounts, LedgerFrame, SystemFrame};
+use tickwire::actors::hub::ledgers::{LedgerCounts, LedgerFrame};
+use tickwire::actors::hub::system::{ComponentObject, FeedCounts, SystemFrame};
 use tickwire::actors::messages::LiveTick;
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::IndicatorPoint;

@@ -9,13 +9,13 @@ use super::demand::LiveDemand;
 use super::held::HeldEffects;
 use super::job::{Jobs, Share};
 use super::last_values::LastValues;
+use super::ledgers::PublishedLedgers;
 use super::messages::{
     AttachWorker, BeginServing, ContinueAnswer, Deliver, ReleaseTopics, StopServing, SubscribeTopics,
     WorkerId,
 };
 use super::pace::{GATHER_MAX, GATHER_MIN, Pace};
 use super::pending::Pending;
-use super::system::PublishedLedgers;
 use super::topic::{Channel, Topic};
 use super::worker::WorkerLink;
 use crate::actors::faults::FaultPlan;

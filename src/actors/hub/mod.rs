@@ -14,6 +14,7 @@ pub mod frame;
 mod held;
 mod job;
 pub mod last_values;
+pub mod ledgers;
 pub mod messages;
 mod pace;
 mod pending;
