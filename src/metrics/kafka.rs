@@ -64,6 +64,7 @@ pub struct KafkaMetrics {
     produced_bytes: IntGaugeVec,
     consumed: IntGaugeVec,
     delivery_errors: IntCounterVec,
+    missed: IntCounterVec,
     queue: IntGauge,
     queue_bytes: IntGauge,
     history: Mutex<History>,
@@ -75,6 +76,9 @@ impl KafkaMetrics {
             registered(registry, IntGaugeVec::new(Opts::new(name, help), &["topic"]))
         };
         let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help));
+        let counters = |name: &str, help: &str| {
+            registered(registry, IntCounterVec::new(Opts::new(name, help), &["topic"]))
+        };
         KafkaMetrics {
             lag,
             // Totals of librdkafka's; they begin anew with its client, as counters may.
@@ -84,12 +88,13 @@ impl KafkaMetrics {
                 "Bytes of messages that the brokers took",
             ),
             consumed: gauges("tickwire_kafka_consumed_messages", "Messages that the brokers gave"),
-            delivery_errors: registered(
-                registry,
-                IntCounterVec::new(
-                    Opts::new("tickwire_kafka_delivery_errors_total", "Messages that were not delivered"),
-                    &["topic"],
-                ),
+            delivery_errors: counters(
+                "tickwire_kafka_delivery_errors_total",
+                "Messages that were not delivered",
+            ),
+            missed: counters(
+                "tickwire_kafka_missed_messages_total",
+                "Messages that a topic dropped before they were read",
             ),
             queue: gauge("tickwire_kafka_queue_messages", "Messages that wait for the brokers"),
             queue_bytes: gauge("tickwire_kafka_queue_bytes", "Bytes of messages that wait for the brokers"),
@@ -100,6 +105,11 @@ impl KafkaMetrics {
     /// Counts a message that was not delivered.
     pub fn delivery_failed(&self, topic: &str) {
         self.delivery_errors.with_label_values(&[topic]).inc();
+    }
+
+    /// Counts messages that a topic dropped before they were read.
+    pub fn missed(&self, topic: &str, num_messages: u64) {
+        self.missed.with_label_values(&[topic]).inc_by(num_messages);
     }
 
     /// Takes in what a producer tells at a time: its topics, and what waits in it.

@@ -1,14 +1,15 @@
 //! A recorded day that two programs of the former system write to a topic, each placing keys its own way.
 
-use super::world::{LIBRDKAFKA_DEFAULT, OldProducer, made_by, num_read, old_tick, run, wait_until_read};
+use super::world::{
+    LIBRDKAFKA_DEFAULT, OldProducer, made_by, num_read, num_trades, old_tick, run, wait_until_read,
+};
 use crate::support::kafka::Kafka;
 use crate::support::process::{Program, replay, wait_for};
-use crate::support::rows::{assert_same_rows, history_rows, log_entries, rows_by_log};
+use crate::support::rows::{assert_same_rows, history_rows, rows_by_log};
 use crate::support::shared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
-use tickwire::models::entry::Body;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::time::SECOND;
 
@@ -50,10 +51,6 @@ fn send(messages: &[(String, String, usize)], topic: &str, producers: &[OldProdu
         part.iter().for_each(|(key, value, turn)| producers[*turn].send(topic, key, value.as_bytes()));
         producers.iter().for_each(OldProducer::flush);
     }
-}
-
-fn num_trades(data: &Path) -> usize {
-    log_entries(data).iter().filter(|entry| matches!(entry.body, Body::Trade(_))).count()
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use crate::support::kafka::Kafka;
 use crate::support::process::{Program, command, run_args, wait_for};
-use crate::support::rows::{Applied, apply_log};
+use crate::support::rows::{Applied, apply_log, log_entries};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tickwire::models::effect::Effect;
+use tickwire::models::entry::Body;
 use tickwire::models::ledger::Ledger;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::time::Nanos;
@@ -48,6 +49,12 @@ impl OldProducer {
         ]))
     }
 
+    /// Sends to a partition.
+    pub fn send_to(&self, topic: &str, partition: i32, value: &str) {
+        let record = BaseRecord::<str, str>::to(topic).partition(partition).payload(value);
+        self.0.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
     pub fn send(&self, topic: &str, key: &str, value: &[u8]) {
         self.0.send(BaseRecord::to(topic).key(key).payload(value)).map_err(|(error, _)| error).unwrap();
     }
@@ -80,6 +87,11 @@ pub fn wait_until_read(program: &Program, num_messages: u64) {
         let said = health["details"]["messages"]["feed_kafka"].as_str()?.to_owned();
         said.contains("read to their end").then_some(())
     });
+}
+
+/// Returns how many trades the log of a data directory holds.
+pub fn num_trades(data: &Path) -> usize {
+    log_entries(data).iter().filter(|entry| matches!(entry.body, Body::Trade(_))).count()
 }
 
 /// A bar as the digest of a replay knows it.

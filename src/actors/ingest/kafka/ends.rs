@@ -10,6 +10,7 @@ use crate::stores::kafka::client::Contact;
 use crate::stores::kafka::fault::KafkaFault;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +20,9 @@ use std::time::{Duration, Instant};
 
 /// Time between two questions.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Questions after which it is asked how many partitions there are.
-const QUESTIONS_PER_COUNT: u32 = 30;
+/// Questions after which it is asked how many partitions there are: what is written to a new one should not wait until the
+/// windows that it belongs to are closed.
+const QUESTIONS_PER_COUNT: u32 = 2;
 /// How long an answer may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -33,10 +35,19 @@ pub(super) struct Ends {
     pub ends: BTreeMap<i32, i64>,
 }
 
+/// What the brokers have told.
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    /// Where the partitions end.
+    Ends(Ends),
+    /// The topic is not there, or has lost a partition.
+    Gone,
+}
+
 /// What the asking thread and the reader share.
 #[derive(Default)]
 struct Shared {
-    newest: Mutex<Option<Ends>>,
+    newest: Mutex<Option<Told>>,
     stopping: AtomicBool,
 }
 
@@ -67,14 +78,19 @@ impl EndsWatch {
                     num_partitions = num_partitions.max(count);
                 }
                 let asked = Instant::now();
-                match offsets(&consumer, &topic, 0..num_partitions, Offset::End) {
+                let told = match offsets(&consumer, &topic, 0..num_partitions, Offset::End) {
                     Ok(ends) => {
                         consumer.context().works();
-                        let newest = Some(Ends { asked, ends });
-                        *ours.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
-                        reader.unpark();
+                        Some(Told::Ends(Ends { asked, ends }))
                     }
-                    Err(error) => consumer.context().failed(KafkaFault::of(&error)),
+                    Err(error) => {
+                        consumer.context().failed(KafkaFault::of(&error));
+                        is_gone(&error).then_some(Told::Gone)
+                    }
+                };
+                if told.is_some() {
+                    *ours.newest.lock().unwrap_or_else(PoisonError::into_inner) = told;
+                    reader.unpark();
                 }
                 std::thread::park_timeout(INTERVAL);
             }
@@ -84,7 +100,7 @@ impl EndsWatch {
     }
 
     /// Returns the answer that came since the last call.
-    pub fn take(&self) -> Option<Ends> {
+    pub fn take(&self) -> Option<Told> {
         self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -94,6 +110,13 @@ impl Drop for EndsWatch {
         self.shared.stopping.store(true, Ordering::Release);
         self.thread.thread().unpark();
     }
+}
+
+/// True of an error that says that the topic or a partition of it is not there.
+pub(super) fn is_gone(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicId, UnknownTopicOrPartition};
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(UnknownTopicOrPartition | UnknownTopic | UnknownPartition | UnknownTopicId))
 }
 
 /// Asks where partitions begin ([`Offset::Beginning`]), end ([`Offset::End`]), or reach a time in milliseconds

@@ -6,7 +6,7 @@
 
 use super::plan::{FromReader, Stretch, TopicPlan};
 use super::positions::Positions;
-use super::reader;
+use super::search;
 use crate::actors::environment::Environment;
 use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::ingest::client::{LogClient, LogGone};
@@ -83,7 +83,7 @@ impl Feed {
         let resume = self.reached.clone();
         let (ending, ended) = oneshot::channel();
         let read = move || {
-            let end = reader::read(&plan, resume, &env, &health, &sender);
+            let end = search::read(&plan, resume, &env, &health, &sender);
             // Nobody waits for the reason of an end that was asked for.
             _ = ending.send(end);
         };

@@ -1,9 +1,10 @@
 //! The messages of each partition, as librdkafka has fetched them, and what each turns out to be.
 //!
 //! Promises: nothing is fetched from a partition that is not asked for its next message, beyond what librdkafka reads ahead. On
-//! failure a message that cannot be read is a dead letter with its place, and a partition whose next message the topic has
-//! dropped says so ([`Inbox::take_lost`]).
+//! failure a message that cannot be read is a dead letter with its place; a topic that is gone, or has dropped the next message of
+//! a partition, says so ([`Inbox::is_gone`]).
 
+use super::ends::is_gone;
 use super::lane::{Polled, Row, What};
 use super::positions::{PlaceIds, place};
 use crate::actors::ingest::file::{MessageReader, RowFault};
@@ -31,8 +32,8 @@ pub(super) struct Inbox {
     consumer: Arc<BaseConsumer<Contact>>,
     topic: String,
     queues: Vec<PartitionQueue<Contact>>,
-    /// By place: the topic has dropped what comes next.
-    lost: Vec<bool>,
+    /// The brokers have said that the topic is not there, or not what comes next of a partition.
+    pub is_gone: bool,
     ids: PlaceIds,
     pub messages: MessageReader,
     metrics: VenueMetrics,
@@ -47,7 +48,7 @@ impl Inbox {
         messages: MessageReader,
         metrics: VenueMetrics,
     ) -> Inbox {
-        Inbox { consumer, topic, queues: Vec::new(), lost: Vec::new(), ids, messages, metrics }
+        Inbox { consumer, topic, queues: Vec::new(), is_gone: false, ids, messages, metrics }
     }
 
     /// Adds a partition that the consumer has been given. `reader` is woken when something comes.
@@ -57,7 +58,6 @@ impl Inbox {
         };
         queue.set_nonempty_callback(move || reader.unpark());
         self.queues.push(queue);
-        self.lost.push(false);
         true
     }
 
@@ -70,30 +70,22 @@ impl Inbox {
             }
             Some(Err(KafkaError::PartitionEOF(_))) => Polled::End,
             Some(Err(error)) => {
-                let code = error.rdkafka_error_code();
-                if matches!(
-                    code,
+                let is_lost = matches!(
+                    error.rdkafka_error_code(),
                     Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
-                ) {
-                    self.lost[at] = true;
-                } else {
+                );
+                self.is_gone |= is_lost || is_gone(&error);
+                if !is_lost {
                     self.consumer.context().failed(KafkaFault::of(&error));
                 }
                 Polled::Nothing
             }
         }
     }
-
-    /// Returns the place of a partition whose next message the topic has dropped; each once.
-    pub fn take_lost(&mut self) -> Option<usize> {
-        let at = self.lost.iter().position(|is_lost| *is_lost)?;
-        self.lost[at] = false;
-        Some(at)
-    }
 }
 
 /// Returns when the broker got a message, or its producer made it; [`Nanos::MIN`] where nobody said so.
-fn received(message: &BorrowedMessage<'_>) -> Nanos {
+pub(super) fn received(message: &BorrowedMessage<'_>) -> Nanos {
     match message.timestamp() {
         Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) if millis > 0 => {
             Nanos(millis.saturating_mul(1_000_000))

@@ -56,6 +56,10 @@ pub(super) struct Lane {
     pub next: i64,
     /// Offset behind the last message that the broker had when it was asked.
     pub end: i64,
+    /// Timestamp of the last message that was taken, or [`Nanos::MIN`].
+    pub last: Nanos,
+    /// Messages before the next one were dropped unread, none of which happened before this time.
+    lost_since: Option<Nanos>,
     horizon: i64,
     /// Newest time of the messages that took their turn in time.
     newest: Nanos,
@@ -75,6 +79,8 @@ impl Lane {
             partition,
             next,
             end,
+            last: Nanos::MIN,
+            lost_since: None,
             horizon,
             newest: Nanos::MIN,
             ahead: VecDeque::new(),
@@ -94,11 +100,27 @@ impl Lane {
         self.next < self.end
     }
 
-    /// Forgets what was read and not taken: reading goes on at an offset.
-    pub fn restart_at(&mut self, next: i64) {
-        self.ahead.clear();
-        (self.next, self.turn, self.starving_since) = (next, None, None);
-        self.is_at_end = false;
+    /// Notes that messages before the next one were dropped, the first of which may have happened `since`.
+    pub fn lose(&mut self, since: Nanos) {
+        self.lost_since = Some(since);
+    }
+
+    /// Returns from when to when messages are missing, once the first one behind them is there. Where there is none, that is
+    /// until `now`, the time at which the brokers had none.
+    pub fn take_loss(&mut self, now: Option<Nanos>) -> Option<(Nanos, Nanos)> {
+        let since = self.lost_since?;
+        let to = match self.ahead.front().map(|row| &row.what) {
+            Some(What::Entry(entry)) => entry.body.time(),
+            None if !self.is_behind() => now?,
+            Some(What::Skipped | What::Bad(_)) | None => return None,
+        };
+        self.lost_since = None;
+        Some((since, to))
+    }
+
+    /// True when messages are missing of which [`Lane::take_loss`] has not told.
+    pub fn has_loss(&self) -> bool {
+        self.lost_since.is_some()
     }
 
     /// True when others have to wait for its next message.
@@ -172,6 +194,7 @@ impl Lane {
         let row = self.ahead.pop_front()?;
         self.turn = None;
         self.next = row.offset + 1;
+        self.last = row.received;
         Some(row)
     }
 }

@@ -1,7 +1,7 @@
 //! The venue `kafka`: ticks that other programs write to a topic, those of the former system among them.
 //!
 //! It is no venue of the shell: there is nobody to subscribe with, a topic keeps what was not read, and so nothing that was
-//! missed has to be fetched. A thread reads (`reader`), all partitions in the order of event times (`merge`, `lane`); the
+//! missed has to be fetched. A thread finds the topic (`search`) and reads it (`reader`), all partitions in the order of event times (`merge`, `lane`); the
 //! feed hands what it reads to the log (`feed`), together with how far the topic has been read (`positions`).
 //!
 //! Promises: each message becomes one entry or one dead letter, whatever is killed when; a message that cannot be read holds up
@@ -15,11 +15,13 @@ mod ends;
 mod feed;
 mod inbox;
 mod lane;
+mod losses;
 mod merge;
 mod plan;
 pub mod positions;
 mod quiet;
 mod reader;
+mod search;
 mod standing;
 
 pub use feed::start;

@@ -21,6 +21,9 @@ pub struct Positions {
     pub next: BTreeMap<i32, i64>,
     /// The event time that the topic's clock showed, and the time of day then.
     pub clock: Option<(Nanos, Nanos)>,
+    /// By partition: the timestamp of the last message that was read. One that was deleted and made anew has another message
+    /// there, however many it has by then.
+    pub last: BTreeMap<i32, Nanos>,
 }
 
 /// A value that is none of ours.
@@ -40,7 +43,10 @@ impl Positions {
     /// # Errors
     /// When it is something else.
     pub fn decode(bytes: &[u8]) -> Result<Positions, DamagedPositions> {
-        postcard::from_bytes(bytes).map_err(DamagedPositions)
+        let ((generation, next, clock), rest) = postcard::take_from_bytes(bytes).map_err(DamagedPositions)?;
+        // Earlier versions end here.
+        let last = if rest.is_empty() { Ok(BTreeMap::new()) } else { postcard::from_bytes(rest) };
+        Ok(Positions { generation, next, clock, last: last.map_err(DamagedPositions)? })
     }
 
     /// Returns them as bytes.
@@ -96,8 +102,13 @@ mod tests {
             generation: 2,
             next: BTreeMap::from([(0, 5), (7, 1 << 40)]),
             clock: Some((Nanos(1), Nanos(2))),
+            last: BTreeMap::from([(7, Nanos(3))]),
         };
         assert_eq!(Positions::decode(&positions.encode()).expect("as written"), positions);
+        let earlier = postcard::to_stdvec(&(2_u32, &positions.next, positions.clock)).expect("plain data");
+        let read = Positions::decode(&earlier).expect("as an earlier version wrote it");
+        assert_eq!(read, Positions { last: BTreeMap::new(), ..positions });
+        assert!(Positions::decode(&[earlier.as_slice(), b"\xff"].concat()).is_err());
         assert!(Positions::decode(b"\xff\xff\xff\xff\xff\xff").is_err());
         assert_ne!(Positions::key("a", "t"), Positions::key("b", "t"));
     }

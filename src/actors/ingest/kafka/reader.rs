@@ -3,35 +3,33 @@
 //! Promises: what goes to the feed is in the order of event times, with marks of the topic's clock behind it and with the
 //! positions that it reaches, so that both are committed together. The feed's queue is short, and nothing is read while it is
 //! full. On failure: brokers that are away, or a topic that is not there, are waited for; what a topic has dropped before it was
-//! read is said, and is a gap; only what restarting the reader may mend ends it, with the reason.
+//! read is said, and is a gap; a topic that is deleted is looked for again, and one that was made anew is read from its beginning; only
+//! what restarting the reader may mend ends it, with the reason.
 
-use super::begin::{Begin, begin};
-use super::ends::{EndsWatch, TIMEOUT, count_partitions, offsets};
+use super::begin::Begin;
+use super::ends::{EndsWatch, Told, is_gone};
 use super::inbox::Inbox;
 use super::lane::{Lane, What};
+use super::losses::Losses;
 use super::merge::Merge;
 use super::plan::{FromReader, Stretch, TopicPlan};
 use super::positions::{PlaceIds, Positions};
 use super::quiet::QuietClock;
 use super::standing::StandingHealth;
 use crate::actors::environment::Environment;
-use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::ingest::file::{MessageReader, RecordedClock};
 use crate::actors::ingest::registry::KAFKA;
-use crate::models::entry::{Body, Entry, Gap, SourceId};
+use crate::models::entry::{Body, Entry, SourceId};
 use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, SECOND};
 use crate::stores::history::DeadLetterRecord;
 use crate::stores::kafka::client::Contact;
-use crate::stores::kafka::statistics::consumed;
-use anyhow::Context as _;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::statistics::Statistics;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Most messages that become one message to the log.
 const BATCH_MAX: usize = 4_096;
@@ -39,97 +37,22 @@ const BATCH_MAX: usize = 4_096;
 /// The longest pause between two looks at a topic in which nothing comes. What comes wakes the reader at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Pause between two tries to reach a broker or a topic that is not there.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
 /// What is older than this when it is read was not heard as it happened: live clients are shown what came of it.
 const LIVE_MAX: i64 = 10 * SECOND;
 
 /// Ends of partitions as librdkafka has told them: by partition the offset at which it found nothing more.
-type EndsSeen = Arc<Mutex<BTreeMap<i32, i64>>>;
+pub(super) type EndsSeen = Arc<Mutex<BTreeMap<i32, i64>>>;
 
-/// Reads a topic until the feed is gone.
-///
-/// # Errors
-/// When it cannot go on without being started anew.
-pub(super) fn read(
-    plan: &TopicPlan,
-    resume: Option<(String, Positions)>,
-    env: &Environment,
-    health: &Arc<HealthRegistry>,
-    feed: &mpsc::Sender<FromReader>,
-) -> anyhow::Result<()> {
-    let seen = EndsSeen::default();
-    let consumer = Arc::new(consumer(plan, env, &seen)?);
-    let mut standing = StandingHealth::new(plan, health, &consumer);
-    standing.say(Health::Degraded, "looking for the topic");
-    let (cluster, num_partitions) = loop {
-        if feed.is_closed() {
-            return Ok(());
-        }
-        // Nothing is assigned yet: it only has librdkafka tell of its brokers.
-        _ = consumer.poll(Duration::ZERO);
-        match find(&consumer, &plan.topic) {
-            Some(found) => break found,
-            None => standing.say_not_found(),
-        }
-        std::thread::park_timeout(RETRY_PAUSE);
-    };
-    let kept = match resume {
-        Some((of, positions)) if of == cluster => Some(positions),
-        _ => {
-            let (ask, answer) = oneshot::channel();
-            let key = Positions::key(&cluster, &plan.topic);
-            if feed.blocking_send(FromReader::Positions(key, ask)).is_err() {
-                return Ok(());
-            }
-            let Ok(bytes) = answer.blocking_recv() else { return Ok(()) };
-            bytes?.map(|bytes| Positions::decode(&bytes)).transpose()?
-        }
-    };
-    let begun = begin(plan, &consumer, num_partitions, kept)?;
-    let mut reader = Reader::new(plan, env, &consumer, cluster, begun, seen)?;
-    reader.run(&mut standing, feed)
-}
-
-fn consumer(plan: &TopicPlan, env: &Environment, seen: &EndsSeen) -> anyhow::Result<BaseConsumer<Contact>> {
-    let own = [
-        ("group.id", plan.group.clone()),
-        ("enable.auto.commit", "false".to_owned()),
-        // Where reading begins is said always; a place that is not there must never quietly become another.
-        ("auto.offset.reset", "error".to_owned()),
-        ("enable.partition.eof", "true".to_owned()),
-        // The end of a partition is told when a request for more comes back empty.
-        ("fetch.wait.max.ms", "100".to_owned()),
-        // Memory for what is read ahead, of each partition.
-        ("queued.max.messages.kbytes", "2048".to_owned()),
-        ("topic.metadata.refresh.interval.ms", "30000".to_owned()),
-    ];
-    let setup = plan.kafka.client("venue", &own);
-    let (metrics, group, topic) = (Arc::clone(&env.metrics.kafka), plan.group.clone(), plan.topic.clone());
-    let seen = Arc::clone(seen);
-    let on_statistics = move |statistics: &Statistics| {
-        consumed(&metrics, &group, statistics);
-        let Some(of_topic) = statistics.topics.get(&topic) else { return };
-        let known = of_topic.partitions.iter().filter(|(partition, _)| **partition >= 0);
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for (&partition, told) in known {
-            seen.insert(partition, told.eof_offset);
-        }
-    };
-    let contact = Contact::new("venue", Box::new(on_statistics));
-    contact.say_overridden(&setup);
-    setup.config.create_with_context(contact).context("librdkafka refuses the settings of Kafka")
-}
-
-/// Returns the cluster's name and how many partitions the topic has, once both are known.
-fn find(consumer: &BaseConsumer<Contact>, topic: &str) -> Option<(String, i32)> {
-    let count = count_partitions(consumer, topic).ok().filter(|count| *count > 0)?;
-    consumer.client().fetch_cluster_id(TIMEOUT).map(|cluster| (cluster, count))
+/// Why a reading has ended.
+pub(super) enum End {
+    /// Nobody wants it any more.
+    OfFeed,
+    /// The topic is not there, another one has its name, or what comes next of it was dropped.
+    OfTopic,
 }
 
 /// A topic that is being read.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     plan: &'a TopicPlan,
     env: &'a Environment,
     consumer: &'a Arc<BaseConsumer<Contact>>,
@@ -143,8 +66,12 @@ struct Reader<'a> {
     quiet: QuietClock,
     /// The last mark.
     marked: Nanos,
-    /// Something before the next message was lost.
-    is_lossy: bool,
+    /// What the topic has dropped unread.
+    losses: Losses,
+    /// The topic was made anew: what happened since the last message of the one before may be missing.
+    is_another: bool,
+    /// A partition has dropped messages, and it is not known yet until when.
+    has_loss: bool,
     /// The log knows nothing of the topic yet.
     is_new: bool,
     /// Symbols that were met, by id.
@@ -155,22 +82,33 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(
+    /// Begins to read: assigns the partitions, and has the brokers asked for their ends.
+    pub fn new(
         plan: &'a TopicPlan,
         env: &'a Environment,
         consumer: &'a Arc<BaseConsumer<Contact>>,
         cluster: String,
         begin: Begin,
-        seen: EndsSeen,
+        seen: &EndsSeen,
     ) -> anyhow::Result<Reader<'a>> {
-        let Begin { positions, ends, is_lossy, is_new } = begin;
+        let Begin { positions, ends, lost, is_another, is_new } = begin;
         let reader = std::thread::current();
         let horizon = env.settings.horizon;
         let mut given = TopicPartitionList::new();
         let mut lanes = Vec::new();
+        let metrics = env.metrics.venue(KAFKA);
+        let mut losses = Losses::new(plan.topic.clone(), Arc::clone(&env.metrics.kafka), metrics.clone());
+        let reached = positions.clock.map_or(Nanos::MIN, |(event, _)| event);
         for (&partition, &next) in &positions.next {
             given.add_partition_offset(&plan.topic, partition, Offset::Offset(next))?;
-            lanes.push(Lane::new(partition, next, ends.get(&partition).copied().unwrap_or(next), horizon));
+            let end = ends.get(&partition).copied().unwrap_or(next);
+            let mut lane = Lane::new(partition, next, end, horizon);
+            lane.last = positions.last.get(&partition).copied().unwrap_or(Nanos::MIN);
+            if let Some(&num_lost) = lost.get(&partition) {
+                losses.count(partition, num_lost);
+                lane.lose(reached);
+            }
+            lanes.push(lane);
         }
         consumer.assign(&given)?;
         let messages = MessageReader::new(
@@ -181,7 +119,6 @@ impl<'a> Reader<'a> {
             KAFKA,
         );
         let ids = PlaceIds::new(&cluster, &plan.topic, positions.generation);
-        let metrics = env.metrics.venue(KAFKA);
         let mut inbox = Inbox::new(Arc::clone(consumer), plan.topic.clone(), ids, messages, metrics);
         for lane in &lanes {
             anyhow::ensure!(
@@ -214,32 +151,35 @@ impl<'a> Reader<'a> {
             consumer,
             inbox,
             watch,
-            seen,
+            seen: Arc::clone(seen),
             clock,
             quiet,
-            is_lossy,
+            losses,
+            is_another,
+            has_loss: !lost.is_empty(),
             is_new,
             batch_max,
             cluster,
         })
     }
 
-    /// Reads until the feed is gone.
-    fn run(
+    /// Reads until the feed or the topic is gone.
+    pub fn run(
         &mut self,
         standing: &mut StandingHealth<'_>,
         feed: &mpsc::Sender<FromReader>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<End> {
         loop {
             // Events that are of no partition, statistics among them.
             while let Some(event) = self.consumer.poll(Duration::ZERO) {
                 if let Err(error) = event {
+                    self.inbox.is_gone |= is_gone(&error);
                     tracing::debug!(%error, "an event of librdkafka");
                 }
             }
             let begun = Instant::now();
             let proof = self.take_ends()?;
-            let mut stretch = self.next_stretch();
+            let mut stretch = self.next_stretch(proof);
             if std::mem::take(&mut self.is_new) && stretch.is_none() {
                 // What comes before the first message is read must not be missed by a start that begins with the latest.
                 stretch = Some(self.empty_stretch());
@@ -247,19 +187,23 @@ impl<'a> Reader<'a> {
             let is_read = stretch.is_some();
             if let Some(asked) = proof.filter(|_| !is_read && self.is_read_to_end()) {
                 stretch = self.quiet_marks(asked);
-                standing.say_reading(self.merge.lanes.len(), 0, true);
+                self.say(standing, 0);
             } else if proof.is_some() {
-                standing.say_reading(self.merge.lanes.len(), self.merge.lag(), false);
+                self.say(standing, self.merge.lag());
+            } else if !is_read {
+                standing.say_fault();
             }
-            self.go_past_lost()?;
             let num_entries = stretch.as_ref().map_or(0, |stretch| stretch.entries.len());
             if let Some(stretch) = stretch
                 && feed.blocking_send(FromReader::Stretch(self.cluster.clone(), Box::new(stretch))).is_err()
             {
-                return Ok(());
+                return Ok(End::OfFeed);
             }
             if feed.is_closed() {
-                return Ok(());
+                return Ok(End::OfFeed);
+            }
+            if self.inbox.is_gone {
+                return Ok(End::OfTopic);
             }
             if let Some(rate) = self.plan.rate_max.filter(|_| num_entries > 0) {
                 let due = Duration::from_secs_f64(num_entries as f64 / f64::from(rate));
@@ -270,16 +214,29 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn say(&self, standing: &mut StandingHealth<'_>, lag: u64) {
+        standing.say_reading(self.merge.lanes.len(), lag, self.losses.num_messages());
+    }
+
     /// Takes in what the brokers told of the ends. Returns when they were asked.
     fn take_ends(&mut self) -> anyhow::Result<Option<Instant>> {
-        let Some(told) = self.watch.take() else { return Ok(None) };
+        let told = match self.watch.take() {
+            None => return Ok(None),
+            Some(Told::Gone) => {
+                self.inbox.is_gone = true;
+                return Ok(None);
+            }
+            Some(Told::Ends(told)) => told,
+        };
         for (&partition, &end) in &told.ends {
             match self.merge.lanes.iter_mut().find(|lane| lane.partition == partition) {
+                // A topic never gets shorter. What has been read may well be ahead of the answer.
+                Some(lane) if end < lane.end => self.inbox.is_gone = true,
                 Some(lane) => lane.end = end,
                 None => self.add_partition(partition, end)?,
             }
         }
-        Ok(Some(told.asked))
+        Ok(Some(told.asked).filter(|_| !self.inbox.is_gone))
     }
 
     fn add_partition(&mut self, partition: i32, end: i64) -> anyhow::Result<()> {
@@ -305,33 +262,34 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Goes on at the beginning of partitions whose next message was dropped.
-    fn go_past_lost(&mut self) -> anyhow::Result<()> {
-        while let Some(at) = self.inbox.take_lost() {
-            let partition = self.merge.lanes[at].partition;
-            let firsts = offsets(self.consumer, &self.plan.topic, [partition], Offset::Beginning)?;
-            let first = firsts.get(&partition).copied().unwrap_or(0);
-            let num_lost = first - self.merge.lanes[at].next;
-            anyhow::ensure!(num_lost > 0, "the topic ends before the place up to which it was read");
-            tracing::error!(
-                topic = self.plan.topic,
-                partition,
-                num_lost,
-                "the topic has dropped messages that were not read; their time is a gap"
-            );
-            self.consumer.seek(&self.plan.topic, partition, Offset::Offset(first), TIMEOUT)?;
-            self.merge.lanes[at].restart_at(first);
-            self.is_lossy = true;
+    /// Says which time is missing, as far as that is known. `now` is the time at which the brokers had nothing more, where it was
+    /// asked for.
+    fn say_missing(&mut self, now: Option<Nanos>, entries: &mut Vec<Entry>) {
+        if std::mem::take(&mut self.has_loss) {
+            for lane in &mut self.merge.lanes {
+                if let Some(span) = lane.take_loss(now) {
+                    self.losses.add(span, self.inbox.messages.sources(), entries);
+                }
+                self.has_loss |= lane.has_loss();
+            }
         }
-        Ok(())
+        if self.is_another {
+            let first =
+                self.merge.lanes.iter().filter_map(Lane::turn).filter(|turn| *turn != Nanos::MIN).min();
+            if let Some(to) = first.or(now.filter(|_| !self.merge.is_behind())) {
+                self.is_another = false;
+                self.losses.add((self.clock.newest(), to), self.inbox.messages.sources(), entries);
+            }
+        }
     }
 
     /// Takes what is there, at most a batch of it.
-    fn next_stretch(&mut self) -> Option<Stretch> {
+    fn next_stretch(&mut self, proof: Option<Instant>) -> Option<Stretch> {
         let (now, time, before) = (Instant::now(), (self.env.now)(), self.clock.newest());
         let inbox = &mut self.inbox;
         self.merge.begin_round(now, |at| inbox.read(at));
         let (mut entries, mut dead_letters) = (Vec::new(), Vec::new());
+        self.say_missing(proof.and_then(|asked| self.quiet.at(asked)), &mut entries);
         let (mut num_taken, mut oldest) = (0, Nanos::MAX);
         while num_taken < self.batch_max {
             let inbox = &mut self.inbox;
@@ -347,14 +305,17 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        if num_taken == 0 {
+        if num_taken == 0 && entries.is_empty() {
             return None;
         }
         if self.clock.newest() != before {
             self.quiet.set(self.clock.newest(), now);
         }
-        let is_live =
-            if oldest == Nanos::MIN { !self.merge.is_behind() } else { time.since(oldest) < LIVE_MAX };
+        let is_live = match oldest {
+            Nanos::MAX => false,
+            Nanos::MIN => !self.merge.is_behind(),
+            _ => time.since(oldest) < LIVE_MAX,
+        };
         let received = if is_live { time } else { Nanos::MIN };
         Some(Stretch {
             entries,
@@ -380,12 +341,7 @@ impl<'a> Reader<'a> {
 
     /// Takes an entry, and what has to stand before and behind it.
     fn take_entry(&mut self, entry: Entry, entries: &mut Vec<Entry>) {
-        let broadcast = |body| Entry { pos: 0, symbol: SymbolId::NONE, body };
         let time = entry.body.time();
-        if std::mem::take(&mut self.is_lossy) && self.clock.newest() != Nanos::MIN {
-            let gap = Gap { source: self.source, from: self.clock.newest(), to: time, filled: false };
-            entries.push(broadcast(Body::Gap(gap)));
-        }
         self.meet(&entry, entries);
         entries.push(entry);
         let bound = entry.body.received().filter(|at| *at != Nanos::MIN);
@@ -405,6 +361,7 @@ impl<'a> Reader<'a> {
             self.met.resize(at + 1, false);
         }
         self.met[at] = true;
+        self.losses.meet(entry.body.source(), entries);
         let known = self.env.published.snapshots.as_ref().and_then(|snapshots| snapshots.get(entry.symbol));
         let source = entry.body.source();
         if let (Some(snapshot), Some(ended)) = (known, self.plan.ended)
@@ -443,7 +400,15 @@ impl<'a> Reader<'a> {
 
     fn positions(&self, event: Nanos, time: Nanos) -> Positions {
         let next = self.merge.lanes.iter().map(|lane| (lane.partition, lane.next)).collect();
+        let last = self.merge.lanes.iter().map(|lane| (lane.partition, lane.last)).collect();
         let clock = (event != Nanos::MIN).then_some((event, time));
-        Positions { generation: self.generation, next, clock }
+        Positions { generation: self.generation, next, clock, last }
+    }
+
+    /// Returns how far the topic is read, and of which cluster.
+    pub fn reached(&self) -> (String, Positions) {
+        let now = Some(Instant::now()).filter(|_| self.is_read_to_end());
+        let event = now.and_then(|now| self.quiet.at(now)).unwrap_or(self.clock.newest());
+        (self.cluster.clone(), self.positions(event, (self.env.now)()))
     }
 }

@@ -46,20 +46,30 @@ impl<'a> StandingHealth<'a> {
         }
     }
 
-    /// Says how far behind the reading is.
-    pub fn say_reading(&mut self, lanes: usize, lag: u64, is_proven: bool) {
+    /// Says what is wrong with the brokers, where something is.
+    pub fn say_fault(&mut self) {
+        if let Some(fault) = self.consumer.context().fault() {
+            self.say(Health::Degraded, &fault.text);
+        }
+    }
+
+    /// Says how far behind the reading is, and how many messages the topic has dropped before they were read.
+    pub fn say_reading(&mut self, lanes: usize, lag: u64, num_lost: u64) {
+        let lost = match num_lost {
+            0 => String::new(),
+            _ => format!("; {num_lost} messages were dropped before they were read"),
+        };
         match self.consumer.context().fault() {
             Some(fault) => self.say(Health::Degraded, &fault.text),
-            None if is_proven || lag == 0 => {
-                self.say(Health::Healthy, &format!("{lanes} partitions, read to their end"));
+            None if lag == 0 => {
+                self.say(Health::Healthy, &format!("{lanes} partitions, read to their end{lost}"));
             }
             // Rounded, so that it does not change with each message.
             None => {
                 let shown = 10_u64.pow(lag.ilog10());
-                self.say(
-                    Health::Healthy,
-                    &format!("{lanes} partitions, more than {} messages behind", lag / shown * shown),
-                );
+                let behind = lag / shown * shown;
+                let detail = format!("{lanes} partitions, more than {behind} messages behind{lost}");
+                self.say(Health::Healthy, &detail);
             }
         }
     }
