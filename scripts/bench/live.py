@@ -93,8 +93,8 @@ def quantile(before, after, span, share):
 
 
 @contextmanager
-def running(binary, work, name, cores, flags, **settings):
-    """Runs Tickwire with the given flags and settings until the block ends."""
+def running(binary, work, name, cores, flags, at_end=None, **settings):
+    """Runs Tickwire with the given flags and settings until the block ends; `at_end` then gets its data directory."""
     data = tempfile.mkdtemp(prefix=f"{name}-", dir=work)
     log = work / f"{name}.log"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TICKWIRE__")}
@@ -110,18 +110,22 @@ def running(binary, work, name, cores, flags, **settings):
             command, stdout=out, stderr=out, env=environment, cwd=data, preexec_fn=process.pin(cores)
         )
     try:
-        instance = Instance(child, log)
-        instance.wait_until_ready()
-        yield instance
-        if child.poll() is not None:
-            raise SystemExit(f"bench: tickwire ended before it was told to, see {log}")
-    finally:
-        child.send_signal(signal.SIGTERM)
         try:
-            child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            instance = Instance(child, log)
+            instance.wait_until_ready()
+            yield instance
+            if child.poll() is not None:
+                raise SystemExit(f"bench: tickwire ended before it was told to, see {log}")
+        finally:
+            child.send_signal(signal.SIGTERM)
+            try:
+                child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        if at_end:
+            at_end(data)
+    finally:
         shutil.rmtree(data, ignore_errors=True)
 
 

@@ -6,14 +6,16 @@
 For each backend and each way of being away, a run at 10,000 ticks a second is read before, during and after: how long ticks
 take to bars and to the log, what is served, what memory is held, what was dropped, and how long the backend takes to catch
 up. The backend stands behind a proxy of this script, which closes connections (`away`), passes nothing (`hangs`), or passes
-every piece 2 s late (`slow`). `scripts/services.sh` starts the servers; what is not to be had is left out. Prints a table.
-Everything is bounded in time. `run.py` calls it.
+every piece 2 s late (`slow`). `scripts/services.sh` starts the servers, but for Kafka, whose broker must know the proxy's
+address; what is not to be had is left out. At the end the topic of ticks is compared with the log, where this is run by a Python
+that has confluent_kafka and duckdb. Prints a table. Everything is bounded in time. `run.py` calls it.
 """
 
 import argparse
 import glob
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -216,12 +218,89 @@ def influxdb(binary, work, stack):
     return proxy, "influxdb", settings | {"INFLUXDB_TOKEN": token}
 
 
-BACKENDS = {"redis": redis, "postgres": postgres, "influxdb": influxdb}
+def free_port():
+    """Returns a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def kafka(binary, work, stack):
+    """As `redis`, for a broker of its own, which tells its clients to come through the proxy; and what compares its topic."""
+    script = ROOT / "scripts" / "kafka.sh"
+    if subprocess.run([script, "--cached"], stdout=subprocess.DEVNULL).returncode != 0:
+        return None
+    home, port = Path(tempfile.mkdtemp(prefix="kafka-", dir=work)), free_port()
+    proxy = Proxy("127.0.0.1", port)
+    further = work / f"{home.name}.properties"
+    further.write_text(f"advertised.listeners=PLAINTEXT://127.0.0.1:{proxy.port}\n")
+    broker = subprocess.Popen([script, "run", home, str(port), str(free_port()), further])
+    stack.callback(broker.wait)
+    stack.callback(broker.kill)
+    deadline, log = time.monotonic() + live.START_SECONDS, home / "server.log"
+    while not log.exists() or "Kafka Server started" not in log.read_text():
+        if broker.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"bench: the broker did not start, see {home}")
+        time.sleep(0.2)
+    servers = f"127.0.0.1:{proxy.port}"
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": servers, "TICKWIRE__KAFKA__PARTITIONS": "6"}
+    return proxy, "kafka", settings, lambda data: compare_topic(binary, work, data, servers)
+
+
+def compare_topic(binary, work, data, servers):
+    """Returns how many reports of the log the topic of ticks lacks, how many are left for the next start, and how many it has
+    more than once."""
+    try:
+        import confluent_kafka as client
+        import duckdb
+    except ImportError as error:
+        print(f"outage: {error.name} is missing, so the topic is not compared with the log", file=sys.stderr)
+        return None
+    out = work / f"{Path(data).name}-export"
+    subprocess.run([binary, "export", "--data-dir", data, "--out", out], check=True, stdout=subprocess.DEVNULL)
+    # Ready-made bars, of which the simulator's past consists, are no reports.
+    wanted = "tick_type IN ('trade', 'cancel', 'correction')"
+    rows = duckdb.sql(f"SELECT log_pos FROM '{out}/ticks/*/*/*.parquet' WHERE {wanted}").fetchall()
+    in_log = {position for (position,) in rows}
+    consumer = client.Consumer({"bootstrap.servers": servers, "group.id": "bench", "enable.auto.commit": False})
+    topic = "tick_data"
+    open_ends = {}
+    for partition in consumer.list_topics(topic, timeout=20).topics[topic].partitions:
+        first, end = consumer.get_watermark_offsets(client.TopicPartition(topic, partition), timeout=20)
+        if first < end:
+            open_ends[partition] = end
+    consumer.assign([client.TopicPartition(topic, partition, 0) for partition in open_ends])
+    number = re.compile(rb'"log_pos":\s*"(\d+)"')
+    count, in_topic = 0, set()
+    while open_ends:
+        messages = consumer.consume(10_000, 10)
+        if not messages:
+            raise SystemExit("bench: the topic cannot be read to its end")
+        for message in messages:
+            count += 1
+            in_topic.add(int(number.search(message.value())[1]))
+            if message.offset() + 1 >= open_ends.get(message.partition(), 0):
+                open_ends.pop(message.partition(), None)
+    consumer.close()
+    shutil.rmtree(out)
+    missing = in_log - in_topic
+    # What the topics had not got at the stop is brought by the next start.
+    reached = json.loads((Path(data) / "topics.json").read_text())["positions"]["0"]
+    return {
+        "in_log": len(in_log),
+        "missing": sum(position <= reached for position in missing),
+        "left": sum(position > reached for position in missing),
+        "unknown": len(in_topic - in_log),
+        "repeated": count - len(in_topic),
+    }
+
+
+BACKENDS = {"redis": redis, "postgres": postgres, "influxdb": influxdb, "kafka": kafka}
 
 
 HEADER = [
     "backend", "is", "", "ticks/s", "p99 to bar, ms", "p99 to log, ms", "p99 of REST, ms", "MB", "it is", "the rest is",
-    "dropped", "caught up in, s",
+    "dropped", "caught up in, s", "missing / repeated in the topic",
 ]
 
 
@@ -234,11 +313,14 @@ def rows(cases):
     for case in cases:
         for found in case["phases"]:
             bar, committed = found["p99_ms"]
-            took = case["caught_up_seconds"] if found["phase"] == "after" else None
+            is_last = found["phase"] == "after"
+            took = case["caught_up_seconds"] if is_last else None
+            topic = case.get("topic") if is_last else None
             made.append([
                 case["backend"], case["way"], found["phase"], number(found["ticks_per_second"], 0), number(bar, 2),
                 number(committed), number(found["rest_p99_ms"]), number(found["rss_mb"], 0), found["component"],
                 found["others"], number(found["dropped"], 0), number(took),
+                f"{topic['missing']:,} / {topic['repeated']:,} of {topic['in_log']:,}" if topic else "–",
             ])
     return made
 
@@ -250,17 +332,23 @@ def case(binary, work, cores, rate, seconds, backend, way):
         if not made:
             print(f"outage: there is no server of {backend}, so it is left out", file=sys.stderr)
             return None
-        proxy, component, settings = made
+        proxy, component, settings, *compare = made
         name, flags = f"outage-{backend}", ["--rate", str(rate)]
-        instance = stack.enter_context(live.running(binary, work, name, cores, flags, **settings))
-        time.sleep(live.SETTLE_SECONDS)
-        phases = [phase(instance, "before", min(20, seconds), component)]
-        proxy.set(way)
-        phases.append(phase(instance, "during", seconds, component))
-        proxy.set("pass")
-        took = caught_up(instance, component)
-        phases.append(phase(instance, "after", min(20, seconds), component))
-    return {"backend": backend, "way": way, "phases": phases, "caught_up_seconds": took}
+        compared = []
+
+        def at_end(data):
+            compared.extend(one(data) for one in compare)
+
+        with live.running(binary, work, name, cores, flags, at_end, **settings) as instance:
+            time.sleep(live.SETTLE_SECONDS)
+            phases = [phase(instance, "before", min(20, seconds), component)]
+            proxy.set(way)
+            phases.append(phase(instance, "during", seconds, component))
+            proxy.set("pass")
+            took = caught_up(instance, component)
+            phases.append(phase(instance, "after", min(20, seconds), component))
+    topic = compared[0] if compared else None
+    return {"backend": backend, "way": way, "phases": phases, "caught_up_seconds": took, "topic": topic}
 
 
 def measure_here(binary, work, cores, rate, seconds, backends, ways):
@@ -270,9 +358,9 @@ def measure_here(binary, work, cores, rate, seconds, backends, ways):
     return [one for one in found if one]
 
 
-def measure(binary, cores, seconds, flags=()):
-    """Starts the servers, and returns what each outage did."""
-    command = [ROOT / "scripts" / "services.sh", sys.executable, "-B", __file__, "--json", "--binary", str(binary)]
+def measure(binary, cores, seconds, python=sys.executable, flags=()):
+    """Starts the servers, and returns what each outage did, as found out by a Python."""
+    command = [ROOT / "scripts" / "services.sh", python, "-B", __file__, "--json", "--binary", str(binary)]
     command += ["--cores", str(cores), "--seconds", str(seconds), *flags]
     ran = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if ran.returncode != 0:
@@ -303,7 +391,7 @@ def main():
     for way in asked.way or ():
         flags += ["--way", way]
     print("| " + " | ".join(HEADER) + " |\n|" + " --- |" * len(HEADER))
-    for row in rows(measure(asked.binary.resolve(), asked.cores, asked.seconds, flags)):
+    for row in rows(measure(asked.binary.resolve(), asked.cores, asked.seconds, flags=flags)):
         print("| " + " | ".join(map(str, row)) + " |")
 
 

@@ -14,6 +14,7 @@ import sys
 import venv
 from pathlib import Path
 
+import kafka
 import live
 import outage
 import queries
@@ -27,7 +28,7 @@ import whole
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ("duckdb", "polars")
-SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks", "whole", "queries", "outage")
+SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks", "topic", "whole", "queries", "outage")
 
 # More than two cores take, and less than what makes the venue fall behind all the time.
 OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
@@ -131,13 +132,18 @@ def main():
         keep(rest=served.rest(binary, work, args.cores, seconds))
     if "sinks" in wanted:
         keep(sinks=sinks.measure(1 if args.quick else 3))
+    if "topic" in wanted:
+        python = install_peers(target / "bench-venv", ("confluent_kafka",)).get("confluent_kafka")
+        keep(topic=kafka.measure(binary, python, 10 if args.quick else 30) if python else None)
     if "whole" in wanted:
         keep(whole=whole.measure(binary, work, args.cores, 10 if args.quick else 60))
     if "queries" in wanted:
         ticks, asked = (200_000, 10) if args.quick else (20_000_000, 60)
         keep(queries=queries.measure(binary, work, args.cores, ticks, asked))
     if "outage" in wanted:
-        keep(outage=outage.measure(binary, args.cores, 10 if args.quick else 60))
+        pythons = install_peers(target / "bench-venv", ("confluent_kafka", "duckdb"))
+        python = pythons.get("duckdb") or sys.executable
+        keep(outage=outage.measure(binary, args.cores, 10 if args.quick else 60, python))
     report.write(measured, target)
     say("wrote docs/benchmarks.md")
 

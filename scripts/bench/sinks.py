@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Measures how fast the stores take what Tickwire writes, beside psql's COPY, InfluxDB's client for Rust and redis-benchmark.
+"""Measures how fast the stores take what Tickwire writes, and how fast it reads from Kafka, beside psql's COPY, InfluxDB's client
+for Rust, redis-benchmark and plain loops of rdkafka.
 
-    sinks.py [--rounds N] [--json]
+    sinks.py [--rounds N] [--only NAME]... [--json]
 
 Starts the servers (scripts/services.sh), which have nothing else to do meanwhile, and prints a table of medians, with --json
 one object. What is not to be had is left out. `run.py` calls it.
@@ -27,14 +28,22 @@ CALLED = {
     "copy": "psql into PostgreSQL: the same rows in one COPY",
     "influxdb": "Tickwire into InfluxDB",
     "influxdb2": "the crate influxdb2 into InfluxDB",
+    "kafka": "Tickwire into Kafka: ticks",
+    "rdkafka": "a plain loop of rdkafka into Kafka: the same messages",
+    "kafka-venue": "Kafka into bars of Tickwire: ticks of another program",
+    "kafka-venue-sqlite": "the same, with the log in SQLite",
+    "rdkafka-consumer": "a plain loop of rdkafka that reads the same messages",
     "redis": "Tickwire into Redis: prices, counts, bars",
     "redis-benchmark": "redis-benchmark -P 64: values of 200 bytes",
 }
 
 
-def ours():
+STORES = ("sqlite", "postgres", "influxdb", "redis", "kafka")
+
+
+def ours(only):
     """Returns what the program measured, an object a case."""
-    command = ["cargo", "bench", "--quiet", "--locked", "--bench", "sinks", "--", "--json"]
+    command = ["cargo", "bench", "--quiet", "--locked", "--bench", "sinks", "--", "--json", *only]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if ran.returncode != 0:
         sys.exit(f"bench: the sinks failed: {ran.stderr[-2000:]}")
@@ -74,21 +83,27 @@ def copy():
     return [{"what": "copy", "unit": "rows", "per_second": num_rows / took}]
 
 
-def measure(rounds):
+def measure(rounds, only=()):
     """Starts the servers and returns the medians, by what writes; empty where no server is to be had."""
     command = [ROOT / "scripts" / "services.sh", sys.executable, "-B", __file__, "--json", "--rounds", str(rounds)]
+    for name in only:
+        command += ["--only", name]
     ran = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if ran.returncode != 0:
         raise SystemExit("bench: the sinks could not be measured")
     return json.loads(ran.stdout.strip().splitlines()[-1])
 
 
-def measure_here(rounds):
+def measure_here(rounds, only):
     """Returns the medians with the servers that the environment names."""
     cases = {}
+    peers = {"postgres": copy, "redis": redis_benchmark}
     for _ in range(rounds):
         # Beside each other in every round, so that both see the same machine.
-        for case in ours() + copy() + redis_benchmark():
+        found = ours(only)
+        for peer in (peers[name] for name in peers if not only or name in only):
+            found += peer()
+        for case in found:
             cases.setdefault(case["what"], []).append(case)
 
     def median(found, key):
@@ -121,13 +136,14 @@ def main():
     """Prints the figures."""
     options = argparse.ArgumentParser(description="How fast the stores take what Tickwire writes.")
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--only", choices=STORES, action="append", default=[], help="measure this store")
     options.add_argument("--json", action="store_true", help="measure with the servers of the environment, print JSON")
     asked = options.parse_args()
     if asked.json:
-        print(json.dumps(measure_here(asked.rounds)))
+        print(json.dumps(measure_here(asked.rounds, asked.only)))
         return
     print("| " + " | ".join(HEADER) + " |\n| --- | ---: | ---: |")
-    for row in rows(measure(asked.rounds)):
+    for row in rows(measure(asked.rounds, asked.only)):
         print("| " + " | ".join(row) + " |")
 
 
