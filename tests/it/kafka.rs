@@ -2,4 +2,5 @@
 
 mod client;
 mod schemas;
+mod secure;
 mod topics;

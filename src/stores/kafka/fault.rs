@@ -15,6 +15,8 @@ pub struct KafkaFault {
     pub is_transient: bool,
     /// True when the message itself is refused, so that without it the others are taken.
     pub is_of_message: bool,
+    /// The broker whose certificate could not be verified, for reasons that are not known: `host:port`.
+    pub unverified: Option<String>,
 }
 
 impl fmt::Display for KafkaFault {
@@ -29,13 +31,29 @@ impl KafkaFault {
     /// Makes one that may go away by itself.
     #[must_use]
     pub fn transient(text: impl Into<String>) -> KafkaFault {
-        KafkaFault { text: text.into(), is_transient: true, is_of_message: false }
+        KafkaFault { text: text.into(), is_transient: true, is_of_message: false, unverified: None }
     }
 
     /// Makes one that somebody has to mend.
     #[must_use]
     pub fn permanent(text: impl Into<String>) -> KafkaFault {
-        KafkaFault { text: text.into(), is_transient: false, is_of_message: false }
+        KafkaFault { text: text.into(), is_transient: false, is_of_message: false, unverified: None }
+    }
+
+    /// Makes one of a message.
+    fn of_message(text: &str) -> KafkaFault {
+        KafkaFault { is_of_message: true, ..KafkaFault::permanent(text) }
+    }
+
+    /// Says why a certificate could not be verified, once that is known.
+    #[must_use]
+    pub fn with_reason(self, reason: &str) -> KafkaFault {
+        match &self.unverified {
+            Some(address) => {
+                KafkaFault::permanent(format!("the certificate of the Kafka broker `{address}` {reason}"))
+            }
+            None => self,
+        }
     }
 
     /// Tells what a call has failed with.
@@ -60,7 +78,8 @@ impl KafkaFault {
             Code::UnsupportedSASLMechanism => {
                 KafkaFault::permanent(format!("{place} has no such `kafka.sasl.mechanism`: {told}"))
             }
-            Code::SSL | Code::BrokerTransportFailure if is_tls(reason) => tls_fault(&place, &told),
+            Code::SSL => tls_fault(reason, &place, &told),
+            Code::BrokerTransportFailure if is_tls(&told) => tls_fault(reason, &place, &told),
             Code::Resolve => KafkaFault::transient(format!("the name of {place} is not known: {told}")),
             Code::BrokerTransportFailure | Code::AllBrokersDown => {
                 KafkaFault::transient(format!("no connection to {place}: {told}"))
@@ -74,16 +93,10 @@ impl KafkaFault {
             Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => KafkaFault::transient(
                 "too few copies of a partition are in step (`min.insync.replicas`); brokers are missing",
             ),
-            Code::MessageSizeTooLarge | Code::InvalidMessageSize => KafkaFault {
-                text: "the message is larger than the topic takes (`max.message.bytes`)".to_owned(),
-                is_transient: false,
-                is_of_message: true,
-            },
-            Code::InvalidRecord => KafkaFault {
-                text: "the topic refuses the message".to_owned(),
-                is_transient: false,
-                is_of_message: true,
-            },
+            Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
+                KafkaFault::of_message("the message is larger than the topic takes (`max.message.bytes`)")
+            }
+            Code::InvalidRecord => KafkaFault::of_message("the topic refuses the message"),
             Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
                 KafkaFault::transient("the topic is not there, or has fewer partitions")
             }
@@ -98,21 +111,22 @@ impl KafkaFault {
             ),
             other => {
                 let text = if reason.is_empty() { other.to_string() } else { told };
-                KafkaFault { text, is_transient: !is_permanent(other), is_of_message: false }
+                KafkaFault { is_transient: !is_permanent(other), ..KafkaFault::permanent(text) }
             }
         }
     }
 }
 
 /// Tells of a connection that could not be encrypted.
-fn tls_fault(place: &str, told: &str) -> KafkaFault {
+fn tls_fault(reason: &str, place: &str, told: &str) -> KafkaFault {
     let lower = told.to_ascii_lowercase();
     let has = |word: &str| lower.contains(word);
+    let is_unverified = has("verify failed") || has("could not be verified");
     let text = if has("expired") {
         format!("the certificate of {place} has expired")
     } else if has("hostname mismatch") || has("ip address mismatch") {
         format!("the certificate of {place} names another host; see `kafka.tls.verify_hostname`")
-    } else if has("verify failed") || has("could not be verified") {
+    } else if is_unverified {
         format!(
             "the certificate of {place} is not signed by whom we trust, has expired or names another host; \
              see `kafka.tls.ca_file`: {told}"
@@ -126,11 +140,13 @@ fn tls_fault(place: &str, told: &str) -> KafkaFault {
     } else {
         format!("no encrypted connection to {place}: {told}")
     };
-    KafkaFault::permanent(text)
+    let unverified = address(reason).filter(|_| is_unverified).map(str::to_owned);
+    KafkaFault { unverified, ..KafkaFault::permanent(text) }
 }
 
-fn is_tls(reason: &str) -> bool {
-    reason.contains("SSL") || reason.contains("ssl://")
+/// True where the encryption failed, and not only a connection that was encrypted.
+fn is_tls(told: &str) -> bool {
+    told.contains("SSL")
 }
 
 /// True for what trying again does not change.
@@ -154,13 +170,15 @@ fn is_permanent(code: RDKafkaErrorCode) -> bool {
 
 /// Returns which broker a text speaks of: it begins with `protocol://host:port/number: `.
 fn place(reason: &str) -> String {
-    let broker = reason.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-    match broker {
-        Some((address, _)) if !address.contains(char::is_whitespace) => {
-            format!("the Kafka broker `{address}`")
-        }
-        _ => "the Kafka brokers".to_owned(),
+    match address(reason) {
+        Some(address) => format!("the Kafka broker `{address}`"),
+        None => "the Kafka brokers".to_owned(),
     }
+}
+
+fn address(reason: &str) -> Option<&str> {
+    let (address, _) = reason.split_once("://")?.1.split_once('/')?;
+    (!address.contains(char::is_whitespace)).then_some(address)
 }
 
 /// Returns what a text says behind the broker's name, without how long that took.
@@ -199,11 +217,25 @@ mod tests {
                 "the certificate of the Kafka broker `h:9093` has expired",
                 false,
             ),
+            (
+                Code::BrokerTransportFailure,
+                "ssl://h:9093/1: Disconnected (after 4000ms in state UP)",
+                "no connection to the Kafka broker `h:9093`: Disconnected",
+                true,
+            ),
             (Code::MessageTimedOut, "", "no broker has answered in time", true),
         ] {
             let fault = KafkaFault::explain(code, reason);
             assert_eq!((fault.text.as_str(), fault.is_transient), (text, is_transient), "{reason}");
         }
         assert!(KafkaFault::explain(Code::MessageSizeTooLarge, "").is_of_message);
+        let unverified = "ssl://h:9093/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: \
+                          broker certificate could not be verified";
+        let fault = KafkaFault::explain(Code::SSL, unverified);
+        assert_eq!(fault.unverified.as_deref(), Some("h:9093"));
+        assert_eq!(
+            fault.with_reason("has expired").text,
+            "the certificate of the Kafka broker `h:9093` has expired"
+        );
     }
 }

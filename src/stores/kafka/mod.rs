@@ -5,6 +5,7 @@
 //! whether another try can help; librdkafka itself goes on trying to reach its brokers, with pauses that grow to ten
 //! seconds, and the same fault is said once and not with each try.
 
+mod certificate;
 pub mod client;
 pub mod fault;
 pub mod position;

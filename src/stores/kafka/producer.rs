@@ -5,6 +5,7 @@
 //! clients put them (`murmur2_random`). One batch at a time is under way, so no more than one batch is held in memory.
 //! On failure: what is under way is given up, and the batch can be written again: what of it had arrived is there twice.
 
+use super::certificate;
 use super::client::Contact;
 use super::fault::KafkaFault;
 use super::settings::{ClientSetup, KafkaSettings};
@@ -17,6 +18,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, PurgeConfig, Thre
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -141,6 +143,8 @@ pub struct TopicProducer {
     /// Which of our settings do not hold.
     setup: ClientSetup,
     timeout: Duration,
+    /// Certificates that are trusted in place of the system's.
+    ca_file: Option<PathBuf>,
 }
 
 /// A batch that messages are added to.
@@ -181,7 +185,8 @@ impl TopicProducer {
         );
         let context = ProducerContact { contact, deliveries: Arc::clone(&deliveries), metrics };
         let inner = setup.config.create_with_context(context).map_err(|error| KafkaFault::of(&error))?;
-        Ok(TopicProducer { inner, deliveries, setup, timeout: settings.timeout })
+        let ca_file = settings.tls.as_ref().and_then(|tls| tls.ca_file.clone());
+        Ok(TopicProducer { inner, deliveries, setup, timeout: settings.timeout, ca_file })
     }
 
     /// Says which properties of ours the user's take the place of.
@@ -249,8 +254,20 @@ impl TopicProducer {
                 self.contact().works();
                 Ok(topics)
             }
-            Ok(Err(fault)) => Err(self.told(fault)),
+            Ok(Err(fault)) => Err(self.looked_at(self.told(fault)).await),
             Err(_) => Err(KafkaFault::transient("the look at the brokers was cut off")),
+        }
+    }
+
+    /// Finds out what is wrong with a certificate that could not be verified.
+    async fn looked_at(&self, fault: KafkaFault) -> KafkaFault {
+        let Some(address) = fault.unverified.clone() else { return fault };
+        let (ca_file, timeout) = (self.ca_file.clone(), self.timeout);
+        let look = move || certificate::look(&address, ca_file.as_deref(), timeout);
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Some(reason)) => fault.with_reason(reason),
+            // Then what librdkafka said is all that is known.
+            Ok(None) | Err(_) => fault,
         }
     }
 

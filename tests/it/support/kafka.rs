@@ -209,9 +209,7 @@ impl KafkaServer {
         format_arguments: &[&str],
         properties: impl Fn(Ports) -> String,
     ) -> Option<KafkaServer> {
-        if let Err(reason) = is_there() {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "Kafka is missing: {reason}");
-            eprintln!("{test}: skipped: {reason}");
+        if !is_here(test) {
             return None;
         }
         // Between the choice of a port and its use somebody else may take it.
@@ -222,6 +220,34 @@ impl KafkaServer {
             std::fs::write(&further, properties(ports)).unwrap();
             let child = spawn(dir.path(), ports, &further, format_arguments);
             up(child, ports.broker, dir)
+        })
+    }
+
+    /// Starts three brokers that know each other; what is written needs two of them.
+    pub fn start_three(test: &str) -> Option<[KafkaServer; 3]> {
+        if !is_here(test) {
+            return None;
+        }
+        (0..20).find_map(|_| {
+            let ports: [Ports; 3] =
+                std::array::from_fn(|_| Ports { broker: free_port(), controller: free_port() });
+            let voters = ports.iter().zip(1..).map(|(ports, id)| format!("{id}@127.0.0.1:{}", ports.controller));
+            let voters = voters.collect::<Vec<_>>().join(",");
+            // None is up before two of them are.
+            let children = ports.iter().zip(1..).map(|(ports, id)| {
+                let dir = tempfile::tempdir().unwrap();
+                let further = dir.path().join("further.properties");
+                let text = format!(
+                    "node.id={id}\ncontroller.quorum.voters={voters}\nbroker.session.timeout.ms=6000\n\
+                     default.replication.factor=3\nmin.insync.replicas=2\noffsets.topic.replication.factor=3\n"
+                );
+                std::fs::write(&further, text).unwrap();
+                (spawn(dir.path(), *ports, &further, &[]), ports.broker, dir)
+            });
+            let children: Vec<(Child, u16, TempDir)> = children.collect();
+            let servers: Vec<Option<KafkaServer>> =
+                children.into_iter().map(|(child, port, dir)| up(child, port, dir)).collect();
+            servers.into_iter().collect::<Option<Vec<KafkaServer>>>()?.try_into().ok()
         })
     }
 
@@ -271,6 +297,16 @@ impl StoppedKafka {
         let child = spawn(self.dir.path(), ports, Path::new("-"), &[]);
         up(child, self.port, self.dir).expect("its own port is free")
     }
+}
+
+/// True where there is a broker to start. Where there is none it says so, and with `CI=true` it fails.
+fn is_here(test: &str) -> bool {
+    let found = is_there();
+    if let Err(reason) = &found {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "Kafka is missing: {reason}");
+        eprintln!("{test}: skipped: {reason}");
+    }
+    found.is_ok()
 }
 
 /// Says why there is no broker to start.

@@ -1,6 +1,8 @@
 //! A private certificate authority, made for one test.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +26,14 @@ pub struct Authority {
     /// The same as files in PEM, for servers that are programs of others: the certificate, and its key.
     pub certificate_file: PathBuf,
     pub key_file: PathBuf,
-    _dir: tempfile::TempDir,
+    issuer: Issuer<'static, KeyPair>,
+    dir: tempfile::TempDir,
+}
+
+/// A certificate of an authority and its key, as files in PEM that live as long as it does.
+pub struct Issued {
+    pub certificate_file: PathBuf,
+    pub key_file: PathBuf,
 }
 
 impl Authority {
@@ -55,6 +64,22 @@ impl Authority {
         let (certificate_file, key_file) = (dir.path().join("server.pem"), dir.path().join("server.key"));
         std::fs::write(&certificate_file, server.pem()).unwrap();
         std::fs::write(&key_file, server_key.serialize_pem()).unwrap();
-        Authority { ca_file, server: ServerTls(Arc::new(config)), certificate_file, key_file, _dir: dir }
+        Authority { ca_file, server: ServerTls(Arc::new(config)), certificate_file, key_file, issuer, dir }
+    }
+
+    /// Makes a certificate for a host, which may have expired.
+    pub fn issue(&self, name: &str, host: &str, is_expired: bool) -> Issued {
+        let key = KeyPair::generate().unwrap();
+        let mut wanted = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        wanted.distinguished_name.push(DnType::CommonName, name);
+        if is_expired {
+            (wanted.not_before, wanted.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        }
+        let certificate = wanted.signed_by(&key, &self.issuer).unwrap();
+        let file = |end: &str| self.dir.path().join(format!("{name}.{end}"));
+        let issued = Issued { certificate_file: file("pem"), key_file: file("key") };
+        std::fs::write(&issued.certificate_file, certificate.pem()).unwrap();
+        std::fs::write(&issued.key_file, key.serialize_pem()).unwrap();
+        issued
     }
 }
