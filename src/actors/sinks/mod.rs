@@ -67,7 +67,8 @@ pub struct Wants {
     /// durable sink gets them, every one, and after a restart those again that it had not acknowledged, which it removes by
     /// symbol and position.
     pub reports: bool,
-    /// Bars, indicators and dead letters.
+    /// Bars, indicators and dead letters. What never became an entry comes to a durable sink too, once the sink that keeps
+    /// dead letters holds it; after a restart it does not come again.
     pub effects: bool,
 }
 
@@ -121,7 +122,7 @@ pub struct SinkBatch {
     pub ticks: Vec<Arc<Vec<LiveTick>>>,
     /// Accepted reports in the order of their symbol, in the parts they came in.
     pub reports: Vec<Arc<Vec<AcceptedReport>>>,
-    /// What never became an entry, for the sink that keeps dead letters.
+    /// What never became an entry, for durable sinks.
     pub dead_letters: Vec<DeadLetterRecord>,
     /// By partition: everything up to this position has reached the sink with this batch. Empty where the rows are a
     /// part of a batch, of which another part follows.

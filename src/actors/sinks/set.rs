@@ -4,7 +4,7 @@
 //! hangs or is gone changes nothing for the others, and where nobody waits for it nothing for the data path. Whoever waits
 //! for what is written waits for every durable sink.
 
-use super::shell::{BeginLive, BehindAtStart, Followed, Need, SinkActor};
+use super::shell::{BeginLive, BehindAtStart, CopyUnparsedInput, Followed, Need, SinkActor};
 use super::{Delivery, OnFull, Sink, SinkPolicy, SinkSpec};
 use crate::actors::environment::Environment;
 use crate::actors::health::HealthRegistry;
@@ -121,7 +121,12 @@ impl Sinks {
             let (addr, straggler) = Straggler::start(shell, &arbiter.handle());
             Member { output: output(&addr, &spec, &policy), addr, spec, straggler, arbiter }
         };
-        let others = others.into_iter().map(start).collect();
+        let others: Vec<Member> = others.into_iter().map(start).collect();
+        for member in others.iter().filter(|member| member.spec.delivery == Delivery::Durable) {
+            let to = member.addr.clone().recipient();
+            let copy = CopyUnparsedInput { name: member.spec.name, to };
+            history.try_send(copy).expect("a new mailbox has room for a message a sink");
+        }
         Sinks { history, history_output, history_straggler, history_thread, others }
     }
 

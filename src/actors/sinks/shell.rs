@@ -17,9 +17,11 @@ mod failure;
 mod lag;
 mod missed;
 mod room;
+mod unparsed;
 
 pub use lag::Need;
 pub use missed::{BeginCatchUp, BeginLive, CaughtUp, JoinRun, MissedBatch};
+pub use unparsed::CopyUnparsedInput;
 
 use super::isolate::{self, Written};
 use super::{Delivery, OnFull, Sink, SinkBatch, SinkError, SinkPolicy, SinkSpec};
@@ -52,9 +54,6 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for a durable sink that can be caught up by the next start, while nothing of it is
 /// written: half of the time that a stop has.
 const STUCK_GRACE: Duration = Duration::from_secs(2);
-
-/// Input that never became an entry, and waits for a sink that nobody waits for: some MB.
-const UNPARSED_MAX: usize = 10_000;
 
 /// How far one partition is, shared with whoever must know without asking.
 #[derive(Clone, Default)]
@@ -114,6 +113,8 @@ pub struct SinkActor {
     /// Batches at the front of `waiting` that are being written.
     num_writing: usize,
     unparsed: Vec<DeadLetterRecord>,
+    /// Who gets it as well.
+    copies: Vec<CopyUnparsedInput>,
     /// Unparsed input taken in, and how much of it is written.
     num_unparsed: u64,
     num_unparsed_written: Arc<AtomicU64>,
@@ -194,6 +195,7 @@ impl SinkActor {
             num_waiting: 0,
             num_writing: 0,
             unparsed: Vec::new(),
+            copies: Vec::new(),
             num_unparsed: 0,
             num_unparsed_written: Arc::default(),
             writing: false,
@@ -485,7 +487,8 @@ impl SinkActor {
             self.env.buffers.put(batch.effects);
         }
         self.num_waiting -= num_rows;
-        self.unparsed.drain(..num_unparsed);
+        let letters: Vec<DeadLetterRecord> = self.unparsed.drain(..num_unparsed).collect();
+        self.hand_copies(&letters);
         self.num_unparsed_written.fetch_add(num_unparsed as u64, Ordering::Release);
         self.metrics.written.inc_by(num_rows as u64);
         self.metrics.queue_length.set(self.num_waiting as i64);
@@ -564,38 +567,6 @@ impl Handler<LogDurable> for SinkActor {
         if self.num_waiting >= self.policy.batch_rows {
             self.flush(ctx);
         }
-    }
-}
-
-impl Handler<UnparsedInput> for SinkActor {
-    type Result = ResponseFuture<()>;
-
-    /// Answers once it is written: so those who bring it bound how much there is. One that can be caught up with the log answers at
-    /// once, and counts what finds no room: nothing of a run waits for it.
-    fn handle(&mut self, UnparsedInput(mut letters): UnparsedInput, ctx: &mut Self::Context) -> Self::Result {
-        let is_waited_for = self.policy.on_full != OnFull::CatchUp;
-        if !is_waited_for {
-            let num_letters = letters.len();
-            letters.truncate(UNPARSED_MAX.saturating_sub(self.unparsed.len()));
-            self.metrics.dropped.inc_by((num_letters - letters.len()) as u64);
-        }
-        self.num_unparsed += letters.len() as u64;
-        self.unparsed.extend(letters);
-        self.flush(ctx);
-        if !is_waited_for {
-            return wait_for(None);
-        }
-        let target = self.num_unparsed;
-        let (written, progress) = (Arc::clone(&self.num_unparsed_written), Arc::clone(&self.progress));
-        Box::pin(async move {
-            loop {
-                let notified = progress.notified();
-                if written.load(Ordering::Acquire) >= target {
-                    return;
-                }
-                notified.await;
-            }
-        })
     }
 }
 

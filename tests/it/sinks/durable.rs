@@ -7,16 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tickwire::actors::messages::{EffectBatch, Ingest};
+use tickwire::actors::messages::{EffectBatch, Ingest, UnparsedInput};
 use tickwire::actors::pipeline::{Pipeline, Storage};
 use tickwire::actors::sinks::set::SinkSetup;
-use tickwire::actors::sinks::shell::{Followed, SinkActor};
+use tickwire::actors::sinks::shell::{CopyUnparsedInput, Followed, SinkActor};
 use tickwire::actors::sinks::{Delivery, SinkPolicy};
 use tickwire::config::{Config, Sources};
 use tickwire::models::entry::{Entry, Position};
 use tickwire::models::symbol::SymbolSpec;
 use tickwire::models::time::Nanos;
 use tickwire::node::{Node, pipeline_settings};
+use tickwire::stores::history::DeadLetterRecord;
 use tickwire::stores::log::Partition;
 
 const NUM_SYMBOLS: u32 = 6;
@@ -67,6 +68,41 @@ fn a_partition_whose_log_is_behind_holds_up_no_other() {
         until("its last row", || behind.acknowledged.load(Ordering::SeqCst) == 11).await;
         assert_eq!(sink.positions().into_iter().filter(|pos| *pos < 20).collect::<Vec<_>>(), [10, 11]);
         assert_eq!(sink.positions().len(), 5);
+    });
+}
+
+#[test]
+fn what_never_became_an_entry_comes_to_a_durable_sink_too_and_nobody_waits_for_that() {
+    run(async {
+        let place = Place::new().await;
+        let keeper = Arc::new(Scripted::new(Delivery::Durable).that_keeps_dead_letters());
+        let other = Arc::new(Scripted::new(Delivery::Durable));
+        let keeper_addr = place.shell(keeper.clone(), QUICK).start();
+        let other_addr = place.shell(other.clone(), QUICK).start();
+        let copy = CopyUnparsedInput { name: "other", to: other_addr.clone().recipient() };
+        keeper_addr.send(copy).await.unwrap();
+        let letter = |origin: &str| DeadLetterRecord {
+            reason: "malformed".to_owned(),
+            symbol: None,
+            provider: "a".to_owned(),
+            received_at: Nanos(1),
+            payload: "{".to_owned(),
+            pos: None,
+            origin: origin.to_owned(),
+            id: 0,
+        };
+        other.script([Step::Hang]);
+        for origin in ["file:1", "file:2"] {
+            keeper_addr.send(UnparsedInput(vec![letter(origin)])).await.unwrap();
+        }
+        let origins = |sink: &Scripted| -> Vec<String> {
+            sink.dead_letters().into_iter().map(|letter| letter.origin).collect()
+        };
+        assert_eq!(origins(&keeper), ["file:1", "file:2"]);
+        assert_eq!(origins(&other).len(), 0);
+        until("the write that hangs", || other.num_writes() == 1).await;
+        other.let_go();
+        until("both letters", || origins(&other) == ["file:1", "file:2"]).await;
     });
 }
 
