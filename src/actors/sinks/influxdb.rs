@@ -1,4 +1,5 @@
-//! The store of metrics as a sink: accepted trades, bars, indicators and the latencies of this process as points in InfluxDB.
+//! The store of metrics as a sink: accepted trades, bars, indicators, and the latencies and topics of this process as points
+//! in InfluxDB.
 //!
 //! Transient failure: tried again with growing pauses, or as long as the server asks; meanwhile the oldest rows make room.
 //! Permanent failure: said, and tried again at the longest pause.
@@ -37,6 +38,18 @@ const LATENCY_INTERVAL: i64 = 10 * SECOND;
 
 /// Endings of the names that latencies have in this process, and their fields.
 const LATENCY_FIELDS: [(&str, &str); 2] = [("_p50_ms", "latency_ms"), ("_p99_ms", "latency_p99_ms")];
+
+/// How far back topics are looked at again: their values are some seconds old, and one that is written again changes nothing.
+const TOPICS_REACH: i64 = 2 * LATENCY_INTERVAL;
+
+/// Returns the field of a value of a topic, of those that are written.
+fn topic_field(name: &str) -> Option<&'static str> {
+    match name {
+        "produced_messages_per_second" | "consumed_messages_per_second" => Some("messages_per_sec"),
+        "lag" => Some("lag"),
+        _ => None,
+    }
+}
 
 /// Writes points.
 pub struct InfluxSink {
@@ -122,7 +135,7 @@ impl InfluxSink {
                     true
                 }
                 Effect::Indicators(point) => lines.indicators(tags.of(point.symbol), point),
-                Effect::DeadLetter(_) => false,
+                Effect::DeadLetter(_) | Effect::Sealed(_) => false,
             };
             if is_point {
                 rows.push(row);
@@ -137,7 +150,8 @@ impl InfluxSink {
         (lines, rows)
     }
 
-    /// Returns the latencies that have not been written, and up to when they are; nothing before there are enough.
+    /// Returns the latencies that have not been written, with the values of topics, and up to when they are; nothing before there
+    /// are enough.
     fn latencies(&self) -> Option<(Lines, Nanos)> {
         let through = Nanos(self.latency_through.load(Ordering::Acquire));
         if (self.now)().since(through) < LATENCY_INTERVAL {
@@ -153,10 +167,15 @@ impl InfluxSink {
                 lines.latency(component, field, point.value, point.time);
             }
         }
+        for point in self.all_metrics.kafka.since(through.plus(-TOPICS_REACH)) {
+            if let Some(field) = topic_field(&point.field) {
+                lines.topic(&point.topic, field, point.value, point.time);
+            }
+        }
         Some((lines, newest.filter(|newest| *newest > through)?))
     }
 
-    /// Writes latencies. What the server refuses of them is said, and nothing waits for it.
+    /// Writes latencies and values of topics. What the server refuses of them is said, and nothing waits for it.
     async fn write_latencies(&self) -> Result<(), SinkError> {
         let Some((lines, through)) = self.latencies() else { return Ok(()) };
         if !lines.is_empty() {

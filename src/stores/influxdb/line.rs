@@ -23,6 +23,8 @@ pub mod measurement {
     pub const INDICATORS: &str = "technical_indicators";
     /// Latencies of this process.
     pub const LATENCY: &str = "latency_metrics";
+    /// Topics of Kafka that this process writes and reads.
+    pub const KAFKA: &str = "kafka_metrics";
 }
 
 /// What every point of a symbol needs to know of it.
@@ -165,6 +167,12 @@ impl Lines {
         let (component, time) = (escaped(component), time.0);
         self.put(format_args!("{},component={component} {field}={value} {time}\n", measurement::LATENCY));
     }
+
+    /// Adds a value of a topic: `messages_per_sec`, and of one that is read `lag`, in messages.
+    pub fn topic(&mut self, topic: &str, field: &str, value: f64, time: Nanos) {
+        let (topic, time) = (escaped(topic), time.0);
+        self.put(format_args!("{},topic={topic} {field}={value} {time}\n", measurement::KAFKA));
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +235,8 @@ mod tests {
         );
         let latency = text_of(|lines| lines.latency("received_to_bar", "latency_ms", 0.25, Nanos(7)));
         assert_eq!(latency, "latency_metrics,component=received_to_bar latency_ms=0.25 7\n");
+        let topic = text_of(|lines| lines.topic("tick_data", "lag", 12.0, Nanos(7)));
+        assert_eq!(topic, "kafka_metrics,topic=tick_data lag=12 7\n");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tickwire::actors::sinks::influxdb::InfluxSink;
 use tickwire::actors::sinks::shell::SinkActor;
 use tickwire::actors::sinks::{OnFull, SinkPolicy};
 use tickwire::config::Secret;
+use tickwire::metrics::TopicSample;
 use tickwire::models::effect::Effect;
 use tickwire::models::time::{MINUTE, Nanos, SECOND};
 use tickwire::stores::influxdb::client::{InfluxClient, InfluxSettings};
@@ -411,6 +412,9 @@ fn latencies_are_written_once_each() {
         let tell = Arc::new(move || Nanos(clock.load(std::sync::atomic::Ordering::SeqCst)));
         let sink = InfluxSink::new("influxdb", client, PLAIN, symbols, Arc::clone(&metrics), tell);
         let addr = place.shell(Arc::new(sink), BEST_EFFORT).start();
+        let topic = |messages| TopicSample { topic: "t".to_owned(), messages, ..TopicSample::default() };
+        metrics.kafka.produced(Nanos(100 * SECOND), &[topic(0)], 0, 0);
+        metrics.kafka.produced(Nanos(110 * SECOND), &[topic(50)], 0, 0);
         for second in 100..=120 {
             metrics.latency(tickwire::metrics::Span::ReceivedToBar).observe(0.001);
             metrics.sample(Nanos(second * SECOND));
@@ -427,4 +431,5 @@ fn latencies_are_written_once_each() {
         .filter(|line| line.starts_with("latency_metrics,component=received_to_bar latency_ms="));
     assert_eq!(medians.count(), 20, "{writes}");
     assert!(writes.contains("latency_metrics,component=received_to_bar latency_p99_ms="));
+    assert!(writes.contains("kafka_metrics,topic=t messages_per_sec=5 110000000000\n"), "{writes}");
 }
