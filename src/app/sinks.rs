@@ -11,7 +11,7 @@ use crate::actors::sinks::influxdb::InfluxSink;
 use crate::actors::sinks::kafka::{KafkaSink, KafkaSinkParts, TopicNames};
 use crate::actors::sinks::set::SinkSetup;
 use crate::breaker::BreakerPolicy;
-use crate::config::{Config, InfluxDb, Kafka, Redis, Secret};
+use crate::config::{Config, InfluxDb, Kafka, KafkaBars, Redis, Secret};
 use crate::node::Node;
 use crate::retry::RetryPolicy;
 use crate::stores::cache::CacheTtls;
@@ -141,9 +141,10 @@ fn open_kafka(kafka: &Kafka, config: &Config, node: &Node) -> anyhow::Result<Sin
         bars: bars.map(|width| (*width, format!("{}_{width}", topics.aggregated))).collect(),
         indicators: topics.indicators.clone(),
         dlq: topics.dlq.clone(),
+        reserved: vec![topics.anomalies.clone(), topics.predictions.clone()],
     };
     let dir = node.is_durable().then_some(config.data_dir.as_path());
-    let position = TopicPosition::open(dir, node.epoch, names.all())
+    let position = TopicPosition::open(dir, node.epoch, names.written())
         .with_context(|| format!("cannot read how far the topics are in `{}`", config.data_dir.display()))?;
     let metrics = Arc::clone(&node.env.metrics.kafka);
     let producer = TopicProducer::new(&settings, &kafka.compression, kafka.linger, metrics);
@@ -151,8 +152,7 @@ fn open_kafka(kafka: &Kafka, config: &Config, node: &Node) -> anyhow::Result<Sin
     producer.say_overridden();
     tracing::info!(
         brokers = settings.bootstrap_servers,
-        topics_only = kafka.topics_only,
-        "topics go to Kafka; the log stays where `log.kind` says, whatever `kafka.topics_only` is"
+        "topics go to Kafka; the log stays where `log.kind` says"
     );
     let sink = KafkaSink::new(KafkaSinkParts {
         producer,
@@ -169,6 +169,8 @@ fn open_kafka(kafka: &Kafka, config: &Config, node: &Node) -> anyhow::Result<Sin
         position,
         symbols: Arc::clone(&node.symbols),
         sources: Arc::clone(&node.sources),
+        log: Arc::clone(&node.log),
+        only_sealed: kafka.bars == KafkaBars::Sealed,
         health: Arc::clone(&node.health),
     });
     let policy = SinkPolicy {

@@ -35,7 +35,8 @@ pub struct Kafka {
     /// Some of its brokers, with commas between: `host:9092,other:9092`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap_servers: Option<String>,
-    /// Whether Kafka gets topics while the log stays in the data directory, which is so for both values so far.
+    /// Whether Kafka gets topics alone, and the log stays where `log.kind` says. It stays there for both values so far, since
+    /// the log cannot stand in Kafka yet.
     pub topics_only: bool,
     /// Whether topics that are missing are made.
     pub create_topics: bool,
@@ -274,6 +275,11 @@ impl Kafka {
         }
     }
 
+    /// True when it gets each bar once, when it is sealed.
+    pub(super) fn wants_seals(&self) -> bool {
+        self.is_enabled() && self.bars == KafkaBars::Sealed
+    }
+
     /// Returns every fault: its key, and what is wrong.
     pub(super) fn faults(&self) -> Vec<(String, String)> {
         let mut found = self.own_faults();
@@ -326,9 +332,6 @@ impl Kafka {
         }
         if self.retry_max_delay < self.retry_delay {
             fault("retry_max_delay", "must be at least `kafka.retry_delay`");
-        }
-        if self.bars == KafkaBars::Sealed {
-            fault("bars", "is `sealed`, which this version does not serve; there is `revisions`");
         }
         if self.on_full == OnFull::DropOldest {
             fault("on_full", "must be `catch_up` or `block`: the topics drop nothing");

@@ -151,7 +151,7 @@ impl Config {
     /// Returns the settings that change results.
     #[must_use]
     pub fn core_settings(&self) -> CoreSettings {
-        self.core.settings()
+        CoreSettings { tells_seals: self.kafka.wants_seals(), ..self.core.settings() }
     }
 
     /// Prints the configuration as TOML that [`Config::load`] reads back; what is not a default says where it came

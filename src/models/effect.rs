@@ -61,6 +61,15 @@ pub struct DeadLetter {
     pub body: Body,
 }
 
+/// A bar that nothing can change any more.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SealedBar {
+    /// The bar as it stays; its `log_pos` is that of the last entry that changed it.
+    pub bar: Bar,
+    /// The entry that moved the clock so far.
+    pub pos: Position,
+}
+
 /// One effect. Its id is (log position of the entry that caused it, place among that entry's effects).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Effect {
@@ -70,6 +79,9 @@ pub enum Effect {
     Indicators(IndicatorPoint),
     /// An entry was set aside.
     DeadLetter(DeadLetter),
+    /// A bar was sealed. Told only where [`CoreSettings::tells_seals`](super::settings::CoreSettings) says so; void bars
+    /// are left out.
+    Sealed(SealedBar),
 }
 
 impl Effect {
@@ -80,6 +92,7 @@ impl Effect {
             Effect::Bar(bar) => bar.log_pos,
             Effect::Indicators(point) => point.log_pos,
             Effect::DeadLetter(letter) => letter.pos,
+            Effect::Sealed(sealed) => sealed.pos,
         }
     }
 }

@@ -16,6 +16,9 @@ pub struct CoreSettings {
     pub future_tolerance: i64,
     /// Widths of the windows, ascending; each a multiple of the first.
     pub widths: Vec<Width>,
+    /// Whether each bar is told once more when it is sealed. No result depends on it, so it is not in the fingerprint.
+    #[serde(skip)]
+    pub tells_seals: bool,
 }
 
 impl Default for CoreSettings {
@@ -27,6 +30,7 @@ impl Default for CoreSettings {
             gap_hold: 10 * MINUTE,
             future_tolerance: SECOND,
             widths: vec![minutes(1), minutes(5), minutes(15)],
+            tells_seals: false,
         }
     }
 }
@@ -94,5 +98,7 @@ mod tests {
         };
         assert_eq!(settings.validate().len(), 3, "{:?}", settings.validate());
         assert_ne!(settings.fingerprint(), CoreSettings::default().fingerprint());
+        let told = CoreSettings { tells_seals: true, ..CoreSettings::default() };
+        assert_eq!(told.fingerprint(), CoreSettings::default().fingerprint());
     }
 }

@@ -9,10 +9,13 @@
 use super::bar::BarObject;
 use super::indicators::IndicatorsObject;
 use super::number::nearest;
+use super::signals::{AnomalyObject, PredictionObject};
 use super::time::Time;
+use crate::models::anomaly::Anomaly;
 use crate::models::bar::Bar;
 use crate::models::effect::IndicatorPoint;
 use crate::models::entry::{Body, Cancel, Correction, Entry, Position, Quote, Trade};
+use crate::models::prediction::Prediction;
 use crate::models::symbol::SymbolSpec;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -179,7 +182,7 @@ impl<'a> TickMessage<'a> {
     }
 }
 
-/// A bar from its close on, one message for each revision.
+/// A bar from its close on, one message for each revision, or one when it is sealed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BarMessage<'a> {
     /// Version of this form.
@@ -222,6 +225,49 @@ impl<'a> IndicatorsMessage<'a> {
     pub fn new(point: &IndicatorPoint, spec: &'a SymbolSpec, window: &'a str) -> IndicatorsMessage<'a> {
         let indicators = IndicatorsObject::new(point, spec, window);
         IndicatorsMessage { v: MESSAGE_VERSION, indicators, log_pos: point.log_pos.into() }
+    }
+}
+
+/// An anomaly.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AnomalyMessage {
+    /// Version of this form.
+    #[schema(example = 1)]
+    pub v: u8,
+    /// The anomaly as REST gives it.
+    #[serde(flatten)]
+    pub anomaly: AnomalyObject,
+    /// Place in the log of the last entry that changed it.
+    #[schema(value_type = String, pattern = "^[0-9]+$", example = "1")]
+    pub log_pos: Digits,
+}
+
+impl From<Anomaly> for AnomalyMessage {
+    fn from(anomaly: Anomaly) -> AnomalyMessage {
+        let log_pos = anomaly.log_pos.into();
+        AnomalyMessage { v: MESSAGE_VERSION, anomaly: AnomalyObject::new(anomaly, false), log_pos }
+    }
+}
+
+/// A prediction.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PredictionMessage {
+    /// Version of this form.
+    #[schema(example = 1)]
+    pub v: u8,
+    /// The prediction as REST gives it.
+    #[serde(flatten)]
+    pub prediction: PredictionObject,
+    /// Place in the log of the last entry that it rests on.
+    #[schema(value_type = String, pattern = "^[0-9]+$", example = "1")]
+    pub log_pos: Digits,
+}
+
+impl PredictionMessage {
+    /// Makes the message of a prediction that rests on the log up to a position.
+    #[must_use]
+    pub fn new(prediction: Prediction, log_pos: Position) -> PredictionMessage {
+        PredictionMessage { v: MESSAGE_VERSION, prediction: prediction.into(), log_pos: log_pos.into() }
     }
 }
 

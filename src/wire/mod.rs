@@ -26,7 +26,10 @@ pub use filled_bar::FilledBarObject;
 pub use indicators::IndicatorsObject;
 pub use json::{append_json, to_json};
 pub use latest::{LatestObject, tick_type};
-pub use message::{BarMessage, DeadLetterMessage, Digits, IndicatorsMessage, MESSAGE_VERSION, TickMessage};
+pub use message::{
+    AnomalyMessage, BarMessage, DeadLetterMessage, Digits, IndicatorsMessage, MESSAGE_VERSION,
+    PredictionMessage, TickMessage,
+};
 pub use number::{WireError, exact, nearest};
 pub use past::PastObject;
 pub use signals::{AlertObject, AnomalyObject, PredictionObject};

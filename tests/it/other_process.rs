@@ -8,7 +8,7 @@ use crate::support::outcome::{Outcome, log};
 use crate::support::shared;
 use proptest::prelude::*;
 use std::sync::Arc;
-use tickwire::models::effect::Effect;
+use tickwire::models::effect::{Effect, SealedBar};
 use tickwire::models::entry::{
     Body, Cancel, Correction, Entry, Gap, Position, Quote, SourceId, Trade, VenueBar,
 };
@@ -16,7 +16,7 @@ use tickwire::models::ledger::Ledger;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
-use tickwire::models::time::SECOND;
+use tickwire::models::time::{Nanos, SECOND, Width};
 use tickwire::names::Names;
 
 /// The sources of every history here.
@@ -83,6 +83,8 @@ impl World {
 struct Result {
     digest: Vec<String>,
     seqs: Vec<(Position, u64)>,
+    /// What was sealed when, and when it had been published last.
+    sealed: Vec<(Position, Width, Nanos, Position)>,
     dead_letters: Vec<(Position, &'static str)>,
     ledger: Ledger,
     ledgers: Vec<(String, Ledger)>,
@@ -109,6 +111,7 @@ fn run(entries: &[Entry], worlds: &[World], borders: &[usize], settings: &Arc<Co
                 Effect::Bar(bar) => bar.symbol,
                 Effect::Indicators(point) => point.symbol,
                 Effect::DeadLetter(letter) => letter.symbol,
+                Effect::Sealed(sealed) => sealed.bar.symbol,
             };
             assert_eq!(symbol, world.symbol, "{effect:?}");
         }
@@ -122,6 +125,10 @@ fn run(entries: &[Entry], worlds: &[World], borders: &[usize], settings: &Arc<Co
         Effect::Bar(bar) => Some((bar.log_pos, bar.seq)),
         _ => None,
     };
+    let sealed = |effect: &Effect| match effect {
+        Effect::Sealed(SealedBar { bar, pos }) => Some((*pos, bar.width, bar.start, bar.log_pos)),
+        _ => None,
+    };
     let dead_letter = |effect: &Effect| match effect {
         Effect::DeadLetter(letter) => Some((letter.pos, letter.reason.as_str())),
         _ => None,
@@ -130,6 +137,7 @@ fn run(entries: &[Entry], worlds: &[World], borders: &[usize], settings: &Arc<Co
     Result {
         digest: outcome.digest(),
         seqs: effects.iter().filter_map(seq).collect(),
+        sealed: effects.iter().filter_map(sealed).collect(),
         dead_letters: effects.iter().filter_map(dead_letter).collect(),
         ledger: state.ledger(),
         ledgers: state.ledgers().into_iter().map(by_name).collect(),
@@ -175,9 +183,10 @@ fn entries_of_real_trades() -> Option<Vec<Entry>> {
 #[test]
 fn a_state_goes_on_where_symbols_and_sources_have_other_numbers() {
     let Some(entries) = entries_of_real_trades() else { return };
-    let settings = Arc::new(CoreSettings::default());
+    let settings = Arc::new(CoreSettings { tells_seals: true, ..CoreSettings::default() });
     let plain = run(&entries, &worlds()[..1], &[], &settings);
     assert!(plain.digest.len() > 20 && plain.ledger.filtered > 0 && plain.ledger.residue() == 0);
+    assert!(plain.sealed.len() > 20);
     let borders: Vec<usize> = (1..12).map(|part| part * entries.len() / 12).collect();
     assert_eq!(run(&entries, &worlds(), &borders, &settings), plain);
 }

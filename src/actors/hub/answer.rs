@@ -249,7 +249,7 @@ impl HubActor {
             let is_asked = match effect {
                 Effect::Bar(_) => topic.channel == Channel::Bars,
                 Effect::Indicators(_) => topic.channel == Channel::Indicators,
-                Effect::DeadLetter(_) => false,
+                Effect::DeadLetter(_) | Effect::Sealed(_) => false,
             };
             if is_asked {
                 payload.clear();

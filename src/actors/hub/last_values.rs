@@ -209,7 +209,7 @@ impl LastValues {
         let (symbol, width) = match effect {
             Effect::Bar(bar) => (bar.symbol, bar.width),
             Effect::Indicators(point) => (point.symbol, point.width),
-            Effect::DeadLetter(_) => return None,
+            Effect::DeadLetter(_) | Effect::Sealed(_) => return None,
         };
         Some((symbol, self.widths.iter().position(|known| *known == width)?))
     }
@@ -244,7 +244,7 @@ impl LastValues {
                     window.indicators = Some(*point);
                 }
             }
-            Effect::DeadLetter(_) => return None,
+            Effect::DeadLetter(_) | Effect::Sealed(_) => return None,
         }
         let seq = window.seq;
         window.keep(effect);

@@ -129,7 +129,7 @@ impl HubActor {
         let (channel, symbol) = match effect {
             Effect::Bar(bar) => (Channel::Bars, bar.symbol),
             Effect::Indicators(point) => (Channel::Indicators, point.symbol),
-            Effect::DeadLetter(_) => return,
+            Effect::DeadLetter(_) | Effect::Sealed(_) => return,
         };
         let topic = Topic { channel, symbol, window: window as u8 };
         if !self.is_wanted(topic) {

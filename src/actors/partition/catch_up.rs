@@ -24,7 +24,7 @@ use crate::actors::messages::LogBatch;
 use crate::actors::sinks::set::Sinks;
 use crate::actors::sinks::shell::{Followed, LeaveOut, SinkActor};
 use crate::actors::sinks::{Sink, SinkPolicy};
-use crate::models::effect::Effect;
+use crate::models::effect::{Effect, SealedBar};
 use crate::models::entry::{Body, Entry, Position};
 use crate::models::state::SymbolState;
 use crate::models::symbol::SymbolId;
@@ -221,7 +221,9 @@ async fn write_again(
 /// a window only the later part is known.
 fn leave_out_cut_windows(exact: HashSet<SymbolId>, whole_from: Nanos) -> LeaveOut {
     Box::new(move |effect: &Effect| match effect {
-        Effect::Bar(bar) => bar.start < whole_from && !exact.contains(&bar.symbol),
+        Effect::Bar(bar) | Effect::Sealed(SealedBar { bar, .. }) => {
+            bar.start < whole_from && !exact.contains(&bar.symbol)
+        }
         Effect::Indicators(point) => point.start < whole_from && !exact.contains(&point.symbol),
         Effect::DeadLetter(_) => false,
     })

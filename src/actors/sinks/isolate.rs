@@ -7,7 +7,7 @@
 
 use super::{Sink, SinkBatch, SinkError};
 use crate::actors::messages::LiveTick;
-use crate::models::effect::Effect;
+use crate::models::effect::{Effect, SealedBar};
 use crate::models::entry::Position;
 use crate::models::ledger::REFUSED;
 use crate::models::report::AcceptedReport;
@@ -202,7 +202,7 @@ impl Refused {
             id: 0,
         };
         match &self.row {
-            SinkRow::Effect(Effect::Bar(bar)) => {
+            SinkRow::Effect(Effect::Bar(bar) | Effect::Sealed(SealedBar { bar, .. })) => {
                 let (spec, window) = (symbols.spec(bar.symbol), bar.width.to_string());
                 let row = BarObject::new(bar, &spec, &window);
                 let payload = wire::to_json(&RefusedObject { sink, cause, row });

@@ -9,32 +9,40 @@
 //! Up to where the topics hold everything stands in a file beside the log ([`TopicPosition`]), written after the brokers have
 //! confirmed the messages.
 //!
+//! Every `log_pos` there has the generation of the log in its higher part (`generation`), settled before the first write.
+//!
 //! Topics are made or compared with the first write and after each failure. One that differs from the configuration is
 //! written all the same, since nothing is lost by it; the log says it as an error, and health shows it under `kafka_topics`.
+
+mod generation;
 
 use super::{Delivery, Sink, SinkBatch, SinkError, SinkSpec, Wants};
 use crate::actors::guard::ActorKind;
 use crate::actors::health::{Health, HealthRegistry};
-use crate::models::effect::Effect;
+use crate::actors::ingest::kafka::positions::parse_place;
+use crate::models::effect::{Effect, SealedBar};
 use crate::models::entry::{Position, SourceId};
+use crate::models::log_pos::LogPos;
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::Width;
 use crate::names::{SourceTable, SymbolTable};
+use crate::stores::StoreError;
 use crate::stores::history::DeadLetterRecord;
 use crate::stores::kafka::fault::KafkaFault;
 use crate::stores::kafka::position::TopicPosition;
 use crate::stores::kafka::producer::{Batch, Outgoing, TopicProducer, WriteError};
 use crate::stores::kafka::settings::KafkaSettings;
 use crate::stores::kafka::topics::{self, Difference, TopicSettings};
-use crate::stores::log::Partition;
+use crate::stores::log::{Partition, TickLog};
 use crate::wire::{
-    BarMessage, DeadLetterMessage, IndicatorsMessage, MESSAGE_VERSION, TickMessage, Time, append_json,
+    BarMessage, DeadLetterMessage, Digits, IndicatorsMessage, MESSAGE_VERSION, TickMessage, Time, append_json,
 };
 use async_trait::async_trait;
+use generation::Newest;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,14 +66,22 @@ pub struct TopicNames {
     pub indicators: String,
     /// Dead letters.
     pub dlq: String,
+    /// Topics that are made and compared like the others, while nothing is written to them.
+    pub reserved: Vec<String>,
 }
 
 impl TopicNames {
+    /// Returns the names of topics that are written.
+    #[must_use]
+    pub fn written(&self) -> BTreeSet<String> {
+        let others = [&self.ticks, &self.indicators, &self.dlq];
+        self.bars.iter().map(|(_, name)| name).chain(others).cloned().collect()
+    }
+
     /// Returns all names.
     #[must_use]
     pub fn all(&self) -> BTreeSet<String> {
-        let others = [&self.ticks, &self.indicators, &self.dlq];
-        self.bars.iter().map(|(_, name)| name).chain(others).cloned().collect()
+        self.written().into_iter().chain(self.reserved.iter().cloned()).collect()
     }
 
     fn of_bars(&self, width: Width) -> Option<&str> {
@@ -89,6 +105,10 @@ pub struct KafkaSinkParts {
     pub symbols: Arc<SymbolTable>,
     /// The sources.
     pub sources: Arc<SourceTable>,
+    /// The log whose results these are.
+    pub log: Arc<dyn TickLog>,
+    /// Whether each bar is written once, when it is sealed, and not each of its revisions.
+    pub only_sealed: bool,
     /// Where topics that differ are shown.
     pub health: Arc<HealthRegistry>,
 }
@@ -104,7 +124,15 @@ pub struct KafkaSink {
     position: Mutex<TopicPosition>,
     symbols: Arc<SymbolTable>,
     sources: Arc<SourceTable>,
+    log: Arc<dyn TickLog>,
+    only_sealed: bool,
     health: Arc<HealthRegistry>,
+    /// What stands above the position in each `log_pos`: the generation.
+    above: AtomicU64,
+    /// The generation is settled.
+    is_settled: AtomicBool,
+    /// Why readers may keep what another log wrote.
+    rival: Mutex<Option<String>>,
     /// The topics have been looked at since the last failure.
     is_prepared: AtomicBool,
     /// How they differed the last time.
@@ -115,8 +143,8 @@ impl KafkaSink {
     /// Makes the sink.
     #[must_use]
     pub fn new(parts: KafkaSinkParts) -> KafkaSink {
-        let KafkaSinkParts { producer, settings, topic_settings, names, position, symbols, sources, health } =
-            parts;
+        let KafkaSinkParts { producer, settings, topic_settings, names, position, .. } = parts;
+        let KafkaSinkParts { symbols, sources, log, only_sealed, health, .. } = parts;
         KafkaSink {
             producer,
             settings,
@@ -126,7 +154,12 @@ impl KafkaSink {
             position: Mutex::new(position),
             symbols,
             sources,
+            log,
+            only_sealed,
             health,
+            above: AtomicU64::new(0),
+            is_settled: AtomicBool::new(false),
+            rival: Mutex::default(),
             is_prepared: AtomicBool::new(false),
             said: Mutex::default(),
         }
@@ -142,6 +175,7 @@ impl KafkaSink {
             return Ok(());
         }
         let there = self.producer.topics().await?;
+        self.settle_generation(&there).await?;
         let names: Vec<String> = self.names.all().into_iter().collect();
         let prepared = topics::prepare(&self.settings, &self.topic_settings, &names, &there).await?;
         if !prepared.made.is_empty() {
@@ -167,13 +201,73 @@ impl KafkaSink {
         if *said == differences {
             return;
         }
-        let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
+        let mut texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
         for text in &texts {
             tracing::error!("{text}: change one of the two; it is written all the same");
         }
+        texts.extend(self.rival.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let status = if texts.is_empty() { Health::Healthy } else { Health::Degraded };
         self.health.set(TOPICS, status, texts.join("; "));
         *said = differences;
+    }
+
+    /// Finds the generation of the log in the topics, once.
+    async fn settle_generation(&self, there: &BTreeMap<String, usize>) -> Result<(), KafkaFault> {
+        if self.is_settled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let known = self.position().generation();
+        // One that is known already is only held against the newest reports.
+        let looked_at =
+            if known.is_some() { [self.names.ticks.clone()].into() } else { self.names.written() };
+        let topics = looked_at.into_iter().filter(|topic| there.contains_key(topic)).collect();
+        let newest = match Newest::read(&self.settings, topics).await {
+            Err(fault) if !fault.is_transient => {
+                tracing::warn!(%fault, "nobody knows whether another log wrote to these topics");
+                Newest::default()
+            }
+            newest => newest?,
+        };
+        let unreadable = |error: StoreError| KafkaFault::transient(format!("cannot read the log: {error}"));
+        let generation = match known {
+            Some(known) => {
+                let tail = self.log.tail().await.map_err(unreadable)?;
+                self.tell_rival(known, tail.last, newest.highest);
+                known
+            }
+            None => {
+                let is_own = newest.is_of(self.log.as_ref(), &self.symbols).await.map_err(unreadable)?;
+                let generation = next_generation(newest.highest, is_own)?;
+                let begun = self.position().begin(generation);
+                begun
+                    .map_err(|error| KafkaFault::transient(format!("cannot note the generation: {error}")))?;
+                generation
+            }
+        };
+        let above = LogPos::new(generation, 0).expect("a generation that was stored").stored();
+        self.above.store(above, Ordering::Release);
+        self.is_settled.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Says it where the topics hold what readers take for later than what this log writes.
+    fn tell_rival(&self, generation: u16, last: Position, highest: Option<LogPos>) {
+        let ours = LogPos::new(generation, last);
+        let Some(highest) = highest.filter(|highest| Some(*highest) > ours) else { return };
+        let text = format!(
+            "the topics hold `log_pos` {}, which this log has not reached: another log writes to them, or an older copy of the \
+             data directory was put back. Give each log topics of its own, or remove `topics.json` of this one's data directory \
+             before its next start to have it count as the later one",
+            highest.stored()
+        );
+        tracing::error!("{text}");
+        *self.rival.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+        self.health.set(TOPICS, Health::Degraded, text);
+    }
+
+    /// Returns a position as it stands in the topics.
+    fn placed(&self, pos: Position) -> Digits {
+        Digits::from(self.above.load(Ordering::Acquire) | pos)
     }
 
     /// Hands the rows of a batch to the producer.
@@ -184,16 +278,19 @@ impl KafkaSink {
         let effects = rows.effects.iter().flat_map(|part| part.iter());
         for effect in effects {
             match effect {
-                Effect::Bar(bar) => {
+                Effect::Bar(_) if self.only_sealed => {}
+                Effect::Bar(bar) | Effect::Sealed(SealedBar { bar, .. }) => {
                     if let Some(topic) = self.names.of_bars(bar.width) {
                         let spec = names.spec(bar.symbol);
-                        let message = BarMessage::new(bar, &spec, self.window(bar.width));
+                        let mut message = BarMessage::new(bar, &spec, self.window(bar.width));
+                        message.log_pos = self.placed(bar.log_pos);
                         send(batch, &mut value, topic, Some(&spec.name), &message, row).await;
                     }
                 }
                 Effect::Indicators(point) => {
                     let spec = names.spec(point.symbol);
-                    let message = IndicatorsMessage::new(point, &spec, self.window(point.width));
+                    let mut message = IndicatorsMessage::new(point, &spec, self.window(point.width));
+                    message.log_pos = self.placed(point.log_pos);
                     send(batch, &mut value, &self.names.indicators, Some(&spec.name), &message, row).await;
                 }
                 Effect::DeadLetter(letter) => {
@@ -207,7 +304,8 @@ impl KafkaSink {
         for report in rows.reports.iter().flat_map(|part| part.iter()) {
             let spec = names.spec(report.entry.symbol);
             let provider = names.provider(report.entry.body.source());
-            if let Some(message) = TickMessage::new(&report.entry, &spec, &provider) {
+            if let Some(mut message) = TickMessage::new(&report.entry, &spec, &provider) {
+                message.log_pos = self.placed(report.entry.pos);
                 send(batch, &mut value, &self.names.ticks, Some(&spec.name), &message, row).await;
             }
             row += 1;
@@ -226,6 +324,8 @@ impl KafkaSink {
         row: usize,
     ) {
         let text = |text: &'_ String| Cow::<'_, str>::Owned(text.clone());
+        let place = parse_place(&record.origin);
+        let origin = place.is_none().then_some(&record.origin).filter(|origin| !origin.is_empty());
         let message = DeadLetterMessage {
             v: MESSAGE_VERSION,
             reason: text(&record.reason),
@@ -233,11 +333,11 @@ impl KafkaSink {
             provider: text(&record.provider),
             received_at: Time(record.received_at),
             payload: text(&record.payload),
-            topic: None,
-            partition: None,
-            offset: None,
-            origin: (!record.origin.is_empty()).then(|| text(&record.origin)),
-            log_pos: record.pos.map(Into::into),
+            topic: place.map(|(topic, _, _)| Cow::Borrowed(topic)),
+            partition: place.map(|(_, partition, _)| partition),
+            offset: place.map(|(_, _, offset)| offset),
+            origin: origin.map(text),
+            log_pos: record.pos.map(|pos| self.placed(pos)),
         };
         send(batch, value, &self.names.dlq, record.symbol.as_deref(), &message, row).await;
     }
@@ -245,6 +345,27 @@ impl KafkaSink {
     fn window(&self, width: Width) -> &str {
         self.widths.iter().find(|(known, _)| *known == width).map_or("", |(_, name)| name.as_str())
     }
+}
+
+/// Returns the generation of a log that begins to write to topics.
+fn next_generation(highest: Option<LogPos>, is_own: bool) -> Result<u16, KafkaFault> {
+    let Some(highest) = highest else { return Ok(0) };
+    if is_own {
+        return Ok(highest.generation());
+    }
+    let generation = highest.generation() + 1;
+    if generation > LogPos::GENERATION_MAX {
+        return Err(KafkaFault::permanent("too many logs have written to the topics: give this one others"));
+    }
+    tracing::warn!(
+        generation,
+        "the topics hold messages of another log, up to `log_pos` {}: those of this log get `log_pos` {} and above, so that \
+         readers take them for the later ones. Where the two are not to be mixed give this log other topics (`[kafka.topics]`), \
+         or delete these",
+        highest.stored(),
+        u64::from(generation) << 48
+    );
+    Ok(generation)
 }
 
 /// Writes a message out and hands it to the producer.

@@ -1,11 +1,11 @@
 //! Windows close, are amended and sealed as the watermark moves.
 
-use super::SymbolState;
 use super::outcomes::PendingTrades;
 use super::pending_cancels::PendingCancel;
 use super::window::{self, BarHeader, BarLifecycle, BaseWindow, LargerWindow, Tally};
+use super::{SymbolState, Track};
 use crate::models::bar::{BarOrigin, BarState, BarSum, Figures};
-use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint};
+use crate::models::effect::{DeadLetter, DeadReason, Effect, IndicatorPoint, SealedBar};
 use crate::models::entry::{Body, Cancel};
 use crate::models::ledger::{Ledger, RejectReason};
 use crate::models::time::Nanos;
@@ -17,7 +17,7 @@ impl SymbolState {
     pub(super) fn advance(&mut self, effects: &mut Vec<Effect>) {
         self.close_until(self.watermark(), effects);
         self.expire_waiting(effects);
-        self.seal();
+        self.seal(effects);
         self.reschedule();
     }
 
@@ -136,7 +136,8 @@ impl SymbolState {
             }
             series.remove(start).map_or(0..0, |first| first..series.len())
         };
-        self.lifecycle_mut(at, start).published = figures;
+        let lifecycle = self.lifecycle_mut(at, start);
+        (lifecycle.published, lifecycle.log_pos) = (figures, log_pos);
         self.publish_points(at, steps, effects);
     }
 
@@ -158,7 +159,7 @@ impl SymbolState {
     }
 
     /// Seals what the watermark and the gaps allow: windows go, and what they knew goes where it is still needed.
-    pub(super) fn seal(&mut self) {
+    pub(super) fn seal(&mut self, effects: &mut Vec<Effect>) {
         let watermark = self.watermark();
         if watermark == Nanos::MIN {
             return;
@@ -176,6 +177,7 @@ impl SymbolState {
         self.sealed_until = frontier;
         while self.base.front().is_some_and(|window| window.start.plus(base.nanos()) <= frontier) {
             let Some(window) = self.base.pop_front() else { break };
+            self.tell_sealed(0, window.start, &window.lifecycle, window.tally, effects);
             let sum = window.effective(base);
             for track in &mut self.tracks[1..] {
                 let start = track.width.start_of(window.start);
@@ -194,6 +196,7 @@ impl SymbolState {
                 && window.start.plus(width.nanos()) <= frontier
             {
                 let (start, makes_bar) = (window.start, window.sealed.is_bar());
+                self.tell_sealed(at, start, &window.lifecycle, window.sealed_tally, effects);
                 for pending in &mut self.outcomes.pending {
                     pending.counted |= makes_bar && width.start_of(pending.start) == start;
                 }
@@ -210,6 +213,37 @@ impl SymbolState {
         let oldest = oldest.unwrap_or(frontier);
         self.schedule.prune(oldest);
         self.gaps.prune(oldest);
+    }
+
+    /// Tells of a bar that it stays as it is, where somebody wants to know.
+    fn tell_sealed(
+        &self,
+        track: usize,
+        start: Nanos,
+        lifecycle: &BarLifecycle,
+        tally: Tally,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(figures) = lifecycle.published.filter(|_| self.settings.tells_seals) else { return };
+        let Track { width, seq, .. } = self.tracks[track];
+        // What is published was changed last when it was published; checkpoints of earlier versions do not say when.
+        let log_pos = if lifecycle.log_pos > 0 { lifecycle.log_pos } else { self.pos };
+        let header = BarHeader { symbol: self.symbol, width, start, seq, log_pos };
+        let bar = header.bar(Some(figures), lifecycle, tally);
+        effects.push(Effect::Sealed(SealedBar { bar, pos: self.pos }));
+    }
+
+    /// Tells of every bar that is not sealed that it stays as it is: nothing comes any more.
+    pub(super) fn tell_rest_sealed(&self, effects: &mut Vec<Effect>) {
+        for window in &self.base {
+            self.tell_sealed(0, window.start, &window.lifecycle, window.tally, effects);
+        }
+        for (at, track) in self.tracks.iter().enumerate() {
+            for window in &track.larger {
+                let tally = self.tally(at, window.start);
+                self.tell_sealed(at, window.start, &window.lifecycle, tally, effects);
+            }
+        }
     }
 
     /// Decides over the trades of sealed windows for which no larger window is left to wait for.
@@ -231,7 +265,7 @@ impl SymbolState {
         if self.pending_cancels.is_empty() {
             return;
         }
-        self.seal();
+        self.seal(effects);
         let far = self.clock.now().plus(self.settings.horizon);
         let gone = self.pending_cancels.expire(self.sealed_until, far, self.settings.base());
         for ((local, target), cancel) in gone {

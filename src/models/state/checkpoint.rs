@@ -7,7 +7,8 @@
 //!
 //! Layout: magic `TWSP`, version (u16), fingerprint of the settings (u64), CRC-32 of the body (u32), all little-endian,
 //! then the body in postcard: [`Named`], where sources stand by their places in a list of names; then [`Parts`], which
-//! speak of sources by their places in the same list; then [`Supplement`].
+//! speak of sources by their places in the same list; then [`Supplement`], then the positions at which the
+//! windows' bars were published last, which earlier bytes of this version lack.
 
 use super::clock::EventClock;
 use super::corrections::Corrections;
@@ -16,7 +17,7 @@ use super::outcomes::Outcomes;
 use super::pending_cancels::PendingCancels;
 use super::sources::LocalSources;
 use super::trades::RetainedTrades;
-use super::window::BaseWindow;
+use super::window::{BarLifecycle, BaseWindow};
 use super::{Identity, Newest, SymbolState, Track};
 use crate::models::entry::{Position, SourceId};
 use crate::models::names::Interner;
@@ -172,7 +173,9 @@ impl SymbolState {
         bytes.extend_from_slice(&[0; 4]);
         let bytes = postcard::to_extend(&named, bytes).expect("names are plain data");
         let bytes = postcard::to_extend(&parts, bytes).expect("the state is plain data");
-        let mut bytes = postcard::to_extend(&supplement, bytes).expect("plain data");
+        let bytes = postcard::to_extend(&supplement, bytes).expect("plain data");
+        let published: Vec<Position> = lifecycles(base, tracks).map(|lifecycle| lifecycle.log_pos).collect();
+        let mut bytes = postcard::to_extend(&published, bytes).expect("plain data");
         let checksum = crc32fast::hash(&bytes[HEADER..]);
         bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -200,13 +203,17 @@ impl SymbolState {
         let body = body_of(bytes, &settings)?;
         let (named, rest): (Named, _) = postcard::take_from_bytes(body).map_err(damaged)?;
         let (parts, rest): (Parts, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
-        let supplement: Supplement = postcard::from_bytes(rest).map_err(damaged)?;
+        let (supplement, rest): (Supplement, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
+        let published: Vec<Position> = match rest {
+            [] => Vec::new(),
+            rest => postcard::from_bytes(rest).map_err(damaged)?,
+        };
         let Named { spec, definition, sources, num_local, schedule, gaps } = named;
         let (
             pos,
             mut clock,
             mut retained,
-            base,
+            mut base,
             mut tracks,
             mut pending_cancels,
             mut corrections,
@@ -234,6 +241,10 @@ impl SymbolState {
         pending_cancels.restore(&supplement.judged, settings.base());
         retained.restore(local);
         corrections.restore(&retained);
+        let own = base.iter_mut().map(|window| &mut window.lifecycle);
+        let larger = tracks.iter_mut().flat_map(|track| &mut track.larger);
+        let all = own.chain(larger.map(|window| &mut window.lifecycle));
+        all.zip(published).for_each(|(lifecycle, log_pos)| lifecycle.log_pos = log_pos);
         for bar in tracks.iter_mut().filter_map(|track| track.newest.as_mut()) {
             bar.symbol = symbol;
         }
@@ -260,6 +271,15 @@ impl SymbolState {
             due,
         })
     }
+}
+
+/// Returns the lifecycles of all windows, in an order that the bytes keep.
+fn lifecycles<'a>(
+    base: &'a VecDeque<BaseWindow>,
+    tracks: &'a [Track],
+) -> impl Iterator<Item = &'a BarLifecycle> {
+    let larger = tracks.iter().flat_map(|track| &track.larger).map(|window| &window.lifecycle);
+    base.iter().map(|window| &window.lifecycle).chain(larger)
 }
 
 /// Checks the header and the checksum. Returns what is behind them.

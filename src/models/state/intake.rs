@@ -78,7 +78,7 @@ impl SymbolState {
         if let Some(oldest) = self.base.front()
             && oldest.start.plus(width).plus(self.settings.horizon) <= self.watermark()
         {
-            self.seal();
+            self.seal(effects);
         }
         // Windows that are there are not sealed, and most trades go to the newest one or the one before.
         for at in (self.base.len().saturating_sub(2)..self.base.len()).rev() {
@@ -88,7 +88,7 @@ impl SymbolState {
             }
         }
         let start = self.settings.base().start_of(ts);
-        if self.is_sealed(start.plus(width)) {
+        if self.is_sealed(start.plus(width), effects) {
             if let Some(local) = local {
                 self.outcomes.of(local).late += 1;
             }
@@ -342,7 +342,7 @@ impl SymbolState {
         }
         self.outcomes.of(local).reject(RejectReason::NoTrade);
         let end = self.settings.base().end_of(cancel.ts);
-        if self.is_sealed(end) || self.pending_cancels.is_full() {
+        if self.is_sealed(end, effects) || self.pending_cancels.is_full() {
             let reason = DeadReason::Rejected(RejectReason::NoTrade);
             self.set_aside(reason, Body::Cancel(*cancel), effects);
             return false;
@@ -470,7 +470,7 @@ impl SymbolState {
             self.amend(&[bar.start], effects);
             is_first
         } else {
-            if self.is_sealed(bar.start.plus(self.tracks[track].width.nanos())) {
+            if self.is_sealed(bar.start.plus(self.tracks[track].width.nanos()), effects) {
                 self.set_aside(DeadReason::Late, body(), effects);
                 return;
             }

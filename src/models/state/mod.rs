@@ -173,7 +173,7 @@ impl SymbolState {
         let speaks_first = !body.is_broadcast() && self.schedule.primary().is_none();
         if speaks_first || matches!(body, Body::Gap(_) | Body::SourceInCharge { .. }) {
             // What the watermark has sealed stays so, whatever becomes known of the sources.
-            self.seal();
+            self.seal(effects);
         }
         if speaks_first {
             self.schedule.observe(body.source());
@@ -221,6 +221,7 @@ impl SymbolState {
     /// Closes every open window, as the end of a bounded input does. Entries may not follow.
     pub fn finish(&mut self, effects: &mut Vec<Effect>) {
         self.close_until(Nanos::MAX, effects);
+        self.tell_rest_sealed(effects);
     }
 
     /// Packs what will hardly change any more. Changes nothing that can be seen; costs some 20 ns for each trade of the
@@ -298,9 +299,9 @@ impl SymbolState {
 
     /// True when the window takes no entries any more. Seals what is due first, so that the answer does not depend on
     /// which clock marks were worth delivering.
-    fn is_sealed(&mut self, window_end: Nanos) -> bool {
+    fn is_sealed(&mut self, window_end: Nanos, effects: &mut Vec<Effect>) -> bool {
         if window_end > self.sealed_until && window_end.plus(self.settings.horizon) <= self.watermark() {
-            self.seal();
+            self.seal(effects);
         }
         window_end <= self.sealed_until
     }

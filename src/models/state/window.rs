@@ -42,6 +42,9 @@ pub struct BarLifecycle {
     pub late: u32,
     /// State published last.
     pub state: BarState,
+    /// The entry at which it was published last; 0 where it was not, or nobody knows. Stands apart in checkpoints.
+    #[serde(skip)]
+    pub log_pos: Position,
 }
 
 impl BarLifecycle {
@@ -49,7 +52,7 @@ impl BarLifecycle {
     #[must_use]
     pub const fn new(closed: bool) -> BarLifecycle {
         let state = BarState::Forming;
-        BarLifecycle { closed, published: None, coverage: 1.0, revision: 0, late: 0, state }
+        BarLifecycle { closed, published: None, coverage: 1.0, revision: 0, late: 0, state, log_pos: 0 }
     }
 }
 

@@ -26,6 +26,9 @@ struct Saved {
     topics: BTreeSet<String>,
     /// By partition of the log.
     positions: BTreeMap<u32, Position>,
+    /// The generation of the log in the topics; `None` before it is known. Files of earlier versions lack it: it was 0.
+    #[serde(default)]
+    generation: Option<u16>,
 }
 
 /// How far the topics are.
@@ -43,7 +46,8 @@ impl TopicPosition {
     /// What the system says; a file that is not there is none.
     pub fn open(dir: Option<&Path>, epoch: u64, topics: BTreeSet<String>) -> io::Result<TopicPosition> {
         let path = dir.map(|dir| dir.join(FILE_NAME));
-        let mut saved = Saved { epoch: format!("{epoch:016x}"), topics, positions: BTreeMap::new() };
+        let positions = BTreeMap::new();
+        let mut saved = Saved { epoch: format!("{epoch:016x}"), topics, positions, generation: None };
         let text = match path.as_deref().map(std::fs::read) {
             None => None,
             Some(Ok(text)) => Some(text),
@@ -60,11 +64,27 @@ impl TopicPosition {
         if let Some(found) = found {
             if found.epoch == saved.epoch && found.topics.is_superset(&saved.topics) {
                 saved.positions = found.positions;
+                saved.generation = Some(found.generation.unwrap_or(0));
             } else {
                 tracing::warn!("log or topics are others than before: the topics get what the log holds");
             }
         }
         Ok(TopicPosition { path, saved })
+    }
+
+    /// Returns the generation of the log in the topics: the higher part of each `log_pos` there. `None` before it is known.
+    #[must_use]
+    pub const fn generation(&self) -> Option<u16> {
+        self.saved.generation
+    }
+
+    /// Notes the generation of the log in the topics, before anything is written in it.
+    ///
+    /// # Errors
+    /// What the system says. The file stays as it was.
+    pub fn begin(&mut self, generation: u16) -> io::Result<()> {
+        self.saved.generation = Some(generation);
+        self.store()
     }
 
     /// Returns up to where they hold everything of a partition.
@@ -84,7 +104,11 @@ impl TopicPosition {
             is_news |= *reached > *known;
             *known = (*known).max(*reached);
         }
-        let Some(path) = self.path.as_deref().filter(|_| is_news) else { return Ok(()) };
+        if is_news { self.store() } else { Ok(()) }
+    }
+
+    fn store(&self) -> io::Result<()> {
+        let Some(path) = self.path.as_deref() else { return Ok(()) };
         let text = serde_json::to_vec(&self.saved).expect("plain data");
         let aside = path.with_extension("json.new");
         std::fs::write(&aside, text)?;
@@ -109,7 +133,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let zero = Partition(0);
         let mut position = open(dir.path(), 7, &["a", "b"]);
-        assert_eq!(position.of(zero), 0);
+        assert_eq!((position.of(zero), position.generation()), (0, None));
+        position.begin(3).unwrap();
+        assert_eq!(open(dir.path(), 7, &["a", "b"]).generation(), Some(3), "before anything is written");
         position.save(&BTreeMap::from([(zero, 100)])).unwrap();
         position.save(&BTreeMap::from([(zero, 90)])).unwrap();
         for (epoch, names, expected) in [
@@ -118,8 +144,14 @@ mod tests {
             (8, &["a", "b"][..], 0),
             (7, &["a", "c"][..], 0),
         ] {
-            assert_eq!(open(dir.path(), epoch, names).of(zero), expected, "{epoch} {names:?}");
+            let found = open(dir.path(), epoch, names);
+            let generation = (expected > 0).then_some(3);
+            assert_eq!((found.of(zero), found.generation()), (expected, generation), "{epoch} {names:?}");
         }
+        let before = r#"{"epoch":"0000000000000007","topics":["a"],"positions":{"0":9}}"#;
+        std::fs::write(dir.path().join(FILE_NAME), before).unwrap();
+        let found = open(dir.path(), 7, &["a"]);
+        assert_eq!((found.of(zero), found.generation()), (9, Some(0)), "of an earlier version");
         std::fs::write(dir.path().join(FILE_NAME), "{").unwrap();
         assert_eq!(open(dir.path(), 7, &["a", "b"]).of(zero), 0);
     }

@@ -1,4 +1,4 @@
-//! Reads a whole topic once, for commands.
+//! Reads a topic once: all of it, for commands, or the newest message of each partition.
 //!
 //! Promises: what the topic held when the reading began is read, whoever writes meanwhile; no group is joined and nothing is
 //! committed. On failure the error names the topic.
@@ -14,7 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long brokers may take to answer, and to bring the next message.
+/// How long brokers may take to answer a command, and to bring the next message.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -26,6 +26,32 @@ pub fn read_topic(
     kafka: &KafkaSettings,
     topic: &str,
     purpose: &'static str,
+    take: impl FnMut(i32, i64, &[u8]),
+) -> Result<(), KafkaFault> {
+    read(kafka, topic, purpose, TIMEOUT, |first, _| first, take)
+}
+
+/// Reads the newest message of each partition: partition, offset, value. Blocking; brokers that take longer than
+/// `kafka.timeout` for an answer have failed.
+///
+/// # Errors
+/// When the topic is not there, or cannot be read.
+pub fn read_newest(
+    kafka: &KafkaSettings,
+    topic: &str,
+    purpose: &'static str,
+    take: impl FnMut(i32, i64, &[u8]),
+) -> Result<(), KafkaFault> {
+    read(kafka, topic, purpose, kafka.timeout, |_, end| end - 1, take)
+}
+
+/// Reads each partition from the offset that `from` makes of its first one and its end.
+fn read(
+    kafka: &KafkaSettings,
+    topic: &str,
+    purpose: &'static str,
+    timeout: Duration,
+    from: impl Fn(i64, i64) -> i64,
     mut take: impl FnMut(i32, i64, &[u8]),
 ) -> Result<(), KafkaFault> {
     let own = [
@@ -43,7 +69,7 @@ pub fn read_topic(
         let fault = consumer.context().fault().unwrap_or_else(|| KafkaFault::of(error));
         KafkaFault { text: format!("cannot read the topic `{topic}`: {}", fault.text), ..fault }
     };
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| failed(&error))?;
+    let metadata = consumer.fetch_metadata(Some(topic), timeout).map_err(|error| failed(&error))?;
     let partitions = metadata.topics().first().map(MetadataTopic::partitions).unwrap_or_default();
     if partitions.is_empty() {
         return Err(KafkaFault::permanent(format!("there is no topic `{topic}`")));
@@ -52,10 +78,10 @@ pub fn read_topic(
     let mut open = BTreeMap::new();
     for partition in partitions.iter().map(MetadataPartition::id) {
         let (first, end) =
-            consumer.fetch_watermarks(topic, partition, TIMEOUT).map_err(|error| failed(&error))?;
+            consumer.fetch_watermarks(topic, partition, timeout).map_err(|error| failed(&error))?;
         if first < end {
             given
-                .add_partition_offset(topic, partition, Offset::Offset(first))
+                .add_partition_offset(topic, partition, Offset::Offset(from(first, end)))
                 .map_err(|error| failed(&error))?;
             open.insert(partition, end);
         }
@@ -78,8 +104,8 @@ pub fn read_topic(
             // What is left before the end may be marks of transactions.
             Some(Err(KafkaError::PartitionEOF(partition))) => _ = open.remove(&partition),
             // Brokers that are lost are waited for.
-            Some(Err(error)) if last.elapsed() >= TIMEOUT => return Err(failed(&error)),
-            None if last.elapsed() >= TIMEOUT => {
+            Some(Err(error)) if last.elapsed() >= timeout => return Err(failed(&error)),
+            None if last.elapsed() >= timeout => {
                 let none =
                     KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut);
                 return Err(failed(&none));

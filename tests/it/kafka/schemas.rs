@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tickwire::wire::{BarMessage, DeadLetterMessage, IndicatorsMessage, TickMessage};
+use tickwire::wire::{
+    AnomalyMessage, BarMessage, DeadLetterMessage, IndicatorsMessage, PredictionMessage, TickMessage,
+};
 use utoipa::{PartialSchema, ToSchema};
 
 /// Each schema's file, and what it describes.
@@ -62,6 +64,8 @@ fn the_files_are_what_the_code_says() {
         ("tick_data", schema::<TickMessage<'static>>("tick_data")),
         ("aggregated_data", schema::<BarMessage<'static>>("aggregated_data_{window}")),
         ("technical_indicators", schema::<IndicatorsMessage<'static>>("technical_indicators")),
+        ("anomalies", schema::<AnomalyMessage>("anomalies")),
+        ("predictions", schema::<PredictionMessage>("predictions")),
         ("tick_data_dlq", schema::<DeadLetterMessage<'static>>("tick_data_dlq")),
     ];
     let is_to_write = std::env::var("TICKWIRE_WRITE_SCHEMAS").is_ok();

@@ -16,7 +16,7 @@ use bars::ModelBar;
 use histories::{Step, bodies, long_steps, settings_strategy, steps};
 use model::Model;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tickwire::models::bar::{Bar, BarState};
 use tickwire::models::effect::{Effect, IndicatorPoint};
@@ -37,6 +37,7 @@ struct Published {
     points: BTreeMap<Window, IndicatorPoint>,
     seqs: BTreeMap<Width, u64>,
     dead_letters: Vec<(Position, tickwire::models::effect::DeadReason)>,
+    sealed: BTreeSet<Window>,
 }
 
 impl Published {
@@ -45,6 +46,7 @@ impl Published {
         for effect in effects {
             match *effect {
                 Effect::Bar(bar) => {
+                    prop_assert!(!self.sealed.contains(&(bar.width, bar.start)), "{:?} after its seal", bar);
                     let seq = self.seqs.entry(bar.width).or_default();
                     *seq += 1;
                     prop_assert_eq!(bar.seq, *seq, "bars of a width are counted");
@@ -59,8 +61,29 @@ impl Published {
                     self.points.insert((point.width, point.start), point);
                 }
                 Effect::DeadLetter(letter) => self.dead_letters.push((letter.pos, letter.reason)),
+                Effect::Sealed(sealed) => {
+                    prop_assert_eq!(sealed.pos, pos);
+                    self.seal(&sealed.bar)?;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// A bar is sealed once, as it was published last; only reports that it set aside may have been added.
+    fn seal(&mut self, bar: &Bar) -> Result<(), TestCaseError> {
+        let window = (bar.width, bar.start);
+        let Bar { seq, duplicates, cancelled, late, .. } = *bar;
+        let last = self.bars.get(&window).map(|last| Bar { seq, duplicates, cancelled, late, ..*last });
+        prop_assert_eq!(Some(*bar), last);
+        prop_assert!(bar.state != BarState::Void && self.sealed.insert(window), "{:?} again", bar);
+        Ok(())
+    }
+
+    /// Every bar but the void ones has been sealed once the input has ended.
+    fn all_are_sealed(&self) -> Result<(), TestCaseError> {
+        let bars = self.bars.iter().filter(|(_, bar)| bar.state != BarState::Void);
+        prop_assert_eq!(bars.map(|(window, _)| *window).collect::<BTreeSet<_>>(), self.sealed.clone());
         Ok(())
     }
 }
@@ -81,6 +104,7 @@ fn compare(entries: &[Entry], settings: &Arc<CoreSettings>) -> Result<(), TestCa
     let mut effects = Vec::new();
     state.finish(&mut effects);
     published.take(end, &effects)?;
+    published.all_are_sealed()?;
     model.finish(end);
     if let Some(entry) = entries.last() {
         compare_ledgers(&state.ledger(), &model.ledger(), entry)?;

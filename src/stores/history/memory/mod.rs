@@ -165,6 +165,7 @@ impl History for MemoryHistory {
                 Effect::DeadLetter(letter) => {
                     history.put_dead_letter(DeadLetterRecord::of(letter, &self.symbols, &self.sources));
                 }
+                Effect::Sealed(_) => {}
             }
         }
         for letter in &batch.dead_letters {
