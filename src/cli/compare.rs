@@ -11,8 +11,17 @@ Examples:
   tickwire compare --window 1min
   tickwire compare --symbols AAPL --from 2026-11-02 --to 2026-11-03 --topics aggregated_data --limit 100
 
-Reads the topics `PREFIX_WINDOW` that the former system writes, and the bars of the data directory; it may run beside the
-process that fills it. For each window it says whether both are equal, and what is the likely reason where they are not.";
+Reads the topic `PREFIX_WINDOW` that the former system writes, and the bars of the data directory; it may run beside the
+process that fills it. KAFKA_BOOTSTRAP_SERVERS or `kafka.bootstrap_servers` says where the brokers are. It counts the windows
+that are equal, and those that differ by their likely reason:
+  late_trades, duplicates, cancelled   what a bar here says of trades that came late, came twice or were taken back
+  missing_here, missing_there, gap     one side has fewer trades; `gap` where the source here was not whole
+  window_edge, order, sale_conditions  the same trades, in the neighbouring window, in another order, or making a price
+  only_ours, only_theirs, unexplained  one side has no bar; nothing that the bars say explains it
+Windows that only one side can have, since it began earlier or ended later, are left out unless --from and --to name them.
+Bars that would be equal with their times moved by a zone's offset are told.
+
+Exit codes: 0 compared, whatever came of it, 1 failed, 2 wrong usage.";
 
 /// Flags of `compare`.
 #[derive(Clone, Debug, Args)]

@@ -63,17 +63,21 @@ pub enum Verdict {
     WindowEdge,
     /// The same trades, but another one is the first or the last: ours goes by event time, not by arrival.
     Order,
-    /// Theirs has trades that make no price, or no volume, in ours: their sale conditions say so.
+    /// The same trades, some of which make no price in ours: their sale conditions say so.
     SaleConditions,
     /// Our source was not whole in this window.
     Gap,
+    /// Theirs has trades that do not count in ours, and nothing in ours says why.
+    MissingHere,
+    /// Ours has trades that theirs lacks, none of which came after our close.
+    MissingThere,
     /// Nothing that the bars say explains it.
     Unexplained,
 }
 
 impl Verdict {
     /// Every one of them, in the order of a report.
-    pub const ALL: [Verdict; 11] = [
+    pub const ALL: [Verdict; 13] = [
         Verdict::Equal,
         Verdict::OnlyOurs,
         Verdict::OnlyTheirs,
@@ -84,6 +88,8 @@ impl Verdict {
         Verdict::Order,
         Verdict::SaleConditions,
         Verdict::Gap,
+        Verdict::MissingHere,
+        Verdict::MissingThere,
         Verdict::Unexplained,
     ];
 
@@ -101,6 +107,8 @@ impl Verdict {
             Verdict::Order => "order",
             Verdict::SaleConditions => "sale_conditions",
             Verdict::Gap => "gap",
+            Verdict::MissingHere => "missing_here",
+            Verdict::MissingThere => "missing_there",
             Verdict::Unexplained => "unexplained",
         }
     }
@@ -119,8 +127,16 @@ impl Verdict {
             Verdict::Order => {
                 "the same trades; the first and the last go by event time here, by arrival there"
             }
-            Verdict::SaleConditions => "trades whose sale condition makes no price or no volume count there",
+            Verdict::SaleConditions => {
+                "the same trades; some whose sale condition makes no price here make one there"
+            }
             Verdict::Gap => "the source was not whole in the window here",
+            Verdict::MissingHere => {
+                "trades count there that do not here: left out by their sale conditions, refused (`tickwire dlq ls`), or never received"
+            }
+            Verdict::MissingThere => {
+                "trades count here that are missing there: lost, or too late for its earlier close"
+            }
             Verdict::Unexplained => "nothing that the bars say explains it",
         }
     }
@@ -154,16 +170,13 @@ pub fn judge(ours: &Ours, theirs: &Values, beside: [Excess; 2]) -> Verdict {
     let count = more.map_or_else(|| sign_of(values.volume - theirs.volume), |(count, _)| count);
     let is_moved = |other: &Excess| match (more, other) {
         (Some((count, volume)), Some((other_count, other_volume))) => {
-            count != 0
-                && count.signum() == -other_count.signum()
-                && count.abs() <= other_count.abs().max(count.abs())
-                && is_near(volume, -other_volume)
+            count != 0 && count.signum() == -other_count.signum() && is_near(volume, -other_volume)
         }
         _ => false,
     };
     if beside.iter().any(is_moved) {
         Verdict::WindowEdge
-    } else if has_same_range && has_same_volume {
+    } else if has_same_range && has_same_volume && !has_same_ends {
         Verdict::Order
     } else if count > 0 && ours.late > 0 {
         Verdict::LateTrades
@@ -173,7 +186,11 @@ pub fn judge(ours: &Ours, theirs: &Values, beside: [Excess; 2]) -> Verdict {
         Verdict::Cancelled
     } else if count < 0 && ours.coverage < 1.0 {
         Verdict::Gap
-    } else if count < 0 || has_same_volume {
+    } else if count < 0 {
+        Verdict::MissingHere
+    } else if count > 0 {
+        Verdict::MissingThere
+    } else if has_same_volume && !(has_same_ends && has_same_range) {
         Verdict::SaleConditions
     } else {
         Verdict::Unexplained
@@ -238,12 +255,14 @@ mod tests {
             (of(&|bar| bar.duplicates = 1), theirs(1, 5.0), none, Verdict::Duplicates),
             (of(&|bar| bar.cancelled = 1), theirs(1, 5.0), none, Verdict::Cancelled),
             (of(&|bar| bar.coverage = 0.5), theirs(3, 5.0), none, Verdict::Gap),
-            (ours(), theirs(3, 5.0), none, Verdict::SaleConditions),
+            (ours(), theirs(3, 5.0), none, Verdict::MissingHere),
+            (ours(), theirs(0, 5.0), none, Verdict::Unexplained),
+            (ours(), Values { vwap: Some(10.6), ..BAR }, none, Verdict::Unexplained),
             (ours(), Values { high: 15.0, ..BAR }, none, Verdict::SaleConditions),
             (ours(), theirs(1, 5.0), [None, Some((1, 5.0))], Verdict::WindowEdge),
             (ours(), theirs(-1, -5.0), [Some((-1, -5.0)), None], Verdict::WindowEdge),
             (ours(), Values { open: 10.5, ..BAR }, none, Verdict::Order),
-            (ours(), theirs(-2, -5.0), none, Verdict::Unexplained),
+            (ours(), theirs(-2, -5.0), none, Verdict::MissingThere),
         ] {
             assert_eq!(judge(&ours, &theirs, beside), verdict, "{ours:?} {theirs:?}");
         }

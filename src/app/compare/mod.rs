@@ -4,6 +4,7 @@
 //! side is left out. On failure the error names the store or the topic.
 
 mod judge;
+mod scope;
 mod theirs;
 
 use super::beside::Beside;
@@ -18,6 +19,7 @@ use crate::visible::visible;
 use crate::wire::BarObject;
 use anyhow::Context;
 use judge::{Excess, Ours, Values, Verdict, excess, judge};
+use scope::Scope;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -61,6 +63,9 @@ struct Difference {
 struct Report {
     window: String,
     topic: String,
+    /// What is compared of both.
+    #[serde(flatten)]
+    scope: Scope,
     /// Windows by what they are to each other.
     windows: BTreeMap<&'static str, u64>,
     /// Messages there that replaced an earlier one of their window.
@@ -114,8 +119,12 @@ async fn compare(settings: &CompareSettings, config: &Config) -> anyhow::Result<
     let named = topic.clone();
     let theirs = actix_web::web::block(move || theirs::read(&kafka, &named, width, wants)).await??;
     let ours = our_bars(&ours, width, from, to, &wanted).await?;
-    Ok(Report::of(width, topic, settings.limit, &ours, &theirs))
+    let scope = Scope::of(settings.from, settings.to, &ours, &theirs.bars);
+    Ok(Report::of(width, topic, settings.limit, scope, &ours, &theirs))
 }
+
+/// Bars of one side, by symbol and start.
+type Bars<T> = BTreeMap<(String, Nanos), T>;
 
 /// Reads our bars.
 async fn our_bars(
@@ -124,7 +133,7 @@ async fn our_bars(
     from: Nanos,
     to: Nanos,
     wanted: &BTreeSet<String>,
-) -> anyhow::Result<BTreeMap<(String, Nanos), Ours>> {
+) -> anyhow::Result<Bars<Ours>> {
     let mut found = BTreeMap::new();
     for (symbol, spec) in beside.symbols.since(0) {
         if !wanted.is_empty() && !wanted.contains(&spec.name) {
@@ -171,12 +180,14 @@ impl Report {
         width: Width,
         topic: String,
         limit: usize,
-        ours: &BTreeMap<(String, Nanos), Ours>,
+        scope: Scope,
+        ours: &Bars<Ours>,
         theirs: &TheirBars,
     ) -> Report {
         let mut report = Report {
             window: width.to_string(),
             topic,
+            scope,
             replaced_there: theirs.num_replaced,
             written_by_us: theirs.num_ours,
             unreadable: theirs.num_unreadable,
@@ -188,6 +199,9 @@ impl Report {
         };
         let keys: BTreeSet<_> = ours.keys().chain(theirs.bars.keys()).collect();
         for key in keys {
+            if !report.scope.holds(key.1) {
+                continue;
+            }
             let (own, other) = (ours.get(key), theirs.bars.get(key));
             let verdict = match (own, other) {
                 (Some(own), Some(other)) => {
@@ -212,6 +226,7 @@ impl Report {
 
     fn describe(&self, limit: usize) -> String {
         let mut text = format!("{} beside the topic `{}`\n", self.window, visible(&self.topic));
+        text.push_str(&self.scope.describe());
         for verdict in Verdict::ALL {
             if let Some(count) = self.windows.get(verdict.as_str()) {
                 _ = writeln!(text, "{count:>10}  {:<16} {}", verdict.as_str(), verdict.meaning());
@@ -223,7 +238,7 @@ impl Report {
         for (count, said) in [
             (self.replaced_there, "messages there replaced an earlier one of their window"),
             (self.written_by_us, "messages there were written by Tickwire and are left out"),
-            (self.unreadable, "messages there are no bars"),
+            (self.unreadable, "messages there are no bars and are left out"),
         ] {
             if count > 0 {
                 _ = writeln!(text, "{count} {said}");
