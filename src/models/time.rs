@@ -57,7 +57,7 @@ impl Nanos {
     /// Reads RFC 3339; a naive time or a bare date is UTC.
     #[must_use]
     pub fn from_rfc3339(text: &str) -> Option<Nanos> {
-        parse_rfc3339(text)?.timestamp_nanos_opt().map(Nanos)
+        plain_time(text).or_else(|| parse_rfc3339(text)?.timestamp_nanos_opt().map(Nanos))
     }
 
     /// Reads a time as a query gives it: RFC 3339, a date, an epoch number, or relative to `now` (`-1h`, `-1w`, `now`).
@@ -114,6 +114,56 @@ impl Nanos {
     pub const fn since(self, earlier: Nanos) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+/// Reads `YYYY-MM-DDThh:mm:ss[.f][Z]`, the form of nearly every time that is read by the million, many times as fast as
+/// [`parse_rfc3339`] does. `None` leaves the text to that.
+fn plain_time(text: &str) -> Option<Nanos> {
+    let (text, is_zoned) = match text.as_bytes() {
+        [text @ .., b'Z'] => (text, true),
+        text => (text, false),
+    };
+    let (head, fraction) = text.split_first_chunk::<19>()?;
+    let has_separators = head[4] == b'-'
+        && head[7] == b'-'
+        && (head[10] == b'T' || head[10] == b' ' && !is_zoned)
+        && head[13] == b':'
+        && head[16] == b':';
+    if !has_separators {
+        return None;
+    }
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+    let two = |at: usize| Some(digit(head[at])? * 10 + digit(head[at + 1])?);
+    let (year, month, day) = (two(0)? * 100 + two(2)?, two(5)?, two(8)?);
+    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_in_month = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + i64::from(is_leap),
+        _ => return None,
+    };
+    // A leap second is left to others.
+    if !(1..=days_in_month).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let nanos = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
+            let mut nanos = 0_i64;
+            for at in 0..9 {
+                nanos = nanos * 10 + digits.get(at).map_or(Some(0), |byte| digit(*byte))?;
+            }
+            nanos
+        }
+        _ => return None,
+    };
+    // Years that begin in March end with the leap day; 719,468 days are from the March of year 0 to 1970.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    i64::try_from(i128::from(seconds) * i128::from(SECOND) + i128::from(nanos)).ok().map(Nanos)
 }
 
 fn parse_rfc3339(text: &str) -> Option<DateTime<Utc>> {
@@ -209,6 +259,35 @@ impl fmt::Display for Width {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_fast_way_reads_a_time_as_the_slow_one_does(
+            date in (0_u16..10_000, 0_u8..14, 0_u8..33),
+            time in (0_u8..25, 0_u8..61, 0_u8..62),
+            separator in prop::sample::select(vec!["T", " ", "t"]),
+            fraction in prop::option::of("[0-9]{0,11}"),
+            zone in prop::sample::select(vec!["", "Z", "z", "+01:00"]),
+        ) {
+            let ((year, month, day), (hour, minute, second)) = (date, time);
+            let fraction = fraction.map_or_else(String::new, |digits| format!(".{digits}"));
+            let text = format!(
+                "{year:04}-{month:02}-{day:02}{separator}{hour:02}:{minute:02}:{second:02}{fraction}{zone}"
+            );
+            let slow = parse_rfc3339(&text).and_then(|time| time.timestamp_nanos_opt().map(Nanos));
+            if let Some(fast) = plain_time(&text) {
+                prop_assert_eq!(Some(fast), slow, "{}", text);
+            }
+            prop_assert_eq!(Nanos::from_rfc3339(&text), slow);
+        }
+
+        #[test]
+        fn the_fast_way_reads_what_is_written(nanos in any::<i64>()) {
+            let time = Nanos(nanos).to_micros();
+            prop_assert_eq!(plain_time(&time.to_rfc3339()), Some(time));
+        }
+    }
 
     #[test]
     fn reads_every_form_of_time() {

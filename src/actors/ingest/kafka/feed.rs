@@ -19,7 +19,7 @@ use actix::Addr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// Stretches that wait for the log, of a few thousand messages each.
+/// Stretches that wait for the log, of some thousand messages each.
 const STRETCHES_MAX: usize = 2;
 
 /// Starts reading.

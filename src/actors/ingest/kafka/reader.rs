@@ -31,8 +31,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// Most messages that become one message to the log.
-const BATCH_MAX: usize = 4_096;
+/// Most messages that become one message to the log, where few symbols are known.
+const BATCH_MIN: usize = 4_096;
+
+/// Messages for each known symbol: to bring a symbol's state into the processor's caches costs as much as some of its ticks. Only
+/// a backlog has so many.
+const MESSAGES_PER_SYMBOL: usize = 16;
+
+/// Most messages of all that become one message to the log: some 20 ms of work, which what other feeds bring waits for.
+const BATCH_MAX: usize = 16_384;
 
 /// The longest pause between two looks at a topic in which nothing comes. What comes wakes the reader at once.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -77,7 +84,6 @@ pub(super) struct Reader<'a> {
     /// Symbols that were met, by id.
     met: Vec<bool>,
     source: SourceId,
-    batch_max: usize,
     cluster: String,
 }
 
@@ -139,7 +145,6 @@ impl<'a> Reader<'a> {
         };
         let num_behind: i64 = lanes.iter().map(|lane| (lane.end - lane.next).max(0)).sum();
         tracing::info!(topic = plan.topic, partitions = lanes.len(), num_behind, "reading the topic");
-        let batch_max = plan.rate_max.map_or(BATCH_MAX, |rate| (rate as usize / 10).clamp(1, BATCH_MAX));
         Ok(Reader {
             source: plan.sources.intern(KAFKA),
             merge: Merge::new(lanes),
@@ -158,7 +163,6 @@ impl<'a> Reader<'a> {
             is_another,
             has_loss: !lost.is_empty(),
             is_new,
-            batch_max,
             cluster,
         })
     }
@@ -283,6 +287,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Returns how many messages are taken at once at the most.
+    fn batch_max(&self) -> usize {
+        let of_symbols = (self.env.symbols.len() * MESSAGES_PER_SYMBOL).clamp(BATCH_MIN, BATCH_MAX);
+        self.plan.rate_max.map_or(of_symbols, |rate| (rate as usize / 10).clamp(1, BATCH_MIN))
+    }
+
     /// Takes what is there, at most a batch of it.
     fn next_stretch(&mut self, proof: Option<Instant>) -> Option<Stretch> {
         let (now, time, before) = (Instant::now(), (self.env.now)(), self.clock.newest());
@@ -291,7 +301,8 @@ impl<'a> Reader<'a> {
         let (mut entries, mut dead_letters) = (Vec::new(), Vec::new());
         self.say_missing(proof.and_then(|asked| self.quiet.at(asked)), &mut entries);
         let (mut num_taken, mut oldest) = (0, Nanos::MAX);
-        while num_taken < self.batch_max {
+        let batch_max = self.batch_max();
+        while num_taken < batch_max {
             let inbox = &mut self.inbox;
             let Some((_, row)) = self.merge.next(now, |at| inbox.read(at)) else { break };
             num_taken += 1;
