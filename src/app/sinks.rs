@@ -152,7 +152,8 @@ fn open_kafka(kafka: &Kafka, config: &Config, node: &Node) -> anyhow::Result<Sin
     producer.say_overridden();
     tracing::info!(
         brokers = settings.bootstrap_servers,
-        "topics go to Kafka; the log stays where `log.kind` says"
+        topics_only = kafka.topics_only,
+        "topics go to Kafka; the log stays where `log.kind` says, so far without `kafka.topics_only` too"
     );
     let sink = KafkaSink::new(KafkaSinkParts {
         producer,

@@ -256,8 +256,8 @@ impl KafkaSink {
         let Some(highest) = highest.filter(|highest| Some(*highest) > ours) else { return };
         let text = format!(
             "the topics hold `log_pos` {}, which this log has not reached: another log writes to them, or an older copy of the \
-             data directory was put back. Give each log topics of its own, or remove `topics.json` of this one's data directory \
-             before its next start to have it count as the later one",
+             data directory was put back. Readers keep what has the higher one: give each log topics of its own \
+             (`[kafka.topics]`)",
             highest.stored()
         );
         tracing::error!("{text}");
