@@ -22,6 +22,6 @@ status=0
 "$@" || status=$?
 printf '\nThe slowest tests, in seconds:\n'
 # test name ... ok <1.234s>
-sed -n 's/^test \(.*\) \.\.\. [a-zA-Z]* <\([0-9.]*\)s>$/\2 \1/p' "$TICKWIRE_TEST_TIMES" | sort -rn | sed 10q |
-    awk '{ printf "%9.1f  %s\n", $1, $2 }'
+sed -n 's/^test \(.*\) \.\.\. [a-zA-Z]* <\([0-9.]*\)s>$/\2 \1/p' "$TICKWIRE_TEST_TIMES" | sort -rn |
+    awk 'NR <= 10 { printf "%9.1f  %s\n", $1, $2 }'
 exit "$status"
