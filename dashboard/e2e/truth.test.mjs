@@ -37,7 +37,8 @@ after(async () => {
 beforeEach(async () => {
   if (skip.skip) return;
   await page?.close();
-  ({ page, faults } = await open(browser.context, server.url));
+  // The page remembers what the test before has shown.
+  ({ page, faults } = await open(browser.context, `${server.url}#/${TRADING}/1min`));
 });
 
 const rowOf = (seen, symbol) => seen.watchlist.find((row) => row.symbol === symbol);
@@ -161,7 +162,7 @@ test('a machine whose clock is wrong shows ages by the server’s clock', skip, 
   page = await context.newPage();
   await page.clock.install({ time: Date.now() - 3 * 3_600_000 });
   await page.clock.resume();
-  await page.goto(server.url);
+  await page.goto(`${server.url}#/${TRADING}/1min`);
   const seen = await until(page, (now) => now.strip.rate !== '–' && now.candles.length > 0);
   assert.match(seen.strip.age, /^last tick (now|\d s ago)$/);
   assert.equal(rowOf(seen, TRADING).feed, 'live');
