@@ -188,7 +188,7 @@ export class FakeServer {
     for (const symbol of symbols) {
       for (const channel of request.channels ?? ['ticks']) {
         if (['ticks', 'metrics', 'system', 'ledger'].includes(channel)) topics.push(`${channel}:${symbol}`);
-        else for (const window of request.windows ?? Object.keys(WINDOWS)) topics.push(`${channel}:${symbol}:${window}`);
+        else for (const window of (request.windows ?? Object.keys(WINDOWS)).filter((name) => name in WINDOWS)) topics.push(`${channel}:${symbol}:${window}`);
       }
     }
     if (request.type === 'unsubscribe') {
