@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EpochMillis, Price } from '../src/helpers/nominal';
-import type { FeedState, Latest, Tick } from '../src/model/message';
+import type { FeedState } from '../src/model/feed-state';
+import type { Latest, Tick } from '../src/model/message';
 import type { Indicators } from '../src/model/indicators';
 import { BARS_MAX, Store } from '../src/model/store';
 import { changeOf, emptyRow, shownFeed, withLatest, withTick } from '../src/model/watchlist';

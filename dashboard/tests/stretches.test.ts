@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { EpochSeconds } from '../src/helpers/nominal';
 import { spanText } from '../src/helpers/time';
 import type { Bar } from '../src/model/bar';
-import type { FeedState } from '../src/model/message';
+import type { FeedState } from '../src/model/feed-state';
 import { CUT_PLACES, firstAfter, lastPlace, type Now, placesMax, placesOf, scaleLimit, stretchAt, stretchesOf } from '../src/model/stretches';
 import { bar, random } from './support';
 

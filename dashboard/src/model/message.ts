@@ -2,12 +2,10 @@
 
 import type { EpochMillis, Price } from '../helpers/nominal';
 import type { Bar } from './bar';
+import type { FeedState } from './feed-state';
 import type { Indicators } from './indicators';
 import type { Origin, Past } from './origin';
 import type { LedgerMessage, SystemMessage } from './system';
-
-/** State of a symbol's feed. */
-export type FeedState = 'live' | 'quiet' | 'stale' | 'dead';
 
 export interface Tick {
   readonly kind: 'tick';

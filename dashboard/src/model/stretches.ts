@@ -9,7 +9,7 @@
 
 import type { EpochSeconds } from '../helpers/nominal';
 import { type Bar, isPartial } from './bar';
-import type { FeedState } from './message';
+import type { FeedState } from './feed-state';
 
 export type StretchCause =
   /** The source was silent: what was traded is not known. */

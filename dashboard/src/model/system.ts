@@ -6,7 +6,7 @@
  */
 
 import type { EpochMillis } from '../helpers/nominal';
-import type { FeedState } from './message';
+import type { FeedState } from './feed-state';
 
 /** Outcomes of reports, by the names of the server's ledger, in the order of a table. */
 export const LEDGER_FIELDS = ['received', 'in_bars', 'filtered', 'late', 'duplicate', 'rejected', 'cancelled', 'residue'] as const;

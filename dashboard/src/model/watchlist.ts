@@ -9,7 +9,8 @@ import type { EpochMillis, Price } from '../helpers/nominal';
 import { utcDay } from '../helpers/time';
 import type { Bar } from './bar';
 import { type Hour, volumeOf, withBar, withBars, within, withTrade } from './hour';
-import type { FeedState, Latest, Tick } from './message';
+import type { FeedState } from './feed-state';
+import type { Latest, Tick } from './message';
 
 export interface Row {
   readonly symbol: string;
