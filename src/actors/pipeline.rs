@@ -4,125 +4,49 @@
 //! Promises: when [`Pipeline::start`] returns, everything that the log holds has been applied, and the history has what
 //! the checkpoints rely on, or says what it lacks; when [`Pipeline::drain`] returns, everything handed in before it has
 //! been applied and is durable, but for a sink that is behind the run or whose backend is away: the log has what it lacks. Such
-//! a sink delays nothing, not the start either, and is caught up while the run goes on. A partition that moves to other threads misses nothing and repeats nothing.
+//! a sink delays nothing, not the start either, and is caught up while the run goes on. A partition that moves to other
+//! threads misses nothing and repeats nothing.
+
+mod found;
+mod parts;
+
+pub use found::FIRST_CONTACT_MAX;
+pub use parts::{LiveOutputs, PipelineError, PipelineSettings, Storage};
 
 use super::environment::Environment;
 use super::health::{Health, HealthRegistry};
-use super::messages::{Flush, LiveBatch, LogDurable};
-use super::partition::catch_up::{self, CatchUp, catch_up};
+use super::messages::Flush;
+use super::partition::catch_up;
 use super::partition::durability::Durability;
 use super::partition::fanout::Outputs;
 use super::partition::in_process::{InProcessConsumer, InProcessWriter};
 use super::partition::log::{LogActor, LogOutputs};
-use super::partition::log_writer::{GroupPolicy, LogWriterActor};
+use super::partition::log_writer::LogWriterActor;
 use super::partition::missed::{self, MissedRows};
 use super::partition::needed::NeededFrom;
 use super::partition::recovered::{Recovered, SavedCheckpoints};
-use super::partition::recovery::{CheckpointPolicy, CheckpointRules, LogRetention, Reached};
-use super::partition::retention::RetentionClock;
+use super::partition::recovery::{CheckpointRules, LogRetention, Reached};
 use super::partition::shard::PartitionContext;
 use super::partition::shards::ShardGone;
 use super::partition::unit::{PartitionUnit, UnitError, UnitParts};
 use super::sinks::history::HistorySink;
 use super::sinks::set::{SinkSetup, Sinks, Starting, Straggler};
 use super::sinks::shell::{BehindAtStart, Followed, SinkActor};
-use super::sinks::{OnFull, Sink, SinkBatch, SinkError, SinkPolicy};
+use super::sinks::{OnFull, Sink};
 use crate::models::entry::Position;
 use crate::models::ledger::Ledger;
 use crate::stores::StoreError;
 use crate::stores::history::History;
 use crate::stores::log::high_water::HighWater;
 use crate::stores::log::{
-    Assignment, Checkpoints, LogConsumer, LogEvent, LogReader, LogTail, LogWriter, Partition, TickLog,
+    Assignment, LogConsumer, LogEvent, LogReader, LogTail, LogWriter, Partition, TickLog,
 };
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError, Recipient};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle};
+use found::{CatchUpParts, Found, tell_lost, tell_unknown};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::task::JoinHandle;
-
-/// How long a start waits for the backend of a sink that may fall behind.
-pub const FIRST_CONTACT_MAX: Duration = Duration::from_secs(2);
-
-/// Why a pipeline did not start or continue.
-#[derive(Debug, thiserror::Error)]
-pub enum PipelineError {
-    /// The stores cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// An actor is gone: the process is stopping.
-    #[error("the pipeline has stopped")]
-    Stopped,
-}
-
-impl From<MailboxError> for PipelineError {
-    fn from(_: MailboxError) -> PipelineError {
-        PipelineError::Stopped
-    }
-}
-
-impl From<SinkError> for PipelineError {
-    fn from(error: SinkError) -> PipelineError {
-        PipelineError::Store(error.into())
-    }
-}
-
-impl From<UnitError> for PipelineError {
-    fn from(error: UnitError) -> PipelineError {
-        match error {
-            UnitError::Store(error) => PipelineError::Store(error),
-            UnitError::Gone(_) => PipelineError::Stopped,
-        }
-    }
-}
-
-/// How a pipeline is built.
-#[derive(Clone, Copy, Debug)]
-pub struct PipelineSettings {
-    /// Threads, and shards that the symbols of each partition are spread over.
-    pub num_shards: usize,
-    /// Partitions of the log.
-    pub num_partitions: u32,
-    /// When groups of entries are committed.
-    pub group: GroupPolicy,
-    /// When checkpoints are taken.
-    pub checkpoints: CheckpointPolicy,
-}
-
-/// The stores and sinks of a pipeline.
-pub struct Storage {
-    /// The log, if entries are stored.
-    pub log: Option<Arc<dyn TickLog>>,
-    /// Whether the log outlives the process, so that checkpoints make sense.
-    pub is_durable: bool,
-    /// The highest position ever given, if that is stored.
-    pub high_water: Option<HighWater>,
-    /// The history.
-    pub history: Arc<dyn History>,
-    /// How it is served.
-    pub history_policy: SinkPolicy,
-    /// Why nobody knows yet what it holds, where its backend was not there when it was opened.
-    pub history_away: Option<String>,
-    /// How far the log is durable.
-    pub durability: Arc<Durability>,
-    /// Sinks other than the history.
-    pub sinks: Vec<SinkSetup>,
-    /// Serves live clients.
-    pub live: Option<LiveOutputs>,
-    /// The clock that judges the age of entries; `None` drops nothing, as for replayed data.
-    pub retention: Option<Arc<RetentionClock>>,
-    /// True when nothing is handed in: no checkpoints are taken.
-    pub is_shown_only: bool,
-}
-
-/// The messages to the hub.
-pub struct LiveOutputs {
-    /// Ticks and effects.
-    pub batches: Recipient<LiveBatch>,
-    /// How far the log is durable.
-    pub durable: Recipient<LogDurable>,
-}
 
 /// A running data path.
 pub struct Pipeline {
@@ -161,22 +85,6 @@ struct Works {
     durability: Arc<Durability>,
     stores: Arbiter,
     threads: Vec<Arbiter>,
-}
-
-/// What recovery found of a partition.
-struct Found {
-    checkpoints: Checkpoints,
-    poison: Vec<Position>,
-}
-
-impl Found {
-    async fn of(store: Option<&Arc<dyn TickLog>>, partition: Partition) -> Result<Found, StoreError> {
-        let Some(store) = store else {
-            return Ok(Found { checkpoints: Checkpoints::default(), poison: Vec::new() });
-        };
-        let checkpoints = store.load_checkpoints(partition).await?;
-        Ok(Found { checkpoints, poison: store.poison(partition).await? })
-    }
 }
 
 impl Pipeline {
@@ -579,138 +487,4 @@ fn context(
 
 fn handles_of(threads: &[Arbiter]) -> Vec<ArbiterHandle> {
     threads.iter().map(Arbiter::handle).collect()
-}
-
-/// What is brought together where a durable sink is behind.
-struct CatchUpParts<'a> {
-    sink: &'a Arc<dyn Sink>,
-    policy: SinkPolicy,
-    /// Where it is noted what the sink lacks for good.
-    notes_missing: Option<&'a Arc<dyn History>>,
-    /// The log, where it outlives the process.
-    store: Option<&'a Arc<dyn TickLog>>,
-    tail: LogTail,
-    threads: &'a [ArbiterHandle],
-}
-
-impl CatchUpParts<'_> {
-    /// Has the sink hold what the checkpoints of every partition rely on. Returns up to where it has everything of each,
-    /// and how many entries were read.
-    async fn catch_up(
-        &self,
-        found: &BTreeMap<Partition, Found>,
-        context: impl Fn(Partition) -> PartitionContext,
-        env: &Environment,
-        health: &Arc<HealthRegistry>,
-    ) -> Result<(BTreeMap<Partition, Position>, u64), PipelineError> {
-        let (before, mut num_entries) = (self.held(found).await?, 0);
-        let Some(log) = self.store else { return Ok((before, num_entries)) };
-        let mut held = before.clone();
-        for (partition, found) in found {
-            let job = CatchUp {
-                context: &context(*partition),
-                log,
-                tail: self.tail,
-                sink: self.sink,
-                policy: self.policy,
-                notes_missing: self.notes_missing,
-                acknowledged: before[partition],
-                checkpoints: &found.checkpoints,
-                poison: &found.poison,
-                threads: self.threads,
-            };
-            let (has, read) = catch_up(job, env, health).await?;
-            held.insert(*partition, has);
-            num_entries += read;
-        }
-        if held == before {
-            return Ok((held, num_entries));
-        }
-        self.sink.write(&SinkBatch { acknowledged: held, ..SinkBatch::default() }).await?;
-        Ok((self.held(found).await?, num_entries))
-    }
-
-    /// Returns what a sink that may fall behind holds of each partition, and whether it is behind from the beginning: its
-    /// backend is away, or it lacks what the checkpoints rely on.
-    async fn standing(
-        &self,
-        found: &BTreeMap<Partition, Found>,
-        away: Option<String>,
-    ) -> Result<(BTreeMap<Partition, Position>, Option<BehindAtStart>), PipelineError> {
-        let name = self.sink.spec().name;
-        let asked = async {
-            match tokio::time::timeout(FIRST_CONTACT_MAX, self.held(found)).await {
-                Ok(held) => held.map_err(StoreError::from),
-                Err(_) => Err(catch_up::no_answer(FIRST_CONTACT_MAX)),
-            }
-        };
-        let held = match away {
-            Some(why) => Err(why),
-            None => match asked.await {
-                Err(error) if error.is_transient() => Err(error.to_string()),
-                held => Ok(held?),
-            },
-        };
-        let behind = |why, likely| BehindAtStart { why, tail: self.tail.last, likely };
-        let relied_on = |found: &Found| catch_up::relied_on(&found.checkpoints);
-        match held {
-            Ok(held) if found.iter().all(|(id, found)| held[id] >= relied_on(found)) => Ok((held, None)),
-            Ok(held) => {
-                tracing::warn!("the {name} is behind the checkpoints: what it lacks is brought from the log");
-                let why = "it is behind the log, and is about to be caught up".to_owned();
-                Ok((held, Some(behind(why, 0))))
-            }
-            Err(why) => {
-                tracing::error!(
-                    error = why,
-                    "the {name} is not there: the rest goes on, and what it lacks is brought from the log"
-                );
-                let likely = found.values().map(relied_on).min().unwrap_or(0);
-                Ok((found.keys().map(|id| (*id, 0)).collect(), Some(behind(why, likely))))
-            }
-        }
-    }
-
-    /// Returns up to where the sink has everything of each partition.
-    async fn held(
-        &self,
-        found: &BTreeMap<Partition, Found>,
-    ) -> Result<BTreeMap<Partition, Position>, SinkError> {
-        let mut held = BTreeMap::new();
-        for partition in found.keys() {
-            held.insert(*partition, self.sink.acknowledged(*partition).await?);
-        }
-        Ok(held)
-    }
-}
-
-/// Tells what the checkpoints and the log do not hold any more.
-fn tell_unknown(recovered: &Recovered, tail: LogTail, health: &HealthRegistry) {
-    if recovered.replay_after >= tail.dropped_through || recovered.without_checkpoint.is_empty() {
-        return;
-    }
-    let detail = format!(
-        "{} symbols have no usable checkpoint, and the log begins at position {}: what came before is unknown",
-        recovered.without_checkpoint.len(),
-        tail.first
-    );
-    tracing::error!("{detail}");
-    health.set("recovery", Health::Degraded, detail);
-}
-
-/// Tells how many entries were received before the last end and never committed.
-fn tell_lost(env: &Environment, high_water: Option<&HighWater>, tail: LogTail) -> u64 {
-    let Some(mark) = high_water else { return 0 };
-    let num_lost = mark.num_lost(tail.last);
-    if num_lost > 0 {
-        env.metrics.lost_entries.inc_by(num_lost);
-        tracing::error!(
-            entries = num_lost,
-            "received before the last end of the process and never committed"
-        );
-        if let Err(error) = mark.tell() {
-            tracing::debug!(%error, "failed to note that the loss is told");
-        }
-    }
-    num_lost
 }

@@ -3,10 +3,10 @@
 //! Promises: letters of both homes have one form, and the same names for the same things; nothing in a home is changed. On
 //! failure the error names the home.
 
-use crate::actors::ingest::kafka::positions::{parse_place, place};
 use crate::app::beside::Beside;
 use crate::models::time::Nanos;
 use crate::stores::history::{DeadLetterQuery, DeadLetterRecord};
+use crate::stores::kafka::place::{parse_place, place};
 use crate::stores::kafka::settings::KafkaSettings;
 use crate::stores::kafka::whole::read_topic;
 use crate::wire::Time;

@@ -8,6 +8,7 @@
 mod certificate;
 pub mod client;
 pub mod fault;
+pub mod place;
 pub mod position;
 pub mod producer;
 pub mod settings;

@@ -2,7 +2,9 @@
 //! process has no snapshot of the symbol; else from the history, merged with the newest bar of the symbol's snapshot, which the
 //! history may not hold yet.
 //!
-//! With `fill` windows without a trade have a row too. Promises: newest first; a page and its cursor never repeat or omit a bar. On failure of the history: 503.
+//! With `fill` windows without a trade have a row too.
+//!
+//! Promises: newest first; a page and its cursor never repeat or omit a bar. On failure of the history: 503.
 
 use super::cached;
 use super::fill::{self, Fill, Known};

@@ -107,6 +107,9 @@ fn each_way_in_works_and_what_is_wrong_is_one_line() {
     std::fs::write(&password_file, format!("{PASSWORD}\n")).unwrap();
     let password_file = path(&password_file);
 
+    let stranger = Authority::new();
+    let stranger = path(&stranger.ca_file);
+    let stranger = ("TICKWIRE__KAFKA__TLS__CA_FILE", stranger.as_str());
     let ca = ("TICKWIRE__KAFKA__TLS__CA_FILE", ca.as_str());
     let certificate = ("TICKWIRE__KAFKA__TLS__CERT_FILE", certificate.as_str());
     let key = ("TICKWIRE__KAFKA__TLS__KEY_FILE", key.as_str());
@@ -139,6 +142,7 @@ fn each_way_in_works_and_what_is_wrong_is_one_line() {
         ("expired", doors.expired, vec![ca], "` has expired"),
         ("elsewhere", doors.elsewhere, vec![ca], "` names another host"),
         ("no_certificate", doors.mutual, vec![ca], "kafka.tls.cert_file"),
+        ("stranger", doors.sasl, vec![stranger, user, plain, password], "kafka.tls.ca_file"),
     ] {
         let kafka = server.client(name);
         let data = tempfile::tempdir().unwrap();

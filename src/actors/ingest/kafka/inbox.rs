@@ -6,7 +6,7 @@
 
 use super::ends::is_gone;
 use super::lane::{Polled, Row, What};
-use super::positions::{PlaceIds, place};
+use super::positions::PlaceIds;
 use crate::actors::ingest::file::{MessageReader, RowFault};
 use crate::metrics::VenueMetrics;
 use crate::models::ledger::RejectReason;
@@ -14,6 +14,7 @@ use crate::models::time::{MINUTE, Nanos};
 use crate::stores::history::DeadLetterRecord;
 use crate::stores::kafka::client::Contact;
 use crate::stores::kafka::fault::KafkaFault;
+use crate::stores::kafka::place::place;
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
