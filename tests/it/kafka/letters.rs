@@ -46,12 +46,7 @@ fn what_never_became_an_entry_stands_in_the_topic_with_its_place() {
         .env("TICKWIRE__VENUES__KAFKA__TOPIC", &input)
         .env("TICKWIRE__CORE__MAX_SYMBOLS", "2")
         .env("TICKWIRE__KAFKA__PARTITIONS", "1")
-        .env("KAFKA_TICK_TOPIC", kafka.topic("tick_data"))
-        .env("KAFKA_AGGREGATED_TOPIC", kafka.topic("aggregated_data"))
-        .env("TICKWIRE__KAFKA__TOPICS__INDICATORS", kafka.topic("technical_indicators"))
-        .env("TICKWIRE__KAFKA__TOPICS__ANOMALIES", kafka.topic("anomalies"))
-        .env("TICKWIRE__KAFKA__TOPICS__PREDICTIONS", kafka.topic("predictions"))
-        .env("TICKWIRE__KAFKA__TOPICS__DLQ", kafka.topic("tick_data_dlq"));
+        .envs(kafka.topics());
     let program = Program::start(run);
     program.line_with(" ready");
     let home = kafka.topic("tick_data_dlq");

@@ -72,12 +72,7 @@ fn properties(dir: &Path, authority: &Authority, ports: Ports, doors: Doors) -> 
 fn run(dir: &Path, kafka: &Kafka, port: u16, settings: &[(&str, &str)]) -> Program {
     let mut run = command(&run_args(dir, &["--rate", "200", "--symbols", "AAPL"]));
     run.env("KAFKA_BOOTSTRAP_SERVERS", format!("127.0.0.1:{port}"))
-        .env("KAFKA_TICK_TOPIC", kafka.topic("tick_data"))
-        .env("KAFKA_AGGREGATED_TOPIC", kafka.topic("aggregated_data"))
-        .env("TICKWIRE__KAFKA__TOPICS__INDICATORS", kafka.topic("technical_indicators"))
-        .env("TICKWIRE__KAFKA__TOPICS__ANOMALIES", kafka.topic("anomalies"))
-        .env("TICKWIRE__KAFKA__TOPICS__PREDICTIONS", kafka.topic("predictions"))
-        .env("TICKWIRE__KAFKA__TOPICS__DLQ", kafka.topic("tick_data_dlq"))
+        .envs(kafka.topics())
         .env("TICKWIRE__KAFKA__PARTITIONS", "1")
         .env("TICKWIRE__KAFKA__TIMEOUT", "2s")
         .env("TICKWIRE__KAFKA__RETRY_MAX_DELAY", "200ms")

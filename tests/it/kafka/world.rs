@@ -24,12 +24,7 @@ pub fn run(dir: &Path, kafka: &Kafka, further: &[(&str, &str)]) -> Command {
         .env("TICKWIRE__RECOVERY__MAX_AGE", "640ms")
         .env("TICKWIRE__CORE__WINDOWS", "100ms,1s,1min")
         .env("TICKWIRE__CORE__LATENESS", "10ms")
-        .env("KAFKA_TICK_TOPIC", kafka.topic("tick_data"))
-        .env("KAFKA_AGGREGATED_TOPIC", kafka.topic("aggregated_data"))
-        .env("TICKWIRE__KAFKA__TOPICS__INDICATORS", kafka.topic("technical_indicators"))
-        .env("TICKWIRE__KAFKA__TOPICS__ANOMALIES", kafka.topic("anomalies"))
-        .env("TICKWIRE__KAFKA__TOPICS__PREDICTIONS", kafka.topic("predictions"))
-        .env("TICKWIRE__KAFKA__TOPICS__DLQ", kafka.topic("tick_data_dlq"))
+        .envs(kafka.topics())
         .envs(further.iter().copied());
     run
 }

@@ -65,6 +65,19 @@ impl Kafka {
         format!("{}{name}", self.prefix)
     }
 
+    /// Returns the environment that has a run write to topics of this test alone.
+    pub fn topics(&self) -> [(&'static str, String); 6] {
+        [
+            ("KAFKA_TICK_TOPIC", "tick_data"),
+            ("KAFKA_AGGREGATED_TOPIC", "aggregated_data"),
+            ("TICKWIRE__KAFKA__TOPICS__INDICATORS", "technical_indicators"),
+            ("TICKWIRE__KAFKA__TOPICS__ANOMALIES", "anomalies"),
+            ("TICKWIRE__KAFKA__TOPICS__PREDICTIONS", "predictions"),
+            ("TICKWIRE__KAFKA__TOPICS__DLQ", "tick_data_dlq"),
+        ]
+        .map(|(variable, name)| (variable, self.topic(name)))
+    }
+
     /// Returns properties of a client of the test's own.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
