@@ -42,6 +42,7 @@ after(async () => {
 
 beforeEach(async () => {
   await page?.close();
+  market?.beginMinute();
   ({ page, faults } = await open(browser.context, url));
   // What a test before has switched on is remembered.
   await page.evaluate(() => localStorage.clear());
@@ -212,12 +213,13 @@ test('times are those of the zone that is chosen: UTC, the exchange’s, the rea
     const chosen = await zones.evaluate((select) => select.selectedOptions[0].textContent);
     if (typeof text === 'string') assert.equal(chosen, text);
     else assert.match(chosen, text);
-    const clock = () => wall(Date.now() / 1000, zone).slice(11);
+    const now = () => (market?.now() ?? Date.now()) / 1000;
+    const clock = () => wall(now(), zone).slice(11);
     const before = clock();
     const seen = await until(page, (now) => now.bars.some(({ start }) => now.legend.time !== '' && start > 0) && now.candles.length > 0);
     assert.equal(seen.legend.time, wall(seen.bars.at(-1).start, zone));
     // A minute may begin meanwhile, and the clock of the page moves once a second.
-    assert.ok([before, clock(), wall(Date.now() / 1000 - 2, zone).slice(11)].includes(seen.strip.clock.slice(0, 5)), 'the clock at the bottom');
+    assert.ok([before, clock(), wall(now() - 2, zone).slice(11)].includes(seen.strip.clock.slice(0, 5)), 'the clock at the bottom');
     assert.equal(seen.candles.length, seen.bars.length);
   }
   // What has no exchange stays with UTC; futures trade by Chicago.

@@ -15,14 +15,12 @@ const [OUTAGE, CALM, NIGHT] = PAUSES;
 /** One symbol trades; the others do not, and say so when they are made to. */
 const TRADING = 'AAPL';
 const DEAD = 'DEAD';
-/** Milliseconds that the server's clock has been put forward. */
-let ahead = 0;
 let market, server, browser, page, faults, stopTrading;
 
 before(async () => {
   if (skip.skip) return;
   await mkdir(screenshots, { recursive: true });
-  market = new Market({ symbols: [TRADING, DEAD], pauses: PAUSES, now: () => Date.now() + ahead });
+  market = new Market({ symbols: [TRADING, DEAD], pauses: PAUSES });
   server = await new FakeServer(market).listen();
   stopTrading = trade({ symbols: [TRADING], trades: () => true, tick: (symbol) => market.tick(symbol) }, 20);
   browser = await launch();
@@ -37,6 +35,7 @@ after(async () => {
 beforeEach(async () => {
   if (skip.skip) return;
   await page?.close();
+  market.beginMinute();
   // The page remembers what the test before has shown.
   ({ page, faults } = await open(browser.context, `${server.url}#/${TRADING}/1min`));
 });
@@ -121,7 +120,7 @@ test('a symbol whose source died long ago looks dead from the first moment on, w
 test('what is silent now is empty up to now, and says why', skip, async () => {
   market.setFeed(DEAD, 'stale');
   // Some minutes pass in which nothing comes.
-  ahead += 7 * 60_000;
+  market.ahead += 7 * 60_000;
   await show(page, DEAD, '1min');
   const { bars, stretches } = await until(page, (seen) => seen.stretches.at(-1)?.isOpen && seen.stretches.at(-1).places >= 6);
   const open = stretches.at(-1);
@@ -144,7 +143,7 @@ test('what is silent now is empty up to now, and says why', skip, async () => {
 test('an outage while somebody watches is drawn as it ends', skip, async () => {
   const { bars } = await until(page, (seen) => seen.bars.at(-1).state === 'forming');
   // From one trade to the next some minutes pass.
-  ahead += 6 * 60_000;
+  market.ahead += 6 * 60_000;
   const newest = bars.at(-1).start;
   const seen = await until(page, (now, start) => now.candles.some(({ time }) => time > start + 300) && !now.stretches.at(-1).isOpen, newest);
   const last = seen.stretches.at(-1);

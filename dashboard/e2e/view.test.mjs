@@ -31,6 +31,7 @@ after(async () => {
 beforeEach(async () => {
   if (skip.skip) return;
   await page?.close();
+  market.beginMinute();
   ({ page, faults } = await open(browser.context, server.url));
   await page.evaluate(() => localStorage.clear());
   await page.goto('about:blank');
