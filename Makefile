@@ -37,7 +37,7 @@ check: ## formatting, lints, docs, licences; warnings are errors
 	@scripts/setup.sh --quiet
 	@scripts/dashboard.sh build
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --lib --bins --tests --bench '*' --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
 	@scripts/dashboard.sh types
 	@scripts/dashboard.sh lint

@@ -48,6 +48,7 @@ pub async fn measure(node: &Node, brokers: &str) {
         bars: Vec::new(),
         indicators: topic("indicators"),
         dlq: topic("dlq"),
+        reserved: Vec::new(),
     };
     let sink = sink(node, &settings, &own, &names);
     let report = |entry| AcceptedReport { seq: None, entry };
@@ -104,6 +105,8 @@ fn sink(node: &Node, settings: &KafkaSettings, own: &Kafka, names: &TopicNames) 
         names: names.clone(),
         symbols: Arc::clone(&node.symbols),
         sources: Arc::clone(&node.sources),
+        log: Arc::clone(&node.log) as _,
+        only_sealed: false,
         health: Arc::clone(&node.health),
     })
 }

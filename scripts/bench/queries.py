@@ -124,6 +124,9 @@ def fill(postgres, ticks, days):
         f"INSERT INTO symbols SELECT 'H' || lpad(n::text, 3, '0'), 9, 8, 'unknown' FROM generate_series(0, {SYMBOLS - 1}) AS n"
         " ON CONFLICT DO NOTHING"
     )
+    # What the service has done each night of a year.
+    while postgres.sql("SELECT tickwire_order()"):
+        pass
     postgres.sql("VACUUM (ANALYZE)")
     return dates
 
@@ -152,17 +155,38 @@ def of_now(symbols):
     return kind, kinds[kind]
 
 
-async def ask_one(connections, host, port, path):
-    """Asks for one thing over a connection that is free. Returns the status."""
-    reader, writer = connections.pop() if connections else await asyncio.open_connection(host, port, limit=1 << 20)
-    writer.write(f"GET /api/v1/{path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
-    head = await reader.readuntil(b"\r\n\r\n")
+async def answer(reader, writer, host, port, path):
+    """Asks for one thing over a connection. Returns the status; None where the server has closed the connection meanwhile."""
+    try:
+        writer.write(f"GET /api/v1/{path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError) as fault:
+        if getattr(fault, "partial", b""):
+            raise
+        return None
     size = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
     if size is None:
         raise SystemExit(f"bench: the answer to {path} does not say its length")
     await reader.readexactly(int(size[1]))
-    connections.append((reader, writer))
     return int(head.split(b" ", 2)[1])
+
+
+async def ask_one(connections, host, port, path):
+    """Asks for one thing over a connection that is free, or a new one. Returns the status."""
+    while connections:
+        # The server closes connections that nobody has used for some seconds.
+        connection = connections.pop()
+        status = await answer(*connection, host, port, path)
+        if status is not None:
+            connections.append(connection)
+            return status
+        connection[1].close()
+    connection = await asyncio.open_connection(host, port, limit=1 << 20)
+    status = await answer(*connection, host, port, path)
+    if status is None:
+        raise SystemExit(f"bench: the server closed a new connection instead of answering {path}")
+    connections.append(connection)
+    return status
 
 
 async def ask_all(address, request_of, rate, seconds):
@@ -190,6 +214,7 @@ async def ask_all(address, request_of, rate, seconds):
 def ask(address, request_of, rate, seconds):
     """Asks at a steady rate, whatever the answers take. Returns the milliseconds of each kind, and how many failed."""
     times, failed = asyncio.run(ask_all(address, request_of, rate, seconds))
+    say(" | ".join(list(rows(times))[-1]))
     if failed:
         say(f"{len(failed)} requests failed, the first with {failed[0]}")
     return times, len(failed)
@@ -242,6 +267,8 @@ def measure(binary, work, cores, ticks, seconds, days=DAYS, rate=REQUESTS):
             # What a server's disk and its connections meet for the first time takes longer.
             first, first_failed = ask(address, lambda: of_the_past(dates), rate, 2 * seconds)
             past, past_failed = ask(address, lambda: of_the_past(dates), rate, seconds)
+            # The server has closed a connection that nobody used so long.
+            connection.close()
             for symbol in symbols:
                 # The first reader of a symbol's newest bars brings them into memory.
                 connection.request("GET", f"/api/v1/aggregated/{symbol}?limit=100&empty=ok")

@@ -3,6 +3,7 @@
 mod failover;
 mod fenced;
 pub mod kill;
+mod order;
 mod reading;
 mod roles;
 mod secure;

@@ -266,6 +266,22 @@ impl PostgresHistory {
         session.days.extend(wanted);
         Ok(())
     }
+
+    /// Rewrites days that are over in the order of their keys, over a connection of its own: whoever writes does not wait.
+    async fn order_days(&self) -> Result<(), StoreError> {
+        const ORDERING: &str = "failed to rewrite a day in the order of its key";
+        let mut conn = self.servers.writable().await?;
+        conn.execute("SET statement_timeout = '60s'").await.map_err(failed(ORDERING))?;
+        loop {
+            let part: Option<String> = sqlx::query_scalar("SELECT tickwire_order()::text")
+                .fetch_one(&mut conn)
+                .await
+                .map_err(failed(ORDERING))?;
+            let Some(part) = part else { break };
+            tracing::debug!(part, "a day is rewritten in the order of its key");
+        }
+        conn.close().await.map_err(failed(ORDERING))
+    }
 }
 
 #[async_trait]
@@ -488,20 +504,23 @@ impl History for PostgresHistory {
         self.readers.replica_use().await
     }
 
-    /// Has the server make coming partitions and drop old ones: it goes by its own clock, and by what `migrate` was told.
+    /// Has the server make coming partitions, drop old ones, and rewrite days that are over in the order of their keys: it
+    /// goes by its own clock, and by what `migrate` was told.
     async fn retain(&self, _: Nanos) -> Result<u64, StoreError> {
-        let mut slot = self.session.lock().await;
-        let mut session = self.take_session(&mut slot).await?;
-        let dropped: Result<i32, _> = sqlx::query_scalar("SELECT dropped FROM tickwire_partitions()")
-            .fetch_one(&mut session.conn)
-            .await;
-        match dropped {
-            Ok(dropped) => {
-                *slot = Some(session);
-                Ok(u64::from(dropped.unsigned_abs()))
-            }
-            Err(error) => Err(failed("failed to drop old partitions")(error)),
+        let dropped = {
+            let mut slot = self.session.lock().await;
+            let mut session = self.take_session(&mut slot).await?;
+            let dropped: Result<i32, _> = sqlx::query_scalar("SELECT dropped FROM tickwire_partitions()")
+                .fetch_one(&mut session.conn)
+                .await;
+            let dropped = dropped.map_err(failed("failed to drop old partitions"))?;
+            *slot = Some(session);
+            u64::from(dropped.unsigned_abs())
+        };
+        if let Err(error) = self.order_days().await {
+            tracing::warn!(%error, "a day could not be rewritten in the order of its key; it is tried again");
         }
+        Ok(dropped)
     }
 
     async fn close(&self) -> Result<(), StoreError> {
