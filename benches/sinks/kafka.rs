@@ -17,9 +17,7 @@ use tickwire::stores::kafka::settings::KafkaSettings;
 use tickwire::stores::kafka::topics::TopicSettings;
 use tickwire::wire::{self, TickMessage};
 
-/// Rows of a batch, as `kafka.batch.max_events` has it.
-const BATCH_ROWS: usize = 10_000;
-const NUM_BATCHES: usize = 40;
+const NUM_MESSAGES: usize = 400_000;
 /// How often the two take turns.
 const NUM_TURNS: usize = 3;
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,9 +50,10 @@ pub async fn measure(node: &Node, brokers: &str) {
     };
     let sink = sink(node, &settings, &own, &names);
     let report = |entry| AcceptedReport { seq: None, entry };
-    let batches: Vec<Arc<Vec<AcceptedReport>>> = (0..NUM_BATCHES)
+    let batch_rows = own.batch.max_events;
+    let batches: Vec<Arc<Vec<AcceptedReport>>> = (0..NUM_MESSAGES / batch_rows)
         .map(|nth| {
-            let entries = entries((nth * BATCH_ROWS) as u64, BATCH_ROWS);
+            let entries = entries((nth * batch_rows) as u64, batch_rows);
             Arc::new(entries.into_iter().map(report).collect())
         })
         .collect();
@@ -75,8 +74,8 @@ pub async fn measure(node: &Node, brokers: &str) {
     };
     let plain = Plain::new(&settings, &own, &names.ticks);
     // Makes the topics, finds their leaders, and has the broker's code compiled.
-    write(&batches[..10]).await;
-    plain.write(&messages[..10 * BATCH_ROWS]);
+    write(&batches[..5]).await;
+    plain.write(&messages[..5 * batch_rows]);
     for _ in 0..NUM_TURNS {
         let (begun, before) = (Instant::now(), cpu());
         write(&batches).await;

@@ -37,19 +37,25 @@ def settings(servers, prefix):
 
 def reader(servers, topic):
     """Returns a client that reads a topic from now on, once that is there."""
-    from confluent_kafka import Consumer, TopicPartition
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
 
     client = Consumer({
         "bootstrap.servers": servers, "group.id": topic, "enable.auto.commit": False, "fetch.wait.max.ms": 5,
     })
     until = time.monotonic() + TOPIC_SECONDS_MAX
-    while not (partitions := client.list_topics(topic, timeout=10).topics[topic].partitions):
+    while True:
+        places = [TopicPartition(topic, at) for at in client.list_topics(topic, timeout=10).topics[topic].partitions]
+        try:
+            for place in places:
+                place.offset = client.get_watermark_offsets(place, timeout=10)[1]
+        except KafkaException:
+            # The partitions of a topic that was just made have no leader yet.
+            places = []
+        if places:
+            break
         if time.monotonic() > until:
             sys.exit("bench: the topic is not made")
         time.sleep(0.2)
-    places = [TopicPartition(topic, at) for at in partitions]
-    for place in places:
-        place.offset = client.get_watermark_offsets(place, timeout=10)[1]
     client.assign(places)
     return client
 

@@ -172,7 +172,7 @@ impl Pipeline {
             let followed = |(partition, reached): (&Partition, &Reached)| {
                 let (acknowledged, wanted) =
                     (Arc::clone(&reached.acknowledged[at]), Arc::clone(&reached.wanted));
-                let durable = is_kept.then(|| durability.position());
+                let durable = is_kept.then(|| Arc::clone(&durability));
                 (*partition, Followed { durable, acknowledged, wanted, num_shards: settings.num_shards })
             };
             (reached.iter().map(followed).collect(), behind[at].take())

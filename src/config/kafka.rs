@@ -111,7 +111,7 @@ impl Default for Kafka {
             breaker_open: Duration::from_secs(5),
             on_full: OnFull::CatchUp,
             // Readers wait for it; librdkafka gathers larger requests by itself.
-            batch: Batch { max_events: 10_000, max_age: Duration::from_millis(5) },
+            batch: Batch { max_events: 20_000, max_age: Duration::from_millis(5) },
         }
     }
 }

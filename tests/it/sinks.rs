@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::messages::{EffectBatch, Flush, Ingest, LiveTick, LogDurable, UnparsedInput};
+use tickwire::actors::partition::durability::Durability;
 use tickwire::actors::pipeline::{Pipeline, Storage};
 use tickwire::actors::sinks::set::SinkSetup;
 use tickwire::actors::sinks::shell::{Followed, SinkActor};
@@ -93,7 +94,7 @@ struct Place {
     health: Arc<HealthRegistry>,
     acknowledged: Arc<AtomicU64>,
     wanted: Arc<AtomicU64>,
-    durable: Arc<AtomicU64>,
+    durable: Arc<Durability>,
 }
 
 impl Place {
@@ -102,7 +103,8 @@ impl Place {
         for name in ["AAPL", "MSFT"] {
             node.symbols.intern(SymbolSpec::named(name));
         }
-        let durable = Arc::new(AtomicU64::new(Position::MAX - 1));
+        let durable = Arc::<Durability>::default();
+        durable.advance(Position::MAX - 1);
         Place { node, health: Arc::default(), acknowledged: Arc::default(), wanted: Arc::default(), durable }
     }
 
@@ -178,17 +180,32 @@ fn rows_come_in_order_by_size_and_are_acknowledged_once_they_are_written() {
 #[test]
 fn what_the_log_does_not_hold_waits_for_it() {
     run(async {
-        let place = Place::new().await;
-        place.durable.store(10, Ordering::SeqCst);
+        let place = Place { durable: Arc::default(), ..Place::new().await };
+        place.durable.advance(10);
         let sink = Arc::new(Scripted::new(Delivery::Durable));
         let addr = place.start(&sink, QUICK);
         for pos in [10, 11] {
             addr.send(batch(vec![bar(0, pos as i64, pos)], Vec::new(), pos)).await.unwrap();
         }
         until("first row", || sink.positions() == [10]).await;
-        place.durable.store(11, Ordering::SeqCst);
+        place.durable.advance(11);
         addr.send(LogDurable(11)).await.unwrap();
         until("second row", || sink.positions() == [10, 11] && place.acknowledged() == 11).await;
+    });
+}
+
+#[test]
+fn a_sink_that_hurries_has_the_log_commit_and_writes_as_soon_as_it_has() {
+    run(async {
+        let place = Place { durable: Arc::default(), ..Place::new().await };
+        let sink = Arc::new(Scripted::new(Delivery::Durable).that_hurries());
+        let patient = SinkPolicy { batch_age: Duration::from_secs(3_600), ..QUICK };
+        let addr = place.start(&sink, patient);
+        addr.send(batch(vec![bar(0, 1, 1)], Vec::new(), 1)).await.unwrap();
+        place.durable.flush_requested().await;
+        place.durable.advance(1);
+        addr.send(LogDurable(1)).await.unwrap();
+        until("the row", || sink.positions() == [1]).await;
     });
 }
 

@@ -242,6 +242,7 @@ impl Sink for CacheSink {
             delivery: Delivery::BestEffort,
             // A price that the log does not hold yet is on the WebSocket already.
             waits_for_log: false,
+            hurries_log: false,
             keeps_dead_letters: false,
             repair_advice: "check its address, and the name and password in it",
             checked_every: Some(CHECK_INTERVAL),

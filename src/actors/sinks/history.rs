@@ -86,6 +86,7 @@ impl Sink for HistorySink {
             wants: Wants { ticks: false, reports: self.history.keeps_reports(), effects: true },
             delivery: Delivery::Durable,
             waits_for_log: true,
+            hurries_log: false,
             keeps_dead_letters: true,
             repair_advice: self.history.repair_advice(),
             checked_every: None,

@@ -248,6 +248,7 @@ impl Sink for InfluxSink {
             wants: Wants { ticks: true, reports: false, effects: true },
             delivery: Delivery::BestEffort,
             waits_for_log: false,
+            hurries_log: false,
             keeps_dead_letters: false,
             repair_advice: "check `influxdb.url`, `org`, `bucket`, and the token and its permissions",
             checked_every: Some(CHECK_INTERVAL),

@@ -426,6 +426,7 @@ impl Sink for KafkaSink {
             wants: Wants { ticks: false, reports: true, effects: true },
             delivery: Delivery::Durable,
             waits_for_log: true,
+            hurries_log: true,
             keeps_dead_letters: false,
             repair_advice: "check `[kafka]`, and what the brokers permit; nothing is lost meanwhile, the log holds it",
             checked_every: Some(CHECK_INTERVAL),

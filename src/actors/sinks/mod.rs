@@ -48,6 +48,8 @@ pub struct SinkSpec {
     pub delivery: Delivery,
     /// True when it gets only what the log holds durably.
     pub waits_for_log: bool,
+    /// Whether the log is asked to commit at once what the sink waits for: others read what it writes as it comes.
+    pub hurries_log: bool,
     /// True when it is the place where dead letters are kept.
     pub keeps_dead_letters: bool,
     /// What an operator can do when trying again does not help.

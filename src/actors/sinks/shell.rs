@@ -29,6 +29,7 @@ use crate::actors::environment::Environment;
 use crate::actors::guard;
 use crate::actors::health::{Health, HealthRegistry};
 use crate::actors::messages::{EffectBatch, Flush, LogDurable, UnparsedInput};
+use crate::actors::partition::durability::Durability;
 use crate::breaker::{Breaker, BreakerState};
 use crate::metrics::{SinkMetrics, StageMetrics};
 use crate::models::effect::Effect;
@@ -59,7 +60,7 @@ const STUCK_GRACE: Duration = Duration::from_secs(2);
 #[derive(Clone, Default)]
 pub struct Followed {
     /// What its log holds; `None` when nothing outlives the process, so that nothing is waited for.
-    pub durable: Option<Arc<AtomicU64>>,
+    pub durable: Option<Arc<Durability>>,
     /// What the sink holds.
     pub acknowledged: Arc<AtomicU64>,
     /// What somebody waits for the sink to hold: up to there, progress is acknowledged without rows too.
@@ -285,7 +286,7 @@ impl SinkActor {
     fn durable(&self, partition: Partition) -> Position {
         let durable = self.partitions.get(&partition).and_then(|known| known.followed.durable.as_ref());
         let durable = durable.filter(|_| self.spec.waits_for_log);
-        durable.map_or(Position::MAX, |durable| durable.load(Ordering::Acquire))
+        durable.map_or(Position::MAX, |durable| durable.through())
     }
 
     /// True when the log does not hold yet what a batch follows from.
@@ -297,6 +298,17 @@ impl SinkActor {
         let reports = || batch.reports.iter().map(|report| report.entry.pos);
         let newest = || effects().chain(ticks()).chain(reports()).max().unwrap_or(0);
         durable < Position::MAX && newest().max(batch.through) > durable
+    }
+
+    /// Has the log commit what a batch waits for, where the sink's readers wait for that in turn.
+    fn hurry_log(&self, batch: &EffectBatch) {
+        if self.spec.hurries_log
+            && self.is_too_early(batch)
+            && let Some(PartitionState { followed, .. }) = self.partitions.get(&batch.partition)
+            && let Some(durable) = &followed.durable
+        {
+            durable.request_flush();
+        }
     }
 
     /// Brings what may be written to the front where another partition's log holds up what came before it. Batches of one
@@ -537,7 +549,10 @@ impl Handler<EffectBatch> for SinkActor {
             batch.effects = Arc::new(written.copied().collect());
         }
         match self.lag.take(batch, self.policy.rows_max) {
-            Ok(batch) => self.queue(batch, ctx),
+            Ok(batch) => {
+                self.hurry_log(&batch);
+                self.queue(batch, ctx);
+            }
             Err(num_passed_over) => {
                 self.metrics.deferred.inc_by(num_passed_over as u64);
                 return wait_for(None);
@@ -562,9 +577,9 @@ fn wait_for(progress: Option<Arc<Notify>>) -> ResponseFuture<()> {
 impl Handler<LogDurable> for SinkActor {
     type Result = ();
 
-    /// What is durable now is written at the next flush; only a long queue does not wait for that.
+    /// What is durable now is written at the next flush; only a long queue, or a sink that hurries, does not wait for that.
     fn handle(&mut self, _: LogDurable, ctx: &mut Self::Context) {
-        if self.num_waiting >= self.policy.batch_rows {
+        if self.spec.hurries_log || self.num_waiting >= self.policy.batch_rows {
             self.flush(ctx);
         }
     }

@@ -5,7 +5,7 @@ use crate::support::scenario::bad_day;
 use actix::Actor;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tickwire::actors::messages::{EffectBatch, Ingest, UnparsedInput};
 use tickwire::actors::pipeline::{Pipeline, Storage};
@@ -38,10 +38,9 @@ fn a_partition_whose_log_is_behind_holds_up_no_other() {
         let place = Place::new().await;
         let sink = Arc::new(Scripted::new(Delivery::Durable));
         let partitions = [Partition(0), Partition(1)];
-        let followed =
-            || Followed { durable: Some(Arc::new(AtomicU64::new(0))), num_shards: 1, ..Followed::default() };
+        let followed = || Followed { durable: Some(Arc::default()), num_shards: 1, ..Followed::default() };
         let [behind, other] = [followed(), followed()];
-        other.durable.as_ref().unwrap().store(100, Ordering::SeqCst);
+        other.durable.as_ref().unwrap().advance(100);
         let shell = SinkActor::new(
             sink.clone(),
             QUICK,
@@ -61,10 +60,10 @@ fn a_partition_whose_log_is_behind_holds_up_no_other() {
         }
         until("the other partition's rows", || other.acknowledged.load(Ordering::SeqCst) == 21).await;
         assert_eq!((sink.positions(), behind.acknowledged.load(Ordering::SeqCst)), (vec![20, 21], 0));
-        behind.durable.as_ref().unwrap().store(10, Ordering::SeqCst);
+        behind.durable.as_ref().unwrap().advance(10);
         send(1, 22).await.unwrap();
         until("its first row", || behind.acknowledged.load(Ordering::SeqCst) == 10).await;
-        behind.durable.as_ref().unwrap().store(11, Ordering::SeqCst);
+        behind.durable.as_ref().unwrap().advance(11);
         until("its last row", || behind.acknowledged.load(Ordering::SeqCst) == 11).await;
         assert_eq!(sink.positions().into_iter().filter(|pos| *pos < 20).collect::<Vec<_>>(), [10, 11]);
         assert_eq!(sink.positions().len(), 5);

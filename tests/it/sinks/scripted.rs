@@ -27,6 +27,7 @@ pub struct Scripted {
     name: &'static str,
     delivery: Delivery,
     keeps_dead_letters: bool,
+    hurries: bool,
     held: Position,
     steps: Mutex<VecDeque<Step>>,
     refused: Mutex<(Vec<Position>, bool)>,
@@ -42,6 +43,7 @@ impl Scripted {
             name: "scripted",
             delivery,
             keeps_dead_letters: false,
+            hurries: false,
             held: 0,
             steps: Mutex::default(),
             refused: Mutex::default(),
@@ -58,6 +60,11 @@ impl Scripted {
 
     pub fn that_keeps_dead_letters(self) -> Scripted {
         Scripted { name: "keeper", keeps_dead_letters: true, ..self }
+    }
+
+    /// Has readers who wait for what it writes.
+    pub fn that_hurries(self) -> Scripted {
+        Scripted { hurries: true, ..self }
     }
 
     /// Holds everything up to a position from before.
@@ -157,6 +164,7 @@ impl Sink for Scripted {
             wants: Wants { ticks: true, reports: false, effects: true },
             delivery: self.delivery,
             waits_for_log: self.delivery == Delivery::Durable,
+            hurries_log: self.hurries,
             keeps_dead_letters: self.keeps_dead_letters,
             repair_advice: "have it mended",
             checked_every: None,

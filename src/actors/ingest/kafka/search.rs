@@ -105,6 +105,8 @@ fn consumer(plan: &TopicPlan, env: &Environment, seen: &EndsSeen) -> anyhow::Res
         ("fetch.wait.max.ms", "100".to_owned()),
         // Memory for what is read ahead, of each partition.
         ("queued.max.messages.kbytes", "2048".to_owned()),
+        // Once that is used up librdkafka would ask for more only after a second, whatever was taken meanwhile.
+        ("fetch.queue.backoff.ms", "5".to_owned()),
         ("topic.metadata.refresh.interval.ms", "30000".to_owned()),
     ];
     let setup = plan.kafka.client("venue", &own);
