@@ -72,6 +72,7 @@ export class Page {
   ) {
     this.#notices = new Notices(byId('notices'));
     this.#theme = new ThemeSwitch(
+      preferences.current.theme,
       () => {
         this.#repaint();
       },

@@ -1,6 +1,6 @@
 /**
- * Light and dark: the system's preference until the user chooses. Colours are defined in the style sheet alone; canvases
- * read them from there.
+ * Light and dark: the system's preference until the user chooses. What is shown stands in `data-theme`, from which the style
+ * sheet, where colours are defined, takes its palette; canvases read it from there.
  */
 
 import type { Theme } from '../model/preferences';
@@ -33,15 +33,20 @@ export interface Palette {
 
 export class ThemeSwitch {
   readonly #system = matchMedia('(prefers-color-scheme: light)');
+  /** The user's choice; `null` leaves it to the system. */
+  #chosen: Theme | null;
 
   /**
+   * @param remembered what the user chose before
    * @param changed called after the colours have changed
    * @param chosen called with the user's choice
    */
   constructor(
+    remembered: Theme | null,
     private readonly changed: () => void,
     private readonly chosen: (theme: Theme) => void,
   ) {
+    this.#chosen = remembered;
     this.#system.addEventListener('change', () => {
       this.#show();
     });
@@ -49,14 +54,12 @@ export class ThemeSwitch {
   }
 
   get theme(): Theme {
-    const chosen = document.documentElement.dataset['theme'];
-    if (chosen === 'light' || chosen === 'dark') return chosen;
-    return this.#system.matches ? 'light' : 'dark';
+    return this.#chosen ?? (this.#system.matches ? 'light' : 'dark');
   }
 
   toggle(): void {
     const next: Theme = this.theme === 'dark' ? 'light' : 'dark';
-    document.documentElement.dataset['theme'] = next;
+    this.#chosen = next;
     this.chosen(next);
     this.#show();
   }
@@ -85,6 +88,7 @@ export class ThemeSwitch {
   }
 
   #show(): void {
+    document.documentElement.dataset['theme'] = this.theme;
     const ground = getComputedStyle(document.documentElement).getPropertyValue('--ground').trim();
     document.querySelector('meta[name="theme-color"]')?.setAttribute('content', ground);
     this.changed();
