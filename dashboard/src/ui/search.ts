@@ -87,9 +87,12 @@ export class Search {
     const move = element('span', { class: 'match-change', 'data-trend': change === null || change.amount === 0 ? 'flat' : change.amount > 0 ? 'up' : 'down' }, percent(change?.percent));
     return element(
       'div',
-      { role: 'option', id: `match-${index}`, 'data-symbol': symbol, 'aria-selected': String(index === this.#active), 'aria-label': symbol },
+      { role: 'option', id: `match-${index}`, 'data-symbol': symbol, 'aria-selected': String(index === this.#active) },
       element('span', { class: 'match-symbol' }, symbol),
+      // Spaces keep what is read aloud apart; the row's grid does not show them.
+      ' ',
       element('span', { class: 'match-last' }, fixed(row?.last, row?.decimals ?? 2)),
+      ' ',
       move,
     );
   }
