@@ -16,6 +16,7 @@ const LOCAL: readonly (readonly [shown: string, text: string])[] = [
   ['↑ ↓ PgUp PgDn', 'In the watchlist: move'],
   ['← →', 'In the chart: read bar by bar; with Shift, ten at a time'],
   ['+ −', 'In the chart: wider or narrower bars'],
+  ['Tab ↑ ↓', 'On the edge of a pane below the chart: higher or lower'],
   ['Esc', 'Leave the search, the crosshair or this help'],
 ];
 

@@ -45,7 +45,7 @@ export class IndicatorLines {
     private readonly isBroken: (bar: Bar) => boolean,
   ) {
     this.#palette = palette;
-    this.#titles = new PaneTitles(container);
+    this.#titles = new PaneTitles(chart, container);
   }
 
   /** Names of those that are switched on, in the order of the legend. */

@@ -1,14 +1,20 @@
 /**
  * Names and values of the panes below the chart, in their upper left corners. They are for the eye alone: the legend has
- * the same values for everybody else.
+ * the same values for everybody else. The upper edge of each, which the pointer drags, takes the keyboard's focus as well, and
+ * arrow keys move it.
  */
 
-import type { IPaneApi, Time } from 'lightweight-charts';
+import type { IChartApi, IPaneApi, Time } from 'lightweight-charts';
 import type { IndicatorName } from '../../model/indicators';
 import { element, setText } from '../dom';
 import { indicatorsOf, type PaneName, PLOTS } from './plots';
 
 const LABELS: Readonly<Record<PaneName, string>> = { rsi: 'RSI 14', macd: 'MACD 12 26 9' };
+
+/** Pixels by which a key moves an edge. */
+const STEP = 16;
+/** Least height that keys leave a pane and the one above it: what the library leaves them under the pointer. */
+const HEIGHT_MIN = 30;
 
 export interface TitledPane {
   readonly name: PaneName;
@@ -17,6 +23,7 @@ export interface TitledPane {
 
 interface Title {
   readonly root: HTMLElement;
+  readonly edge: HTMLElement;
   readonly values: ReadonlyMap<IndicatorName, HTMLElement>;
   readonly pane: HTMLElement;
 }
@@ -31,11 +38,17 @@ export class PaneTitles {
     this.#place();
   });
 
-  constructor(private readonly container: HTMLElement) {}
+  constructor(
+    private readonly chart: IChartApi,
+    private readonly container: HTMLElement,
+  ) {}
 
   show(panes: readonly TitledPane[]): void {
     this.#observer.disconnect();
-    for (const { root } of this.#titles) root.remove();
+    for (const { root, edge } of this.#titles) {
+      root.remove();
+      edge.remove();
+    }
     this.#titles = [];
     this.#shown += 1;
     this.#addOnceDrawn(panes, this.#shown);
@@ -51,18 +64,18 @@ export class PaneTitles {
     if (panes.length === 0) return;
     requestAnimationFrame(() => {
       if (shown !== this.#shown) return;
-      const rows = panes.map(({ name, pane }) => ({ name, row: pane?.getHTMLElement() ?? null }));
+      const rows = panes.map(({ name, pane }) => ({ name, pane, row: pane?.getHTMLElement() ?? null }));
       if (rows.some(({ row }) => row === null)) {
         this.#addOnceDrawn(panes, shown);
         return;
       }
-      for (const { name, row } of rows) if (row !== null) this.#add(name, row);
+      for (const { name, pane, row } of rows) if (row !== null && pane !== undefined) this.#add(name, pane, row);
       this.setTexts(this.#texts);
       this.#place();
     });
   }
 
-  #add(name: PaneName, pane: HTMLElement): void {
+  #add(name: PaneName, api: IPaneApi<Time>, pane: HTMLElement): void {
     const values = new Map<IndicatorName, HTMLElement>();
     const root = element('div', { class: 'pane-title', 'aria-hidden': 'true' }, LABELS[name]);
     for (const indicator of indicatorsOf(name)) {
@@ -71,13 +84,42 @@ export class PaneTitles {
       values.set(indicator, value);
       root.append(' ', value);
     }
-    this.container.append(root);
-    this.#titles.push({ root, values, pane });
+    const edge = element('div', { class: 'pane-edge', role: 'separator', tabindex: '0', 'aria-orientation': 'horizontal', 'aria-label': `Height of ${LABELS[name]}`, 'aria-valuemin': '0', 'aria-valuemax': '100' });
+    edge.addEventListener('keydown', (event) => {
+      const step = event.key === 'ArrowUp' ? STEP : event.key === 'ArrowDown' ? -STEP : 0;
+      if (step === 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+      // Elsewhere on the page arrows choose another symbol.
+      event.preventDefault();
+      event.stopPropagation();
+      this.#resize(api, step);
+    });
+    this.container.append(root, edge);
+    this.#titles.push({ root, edge, values, pane });
     this.#observer.observe(pane);
+  }
+
+  /** Gives a pane more or less height, which the one above it has less or more. */
+  #resize(pane: IPaneApi<Time>, step: number): void {
+    const above = this.chart.panes()[pane.paneIndex() - 1];
+    if (above === undefined) return;
+    const [height, heightAbove] = [pane.getHeight(), above.getHeight()];
+    const moved = Math.max(HEIGHT_MIN - height, Math.min(heightAbove - HEIGHT_MIN, step));
+    if (moved === 0) return;
+    // Heights of all others stay: the two share what they had.
+    const factor = (pane.getStretchFactor() + above.getStretchFactor()) / (height + heightAbove);
+    pane.setStretchFactor(factor * (height + moved));
+    above.setStretchFactor(factor * (heightAbove - moved));
   }
 
   #place(): void {
     const top = this.container.getBoundingClientRect().top;
-    for (const { root, pane } of this.#titles) root.style.top = `${pane.getBoundingClientRect().top - top}px`;
+    const whole = this.container.clientHeight;
+    for (const { root, edge, pane } of this.#titles) {
+      const bounds = pane.getBoundingClientRect();
+      root.style.top = `${bounds.top - top}px`;
+      edge.style.top = root.style.top;
+      edge.setAttribute('aria-valuenow', String(Math.round((bounds.height / Math.max(1, whole)) * 100)));
+      edge.setAttribute('aria-valuetext', `${Math.round(bounds.height)} pixels`);
+    }
   }
 }
