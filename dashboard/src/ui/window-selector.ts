@@ -52,8 +52,11 @@ export class WindowSelector {
   show(window: string): void {
     this.#buttons.forEach((button, index) => {
       const checked = this.#windows[index] === window;
+      const was = button.getAttribute('aria-checked') === 'true';
       button.setAttribute('aria-checked', String(checked));
       button.tabIndex = checked ? 0 : -1;
+      // On a narrow screen the row scrolls, and it may be beyond the edge.
+      if (checked && !was) button.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     });
   }
 }
