@@ -44,6 +44,9 @@ interface Slot {
   readonly change: HTMLElement;
   readonly volume: HTMLElement;
   index: number;
+  /** How far down it stands, and what else is said of its place, as it was written last: to read it back costs more. */
+  top: number;
+  standing: string;
   drawn: Row | undefined;
   titled: string;
   flashedAt: number;
@@ -80,6 +83,9 @@ export class Watchlist {
   #isPointedAt = false;
   readonly #head: WatchHead;
   #settle: ReturnType<typeof setTimeout> | undefined;
+  /** The rows on the screen, and when they became others. */
+  #shown: { readonly order: readonly string[]; readonly first: number; readonly count: number } = { order: [], first: 0, count: 0 };
+  #movedAt = 0;
   #fade: ReturnType<typeof setTimeout> | undefined;
   #seen = '';
 
@@ -166,6 +172,7 @@ export class Watchlist {
     this.#reorder();
     this.#list.scrollTop = 0;
     this.#seen = '';
+    this.#moved();
     this.draw('all');
   }
 
@@ -274,30 +281,55 @@ export class Watchlist {
         slot.root.dataset['index'] = String(index);
         slot.root.setAttribute('aria-posinset', String(index + 1));
       }
+      const down = index * this.#rowHeight;
       // Set as a property: a strict Content-Security-Policy forbids style attributes.
-      const transform = `translateY(${index * this.#rowHeight}px)`;
-      if (slot.root.style.transform !== transform) slot.root.style.transform = transform;
-      put(slot.root, 'aria-setsize', String(symbols.length));
-      put(slot.root, 'aria-selected', String(symbols[index] === selection?.symbol));
+      if (slot.top !== down) slot.root.style.transform = `translateY(${down}px)`;
+      slot.top = down;
+      const isSelected = symbols[index] === selection?.symbol;
       const isPinned = pins.has(symbols[index] ?? '');
-      put(slot.root, 'data-pinned', String(isPinned));
       // The last of the pinned ones has a line below.
-      put(slot.root, 'data-last-pin', String(isPinned && !pins.has(symbols[index + 1] ?? '')));
+      const isLastPin = isPinned && !pins.has(symbols[index + 1] ?? '');
+      const standing = `${symbols.length} ${isSelected} ${isPinned} ${isLastPin}`;
+      if (slot.standing === standing) continue;
+      slot.standing = standing;
+      slot.root.setAttribute('aria-setsize', String(symbols.length));
+      slot.root.setAttribute('aria-selected', String(isSelected));
+      slot.root.dataset['pinned'] = String(isPinned);
+      slot.root.dataset['lastPin'] = String(isLastPin);
     }
     const cursor = this.#cursorIndex();
     if (cursor >= first && cursor < first + count) this.#list.setAttribute('aria-activedescendant', `watch-${cursor}`);
     else this.#list.removeAttribute('aria-activedescendant');
-    this.#tell(symbols.slice(first, first + count));
+    const before = this.#shown;
+    if (before.order === symbols && before.first === first && before.count === count) return;
+    this.#shown = { order: symbols, first, count };
+    this.#moved();
   }
 
-  #tell(symbols: readonly string[]): void {
+  /** The rows on the screen are others. A scroll comes by here in each frame, so it sets no timer anew. */
+  #moved(): void {
+    this.#movedAt = performance.now();
+    this.#settle ??= setTimeout(() => {
+      this.#tell();
+    }, SETTLE_MS);
+  }
+
+  /** Tells the listener what is on the screen, once it has stood still for a moment. */
+  #tell(): void {
+    const left = this.#movedAt + SETTLE_MS - performance.now();
+    if (left > 0) {
+      this.#settle = setTimeout(() => {
+        this.#tell();
+      }, left);
+      return;
+    }
+    this.#settle = undefined;
+    const { order, first, count } = this.#shown;
+    const symbols = order.slice(first, first + count);
     const seen = [this.#sort.column, ...[...symbols].sort()].join(',');
     if (seen === this.#seen) return;
     this.#seen = seen;
-    clearTimeout(this.#settle);
-    this.#settle = setTimeout(() => {
-      this.listener.watched(symbols, this.#sort.column);
-    }, SETTLE_MS);
+    this.listener.watched(symbols, this.#sort.column);
   }
 
   #makeSlot(): Slot {
@@ -309,7 +341,7 @@ export class Watchlist {
     const volume = element('span', { class: 'watch-volume' });
     const root = element('div', { class: 'watch-row', role: 'option' }, dot, symbol, spark, last, change, volume);
     this.#space.append(root);
-    return { root, dot, symbol, spark, last, change, volume, index: -1, drawn: undefined, titled: '', flashedAt: 0, isSparkDue: false, minute: -1 };
+    return { root, dot, symbol, spark, last, change, volume, index: -1, top: -1, standing: '', drawn: undefined, titled: '', flashedAt: 0, isSparkDue: false, minute: -1 };
   }
 
   #fill(slot: Slot, row: Row): void {
@@ -412,9 +444,4 @@ export class Watchlist {
     if (top < scrollTop) this.#list.scrollTop = top;
     else if (top + this.#rowHeight > scrollTop + this.#height) this.#list.scrollTop = top + this.#rowHeight - this.#height;
   }
-}
-
-/** Sets an attribute only when it differs. */
-function put(target: HTMLElement, name: string, value: string): void {
-  if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
