@@ -40,6 +40,7 @@ describe('frames', () => {
         state: 'amended',
         revision: 2,
         coverage: 0.75,
+        isVendors: false,
         late: 2,
         duplicates: 1,
         cancelled: 0,

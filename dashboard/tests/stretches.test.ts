@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EpochSeconds } from '../src/helpers/nominal';
 import { spanText } from '../src/helpers/time';
-import type { Bar } from '../src/model/bar';
+import { type Bar, isPartial } from '../src/model/bar';
 import type { FeedState } from '../src/model/feed-state';
 import { CUT_PLACES, firstAfter, lastPlace, type Now, placesMax, placesOf, scaleLimit, stretchAt, stretchesOf } from '../src/model/stretches';
 import { bar, random } from './support';
@@ -23,6 +23,13 @@ describe('stretches', () => {
     expect(after?.cause).toBe('down');
     const [quiet] = stretchesOf([bar(0), bar(19)], null, LIMIT);
     expect(quiet?.cause).toBe('untraded');
+  });
+
+  test('a bar of the venue’s own is whole, and no sign of an outage', () => {
+    const vendors = bar(0, { coverage: 0, isVendors: true });
+    expect(isPartial(vendors)).toBe(false);
+    expect(isPartial({ ...vendors, isVendors: false })).toBe(true);
+    expect(stretchesOf([vendors, bar(19, { coverage: 0, isVendors: true })], null, LIMIT)[0]?.cause).toBe('untraded');
   });
 
   test('places are the starts of the empty windows', () => {

@@ -20,6 +20,7 @@ export function bar(minute: number, changes: Partial<Bar> = {}): Bar {
     state: 'closed',
     revision: 0,
     coverage: 1,
+    isVendors: false,
     late: 0,
     duplicates: 0,
     cancelled: 0,

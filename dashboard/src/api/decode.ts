@@ -72,6 +72,7 @@ export function decodeBar(wire: WireBar | Fields): BarMessage | undefined {
     state: state as BarState,
     revision: numberOr(fields['revision'], 0),
     coverage: numberOr(fields['coverage'], 1),
+    isVendors: fields['origin'] === 'vendor',
     late: numberOr(fields['late'], 0),
     duplicates: numberOr(fields['duplicates'], 0),
     cancelled: numberOr(fields['cancelled'], 0),

@@ -20,6 +20,7 @@ export interface WireBar {
   readonly state?: string;
   readonly revision?: number;
   readonly coverage?: number;
+  readonly origin?: string;
   readonly late?: number;
   readonly duplicates?: number;
   readonly cancelled?: number;

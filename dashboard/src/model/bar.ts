@@ -26,6 +26,8 @@ export interface Bar {
   readonly revision: number;
   /** Share of the window in which its source was healthy, 0 to 1. */
   readonly coverage: number;
+  /** True for a bar of the venue's own: nothing that our source said is in it. */
+  readonly isVendors: boolean;
   /** Trades that came after the close and still counted. */
   readonly late: number;
   readonly duplicates: number;
@@ -37,9 +39,9 @@ export function isAmended(bar: Bar): boolean {
   return bar.revision > 0;
 }
 
-/** True when its source was not healthy through the whole window, so trades may be missing in it. */
+/** True when its source was not healthy through the whole window, so trades may be missing in it: not in the venue's own. */
 export function isPartial(bar: Bar): boolean {
-  return bar.coverage < 1;
+  return bar.coverage < 1 && !bar.isVendors;
 }
 
 /**

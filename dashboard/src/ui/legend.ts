@@ -224,7 +224,7 @@ function shownTrend(text: string): string {
 /** State, revision and coverage of a bar, and its counts of late, duplicate and cancelled trades. */
 function stateText(bar: Bar): string {
   const parts: string[] = [isAmended(bar) ? `${bar.state} · revision ${bar.revision}` : bar.state];
-  parts.push(`coverage ${share(bar.coverage)}`);
+  parts.push(bar.isVendors ? 'the venue’s own bar' : `coverage ${share(bar.coverage)}`);
   if (bar.late > 0) parts.push(`${bar.late} late`);
   if (bar.duplicates > 0) parts.push(counted(bar.duplicates, 'duplicate'));
   if (bar.cancelled > 0) parts.push(`${bar.cancelled} cancelled`);
