@@ -4,56 +4,25 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, look, open, pixels, show, until } from './browser.mjs';
-import { FakeServer, SYMBOLS, trade } from './fake-server.mjs';
-import { Market } from './market.mjs';
+import { beforeEach, test } from 'node:test';
+import { look, pixels, show, until } from './browser.mjs';
+import { axe, browser, faked, faults, fetchJson, market, page, picture, prepare, reopenAnew, restart, screenshots, server, shared, url } from './suite.mjs';
 
-const real = process.env.TICKWIRE_URL;
-const shared = process.env.TICKWIRE_ONLY_FAKED && real === undefined ? { skip: 'tested against the real server' } : {};
-const faked = real === undefined ? {} : { skip: 'needs the fake server' };
-const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const OVERLAYS = ['sma_20', 'sma_50', 'sma_200', 'ema_12', 'ema_26', 'bb_upper', 'bb_middle', 'bb_lower'];
 const PANES = ['rsi_14', 'macd', 'macd_signal', 'macd_histogram'];
 
-let market, server, browser, page, faults, url, stopTrading;
-
-before(async () => {
-  await mkdir(screenshots, { recursive: true });
-  if (real === undefined) {
-    market = new Market({ symbols: SYMBOLS });
-    server = await new FakeServer(market).listen();
-    stopTrading = trade(market, 100);
-  }
-  url = real ?? server.url;
-  browser = await launch();
-});
-
-after(async () => {
-  stopTrading?.();
-  await browser?.close();
-  await server?.close();
-});
+prepare();
 
 beforeEach(async () => {
-  await page?.close();
   market?.beginMinute();
-  ({ page, faults } = await open(browser.context, url));
-  // What a test before has switched on is remembered.
-  await page.evaluate(() => localStorage.clear());
-  await page.goto('about:blank');
-  await page.goto(url);
+  await reopenAnew();
   await until(page, (seen) => seen.connection.phase === 'live' && seen.candles.length > 0 && seen.watchlist.length > 0);
 });
 
 const seconds = (time) => Date.parse(time) / 1000;
 const iso = (time) => new Date(time * 1000).toISOString();
-const fetchJson = async (path) => (await fetch(new URL(path, url))).json();
 const press = (name) => page.getByRole('button', { name, exact: true }).click();
 /** Switches an indicator on or off by its button in the legend. */
 const toggle = (label) => page.locator('.legend-indicators button', { has: page.getByText(label, { exact: true }) }).click();
@@ -181,6 +150,35 @@ test('panes keep their order, whichever is switched on first, and are amended wi
     if (histogram === 50) assert.match(colour(seen, next.start), /^#.{8}$|^rgb/, 'faint');
     else assert.match(colour(seen, next.start), /^#.{6}$/, 'strong');
   }
+  assert.deepEqual(faults, []);
+});
+
+test('a pane is made higher and lower by keyboard, within limits', shared, async () => {
+  await toggle('RSI 14');
+  const edge = page.getByRole('separator', { name: 'Height of RSI 14' });
+  await edge.waitFor();
+  const height = async () => Number.parseInt(await edge.getAttribute('aria-valuetext'), 10);
+  /** Presses a key, and waits until the pane is higher or lower than it was. */
+  const press = async (key, moves) => {
+    const before = await height();
+    await page.keyboard.press(key);
+    await until(page, (_, [was, sign]) => sign * (Number.parseInt(document.querySelector('.pane-edge').getAttribute('aria-valuetext'), 10) - was) > 0, [before, moves]);
+  };
+  const { selection } = await look(page);
+  const first = await height();
+  await edge.focus();
+  for (let times = 0; times < 3; times += 1) await press('ArrowUp', 1);
+  const higher = await height();
+  assert.ok(Math.abs(higher - first - 48) <= 3, `${first} to ${higher} pixels`);
+  const share = Number(await edge.getAttribute('aria-valuenow'));
+  const chart = await page.locator('#chart').boundingBox();
+  assert.ok(Math.abs(share - (100 * higher) / chart.height) <= 2, `${share} percent are ${higher} of ${chart.height}`);
+  while ((await height()) > 46) await press('ArrowDown', -1);
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  assert.ok((await height()) >= 29, `${await height()} pixels are left`);
+  assert.deepEqual((await look(page)).selection, selection, 'the keys move nothing else');
   assert.deepEqual(faults, []);
 });
 
@@ -394,7 +392,7 @@ for (const theme of ['dark', 'light']) {
       await until(page, (seen) => seen.connection.phase === 'waiting');
       await check('no connection');
     } finally {
-      server = await new FakeServer(market).listen(server.port);
+      await restart();
     }
     await until(page, (seen) => seen.connection.phase === 'live', null, 30_000);
   });
@@ -406,9 +404,9 @@ for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone',
       await page.setViewportSize(size);
       if ((await look(page)).theme !== theme) await page.keyboard.press('t');
       await until(page, (seen) => seen.legend.macd !== '–' && seen.legend.macd !== '');
-      if (name !== 'flat') for (const label of ['SMA 20', 'SMA 200', 'BB', 'RSI 14', 'MACD']) await toggle(label);
+      for (const label of ['SMA 20', 'SMA 200', 'BB', 'RSI 14', 'MACD']) await toggle(label);
       await page.emulateMedia({ reducedMotion: 'reduce' });
-      await page.screenshot({ path: join(screenshots, `panes-${name}-${theme}.png`) });
+      await picture(`panes-${name}-${theme}`);
       const box = await page.locator('#chart').boundingBox();
       assert.ok(box.height >= size.height / 3, `the chart is ${box.height} px high`);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -423,7 +421,7 @@ for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone',
       await page.keyboard.press('g');
       await page.getByRole('dialog', { name: 'Go to date' }).waitFor();
       await check('with the dialog');
-      await page.screenshot({ path: join(screenshots, `date-${name}-${theme}.png`) });
+      await picture(`date-${name}-${theme}`);
       await page.keyboard.press('Escape');
       await page.keyboard.press('?');
       await check('with the help');

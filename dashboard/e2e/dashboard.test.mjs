@@ -6,53 +6,25 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, look, open, show, until } from './browser.mjs';
-import { FakeServer, PAUSES, SYMBOLS, trade } from './fake-server.mjs';
-import { Market } from './market.mjs';
+import { readFile } from 'node:fs/promises';
+import { beforeEach, test } from 'node:test';
+import { look, show, until } from './browser.mjs';
+import { PAUSES } from './fake-server.mjs';
+import { axe, faked, faults, fetchJson, market, page, pauseTrading, picture, prepare, real, reopen, restart, resumeTrading, server, shared, url } from './suite.mjs';
 
-const real = process.env.TICKWIRE_URL;
-/** `TICKWIRE_ONLY_FAKED` leaves out what a run against the real server tests. */
-const shared = process.env.TICKWIRE_ONLY_FAKED && real === undefined ? { skip: 'tested against the real server' } : {};
-const faked = real === undefined ? {} : { skip: 'needs the fake server' };
 const restartable = real === undefined || process.env.TICKWIRE_STOP ? {} : { skip: 'needs TICKWIRE_STOP and TICKWIRE_START' };
 const killable = process.env.TICKWIRE_KILL ? {} : { skip: 'needs TICKWIRE_KILL' };
 /** What the real server's venue does by itself: the fake one is bent by hand. */
 const alone = real !== undefined ? {} : { skip: 'needs a server whose bars are amended by themselves' };
-const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-let market, server, browser, page, faults, url, stopTrading;
-
-before(async () => {
-  await mkdir(screenshots, { recursive: true });
-  if (real === undefined) {
-    market = new Market({ symbols: SYMBOLS, pauses: PAUSES });
-    server = await new FakeServer(market).listen();
-    stopTrading = trade(market, 100);
-  }
-  url = real ?? server.url;
-  browser = await launch();
-});
-
-after(async () => {
-  stopTrading?.();
-  await browser?.close();
-  await server?.close();
-});
+prepare({ market: { pauses: PAUSES } });
 
 beforeEach(async () => {
-  await page?.close();
-  ({ page, faults } = await open(browser.context, url));
+  await reopen();
 });
 
 const seconds = (time) => Date.parse(time) / 1000;
 const iso = (time) => new Date(time * 1000).toISOString();
-const fetchJson = async (path) => (await fetch(new URL(path, url))).json();
 
 /** How the page writes the start of a bar. */
 const instant = (start) => `${iso(start).slice(0, 10)} ${iso(start).slice(11, start % 60 === 0 ? 16 : 19)}`;
@@ -295,7 +267,7 @@ test('an amended bar is drawn again and marked; coverage and a void bar are seen
   await until(page, (now, start) => !now.candles.some((candle) => candle.time === start), seconds(gone.window_start));
   assert.ok(bars.length > 7);
   await assertEqualsRest();
-  await page.screenshot({ path: join(screenshots, 'amended.png') });
+  await picture('amended');
 });
 
 test('a bar that is amended while it is on the screen is drawn again and marked, as REST has it', alone, async () => {
@@ -322,7 +294,7 @@ test('a bar that is amended while it is on the screen is drawn again and marked,
     const { open, high, low, close } = drawn(candles);
     assert.deepEqual([open, high, low, close, drawn(volume).value, drawn(vwap).value], [rest.open, rest.high, rest.low, rest.close, rest.volume, rest.vwap]);
   });
-  await page.screenshot({ path: join(screenshots, 'amended.png') });
+  await picture('amended');
   assert.deepEqual(faults, []);
 });
 
@@ -335,19 +307,18 @@ test('a bar whose source was silent for a part of the time is marked, with its c
   await pointAt(start);
   const bar = await agreeing(assertLegendEqualsRest);
   assert.ok(bar.coverage < 1);
-  await page.screenshot({ path: join(screenshots, 'partial.png') });
+  await picture('partial');
 });
 
 test('the state of a source is seen', faked, async () => {
-  // A tick proves that a source is alive, so nothing may trade meanwhile.
-  stopTrading();
+  pauseTrading();
   try {
     for (const feed of ['quiet', 'stale', 'dead']) {
       market.setFeed('GOOG', feed);
       await until(page, (seen, state) => seen.watchlist.find((row) => row.symbol === 'GOOG').feed === state, feed);
     }
   } finally {
-    stopTrading = trade(market, 100);
+    resumeTrading();
   }
   await until(page, (seen) => seen.watchlist.find((row) => row.symbol === 'GOOG').feed === 'live');
 });
@@ -360,14 +331,14 @@ test('a restart of the server is survived, and nothing is missing', restartable,
     const lost = await until(page, (seen) => seen.connection.phase === 'waiting' && seen.strip.line.startsWith('Disconnected'));
     assert.equal(lost.connection.reason, 'server stopped');
     assert.equal(lost.strip.line, 'Disconnected: server stopped');
-    await page.screenshot({ path: join(screenshots, 'disconnected.png') });
+    await picture('disconnected');
   } finally {
     // A fault here must not become one of every test that follows.
     if (real === undefined) {
       // What happens while nobody listens: a late trade and a voided bar.
       market.amend(first.selection.symbol, first.selection.window, 4);
       market.void(first.selection.symbol, first.selection.window, 6);
-      server = await new FakeServer(market).listen(server.port);
+      await restart();
     } else execFileSync('sh', ['-c', process.env.TICKWIRE_START]);
   }
   await until(page, (seen) => seen.connection.phase === 'live' && seen.connection.reconnects === 1, null, 30_000);
@@ -432,6 +403,14 @@ test('the example of the README hears bars that closed', alone, async () => {
 
 test('theme: the system’s, then the chosen one, remembered', shared, async () => {
   assert.equal((await look(page)).theme, 'dark');
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const dark = await ground();
+  await page.emulateMedia({ colorScheme: 'light' });
+  await until(page, (seen) => seen.theme === 'light');
+  assert.notEqual(await ground(), dark);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await until(page, (seen) => seen.theme === 'dark');
+  assert.equal(await ground(), dark);
   await page.keyboard.press('t');
   assert.equal((await look(page)).theme, 'light');
   await page.reload();
@@ -461,7 +440,7 @@ for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone',
       assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`), []);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `the page is ${wide} px wider than the screen`);
-      await page.screenshot({ path: join(screenshots, `${name}-${theme}.png`) });
+      await picture(`${name}-${theme}`);
     });
   }
 }

@@ -3,7 +3,7 @@
  * contract describes them (forming, closed, amended, void; a revision a change; a number a topic), nothing more.
  */
 
-export const WINDOWS = { '1min': 60, '5min': 300, '15min': 900 };
+export const WINDOWS = { '1min': 60, '5min': 300, '15min': 900, '1h': 3600, '1d': 86_400 };
 
 function random(seed) {
   let state = seed >>> 0 || 1;

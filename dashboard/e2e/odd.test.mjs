@@ -1,33 +1,12 @@
 /** What is hard to show: long names, tiny and large prices, a symbol that has never traded, one that does not exist. */
 
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, look, open, show, until } from './browser.mjs';
-import { FakeServer, ODD, trade } from './fake-server.mjs';
-import { Market } from './market.mjs';
+import { test } from 'node:test';
+import { look, show, until } from './browser.mjs';
+import { ODD } from './fake-server.mjs';
+import { faked, faults, page, picture, prepare } from './suite.mjs';
 
-const skip = process.env.TICKWIRE_URL === undefined ? {} : { skip: 'needs the fake server' };
-const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
-let market, server, browser, page, faults, stopTrading;
-
-before(async () => {
-  if (skip.skip) return;
-  await mkdir(screenshots, { recursive: true });
-  market = new Market({ symbols: ['AAPL', ...Object.keys(ODD)], starts: ODD, minutes: 600 });
-  server = await new FakeServer(market).listen();
-  browser = await launch();
-  stopTrading = trade(market, 100);
-  ({ page, faults } = await open(browser.context, server.url));
-});
-
-after(async () => {
-  stopTrading?.();
-  await browser?.close();
-  await server?.close();
-});
+prepare({ market: { symbols: ['AAPL', ...Object.keys(ODD)], starts: ODD, minutes: 600 }, isFaked: true, isOpened: true });
 
 /** Shows a symbol without bars. */
 async function showEmpty(symbol) {
@@ -52,7 +31,7 @@ async function isSeen(locator) {
 }
 
 for (const [symbol, pattern] of [['PEPE-USD', /^0\.0000\d{4}$/], ['SHIB1000-USDT-PERPETUAL', /^0\.01\d{6}$/], ['BTC-USD', /^\d{2,3},\d{3}\.\d{2}$/], ['BERKSHIRE-HATHAWAY-A-PERP', /^\d{3},\d{3}\.\d{2}$/]]) {
-  test(`prices of ${symbol} are shown whole`, skip, async () => {
+  test(`prices of ${symbol} are shown whole`, faked, async () => {
     await show(page, symbol, '1min');
     const { legend, watchlist } = await until(page, (seen) => /\d/.test(seen.legend.last) && /\d/.test(seen.legend.open));
     for (const text of [legend.last, legend.open, legend.close, watchlist.find((row) => row.symbol === symbol).last]) assert.match(text, pattern);
@@ -62,15 +41,15 @@ for (const [symbol, pattern] of [['PEPE-USD', /^0\.0000\d{4}$/], ['SHIB1000-USDT
   });
 }
 
-test('a symbol that has never traded says so where its bars would be', skip, async () => {
+test('a symbol that has never traded says so where its bars would be', faked, async () => {
   await showEmpty('NEW');
   const cover = page.getByText('No bars yet');
   assert.ok(await isSeen(cover), 'the words are behind the chart');
   assert.equal((await look(page)).watchlist.find((row) => row.symbol === 'NEW').last, '–');
-  await page.screenshot({ path: join(screenshots, 'empty.png') });
+  await picture('empty');
 });
 
-test('a search that finds nothing says so beside what was typed', skip, async () => {
+test('a search that finds nothing says so beside what was typed', faked, async () => {
   await page.keyboard.press('/');
   await page.keyboard.type('zzzz');
   await page.getByText('No symbol fits').waitFor();
@@ -79,14 +58,24 @@ test('a search that finds nothing says so beside what was typed', skip, async ()
 });
 
 for (const [name, width, height] of [['phone', 390, 844], ['tablet', 820, 1180], ['wide', 2560, 1440], ['flat', 844, 390]]) {
-  test(`long names fit a ${name} screen`, skip, async () => {
+  test(`long names fit a ${name} screen`, faked, async () => {
     await page.setViewportSize({ width, height });
     await show(page, 'BERKSHIRE-HATHAWAY-A-PERP', '1min');
     await until(page, (seen) => /\d/.test(seen.legend.sma_20));
     const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(beyond <= 0, `the page is ${beyond} px wider than the screen`);
     const chart = await page.locator('#chart').boundingBox();
+    // Each window can be chosen, whichever is in view at first.
+    const windows = page.getByRole('radio');
+    const last = windows.last();
+    await last.focus();
+    await last.click();
+    await until(page, (seen, name) => seen.selection.window === name, await last.textContent());
+    const [button, row] = [await last.boundingBox(), await page.locator('#windows').boundingBox()];
+    assert.ok(button.x >= row.x - 1 && button.x + button.width <= row.x + row.width + 1 && button.width >= 24, JSON.stringify({ button, row }));
+    await windows.first().click();
+    await until(page, (seen) => seen.selection.window === '1min');
     assert.ok(chart.height >= height / 3, `the chart is ${chart.height} px high`);
-    await page.screenshot({ path: join(screenshots, `odd-${name}.png`) });
+    await picture(`odd-${name}`);
   });
 }

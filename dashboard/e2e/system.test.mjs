@@ -1,46 +1,16 @@
 /** The view of the system: pushed and not polled, equal to REST, in light and dark, wide and on a phone. */
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, look, open, until } from './browser.mjs';
-import { FakeServer, SYMBOLS, trade } from './fake-server.mjs';
-import { Market } from './market.mjs';
+import { beforeEach, test } from 'node:test';
+import { look, until } from './browser.mjs';
+import { axe, faked, faults, fetchJson, market, page, picture, prepare, reopen, server, shared } from './suite.mjs';
 
-const real = process.env.TICKWIRE_URL;
-const faked = real === undefined ? {} : { skip: 'needs the fake server' };
-/** `TICKWIRE_ONLY_FAKED` leaves out what a run against the real server tests. */
-const shared = process.env.TICKWIRE_ONLY_FAKED && real === undefined ? { skip: 'tested against the real server' } : {};
-const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-let market, server, browser, page, faults, url, stopTrading;
-
-before(async () => {
-  await mkdir(screenshots, { recursive: true });
-  if (real === undefined) {
-    market = new Market({ symbols: SYMBOLS, minutes: 600 });
-    server = await new FakeServer(market).listen();
-    stopTrading = trade(market, 100);
-  }
-  url = real ?? server.url;
-  browser = await launch();
-});
-
-after(async () => {
-  stopTrading?.();
-  await browser?.close();
-  await server?.close();
-});
+prepare({ market: { minutes: 600 } });
 
 beforeEach(async () => {
-  await page?.close();
-  ({ page, faults } = await open(browser.context, url));
+  await reopen();
 });
 
-const fetchJson = async (path) => (await fetch(new URL(path, url))).json();
 const opened = () => until(page, (seen) => seen.system !== null && seen.system.time !== null && seen.system.points > 2 && seen.system.ledger.length > 2);
 /** A count as the page writes it. */
 const number = (text) => Number(text.replaceAll(',', '').replace('−', '-'));
@@ -158,7 +128,7 @@ for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone',
       assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`), []);
       const wide = await page.evaluate(() => Math.max(document.documentElement.scrollWidth - innerWidth, document.querySelector('#system').scrollWidth - document.querySelector('#system').clientWidth));
       assert.ok(wide <= 0, `the view is ${wide} px wider than the screen`);
-      await page.screenshot({ path: join(screenshots, `system-${name}-${theme}.png`) });
+      await picture(`system-${name}-${theme}`);
       assert.deepEqual(faults, []);
     });
   }

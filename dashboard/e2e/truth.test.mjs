@@ -1,43 +1,23 @@
 /** What must not be taken for something else: a dead symbol for a live one, an outage for none, a made-up market for a real one. */
 
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, look, open, show, until } from './browser.mjs';
-import { FakeServer, PAUSES, trade } from './fake-server.mjs';
-import { Market } from './market.mjs';
+import { beforeEach, test } from 'node:test';
+import { look, show, until } from './browser.mjs';
+import { PAUSES } from './fake-server.mjs';
+import { faked, faults, market, openEmpty, page, picture, prepare, real, reopen, restart, server, url } from './suite.mjs';
 
-const skip = process.env.TICKWIRE_URL === undefined ? {} : { skip: 'needs the fake server' };
-const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
 const [OUTAGE, CALM, NIGHT] = PAUSES;
 /** One symbol trades; the others do not, and say so when they are made to. */
 const TRADING = 'AAPL';
 const DEAD = 'DEAD';
-let market, server, browser, page, faults, stopTrading;
 
-before(async () => {
-  if (skip.skip) return;
-  await mkdir(screenshots, { recursive: true });
-  market = new Market({ symbols: [TRADING, DEAD], pauses: PAUSES });
-  server = await new FakeServer(market).listen();
-  stopTrading = trade({ symbols: [TRADING], trades: () => true, tick: (symbol) => market.tick(symbol) }, 20);
-  browser = await launch();
-});
-
-after(async () => {
-  stopTrading?.();
-  await browser?.close();
-  await server?.close();
-});
+prepare({ market: { symbols: [TRADING, DEAD], pauses: PAUSES }, rate: 20, trading: [TRADING], isFaked: true });
 
 beforeEach(async () => {
-  if (skip.skip) return;
-  await page?.close();
+  if (real !== undefined) return;
   market.beginMinute();
   // The page remembers what the test before has shown.
-  ({ page, faults } = await open(browser.context, `${server.url}#/${TRADING}/1min`));
+  await reopen(`#/${TRADING}/1min`);
 });
 
 const rowOf = (seen, symbol) => seen.watchlist.find((row) => row.symbol === symbol);
@@ -46,7 +26,7 @@ const minutes = ({ from, to }) => (to - from) / 60;
 const assertDrawn = (stretches) => assert.deepEqual(stretches.map(({ drawn }) => drawn), stretches.map(({ places }) => places));
 const shape = (stretch) => [minutes(stretch), stretch.cause, stretch.isCut];
 
-test('an outage is as long as it was, a calm hour too, a night is cut; each has its cause', skip, async () => {
+test('an outage is as long as it was, a calm hour too, a night is cut; each has its cause', faked, async () => {
   const box = await page.locator('#chart').boundingBox();
   const { stretches } = await until(page, (seen) => seen.stretches.some(({ cause }) => cause === 'down'));
   const long = stretches.filter((stretch) => minutes(stretch) > 3 && !stretch.isCut).map(shape);
@@ -55,7 +35,7 @@ test('an outage is as long as it was, a calm hour too, a night is cut; each has 
   const down = stretches.find(({ cause }) => cause === 'down');
   assert.equal(down.drawn, 18);
   assertDrawn(stretches);
-  await page.screenshot({ path: join(screenshots, 'outage.png') });
+  await picture('outage');
 
   // The pointer finds the cause: from the right edge to the left, until it is in the outage.
   let text = '';
@@ -91,15 +71,14 @@ test('an outage is as long as it was, a calm hour too, a night is cut; each has 
   }
   assert.ok((await look(page)).left <= night.from, 'the night is on the screen');
   await page.mouse.move(5, 5);
-  await page.screenshot({ path: join(screenshots, 'night.png') });
+  await picture('night');
   assert.deepEqual(faults, []);
 });
 
-test('a symbol whose source died long ago looks dead from the first moment on, whatever ticks a snapshot brings', skip, async () => {
+test('a symbol whose source died long ago looks dead from the first moment on, whatever ticks a snapshot brings', faked, async () => {
   market.setFeed(DEAD, 'dead');
   market.state.get(DEAD).lastTick.time -= 2601 * 86_400;
-  await page.close();
-  ({ page, faults } = await open(browser.context, `${server.url}#/${DEAD}/1min`));
+  await reopen(`#/${DEAD}/1min`);
   const seen = await until(page, (now, symbol) => now.watchlist.find((row) => row.symbol === symbol)?.feed === 'dead' && now.strip.age !== '', DEAD);
   assert.equal(seen.strip.age, 'last tick 2601 d ago');
   // Snapshots that come later (another window is chosen, the line is opened anew) change nothing.
@@ -110,14 +89,14 @@ test('a symbol whose source died long ago looks dead from the first moment on, w
   await show(page, DEAD, '5min');
   await server.close();
   await until(page, (now) => now.connection.phase === 'waiting');
-  server = await new FakeServer(market).listen(server.port);
+  await restart();
   await until(page, (now) => now.connection.phase === 'live' && now.connection.reconnects === 1, null, 30_000);
   await until(page, (now, symbol) => now.watchlist.find((row) => row.symbol === symbol).feed === 'live', TRADING);
   assert.deepEqual(await page.evaluate(() => [...window.feedsSeen]), ['dead']);
   assert.deepEqual(faults, []);
 });
 
-test('what is silent now is empty up to now, and says why', skip, async () => {
+test('what is silent now is empty up to now, and says why', faked, async () => {
   market.setFeed(DEAD, 'stale');
   // Some minutes pass in which nothing comes.
   market.ahead += 7 * 60_000;
@@ -127,7 +106,7 @@ test('what is silent now is empty up to now, and says why', skip, async () => {
   assert.deepEqual([open.from, open.cause, open.isCut], [bars.at(-1).end, 'down', false]);
   assertDrawn(stretches);
   assert.equal(await page.getByRole('button', { name: 'Back to now' }).isVisible(), false, 'now is on the screen');
-  await page.screenshot({ path: join(screenshots, 'silent.png') });
+  await picture('silent');
   // The server says that the source is well: there were no trades.
   market.setFeed(DEAD, 'quiet');
   await until(page, (seen) => seen.stretches.at(-1).cause === 'untraded' && seen.stretches.at(-1).isOpen);
@@ -140,7 +119,7 @@ test('what is silent now is empty up to now, and says why', skip, async () => {
   assert.deepEqual(faults, []);
 });
 
-test('an outage while somebody watches is drawn as it ends', skip, async () => {
+test('an outage while somebody watches is drawn as it ends', faked, async () => {
   const { bars } = await until(page, (seen) => seen.bars.at(-1).state === 'forming');
   // From one trade to the next some minutes pass.
   market.ahead += 6 * 60_000;
@@ -155,20 +134,18 @@ test('an outage while somebody watches is drawn as it ends', skip, async () => {
   assert.deepEqual(faults, []);
 });
 
-test('a machine whose clock is wrong shows ages by the server’s clock', skip, async () => {
-  await page.close();
-  const context = browser.context;
-  page = await context.newPage();
+test('a machine whose clock is wrong shows ages by the server’s clock', faked, async () => {
+  await openEmpty();
   await page.clock.install({ time: Date.now() - 3 * 3_600_000 });
   await page.clock.resume();
-  await page.goto(`${server.url}#/${TRADING}/1min`);
+  await page.goto(`${url}#/${TRADING}/1min`);
   const seen = await until(page, (now) => now.strip.rate !== '–' && now.candles.length > 0);
   assert.match(seen.strip.age, /^last tick (now|\d s ago)$/);
   assert.equal(rowOf(seen, TRADING).feed, 'live');
 });
 
 for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone', { width: 390, height: 844 }], ['flat', { width: 844, height: 390 }]]) {
-  test(`a replay says so on a ${name} screen, with its provider`, skip, async () => {
+  test(`a replay says so on a ${name} screen, with its provider`, faked, async () => {
     server.origin = { data: 'replay', provider: 'polygon' };
     await page.setViewportSize(size);
     await page.reload();
@@ -179,11 +156,11 @@ for (const [name, size] of [['desktop', { width: 1440, height: 900 }], ['phone',
     assert.ok(badge.x >= 0 && badge.y >= 0 && badge.x + badge.width <= size.width && badge.y + badge.height <= 100, JSON.stringify(badge));
     const top = await page.evaluate(([x, y]) => document.elementFromPoint(x, y)?.closest('#origin') !== null, [badge.x + badge.width / 2, badge.y + badge.height / 2]);
     assert.ok(top, 'nothing covers it');
-    await page.screenshot({ path: join(screenshots, `replay-${name}.png`) });
+    await picture(`replay-${name}`);
   });
 }
 
-test('live data has no badge, nor have those of an older server', skip, async () => {
+test('live data has no badge, nor have those of an older server', faked, async () => {
   for (const origin of [{ data: 'live', provider: 'polygon' }, {}]) {
     server.origin = origin;
     await page.reload();
@@ -193,7 +170,7 @@ test('live data has no badge, nor have those of an older server', skip, async ()
   }
 });
 
-test('while the past is being made up the page says how far it is, and no longer', skip, async () => {
+test('while the past is being made up the page says how far it is, and no longer', faked, async () => {
   server.past = { done: 340, total: 1000 };
   await page.reload();
   const seen = await until(page, (now) => now.strip.past !== '');

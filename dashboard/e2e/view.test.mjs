@@ -1,54 +1,29 @@
 /** The address and what is remembered: back and forward, a reload, a link, another visit, and an address that names nothing. */
 
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, look, open, until } from './browser.mjs';
-import { FakeServer, SYMBOLS, trade } from './fake-server.mjs';
-import { Market } from './market.mjs';
+import { beforeEach, test } from 'node:test';
+import { look, until } from './browser.mjs';
+import { faked, faults, market, page, picture, prepare, real, reopenAnew, url } from './suite.mjs';
 
-const skip = process.env.TICKWIRE_URL === undefined ? {} : { skip: 'needs the fake server' };
-const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
-let market, server, browser, page, faults, stopTrading;
-
-before(async () => {
-  if (skip.skip) return;
-  await mkdir(screenshots, { recursive: true });
-  market = new Market({ symbols: SYMBOLS, minutes: 600 });
-  server = await new FakeServer(market).listen();
-  browser = await launch();
-  stopTrading = trade(market, 100);
-});
-
-after(async () => {
-  stopTrading?.();
-  await browser?.close();
-  await server?.close();
-});
+prepare({ market: { minutes: 600 }, isFaked: true });
 
 beforeEach(async () => {
-  if (skip.skip) return;
-  await page?.close();
+  if (real !== undefined) return;
   market.beginMinute();
-  ({ page, faults } = await open(browser.context, server.url));
-  await page.evaluate(() => localStorage.clear());
-  await page.goto('about:blank');
-  await visit('');
+  await reopenAnew();
 });
 
 /** Opens an address as a visitor who has been here before. */
 async function visit(hash) {
   // Another hash alone would not load the page again.
   await page.goto('about:blank');
-  await page.goto(`${server.url}${hash}`);
+  await page.goto(`${url}${hash}`);
 }
 
 const shows = (symbol, window) => until(page, (seen, [name, width]) => seen.selection?.symbol === name && seen.selection.window === width && seen.candles.length > 0, [symbol, window]);
 const hash = () => page.evaluate(() => location.hash);
 
-test('back and forward lead through what was chosen', skip, async () => {
+test('back and forward lead through what was chosen', faked, async () => {
   await shows('AAPL', '1min');
   await page.getByRole('option', { name: /^IBM / }).click();
   await shows('IBM', '1min');
@@ -65,7 +40,7 @@ test('back and forward lead through what was chosen', skip, async () => {
   assert.deepEqual(faults, []);
 });
 
-test('steps by keyboard are one entry, so that back leaves the list and not one symbol', skip, async () => {
+test('steps by keyboard are one entry, so that back leaves the list and not one symbol', faked, async () => {
   await shows('AAPL', '1min');
   await page.getByRole('option', { name: /^IBM / }).click();
   await shows('IBM', '1min');
@@ -77,7 +52,7 @@ test('steps by keyboard are one entry, so that back leaves the list and not one 
   await shows('IBM', '1min');
 });
 
-test('a link shows its lines to everybody, and does not change what one has chosen oneself', skip, async () => {
+test('a link shows its lines to everybody, and does not change what one has chosen oneself', faked, async () => {
   await page.getByRole('button', { name: /SMA 50/ }).click();
   const own = await until(page, (seen) => 'sma_50' in seen.lines);
   assert.deepEqual(Object.keys(own.lines), ['sma_50']);
@@ -101,7 +76,7 @@ test('a link shows its lines to everybody, and does not change what one has chos
   assert.match(await hash(), /\?overlays=&/);
 });
 
-test('symbol, window, lines, panes, zone, scale and theme are there at the next visit', skip, async () => {
+test('symbol, window, lines, panes, zone, scale and theme are there at the next visit', faked, async () => {
   await page.getByRole('option', { name: /^TSLA / }).click();
   await page.getByRole('radio', { name: '15min' }).click();
   await shows('TSLA', '15min');
@@ -119,7 +94,7 @@ test('symbol, window, lines, panes, zone, scale and theme are there at the next 
   assert.equal(seen.theme, 'light');
 });
 
-test('what was remembered and is gone gives way; storage that is no preferences does no harm', skip, async () => {
+test('what was remembered and is gone gives way; storage that is no preferences does no harm', faked, async () => {
   await page.evaluate(() => localStorage.setItem('tickwire.preferences', JSON.stringify({ version: 1, symbol: 'GONE', window: '9min', overlays: 7 })));
   await visit('');
   await shows('AAPL', '1min');
@@ -131,7 +106,7 @@ test('what was remembered and is gone gives way; storage that is no preferences 
   assert.deepEqual(faults, []);
 });
 
-test('a symbol in another spelling is the same symbol', skip, async () => {
+test('a symbol in another spelling is the same symbol', faked, async () => {
   await visit('#/btcusd/5min');
   await shows('BTC-USD', '5min');
 });
@@ -141,10 +116,10 @@ for (const [name, address, text, button, symbol, window] of [
   ['window', '#/IBM/7min', 'There is no window “7min”.', 'Show IBM, 1min', 'IBM', '1min'],
   ['symbol and window', '#/NOPE/7min', 'There is no symbol “NOPE” and no window “7min”.', 'Show AAPL, 1min', 'AAPL', '1min'],
 ]) {
-  test(`an unknown ${name} in the address says so and offers a way back, by keyboard too`, skip, async () => {
+  test(`an unknown ${name} in the address says so and offers a way back, by keyboard too`, faked, async () => {
     await visit(address);
     await page.getByText(text).waitFor();
-    await page.screenshot({ path: join(screenshots, `unknown-${name.replaceAll(' ', '-')}.png`) });
+    await picture(`unknown-${name.replaceAll(' ', '-')}`);
     const way = page.getByRole('button', { name: button });
     await way.focus();
     await page.keyboard.press('Enter');

@@ -1,37 +1,16 @@
 /** The watchlist: sorted by each column, pinned, searched; what its figures and lines are, beside REST. */
 
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, look, open, until } from './browser.mjs';
-import { FakeServer, SYMBOLS, trade } from './fake-server.mjs';
-import { Market } from './market.mjs';
+import { beforeEach, test } from 'node:test';
+import { look, until } from './browser.mjs';
+import { SYMBOLS } from './fake-server.mjs';
+import { faked, faults, fetchJson, market, page, picture, prepare, real, reopen } from './suite.mjs';
 
-const skip = process.env.TICKWIRE_URL === undefined ? {} : { skip: 'needs the fake server' };
-const screenshots = fileURLToPath(new URL('../screenshots/', import.meta.url));
-let market, server, browser, page, faults, stopTrading;
-
-before(async () => {
-  if (skip.skip) return;
-  await mkdir(screenshots, { recursive: true });
-  market = new Market({ symbols: SYMBOLS, minutes: 600 });
-  server = await new FakeServer(market).listen();
-  browser = await launch();
-  stopTrading = trade(market, 100);
-});
-
-after(async () => {
-  stopTrading?.();
-  await browser?.close();
-  await server?.close();
-});
+prepare({ market: { minutes: 600 }, isFaked: true });
 
 beforeEach(async () => {
-  if (skip.skip) return;
-  await page?.close();
-  ({ page, faults } = await open(browser.context, server.url));
+  if (real !== undefined) return;
+  await reopen();
   await page.evaluate(() => localStorage.clear());
   await page.reload();
   await until(page, (seen) => seen.candles.length > 0 && seen.watchlist.length > 0 && seen.watchlist.every((row) => row.volume !== '–'));
@@ -40,10 +19,9 @@ beforeEach(async () => {
 const head = (name) => page.getByRole('button', { name: new RegExp(`^${name}\\b.*: sort`) });
 const names = (seen) => seen.watchlist.map((row) => row.symbol);
 const number = (text) => Number(text.replaceAll(',', '').replace('−', '-').replace(/ %|K|M/, '')) * (text.endsWith('K') ? 1e3 : text.endsWith('M') ? 1e6 : 1);
-const fetchJson = async (path) => (await fetch(new URL(path, server.url))).json();
 
 for (const [name, column] of [['Last', 'last'], ['Change', 'change'], ['Vol', 'volume']]) {
-  test(`a press on ${name} sorts by it, another one the other way; it is remembered`, skip, async () => {
+  test(`a press on ${name} sorts by it, another one the other way; it is remembered`, faked, async () => {
     await head(name).focus();
     await page.keyboard.press('Enter');
     const ordered = (seen, [wanted, sign]) => {
@@ -60,7 +38,7 @@ for (const [name, column] of [['Last', 'last'], ['Change', 'change'], ['Vol', 'v
   });
 }
 
-test('pinned symbols stand first, whatever the order; a pin is set by key and by button, and remembered', skip, async () => {
+test('pinned symbols stand first, whatever the order; a pin is set by key and by button, and remembered', faked, async () => {
   await page.getByRole('option', { name: /^TSLA / }).click();
   await until(page, (seen) => seen.selection.symbol === 'TSLA');
   await page.keyboard.press('p');
@@ -71,14 +49,14 @@ test('pinned symbols stand first, whatever the order; a pin is set by key and by
   assert.deepEqual(names(seen).slice(2), SYMBOLS.filter((symbol) => symbol !== 'IBM' && symbol !== 'TSLA'));
   await head('Symbol').click();
   await until(page, (now) => now.watchlist[0].symbol === 'TSLA' && now.watchlist[1].symbol === 'IBM' && now.watchlist[2].symbol === 'SPY');
-  await page.screenshot({ path: join(screenshots, 'pinned.png') });
+  await picture('pinned');
   await page.reload();
   await until(page, (now) => now.watchlist[0]?.symbol === 'TSLA' && now.watchlist[1]?.symbol === 'IBM');
   await page.getByRole('button', { name: 'Unpin IBM' }).click();
   await until(page, (now) => now.watchlist[1].symbol === 'SPY');
 });
 
-test('the keyboard moves through the list in the order that is shown', skip, async () => {
+test('the keyboard moves through the list in the order that is shown', faked, async () => {
   await head('Symbol').click();
   await until(page, (seen) => seen.watchlist[0].symbol === 'TSLA');
   await page.keyboard.press('w');
@@ -88,7 +66,7 @@ test('the keyboard moves through the list in the order that is shown', skip, asy
   await until(page, (seen) => seen.selection.symbol === 'SPY');
 });
 
-test('volume is the sum of the hour’s closed bars, and the line’s colour is that of the hour, by REST', skip, async () => {
+test('volume is the sum of the hour’s closed bars, and the line’s colour is that of the hour, by REST', faked, async () => {
   for (const symbol of ['AAPL', 'BTC-USD', 'TSLA']) {
     let row, volume, trend;
     // A minute may end between the two looks.
@@ -106,20 +84,20 @@ test('volume is the sum of the hour’s closed bars, and the line’s colour is 
   }
 });
 
-test('a bar that is amended changes the volume of its row, though another symbol is shown', skip, async () => {
+test('a bar that is amended changes the volume of its row, though another symbol is shown', faked, async () => {
   const before = (await look(page)).watchlist.find((row) => row.symbol === 'META').volume;
   for (let amended = 0; amended < 3; amended += 1) market.amend('META', '1min', 5);
   await until(page, (seen, text) => seen.watchlist.find((row) => row.symbol === 'META').volume !== text, before);
 });
 
-test('a search whose letters are apart finds the symbol, and Enter takes the first', skip, async () => {
+test('a search whose letters are apart finds the symbol, and Enter takes the first', faked, async () => {
   await page.keyboard.press('/');
   await page.keyboard.type('nd');
   await page.keyboard.press('Enter');
   await until(page, (seen) => seen.selection.symbol === 'NVDA');
 });
 
-test('the heads say what they are of, and fit', skip, async () => {
+test('the heads say what they are of, and fit', faked, async () => {
   for (const [width, height] of [[1440, 900], [1000, 700], [390, 844]]) {
     await page.setViewportSize({ width, height });
     await page.getByText('since 00:00 UTC').waitFor();
@@ -129,6 +107,6 @@ test('the heads say what they are of, and fit', skip, async () => {
     });
     assert.deepEqual(over, [], `heads overlap at ${width}`);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-    await page.screenshot({ path: join(screenshots, `watchlist-${width}.png`) });
+    await picture(`watchlist-${width}`);
   }
 });
