@@ -17,7 +17,7 @@ pub fn serve(symbols: &str) {
     let mut config = Config::load(&Sources::of_process(None, Vec::new())).unwrap();
     config.provider.symbols = symbols.split(',').map(str::to_owned).collect();
     telemetry::init(config.log_format, config.log_level).unwrap();
-    app::run(config).unwrap();
+    app::run(config, false).unwrap();
 }
 
 /// A running server; it is killed at the end.
