@@ -2,8 +2,8 @@
 //! and how fast ticks are read from Kafka.
 //!
 //! `scripts/bench/sinks.py` starts the servers, runs this and writes the figures down, beside those of the peers. `cargo bench
-//! --bench sinks -- --json` by itself needs their addresses in TICKWIRE_TEST_POSTGRES, TICKWIRE_TEST_INFLUXDB (with its token in
-//! TICKWIRE_TEST_INFLUXDB_TOKEN), TICKWIRE_TEST_REDIS and TICKWIRE_TEST_KAFKA; one that is not named is left out. `-- kafka` measures
+//! --bench sinks -- --json` by itself needs their addresses in `TICKWIRE_TEST_POSTGRES`, `TICKWIRE_TEST_INFLUXDB` (with its token in
+//! `TICKWIRE_TEST_INFLUXDB_TOKEN`), `TICKWIRE_TEST_REDIS` and `TICKWIRE_TEST_KAFKA`; one that is not named is left out. `-- kafka` measures
 //! one of them alone. Prints an object a line.
 
 mod influxdb;

@@ -1,19 +1,14 @@
 //! What is written: trades of now, of all symbols in turn, and a bar of each.
 
 use super::{BATCH_ROWS, NUM_SYMBOLS};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tickwire::actors::messages::LiveTick;
+use tickwire::clock::{Clock, SystemClock};
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Body, Entry, SourceId, Trade, TradeId, Updates};
 use tickwire::models::num::{Price, Size};
 use tickwire::models::symbol::SymbolId;
 use tickwire::models::time::{MINUTE, Nanos, Width};
-
-fn now() -> Nanos {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
-    Nanos(i64::try_from(now.as_nanos()).expect("a time of this age"))
-}
 
 fn price(mixed: u64) -> Price {
     Price(100_000_000_000 + (mixed >> 50) as i64 * 10_000_000)
@@ -25,7 +20,7 @@ fn size(mixed: u64) -> Size {
 
 /// Trades as the log has them, the positions after `after`.
 pub fn entries(after: u64, num: usize) -> Vec<Entry> {
-    let begin = now();
+    let begin = SystemClock.now();
     let entry = |pos: u64| {
         let mixed = pos.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let ts = begin.plus((pos - after) as i64 * 1_000);
@@ -46,7 +41,7 @@ pub fn entries(after: u64, num: usize) -> Vec<Entry> {
 
 /// Trades as best-effort sinks get them.
 pub fn ticks(nth: usize) -> Vec<LiveTick> {
-    let begin = now();
+    let begin = SystemClock.now();
     let tick = |at: usize| {
         let seq = (nth * BATCH_ROWS + at) as u64;
         let mixed = seq.wrapping_mul(0x9E37_79B9_7F4A_7C15);
