@@ -6,6 +6,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
+use tickwire::models::detection::settings::DetectionSettings;
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Body, Entry, SourceId, Trade, TradeId, Updates};
 use tickwire::models::names::Interner;
@@ -57,7 +58,8 @@ fn trades(num_symbols: u64, arrival: Arrival) -> Vec<Entry> {
         let trade = Trade {
             ts: Nanos((arrived - behind(n, arrival)).max(BEGIN)),
             received: Nanos::MIN,
-            price: Price(100_000_000_000 + (draw >> 50) as i64 * 10_000_000),
+            // Within 2 %, as in a market: trades beyond the limits of detection are seldom.
+            price: Price(100_000_000_000 + (draw >> 50) as i64 * 100_000),
             size: Size(((draw >> 30) % 500 + 1) as i64 * 100_000_000),
             seq: 0,
             id: TradeId::number(n),
@@ -82,7 +84,9 @@ fn names() -> Arc<dyn Interner> {
 }
 
 fn states(num_symbols: u64) -> Vec<SymbolState> {
-    let settings = Arc::new(CoreSettings::default());
+    // As a run has them.
+    let detection = Some(DetectionSettings::default());
+    let settings = Arc::new(CoreSettings { detection, ..CoreSettings::default() });
     let names = names();
     let state = |at| {
         let (settings, names) = (Arc::clone(&settings), Arc::clone(&names));

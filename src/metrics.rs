@@ -210,6 +210,7 @@ pub struct Metrics {
     registry: Registry,
     ticks: IntCounterVec,
     bars: IntCounterVec,
+    anomalies: IntCounterVec,
     rates: GaugeVec,
     latency: [Histogram; Span::ALL.len()],
     stages: [StageMetrics; Stage::ALL.len()],
@@ -340,6 +341,7 @@ impl Metrics {
         let metrics = Metrics {
             ticks: counters("tick_messages_received_total", "Ticks accepted", &["symbol"]),
             bars: counters("aggregated_messages_received_total", "Bars published", &["symbol"]),
+            anomalies: counters("tickwire_anomalies_total", "Anomalies found", &["type", "severity"]),
             rates: registered!(
                 registry,
                 GaugeVec::new(Opts::new("messages_per_second", "Ticks in the last second"), &["symbol"])
@@ -401,6 +403,11 @@ impl Metrics {
     #[must_use]
     pub fn stage(&self, stage: Stage) -> &StageMetrics {
         &self.stages[stage as usize]
+    }
+
+    /// Counts an anomaly that was found.
+    pub fn anomaly(&self, anomaly_type: &str, severity: &str) {
+        self.anomalies.with_label_values(&[anomaly_type, severity]).inc();
     }
 
     /// Counts what a stage dropped. The reason becomes a label, so it must be one of few words.

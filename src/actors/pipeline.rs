@@ -125,7 +125,8 @@ impl Pipeline {
         }
         let context = |partition| context(&settings, store.as_ref(), &durability, partition);
         let handles = handles_of(&threads);
-        let of_history = HistorySink::of_all(Arc::clone(&history), settings.num_partitions);
+        let of_history =
+            HistorySink::of_all(Arc::clone(&history), settings.num_partitions, Arc::clone(&env.symbols));
         let of_history: Arc<dyn Sink> = Arc::new(of_history.measured_in(env.clone()));
         let setup = SinkSetup { sink: Arc::clone(&of_history), policy: history_policy };
         let mut jobs = vec![(setup, Some(&history), history_away)];

@@ -283,7 +283,7 @@ async fn restore_rows(
         let (table, symbol, width, start) = match effect {
             Effect::Bar(bar) => ("bars", bar.symbol, bar.width, bar.start),
             Effect::Indicators(point) => ("indicators", point.symbol, point.width, point.start),
-            Effect::DeadLetter(_) | Effect::Sealed(_) => return false,
+            Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => return false,
         };
         let number = history.number_of(symbol).map(i64::from);
         number.is_some_and(|number| missing.contains(&(table, (number, width.nanos(), start.0))))

@@ -140,11 +140,12 @@ fn open_kafka(kafka: &Kafka, config: &Config, node: &Node) -> anyhow::Result<Sin
         ticks: topics.ticks.clone(),
         bars: bars.map(|width| (*width, format!("{}_{width}", topics.aggregated))).collect(),
         indicators: topics.indicators.clone(),
+        anomalies: topics.anomalies.clone(),
         dlq: topics.dlq.clone(),
-        reserved: vec![topics.anomalies.clone(), topics.predictions.clone()],
+        reserved: vec![topics.predictions.clone()],
     };
     let dir = node.is_durable().then_some(config.data_dir.as_path());
-    let position = TopicPosition::open(dir, node.epoch, names.written())
+    let position = TopicPosition::open(dir, node.epoch, names.filled_from_the_log())
         .with_context(|| format!("cannot read how far the topics are in `{}`", config.data_dir.display()))?;
     let metrics = Arc::clone(&node.env.metrics.kafka);
     let producer = TopicProducer::new(&settings, &kafka.compression, kafka.linger, metrics);

@@ -5,6 +5,7 @@
 //! configuration that is valid as a whole or every fault at once, each with its key, the value found and its source.
 //! Nothing here is global: code that needs settings is handed a section.
 
+mod detection;
 mod environment;
 mod fault;
 mod feeds;
@@ -25,6 +26,7 @@ mod text;
 mod validate;
 
 pub use crate::secret::Secret;
+pub use detection::Detection;
 pub use fault::{ConfigError, Fault};
 pub use feeds::{FeedConfig, FeedSpec, Venues};
 pub use influxdb::InfluxDb;
@@ -66,6 +68,8 @@ pub struct Config {
     pub venues: Venues,
     /// What changes results: windows and their deadlines.
     pub core: Core,
+    /// What counts as unusual.
+    pub detection: Detection,
     /// The log of everything received.
     pub log: Log,
     /// Bars, indicators and dead letters, computed from the log.
@@ -105,6 +109,7 @@ impl Default for Config {
             feeds: Vec::new(),
             venues: Venues::default(),
             core: Core::default(),
+            detection: Detection::default(),
             log: Log::default(),
             history: History::default(),
             postgres: Postgres::default(),
@@ -151,7 +156,11 @@ impl Config {
     /// Returns the settings that change results.
     #[must_use]
     pub fn core_settings(&self) -> CoreSettings {
-        CoreSettings { tells_seals: self.kafka.wants_seals(), ..self.core.settings() }
+        CoreSettings {
+            detection: self.detection.settings(),
+            tells_seals: self.kafka.wants_seals(),
+            ..self.core.settings()
+        }
     }
 
     /// Prints the configuration as TOML that [`Config::load`] reads back; what is not a default says where it came

@@ -213,6 +213,7 @@ impl Core {
             gap_hold: self.gap_hold,
             future_tolerance: self.future_tolerance,
             widths: self.windows.clone(),
+            detection: None,
             tells_seals: false,
         }
     }

@@ -254,9 +254,28 @@ pub(super) mod widths {
         serializer.collect_seq(widths.iter().map(ToString::to_string))
     }
 
+    pub fn deserialize_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Width, D::Error> {
+        Named::deserialize(deserializer).map(|Named(width)| width)
+    }
+
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Width>, D::Error> {
         Vec::<Named>::deserialize(deserializer)
             .map(|named| named.into_iter().map(|Named(width)| width).collect())
+    }
+}
+
+/// Serde of one window width by its name.
+pub(super) mod width {
+    use super::{Deserializer, Serializer, widths};
+    use crate::models::time::Width;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    pub fn serialize<S: Serializer>(width: &Width, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(width)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Width, D::Error> {
+        widths::deserialize_one(deserializer)
     }
 }
 

@@ -1,15 +1,16 @@
 //! Anomalies: what a detector found unusual about a symbol.
 //!
-//! Promises: pure values. An anomaly is known by its id. Where two of one id meet, the one with the higher log position
-//! replaces the other whole ([`Anomaly::replaces`]); a repeat changes nothing. Nothing here fails: a word that is unknown
+//! Promises: pure values. An anomaly is known by its id. Where two of one id meet, the one with the higher log position, then
+//! the higher revision, replaces the other whole ([`Anomaly::replaces`]); a repeat changes nothing. Nothing here fails: a word that is unknown
 //! is `None`.
 
 use super::entry::Position;
 use super::time::Nanos;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// How far a value is beyond its threshold, least first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
     /// Beyond the threshold.
     #[default]
@@ -45,7 +46,7 @@ impl Severity {
 }
 
 /// What has become of an anomaly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AnomalyState {
     /// Its condition still holds, or it was about one moment only.
     #[default]
@@ -76,6 +77,9 @@ impl AnomalyState {
         AnomalyState::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
+
+/// The field of the metadata that has the revision.
+pub const REVISION: &str = "revision";
 
 /// One anomaly.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -109,8 +113,14 @@ pub struct Anomaly {
 impl Anomaly {
     /// True when this replaces the one that is stored under the same id.
     #[must_use]
-    pub const fn replaces(&self, stored: &Anomaly) -> bool {
-        self.log_pos > stored.log_pos
+    pub fn replaces(&self, stored: &Anomaly) -> bool {
+        (self.log_pos, self.revision()) > (stored.log_pos, stored.revision())
+    }
+
+    /// How often something was said of it before, as its metadata have it. It grows without a new log position only at the end
+    /// of a bounded input, where bars close without an entry.
+    fn revision(&self) -> u64 {
+        self.metadata.get(REVISION).and_then(Value::as_u64).unwrap_or(0)
     }
 }
 
@@ -128,6 +138,16 @@ mod tests {
             assert_eq!(AnomalyState::parse(state.as_str()), Some(state));
         }
         assert!(Severity::Low < Severity::Critical);
+        let said = |log_pos, revision: u64| Anomaly {
+            log_pos,
+            metadata: Map::from_iter([(REVISION.to_owned(), revision.into())]),
+            ..Anomaly::default()
+        };
+        assert!(said(6, 0).replaces(&said(5, 9)) && said(5, 1).replaces(&said(5, 0)));
+        assert!(
+            !said(5, 1).replaces(&said(5, 1))
+                && !said(5, 0).replaces(&Anomaly { log_pos: 5, ..Anomaly::default() })
+        );
         assert_eq!((Severity::parse("none"), AnomalyState::parse("open")), (None, None));
     }
 }

@@ -158,6 +158,13 @@ impl BarSum {
         self.ends.is_some()
     }
 
+    /// Returns the lowest and the highest price of trades that count for them, whether or not there is a bar. Without such a
+    /// trade the lowest is above the highest.
+    #[must_use]
+    pub const fn extremes(&self) -> (Price, Price) {
+        (self.low, self.high)
+    }
+
     /// Returns open, high, low and close, if a bar exists.
     #[must_use]
     pub fn ohlc(&self) -> Option<[Price; 4]> {

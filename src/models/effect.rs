@@ -1,6 +1,7 @@
 //! What the core says to the world: the only output of [`super::state::SymbolState::apply`].
 
 use super::bar::Bar;
+use super::detection::Detected;
 use super::entry::{Body, Position};
 use super::indicators::IndicatorValues;
 use super::ledger::RejectReason;
@@ -77,6 +78,8 @@ pub enum Effect {
     Bar(Bar),
     /// Indicators of a closed bar are known, or changed because an earlier bar did. A void bar has none (any more).
     Indicators(IndicatorPoint),
+    /// An anomaly was found, or is no longer what it was.
+    Anomaly(Detected),
     /// An entry was set aside.
     DeadLetter(DeadLetter),
     /// A bar was sealed. Told only where [`CoreSettings::tells_seals`](super::settings::CoreSettings) says so; void bars
@@ -91,6 +94,7 @@ impl Effect {
         match self {
             Effect::Bar(bar) => bar.log_pos,
             Effect::Indicators(point) => point.log_pos,
+            Effect::Anomaly(anomaly) => anomaly.log_pos,
             Effect::DeadLetter(letter) => letter.pos,
             Effect::Sealed(sealed) => sealed.pos,
         }

@@ -5,6 +5,7 @@ pub mod anomaly;
 pub mod asset_class;
 pub mod bar;
 pub mod clock_marks;
+pub mod detection;
 pub mod digest;
 pub mod effect;
 pub mod entry;

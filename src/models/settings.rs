@@ -1,10 +1,11 @@
 //! The settings that change results. Two runs over one log agree only if these agree.
 
+use super::detection::settings::DetectionSettings;
 use super::time::{MINUTE, SECOND, Width};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the core, spans in nanoseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CoreSettings {
     /// How far the watermark stays behind the newest event time.
     pub lateness: i64,
@@ -19,6 +20,10 @@ pub struct CoreSettings {
     /// Whether each bar is told once more when it is sealed. No result depends on it, so it is not in the fingerprint.
     #[serde(skip)]
     pub tells_seals: bool,
+    /// What is unusual; `None` looks for nothing. Bars do not depend on it, so it is no part of the fingerprint, and a run with
+    /// other thresholds goes on from the same checkpoints.
+    #[serde(skip)]
+    pub detection: Option<DetectionSettings>,
 }
 
 impl Default for CoreSettings {
@@ -30,6 +35,7 @@ impl Default for CoreSettings {
             gap_hold: 10 * MINUTE,
             future_tolerance: SECOND,
             widths: vec![minutes(1), minutes(5), minutes(15)],
+            detection: None,
             tells_seals: false,
         }
     }

@@ -228,7 +228,7 @@ impl<'a> IndicatorsMessage<'a> {
     }
 }
 
-/// An anomaly.
+/// An anomaly, one message each time that something is known of it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AnomalyMessage {
     /// Version of this form.

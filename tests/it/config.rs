@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use tickwire::actors::ingest::config::VenueConfig;
 use tickwire::actors::ingest::registry;
 use tickwire::config::{Config, ConfigError, HistoryKind, Origin, Override, Secret, Sources};
+use tickwire::models::detection::settings::{DetectionSettings, Method};
+use tickwire::models::settings::CoreSettings;
+use tickwire::models::symbol::SymbolSpec;
 use toml::{Table, Value};
 
 /// Sources that a test fills: files live as long as it does.
@@ -63,7 +66,9 @@ fn nothing_given_is_the_default() {
     let config = Given::new().config();
     assert_eq!(config, Config::default());
     assert_eq!(config.origin("server.rest"), &Origin::Default);
-    assert_eq!(config.core_settings(), tickwire::models::settings::CoreSettings::default());
+    let by_default =
+        CoreSettings { detection: Some(DetectionSettings::default()), ..CoreSettings::default() };
+    assert_eq!(config.core_settings(), by_default);
     assert!(config.core.shard_count() > 0);
 }
 
@@ -370,6 +375,47 @@ fn an_empty_section_changes_nothing_and_an_empty_unknown_one_is_a_fault() {
     assert_eq!(Given::new().file("[server]\n[server.limits]\n").config(), Config::default());
     assert_eq!(Given::new().file("[sever]\n").faults().len(), 1);
     assert_eq!(Given::new().file("server = 5\n").faults().len(), 1);
+}
+
+#[test]
+fn thresholds_are_set_for_all_symbols_and_for_some() {
+    let given = Given::new()
+        .file(
+            "[detection]\noverrides = [\
+             { asset_class = \"crypto\", price_spike = { percent = 9.5 }, volume_spike = { method = \"median\" } }, \
+             { symbols = [\"btc-usd\"], rsi = { overbought = 80 }, severity = { high = 2.5 } }]\n\
+             [detection.price_spike]\npercent = 4\n",
+        )
+        .env("TICKWIRE__DETECTION__VOLUME_SPIKE__FACTOR", "2.5");
+    let settings = given.config().core_settings().detection.unwrap();
+    let of = |name: &str| {
+        let found = settings.of(&SymbolSpec::named(name));
+        (
+            found.price.percent,
+            found.volume.factor,
+            found.volume.method,
+            found.rsi.overbought,
+            found.severity.high,
+        )
+    };
+    assert_eq!(of("AAPL"), (4.0, 2.5, Method::Mean, 70.0, 2.0));
+    assert_eq!(of("ETH-USD"), (9.5, 2.5, Method::Median, 70.0, 2.0));
+    assert_eq!(of("BTC-USD"), (9.5, 2.5, Method::Median, 80.0, 2.5));
+    let off = Given::new().file("[detection]\nenabled = false\n").config().core_settings();
+    assert_eq!(off.detection, None);
+}
+
+#[test]
+fn every_fault_of_detection_is_said() {
+    let given = Given::new().file(
+        "[detection]\nwindow = \"7min\"\noverrides = [{ price_spike = { bars = 1 } }]\n\
+         [detection.price_spike]\npercent = 0\n",
+    );
+    let keys = ["detection.window", "detection.overrides", "detection.price_spike.percent"];
+    let faults = given.faults();
+    for key in keys {
+        assert!(faults.iter().any(|fault| fault.contains(key)), "{key}: {faults:?}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use tickwire::models::detection::settings::DetectionSettings;
 use tickwire::models::entry::{Body, Entry, Position};
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::time::{MINUTE, SECOND, Width};
@@ -133,7 +134,8 @@ fn a_run_killed_twenty_times_keeps_what_the_log_holds() {
 /// What [`with_short_past`] sets: windows that close all the time.
 fn quick_core() -> CoreSettings {
     let widths = [SECOND / 10, SECOND, MINUTE].map(|nanos| Width::new(nanos).unwrap());
-    CoreSettings { widths: widths.to_vec(), lateness: SECOND / 100, ..CoreSettings::default() }
+    let detection = Some(DetectionSettings { width: widths[0], ..DetectionSettings::default() });
+    CoreSettings { widths: widths.to_vec(), lateness: SECOND / 100, detection, ..CoreSettings::default() }
 }
 
 /// Prepares a run with little made-up past, a checkpoint of each slice every few milliseconds, bars that close all
@@ -145,6 +147,7 @@ fn with_short_past(dir: &Path, args: &[&str]) -> Command {
         .env("TICKWIRE__RECOVERY__MAX_AGE", "640ms")
         .env("TICKWIRE__CORE__WINDOWS", "100ms,1s,1min")
         .env("TICKWIRE__CORE__LATENESS", "10ms")
+        .env("TICKWIRE__DETECTION__WINDOW", "100ms")
         .env("TICKWIRE__LOG__GROUP_ENTRIES", "100000")
         .env("TICKWIRE__LOG__GROUP_AGE", "250ms");
     run

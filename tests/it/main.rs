@@ -8,6 +8,7 @@ mod clients;
 mod config;
 mod damage;
 mod data_dir;
+mod detection;
 mod directory;
 mod disk;
 mod export;

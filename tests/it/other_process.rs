@@ -110,6 +110,7 @@ fn run(entries: &[Entry], worlds: &[World], borders: &[usize], settings: &Arc<Co
             let symbol = match effect {
                 Effect::Bar(bar) => bar.symbol,
                 Effect::Indicators(point) => point.symbol,
+                Effect::Anomaly(anomaly) => anomaly.symbol,
                 Effect::DeadLetter(letter) => letter.symbol,
                 Effect::Sealed(sealed) => sealed.bar.symbol,
             };

@@ -9,8 +9,12 @@ use tickwire::actors::hub::frame::{
 use tickwire::actors::hub::ledgers::{LedgerCounts, LedgerFrame};
 use tickwire::actors::hub::system::{ComponentObject, FeedCounts, SystemFrame};
 use tickwire::actors::messages::LiveTick;
+use tickwire::models::anomaly::{AnomalyState, Severity};
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
+use tickwire::models::detection::settings::Method;
+use tickwire::models::detection::{AnomalyKind, Cause, Detected, Finding};
 use tickwire::models::effect::IndicatorPoint;
+use tickwire::models::entry::TradeId;
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
@@ -113,6 +117,30 @@ fn point() -> IndicatorPoint {
     }
 }
 
+/// A trade that is 5.2 % above the mean.
+fn detected() -> Detected {
+    Detected {
+        symbol: SymbolId(0),
+        width: Width::new(MINUTE).unwrap(),
+        finding: Finding {
+            kind: AnomalyKind::PriceAbove,
+            time: NOW.plus(SECOND + 250_000_000),
+            start: NOW,
+            value: 191_700_000_000.0,
+            expected: 182_310_000_000.0,
+            threshold: 5.0,
+            severity: Severity::Low,
+            bars: 20,
+            method: Method::Mean,
+            cause: Cause { pos: 4_711, revision: 0, trade: Some(TradeId::number(77)) },
+        },
+        state: AnomalyState::Active,
+        revision: 0,
+        seq: 7,
+        log_pos: 4_711,
+    }
+}
+
 /// A snapshot of one symbol: its last tick, and what else there is.
 fn snapshot(has_bars: bool) -> String {
     let spec = spec();
@@ -189,6 +217,7 @@ fn frames() -> Vec<(&'static str, String)> {
     let bar_of = |bar: Bar| payload(|out| frame::bar(&bar, &spec, WINDOW, 312, out));
     let refused = "`windows` has `7min`: there are `1min`, `5min`, `15min`";
     vec![
+        ("anomaly", payload(|out| frame::anomaly(&detected(), &spec, out))),
         ("bar", bar_of(bar(BarState::Closed))),
         ("bar_amended", bar_of(amended())),
         ("bar_forming", bar_of(bar(BarState::Forming))),

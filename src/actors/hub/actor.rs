@@ -147,7 +147,9 @@ impl HubActor {
     }
 
     pub(super) fn wants_settled(&self) -> bool {
-        self.wants_channel(Channel::Bars) || self.wants_channel(Channel::Indicators)
+        [Channel::Bars, Channel::Indicators, Channel::Anomalies]
+            .into_iter()
+            .any(|channel| self.wants_channel(channel))
     }
 
     /// Tells the data path what clients follow.

@@ -249,7 +249,7 @@ impl HubActor {
             let is_asked = match effect {
                 Effect::Bar(_) => topic.channel == Channel::Bars,
                 Effect::Indicators(_) => topic.channel == Channel::Indicators,
-                Effect::DeadLetter(_) | Effect::Sealed(_) => false,
+                Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => false,
             };
             if is_asked {
                 payload.clear();
@@ -263,7 +263,12 @@ impl HubActor {
     fn topic_name(&self, topic: Topic) -> String {
         let symbol = self.last_values.get(topic.symbol).map_or("*", |values| &values.spec.name);
         match topic.channel {
-            Channel::Ticks | Channel::Feed | Channel::Metrics | Channel::Ledger | Channel::System => {
+            Channel::Ticks
+            | Channel::Feed
+            | Channel::Anomalies
+            | Channel::Metrics
+            | Channel::Ledger
+            | Channel::System => {
                 format!("{}:{symbol}", topic.channel.as_str())
             }
             _ => {
@@ -315,7 +320,7 @@ impl HubActor {
                     writer.add(List::Ledgers, epoch, |out| self.append_ledger(&snapshot, out));
                 }
             }
-            Channel::Feed | Channel::Previews | Channel::Metrics | Channel::System => {}
+            Channel::Feed | Channel::Previews | Channel::Anomalies | Channel::Metrics | Channel::System => {}
         }
     }
 }

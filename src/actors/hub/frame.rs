@@ -5,11 +5,14 @@
 
 use crate::actors::messages::LiveTick;
 use crate::models::bar::Bar;
+use crate::models::detection::Detected;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::provenance::{DataKind, Provenance};
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::Nanos;
-use crate::wire::{BarObject, IndicatorsObject, PastObject, Time, append_json, nearest, tick_type};
+use crate::wire::{
+    AnomalyObject, BarObject, IndicatorsObject, PastObject, Time, append_json, nearest, tick_type,
+};
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -119,17 +122,24 @@ pub fn indicators(point: &IndicatorPoint, spec: &SymbolSpec, window: &str, seq: 
     append_typed("indicators", &object, format_args!(",\"seq\":{seq}"), out);
 }
 
+/// Appends the payload of an anomaly.
+pub fn anomaly(detected: &Detected, spec: &SymbolSpec, out: &mut Vec<u8>) {
+    let (object, seq) = (AnomalyObject::new(detected.anomaly(spec), false), detected.seq);
+    append_typed("anomaly", &object, format_args!(",\"seq\":{seq}"), out);
+}
+
 /// Appends the payload of the indicators of a forming bar.
 pub fn preview(point: &IndicatorPoint, spec: &SymbolSpec, window: &str, seq: u64, out: &mut Vec<u8>) {
     let object = IndicatorsObject::new(point, spec, window);
     append_typed("indicators", &object, format_args!(",\"seq\":{seq},\"forming\":true"), out);
 }
 
-/// Appends the payload of a bar or of the indicators of one; nothing else has one.
+/// Appends the payload of a bar or of the indicators of one, or of an anomaly; nothing else has one.
 pub fn effect(effect: &Effect, spec: &SymbolSpec, window: &str, seq: u64, out: &mut Vec<u8>) {
     match effect {
         Effect::Bar(it) => bar(it, spec, window, seq, out),
         Effect::Indicators(point) => indicators(point, spec, window, seq, out),
+        Effect::Anomaly(detected) => anomaly(detected, spec, out),
         Effect::DeadLetter(_) | Effect::Sealed(_) => {}
     }
 }

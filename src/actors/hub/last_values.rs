@@ -93,6 +93,8 @@ pub struct SymbolValues {
     pub begins_anew: bool,
     /// Number of the last tick that the log held at the start: a crash before it cannot have taken it back.
     pub tick_floor: u64,
+    /// Number of the last anomaly published.
+    pub anomaly_seq: u64,
     /// The state of its feed when last checked; empty before the first check.
     pub feed: &'static str,
     /// Its windows, in the order of the configured widths.
@@ -158,6 +160,7 @@ impl LastValues {
             tick: None,
             begins_anew: false,
             tick_floor: 0,
+            anomaly_seq: 0,
             feed: "",
             windows: vec![WindowValues::default(); num_windows],
         })
@@ -209,7 +212,7 @@ impl LastValues {
         let (symbol, width) = match effect {
             Effect::Bar(bar) => (bar.symbol, bar.width),
             Effect::Indicators(point) => (point.symbol, point.width),
-            Effect::DeadLetter(_) | Effect::Sealed(_) => return None,
+            Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => return None,
         };
         Some((symbol, self.widths.iter().position(|known| *known == width)?))
     }
@@ -244,7 +247,7 @@ impl LastValues {
                     window.indicators = Some(*point);
                 }
             }
-            Effect::DeadLetter(_) | Effect::Sealed(_) => return None,
+            Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => return None,
         }
         let seq = window.seq;
         window.keep(effect);

@@ -10,6 +10,7 @@ use super::frame::{self, SkippedFrame, SnapshotWriter};
 use super::topic::{Channel, Topic};
 use crate::actors::messages::{LiveBatch, LiveTick};
 use crate::metrics::Stage;
+use crate::models::detection::Detected;
 use crate::models::effect::Effect;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
@@ -123,13 +124,31 @@ impl HubActor {
         }
     }
 
-    /// Publishes a settled bar or its indicators.
+    /// Publishes an anomaly, unless that was done already.
+    fn publish_anomaly(&mut self, detected: &Detected, received: Nanos) {
+        let values = self.last_values.entry(detected.symbol);
+        if detected.seq <= values.anomaly_seq {
+            return;
+        }
+        values.anomaly_seq = detected.seq;
+        let topic = Topic::plain(Channel::Anomalies, detected.symbol);
+        if !self.is_wanted(topic) {
+            return;
+        }
+        let Some(values) = self.last_values.get(detected.symbol) else { return };
+        self.pending.add_settled(topic, received, |out| frame::anomaly(detected, &values.spec, out));
+    }
+
+    /// Publishes a settled bar or its indicators, or an anomaly.
     fn publish(&mut self, effect: &Effect, received: Nanos) {
+        if let Effect::Anomaly(detected) = effect {
+            return self.publish_anomaly(detected, received);
+        }
         let Some((window, seq)) = self.last_values.settle(effect) else { return };
         let (channel, symbol) = match effect {
             Effect::Bar(bar) => (Channel::Bars, bar.symbol),
             Effect::Indicators(point) => (Channel::Indicators, point.symbol),
-            Effect::DeadLetter(_) | Effect::Sealed(_) => return,
+            Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => return,
         };
         let topic = Topic { channel, symbol, window: window as u8 };
         if !self.is_wanted(topic) {

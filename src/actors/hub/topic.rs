@@ -19,6 +19,8 @@ pub enum Channel {
     Indicators,
     /// Indicators of forming bars, as if they closed now.
     Previews,
+    /// Anomalies.
+    Anomalies,
     /// The server's own figures.
     Metrics,
     /// What became of the reports of a symbol.
@@ -38,6 +40,7 @@ impl Channel {
             Channel::Ticks | Channel::Feed => "ticks",
             Channel::Bars | Channel::Forming => "bars",
             Channel::Indicators | Channel::Previews => "indicators",
+            Channel::Anomalies => "anomalies",
             Channel::Metrics => "metrics",
             Channel::Ledger => "ledger",
             Channel::System => "system",

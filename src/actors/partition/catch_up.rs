@@ -225,6 +225,7 @@ fn leave_out_cut_windows(exact: HashSet<SymbolId>, whole_from: Nanos) -> LeaveOu
             bar.start < whole_from && !exact.contains(&bar.symbol)
         }
         Effect::Indicators(point) => point.start < whole_from && !exact.contains(&point.symbol),
+        Effect::Anomaly(anomaly) => anomaly.finding.start < whole_from && !exact.contains(&anomaly.symbol),
         Effect::DeadLetter(_) => false,
     })
 }

@@ -14,6 +14,7 @@ use crate::actors::guard::{self, ActorKind};
 use crate::actors::messages::{Barrier, LiveTick};
 use crate::actors::snapshots::SnapshotSlot;
 use crate::metrics::SymbolMetrics;
+use crate::models::detection::Finding;
 use crate::models::effect::Effect;
 use crate::models::entry::{Body, Correction, Entry, Position};
 use crate::models::ledger::Ledger;
@@ -168,9 +169,19 @@ impl SymbolActor {
 
     fn return_outbox(&mut self, is_past: bool) {
         let new = self.effects.get(self.num_before..).unwrap_or_default();
-        let num_bars = new.iter().filter(|effect| matches!(effect, Effect::Bar(_))).count();
+        let mut num_bars = 0_u64;
+        for effect in new {
+            match effect {
+                Effect::Bar(_) => num_bars += 1,
+                Effect::Anomaly(found) if found.is_new() => {
+                    let Finding { kind, severity, .. } = found.finding;
+                    self.shard.env.metrics.anomaly(kind.anomaly_type(), severity.as_str());
+                }
+                _ => {}
+            }
+        }
         if num_bars > 0 {
-            self.metrics.bars.inc_by(num_bars as u64);
+            self.metrics.bars.inc_by(num_bars);
         }
         self.shard.return_effects(std::mem::take(&mut self.effects), self.num_before, is_past);
     }

@@ -220,7 +220,7 @@ impl Changed {
                         window.indicators = Some(*point);
                     }
                 }
-                Effect::DeadLetter(_) | Effect::Sealed(_) => {}
+                Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => {}
             }
         }
         changed

@@ -1,4 +1,4 @@
-//! The history as a sink: bars, indicators and dead letters, each row exactly once.
+//! The history as a sink: bars, indicators, anomalies and dead letters, each row exactly once.
 //!
 //! Transient failure: tried again with growing pauses; meanwhile effects gather up to a limit, then the data path waits.
 //! Permanent failure: said loudly, with the advice to run `tickwire check`, and tried again at the longest pause, since
@@ -12,12 +12,17 @@ use crate::actors::environment::Environment;
 use crate::actors::guard::ActorKind;
 use crate::breaker::BreakerPolicy;
 use crate::metrics::{Span, Stage};
+use crate::models::anomaly::Anomaly;
+use crate::models::effect::Effect;
 use crate::models::entry::Position;
 use crate::models::report::AcceptedReport;
+use crate::names::SymbolTable;
 use crate::retry::RetryPolicy;
+use crate::stores::history::signals::SignalBatch;
 use crate::stores::history::{History, HistoryBatch};
 use crate::stores::log::Partition;
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +47,8 @@ pub struct HistorySink {
     history: Arc<dyn History>,
     /// Those that it follows: it has everything up to where it has everything of each.
     partitions: Vec<Partition>,
+    /// The names that anomalies are stored under.
+    symbols: Arc<SymbolTable>,
     /// Where the time that reports take is measured.
     env: Option<Environment>,
 }
@@ -49,14 +56,14 @@ pub struct HistorySink {
 impl HistorySink {
     /// Makes the sink of a history that follows this partition.
     #[must_use]
-    pub fn new(history: Arc<dyn History>, partition: Partition) -> HistorySink {
-        HistorySink { history, partitions: vec![partition], env: None }
+    pub fn new(history: Arc<dyn History>, partition: Partition, symbols: Arc<SymbolTable>) -> HistorySink {
+        HistorySink { history, partitions: vec![partition], symbols, env: None }
     }
 
     /// Makes the sink of a history that follows so many partitions, whose positions are of one sequence.
     #[must_use]
-    pub fn of_all(history: Arc<dyn History>, num_partitions: u32) -> HistorySink {
-        HistorySink { history, partitions: (0..num_partitions).map(Partition).collect(), env: None }
+    pub fn of_all(history: Arc<dyn History>, num_partitions: u32, symbols: Arc<SymbolTable>) -> HistorySink {
+        HistorySink { history, partitions: (0..num_partitions).map(Partition).collect(), symbols, env: None }
     }
 
     /// Measures how long reports take from their receipt to the commit.
@@ -64,6 +71,21 @@ impl HistorySink {
     pub fn measured_in(mut self, env: Environment) -> HistorySink {
         self.env = Some(env);
         self
+    }
+
+    /// Returns the newest of what a batch says of each anomaly.
+    fn anomalies(&self, batch: &HistoryBatch) -> Vec<Anomaly> {
+        let mut newest: BTreeMap<String, Anomaly> = BTreeMap::new();
+        for effect in batch.effects.iter().flat_map(|part| part.iter()) {
+            let Effect::Anomaly(detected) = effect else { continue };
+            let anomaly = detected.anomaly(&self.symbols.spec(detected.symbol));
+            match newest.get_mut(&anomaly.id) {
+                Some(known) if known.log_pos > anomaly.log_pos => {}
+                Some(known) => *known = anomaly,
+                None => _ = newest.insert(anomaly.id.clone(), anomaly),
+            }
+        }
+        newest.into_values().collect()
     }
 
     /// Counts for each part of a batch what its oldest report took: one clock and no more for many ticks.
@@ -106,6 +128,11 @@ impl Sink for HistorySink {
             dead_letters: batch.dead_letters.clone(),
             acknowledged: self.partitions.iter().map(acknowledged).min().unwrap_or(0),
         };
+        let anomalies = self.anomalies(&batch);
+        if !anomalies.is_empty() {
+            // Before the batch acknowledges the entries that they follow from: after a crash in between they come again.
+            self.history.write_signals(&SignalBatch { anomalies, ..SignalBatch::default() }).await?;
+        }
         self.history.write(&batch).await?;
         self.observe(&batch.reports);
         Ok(())

@@ -135,6 +135,11 @@ impl InfluxSink {
                     true
                 }
                 Effect::Indicators(point) => lines.indicators(tags.of(point.symbol), point),
+                Effect::Anomaly(detected) => {
+                    let spec = self.symbols.spec(detected.symbol);
+                    lines.anomaly(tags.of(detected.symbol), &spec, detected);
+                    true
+                }
                 Effect::DeadLetter(_) | Effect::Sealed(_) => false,
             };
             if is_point {

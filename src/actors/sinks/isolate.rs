@@ -15,7 +15,7 @@ use crate::models::time::Nanos;
 use crate::names::SymbolTable;
 use crate::stores::history::DeadLetterRecord;
 use crate::stores::log::Partition;
-use crate::wire::{self, BarObject, IndicatorsObject, TickObject, Time};
+use crate::wire::{self, AnomalyObject, BarObject, IndicatorsObject, TickObject, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -232,6 +232,13 @@ impl Refused {
                 let received = entry.body.received().filter(|at| *at != Nanos::MIN);
                 let origin = format!("report:{}:{}", spec.name, entry.pos);
                 Some(letter(spec.name.clone(), received.unwrap_or(entry.body.time()), origin, payload))
+            }
+            SinkRow::Effect(Effect::Anomaly(detected)) => {
+                let spec = symbols.spec(detected.symbol);
+                let row = AnomalyObject::new(detected.anomaly(&spec), false);
+                let origin = format!("anomaly:{}:{}", row.id, detected.log_pos);
+                let payload = wire::to_json(&RefusedObject { sink, cause, row });
+                Some(letter(spec.name.clone(), detected.finding.time, origin, payload))
             }
             SinkRow::Effect(Effect::DeadLetter(_)) | SinkRow::DeadLetter(_) => None,
         }

@@ -1,10 +1,10 @@
-//! The topics that other programs read, as a sink: accepted reports, bars, indicators and dead letters in Kafka.
+//! The topics that other programs read, as a sink: accepted reports, bars, indicators, anomalies and dead letters in Kafka.
 //!
 //! Transient failure: tried again with growing pauses; the log keeps what the topics have not got. Permanent failure: said
 //! with what to do, and tried again at the longest pause.
 //! Repeats: a batch may come again whole, after a failure or a restart, and then stands in the topics twice, with the same
-//! `log_pos`. Readers keep the higher `log_pos` of each key: of a bar symbol, window and start, of a report symbol and
-//! `log_pos`.
+//! `log_pos`. Readers keep the higher `log_pos` of each key: of a bar symbol, window and start, of an anomaly its
+//! `id`, of a report symbol and `log_pos`.
 //! Rows that are refused: a message that is larger than the topic takes; it is a dead letter in the history.
 //! Up to where the topics hold everything stands in a file beside the log ([`TopicPosition`]), written after the brokers have
 //! confirmed the messages.
@@ -35,7 +35,8 @@ use crate::stores::kafka::settings::KafkaSettings;
 use crate::stores::kafka::topics::{self, Difference, TopicSettings};
 use crate::stores::log::{Partition, TickLog};
 use crate::wire::{
-    BarMessage, DeadLetterMessage, Digits, IndicatorsMessage, MESSAGE_VERSION, TickMessage, Time, append_json,
+    AnomalyMessage, BarMessage, DeadLetterMessage, Digits, IndicatorsMessage, MESSAGE_VERSION, TickMessage,
+    Time, append_json,
 };
 use async_trait::async_trait;
 use generation::Newest;
@@ -64,6 +65,8 @@ pub struct TopicNames {
     pub bars: Vec<(Width, String)>,
     /// Indicators.
     pub indicators: String,
+    /// Anomalies.
+    pub anomalies: String,
     /// Dead letters.
     pub dlq: String,
     /// Topics that are made and compared like the others, while nothing is written to them.
@@ -74,7 +77,7 @@ impl TopicNames {
     /// Returns the names of topics that are written.
     #[must_use]
     pub fn written(&self) -> BTreeSet<String> {
-        let others = [&self.ticks, &self.indicators, &self.dlq];
+        let others = [&self.ticks, &self.indicators, &self.anomalies, &self.dlq];
         self.bars.iter().map(|(_, name)| name).chain(others).cloned().collect()
     }
 
@@ -82,6 +85,13 @@ impl TopicNames {
     #[must_use]
     pub fn all(&self) -> BTreeSet<String> {
         self.written().into_iter().chain(self.reserved.iter().cloned()).collect()
+    }
+
+    /// Returns the names of the topics that get everything once more where one of them is another one. Anomalies are few, and
+    /// were the last to come: what was filled before stays as it is.
+    #[must_use]
+    pub fn filled_from_the_log(&self) -> BTreeSet<String> {
+        self.written().into_iter().filter(|name| *name != self.anomalies).collect()
     }
 
     fn of_bars(&self, width: Width) -> Option<&str> {
@@ -292,6 +302,12 @@ impl KafkaSink {
                     let mut message = IndicatorsMessage::new(point, &spec, self.window(point.width));
                     message.log_pos = self.placed(point.log_pos);
                     send(batch, &mut value, &self.names.indicators, Some(&spec.name), &message, row).await;
+                }
+                Effect::Anomaly(detected) => {
+                    let spec = names.spec(detected.symbol);
+                    let mut message = AnomalyMessage::from(detected.anomaly(&spec));
+                    message.log_pos = self.placed(detected.log_pos);
+                    send(batch, &mut value, &self.names.anomalies, Some(&spec.name), &message, row).await;
                 }
                 Effect::DeadLetter(letter) => {
                     let record = DeadLetterRecord::of(letter, &self.symbols, &self.sources);

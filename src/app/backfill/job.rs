@@ -166,7 +166,7 @@ impl Job<'_> {
 fn start_of_bar(row: &Effect) -> Option<Nanos> {
     match row {
         Effect::Bar(bar) => Some(bar.start),
-        Effect::Indicators(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => None,
+        Effect::Indicators(_) | Effect::DeadLetter(_) | Effect::Anomaly(_) | Effect::Sealed(_) => None,
     }
 }
 

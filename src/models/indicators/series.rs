@@ -109,6 +109,21 @@ impl IndicatorSeries {
         (step.start, Price(self.closes[self.num_sealed_closes() + index]), step.values(self.scale))
     }
 
+    /// Returns the RSI of an unsealed step, unless it is no more than a convention: while prices have never moved.
+    ///
+    /// # Panics
+    /// When `index` is not below [`len`](Self::len).
+    #[must_use]
+    pub fn moving_rsi(&self, index: usize) -> Option<f64> {
+        self.steps[index].moving_rsi()
+    }
+
+    /// Returns the RSI of the newest step where it starts there and is unsealed, unless it is no more than a convention.
+    #[must_use]
+    pub fn newest_moving_rsi(&self, start: Nanos) -> Option<f64> {
+        self.steps.back().filter(|newest| newest.start == start).and_then(Step::moving_rsi)
+    }
+
     /// Returns the index of the unsealed step that starts there.
     #[must_use]
     pub fn index_of(&self, start: Nanos) -> Option<usize> {

@@ -113,7 +113,7 @@ impl Step {
             sma_200: mean(self.sum_200, LONGEST_WINDOW as u64),
             ema_12: (self.count >= 12).then(|| self.ema_12.value()),
             ema_26: (self.count >= 26).then(|| self.ema_26.value()),
-            rsi_14: (self.count >= RSI_WARM_UP).then(|| self.rsi()),
+            rsi_14: self.rsi_14(),
             macd: macd.map(|(macd, _)| macd),
             macd_signal: macd.map(|(_, signal)| signal),
             macd_histogram: macd.map(|(macd, signal)| macd - signal),
@@ -125,6 +125,15 @@ impl Step {
 
     fn macd(&self) -> f64 {
         self.macd_fast.value() - self.ema_26.value()
+    }
+
+    fn rsi_14(&self) -> Option<f64> {
+        (self.count >= RSI_WARM_UP).then(|| self.rsi())
+    }
+
+    /// Returns the RSI; `None` until it is warmed up, and while prices have never moved: then it is 0 by convention.
+    pub fn moving_rsi(&self) -> Option<f64> {
+        self.rsi_14().filter(|_| self.gain.value() + self.loss.value() > 0.0)
     }
 
     fn rsi(&self) -> f64 {

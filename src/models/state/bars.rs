@@ -16,6 +16,7 @@ impl SymbolState {
     /// Does what the watermark makes due.
     pub(super) fn advance(&mut self, effects: &mut Vec<Effect>) {
         self.close_until(self.watermark(), effects);
+        self.settle_anomalies(effects);
         self.expire_waiting(effects);
         self.seal(effects);
         self.reschedule();
@@ -67,6 +68,7 @@ impl SymbolState {
         }
     }
 
+    #[inline(never)]
     fn amend_over(&mut self, touched: &[Nanos], effects: &mut Vec<Effect>) {
         for track in 0..self.tracks.len() {
             let width = self.tracks[track].width;
@@ -138,6 +140,7 @@ impl SymbolState {
         };
         let lifecycle = self.lifecycle_mut(at, start);
         (lifecycle.published, lifecycle.log_pos) = (figures, log_pos);
+        self.note_bar(at, &bar, figures.is_none());
         self.publish_points(at, steps, effects);
     }
 
@@ -186,6 +189,7 @@ impl SymbolState {
                     track.larger[at].sealed_tally.merge(window.tally);
                 }
             }
+            self.seal_prices(&window);
             self.retained.release(window.slot);
             self.outcomes.settle_sealed(&window);
         }
@@ -207,6 +211,7 @@ impl SymbolState {
         for track in &mut self.tracks {
             track.indicators.seal(track.width.start_of(frontier));
         }
+        self.seal_judged(frontier);
         self.settle_pending();
         self.corrections.seal(frontier, base, &self.retained);
         let oldest = self.tracks.iter().map(|track| track.width.start_of(frontier)).min();

@@ -8,10 +8,12 @@
 //! Layout: magic `TWSP`, version (u16), fingerprint of the settings (u64), CRC-32 of the body (u32), all little-endian,
 //! then the body in postcard: [`Named`], where sources stand by their places in a list of names; then [`Parts`], which
 //! speak of sources by their places in the same list; then [`Supplement`], then the positions at which the
-//! windows' bars were published last, which earlier bytes of this version lack.
+//! windows' bars were published last, which some bytes of version 4 lack; then what detectors found ([`Found`]), from
+//! version 5 on.
 
 use super::clock::EventClock;
 use super::corrections::Corrections;
+use super::detection::{Found, Watch};
 use super::health::{Gaps, SourceSchedule};
 use super::outcomes::Outcomes;
 use super::pending_cancels::PendingCancels;
@@ -30,7 +32,9 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"TWSP";
 /// Grows whenever the body's form changes. Up to 3 the body held ids of the process that wrote it.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
+/// The oldest version that is read. It knows nothing of detectors, which then begin anew.
+const VERSION_MIN: u16 = 4;
 const HEADER: usize = 4 + 2 + 8 + 4;
 
 /// Stands for [`SourceId::ANY`], which is no source and has no name.
@@ -43,7 +47,9 @@ pub enum CheckpointError {
     #[error("not a checkpoint")]
     Malformed,
     /// Written by another version of the program.
-    #[error("checkpoint is of the foreign version {0}, this program reads version {VERSION}")]
+    #[error(
+        "checkpoint is of the foreign version {0}, this program reads version {VERSION_MIN} to {VERSION}"
+    )]
     Version(u16),
     /// Written under settings that give other results.
     #[error("checkpoint was made under other `core` settings")]
@@ -140,6 +146,8 @@ impl SymbolState {
             newest,
             sealed_until,
             due,
+            watch: _,
+            detection,
         } = self;
         let local = retained.sources();
         let mut list = SourceList { ids: local.ids().collect(), names: local.names().to_vec() };
@@ -175,7 +183,9 @@ impl SymbolState {
         let bytes = postcard::to_extend(&parts, bytes).expect("the state is plain data");
         let bytes = postcard::to_extend(&supplement, bytes).expect("plain data");
         let published: Vec<Position> = lifecycles(base, tracks).map(|lifecycle| lifecycle.log_pos).collect();
-        let mut bytes = postcard::to_extend(&published, bytes).expect("plain data");
+        let bytes = postcard::to_extend(&published, bytes).expect("plain data");
+        let found = detection.as_ref().map(|detection| detection.found());
+        let mut bytes = postcard::to_extend(&found, bytes).expect("plain data");
         let checksum = crc32fast::hash(&bytes[HEADER..]);
         bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -204,8 +214,13 @@ impl SymbolState {
         let (named, rest): (Named, _) = postcard::take_from_bytes(body).map_err(damaged)?;
         let (parts, rest): (Parts, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
         let (supplement, rest): (Supplement, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
-        let published: Vec<Position> = match rest {
-            [] => Vec::new(),
+        // Some bytes of version 4 end here, the others behind the positions.
+        let (published, rest): (Vec<Position>, _) = match rest {
+            [] => (Vec::new(), rest),
+            rest => postcard::take_from_bytes(rest).map_err(damaged)?,
+        };
+        let found: Option<Found> = match rest {
+            [] => None,
             rest => postcard::from_bytes(rest).map_err(damaged)?,
         };
         let Named { spec, definition, sources, num_local, schedule, gaps } = named;
@@ -248,7 +263,7 @@ impl SymbolState {
         for bar in tracks.iter_mut().filter_map(|track| track.newest.as_mut()) {
             bar.symbol = symbol;
         }
-        Ok(SymbolState {
+        let mut state = SymbolState {
             symbol,
             spec,
             definition,
@@ -269,7 +284,11 @@ impl SymbolState {
             newest,
             sealed_until,
             due,
-        })
+            watch: Watch::OFF,
+            detection: None,
+        };
+        state.reset_detection(found);
+        Ok(state)
     }
 }
 
@@ -294,7 +313,7 @@ fn body_of<'a>(bytes: &'a [u8], settings: &CoreSettings) -> Result<&'a [u8], Che
     if (2..=VERSION).contains(&version) && u64::from_le_bytes(first(field(6)?)?) != settings.fingerprint() {
         return Err(CheckpointError::Settings);
     }
-    if version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return Err(CheckpointError::Version(version));
     }
     if u32::from_le_bytes(first(field(14)?)?) != crc32fast::hash(body) {

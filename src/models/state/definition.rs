@@ -28,6 +28,8 @@ impl SymbolState {
         }
         self.spec = spec;
         self.definition = Some(*definition);
+        let found = self.detection.take().map(|detection| detection.found().clone());
+        self.reset_detection(found);
         self.names.define(self.symbol, definition);
     }
 

@@ -153,10 +153,16 @@ impl SymbolState {
         self.retained.insert(window.slot, &retained);
         self.accepted += 1;
         let mut touched = Touched::new();
-        if window.add(&retained, counts) && window.lifecycle.closed {
-            touched.push(window.start);
-            let start = window.start;
-            self.count_late(start);
+        if window.add(&retained, counts) {
+            let (start, is_closed) = (window.start, window.lifecycle.closed);
+            if is_closed {
+                touched.push(start);
+                self.count_late(start);
+            }
+            // Windows that have closed are judged by other bars.
+            if (is_closed || !self.watch.is_usual(trade.price)) && retained.updates.high_low() {
+                self.suspect(start, (retained.order, retained.price));
+            }
         }
         if in_charge {
             self.observe_trade(trade, &retained, counts);
@@ -171,7 +177,7 @@ impl SymbolState {
     }
 
     /// True when a retained trade counts as far as it stands: it may make bars, and its source is in charge.
-    fn counts(&self, retained: &RetainedTrade) -> bool {
+    pub(super) fn counts(&self, retained: &RetainedTrade) -> bool {
         self.makes_bars(retained.order.id) && self.schedule.counts(retained.source, retained.order.ts)
     }
 
@@ -533,6 +539,8 @@ impl SymbolState {
                 makes_bars(&retained) && self.schedule.counts(retained.source, retained.order.ts),
             );
         }
+        let start = window.start;
+        self.suspect_window(start);
     }
 }
 

@@ -13,6 +13,7 @@ mod clock;
 mod corrections;
 mod counts;
 mod definition;
+mod detection;
 mod health;
 mod intake;
 mod outcomes;
@@ -40,6 +41,7 @@ use super::symbol::{SymbolDefinition, SymbolId, SymbolSpec};
 use super::time::{Nanos, Width};
 use clock::EventClock;
 use corrections::Corrections;
+use detection::{Detection, Watch};
 use health::{Gaps, SourceSchedule};
 use outcomes::Outcomes;
 use pending_cancels::PendingCancels;
@@ -115,6 +117,9 @@ pub struct SymbolState {
     sealed_until: Nanos,
     /// The clock's time at which something is to be done.
     due: Nanos,
+    /// What trades are looked at for.
+    watch: Watch,
+    detection: Option<Box<Detection>>,
 }
 
 impl SymbolState {
@@ -134,7 +139,7 @@ impl SymbolState {
             seq: 0,
             newest: None,
         };
-        SymbolState {
+        let mut state = SymbolState {
             symbol,
             spec: spec.clone(),
             definition: None,
@@ -153,9 +158,13 @@ impl SymbolState {
             newest: None,
             sealed_until: Nanos::MIN,
             due: Nanos::MAX,
+            watch: Watch::OFF,
+            detection: None,
             settings,
             names,
-        }
+        };
+        state.reset_detection(None);
+        state
     }
 
     /// Applies entries of this symbol and broadcasts, in log order, and appends what follows to `effects`.
@@ -199,6 +208,8 @@ impl SymbolState {
         }
         if self.clock.now() >= self.due {
             self.advance(effects);
+        } else {
+            self.settle_anomalies(effects);
         }
     }
 
@@ -221,6 +232,7 @@ impl SymbolState {
     /// Closes every open window, as the end of a bounded input does. Entries may not follow.
     pub fn finish(&mut self, effects: &mut Vec<Effect>) {
         self.close_until(Nanos::MAX, effects);
+        self.settle_anomalies(effects);
         self.tell_rest_sealed(effects);
     }
 
@@ -289,6 +301,9 @@ impl SymbolState {
         larger.for_each(|window| window.sealed.make_room(rank));
         if let Some(newest) = &mut self.newest {
             newest.order.make_room(rank);
+        }
+        if let Some(detection) = &mut self.detection {
+            detection.make_room(rank);
         }
         Some(local)
     }

@@ -6,6 +6,7 @@
 //! tag is replaced.
 
 use crate::models::bar::{Bar, BarState};
+use crate::models::detection::{AnomalyKind, Detected, Finding};
 use crate::models::effect::IndicatorPoint;
 use crate::models::indicators::IndicatorValues;
 use crate::models::num::{Price, Scale, Size};
@@ -21,6 +22,8 @@ pub mod measurement {
     pub const BARS: &str = "aggregated_metrics";
     /// Indicators of closed bars.
     pub const INDICATORS: &str = "technical_indicators";
+    /// Anomalies.
+    pub const ANOMALIES: &str = "anomalies";
     /// Latencies of this process.
     pub const LATENCY: &str = "latency_metrics";
     /// Topics of Kafka that this process writes and reads.
@@ -159,6 +162,21 @@ impl Lines {
         }
         self.put(format_args!(" {}\n", start.plus(width.nanos()).0));
         true
+    }
+
+    /// Adds an anomaly. What is said of it later takes the place of it, while its severity stays; `state` says what has become
+    /// of it.
+    pub fn anomaly(&mut self, symbol: &SymbolTag, spec: &SymbolSpec, detected: &Detected) {
+        let Finding { kind, time, severity, threshold, .. } = detected.finding;
+        let (value, expected) = detected.values(spec);
+        let (tag, state) = (&symbol.tag, detected.state.as_str());
+        // A trade above and one below at one moment are two points.
+        let time = time.0 + i64::from(kind == AnomalyKind::PriceBelow);
+        let (measurement, kind, severity) = (measurement::ANOMALIES, kind.anomaly_type(), severity.as_str());
+        self.put(format_args!(
+            "{measurement},symbol={tag},type={kind},severity={severity} \
+             value={value},expected={expected},threshold={threshold},state=\"{state}\" {time}\n"
+        ));
     }
 
     /// Adds a value of a component's latency in milliseconds: `latency_ms` is the median, `latency_p99_ms` what 99 of 100

@@ -86,7 +86,7 @@ impl Worker {
         let resolved = request.resolve(&self.state, self.live.limits.max_subscriptions)?;
         let num_symbols = self.state.symbols.len();
         let of_topic = |topic: &Topic| match topic.channel {
-            Channel::Feed | Channel::Previews | Channel::Metrics | Channel::System => 0,
+            Channel::Feed | Channel::Previews | Channel::Anomalies | Channel::Metrics | Channel::System => 0,
             _ if !is_subscribe => 0,
             _ if topic.is_of_all() => num_symbols,
             _ => 1,

@@ -145,7 +145,7 @@ impl SubscribeRequest {
         for channel in self.channels()? {
             let has_windows = match channel {
                 Channel::Forming | Channel::Previews if !self.forming.unwrap_or(true) => continue,
-                Channel::Ticks | Channel::Feed | Channel::Ledger => false,
+                Channel::Ticks | Channel::Feed | Channel::Anomalies | Channel::Ledger => false,
                 Channel::Metrics | Channel::System => {
                     resolved.topics.push(Topic::plain(channel, SymbolId::NONE));
                     continue;
@@ -293,8 +293,9 @@ fn channels_of(name: &str) -> Result<&'static [Channel], Refusal> {
         "metrics" => Ok(&[Channel::Metrics]),
         "ledger" => Ok(&[Channel::Ledger]),
         "system" => Ok(&[Channel::System]),
-        // Accepted already, so that clients need not change when these channels carry something.
-        "anomalies" | "predictions" => Ok(&[]),
+        "anomalies" => Ok(&[Channel::Anomalies]),
+        // Accepted already, so that clients need not change when this channel carries something.
+        "predictions" => Ok(&[]),
         _ => {
             let name = shortened(name, NAME_SHOWN_MAX);
             let known =

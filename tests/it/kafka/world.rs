@@ -7,11 +7,12 @@ use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use tickwire::models::detection::settings::DetectionSettings;
 use tickwire::models::effect::{Effect, SealedBar};
 use tickwire::models::log_pos::LogPos;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::time::{MINUTE, SECOND, Width};
-use tickwire::wire::{BarMessage, IndicatorsMessage, TickMessage, to_json};
+use tickwire::wire::{AnomalyMessage, BarMessage, IndicatorsMessage, TickMessage, to_json};
 
 /// Bars that close all the time, and little made-up past.
 pub fn run(dir: &Path, kafka: &Kafka, further: &[(&str, &str)]) -> Command {
@@ -31,7 +32,8 @@ pub fn run(dir: &Path, kafka: &Kafka, further: &[(&str, &str)]) -> Command {
 
 pub fn core() -> CoreSettings {
     let widths = [SECOND / 10, SECOND, MINUTE].map(|nanos| Width::new(nanos).unwrap());
-    CoreSettings { widths: widths.to_vec(), lateness: SECOND / 100, ..CoreSettings::default() }
+    let detection = Some(DetectionSettings::default());
+    CoreSettings { widths: widths.to_vec(), lateness: SECOND / 100, detection, ..CoreSettings::default() }
 }
 
 /// Returns what must stand in the topics by a log: each topic's values.
@@ -50,6 +52,10 @@ fn expected(applied: &Applied, only_sealed: bool) -> BTreeMap<String, BTreeSet<S
             Effect::Indicators(point) => {
                 let (spec, window) = (applied.symbols.spec(point.symbol), point.width.to_string());
                 add("technical_indicators", to_json(&IndicatorsMessage::new(point, &spec, &window)));
+            }
+            Effect::Anomaly(detected) => {
+                let spec = applied.symbols.spec(detected.symbol);
+                add("anomalies", to_json(&AnomalyMessage::from(detected.anomaly(&spec))));
             }
             Effect::DeadLetter(_) => {}
         }

@@ -122,7 +122,7 @@ pub fn made_by(data: &Path) -> (BTreeMap<String, BarText>, Ledger) {
                 let values = point.values.in_order().map(|value| value.map(f64::to_bits));
                 made.insert(key, format!("{values:x?}"));
             }
-            Effect::DeadLetter(_) | Effect::Sealed(_) => {}
+            Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => {}
         }
     }
     (made, ledger)

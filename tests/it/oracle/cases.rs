@@ -21,6 +21,7 @@ fn settings() -> Arc<CoreSettings> {
         gap_hold: 4 * SECOND,
         future_tolerance: SECOND,
         widths: vec![seconds(1), seconds(5)],
+        detection: None,
         tells_seals: true,
     })
 }

@@ -26,6 +26,7 @@ fn settings(
         gap_hold: gap_hold * SECOND,
         future_tolerance: tolerance * SECOND,
         widths: widths.map(|width| Width::new(width * SECOND).expect("divides a day")).to_vec(),
+        detection: None,
         tells_seals: true,
     })
 }

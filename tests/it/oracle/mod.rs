@@ -60,6 +60,7 @@ impl Published {
                     prop_assert_eq!(point.log_pos, pos);
                     self.points.insert((point.width, point.start), point);
                 }
+                Effect::Anomaly(_) => {}
                 Effect::DeadLetter(letter) => self.dead_letters.push((letter.pos, letter.reason)),
                 Effect::Sealed(sealed) => {
                     prop_assert_eq!(sealed.pos, pos);

@@ -4,12 +4,16 @@ use super::{Names, block_on, migrated};
 use crate::support::postgres::{SharedPostgres, rows};
 use crate::support::process::{Program, command, run_args, wait_for};
 use crate::support::rows::{apply_log, assert_same_rows};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use tickwire::actors::sinks::history::HistorySink;
+use tickwire::actors::sinks::{Sink, SinkBatch};
+use tickwire::models::detection::settings::DetectionSettings;
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::time::{MINUTE, SECOND, Width};
-use tickwire::stores::history::{History, HistoryBatch};
+use tickwire::stores::log::Partition;
 
 /// Bars that close all the time, and little made-up past.
 fn run(dir: &Path, url: &str) -> Command {
@@ -20,13 +24,15 @@ fn run(dir: &Path, url: &str) -> Command {
         .env("TICKWIRE__RECOVERY__MAX_AGE", "640ms")
         .env("TICKWIRE__CORE__WINDOWS", "100ms,1s,1min")
         .env("TICKWIRE__CORE__LATENESS", "10ms")
+        .env("TICKWIRE__DETECTION__WINDOW", "100ms")
         .env("TICKWIRE__POSTGRES__BATCH__MAX_AGE", "10ms");
     run
 }
 
 fn core() -> CoreSettings {
     let widths = [SECOND / 10, SECOND, MINUTE].map(|nanos| Width::new(nanos).unwrap());
-    CoreSettings { widths: widths.to_vec(), lateness: SECOND / 100, ..CoreSettings::default() }
+    let detection = Some(DetectionSettings { width: widths[0], ..DetectionSettings::default() });
+    CoreSettings { widths: widths.to_vec(), lateness: SECOND / 100, detection, ..CoreSettings::default() }
 }
 
 /// Returns every row of a database, but for what follows from the order in which rows came.
@@ -35,6 +41,11 @@ pub fn all_rows(url: &str) -> Vec<String> {
     for (table, columns) in [
         ("tick_data", "*"),
         ("aggregated_data", "*"),
+        (
+            "anomalies",
+            "id, time, symbol, anomaly_type, severity, description, current_value, expected_value, threshold, metadata, state, \
+             log_pos",
+        ),
         ("technical_indicators", "*"),
         ("void_bars", "*"),
         ("symbols", "*"),
@@ -69,7 +80,9 @@ fn a_run_killed_again_and_again_leaves_each_row_of_its_log_once() {
     assert!(applied.reports.len() > 500, "{}", applied.reports.len());
     let Some(expected) = migrated("expected") else { return };
     write(&expected, &applied);
-    assert_same_rows(&all_rows(&expected.url), &all_rows(&database.url), "after kills");
+    let found = all_rows(&database.url);
+    assert!(found.iter().any(|row| row.starts_with("anomalies|")), "nothing was unusual");
+    assert_same_rows(&all_rows(&expected.url), &found, "after kills");
 }
 
 /// Writes what follows from a log into another database.
@@ -77,12 +90,14 @@ pub fn write(database: &SharedPostgres, applied: &crate::support::rows::Applied)
     block_on(async {
         let names = Names { symbols: Arc::clone(&applied.symbols), sources: Arc::clone(&applied.sources) };
         let history = names.open(&database.url, 1).await.unwrap();
-        let batch = HistoryBatch {
+        let batch = SinkBatch {
             effects: vec![Arc::new(applied.effects.clone())],
             reports: vec![Arc::new(applied.reports.clone())],
-            acknowledged: 1,
-            ..HistoryBatch::default()
+            acknowledged: BTreeMap::from([(Partition::EMBEDDED, 1)]),
+            ..SinkBatch::default()
         };
-        history.write(&batch).await.unwrap();
+        let symbols = Arc::clone(&applied.symbols);
+        let sink = HistorySink::new(Arc::new(history), Partition::EMBEDDED, symbols);
+        sink.write(&batch).await.unwrap();
     });
 }

@@ -81,7 +81,7 @@ async fn held(history: &dyn History) -> Vec<(i64, i64)> {
 
 /// Order, repeats, failures that pass, and the end, for a history.
 async fn history_contract(place: &Place, history: Arc<dyn History>) {
-    let sink = HistorySink::new(Arc::clone(&history), Partition::EMBEDDED);
+    let sink = HistorySink::new(Arc::clone(&history), Partition::EMBEDDED, Arc::clone(&place.node.symbols));
     let flaky = Flaky { sink: Arc::new(sink), num_failures: AtomicU32::new(3) };
     let addr = place.shell(Arc::new(flaky), QUICK).start();
     let first = || batch(vec![bar(0, 1, 5), bar(0, 2, 6)], Vec::new(), 6);
@@ -114,8 +114,8 @@ fn the_history_in_memory() {
 /// Writes bars to a history that refuses the one of the seventh minute; the others are there, and it is a dead letter, which is
 /// returned.
 async fn letter_of_the_seventh(place: &Place, history: &Arc<dyn History>) -> DeadLetterRecord {
-    let addr =
-        place.shell(Arc::new(HistorySink::new(Arc::clone(history), Partition::EMBEDDED)), QUICK).start();
+    let sink = HistorySink::new(Arc::clone(history), Partition::EMBEDDED, Arc::clone(&place.node.symbols));
+    let addr = place.shell(Arc::new(sink), QUICK).start();
     let bars = (4..=20).map(|nth| bar(0, nth, 20 + nth as u64)).collect();
     addr.send(batch(bars, Vec::new(), 40)).await.unwrap();
     addr.send(Flush).await.unwrap();

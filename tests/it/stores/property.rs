@@ -254,7 +254,7 @@ impl Model {
                         Some(*point),
                     );
                 }
-                Effect::DeadLetter(_) | Effect::Sealed(_) => {}
+                Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => {}
             }
         }
         for letter in &batch.dead_letters {

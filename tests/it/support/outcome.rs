@@ -45,7 +45,7 @@ impl Outcome {
                 Effect::Indicators(point) => {
                     self.indicators.insert((point.width, point.start), point);
                 }
-                Effect::DeadLetter(_) | Effect::Sealed(_) => {}
+                Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => {}
             }
         }
     }

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use tickwire::actors::sinks::history::HistorySink;
+use tickwire::actors::sinks::{Sink, SinkBatch};
 use tickwire::config::Config;
+use tickwire::models::detection::settings::DetectionSettings;
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Entry, Position};
 use tickwire::models::ledger::Ledger;
@@ -16,7 +19,6 @@ use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::SymbolId;
 use tickwire::names::{Names, SourceTable, SymbolTable};
 use tickwire::stores::history::sqlite::SqliteHistory;
-use tickwire::stores::history::{History, HistoryBatch};
 use tickwire::stores::log::sqlite::SqliteLog;
 use tickwire::stores::log::{CheckpointStore, LogReader, Partition};
 
@@ -218,7 +220,9 @@ pub fn apply_log(dir: &Path, core: CoreSettings, is_finished: bool) -> Applied {
         let log = SqliteLog::open(dir, Arc::clone(&symbols), Arc::clone(&sources), settings);
         let log = log.await.unwrap();
         let poison = log.poison(Partition::EMBEDDED).await.unwrap();
-        let core = Arc::new(core);
+        // As a run has it where nothing else is configured.
+        let detection = core.detection.clone().or(Some(DetectionSettings::default()));
+        let core = Arc::new(CoreSettings { detection, ..core });
         let names = Names::interner(&symbols, &sources);
         let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
         let (mut effects, mut reports) = (Vec::new(), Vec::new());
@@ -258,10 +262,11 @@ pub fn rows_by_log(dir: &Path, core: CoreSettings, is_finished: bool) -> (Vec<St
     let Applied { effects, ledger, symbols, sources, epoch, .. } = apply_log(dir, core, is_finished);
     block_on(async {
         let settings = Config::default().sqlite_settings();
-        let history = SqliteHistory::open(fresh.path(), symbols, sources, settings, epoch).await.unwrap();
+        let history = SqliteHistory::open(fresh.path(), Arc::clone(&symbols), sources, settings, epoch);
+        let sink = HistorySink::new(Arc::new(history.await.unwrap()), Partition::EMBEDDED, symbols);
         for part in effects.chunks(20_000) {
-            let batch = HistoryBatch { effects: vec![Arc::new(part.to_vec())], ..HistoryBatch::default() };
-            history.write(&batch).await.unwrap();
+            let batch = SinkBatch { effects: vec![Arc::new(part.to_vec())], ..SinkBatch::default() };
+            sink.write(&batch).await.unwrap();
         }
     });
     (history_rows(fresh.path()), ledger)

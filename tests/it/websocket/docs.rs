@@ -1,11 +1,12 @@
 //! The samples of frames and `docs/websocket.md` tell the truth: each sample has the fields, the order and the types of
 //! a frame that a client got, and each frame in the manual is a sample.
 
-use super::world::{World, bar, closed, snapshot_of, tick};
+use super::world::{World, anomaly, bar, closed, snapshot_of, tick};
 use crate::support::fixtures::{names, read};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tickwire::config::Limits;
+use tickwire::models::anomaly::AnomalyState;
 use tickwire::models::effect::Effect;
 use tickwire::models::snapshot::SymbolSnapshot;
 use tickwire::models::time::SECOND;
@@ -46,19 +47,23 @@ fn frames() -> BTreeMap<String, String> {
     client.send("x");
     client.send(r#"{"type":"ping"}"#);
     client.send(
-        r#"{"type":"subscribe","symbols":["AAPL","XXXX"],"channels":["ticks","bars","indicators","metrics"],
+        r#"{"type":"subscribe","symbols":["AAPL","XXXX"],"channels":["ticks","bars","indicators","anomalies","metrics"],
         "windows":["1min"],"forming":false,"since":{"epoch":"other","seqs":{"bars:AAPL:1min":3}}}"#,
     );
     client.send(r#"{"type":"subscribe","symbols":["*"],"channels":["ledger","system"]}"#);
     let mut frames = BTreeMap::new();
     let mut is_said = false;
-    while frames.len() < 14 {
+    while frames.len() < 15 {
         let text = client.text().unwrap();
         let frame: Value = serde_json::from_str(&text).unwrap();
         let kind = frame["type"].as_str().unwrap().to_owned();
         if kind == "snapshot" && !is_said {
             is_said = true;
-            world.say(closed(world.aapl, 6), vec![tick(world.aapl, 42), tick(world.aapl, 44)]);
+            let spike = anomaly(world.aapl, 1, AnomalyState::Active);
+            world.say(
+                [closed(world.aapl, 6), vec![spike]].concat(),
+                vec![tick(world.aapl, 42), tick(world.aapl, 44)],
+            );
             // Nothing trades any more.
             world.clock.advance(15 * SECOND);
         }
@@ -124,6 +129,29 @@ fn it_names_every_error_and_every_close_code() {
     }
     let rows = manual.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, ErrorCode::ALL.len(), "it names no error that there is not");
+}
+
+#[test]
+fn anomalies_come_to_who_follows_them_each_once_and_withdrawn_ones_too() {
+    let world = World::start(Limits::default(), false);
+    world.begin();
+    let (mut client, mut other) = (world.connect(), world.connect());
+    client.send(r#"{"type":"subscribe","symbols":["*"],"channels":["anomalies"]}"#);
+    client.until("subscription");
+    other.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["bars"],"forming":false}"#);
+    other.until("snapshot");
+    client.until("snapshot");
+    let said = |seq, state| anomaly(world.aapl, seq, state);
+    world.say(vec![said(1, AnomalyState::Active), said(2, AnomalyState::Withdrawn)], vec![]);
+    // A repeat, as after a restart of the symbol's actor.
+    world.say(vec![said(2, AnomalyState::Withdrawn), said(3, AnomalyState::Active)], vec![]);
+    world.say(closed(world.aapl, 9), vec![]);
+    let frames = [1, 2, 3].map(|_| client.until("anomaly"));
+    let seqs = frames.each_ref().map(|frame| frame["seq"].as_u64().unwrap());
+    assert_eq!(seqs, [1, 2, 3]);
+    assert_eq!((frames[1]["state"].as_str(), &frames[1]["id"]), (Some("withdrawn"), &frames[0]["id"]));
+    let first: Value = serde_json::from_str(&other.text().unwrap()).unwrap();
+    assert_eq!(first["type"], "bar", "nobody else gets them");
 }
 
 #[test]

@@ -299,7 +299,7 @@ mod tests {
         let bars = effects.into_iter().filter_map(|effect| match effect {
             Effect::Bar(bar) => Some(bar),
             Effect::DeadLetter(letter) => panic!("{letter:?}"),
-            Effect::Indicators(_) | Effect::Sealed(_) => None,
+            Effect::Indicators(_) | Effect::Anomaly(_) | Effect::Sealed(_) => None,
         });
         (bars.collect(), state)
     }

@@ -106,7 +106,9 @@ async fn write_anomalies(conn: &mut PgConnection, rows: &[Anomaly]) -> Result<()
          ON CONFLICT (id, time) DO UPDATE SET symbol = excluded.symbol, anomaly_type = excluded.anomaly_type, \
          severity = excluded.severity, description = excluded.description, current_value = excluded.current_value, \
          expected_value = excluded.expected_value, threshold = excluded.threshold, metadata = excluded.metadata, \
-         state = excluded.state, log_pos = excluded.log_pos WHERE excluded.log_pos > anomalies.log_pos",
+         state = excluded.state, log_pos = excluded.log_pos \
+         WHERE (excluded.log_pos, coalesce((excluded.metadata->>'revision')::bigint, 0)) \
+         > (anomalies.log_pos, coalesce((anomalies.metadata->>'revision')::bigint, 0))",
     )
     .bind(rows.iter().map(|row| stamp(row.time)).collect::<Vec<_>>())
     .bind(texts(|row| &row.symbol))

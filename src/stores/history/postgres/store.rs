@@ -220,7 +220,7 @@ impl PostgresHistory {
             Effect::DeadLetter(letter) => {
                 Some(Cow::Owned(DeadLetterRecord::of(letter, &self.symbol_table, &self.source_table)))
             }
-            Effect::Bar(_) | Effect::Indicators(_) | Effect::Sealed(_) => None,
+            Effect::Bar(_) | Effect::Indicators(_) | Effect::Anomaly(_) | Effect::Sealed(_) => None,
         });
         let letters: Vec<Cow<'_, DeadLetterRecord>> =
             from_log.chain(batch.dead_letters.iter().map(Cow::Borrowed)).collect();

@@ -123,7 +123,7 @@ impl<'a> WindowRows<'a> {
             let key = match effect {
                 Effect::Bar(bar) => (bar.symbol, bar.width, bar.start),
                 Effect::Indicators(point) => (point.symbol, point.width, point.start),
-                Effect::DeadLetter(_) | Effect::Sealed(_) => continue,
+                Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => continue,
             };
             rows.specs.entry(key.0).or_insert_with(|| symbols.spec(key.0));
             rows.windows.entry(key.1).or_insert_with(|| key.1.to_string());
@@ -138,7 +138,7 @@ impl<'a> WindowRows<'a> {
                     rows.voids.remove(&key);
                 }
                 Effect::Indicators(point) => _ = rows.points.insert(key, point),
-                Effect::DeadLetter(_) | Effect::Sealed(_) => {}
+                Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => {}
             }
         }
         rows

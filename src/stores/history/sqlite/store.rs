@@ -132,7 +132,7 @@ impl SqliteHistory {
             Effect::DeadLetter(letter) => {
                 Some(DeadLetterRecord::of(letter, &self.symbol_table, &self.source_table))
             }
-            Effect::Bar(_) | Effect::Indicators(_) | Effect::Sealed(_) => None,
+            Effect::Bar(_) | Effect::Indicators(_) | Effect::Anomaly(_) | Effect::Sealed(_) => None,
         });
         for letter in from_log {
             dead_letters::write(conn, &letter).await?;

@@ -90,7 +90,7 @@ impl Batch<'_> {
             let (symbol, width, start) = match effect {
                 Effect::Bar(bar) => (bar.symbol, bar.width, bar.start),
                 Effect::Indicators(point) => (point.symbol, point.width, point.start),
-                Effect::DeadLetter(_) | Effect::Sealed(_) => continue,
+                Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => continue,
             };
             let stored = symbols.stored(symbol).ok_or_else(|| StoreError::Permanent {
                 context: "failed to write to the history",
@@ -107,7 +107,7 @@ impl Batch<'_> {
                 Effect::Indicators(point) => {
                     batch.indicators.insert(key, (point.log_pos, Some(point)));
                 }
-                Effect::DeadLetter(_) | Effect::Sealed(_) => {}
+                Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => {}
             }
         }
         Ok(batch)

@@ -1,0 +1,19 @@
+//! Detection: what is unusual about the prices, volumes and the RSI of one symbol, found from its entries alone.
+//!
+//! Promises: pure, and on event time. What stands at the end follows from the final bars and trades, by whatever order,
+//! repeats and corrections they came about: an anomaly whose data was amended so that it no longer holds is withdrawn.
+//! One excursion is one anomaly. Nothing is allocated for a trade or a bar that is usual. Nothing here fails: without
+//! enough bars to judge by, nothing is found.
+
+mod bars;
+mod baseline;
+mod detected;
+mod prices;
+mod publish;
+pub mod settings;
+
+pub use bars::{BarDetector, BarFigures};
+pub use baseline::PriceBand;
+pub use detected::{AnomalyKind, Cause, Detected, Finding};
+pub use prices::{PriceDetector, Suspect};
+pub use publish::{Published, Publisher};

@@ -1,0 +1,320 @@
+//! What counts as unusual, by symbol and class of instrument.
+//!
+//! Promises: plain values, checked once by [`DetectionSettings::faults`]; an override changes what it names and nothing
+//! else, and of several for one symbol the later one wins.
+
+use crate::models::asset_class::AssetClass;
+use crate::models::symbol::SymbolSpec;
+use crate::models::time::{MINUTE, Width};
+use serde::{Deserialize, Serialize};
+
+/// Bars that a baseline may take in: they are kept for each symbol.
+pub const BARS_MAX: usize = 200;
+
+/// What a baseline is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The mean.
+    #[default]
+    Mean,
+    /// The median; what is usually far from it, by the median distance, is not unusual.
+    Median,
+}
+
+impl Method {
+    /// Returns the word that the configuration and answers use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Method::Mean => "mean",
+            Method::Median => "median",
+        }
+    }
+}
+
+/// Which trades are price spikes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PriceThreshold {
+    /// How far off the baseline, in per cent of it.
+    pub percent: f64,
+    /// Closed bars whose closes make the baseline.
+    pub bars: usize,
+    /// How they do.
+    pub method: Method,
+}
+
+/// Which bars are volume spikes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VolumeThreshold {
+    /// How many times the baseline.
+    pub factor: f64,
+    /// Bars before whose volumes make the baseline.
+    pub bars: usize,
+    /// How they do.
+    pub method: Method,
+}
+
+/// Which values of the RSI are unusual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RsiThreshold {
+    /// Above this it is overbought.
+    pub overbought: f64,
+    /// Below this it is oversold.
+    pub oversold: f64,
+    /// How far it must come back for the excursion to be over.
+    pub hysteresis: f64,
+}
+
+/// From how many times the threshold on an anomaly is how severe.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeverityLevels {
+    /// `medium`.
+    pub medium: f64,
+    /// `high`.
+    pub high: f64,
+    /// `critical`.
+    pub critical: f64,
+}
+
+/// What is unusual about one symbol.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Whether anything is looked for.
+    pub enabled: bool,
+    /// Price spikes.
+    pub price: PriceThreshold,
+    /// Volume spikes.
+    pub volume: VolumeThreshold,
+    /// The RSI.
+    pub rsi: RsiThreshold,
+    /// Severities.
+    pub severity: SeverityLevels,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Thresholds {
+            enabled: true,
+            price: PriceThreshold { percent: 5.0, bars: 20, method: Method::Mean },
+            volume: VolumeThreshold { factor: 3.0, bars: 20, method: Method::Mean },
+            rsi: RsiThreshold { overbought: 70.0, oversold: 30.0, hysteresis: 2.0 },
+            severity: SeverityLevels { medium: 1.5, high: 2.0, critical: 3.0 },
+        }
+    }
+}
+
+impl Thresholds {
+    /// Returns the bars that the longer of both baselines takes.
+    #[must_use]
+    pub fn bars(&self) -> usize {
+        self.price.bars.max(self.volume.bars)
+    }
+
+    /// Returns every fault: the key below `detection`, and what is wrong.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        for (key, value, least) in [
+            ("price_spike.percent", self.price.percent, 0.0),
+            ("volume_spike.factor", self.volume.factor, 0.0),
+            ("severity.medium", self.severity.medium, 1.0),
+            ("severity.high", self.severity.high, self.severity.medium),
+            ("severity.critical", self.severity.critical, self.severity.high),
+        ] {
+            if !positive(value) || value < least {
+                faults.push((key, format!("{value} is not above {least}")));
+            }
+        }
+        for (key, bars) in [("price_spike.bars", self.price.bars), ("volume_spike.bars", self.volume.bars)] {
+            if !(2..=BARS_MAX).contains(&bars) {
+                faults.push((key, format!("{bars} is not from 2 to {BARS_MAX}")));
+            }
+        }
+        let RsiThreshold { overbought, oversold, hysteresis } = self.rsi;
+        if !(50.0..100.0).contains(&overbought) || overbought == 50.0 {
+            faults.push(("rsi.overbought", format!("{overbought} is not between 50 and 100")));
+        }
+        if !(oversold > 0.0 && oversold < 50.0) {
+            faults.push(("rsi.oversold", format!("{oversold} is not between 0 and 50")));
+        }
+        if !(0.0..=20.0).contains(&hysteresis) {
+            faults.push(("rsi.hysteresis", format!("{hysteresis} is not from 0 to 20")));
+        }
+        faults
+    }
+}
+
+/// What an override changes; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetectionOverride {
+    /// The symbols it speaks of, in their one spelling.
+    pub symbols: Vec<String>,
+    /// The class of instruments it speaks of.
+    pub asset_class: Option<AssetClass>,
+    /// Whether anything is looked for.
+    pub enabled: Option<bool>,
+    /// Changes [`PriceThreshold::percent`].
+    pub price_percent: Option<f64>,
+    /// Changes [`PriceThreshold::bars`].
+    pub price_bars: Option<usize>,
+    /// Changes [`PriceThreshold::method`].
+    pub price_method: Option<Method>,
+    /// Changes [`VolumeThreshold::factor`].
+    pub volume_factor: Option<f64>,
+    /// Changes [`VolumeThreshold::bars`].
+    pub volume_bars: Option<usize>,
+    /// Changes [`VolumeThreshold::method`].
+    pub volume_method: Option<Method>,
+    /// Changes [`RsiThreshold::overbought`].
+    pub overbought: Option<f64>,
+    /// Changes [`RsiThreshold::oversold`].
+    pub oversold: Option<f64>,
+    /// Changes [`RsiThreshold::hysteresis`].
+    pub hysteresis: Option<f64>,
+    /// Changes [`SeverityLevels::medium`].
+    pub medium: Option<f64>,
+    /// Changes [`SeverityLevels::high`].
+    pub high: Option<f64>,
+    /// Changes [`SeverityLevels::critical`].
+    pub critical: Option<f64>,
+}
+
+impl DetectionOverride {
+    fn speaks_of(&self, spec: &SymbolSpec) -> bool {
+        self.symbols.contains(&spec.name) || self.asset_class == Some(spec.asset_class)
+    }
+
+    /// Returns what it makes of the thresholds.
+    #[must_use]
+    pub fn over(&self, before: &Thresholds) -> Thresholds {
+        let Thresholds { enabled, price, volume, rsi, severity } = *before;
+        Thresholds {
+            enabled: self.enabled.unwrap_or(enabled),
+            price: PriceThreshold {
+                percent: self.price_percent.unwrap_or(price.percent),
+                bars: self.price_bars.unwrap_or(price.bars),
+                method: self.price_method.unwrap_or(price.method),
+            },
+            volume: VolumeThreshold {
+                factor: self.volume_factor.unwrap_or(volume.factor),
+                bars: self.volume_bars.unwrap_or(volume.bars),
+                method: self.volume_method.unwrap_or(volume.method),
+            },
+            rsi: RsiThreshold {
+                overbought: self.overbought.unwrap_or(rsi.overbought),
+                oversold: self.oversold.unwrap_or(rsi.oversold),
+                hysteresis: self.hysteresis.unwrap_or(rsi.hysteresis),
+            },
+            severity: SeverityLevels {
+                medium: self.medium.unwrap_or(severity.medium),
+                high: self.high.unwrap_or(severity.high),
+                critical: self.critical.unwrap_or(severity.critical),
+            },
+        }
+    }
+}
+
+/// What is looked for in all symbols.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectionSettings {
+    /// Width of the bars that are judged; where there are no such windows, that is the smallest width.
+    pub width: Width,
+    /// What holds where no override says otherwise.
+    pub thresholds: Thresholds,
+    /// What holds for some symbols, the later one over the earlier.
+    pub overrides: Vec<DetectionOverride>,
+}
+
+impl Default for DetectionSettings {
+    fn default() -> Self {
+        let width = Width::new(MINUTE).expect("a minute divides a day");
+        DetectionSettings { width, thresholds: Thresholds::default(), overrides: Vec::new() }
+    }
+}
+
+impl DetectionSettings {
+    /// Returns what holds for a symbol.
+    #[must_use]
+    pub fn of(&self, spec: &SymbolSpec) -> Thresholds {
+        let spoken = self.overrides.iter().filter(|one| one.speaks_of(spec));
+        spoken.fold(self.thresholds, |before, one| one.over(&before))
+    }
+
+    /// Returns the place of the judged width among the widths of the windows.
+    #[must_use]
+    pub fn track(&self, widths: &[Width]) -> usize {
+        widths.iter().position(|width| *width == self.width).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_later_override_wins_and_changes_what_it_names() {
+        let equities = DetectionOverride {
+            asset_class: Some(AssetClass::Equity),
+            price_percent: Some(2.0),
+            volume_factor: Some(9.0),
+            ..DetectionOverride::default()
+        };
+        let one = DetectionOverride {
+            symbols: vec!["A".to_owned()],
+            price_percent: Some(7.0),
+            enabled: Some(false),
+            ..DetectionOverride::default()
+        };
+        let settings = DetectionSettings { overrides: vec![equities, one], ..DetectionSettings::default() };
+        let spec = |name, asset_class| SymbolSpec { asset_class, ..SymbolSpec::named(name) };
+        let of = |name, class| {
+            let found = settings.of(&spec(name, class));
+            (found.enabled, found.price.percent, found.volume.factor)
+        };
+        assert_eq!(of("A", AssetClass::Equity), (false, 7.0, 9.0));
+        assert_eq!(of("B", AssetClass::Equity), (true, 2.0, 9.0));
+        assert_eq!(of("A", AssetClass::Pair), (false, 7.0, 3.0));
+        assert_eq!(of("B", AssetClass::Pair), (true, 5.0, 3.0));
+    }
+
+    #[test]
+    fn faults_are_all_named() {
+        let good = Thresholds::default();
+        assert_eq!(good.faults(), []);
+        let bad = Thresholds {
+            price: PriceThreshold { percent: f64::NAN, bars: 1, ..good.price },
+            volume: VolumeThreshold { factor: -1.0, bars: 201, ..good.volume },
+            rsi: RsiThreshold { overbought: 50.0, oversold: 50.0, hysteresis: -1.0 },
+            severity: SeverityLevels { medium: 3.0, high: 2.0, critical: 1.0 },
+            ..good
+        };
+        let keys: Vec<&str> = bad.faults().into_iter().map(|(key, _)| key).collect();
+        let expected = [
+            "price_spike.percent",
+            "volume_spike.factor",
+            "severity.high",
+            "severity.critical",
+            "price_spike.bars",
+            "volume_spike.bars",
+            "rsi.overbought",
+            "rsi.oversold",
+            "rsi.hysteresis",
+        ];
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn a_minute_is_judged_where_there_is_one_and_else_the_smallest_width() {
+        let widths = |names: &[&str]| -> Vec<Width> {
+            names.iter().map(|name| Width::parse(name).expect("a width")).collect()
+        };
+        let by_default = DetectionSettings::default();
+        assert_eq!(by_default.track(&widths(&["1s", "1min", "5min"])), 1);
+        assert_eq!(by_default.track(&widths(&["5s", "5min"])), 0);
+        let width = Width::parse("5min").expect("a width");
+        let set = DetectionSettings { width, ..by_default };
+        assert_eq!(set.track(&widths(&["1min", "5min"])), 1);
+    }
+}
