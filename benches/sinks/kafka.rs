@@ -45,6 +45,7 @@ pub async fn measure(node: &Node, brokers: &str) {
         ticks: topic("ticks"),
         bars: Vec::new(),
         indicators: topic("indicators"),
+        anomalies: topic("anomalies"),
         dlq: topic("dlq"),
         reserved: Vec::new(),
     };

@@ -47,8 +47,10 @@ impl Publisher<'_> {
         };
         match wanted {
             None => self.withdraw(known),
-            // What another trade shows is another anomaly.
-            Some((finding, state)) if finding.time != known.finding.time => {
+            // What another trade shows is another anomaly, and so is the other side of the RSI.
+            Some((finding, state))
+                if (finding.kind, finding.time) != (known.finding.kind, known.finding.time) =>
+            {
                 self.withdraw(known);
                 *known = Published { finding, state, revision: 0 };
                 self.publish(known);
@@ -89,5 +91,47 @@ impl Publisher<'_> {
             seq: *self.seq,
             log_pos: self.pos,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::anomaly::Severity;
+    use crate::models::detection::detected::{AnomalyKind, Cause};
+    use crate::models::detection::settings::Method;
+    use crate::models::time::{MINUTE, Nanos};
+
+    #[test]
+    fn an_excursion_that_turns_to_the_other_side_is_withdrawn_and_another_begins() {
+        let finding = |kind| Finding {
+            kind,
+            time: Nanos(MINUTE),
+            start: Nanos(0),
+            value: 0.0,
+            expected: 50.0,
+            threshold: 0.0,
+            severity: Severity::Low,
+            bars: 0,
+            method: Method::Mean,
+            cause: Cause { pos: 1, revision: 0, trade: None },
+        };
+        let width = Width::new(MINUTE).expect("divides a day");
+        let (mut seq, mut effects, mut slot) = (0, Vec::new(), None);
+        for kind in [AnomalyKind::Overbought, AnomalyKind::Oversold] {
+            let (seq, effects) = (&mut seq, &mut effects);
+            let mut publisher = Publisher { symbol: SymbolId(0), width, pos: 1, seq, effects };
+            publisher.settle(&mut slot, Some((finding(kind), AnomalyState::Active)));
+        }
+        let said = effects.iter().map(|effect| match effect {
+            Effect::Anomaly(said) => (said.finding.kind, said.state, said.revision, said.seq),
+            other => panic!("{other:?}"),
+        });
+        let expected = [
+            (AnomalyKind::Overbought, AnomalyState::Active, 0, 1),
+            (AnomalyKind::Overbought, AnomalyState::Withdrawn, 1, 2),
+            (AnomalyKind::Oversold, AnomalyState::Active, 0, 3),
+        ];
+        assert_eq!(said.collect::<Vec<_>>(), expected);
     }
 }

@@ -162,11 +162,10 @@ impl History for MemoryHistory {
             match effect {
                 Effect::Bar(bar) => history.windows.put_bar(bar, self.max_rows),
                 Effect::Indicators(point) => history.windows.put_point(point, self.max_rows),
-                Effect::Anomaly(_) => {}
                 Effect::DeadLetter(letter) => {
                     history.put_dead_letter(DeadLetterRecord::of(letter, &self.symbols, &self.sources));
                 }
-                Effect::Sealed(_) => {}
+                Effect::Anomaly(_) | Effect::Sealed(_) => {}
             }
         }
         for letter in &batch.dead_letters {
