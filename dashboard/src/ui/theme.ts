@@ -35,6 +35,8 @@ export class ThemeSwitch {
   readonly #system = matchMedia('(prefers-color-scheme: light)');
   /** The user's choice; `null` leaves it to the system. */
   #chosen: Theme | null;
+  /** What is shown. Kept, since a browser tells of no change that was asked for before it told. */
+  #shown: Theme = 'dark';
 
   /**
    * @param remembered what the user chose before
@@ -54,11 +56,11 @@ export class ThemeSwitch {
   }
 
   get theme(): Theme {
-    return this.#chosen ?? (this.#system.matches ? 'light' : 'dark');
+    return this.#shown;
   }
 
   toggle(): void {
-    const next: Theme = this.theme === 'dark' ? 'light' : 'dark';
+    const next: Theme = this.#shown === 'dark' ? 'light' : 'dark';
     this.#chosen = next;
     this.chosen(next);
     this.#show();
@@ -88,7 +90,8 @@ export class ThemeSwitch {
   }
 
   #show(): void {
-    document.documentElement.dataset['theme'] = this.theme;
+    this.#shown = this.#chosen ?? (this.#system.matches ? 'light' : 'dark');
+    document.documentElement.dataset['theme'] = this.#shown;
     const ground = getComputedStyle(document.documentElement).getPropertyValue('--ground').trim();
     document.querySelector('meta[name="theme-color"]')?.setAttribute('content', ground);
     this.changed();
