@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measures how long a tick takes from its receipt to a reader of its topic.
+"""Measures how long a tick takes from its receipt into its topic, and to a reader.
 
     scripts/services.sh PYTHON scripts/bench/kafka.py [--binary FILE] [--rate N] [--seconds N] [--json]
 
 Runs the program with a simulated market beside the broker that the environment names, reads `tick_data` with librdkafka's client
 for Python, which PYTHON must have (confluent_kafka), and prints the median, the 99th percentile and the longest time in
-milliseconds from `received_at` to the arrival at the reader, so the reader's own share is in it. The first 5 seconds are left
-out. `run.py` calls it.
+milliseconds from `received_at` to the broker's own time of the message, and to its arrival here, so the reader's own share
+is in the second. The first 5 seconds are left out. `run.py` calls it.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def settings(servers, prefix):
 
 
 def reader(servers, topic):
-    """Returns a client that reads a topic from now on, once that is there."""
+    """Returns a client that reads a topic from now on, once that is there and notes when it gets a message."""
     from confluent_kafka import Consumer, KafkaException, TopicPartition
 
     client = Consumer({
@@ -56,8 +56,19 @@ def reader(servers, topic):
         if time.monotonic() > until:
             sys.exit("bench: the topic is not made")
         time.sleep(0.2)
+    note_appends(servers, topic)
     client.assign(places)
     return client
+
+
+def note_appends(servers, topic):
+    """Has the broker give messages the time at which it appends them, in place of the producer's."""
+    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+
+    entry = ConfigEntry("message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    for altered in AdminClient({"bootstrap.servers": servers}).incremental_alter_configs([resource]).values():
+        altered.result(10)
 
 
 def received(value):
@@ -68,15 +79,24 @@ def received(value):
 
 
 def delays(client, seconds):
-    """Returns how long each tick took, in milliseconds, ascending, and how many came in a second."""
-    found = []
+    """Returns how long each tick took into its topic and to this reader, in milliseconds, ascending, and how many came in a second."""
+    from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+
+    appended, read = [], []
     begin = time.time() + WARM_UP_SECONDS
     while (now := time.time()) < begin + seconds:
-        messages = client.consume(1_000, 0.01)
+        # One at a time: a call for many waits until it has them.
+        message = client.poll(0.1)
         now = time.time()
-        if now >= begin:
-            found.extend((now - received(message.value())) * 1_000 for message in messages if not message.error())
-    return sorted(found), len(found) / seconds
+        if message is None or message.error() or now < begin:
+            continue
+        at, (kind, millis) = received(message.value()), message.timestamp()
+        if kind != TIMESTAMP_LOG_APPEND_TIME:
+            sys.exit("bench: the broker does not say when it appended a message")
+        # It cuts off what is below a millisecond.
+        appended.append(millis + 0.5 - at * 1_000)
+        read.append((now - at) * 1_000)
+    return sorted(appended), sorted(read), len(read) / seconds
 
 
 def measure_here(binary, rate, seconds):
@@ -88,16 +108,19 @@ def measure_here(binary, rate, seconds):
     with tempfile.TemporaryDirectory(prefix="kafka-") as work:
         flags, own = ["--rate", str(rate)], settings(servers, prefix)
         with live.running(binary, Path(work), "topic", os.cpu_count(), flags, **own):
-            found, per_second = delays(reader(servers, f"{prefix}-ticks"), seconds)
-    if not found:
+            appended, read, per_second = delays(reader(servers, f"{prefix}-ticks"), seconds)
+    if not read:
         sys.exit("bench: no tick came")
 
-    def at(share):
-        return found[min(len(found) - 1, int(len(found) * share))]
+    def figures(of, found):
+        def at(share):
+            return found[min(len(found) - 1, int(len(found) * share))]
+
+        return {f"{of}p50_ms": at(0.5), f"{of}p99_ms": at(0.99), f"{of}longest_ms": found[-1]}
 
     return {
         "offered": rate, "per_second": per_second, "seconds": seconds,
-        "p50_ms": at(0.5), "p99_ms": at(0.99), "longest_ms": found[-1],
+        **figures("", appended), **figures("read_", read),
     }
 
 
@@ -125,8 +148,9 @@ def main():
         sys.exit("bench: TICKWIRE_TEST_KAFKA names no broker")
     else:
         print(
-            f"{found['per_second']:,.0f} ticks a second; median {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms, "
-            f"longest {found['longest_ms']:.1f} ms"
+            f"{found['per_second']:,.0f} ticks a second; into the topic: median {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms, "
+            f"longest {found['longest_ms']:.1f} ms; to the reader: median {found['read_p50_ms']:.1f} ms, "
+            f"p99 {found['read_p99_ms']:.1f} ms, longest {found['read_longest_ms']:.1f} ms"
         )
 
 
