@@ -1,6 +1,6 @@
 //! What counts as unusual, by symbol and class of instrument.
 //!
-//! Promises: plain values, checked once by [`DetectionSettings::faults`]; an override changes what it names and nothing
+//! Promises: plain values, checked once by [`Thresholds::faults`]; an override changes what it names and nothing
 //! else, and of several for one symbol the later one wins.
 
 use crate::models::asset_class::AssetClass;
