@@ -37,6 +37,10 @@ METRICS = {
     "latency_p99_ms": OPTIONAL, "residue": int,
 }
 ERROR = {"type": str, "code": str, "detail": str}
+ANOMALY = {
+    "type": str, "time": str, "symbol": str, "anomaly_type": str, "severity": str, "description": str, "current_value": (int, float),
+    "expected_value": (int, float), "threshold": (int, float), "metadata": dict, "id": str, "state": str, "seq": int,
+}
 FEED = {"type": str, "symbol": str, "feed": str}
 LEDGER = {"type": str, "symbol": str, "feed": str, "ledger": dict}
 PONG = {"type": str, "timestamp": str}
@@ -57,8 +61,8 @@ def check(found, fields):
 def samples():
     """The samples of frames, which the server's tests write, are what this client expects."""
     kinds = {
-        "bar": BAR, "connection": CONNECTION, "error": ERROR, "feed": FEED, "indicators": INDICATORS, "ledger": LEDGER, "metrics": METRICS,
-        "pong": PONG, "resync": RESYNC, "skipped": SKIPPED, "snapshot": SNAPSHOT, "subscription": SUBSCRIPTION,
+        "anomaly": ANOMALY, "bar": BAR, "connection": CONNECTION, "error": ERROR, "feed": FEED, "indicators": INDICATORS,
+        "ledger": LEDGER, "metrics": METRICS, "pong": PONG, "resync": RESYNC, "skipped": SKIPPED, "snapshot": SNAPSHOT, "subscription": SUBSCRIPTION,
         "system": SYSTEM, "tick": TICK,
     }
     seen = set()
