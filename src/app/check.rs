@@ -16,6 +16,7 @@ use crate::models::state::{CheckpointError, SymbolState};
 use crate::models::symbol::SymbolId;
 use crate::names::{Names, SourceTable, SymbolTable};
 use crate::stores::StoreError;
+use crate::stores::history::signals::{SignalBatch, SignalHistory};
 use crate::stores::history::sqlite::{SqliteHistory, check_history, missing_windows};
 use crate::stores::history::{History, HistoryBatch};
 use crate::stores::log::high_water::HighWater;
@@ -288,7 +289,7 @@ async fn restore_rows(
         let number = history.number_of(symbol).map(i64::from);
         number.is_some_and(|number| missing.contains(&(table, (number, width.nanos(), start.0))))
     });
-    write(&history, rest, 0).await?;
+    write(&history, &origin.symbols, rest, 0).await?;
     history.close().await?;
     origin.log.close().await?;
     for (table, (symbol, width, start)) in missing_windows(&config.data_dir, &checked.windows).await? {
@@ -347,14 +348,23 @@ async fn apply_log(
             }
         }
         if effects.len() >= BATCH_EFFECTS {
-            write(history, std::mem::take(&mut effects), 0).await?;
+            write(history, symbols, std::mem::take(&mut effects), 0).await?;
         }
     }
-    write(history, effects, origin.last).await?;
+    write(history, symbols, effects, origin.last).await?;
     Ok(states)
 }
 
-async fn write(history: &SqliteHistory, effects: Vec<Effect>, acknowledged: Position) -> anyhow::Result<()> {
+async fn write(
+    history: &SqliteHistory,
+    symbols: &SymbolTable,
+    effects: Vec<Effect>,
+    acknowledged: Position,
+) -> anyhow::Result<()> {
+    let signals = SignalBatch::of_effects(&effects, symbols);
+    if !signals.is_empty() {
+        history.write_signals(&signals).await?;
+    }
     Ok(history
         .write(&HistoryBatch { effects: vec![Arc::new(effects)], acknowledged, ..HistoryBatch::default() })
         .await?)

@@ -12,8 +12,6 @@ use crate::actors::environment::Environment;
 use crate::actors::guard::ActorKind;
 use crate::breaker::BreakerPolicy;
 use crate::metrics::{Span, Stage};
-use crate::models::anomaly::Anomaly;
-use crate::models::effect::Effect;
 use crate::models::entry::Position;
 use crate::models::report::AcceptedReport;
 use crate::names::SymbolTable;
@@ -22,7 +20,6 @@ use crate::stores::history::signals::SignalBatch;
 use crate::stores::history::{History, HistoryBatch};
 use crate::stores::log::Partition;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,21 +70,6 @@ impl HistorySink {
         self
     }
 
-    /// Returns the newest of what a batch says of each anomaly.
-    fn anomalies(&self, batch: &HistoryBatch) -> Vec<Anomaly> {
-        let mut newest: BTreeMap<String, Anomaly> = BTreeMap::new();
-        for effect in batch.effects.iter().flat_map(|part| part.iter()) {
-            let Effect::Anomaly(detected) = effect else { continue };
-            let anomaly = detected.anomaly(&self.symbols.spec(detected.symbol));
-            match newest.get_mut(&anomaly.id) {
-                Some(known) if known.log_pos > anomaly.log_pos => {}
-                Some(known) => *known = anomaly,
-                None => _ = newest.insert(anomaly.id.clone(), anomaly),
-            }
-        }
-        newest.into_values().collect()
-    }
-
     /// Counts for each part of a batch what its oldest report took: one clock and no more for many ticks.
     fn observe(&self, reports: &[Arc<Vec<AcceptedReport>>]) {
         let Some(env) = &self.env else { return };
@@ -128,10 +110,11 @@ impl Sink for HistorySink {
             dead_letters: batch.dead_letters.clone(),
             acknowledged: self.partitions.iter().map(acknowledged).min().unwrap_or(0),
         };
-        let anomalies = self.anomalies(&batch);
-        if !anomalies.is_empty() {
+        let signals =
+            SignalBatch::of_effects(batch.effects.iter().flat_map(|part| part.iter()), &self.symbols);
+        if !signals.is_empty() {
             // Before the batch acknowledges the entries that they follow from: after a crash in between they come again.
-            self.history.write_signals(&SignalBatch { anomalies, ..SignalBatch::default() }).await?;
+            self.history.write_signals(&signals).await?;
         }
         self.history.write(&batch).await?;
         self.observe(&batch.reports);

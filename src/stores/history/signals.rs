@@ -10,10 +10,13 @@
 
 use crate::models::alert::{Alert, AlertStatus};
 use crate::models::anomaly::{Anomaly, Severity};
+use crate::models::effect::Effect;
 use crate::models::prediction::Prediction;
 use crate::models::time::Nanos;
+use crate::names::SymbolTable;
 use crate::stores::error::StoreError;
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 
 /// Rows that are written as one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +27,33 @@ pub struct SignalBatch {
     pub predictions: Vec<Prediction>,
     /// Alerts, by id.
     pub alerts: Vec<Alert>,
+}
+
+impl SignalBatch {
+    /// Makes the rows of what was found: the newest of what is said of each anomaly.
+    #[must_use]
+    pub fn of_effects<'a>(
+        effects: impl IntoIterator<Item = &'a Effect>,
+        symbols: &SymbolTable,
+    ) -> SignalBatch {
+        let mut newest: BTreeMap<String, Anomaly> = BTreeMap::new();
+        for effect in effects {
+            let Effect::Anomaly(detected) = effect else { continue };
+            let anomaly = detected.anomaly(&symbols.spec(detected.symbol));
+            match newest.get_mut(&anomaly.id) {
+                Some(known) if known.log_pos > anomaly.log_pos => {}
+                Some(known) => *known = anomaly,
+                None => _ = newest.insert(anomaly.id.clone(), anomaly),
+            }
+        }
+        SignalBatch { anomalies: newest.into_values().collect(), ..SignalBatch::default() }
+    }
+
+    /// True when there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.anomalies.is_empty() && self.predictions.is_empty() && self.alerts.is_empty()
+    }
 }
 
 /// A row, and the number that its store gave it.
