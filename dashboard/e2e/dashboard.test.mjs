@@ -95,10 +95,14 @@ async function pointAt(start) {
   await page.locator('#chart').focus();
   await page.keyboard.press('Escape');
   await page.keyboard.press('ArrowLeft');
-  const { bars, legend } = await look(page);
-  const from = bars.findIndex((bar) => instant(bar.start) === legend.time);
-  const to = bars.findIndex((bar) => bar.start === start);
-  for (let step = 0; step < from - to; step += 1) await page.keyboard.press('ArrowLeft');
+  // A late trade may make a bar between the two, which is one more step.
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const { bars, legend } = await look(page);
+    const from = bars.findIndex((bar) => instant(bar.start) === legend.time);
+    const to = bars.findIndex((bar) => bar.start === start);
+    if (from === to) break;
+    for (let step = 0; step < Math.abs(from - to); step += 1) await page.keyboard.press(from > to ? 'ArrowLeft' : 'ArrowRight');
+  }
   await until(page, (seen, text) => seen.legend.time === text, instant(start));
 }
 
