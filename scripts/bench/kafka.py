@@ -67,7 +67,8 @@ def note_appends(servers, topic):
 
     entry = ConfigEntry("message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    for altered in AdminClient({"bootstrap.servers": servers}).incremental_alter_configs([resource]).values():
+    admin = AdminClient({"bootstrap.servers": servers})
+    for altered in admin.incremental_alter_configs([resource]).values():
         altered.result(10)
 
 
