@@ -5,8 +5,8 @@
 use super::text::{symbols, width};
 use crate::models::asset_class::AssetClass;
 use crate::models::detection::settings::{
-    DetectionOverride, DetectionSettings, Method, PriceThreshold, RsiThreshold, SeverityLevels, Thresholds,
-    VolumeThreshold,
+    DetectionOverride, DetectionSettings, PriceChange, PriceThreshold, RsiChange, RsiThreshold,
+    SeverityChange, SeverityLevels, Thresholds, VolumeChange, VolumeThreshold,
 };
 use crate::models::time::Width;
 use serde::{Deserialize, Serialize};
@@ -21,63 +21,15 @@ pub struct Detection {
     #[serde(with = "width")]
     pub window: Width,
     /// Trades far off the closes of the bars before.
-    pub price_spike: PriceSpike,
+    pub price_spike: PriceThreshold,
     /// Bars of far more volume than the bars before.
-    pub volume_spike: VolumeSpike,
+    pub volume_spike: VolumeThreshold,
     /// The RSI beyond its thresholds.
-    pub rsi: Rsi,
+    pub rsi: RsiThreshold,
     /// From how many times its threshold on an anomaly is how severe.
-    pub severity: SeverityTimes,
+    pub severity: SeverityLevels,
     /// What holds for some symbols.
     pub overrides: Vec<DetectionTable>,
-}
-
-/// Section `detection.price_spike`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PriceSpike {
-    /// How far off, in per cent.
-    pub percent: f64,
-    /// Bars whose closes a trade is compared with.
-    pub bars: usize,
-    /// Whether with their `mean` or their `median`.
-    pub method: Method,
-}
-
-/// Section `detection.volume_spike`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct VolumeSpike {
-    /// How many times as much.
-    pub factor: f64,
-    /// Bars whose volumes a bar is compared with.
-    pub bars: usize,
-    /// Whether with their `mean` or their `median`.
-    pub method: Method,
-}
-
-/// Section `detection.rsi`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rsi {
-    /// Above this it is overbought.
-    pub overbought: f64,
-    /// Below this it is oversold.
-    pub oversold: f64,
-    /// How far it must come back for that to be over.
-    pub hysteresis: f64,
-}
-
-/// Section `detection.severity`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SeverityTimes {
-    /// `medium`.
-    pub medium: f64,
-    /// `high`.
-    pub high: f64,
-    /// `critical`.
-    pub critical: f64,
 }
 
 /// One table of `[[detection.overrides]]`.
@@ -94,115 +46,27 @@ pub struct DetectionTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// As in the section.
-    pub price_spike: PriceSpikeChange,
+    pub price_spike: PriceChange,
     /// As in the section.
-    pub volume_spike: VolumeSpikeChange,
+    pub volume_spike: VolumeChange,
     /// As in the section.
     pub rsi: RsiChange,
     /// As in the section.
     pub severity: SeverityChange,
 }
 
-/// Changes of `price_spike`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PriceSpikeChange {
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub percent: Option<f64>,
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bars: Option<usize>,
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<Method>,
-}
-
-/// Changes of `volume_spike`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct VolumeSpikeChange {
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub factor: Option<f64>,
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bars: Option<usize>,
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<Method>,
-}
-
-/// Changes of `rsi`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RsiChange {
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub overbought: Option<f64>,
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub oversold: Option<f64>,
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hysteresis: Option<f64>,
-}
-
-/// Changes of `severity`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SeverityChange {
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub medium: Option<f64>,
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub high: Option<f64>,
-    /// As in the section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub critical: Option<f64>,
-}
-
 impl Default for Detection {
     fn default() -> Self {
-        let Thresholds { enabled, .. } = Thresholds::default();
+        let Thresholds { enabled, price, volume, rsi, severity } = Thresholds::default();
         Detection {
             enabled,
             window: DetectionSettings::default().width,
-            price_spike: PriceSpike::default(),
-            volume_spike: VolumeSpike::default(),
-            rsi: Rsi::default(),
-            severity: SeverityTimes::default(),
+            price_spike: price,
+            volume_spike: volume,
+            rsi,
+            severity,
             overrides: Vec::new(),
         }
-    }
-}
-
-impl Default for PriceSpike {
-    fn default() -> Self {
-        let PriceThreshold { percent, bars, method } = Thresholds::default().price;
-        PriceSpike { percent, bars, method }
-    }
-}
-
-impl Default for VolumeSpike {
-    fn default() -> Self {
-        let VolumeThreshold { factor, bars, method } = Thresholds::default().volume;
-        VolumeSpike { factor, bars, method }
-    }
-}
-
-impl Default for Rsi {
-    fn default() -> Self {
-        let RsiThreshold { overbought, oversold, hysteresis } = Thresholds::default().rsi;
-        Rsi { overbought, oversold, hysteresis }
-    }
-}
-
-impl Default for SeverityTimes {
-    fn default() -> Self {
-        let SeverityLevels { medium, high, critical } = Thresholds::default().severity;
-        SeverityTimes { medium, high, critical }
     }
 }
 
@@ -213,37 +77,22 @@ impl DetectionTable {
             symbols: symbols.clone(),
             asset_class: *asset_class,
             enabled: *enabled,
-            price_percent: price_spike.percent,
-            price_bars: price_spike.bars,
-            price_method: price_spike.method,
-            volume_factor: volume_spike.factor,
-            volume_bars: volume_spike.bars,
-            volume_method: volume_spike.method,
-            overbought: rsi.overbought,
-            oversold: rsi.oversold,
-            hysteresis: rsi.hysteresis,
-            medium: severity.medium,
-            high: severity.high,
-            critical: severity.critical,
+            price: *price_spike,
+            volume: *volume_spike,
+            rsi: *rsi,
+            severity: *severity,
         }
     }
 }
 
 impl Detection {
     fn thresholds(&self) -> Thresholds {
-        let Detection { enabled, price_spike, volume_spike, rsi, severity, .. } = self;
-        let PriceSpike { percent, bars, method } = *price_spike;
-        let price = PriceThreshold { percent, bars, method };
-        let VolumeSpike { factor, bars, method } = *volume_spike;
-        let volume = VolumeThreshold { factor, bars, method };
-        let Rsi { overbought, oversold, hysteresis } = *rsi;
-        let SeverityTimes { medium, high, critical } = *severity;
         Thresholds {
-            enabled: *enabled,
-            price,
-            volume,
-            rsi: RsiThreshold { overbought, oversold, hysteresis },
-            severity: SeverityLevels { medium, high, critical },
+            enabled: self.enabled,
+            price: self.price_spike,
+            volume: self.volume_spike,
+            rsi: self.rsi,
+            severity: self.severity,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The samples of live frames: made by the functions that make frames for clients.
 
+use crate::support::anomalies::price_spike;
 use crate::support::fixtures::{hold, names};
 use tickwire::actors::health::{ComponentHealth, Health};
 use tickwire::actors::hub::frame::{
@@ -9,12 +10,9 @@ use tickwire::actors::hub::frame::{
 use tickwire::actors::hub::ledgers::{LedgerCounts, LedgerFrame};
 use tickwire::actors::hub::system::{ComponentObject, FeedCounts, SystemFrame};
 use tickwire::actors::messages::LiveTick;
-use tickwire::models::anomaly::{AnomalyState, Severity};
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
-use tickwire::models::detection::settings::Method;
-use tickwire::models::detection::{AnomalyKind, Cause, Detected, Finding};
+use tickwire::models::detection::{Cause, Detected, Finding};
 use tickwire::models::effect::IndicatorPoint;
-use tickwire::models::entry::TradeId;
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
@@ -119,25 +117,13 @@ fn point() -> IndicatorPoint {
 
 /// A trade that is 5.2 % above the mean.
 fn detected() -> Detected {
+    let found = price_spike(SymbolId(0), NOW);
+    let finding = Finding { time: NOW.plus(SECOND + 250_000_000), ..found.finding };
     Detected {
-        symbol: SymbolId(0),
-        width: Width::new(MINUTE).unwrap(),
-        finding: Finding {
-            kind: AnomalyKind::PriceAbove,
-            time: NOW.plus(SECOND + 250_000_000),
-            start: NOW,
-            value: 191_700_000_000.0,
-            expected: 182_310_000_000.0,
-            threshold: 5.0,
-            severity: Severity::Low,
-            bars: 20,
-            method: Method::Mean,
-            cause: Cause { pos: 4_711, revision: 0, trade: Some(TradeId::number(77)) },
-        },
-        state: AnomalyState::Active,
-        revision: 0,
+        finding: Finding { cause: Cause { pos: 4_711, ..finding.cause }, ..finding },
         seq: 7,
         log_pos: 4_711,
+        ..found
     }
 }
 

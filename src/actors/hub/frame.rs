@@ -134,13 +134,12 @@ pub fn preview(point: &IndicatorPoint, spec: &SymbolSpec, window: &str, seq: u64
     append_typed("indicators", &object, format_args!(",\"seq\":{seq},\"forming\":true"), out);
 }
 
-/// Appends the payload of a bar or of the indicators of one, or of an anomaly; nothing else has one.
+/// Appends the payload of a bar or of the indicators of one; nothing else is of a window.
 pub fn effect(effect: &Effect, spec: &SymbolSpec, window: &str, seq: u64, out: &mut Vec<u8>) {
     match effect {
         Effect::Bar(it) => bar(it, spec, window, seq, out),
         Effect::Indicators(point) => indicators(point, spec, window, seq, out),
-        Effect::Anomaly(detected) => anomaly(detected, spec, out),
-        Effect::DeadLetter(_) | Effect::Sealed(_) => {}
+        Effect::Anomaly(_) | Effect::DeadLetter(_) | Effect::Sealed(_) => {}
     }
 }
 

@@ -33,48 +33,86 @@ impl Method {
     }
 }
 
-/// Which trades are price spikes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PriceThreshold {
-    /// How far off the baseline, in per cent of it.
-    pub percent: f64,
-    /// Closed bars whose closes make the baseline.
-    pub bars: usize,
-    /// How they do.
-    pub method: Method,
+/// Makes the settings of a detector, with their defaults, and beside them what an override changes: each may be left out.
+macro_rules! settings_and_change {
+    (
+        $(#[$doc:meta])*
+        $settings:ident / $change:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty = $default:expr,)+ }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $settings {
+            $($(#[$field_doc])* pub $field: $kind,)+
+        }
+
+        impl Default for $settings {
+            fn default() -> Self {
+                $settings { $($field: $default,)+ }
+            }
+        }
+
+        #[doc = concat!("What an override changes of [`", stringify!($settings), "`]; what is `None` stays.")]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $change {
+            $($(#[$field_doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$kind>,)+
+        }
+
+        impl $change {
+            fn over(&self, before: $settings) -> $settings {
+                $settings { $($field: self.$field.unwrap_or(before.$field),)+ }
+            }
+        }
+    };
 }
 
-/// Which bars are volume spikes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct VolumeThreshold {
-    /// How many times the baseline.
-    pub factor: f64,
-    /// Bars before whose volumes make the baseline.
-    pub bars: usize,
-    /// How they do.
-    pub method: Method,
+settings_and_change! {
+    /// Which trades are price spikes.
+    PriceThreshold / PriceChange {
+        /// How far off the baseline, in per cent of it.
+        percent: f64 = 5.0,
+        /// Closed bars whose closes make the baseline.
+        bars: usize = 20,
+        /// How they do.
+        method: Method = Method::Mean,
+    }
 }
 
-/// Which values of the RSI are unusual.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RsiThreshold {
-    /// Above this it is overbought.
-    pub overbought: f64,
-    /// Below this it is oversold.
-    pub oversold: f64,
-    /// How far it must come back for the excursion to be over.
-    pub hysteresis: f64,
+settings_and_change! {
+    /// Which bars are volume spikes.
+    VolumeThreshold / VolumeChange {
+        /// How many times the baseline.
+        factor: f64 = 3.0,
+        /// Bars before whose volumes make the baseline.
+        bars: usize = 20,
+        /// How they do.
+        method: Method = Method::Mean,
+    }
 }
 
-/// From how many times the threshold on an anomaly is how severe.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SeverityLevels {
-    /// `medium`.
-    pub medium: f64,
-    /// `high`.
-    pub high: f64,
-    /// `critical`.
-    pub critical: f64,
+settings_and_change! {
+    /// Which values of the RSI are unusual.
+    RsiThreshold / RsiChange {
+        /// Above this it is overbought.
+        overbought: f64 = 70.0,
+        /// Below this it is oversold.
+        oversold: f64 = 30.0,
+        /// How far it must come back for the excursion to be over.
+        hysteresis: f64 = 2.0,
+    }
+}
+
+settings_and_change! {
+    /// From how many times the threshold on an anomaly is how severe.
+    SeverityLevels / SeverityChange {
+        /// `medium`.
+        medium: f64 = 1.5,
+        /// `high`.
+        high: f64 = 2.0,
+        /// `critical`.
+        critical: f64 = 3.0,
+    }
 }
 
 /// What is unusual about one symbol.
@@ -96,10 +134,10 @@ impl Default for Thresholds {
     fn default() -> Self {
         Thresholds {
             enabled: true,
-            price: PriceThreshold { percent: 5.0, bars: 20, method: Method::Mean },
-            volume: VolumeThreshold { factor: 3.0, bars: 20, method: Method::Mean },
-            rsi: RsiThreshold { overbought: 70.0, oversold: 30.0, hysteresis: 2.0 },
-            severity: SeverityLevels { medium: 1.5, high: 2.0, critical: 3.0 },
+            price: PriceThreshold::default(),
+            volume: VolumeThreshold::default(),
+            rsi: RsiThreshold::default(),
+            severity: SeverityLevels::default(),
         }
     }
 }
@@ -155,30 +193,14 @@ pub struct DetectionOverride {
     pub asset_class: Option<AssetClass>,
     /// Whether anything is looked for.
     pub enabled: Option<bool>,
-    /// Changes [`PriceThreshold::percent`].
-    pub price_percent: Option<f64>,
-    /// Changes [`PriceThreshold::bars`].
-    pub price_bars: Option<usize>,
-    /// Changes [`PriceThreshold::method`].
-    pub price_method: Option<Method>,
-    /// Changes [`VolumeThreshold::factor`].
-    pub volume_factor: Option<f64>,
-    /// Changes [`VolumeThreshold::bars`].
-    pub volume_bars: Option<usize>,
-    /// Changes [`VolumeThreshold::method`].
-    pub volume_method: Option<Method>,
-    /// Changes [`RsiThreshold::overbought`].
-    pub overbought: Option<f64>,
-    /// Changes [`RsiThreshold::oversold`].
-    pub oversold: Option<f64>,
-    /// Changes [`RsiThreshold::hysteresis`].
-    pub hysteresis: Option<f64>,
-    /// Changes [`SeverityLevels::medium`].
-    pub medium: Option<f64>,
-    /// Changes [`SeverityLevels::high`].
-    pub high: Option<f64>,
-    /// Changes [`SeverityLevels::critical`].
-    pub critical: Option<f64>,
+    /// Price spikes.
+    pub price: PriceChange,
+    /// Volume spikes.
+    pub volume: VolumeChange,
+    /// The RSI.
+    pub rsi: RsiChange,
+    /// Severities.
+    pub severity: SeverityChange,
 }
 
 impl DetectionOverride {
@@ -189,29 +211,12 @@ impl DetectionOverride {
     /// Returns what it makes of the thresholds.
     #[must_use]
     pub fn over(&self, before: &Thresholds) -> Thresholds {
-        let Thresholds { enabled, price, volume, rsi, severity } = *before;
         Thresholds {
-            enabled: self.enabled.unwrap_or(enabled),
-            price: PriceThreshold {
-                percent: self.price_percent.unwrap_or(price.percent),
-                bars: self.price_bars.unwrap_or(price.bars),
-                method: self.price_method.unwrap_or(price.method),
-            },
-            volume: VolumeThreshold {
-                factor: self.volume_factor.unwrap_or(volume.factor),
-                bars: self.volume_bars.unwrap_or(volume.bars),
-                method: self.volume_method.unwrap_or(volume.method),
-            },
-            rsi: RsiThreshold {
-                overbought: self.overbought.unwrap_or(rsi.overbought),
-                oversold: self.oversold.unwrap_or(rsi.oversold),
-                hysteresis: self.hysteresis.unwrap_or(rsi.hysteresis),
-            },
-            severity: SeverityLevels {
-                medium: self.medium.unwrap_or(severity.medium),
-                high: self.high.unwrap_or(severity.high),
-                critical: self.critical.unwrap_or(severity.critical),
-            },
+            enabled: self.enabled.unwrap_or(before.enabled),
+            price: self.price.over(before.price),
+            volume: self.volume.over(before.volume),
+            rsi: self.rsi.over(before.rsi),
+            severity: self.severity.over(before.severity),
         }
     }
 }
@@ -257,13 +262,13 @@ mod tests {
     fn the_later_override_wins_and_changes_what_it_names() {
         let equities = DetectionOverride {
             asset_class: Some(AssetClass::Equity),
-            price_percent: Some(2.0),
-            volume_factor: Some(9.0),
+            price: PriceChange { percent: Some(2.0), ..PriceChange::default() },
+            volume: VolumeChange { factor: Some(9.0), ..VolumeChange::default() },
             ..DetectionOverride::default()
         };
         let one = DetectionOverride {
             symbols: vec!["A".to_owned()],
-            price_percent: Some(7.0),
+            price: PriceChange { percent: Some(7.0), ..PriceChange::default() },
             enabled: Some(false),
             ..DetectionOverride::default()
         };

@@ -40,10 +40,8 @@ impl SignalBatch {
         for effect in effects {
             let Effect::Anomaly(detected) = effect else { continue };
             let anomaly = detected.anomaly(&symbols.spec(detected.symbol));
-            match newest.get_mut(&anomaly.id) {
-                Some(known) if known.log_pos > anomaly.log_pos => {}
-                Some(known) => *known = anomaly,
-                None => _ = newest.insert(anomaly.id.clone(), anomaly),
+            if newest.get(&anomaly.id).is_none_or(|known| anomaly.replaces(known)) {
+                newest.insert(anomaly.id.clone(), anomaly);
             }
         }
         SignalBatch { anomalies: newest.into_values().collect(), ..SignalBatch::default() }

@@ -52,6 +52,8 @@ fn the_service_writes_and_owns_nothing_and_readers_read() {
         history.retain(Nanos(0)).await.unwrap();
         history.close().await.unwrap();
     });
+    // A day that cannot be rewritten is only told of, so that the right to do it is asked for by itself.
+    assert_eq!(crate::support::postgres::try_execute(&as_role(&service), "SELECT tickwire_order()"), Ok(()));
     let count = "SELECT count(*) AS num, min(tableoid::regclass::text) AS part FROM tick_data";
     assert_eq!(crate::support::postgres::rows(&as_role(&reader), count), ["1|tick_data_20260528"]);
     for (role, statement) in [
@@ -59,6 +61,7 @@ fn the_service_writes_and_owns_nothing_and_readers_read() {
         (&service, "ALTER TABLE tick_data ADD COLUMN x integer"),
         (&reader, "DELETE FROM tick_data"),
         (&reader, "SELECT tickwire_partitions()"),
+        (&reader, "SELECT tickwire_order()"),
     ] {
         let refused = crate::support::postgres::try_execute(&as_role(role), statement);
         assert!(

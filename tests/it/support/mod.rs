@@ -1,5 +1,6 @@
 //! What several subjects of the integration tests share.
 
+pub mod anomalies;
 pub mod fixtures;
 pub mod influxdb;
 pub mod kafka;

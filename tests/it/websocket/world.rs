@@ -1,5 +1,6 @@
 //! A hub behind a real server, fed by hand, and a client.
 
+use crate::support::anomalies::price_spike;
 use serde_json::Value;
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
@@ -17,12 +18,11 @@ use tickwire::actors::source_clocks::SourceClocks;
 use tickwire::clock::{Clock, ManualClock};
 use tickwire::config::{Limits, OriginPattern};
 use tickwire::metrics::Metrics;
-use tickwire::models::anomaly::{AnomalyState, Severity};
+use tickwire::models::anomaly::AnomalyState;
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
-use tickwire::models::detection::settings::Method;
-use tickwire::models::detection::{AnomalyKind, Cause, Detected, Finding};
+use tickwire::models::detection::Detected;
 use tickwire::models::effect::{Effect, IndicatorPoint};
-use tickwire::models::entry::{SourceId, TradeId, Updates};
+use tickwire::models::entry::{SourceId, Updates};
 use tickwire::models::indicators::IndicatorValues;
 use tickwire::models::ledger::Ledger;
 use tickwire::models::num::{Price, Size};
@@ -325,20 +325,8 @@ pub fn point(bar: &Bar) -> IndicatorPoint {
 
 /// A price spike that was told as number `seq`.
 pub fn anomaly(symbol: SymbolId, seq: u64, state: AnomalyState) -> Effect {
-    let finding = Finding {
-        kind: AnomalyKind::PriceAbove,
-        time: NOW,
-        start: NOW,
-        value: 191_700_000_000.0,
-        expected: 182_310_000_000.0,
-        threshold: 5.0,
-        severity: Severity::Low,
-        bars: 20,
-        method: Method::Mean,
-        cause: Cause { pos: 1, revision: 0, trade: Some(TradeId::number(77)) },
-    };
-    let (width, revision, log_pos) = (minute(), seq as u32 - 1, 60 + seq);
-    Effect::Anomaly(Detected { symbol, width, finding, state, revision, seq, log_pos })
+    let (revision, log_pos) = (seq as u32 - 1, 60 + seq);
+    Effect::Anomaly(Detected { state, revision, seq, log_pos, ..price_spike(symbol, NOW) })
 }
 
 /// A closed bar and its indicators.
