@@ -15,6 +15,7 @@ pub mod leap;
 pub mod ledger;
 pub mod log_pos;
 pub mod names;
+pub mod notification;
 pub mod num;
 pub mod prediction;
 pub mod provenance;
