@@ -14,6 +14,7 @@ pub mod ingest;
 pub mod messages;
 pub mod partition;
 pub mod pipeline;
+pub(crate) mod retry_after;
 pub mod sinks;
 pub mod snapshots;
 pub mod source_clocks;

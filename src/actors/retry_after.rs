@@ -1,4 +1,4 @@
-//! How long a venue wants to be left alone: the `Retry-After` of an answer over HTTP.
+//! How long a server wants to be left alone: the `Retry-After` of an answer over HTTP.
 //!
 //! Promises: seconds and dates are read alike; a date counts from the answer's own `Date`, so that no clock of ours is
 //! needed; a longer pause than [`PAUSE_MAX`] is believed that far. What cannot be read is no pause. Nothing here fails.
@@ -6,12 +6,12 @@
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use std::time::Duration;
 
-/// Longest pause that is believed. Venues lock addresses out for up to days; a try a day costs nothing, and a mistake
-/// of theirs must not end a feed.
-pub(super) const PAUSE_MAX: Duration = Duration::from_hours(24);
+/// Longest pause that is believed. Servers lock addresses out for up to days; a try a day costs nothing, and a mistake
+/// of theirs must not end what asks them.
+pub(crate) const PAUSE_MAX: Duration = Duration::from_hours(24);
 
 /// Returns the pause that an answer asks for, if it asks for one.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let said = text(RETRY_AFTER)?;
     let pause = match said.parse() {

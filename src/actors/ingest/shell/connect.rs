@@ -4,7 +4,7 @@
 //! user and password. What a venue answers in place of a WebSocket is handed on as it came.
 
 use super::super::config::{ProxyUrl, shown};
-use super::retry_after::retry_after;
+use crate::actors::retry_after::retry_after;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;

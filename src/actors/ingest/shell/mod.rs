@@ -36,7 +36,6 @@ mod poll;
 mod recorder;
 mod request_limit;
 mod rest;
-mod retry_after;
 mod schedule;
 mod session;
 mod share;

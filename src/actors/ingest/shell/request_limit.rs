@@ -4,7 +4,7 @@
 //! day at the most. A lock is held for some stores and never while somebody waits. Nothing here fails.
 
 use super::super::config::VenueConfig;
-use super::retry_after::PAUSE_MAX;
+use crate::actors::retry_after::PAUSE_MAX;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@
 use super::super::config::VenueConfig;
 use super::super::venue::{Judgement, Request, Venue};
 use super::request_limit::RequestLimit;
-use super::retry_after::retry_after;
+use crate::actors::retry_after::retry_after;
 use crate::breaker::Breaker;
 use crate::metrics::VenueMetrics;
 use crate::secret::Redaction;
