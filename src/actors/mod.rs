@@ -5,6 +5,7 @@
 //! ```
 
 pub mod buffers;
+pub mod channels;
 pub mod environment;
 pub mod faults;
 pub mod guard;
