@@ -9,6 +9,7 @@
 pub mod backfill;
 mod beside;
 mod candidate;
+pub mod channels;
 pub mod check;
 pub mod compare;
 pub mod dlq;

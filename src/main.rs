@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use tickwire::actors::health::Fenced;
 use tickwire::app::symbols::KeptSymbols;
-use tickwire::cli::{Cli, Command};
+use tickwire::cli::{AlertCommand, Cli, Command};
 use tickwire::config::Config;
 use tickwire::visible::visible_lines;
 use tickwire::{app, replay, telemetry};
@@ -58,6 +58,9 @@ fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Serve => app::show(config),
         Command::Migrate(options) => app::migrate::run(&config, options.dry_run),
         Command::Check(options) => app::check::run(&config, options.repair),
+        Command::Alert(options) => match options.command {
+            AlertCommand::Test { channels } => app::channels::test(&channels, &config),
+        },
         Command::Backfill(options) => app::backfill::run(&options.into_settings(), &config),
         Command::Compare(options) => app::compare::run(&options.into_settings(), &config),
         Command::Dlq(options) => {

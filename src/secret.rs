@@ -96,7 +96,8 @@ pub fn is_secret_key(key: &str) -> bool {
     ["password", "passwd", "secret", "token", "credential"].iter().any(|word| last.contains(word))
         || last == "key"
         || last.ends_with("_key")
-        || (last.ends_with("_url") && last.contains("webhook"))
+        || (last.ends_with("url") && key.contains("webhook"))
+        || key.contains(".headers.")
 }
 
 /// True for a key whose value is a URL, which may hold a secret besides what everybody may see.
@@ -186,7 +187,15 @@ mod tests {
 
     #[test]
     fn keys_of_secrets_are_known_by_their_last_word() {
-        for key in ["a.api_key", "influx.token", "redis.password", "slack_webhook_url", "KEY"] {
+        for key in [
+            "a.api_key",
+            "influx.token",
+            "redis.password",
+            "slack_webhook_url",
+            "a.webhook.url",
+            "a.headers.x",
+            "KEY",
+        ] {
             assert!(is_secret_key(key), "{key}");
         }
         for key in ["server.rest", "provider.symbols", "secret.rest", "monkey", "db.url"] {

@@ -1,6 +1,7 @@
 //! The command line: its commands, and the configuration keys that its flags set. It reads nothing but the arguments, and
 //! a wrong one ends the process with exit code 2. The flags and examples of each command are in a file of its own.
 
+mod alert;
 mod backfill;
 mod compare;
 mod completions;
@@ -12,6 +13,7 @@ mod run;
 mod time;
 mod upkeep;
 
+pub use alert::{AlertCommand, AlertOptions};
 pub use backfill::BackfillOptions;
 pub use compare::CompareOptions;
 pub use completions::CompletionsOptions;
@@ -38,6 +40,7 @@ Examples:
   tickwire probe coinbase --symbols BTC-USD        shows the first ticks, or what is wrong
   tickwire backfill --symbols BTC-USD --from -30d --venue coinbase   fills the history with a venue's bars
   tickwire dlq ls                                  lists what was not accepted, and why
+  tickwire alert test                              sends a sample by every channel that is configured
   tickwire venues                                  lists the providers and what each needs
   tickwire check-config --config tickwire.toml     lists every fault of a configuration
   TICKWIRE__SERVER__REST=127.0.0.1:0 tickwire run  sets `server.rest`; 0 picks a free port
@@ -91,6 +94,9 @@ pub enum Command {
     /// Read everything in the data directory and list what is damaged
     #[command(after_help = upkeep::CHECK_EXAMPLES)]
     Check(CheckOptions),
+    /// Send a sample alert by the configured channels
+    #[command(after_help = alert::ALERT_EXAMPLES)]
+    Alert(AlertOptions),
     /// Fill the history of the data directory with a venue's own bars
     #[command(after_help = backfill::BACKFILL_EXAMPLES)]
     Backfill(BackfillOptions),
@@ -162,6 +168,7 @@ impl Cli {
             Command::Serve
             | Command::Migrate(_)
             | Command::Check(_)
+            | Command::Alert(_)
             | Command::Backfill(_)
             | Command::Compare(_)
             | Command::Dlq(_)

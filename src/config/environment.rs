@@ -41,6 +41,8 @@ enum Legacy {
     Postgres(PostgresPart),
     /// The value of a key of a service.
     Service(&'static str),
+    /// The values of such a key, with commas between.
+    Services(&'static str),
     /// Where Redis is.
     RedisUrl,
     /// A part of that.
@@ -52,7 +54,7 @@ const POSTGRES_URL: &str = "postgres.url";
 const REDIS_URL: &str = "redis.url";
 
 /// The former names that are still supported; a later one wins over an earlier one.
-const LEGACY: [(&str, Legacy); 27] = [
+const LEGACY: [(&str, Legacy); 30] = [
     ("API_HOST", Legacy::Host(["server.rest", "server.websocket"])),
     ("API_PORT", Legacy::Port("server.rest")),
     ("WEBSOCKET_PORT", Legacy::Port("server.websocket")),
@@ -77,6 +79,9 @@ const LEGACY: [(&str, Legacy); 27] = [
     ("INFLUXDB_TOKEN", Legacy::Service("influxdb.token")),
     ("INFLUXDB_ORG", Legacy::Service("influxdb.org")),
     ("INFLUXDB_BUCKET", Legacy::Service("influxdb.bucket")),
+    ("SLACK_WEBHOOK_URL", Legacy::Service("alerts.slack.webhook_url")),
+    ("SMTP_URL", Legacy::Service("alerts.email.smtp_url")),
+    ("ALERT_EMAIL", Legacy::Services("alerts.email.to")),
     ("REDIS_HOST", Legacy::Redis(RedisPart::Host)),
     ("REDIS_PORT", Legacy::Redis(RedisPart::Port)),
     ("REDIS_DB", Legacy::Redis(RedisPart::Database)),
@@ -95,6 +100,7 @@ impl Legacy {
             Legacy::PostgresUrl
                 | Legacy::Postgres(_)
                 | Legacy::Service(_)
+                | Legacy::Services(_)
                 | Legacy::RedisUrl
                 | Legacy::Redis(_)
         )
@@ -242,6 +248,7 @@ fn legacy_readings(meaning: Legacy, text: &str, layers: &Layers) -> Vec<(&'stati
         }
         // Only texts: a token of digits is none the less a text.
         Legacy::Service(key) => vec![(key, vec![Value::String(text.to_owned())])],
+        Legacy::Services(key) => vec![(key, vec![listed(text)])],
         Legacy::RedisUrl => vec![(REDIS_URL, vec![Value::String(text.to_owned())])],
         Legacy::Redis(part) => {
             vec![(REDIS_URL, vec![Value::String(part.put_into(layers.text(REDIS_URL), text))])]
@@ -263,6 +270,10 @@ fn keeps_history() -> (&'static str, Vec<Value>) {
 /// commas.
 fn readings(text: &str) -> Vec<Value> {
     let literal = text.parse::<Value>().ok().filter(|value| !value.is_str() && !value.is_table());
-    let listed = text.split(',').map(|item| Value::String(item.trim().to_owned())).collect();
-    literal.into_iter().chain([Value::String(text.to_owned()), Value::Array(listed)]).collect()
+    literal.into_iter().chain([Value::String(text.to_owned()), listed(text)]).collect()
+}
+
+/// Returns the list of what stands between commas.
+fn listed(text: &str) -> Value {
+    Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect())
 }

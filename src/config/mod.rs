@@ -6,6 +6,7 @@
 //! Nothing here is global: code that needs settings is handed a section.
 
 mod detection;
+mod alerts;
 mod environment;
 mod fault;
 mod feeds;
@@ -27,6 +28,8 @@ mod validate;
 
 pub use crate::secret::Secret;
 pub use detection::Detection;
+pub(crate) use alerts::http_url;
+pub use alerts::{Alerts, AlertsAlertmanager, AlertsEmail, AlertsSlack, AlertsWebhook};
 pub use fault::{ConfigError, Fault};
 pub use feeds::{FeedConfig, FeedSpec, Venues};
 pub use influxdb::InfluxDb;
@@ -82,6 +85,8 @@ pub struct Config {
     pub redis: Redis,
     /// Trades, bars, indicators and latencies as metrics, for dashboards.
     pub influxdb: InfluxDb,
+    /// Who is told when something is unusual, and how.
+    pub alerts: Alerts,
     /// How often the state is saved, so that a start need not read the whole log.
     pub recovery: Recovery,
     /// What is measured about Tickwire itself.
@@ -116,6 +121,7 @@ impl Default for Config {
             kafka: Kafka::default(),
             redis: Redis::default(),
             influxdb: InfluxDb::default(),
+            alerts: Alerts::default(),
             recovery: Recovery::default(),
             metrics: Metrics::default(),
             provenance: Provenance::default(),

@@ -4,21 +4,25 @@
 
 use super::Config;
 use super::sources::Origin;
-use crate::secret::{MASK, is_url_key, shown_url};
+use crate::secret::{MASK, Secret, is_url_key, shown_url};
 use std::fmt::Write;
 use toml::{Table, Value};
 
 /// Returns the configuration as anybody may see it: secrets mask themselves, and addresses lose their users and queries.
 pub(super) fn shown_table(config: &Config) -> Table {
     let mut table = Table::try_from(config).expect("a configuration is plain data");
-    let addresses = [
-        ("postgres", "url", &config.postgres.url),
-        ("history", "read_url", &config.history.read_url),
-        ("redis", "url", &config.redis.url),
+    let addresses: [(&[&str], &str, &Option<Secret>); 5] = [
+        (&["postgres"], "url", &config.postgres.url),
+        (&["history"], "read_url", &config.history.read_url),
+        (&["redis"], "url", &config.redis.url),
+        (&["alerts", "email"], "smtp_url", &config.alerts.email.smtp_url),
+        (&["alerts", "alertmanager"], "url", &config.alerts.alertmanager.url),
     ];
     // These hide themselves as a whole, like passwords.
-    for (section, key, address) in addresses {
-        if let (Some(Value::Table(section)), Some(address)) = (table.get_mut(section), address) {
+    for (sections, key, address) in addresses {
+        let section =
+            sections.iter().try_fold(&mut table, |table, name| table.get_mut(*name)?.as_table_mut());
+        if let (Some(section), Some(address)) = (section, address) {
             section.insert(key.to_owned(), Value::from(address.expose()));
         }
     }

@@ -59,6 +59,9 @@ pub struct Server {
     /// Web pages that may use the server, besides its own: `https://desk.example`, `http://localhost:*` for any port,
     /// `*` for every page. A host that is named here is also a name of the server, as behind a proxy.
     pub cors_origins: Vec<OriginPattern>,
+    /// The page's address as people reach it, `https://desk.example`: alerts link to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// Number of threads that serve requests, a port. Where there are no more cores, each keeps to a core of its own.
     pub workers: usize,
     /// How long a stop may take before what is left is cut off.
@@ -77,6 +80,7 @@ impl Default for Server {
             metrics: ListenAddress::loopback(9100),
             websocket_broadcast: true,
             cors_origins: OriginPattern::of_this_machine(),
+            public_url: None,
             workers: 2,
             stop_timeout: Duration::from_secs(4),
             limits: Limits::default(),

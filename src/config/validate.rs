@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::feeds;
 use super::layers::{lookup, shown, split};
 use super::print;
-use super::{Config, Enabled, HistoryKind, LogKind, Redis};
+use super::{Config, Enabled, HistoryKind, LogKind, Redis, Secret, http_url};
 use crate::actors::ingest::registry::name_fault;
 use crate::actors::sinks::OnFull;
 use crate::stores::cache::redis::RedisSettings;
@@ -120,6 +120,15 @@ fn combinations(config: &Config) -> Vec<(&'static str, String)> {
     found.extend(postgres_faults(config));
     found.extend(redis_faults(&config.redis));
     found.extend(config.influxdb.faults());
+    found.extend(config.alerts.faults());
+    found.extend(
+        config
+            .server
+            .public_url
+            .as_deref()
+            .and_then(public_url_fault)
+            .map(|reason| ("server.public_url", reason.to_owned())),
+    );
     for (key, on_full) in
         [("redis.on_full", config.redis.on_full), ("influxdb.on_full", config.influxdb.on_full)]
     {
@@ -172,6 +181,19 @@ fn postgres_faults(config: &Config) -> Vec<(&'static str, String)> {
     found
 }
 
+/// Returns what is wrong with the address of the page, which other addresses are made of.
+fn public_url_fault(text: &str) -> Option<&'static str> {
+    let url = match http_url(&Secret::new(text.to_owned())) {
+        Ok(url) => url,
+        Err(reason) => return Some(reason),
+    };
+    let is_plain = url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    (!is_plain).then_some("must be the page's address alone, without a user, `?` or `#`")
+}
+
 /// True for a name that needs no quotes in SQL.
 fn is_identifier(name: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_lowercase() || c == '_';
@@ -222,7 +244,7 @@ fn shared_addresses(config: &Config) -> Vec<(&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Origin, Secret};
+    use crate::config::Origin;
 
     #[test]
     fn the_defaults_have_no_fault() {
@@ -232,11 +254,13 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change); 37] = [
+        let table: [(&str, Change); 39] = [
             ("server.workers", |c| c.server.workers = 0),
             ("server.limits.max_message_bytes", |c| c.server.limits.max_message_bytes.0 = 0),
             ("server.limits.idle_timeout", |c| c.server.limits.idle_timeout = c.server.limits.ping_interval),
             ("server.metrics", |c| c.server.metrics = c.server.rest.clone()),
+            ("server.public_url", |c| c.server.public_url = Some("desk.example".to_owned())),
+            ("server.public_url", |c| c.server.public_url = Some("https://h/#/AAPL".to_owned())),
             ("server.stop_timeout", |c| c.server.stop_timeout = Duration::ZERO),
             ("provider.rate", |c| c.provider.rate = f64::NAN),
             ("provider.rate", |c| c.provider.rate = -1.0),

@@ -176,8 +176,8 @@ fn an_empty_file_is_said_to_be_empty() {
 
 #[test]
 fn check_config_names_what_it_leaves_aside() {
-    let output = tickwire(&["check-config"], &[("SMTP_URL", "smtp://hunter2")], &[]);
-    assert_eq!(stdout(&output), "the configuration is valid\nignored: SMTP_URL\n");
+    let output = tickwire(&["check-config"], &[("ML_RETRAIN_INTERVAL_HOURS", "hunter2")], &[]);
+    assert_eq!(stdout(&output), "the configuration is valid\nignored: ML_RETRAIN_INTERVAL_HOURS\n");
 }
 
 #[test]

@@ -160,11 +160,11 @@ fn what_other_backends_use_is_named_and_never_shown() {
         .dotenv(
             "ML_RETRAIN_INTERVAL_HOURS=hunter2\nREDIS_PASSWORD=hunter2\nKAFKA_BROKER = a b c\nSMTP_URL=\n",
         )
-        .env("ALERT_EMAIL", "hunter2@example")
+        .env("INFLUXDB_USER", "hunter2@example")
         .env("REDIS_PASSWORD", "hunter2")
         .env("HOME", "/home/hunter2")
         .config();
-    assert_eq!(config.ignored(), ["ALERT_EMAIL", "ML_RETRAIN_INTERVAL_HOURS", "REDIS_PASSWORD"]);
+    assert_eq!(config.ignored(), ["INFLUXDB_USER", "ML_RETRAIN_INTERVAL_HOURS", "REDIS_PASSWORD"]);
     assert!(!format!("{config:?}{}", config.to_toml()).contains("hunter2"));
 }
 
@@ -178,6 +178,44 @@ fn keys_of_venues_are_found_by_the_names_of_old_and_never_shown() {
     assert!(!format!("{config:?}{printed}").contains("hunter2"));
     let config = Given::new().env("POLYGON_API_KEY", "12345").config();
     assert_eq!(config.venues.polygon.key.as_ref().map(Secret::expose), Some("12345"), "digits are a key too");
+}
+
+#[test]
+fn channels_are_found_by_the_names_of_old_and_never_shown() {
+    let mut given = Given::new()
+        .env("SLACK_WEBHOOK_URL", "https://hooks.example/services/hunter2")
+        .env("SMTP_URL", "smtp://me:hunter2@mail.example")
+        .env("ALERT_EMAIL", "ops@desk.example, Boss <boss@desk.example>")
+        .env("TICKWIRE__ALERTS__WEBHOOK__URL", "https://api.example/bot123:hunter2/sendMessage")
+        .env("TICKWIRE__ALERTS__WEBHOOK__HEADERS__AUTHORIZATION", "Bearer hunter2")
+        .env("TICKWIRE__ALERTS__ALERTMANAGER__URL", "https://me:hunter2@alerts.example/am");
+    let config = given.config();
+    let alerts = &config.alerts;
+    assert!(alerts.slack.is_enabled() && alerts.email.is_enabled() && alerts.webhook.is_enabled());
+    assert_eq!(alerts.email.to, ["ops@desk.example", "Boss <boss@desk.example>"]);
+    assert_eq!(alerts.webhook.headers["authorization"].expose(), "Bearer hunter2");
+    let printed = config.to_toml();
+    for line in [
+        "webhook_url = \"***\" # environment variable `SLACK_WEBHOOK_URL`",
+        "smtp_url = \"smtp://***@mail.example\" # environment variable `SMTP_URL`",
+        "url = \"https://***@alerts.example/am\" # environment variable `TICKWIRE__ALERTS__ALERTMANAGER__URL`",
+        "authorization = \"***\" # environment variable `TICKWIRE__ALERTS__WEBHOOK__HEADERS__AUTHORIZATION`",
+    ] {
+        assert!(printed.lines().any(|shown| shown == line), "{line} in {printed}");
+    }
+    assert!(!format!("{config:?}{printed}").contains("hunter2"));
+    given.sources.is_embedded = true;
+    let config = given.config();
+    assert!(!config.alerts.slack.is_enabled() && !config.alerts.email.is_enabled());
+    assert_eq!(config.ignored(), ["ALERT_EMAIL", "SLACK_WEBHOOK_URL", "SMTP_URL"]);
+    for (name, text, key) in [
+        ("SLACK_WEBHOOK_URL", "hooks.example/hunter2", "alerts.slack.webhook_url"),
+        ("SMTP_URL", "smtp://hunter2@mail.example", "alerts.email.smtp_url"),
+        ("TICKWIRE__ALERTS__WEBHOOK__URL", "ftp://h/hunter2", "alerts.webhook.url"),
+    ] {
+        let faults = Given::new().env(name, text).faults().concat();
+        assert!(faults.contains(&format!("`{key}` = `")) && !faults.contains("hunter2"), "{faults}");
+    }
 }
 
 #[test]
@@ -498,7 +536,9 @@ fn the_default_file_explains_every_key() {
             assert!(file_here.contains_key(&key), "{section:?} {key} is missing");
             checked += 1;
             // Any property of librdkafka may stand in its section.
-            let is_free = section == ["kafka"] && key == "librdkafka";
+            // And any header in its.
+            let is_free = [(&["kafka"][..], "librdkafka"), (&["alerts", "webhook"][..], "headers")]
+                .contains(&(&section[..], key.as_str()));
             if defaults_here.get(&key).is_some_and(Value::is_table) && !is_free {
                 let mut inner = section.clone();
                 inner.push(Box::leak(key.into_boxed_str()));
