@@ -3,7 +3,7 @@
 # missing; otherwise it says, one line for each missing tool, what to install. Asks nothing.
 #
 #   scripts/setup.sh            for a build: fails when Rust or a C compiler is missing
-#   scripts/setup.sh --tests    for the tests as well: a browser, Python for clients, Redis, PostgreSQL and Java for Kafka
+#   scripts/setup.sh --tests    for the tests as well: a browser, Python for clients, Redis, PostgreSQL, Alertmanager and Java for Kafka
 #   with --quiet                says nothing when everything is there
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -99,6 +99,10 @@ if [ "$tests" = yes ]; then
     if ! { has java && has mvn; }; then apt_install openjdk-17-jre-headless maven || true; fi
     { has java && has mvn; } ||
         say "setup: java or mvn is missing, so Kafka is not tested: install Java 17 and Maven"
+    has_alertmanager() { has prometheus-alertmanager || has alertmanager; }
+    has_alertmanager || apt_install prometheus-alertmanager || true
+    has_alertmanager ||
+        say "setup: prometheus-alertmanager is missing, so alerts to it are not tested: install it"
     has_venv || say "setup: python3 with venv is missing, so clients in Python are not tested: install both"
 fi
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod catch_up;
+mod channels;
 mod cli;
 mod clients;
 mod config;
