@@ -5,9 +5,10 @@
 
 use super::anomaly::Severity;
 use super::time::Nanos;
+use serde::{Deserialize, Serialize};
 
 /// Where an alert stands. In the order in which one attempt goes through them: later ones are more final.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AlertStatus {
     /// Not sent, since one of its kind was sent shortly before.
     #[default]
@@ -44,7 +45,7 @@ impl AlertStatus {
 }
 
 /// One alert.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// Names it.
     pub id: String,

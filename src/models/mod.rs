@@ -1,6 +1,7 @@
 //! What Tickwire talks about: values and arithmetic. Pure: no actor, no I/O, no clock, no randomness.
 
 pub mod alert;
+pub mod alerts;
 pub mod anomaly;
 pub mod asset_class;
 pub mod bar;
