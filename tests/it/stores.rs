@@ -1,6 +1,7 @@
 //! The stores against real files, and against naive models of what they promise. Suites that every log, every end of a log
 //! and every history passes run for all of them.
 
+mod alerts;
 mod consumers;
 mod files;
 mod history;

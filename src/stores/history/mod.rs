@@ -1,10 +1,11 @@
 //! The history: bars, indicators and dead letters, as they are looked up later; anomalies, predictions and alerts, in
-//! [`signals`].
+//! [`signals`]; what alerts are decided on and sent from, in [`alerts`].
 //!
 //! Promises, for every implementation: writes are idempotent by key and log position, and of two rows that meet under one
 //! key the one with the higher log position stays; what a batch acknowledges is committed with its rows or not at all.
 //! On failure nothing of a batch is there, and the error says whether another try can help.
 
+pub mod alerts;
 mod dead_letter;
 pub mod memory;
 pub mod postgres;
@@ -19,6 +20,7 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::stores::error::StoreError;
 use crate::stores::log::TickQuery;
+use alerts::AlertStore;
 use async_trait::async_trait;
 use signals::SignalHistory;
 use std::sync::Arc;
@@ -171,6 +173,11 @@ pub trait History: SignalHistory {
 
     /// Drops rows that are too old. Returns the number of rows dropped.
     async fn retain(&self, now: Nanos) -> Result<u64, StoreError>;
+
+    /// Returns what alerts are decided on and sent from; `None` of a history that has nothing of the kind.
+    fn alert_store(&self) -> Option<&dyn AlertStore> {
+        None
+    }
 
     /// Returns the first damaged row that was met since the start, for people.
     fn damage(&self) -> Option<String> {

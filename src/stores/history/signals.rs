@@ -131,6 +131,8 @@ pub struct AlertQuery {
     pub channel: Option<String>,
     /// Only those that stand there.
     pub status: Option<AlertStatus>,
+    /// Only about this anomaly.
+    pub anomaly_id: Option<String>,
     /// Which of them.
     pub page: SignalPage,
 }

@@ -4,7 +4,7 @@
 //! failure of the history: 503.
 
 use super::param_docs::{self, Answers, PageQuery, SignalTimes};
-use super::signals::{SignalsAsked, SymbolAsked, one_of, severity, word};
+use super::signals::{SignalsAsked, SymbolAsked, anomaly_id, one_of, severity, word};
 use crate::models::alert::AlertStatus;
 use crate::stores::history::signals::AlertQuery;
 use crate::web::answer::error::ApiError;
@@ -16,12 +16,13 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 /// The parameters that it takes.
-const PARAMS: [&str; 11] = [
+const PARAMS: [&str; 12] = [
     "symbol",
     "type",
     "severity",
     "channel",
     "status",
+    "anomaly_id",
     "start_time",
     "end_time",
     "limit",
@@ -47,6 +48,7 @@ pub async fn alerts(request: HttpRequest, state: Data<AppState>) -> Result<HttpR
         anomaly_type: word(&params, "type")?,
         severity: severity(&params)?,
         channel: word(&params, "channel")?,
+        anomaly_id: anomaly_id(&params)?,
         status: one_of(&params, "status", &AlertStatus::ALL, AlertStatus::as_str)?,
         page: asked.page(),
     };

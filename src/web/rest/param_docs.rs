@@ -2,6 +2,7 @@
 //! Documentation only: [`crate::web::answer::params`] reads them, and accepts some more forms than are listed here.
 
 use crate::models::alert::AlertStatus;
+use crate::models::alerts::incident::IncidentState;
 use crate::models::anomaly::Severity;
 use crate::models::effect::DeadReason;
 use crate::models::ledger::{FUTURE_VERSION, REFUSED, RejectReason, TOO_MANY_SYMBOLS, UNKNOWN_SYMBOL};
@@ -129,6 +130,17 @@ impl PartialSchema for StatusName {
 }
 
 impl ToSchema for StatusName {}
+
+/// Where an incident stands.
+pub struct IncidentStateName;
+
+impl PartialSchema for IncidentStateName {
+    fn schema() -> RefOr<Schema> {
+        one_of(IncidentState::ALL.map(IncidentState::as_str))
+    }
+}
+
+impl ToSchema for IncidentStateName {}
 
 /// Returns every reason that a dead letter can have.
 #[must_use]
@@ -280,6 +292,27 @@ pub struct AlertQuery {
     /// Only those that stand there.
     #[param(example = "sent")]
     pub status: Option<StatusName>,
+    /// Only those about this anomaly: every decision on its incident.
+    #[param(pattern = "^[!-~]{1,256}$", example = "BTC-USD/price_spike/1min/1693933260000000000")]
+    pub anomaly_id: Option<String>,
+}
+
+/// The incidents that are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct IncidentQuery {
+    /// Only those that stand there.
+    #[param(example = "open")]
+    pub state: Option<IncidentStateName>,
+}
+
+/// The silence in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct SilencePath {
+    /// Its id
+    #[param(example = "s-18c2a9f0b1d4e7a3")]
+    pub id: String,
 }
 
 /// The stretch of time that is asked for.

@@ -157,3 +157,24 @@ pub(super) fn one_of<T: Copy>(
 pub(super) fn severity(params: &Params) -> Result<Option<Severity>, ApiError> {
     one_of(params, "severity", &Severity::ALL, Severity::as_str)
 }
+
+/// Longest id of an anomaly.
+pub(super) const ID_LEN_MAX: usize = 256;
+
+/// Reads `anomaly_id`.
+///
+/// # Errors
+/// When no id looks like that.
+pub(super) fn anomaly_id(params: &Params) -> Result<Option<String>, ApiError> {
+    let Some(text) = params.get("anomaly_id") else { return Ok(None) };
+    if is_id(text) {
+        return Ok(Some(text.to_owned()));
+    }
+    let rule = "`anomaly_id` is 1 to 256 visible characters of ASCII, as `id` of an anomaly has them";
+    Err(ApiError::parameter("anomaly_id", rule))
+}
+
+/// True for what may be the id of an anomaly, or of its incident.
+pub(super) fn is_id(text: &str) -> bool {
+    (1..=ID_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}

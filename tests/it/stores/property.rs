@@ -474,6 +474,7 @@ async fn apply(op: &Op, batch: Option<&HistoryBatch>, history: &dyn History, mod
                     severity: None,
                     channel: None,
                     status,
+                    anomaly_id: None,
                     page,
                 };
                 history.alerts(&query).await.expect("reads")

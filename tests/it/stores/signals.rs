@@ -68,7 +68,15 @@ fn anomalies_of(page: SignalPage) -> AnomalyQuery {
 }
 
 fn alerts_of(page: SignalPage) -> AlertQuery {
-    AlertQuery { symbol: None, anomaly_type: None, severity: None, channel: None, status: None, page }
+    AlertQuery {
+        symbol: None,
+        anomaly_type: None,
+        severity: None,
+        channel: None,
+        status: None,
+        anomaly_id: None,
+        page,
+    }
 }
 
 fn rows<T>(found: Vec<Numbered<T>>) -> Vec<T> {

@@ -3,12 +3,15 @@
 //! Promises: it is bounded, and forgets the oldest windows when full; a write never fails for lack of room. Nothing is
 //! durable: what was acknowledged, the process has.
 
+mod alert_tables;
+mod alerts;
 mod rows;
 mod signals;
 mod windows;
 
 pub use signals::MemorySignals;
 
+use super::alerts::AlertStore;
 use super::signals::{AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory};
 use super::{DeadLetterQuery, DeadLetterRecord, History, HistoryBatch, WindowQuery};
 use crate::models::alert::Alert;
@@ -156,6 +159,10 @@ impl SignalHistory for MemoryHistory {
 
 #[async_trait]
 impl History for MemoryHistory {
+    fn alert_store(&self) -> Option<&dyn AlertStore> {
+        Some(&self.signals)
+    }
+
     async fn write(&self, batch: &HistoryBatch) -> Result<(), StoreError> {
         let mut history = lock(&self.inner);
         for effect in batch.effects.iter().flat_map(|part| part.iter()) {

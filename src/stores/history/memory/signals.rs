@@ -2,6 +2,7 @@
 //!
 //! Promises: of each at most [`ROWS_MAX`] rows; the one that came first goes when another one comes. Nothing here fails.
 
+use super::alert_tables::MemoryAlerts;
 use crate::models::alert::Alert;
 use crate::models::anomaly::Anomaly;
 use crate::models::prediction::Prediction;
@@ -21,7 +22,10 @@ pub const ROWS_MAX: usize = 10_000;
 
 /// Anomalies, predictions and alerts of this process.
 #[derive(Debug, Default)]
-pub struct MemorySignals(Mutex<Tables>);
+pub struct MemorySignals {
+    tables: Mutex<Tables>,
+    pub(super) alerts: MemoryAlerts,
+}
 
 #[derive(Debug, Default)]
 struct Tables {
@@ -82,7 +86,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Table<K, T> {
 
 impl MemorySignals {
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,14 +99,22 @@ fn is_asked<T: PartialEq + ?Sized>(asked: Option<&T>, found: &T) -> bool {
 impl SignalHistory for MemorySignals {
     async fn write_signals(&self, batch: &SignalBatch) -> Result<(), StoreError> {
         let mut tables = self.tables();
+        let mut changed = Vec::new();
         for anomaly in &batch.anomalies {
             let row = Anomaly { time: anomaly.time.to_micros(), ..anomaly.clone() };
+            let mut is_repeat = false;
+            let copy = row.clone();
             tables.anomalies.put(row.id.clone(), row, |stored, row| {
-                if row.replaces(stored) {
+                is_repeat = !row.replaces(stored);
+                if !is_repeat {
                     *stored = row;
                 }
             });
+            if !is_repeat {
+                changed.push(copy);
+            }
         }
+        self.alerts.tables().fill_inbox(changed);
         for prediction in &batch.predictions {
             let row = Prediction { time: prediction.time.to_micros(), ..prediction.clone() };
             let key = (row.symbol.clone(), row.time, row.horizon_minutes, row.model_version.clone());
@@ -150,6 +162,7 @@ impl SignalHistory for MemorySignals {
                 && is_asked(query.severity.as_ref(), &alert.severity)
                 && is_asked(query.channel.as_ref(), &alert.channel)
                 && is_asked(query.status.as_ref(), &alert.status)
+                && is_asked(query.anomaly_id.as_ref(), &alert.anomaly_id)
         };
         Ok(self.tables().alerts.find(&query.page, |alert| alert.time, fits))
     }

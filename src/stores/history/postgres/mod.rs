@@ -5,6 +5,7 @@
 //! On failure: every error of the server has a class in `error`, and with it an answer to whether another try helps.
 
 mod address;
+mod alerts;
 mod connect;
 mod copy;
 mod dead_letters;

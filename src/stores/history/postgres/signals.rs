@@ -24,7 +24,7 @@ const WRITING: &str = "failed to write signals";
 const READING: &str = "failed to read signals";
 
 /// Columns of anomalies as they are read; the number comes last, in every list here.
-const ANOMALY_COLUMNS: &str = "coalesce(id, 'row ' || number) AS id, time, symbol, coalesce(anomaly_type, '') AS anomaly_type, \
+pub(super) const ANOMALY_COLUMNS: &str = "coalesce(id, 'row ' || number) AS id, time, symbol, coalesce(anomaly_type, '') AS anomaly_type, \
     coalesce(severity, '') AS severity, coalesce(description, '') AS description, current_value, expected_value, threshold, \
     metadata, coalesce(state, 'active') AS state, log_pos, number";
 
@@ -63,7 +63,7 @@ fn by_key<'a, K: Eq + Hash, T: Clone>(
 }
 
 /// Returns a time as PostgreSQL keeps it: in microseconds.
-fn stamp(time: Nanos) -> DateTime<Utc> {
+pub(super) fn stamp(time: Nanos) -> DateTime<Utc> {
     DateTime::from_timestamp_nanos(time.to_micros().0)
 }
 
@@ -72,21 +72,26 @@ fn number(value: Option<f64>) -> Option<f64> {
     value.filter(|value| !value.is_nan())
 }
 
-/// Writes rows of every kind.
-pub(super) async fn write(conn: &mut PgConnection, batch: &SignalBatch) -> Result<(), StoreError> {
-    if !batch.anomalies.is_empty() {
-        write_anomalies(conn, &batch.anomalies).await?;
-    }
+/// Writes rows of every kind. Returns the ids and times of the anomalies that changed something.
+pub(super) async fn write(conn: &mut PgConnection, batch: &SignalBatch) -> Result<Changed, StoreError> {
+    let changed = match batch.anomalies.is_empty() {
+        true => Changed::default(),
+        false => write_anomalies(conn, &batch.anomalies).await?,
+    };
     if !batch.predictions.is_empty() {
         write_predictions(conn, &batch.predictions).await?;
     }
     if !batch.alerts.is_empty() {
         write_alerts(conn, &batch.alerts).await?;
     }
-    Ok(())
+    Ok(changed)
 }
 
-async fn write_anomalies(conn: &mut PgConnection, rows: &[Anomaly]) -> Result<(), StoreError> {
+/// Ids and times of anomalies.
+pub(super) type Changed = (Vec<String>, Vec<DateTime<Utc>>);
+
+/// Writes anomalies. Returns the ids and times of those that changed something.
+async fn write_anomalies(conn: &mut PgConnection, rows: &[Anomaly]) -> Result<Changed, StoreError> {
     let meet = |row: &Anomaly, stored: &Anomaly| row.replaces(stored).then(|| row.clone());
     let rows = by_key(rows, |row| row.id.as_str(), meet);
     let texts = |of: fn(&Anomaly) -> &str| rows.iter().map(|row| of(row).to_owned()).collect::<Vec<_>>();
@@ -108,7 +113,8 @@ async fn write_anomalies(conn: &mut PgConnection, rows: &[Anomaly]) -> Result<()
          expected_value = excluded.expected_value, threshold = excluded.threshold, metadata = excluded.metadata, \
          state = excluded.state, log_pos = excluded.log_pos \
          WHERE (excluded.log_pos, coalesce((excluded.metadata->>'revision')::bigint, 0)) \
-         > (anomalies.log_pos, coalesce((anomalies.metadata->>'revision')::bigint, 0))",
+         > (anomalies.log_pos, coalesce((anomalies.metadata->>'revision')::bigint, 0)) \
+         RETURNING id, time",
     )
     .bind(rows.iter().map(|row| stamp(row.time)).collect::<Vec<_>>())
     .bind(texts(|row| &row.symbol))
@@ -122,9 +128,15 @@ async fn write_anomalies(conn: &mut PgConnection, rows: &[Anomaly]) -> Result<()
     .bind(texts(|row| &row.id))
     .bind(texts(|row| row.state.as_str()))
     .bind(rows.iter().map(|row| row.log_pos.cast_signed()).collect::<Vec<_>>())
-    .execute(conn)
+    .fetch_all(conn)
     .await
-    .map(|_| ())
+    .and_then(|changed| {
+        let changed: Vec<(String, DateTime<Utc>)> = changed
+            .iter()
+            .map(|row| Ok((row.try_get("id")?, row.try_get("time")?)))
+            .collect::<Result<_, sqlx::Error>>()?;
+        Ok(changed.into_iter().unzip())
+    })
     .map_err(failed(WRITING))
 }
 
@@ -167,11 +179,12 @@ async fn write_predictions(conn: &mut PgConnection, rows: &[Prediction]) -> Resu
 }
 
 /// Returns a count as PostgreSQL keeps it.
-fn signed(count: u32) -> i32 {
+pub(super) fn signed(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-async fn write_alerts(conn: &mut PgConnection, rows: &[Alert]) -> Result<(), StoreError> {
+/// Writes alerts.
+pub(super) async fn write_alerts(conn: &mut PgConnection, rows: &[Alert]) -> Result<(), StoreError> {
     let meet = |row: &Alert, stored: &Alert| row.replaces(stored).then(|| row.clone());
     let rows = by_key(rows, |row| row.id.as_str(), meet);
     let texts = |of: fn(&Alert) -> &str| rows.iter().map(|row| of(row).to_owned()).collect::<Vec<_>>();
@@ -204,10 +217,10 @@ async fn write_alerts(conn: &mut PgConnection, rows: &[Alert]) -> Result<(), Sto
 }
 
 /// A condition on a column, where something is asked for.
-type Asked<'a> = (&'static str, Option<&'a str>);
+pub(super) type Asked<'a> = (&'static str, Option<&'a str>);
 
 /// Returns the rows of a page that fit.
-async fn find<T>(
+pub(super) async fn find<T>(
     readers: &PgPool,
     (table, columns): (&'static str, &'static str),
     asked: &[Asked<'_>],
@@ -240,7 +253,8 @@ async fn find<T>(
     rows.iter().map(numbered).collect::<Result<_, _>>().map_err(failed(READING))
 }
 
-fn time_of(row: &PgRow) -> Result<Nanos, sqlx::Error> {
+/// Returns a row's time.
+pub(super) fn time_of(row: &PgRow) -> Result<Nanos, sqlx::Error> {
     let time: DateTime<Utc> = row.try_get("time")?;
     Ok(Nanos(time.timestamp_micros().saturating_mul(1_000)))
 }
@@ -250,7 +264,8 @@ fn unsigned(row: &PgRow, column: &str) -> Result<u32, sqlx::Error> {
     Ok(u32::try_from(count).unwrap_or(0))
 }
 
-fn anomaly_of(row: &PgRow) -> Result<Anomaly, sqlx::Error> {
+/// Reads a row of [`ANOMALY_COLUMNS`].
+pub(super) fn anomaly_of(row: &PgRow) -> Result<Anomaly, sqlx::Error> {
     let metadata: Option<Value> = row.try_get("metadata")?;
     Ok(Anomaly {
         id: row.try_get("id")?,
@@ -354,6 +369,7 @@ pub(super) async fn alerts(readers: &PgPool, query: &AlertQuery) -> Result<Vec<N
         ("severity", query.severity.map(Severity::as_str)),
         ("channel", query.channel.as_deref()),
         ("status", query.status.map(AlertStatus::as_str)),
+        ("anomaly_id", query.anomaly_id.as_deref()),
     ];
     find(readers, ("alerts", ALERT_COLUMNS), &asked, &query.page, alert_of).await
 }

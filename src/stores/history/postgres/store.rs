@@ -16,8 +16,12 @@ use super::read::{NewestSeen, dead_letters as read_letters, ticks as read_ticks}
 use super::settings::PostgresSettings;
 use super::ticks::TickRows;
 use super::windows::WindowRows;
-use super::{dead_letters, schema, signals, symbols};
+use super::{alerts, dead_letters, schema, signals, symbols};
 use crate::models::alert::Alert;
+use crate::models::alerts::incident::Incident;
+use crate::models::alerts::outgoing::Outgoing;
+use crate::models::alerts::policy::Changes;
+use crate::models::alerts::silence::Silence;
 use crate::models::anomaly::Anomaly;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
@@ -27,6 +31,7 @@ use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{DAY, Nanos, Width};
 use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
+use crate::stores::history::alerts::{Acknowledgement, AlertStore, Inbox, IncidentQuery};
 use crate::stores::history::signals::{
     AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory,
 };
@@ -40,6 +45,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -62,8 +68,12 @@ pub struct PostgresHistory {
     /// Names this process among those that write.
     writer: String,
     session: Mutex<Option<Session>>,
+    /// The connection that writes alerts.
+    alerts_conn: Mutex<Option<PgConnection>>,
     /// Where this process left `progress`; `None` before it knows.
     left: StdMutex<Option<Progress>>,
+    /// Anomalies are to be decided on.
+    fills_inbox: AtomicBool,
 }
 
 /// A connection that writes, and what is known of the tables behind it.
@@ -141,7 +151,9 @@ impl PostgresHistory {
             epoch: format!("{epoch:016x}"),
             writer: format!("{:032x}", rand::random::<u128>()),
             session: Mutex::default(),
+            alerts_conn: Mutex::default(),
             left: StdMutex::default(),
+            fills_inbox: AtomicBool::new(false),
         })
     }
 
@@ -241,6 +253,19 @@ impl PostgresHistory {
         Ok(next)
     }
 
+    /// Writes anomalies that changed something into the inbox too, where it is filled.
+    async fn write_signal_batch(
+        &self,
+        conn: &mut PgConnection,
+        batch: &SignalBatch,
+    ) -> Result<(), StoreError> {
+        let (ids, times) = signals::write(conn, batch).await?;
+        if self.fills_inbox.load(Ordering::Relaxed) && !ids.is_empty() {
+            alerts::fill_inbox(conn, ids, times).await?;
+        }
+        Ok(())
+    }
+
     /// Has a partition for each day of the rows. Without one they go to the default partition, so a failure is no failure.
     async fn prepare_days(
         session: &mut Session,
@@ -290,7 +315,7 @@ impl SignalHistory for PostgresHistory {
         let mut slot = self.session.lock().await;
         let mut session = self.take_session(&mut slot).await?;
         session.conn.execute("BEGIN").await.map_err(failed(WRITING))?;
-        let outcome = signals::write(&mut session.conn, batch).await;
+        let outcome = self.write_signal_batch(&mut session.conn, batch).await;
         match outcome {
             Ok(()) => session.conn.execute("COMMIT").await.map_err(failed("failed to commit"))?,
             Err(StoreError::Refused { .. }) => {
@@ -317,6 +342,90 @@ impl SignalHistory for PostgresHistory {
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Numbered<Alert>>, StoreError> {
         self.readers.read(|pool| async move { signals::alerts(&pool, query).await }).await
+    }
+}
+
+/// Runs work on the connection that writes alerts. It is dropped after a failure, and with it what was begun.
+macro_rules! on_alerts_connection {
+    ($history:expr, |$conn:ident| $work:expr) => {{
+        let mut slot = $history.alerts_conn.lock().await;
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => $history.servers.writable().await?,
+        };
+        let $conn = &mut connection;
+        let outcome = $work?;
+        *slot = Some(connection);
+        Ok(outcome)
+    }};
+}
+
+/// Alerts have a connection of their own: a process that only serves writes here too, and must not be taken for another
+/// writer of the rows.
+#[async_trait]
+impl AlertStore for PostgresHistory {
+    fn begin_inbox(&self) {
+        self.fills_inbox.store(true, Ordering::Relaxed);
+    }
+
+    async fn lead(&self, owner: &str, now: Nanos, until: Nanos) -> Result<bool, StoreError> {
+        on_alerts_connection!(self, |conn| alerts::lead(conn, owner, now, until).await)
+    }
+
+    async fn inbox(&self, limit: usize) -> Result<Inbox, StoreError> {
+        alerts::inbox(self.readers.primary(), limit).await
+    }
+
+    async fn acknowledge(&self, acknowledgements: &[Acknowledgement]) -> Result<(), StoreError> {
+        on_alerts_connection!(self, |conn| alerts::acknowledge(conn, acknowledgements).await)
+    }
+
+    async fn kept_incidents(&self, sent_after: Nanos) -> Result<Vec<Incident>, StoreError> {
+        alerts::kept_incidents(self.readers.primary(), sent_after).await
+    }
+
+    async fn incidents_by_id(&self, ids: &[String]) -> Result<Vec<Incident>, StoreError> {
+        alerts::incidents_by_id(self.readers.primary(), ids).await
+    }
+
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Numbered<Incident>>, StoreError> {
+        self.readers.read(|pool| async move { alerts::incidents(&pool, query).await }).await
+    }
+
+    async fn silences(&self, ended_after: Nanos) -> Result<Vec<Silence>, StoreError> {
+        alerts::silences(self.readers.primary(), ended_after).await
+    }
+
+    async fn put_silence(&self, silence: &Silence) -> Result<(), StoreError> {
+        on_alerts_connection!(self, |conn| alerts::put_silence(conn, silence).await)
+    }
+
+    async fn decide(&self, owner: &str, numbers: &[u64], changes: &Changes) -> Result<bool, StoreError> {
+        on_alerts_connection!(self, |conn| alerts::decide(conn, owner, numbers, changes).await)
+    }
+
+    async fn take_outgoing(
+        &self,
+        channel: &str,
+        owner: &str,
+        now: Nanos,
+        until: Nanos,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        on_alerts_connection!(self, |conn| alerts::take_outgoing(conn, channel, owner, now, until, limit)
+            .await)
+    }
+
+    async fn settle(&self, outgoing: &[Outgoing], settled: &[Alert]) -> Result<(), StoreError> {
+        on_alerts_connection!(self, |conn| alerts::settle(conn, outgoing, settled).await)
+    }
+
+    async fn waiting(&self) -> Result<(u64, Option<Nanos>), StoreError> {
+        alerts::waiting(self.readers.primary()).await
+    }
+
+    async fn prune(&self, before: Nanos) -> Result<u64, StoreError> {
+        on_alerts_connection!(self, |conn| alerts::prune(conn, before).await)
     }
 }
 
@@ -362,6 +471,10 @@ impl History for PostgresHistory {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn alert_store(&self) -> Option<&dyn AlertStore> {
+        Some(self)
     }
 
     fn repair_advice(&self) -> &'static str {

@@ -7,6 +7,9 @@ use super::file::KIND;
 use super::signals::{self, Signal};
 use super::{dead_letters, windows};
 use crate::models::alert::Alert;
+use crate::models::alerts::incident::Incident;
+use crate::models::alerts::outgoing::Outgoing;
+use crate::models::alerts::silence::Silence;
 use crate::models::anomaly::Anomaly;
 use crate::models::prediction::Prediction;
 use crate::names::SymbolTable;
@@ -41,7 +44,10 @@ async fn read_history(file: &mut File<'_>) -> Result<(), StoreError> {
     read_letters(file).await?;
     read_signals::<Anomaly>(file).await?;
     read_signals::<Prediction>(file).await?;
-    read_signals::<Alert>(file).await
+    read_signals::<Alert>(file).await?;
+    read_signals::<Incident>(file).await?;
+    read_signals::<Silence>(file).await?;
+    read_signals::<Outgoing>(file).await
 }
 
 async fn read_windows(

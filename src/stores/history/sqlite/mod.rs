@@ -1,5 +1,6 @@
 //! The history in SQLite: `history.db`, with bars, indicators, dead letters, anomalies, predictions and alerts.
 
+mod alerts;
 mod check;
 mod dead_letters;
 mod file;

@@ -229,14 +229,23 @@ pub(super) fn decode<T: Signal>(row: &SqliteRow) -> Result<Numbered<T>, Fault> {
     Ok(Numbered { number: get_unsigned(row, len + 1)?, row: T::decode(row)? })
 }
 
-/// Writes rows of every kind.
-pub(super) async fn write(conn: &mut SqliteConnection, batch: &SignalBatch) -> Result<(), StoreError> {
-    write_all(conn, &batch.anomalies).await?;
+/// Writes rows of every kind. Returns the anomalies that changed something.
+pub(super) async fn write<'a>(
+    conn: &mut SqliteConnection,
+    batch: &'a SignalBatch,
+) -> Result<Vec<&'a Anomaly>, StoreError> {
+    let changed = write_all(conn, &batch.anomalies).await?;
     write_all(conn, &batch.predictions).await?;
-    write_all(conn, &batch.alerts).await
+    write_all(conn, &batch.alerts).await?;
+    Ok(changed)
 }
 
-async fn write_all<T: Signal>(conn: &mut SqliteConnection, rows: &[T]) -> Result<(), StoreError> {
+/// Writes rows of one kind. Returns those that changed something.
+pub(super) async fn write_all<'a, T: Signal>(
+    conn: &mut SqliteConnection,
+    rows: &'a [T],
+) -> Result<Vec<&'a T>, StoreError> {
+    let mut changed_rows = Vec::new();
     let is_key = T::KEY.iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(" AND ");
     let select = format!("SELECT {} FROM {} WHERE {is_key}", selected::<T>(), T::TABLE);
     let places = vec!["?"; T::COLUMNS.len() + 1].join(", ");
@@ -274,15 +283,16 @@ async fn write_all<T: Signal>(conn: &mut SqliteConnection, rows: &[T]) -> Result
             .execute(&mut *conn)
             .await
             .map_err(failed(WRITING))?;
+        changed_rows.push(row);
     }
-    Ok(())
+    Ok(changed_rows)
 }
 
 /// A condition on a column, where something is asked for.
-type Asked<'a> = (&'static str, Option<&'a str>);
+pub(super) type Asked<'a> = (&'static str, Option<&'a str>);
 
 /// Returns the rows of a page that fit.
-async fn find<T: Signal>(
+pub(super) async fn find<T: Signal>(
     readers: &SqlitePool,
     asked: &[Asked<'_>],
     page: &SignalPage,
@@ -314,7 +324,8 @@ async fn find<T: Signal>(
     rows.iter().map(read_row).collect()
 }
 
-fn read_row<T: Signal>(row: &SqliteRow) -> Result<Numbered<T>, StoreError> {
+/// Reads a row of [`selected`], or says which one is damaged.
+pub(super) fn read_row<T: Signal>(row: &SqliteRow) -> Result<Numbered<T>, StoreError> {
     decode(row).map_err(|fault| damaged(FILE_NAME, T::TABLE, number_text::<T>(row), &fault))
 }
 
@@ -393,6 +404,7 @@ pub(super) async fn alerts(
         ("severity", query.severity.map(Severity::as_str)),
         ("channel", query.channel.as_deref()),
         ("status", query.status.map(AlertStatus::as_str)),
+        ("anomaly_id", query.anomaly_id.as_deref()),
     ];
     find(readers, &asked, &query.page).await
 }

@@ -5,8 +5,12 @@
 
 use super::file::{FILE_NAME, KIND};
 use super::windows::{self, Batch};
-use super::{dead_letters, signals};
+use super::{alerts, dead_letters, signals};
 use crate::models::alert::Alert;
+use crate::models::alerts::incident::Incident;
+use crate::models::alerts::outgoing::Outgoing;
+use crate::models::alerts::policy::Changes;
+use crate::models::alerts::silence::Silence;
 use crate::models::anomaly::Anomaly;
 use crate::models::bar::Bar;
 use crate::models::effect::{Effect, IndicatorPoint};
@@ -16,6 +20,7 @@ use crate::models::symbol::SymbolId;
 use crate::models::time::{Nanos, Width};
 use crate::names::{SourceTable, SymbolTable};
 use crate::stores::error::StoreError;
+use crate::stores::history::alerts::{Acknowledgement, AlertStore, Inbox, IncidentQuery};
 use crate::stores::history::signals::{
     AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory,
 };
@@ -29,6 +34,7 @@ use crate::stores::sqlite::settings::SqliteSettings;
 use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
@@ -46,6 +52,8 @@ pub struct SqliteHistory {
     source_table: Arc<SourceTable>,
     symbols: RwLock<Arc<Symbols>>,
     writer: Mutex<Option<SqliteConnection>>,
+    /// Anomalies are to be decided on.
+    fills_inbox: AtomicBool,
 }
 
 impl SqliteHistory {
@@ -76,6 +84,7 @@ impl SqliteHistory {
             source_table: sources,
             symbols: RwLock::new(Arc::new(known)),
             writer: Mutex::new(Some(conn)),
+            fills_inbox: AtomicBool::new(false),
         })
     }
 
@@ -103,6 +112,7 @@ impl SqliteHistory {
             source_table: sources,
             symbols: RwLock::new(Arc::new(known)),
             writer: Mutex::new(None),
+            fills_inbox: AtomicBool::new(false),
         }))
     }
 
@@ -144,6 +154,19 @@ impl SqliteHistory {
         Ok(added)
     }
 
+    /// Writes anomalies that changed something into the inbox too, where it is filled.
+    async fn write_signal_batch(
+        &self,
+        conn: &mut SqliteConnection,
+        batch: &SignalBatch,
+    ) -> Result<(), StoreError> {
+        let changed = signals::write(conn, batch).await?;
+        if self.fills_inbox.load(Ordering::Relaxed) {
+            alerts::fill_inbox(conn, &changed).await?;
+        }
+        Ok(())
+    }
+
     async fn take_writer(&self, slot: &mut Option<SqliteConnection>) -> Result<SqliteConnection, StoreError> {
         match slot.take() {
             Some(conn) => Ok(conn),
@@ -173,7 +196,7 @@ impl SignalHistory for SqliteHistory {
         let mut slot = self.writer.lock().await;
         let mut conn = self.take_writer(&mut slot).await?;
         let outcome = match begin(&mut conn).await {
-            Ok(()) => signals::write(&mut conn, batch).await,
+            Ok(()) => self.write_signal_batch(&mut conn, batch).await,
             Err(error) => Err(error),
         };
         let (written, settled) = settle(conn, outcome).await;
@@ -195,6 +218,89 @@ impl SignalHistory for SqliteHistory {
 
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Numbered<Alert>>, StoreError> {
         self.database.note(signals::alerts(self.database.readers(), query).await)
+    }
+}
+
+/// Runs work on the writing connection, in a transaction.
+macro_rules! in_transaction {
+    ($history:expr, |$conn:ident| $work:expr) => {{
+        let mut slot = $history.writer.lock().await;
+        let mut $conn = $history.take_writer(&mut slot).await?;
+        let outcome = match begin(&mut $conn).await {
+            Ok(()) => $work,
+            Err(error) => Err(error),
+        };
+        let (outcome, settled) = settle($conn, outcome).await;
+        *slot = settled;
+        outcome
+    }};
+}
+
+#[async_trait]
+impl AlertStore for SqliteHistory {
+    fn begin_inbox(&self) {
+        self.fills_inbox.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody else uses the directory.
+    async fn lead(&self, _: &str, _: Nanos, _: Nanos) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn inbox(&self, limit: usize) -> Result<Inbox, StoreError> {
+        self.database.note(alerts::inbox(self.database.readers(), limit).await)
+    }
+
+    async fn acknowledge(&self, acknowledgements: &[Acknowledgement]) -> Result<(), StoreError> {
+        in_transaction!(self, |conn| alerts::acknowledge(&mut conn, acknowledgements).await)
+    }
+
+    async fn kept_incidents(&self, sent_after: Nanos) -> Result<Vec<Incident>, StoreError> {
+        self.database.note(alerts::kept_incidents(self.database.readers(), sent_after).await)
+    }
+
+    async fn incidents_by_id(&self, ids: &[String]) -> Result<Vec<Incident>, StoreError> {
+        self.database.note(alerts::incidents_by_id(self.database.readers(), ids).await)
+    }
+
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Numbered<Incident>>, StoreError> {
+        self.database.note(alerts::incidents(self.database.readers(), query).await)
+    }
+
+    async fn silences(&self, ended_after: Nanos) -> Result<Vec<Silence>, StoreError> {
+        self.database.note(alerts::silences(self.database.readers(), ended_after).await)
+    }
+
+    async fn put_silence(&self, silence: &Silence) -> Result<(), StoreError> {
+        in_transaction!(self, |conn| alerts::put_silence(&mut conn, silence).await)
+    }
+
+    async fn decide(&self, _: &str, numbers: &[u64], changes: &Changes) -> Result<bool, StoreError> {
+        in_transaction!(self, |conn| alerts::decide(&mut conn, numbers, changes).await.map(|()| true))
+    }
+
+    async fn take_outgoing(
+        &self,
+        channel: &str,
+        owner: &str,
+        now: Nanos,
+        until: Nanos,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        in_transaction!(self, |conn| alerts::take_outgoing(&mut conn, channel, owner, now, until, limit)
+            .await)
+    }
+
+    async fn settle(&self, outgoing: &[Outgoing], settled: &[Alert]) -> Result<(), StoreError> {
+        in_transaction!(self, |conn| alerts::settle_outgoing(&mut conn, outgoing, settled).await)
+    }
+
+    async fn waiting(&self) -> Result<(u64, Option<Nanos>), StoreError> {
+        self.database.note(alerts::waiting(self.database.readers()).await)
+    }
+
+    async fn prune(&self, before: Nanos) -> Result<u64, StoreError> {
+        in_transaction!(self, |conn| alerts::prune(&mut conn, before).await)
     }
 }
 
@@ -315,6 +421,10 @@ impl History for SqliteHistory {
         *slot = Some(conn);
         forgotten.map_err(failed("failed to forget what is missing"))?;
         Ok(num_dropped + dropped?)
+    }
+
+    fn alert_store(&self) -> Option<&dyn AlertStore> {
+        Some(self)
     }
 
     fn damage(&self) -> Option<String> {
