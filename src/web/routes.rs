@@ -8,8 +8,8 @@ use super::live::{self, WorkerSlot};
 use super::page::dashboard;
 use super::preflight::{READS, other_method};
 use super::rest::{
-    alerts, anomalies, bars, dead_letters, health, indicators, latest, openapi, predictions, symbol_changes,
-    symbols, system_metrics, ticks,
+    alerts, anomalies, bars, dead_letters, health, incidents, indicators, latest, openapi, predictions,
+    silences, symbol_changes, symbols, system_metrics, ticks,
 };
 use actix_web::guard::{self, GuardContext, fn_guard};
 use actix_web::http::header;
@@ -69,6 +69,36 @@ fn one_symbol() -> Resource {
         .default_service(web::to(only_removed))
 }
 
+/// Makes the resource of acknowledgements.
+fn acknowledgements() -> Resource {
+    web::resource("/api/v1/alerts/incidents/acknowledge")
+        .route(web::post().to(incidents::acknowledge))
+        .default_service(web::to(only_posted))
+}
+
+/// Makes the resource of all silences, which can be read and added to.
+fn silence_list() -> Resource {
+    read(web::resource("/api/v1/alerts/silences"), silences::silences)
+        .route(web::post().to(silences::silence))
+        .default_service(web::to(list_added_to))
+}
+
+/// Makes the resource of one silence, which can be ended.
+fn one_silence() -> Resource {
+    web::resource("/api/v1/alerts/silences/{id}")
+        .route(web::delete().guard(fn_guard(has_no_long_body)).to(silences::end))
+        .route(web::delete().to(body_too_long))
+        .default_service(web::to(only_removed))
+}
+
+async fn only_posted(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    other_method(&request, "POST, OPTIONS")
+}
+
+async fn list_added_to(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    other_method(&request, "GET, HEAD, POST, OPTIONS")
+}
+
 async fn only_read(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     other_method(&request, READS)
 }
@@ -109,6 +139,10 @@ pub fn api(config: &mut ServiceConfig) {
         .service(get("/api/v1/indicators/{symbol}", indicators::indicators))
         .service(get("/api/v1/anomalies", anomalies::anomalies))
         .service(get("/api/v1/alerts", alerts::alerts))
+        .service(get("/api/v1/alerts/incidents", incidents::incidents))
+        .service(acknowledgements())
+        .service(silence_list())
+        .service(one_silence())
         .service(get("/api/v1/predictions/{symbol}", predictions::predictions))
         .service(get("/api/v1/dead-letters", dead_letters::dead_letters))
         .service(get("/api/v1/metrics/latency", system_metrics::latency))

@@ -22,6 +22,7 @@ use crate::names::{SourceTable, SymbolTable};
 use crate::stores::StoreError;
 use crate::stores::cache::reader::CacheReader;
 use crate::stores::history::History;
+use crate::stores::history::alerts::AlertStore;
 use crate::stores::log::{TickLog, TickQuery};
 use crate::telemetry::Throttle;
 use std::sync::{Arc, OnceLock};
@@ -104,6 +105,17 @@ impl AppState {
     pub fn is_over_limit(&self, symbol: SymbolId) -> bool {
         let limit = self.cache.as_ref().and_then(CacheReader::limit);
         limit.is_some_and(|limit| limit.is_over(symbol, self.now()))
+    }
+
+    /// Returns what alerts are decided on and sent from.
+    ///
+    /// # Errors
+    /// Of a history that has nothing of the kind.
+    pub fn alerts(&self) -> Result<&dyn AlertStore, StoreError> {
+        self.history.alert_store().ok_or_else(|| StoreError::Transient {
+            context: "failed to read alerts",
+            cause: "this history keeps none".to_owned(),
+        })
     }
 
     /// Returns ticks of a symbol: from the history where it keeps them, which reaches further back, else from the log.

@@ -32,6 +32,6 @@ pub use message::{
 };
 pub use number::{WireError, exact, nearest};
 pub use past::PastObject;
-pub use signals::{AlertObject, AnomalyObject, PredictionObject};
+pub use signals::{AlertObject, AnomalyObject, IncidentObject, PredictionObject, SilenceObject};
 pub use tick::{TickObject, payload};
 pub use time::Time;

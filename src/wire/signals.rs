@@ -1,9 +1,11 @@
-//! Anomalies, predictions and alerts as JSON, with the names of the tables.
+//! Anomalies, predictions, alerts, incidents and silences as JSON, with the names of the tables.
 //!
 //! Promises: every field of the row is there, and nothing else. Nothing here fails.
 
 use super::time::Time;
 use crate::models::alert::Alert;
+use crate::models::alerts::incident::{Hold, Incident};
+use crate::models::alerts::silence::Silence;
 use crate::models::anomaly::Anomaly;
 use crate::models::prediction::Prediction;
 use serde::Serialize;
@@ -182,6 +184,122 @@ impl From<Alert> for AlertObject {
             reason: alert.reason,
             attempts: alert.attempts,
             anomaly_id: alert.anomaly_id,
+        }
+    }
+}
+
+/// One incident: an anomaly as people are told of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct IncidentObject {
+    /// Names it: the id of the anomaly.
+    #[schema(example = "BTC-USD/price_spike/1min/1693933260000000000")]
+    pub id: String,
+    /// Event time.
+    #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:01:00Z")]
+    pub time: Time,
+    /// The symbol.
+    #[schema(example = "BTC-USD")]
+    pub symbol: String,
+    /// Type of the anomaly.
+    #[schema(example = "price_spike")]
+    pub anomaly_type: String,
+    /// `low`, `medium`, `high` or `critical`.
+    #[schema(example = "high")]
+    pub severity: &'static str,
+    /// `open`, `acknowledged`, `no_data`, `resolved`, `withdrawn` or `expired`.
+    #[schema(example = "open")]
+    pub state: &'static str,
+    /// When that changed last.
+    #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:01:05.25Z")]
+    pub changed: Time,
+    /// What was found, for people.
+    #[schema(example = "12.5 % above the mean of 20 bars")]
+    pub description: String,
+    /// The value that was found.
+    #[schema(example = 28_928.25)]
+    pub current_value: Option<f64>,
+    /// What would have been usual.
+    #[schema(example = 25_714)]
+    pub expected_value: Option<f64>,
+    /// The rule's threshold.
+    #[schema(example = 5)]
+    pub threshold: Option<f64>,
+    /// The channels that were told of it, with blanks between.
+    #[schema(example = "email slack")]
+    pub told: String,
+    /// Why it was not told of: a word as the reasons of alerts begin with; `null` where it was, or is about to be.
+    #[schema(example = "cooldown")]
+    pub held: Option<&'static str>,
+    /// Who sees to it, as they said.
+    #[schema(example = "ann")]
+    pub acknowledged_by: Option<String>,
+}
+
+impl From<Incident> for IncidentObject {
+    fn from(incident: Incident) -> IncidentObject {
+        IncidentObject {
+            time: Time(incident.time),
+            changed: Time(incident.changed),
+            severity: incident.severity.as_str(),
+            state: incident.state.as_str(),
+            told: incident.told.union(&incident.over).cloned().collect::<Vec<String>>().join(" "),
+            held: incident.hold.map(Hold::as_str),
+            id: incident.id,
+            symbol: incident.symbol,
+            anomaly_type: incident.anomaly_type,
+            description: incident.description,
+            current_value: incident.current_value,
+            expected_value: incident.expected_value,
+            threshold: incident.threshold,
+            acknowledged_by: incident.acknowledged_by,
+        }
+    }
+}
+
+/// One silence: what nobody wants to be told of for a while.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct SilenceObject {
+    /// Names it.
+    #[schema(example = "s-18c2a9f0b1d4e7a3")]
+    pub id: String,
+    /// Begins to count then.
+    #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00Z")]
+    pub start: Time,
+    /// Counts no more from then on.
+    #[schema(value_type = String, format = DateTime, example = "2023-09-05T19:00:00Z")]
+    pub end: Time,
+    /// Symbols that it is about, `*` at an end standing for any rest; all where there are none.
+    #[schema(example = json!(["BTC-*"]))]
+    pub symbols: Vec<String>,
+    /// Types that it is about; all where there are none.
+    #[schema(example = json!(["price_spike"]))]
+    pub types: Vec<String>,
+    /// Highest severity that it is about.
+    #[schema(example = "high")]
+    pub max_severity: &'static str,
+    /// Why, for people.
+    #[schema(example = "earnings")]
+    pub comment: String,
+    /// Who made it, as they said.
+    #[schema(example = "ann")]
+    pub created_by: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime, example = "2023-09-05T17:00:00Z")]
+    pub created: Time,
+}
+
+impl From<Silence> for SilenceObject {
+    fn from(silence: Silence) -> SilenceObject {
+        SilenceObject {
+            id: silence.id,
+            start: Time(silence.start),
+            end: Time(silence.end),
+            symbols: silence.symbols,
+            types: silence.types,
+            max_severity: silence.max_severity.as_str(),
+            comment: silence.comment,
+            created_by: silence.created_by,
+            created: Time(silence.created),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! REST against a real server: every endpoint with good and bad parameters, and the shapes that users rely on.
 
 mod access;
+mod alerts;
 mod description;
 mod fill;
 mod forms;

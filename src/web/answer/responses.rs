@@ -55,6 +55,14 @@ pub enum ChangeFailures {
     NotJson(Problem),
 }
 
+/// How a body that is read fails besides.
+#[derive(IntoResponses)]
+pub enum NotJson {
+    /// The body is not said to be `application/json` (`unsupported_media_type`).
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotJson(Problem),
+}
+
 /// The answer to a client that has it already.
 #[derive(IntoResponses)]
 pub enum Unchanged {

@@ -1,5 +1,6 @@
 //! REST: one file for each endpoint, with the OpenAPI document that describes them.
 
+mod body;
 mod cached;
 mod fill;
 pub mod openapi;
@@ -10,10 +11,12 @@ pub(super) mod anomalies;
 pub(super) mod bars;
 pub(super) mod dead_letters;
 pub(super) mod health;
+pub(super) mod incidents;
 pub(super) mod indicators;
 pub(super) mod latest;
 pub(super) mod predictions;
 pub(super) mod signals;
+pub(super) mod silences;
 pub(super) mod symbol_changes;
 pub(super) mod symbols;
 pub(super) mod system_metrics;

@@ -4,12 +4,12 @@
 //! failure: 404 for a file that the page does not have.
 
 use super::param_docs::{
-    EmptyName, FillName, FormatName, NamedSymbols, QueryTime, ReasonName, SeverityName, StatusName,
-    SymbolName, Symbols,
+    EmptyName, FillName, FormatName, IncidentStateName, NamedSymbols, QueryTime, ReasonName, SeverityName,
+    StatusName, SymbolName, Symbols,
 };
 use super::{
-    alerts, anomalies, bars, dead_letters, health, indicators, latest, predictions, symbol_changes, symbols,
-    system_metrics, ticks,
+    alerts, anomalies, bars, dead_letters, health, incidents, indicators, latest, predictions, silences,
+    symbol_changes, symbols, system_metrics, ticks,
 };
 use crate::models::time::Width;
 use crate::web::answer::caching::{REVALIDATE, hash};
@@ -49,6 +49,11 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
         indicators::indicators,
         anomalies::anomalies,
         alerts::alerts,
+        incidents::incidents,
+        incidents::acknowledge,
+        silences::silences,
+        silences::silence,
+        silences::end,
         predictions::predictions,
         dead_letters::dead_letters,
         system_metrics::latency,
@@ -57,7 +62,8 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
         system_metrics::ledger,
     ),
     components(schemas(
-        Problem, SymbolName, NamedSymbols, Symbols, QueryTime, ReasonName, SeverityName, StatusName, FormatName, EmptyName, FillName
+        Problem, SymbolName, NamedSymbols, Symbols, QueryTime, ReasonName, SeverityName, StatusName, IncidentStateName, FormatName, EmptyName,
+        FillName
     )),
     tags(
         (name = "market data", description = "What the markets do"),

@@ -12,6 +12,8 @@ use tickwire::actors::source_clocks::SourceClocks;
 use tickwire::config::OriginPattern;
 use tickwire::metrics::Metrics;
 use tickwire::models::alert::{Alert, AlertStatus};
+use tickwire::models::alerts::incident::Incident;
+use tickwire::models::alerts::policy::Changes;
 use tickwire::models::anomaly::{Anomaly, Severity};
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::effect::IndicatorPoint;
@@ -27,6 +29,7 @@ use tickwire::models::symbol::{SymbolDefinition, SymbolId, SymbolSpec, VenueSymb
 use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
 use tickwire::names::{SourceTable, SymbolTable};
 use tickwire::stores::StoreError;
+use tickwire::stores::history::alerts::AlertStore;
 use tickwire::stores::history::memory::MemorySignals;
 use tickwire::stores::history::signals::{
     AlertQuery, AnomalyQuery, Numbered, PredictionQuery, SignalBatch, SignalHistory,
@@ -179,6 +182,10 @@ impl SignalHistory for ListHistory {
 
 #[async_trait]
 impl History for ListHistory {
+    fn alert_store(&self) -> Option<&dyn AlertStore> {
+        Some(&self.signals)
+    }
+
     async fn write(&self, _: &HistoryBatch) -> Result<(), StoreError> {
         Ok(())
     }
@@ -380,6 +387,11 @@ pub fn prediction(horizon_minutes: u32, time: Nanos) -> Prediction {
     }
 }
 
+/// Returns the open incident of an anomaly.
+pub fn incident_of(anomaly: &Anomaly) -> Incident {
+    Incident::new(anomaly, anomaly.time)
+}
+
 /// The alert of an anomaly.
 pub fn alert_of(anomaly: &Anomaly) -> Alert {
     Alert {
@@ -539,6 +551,9 @@ impl World {
             anomalies: vec![found],
             predictions: [5, 1].map(|minutes| prediction(minutes, NOW.plus(MINUTE))).into(),
         });
+        let incidents = vec![incident_of(&anomaly(1, 5))];
+        let changes = Changes { incidents, ..Changes::default() };
+        block_on(world.history.signals.decide("", &[], &changes)).unwrap();
         world.state.snapshots.publish(snapshot_of(world.btc, 9));
         world
     }
@@ -571,7 +586,19 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut response = self.agent.run(request.body(()).unwrap()).unwrap();
+        self.run(request.body(Vec::new()).unwrap())
+    }
+
+    /// Sends JSON to the REST port.
+    pub fn post(&self, path: &str, json: &str) -> Answer {
+        let uri = format!("http://{}{path}", self.address(0));
+        let request = ureq::http::Request::builder().method("POST").uri(uri);
+        let request = request.header("Content-Type", "application/json");
+        self.run(request.body(json.as_bytes().to_vec()).unwrap())
+    }
+
+    fn run(&self, request: ureq::http::Request<Vec<u8>>) -> Answer {
+        let mut response = self.agent.run(request).unwrap();
         let mut body = Vec::new();
         response.body_mut().as_reader().read_to_end(&mut body).unwrap();
         Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
