@@ -6,6 +6,7 @@
 //! and reported, and the exit code is 1. Where another process writes to the history in place of this one, this one stops
 //! with exit code 3, so that whatever starts it again can tell.
 
+mod alerts;
 pub mod backfill;
 mod beside;
 mod candidate;
@@ -112,6 +113,8 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
     let followed = Arc::<FollowedSymbols>::default();
     let (handle, mut requests) = SymbolHandle::new(Arc::clone(&followed));
     let state = app_state(&config, &mut node, &live, provenance, cache, Some(Arc::new(handle)));
+    // Before anything is computed, so that every anomaly from now on finds its inbox.
+    let alerting = alerts::start(&config, &mut node, &state.provenance)?;
     let server = listeners.serve(&config, Arc::clone(&state))?;
     let dashboard = server.addresses()[DASHBOARD];
 
@@ -161,6 +164,9 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
     let stop = async {
         symbols.stop().await;
         pipeline.stop().await?;
+        if let Some(alerting) = alerting {
+            alerting.stop().await;
+        }
         live.stop();
         live.hub.send(StopServing).await.context("the hub is gone")?;
         actix_web::web::block(|| server.stop()).await.context("the web servers are gone")??;
@@ -248,7 +254,7 @@ fn app_state(
     let snapshots = node.publish_snapshots();
     let env = &node.env;
     // PostgreSQL is the history where it is used, and known under that name.
-    for name in ["kafka", "postgres", "influxdb", "redis"] {
+    for name in ["alerts", "kafka", "postgres", "influxdb", "redis"] {
         node.health.set(name, Health::Disabled, "");
     }
     let server = &config.server;

@@ -4,12 +4,14 @@
 //! drops, which are rare. Series by symbol are capped, so that 10,000 symbols do not become 10,000 series.
 //! A fault here (two metrics of one name) is a bug of this file and ends the process at its start.
 
+mod alerts;
 mod feeds;
 pub mod history;
 mod kafka;
 mod path;
 mod venue;
 
+pub use alerts::AlertMetrics;
 pub use feeds::{DivergenceMetrics, FeedVenueMetrics};
 pub use kafka::{KafkaMetrics, TopicPoint, TopicSample};
 pub use path::{Span, Stage};
@@ -150,6 +152,8 @@ pub struct Metrics {
     pub hub_queue: IntGauge,
     /// Live clients.
     pub websocket_connections: IntGauge,
+    /// Alerts.
+    pub alerts: AlertMetrics,
     /// Topics that are written and read.
     pub kafka: Arc<KafkaMetrics>,
     /// Entries that were received and are lost: 0 unless something is broken.
@@ -296,6 +300,7 @@ impl Metrics {
             symbols: Mutex::new(SymbolSeries { cap: max_symbols, places: HashMap::new(), rates: Vec::new() }),
             history: Mutex::default(),
             websocket_connections: gauge("active_websocket_connections", "Live clients"),
+            alerts: AlertMetrics::new(&registry),
             kafka: Arc::new(KafkaMetrics::new(
                 &registry,
                 gauges("kafka_consumer_lag", "Messages a group is behind", &["topic", "group"]),

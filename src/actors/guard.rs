@@ -37,6 +37,8 @@ pub enum ActorKind {
     Recovery,
     /// Serves live clients.
     Hub,
+    /// Decides on alerts, and sends them.
+    Alerts,
 }
 
 impl ActorKind {
@@ -56,6 +58,7 @@ impl ActorKind {
             ActorKind::Topics => "topics",
             ActorKind::Recovery => "recovery",
             ActorKind::Hub => "hub",
+            ActorKind::Alerts => "alerts",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! ingest ─► partition (log ─► router ─► symbol ─► fan-out) ─► sinks (history), hub
 //! ```
 
+pub mod alerts;
 pub mod buffers;
 pub mod channels;
 pub mod environment;

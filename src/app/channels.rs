@@ -69,7 +69,7 @@ pub fn open(alerts: &Alerts, clock: &Arc<dyn Clock>) -> anyhow::Result<Deliverie
 }
 
 /// Returns a secret that is given, or stands in a file.
-fn given_or_read(
+pub(super) fn given_or_read(
     given: Option<&Secret>,
     key: &'static str,
     file: Option<&Path>,

@@ -5,8 +5,8 @@
 //! configuration that is valid as a whole or every fault at once, each with its key, the value found and its source.
 //! Nothing here is global: code that needs settings is handed a section.
 
-mod detection;
 mod alerts;
+mod detection;
 mod environment;
 mod fault;
 mod feeds;
@@ -27,9 +27,11 @@ mod text;
 mod validate;
 
 pub use crate::secret::Secret;
-pub use detection::Detection;
 pub(crate) use alerts::http_url;
-pub use alerts::{Alerts, AlertsAlertmanager, AlertsEmail, AlertsSlack, AlertsWebhook};
+pub use alerts::{
+    Alerts, AlertsAlertmanager, AlertsEmail, AlertsHeartbeat, AlertsRoute, AlertsSlack, AlertsWebhook,
+};
+pub use detection::Detection;
 pub use fault::{ConfigError, Fault};
 pub use feeds::{FeedConfig, FeedSpec, Venues};
 pub use influxdb::InfluxDb;

@@ -173,18 +173,18 @@ mod tests {
     }
 
     /// Enters and leaves; returns whether that opened the breaker.
-    fn attempt(gate: &mut Gate, result: Result<Receipt, SendError>, now: Instant) -> bool {
+    fn attempt(gate: &mut Gate, result: &Result<Receipt, SendError>, now: Instant) -> bool {
         let pass = gate.enter(now).expect("it is let through");
-        gate.leave(pass, Some(&result), now)
+        gate.leave(pass, Some(result), now)
     }
 
     #[test]
     fn a_channel_that_fails_is_left_alone_and_then_one_try_decides() {
         let begun = Instant::now();
         let mut gate = Gate::new(POLICY.breaker);
-        assert!(!attempt(&mut gate, Err(transient(None)), begun));
-        assert!(!attempt(&mut gate, Err(unusable()), begun));
-        assert!(attempt(&mut gate, Err(transient(None)), begun), "the third in a row opens it");
+        assert!(!attempt(&mut gate, &Err(transient(None)), begun));
+        assert!(!attempt(&mut gate, &Err(unusable()), begun));
+        assert!(attempt(&mut gate, &Err(transient(None)), begun), "the third in a row opens it");
         assert_eq!(gate.enter(begun), Err(OPEN_FOR));
         let later = begun + OPEN_FOR;
         let pass = gate.enter(later).expect("one is let through");
@@ -194,7 +194,7 @@ mod tests {
         assert!(gate.leave(pass, Some(&Err(unusable())), later), "it opens again");
         assert_eq!(gate.enter(later), Err(OPEN_FOR));
         let later = later + OPEN_FOR;
-        assert!(!attempt(&mut gate, taken(), later));
+        assert!(!attempt(&mut gate, &taken(), later));
         assert_eq!(gate.state(later), BreakerState::Closed);
     }
 
@@ -203,13 +203,13 @@ mod tests {
         let begun = Instant::now();
         let mut gate = Gate::new(POLICY.breaker);
         for round in 0..10 {
-            assert!(!attempt(&mut gate, Err(refused()), begun), "{round}");
+            assert!(!attempt(&mut gate, &Err(refused()), begun), "{round}");
         }
-        assert!(!attempt(&mut gate, Err(transient(Some(7))), begun));
+        assert!(!attempt(&mut gate, &Err(transient(Some(7))), begun));
         assert_eq!(gate.enter(begun), Err(Duration::from_secs(7)));
         let later = begun + Duration::from_secs(7);
         for round in 0..10 {
-            assert!(!attempt(&mut gate, Err(transient(Some(0))), later), "{round}");
+            assert!(!attempt(&mut gate, &Err(transient(Some(0))), later), "{round}");
         }
         assert_eq!(gate.state(later), BreakerState::Closed);
     }

@@ -131,7 +131,7 @@ impl Answer {
     fn pause(&self) -> Option<Duration> {
         let said = || {
             let body: PauseBody = serde_json::from_str(&self.body).ok()?;
-            let seconds = body.retry_after.or(body.parameters?.retry_after)?;
+            let seconds = body.retry_after.or_else(|| body.parameters?.retry_after)?;
             Duration::try_from_secs_f64(seconds).ok()
         };
         Some(self.pause.or_else(said)?.min(PAUSE_MAX))

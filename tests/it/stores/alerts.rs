@@ -13,11 +13,11 @@ use tickwire::models::notification::{Notification, NotificationKind};
 use tickwire::stores::history::alerts::{Acknowledgement, AlertStore, InboxItem, IncidentQuery};
 use tickwire::stores::history::signals::{AlertQuery, SignalBatch, SignalPage};
 
-fn store(history: &Box<dyn History>) -> &dyn AlertStore {
+fn store(history: &dyn History) -> &dyn AlertStore {
     history.alert_store().expect("it keeps alerts")
 }
 
-async fn write(history: &Box<dyn History>, anomalies: Vec<Anomaly>) {
+async fn write(history: &dyn History, anomalies: Vec<Anomaly>) {
     let batch = SignalBatch { anomalies, ..SignalBatch::default() };
     history.write_signals(&batch).await.expect("writes");
 }
@@ -68,6 +68,7 @@ fn an_anomaly_that_changes_something_is_in_the_inbox_until_it_is_decided_on() {
     run(async {
         let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
         for history in &names.histories(dir.path()).await.all {
+            let history = &**history;
             let store = store(history);
             write(history, vec![anomaly_at(1, 0, 5)]).await;
             assert_eq!(store.inbox(10).await.expect("reads").items, [], "nobody asked for it: a replay");
@@ -102,6 +103,7 @@ fn a_decision_is_there_whole_and_is_read_back_as_it_was() {
     run(async {
         let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
         for history in &names.histories(dir.path()).await.all {
+            let history = &**history;
             let store = store(history);
             let open = Incident { sent: Some(at(2)), ..incident("a/b", 1, IncidentState::Open) };
             let mut waits = incident("w", 2, IncidentState::Resolved);
@@ -163,6 +165,7 @@ fn a_message_is_given_to_one_at_a_time_until_it_is_settled() {
     run(async {
         let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
         for history in &names.histories(dir.path()).await.all {
+            let history = &**history;
             let store = store(history);
             let changes = Changes {
                 outgoing: vec![
@@ -206,6 +209,7 @@ fn silences_are_known_until_they_end() {
     run(async {
         let (dir, names) = (tempfile::tempdir().expect("a directory"), Names::some());
         for history in &names.histories(dir.path()).await.all {
+            let history = &**history;
             let store = store(history);
             let silence = |id: &str, end: i64| Silence {
                 id: id.to_owned(),
@@ -234,6 +238,7 @@ fn only_who_has_the_right_decides() {
         let histories = names.histories(dir.path()).await;
         let mut num_shared = 0;
         for history in &histories.all {
+            let history = &**history;
             let store = store(history);
             assert!(store.lead("one", at(0), at(30)).await.expect("asks"));
             // Only a history that several processes use has somebody to refuse.

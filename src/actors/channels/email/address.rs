@@ -58,9 +58,8 @@ impl SmtpAddress {
             return Err("must end with the host or the port".to_owned());
         }
         // The parser knows hosts of these schemes as bare text only.
-        let host = match url.host().map(|host| Host::parse(&host.to_string())) {
-            Some(Ok(host)) => host,
-            _ => return Err("must name a host".to_owned()),
+        let Some(Ok(host)) = url.host().map(|host| Host::parse(&host.to_string())) else {
+            return Err("must name a host".to_owned());
         };
         let is_here = match &host {
             Host::Domain(name) => name == "localhost",
