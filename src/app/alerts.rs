@@ -31,7 +31,7 @@ pub fn start(config: &Config, node: &mut Node, provenance: &Provenance) -> anyho
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let deliveries = Arc::new(channels::open(alerts, &clock)?);
-    let settings = settings(config);
+    let settings = settings(config, provenance.data == DataKind::Simulated);
     let owner = format!("{:032x}", rand::random::<u128>());
     let feeds = Arc::new(SnapshotFeeds {
         snapshots: node.publish_snapshots(),
@@ -48,6 +48,7 @@ pub fn start(config: &Config, node: &mut Node, provenance: &Provenance) -> anyho
         owner: owner.clone(),
         outbox_age: nanos(alerts.outbox_age),
         metrics: Arc::clone(&metrics),
+        health: Arc::clone(&health),
         now: Arc::clone(&node.env.now),
     };
     let make: MakeManager = Arc::new(move || ManagerParts {
@@ -68,7 +69,7 @@ fn nanos(span: Duration) -> i64 {
 }
 
 /// Returns what the policy is set to. Without a route everything goes to every channel.
-fn settings(config: &Config) -> AlertSettings {
+fn settings(config: &Config, is_simulated: bool) -> AlertSettings {
     let alerts = &config.alerts;
     let everything =
         Route { channels: alerts.channels().into_iter().map(str::to_owned).collect(), ..Route::default() };
@@ -86,6 +87,7 @@ fn settings(config: &Config) -> AlertSettings {
         incidents_max: alerts.max_open.get(),
         routes,
         public_url: config.server.public_url.clone(),
+        is_simulated,
         ..AlertSettings::default()
     }
 }

@@ -6,6 +6,7 @@
 //! Twice goes out only what the process did not live to mark: its id is the same then.
 
 use super::deliver::{Deliver, Outcome, Round};
+use crate::actors::health::{Health, HealthRegistry};
 use crate::metrics::Metrics;
 use crate::models::alert::{Alert, AlertStatus};
 use crate::models::alerts::outgoing::{Outgoing, OutgoingState};
@@ -35,6 +36,8 @@ pub struct SenderParts {
     pub outbox_age: i64,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where to say how the channels are.
+    pub health: Arc<HealthRegistry>,
     /// Returns the time.
     pub now: Arc<dyn Fn() -> Nanos + Send + Sync>,
 }
@@ -89,7 +92,16 @@ impl Sender {
             OutgoingState::Failed => "failed",
         };
         self.parts.metrics.alerts.tried(&self.channel, result);
+        self.say(&round);
         self.mark(&message, &alerts).await;
+    }
+
+    /// Says how the channel is: as it was with the last message.
+    fn say(&self, round: &Round) {
+        let took_it = matches!(&round.outcome, Outcome::Sent(name) if *name == self.channel);
+        let (health, detail) =
+            if took_it { (Health::Healthy, "") } else { (Health::Degraded, round.cause.as_str()) };
+        self.parts.health.set(&format!("alerts_{}", self.channel), health, detail);
     }
 
     /// Marks what came of a message, however long that takes: without the mark it would be sent again.

@@ -38,7 +38,7 @@ pub fn notification(
         kind,
         severity: members.first().map(|first| first.severity).unwrap_or_default(),
         alert_type: key.anomaly_type.clone(),
-        title: title(&key.anomaly_type, &symbols, members.len()),
+        title: title(&key.anomaly_type, &symbols, members.len(), settings.is_simulated),
         text: match only {
             Some(only) => only.description.clone(),
             None => list(&members, settings.lines_max),
@@ -53,14 +53,17 @@ pub fn notification(
 }
 
 /// Returns one line: what happened to whom. Channels say in front of it what has become of it.
-fn title(anomaly_type: &str, symbols: &BTreeSet<&str>, num_members: usize) -> String {
+fn title(anomaly_type: &str, symbols: &BTreeSet<&str>, num_members: usize, is_simulated: bool) -> String {
     let what = anomaly_type.replace('_', " ");
-    match symbols.first() {
+    // Nobody acts on what is made up, taking it for a market.
+    let kind_of_data = if is_simulated { "SIMULATED " } else { "" };
+    let happened = match symbols.first() {
         None => what,
         Some(symbol) if symbols.len() == 1 && num_members == 1 => format!("{symbol}: {what}"),
         Some(symbol) if symbols.len() == 1 => format!("{symbol}: {what}, {num_members} times"),
         Some(_) => format!("{} symbols: {what}", symbols.len()),
-    }
+    };
+    format!("{kind_of_data}{happened}")
 }
 
 fn list(members: &[&Incident], lines_max: usize) -> String {

@@ -29,6 +29,8 @@ pub struct AlertSettings {
     pub routes: Vec<Route>,
     /// Address of the page, for links.
     pub public_url: Option<String>,
+    /// True for data that a machine made up: messages say so first.
+    pub is_simulated: bool,
 }
 
 impl Default for AlertSettings {
@@ -44,6 +46,7 @@ impl Default for AlertSettings {
             incidents_max: 10_000,
             routes: Vec::new(),
             public_url: None,
+            is_simulated: false,
         }
     }
 }

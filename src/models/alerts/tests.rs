@@ -71,6 +71,15 @@ fn held(changes: &Changes) -> Vec<&str> {
 }
 
 #[test]
+fn what_is_made_up_says_so_first() {
+    for (is_simulated, title) in [(true, "SIMULATED AAPL: price spike"), (false, "AAPL: price spike")] {
+        let mut policy = Policy::new(AlertSettings { is_simulated, group_wait: 0, ..settings() }, Vec::new());
+        let changes = judge(&mut policy, &anomaly("AAPL", "price_spike", 0), 0);
+        assert_eq!(changes.outgoing[0].body.notification.title, title);
+    }
+}
+
+#[test]
 fn an_alert_goes_out_once_after_the_wait_of_its_group() {
     let mut policy = Policy::new(settings(), []);
     let spike = anomaly("AAPL", "price_spike", 0);

@@ -1,7 +1,7 @@
-//! Bodies of requests that change something about alerts: JSON objects with known fields.
+//! Bodies of requests that change something: JSON objects with known fields.
 //!
-//! Promises: a body is said to be JSON, which a page from elsewhere cannot do without asking first, and is no longer than
-//! [`BODY_MAX`]. On failure: an answer that names the field, and nothing has changed.
+//! Promises: a body is said to be JSON, which a page from elsewhere cannot do without asking first, and is no longer than its
+//! reader allows. On failure: an answer that names the field, and nothing has changed.
 
 use crate::models::symbol::{NAME_LEN_MAX, shortened};
 use crate::web::answer::error::ApiError;
@@ -11,24 +11,21 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Payload};
 use serde_json::{Map, Value};
 
-/// Longest body in bytes: a thousand of the longest ids are 256 KB.
-const BODY_MAX: usize = 512 << 10;
-
 /// Longest name of a person in characters.
 const SHORT_MAX: usize = 64;
 
-/// Reads a body that is said to be JSON.
+/// Reads a body of at most `max` bytes that is said to be JSON.
 ///
 /// # Errors
 /// When it is not, is too long, or does not come to its end.
-pub(super) async fn read(request: &HttpRequest, body: Payload) -> Result<Bytes, ApiError> {
+pub(super) async fn read(request: &HttpRequest, body: Payload, max: usize) -> Result<Bytes, ApiError> {
     let said = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = said.and_then(|said| said.split(';').next()).unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case("application/json") {
         return Err(ApiError::NotJson);
     }
-    let too_long = |_| ApiError::BodyOverLimit { max: BODY_MAX };
-    let body = body.to_bytes_limited(BODY_MAX).await.map_err(too_long)?;
+    let too_long = |_| ApiError::BodyOverLimit { max };
+    let body = body.to_bytes_limited(max).await.map_err(too_long)?;
     body.map_err(|_| ApiError::parameter("body", "the body did not come to its end"))
 }
 
@@ -65,4 +62,15 @@ pub(super) fn short_text(fields: Fields<'_>, field: &'static str) -> Result<Opti
         return Err(ApiError::parameter(field, detail));
     }
     Ok(Some(text.to_owned()))
+}
+
+/// Reads a list of texts: one text alone is none, though queries and live clients may write it so.
+///
+/// # Errors
+/// When it is something else.
+pub(super) fn texts(fields: Fields<'_>, field: &'static str) -> Result<Option<Vec<String>>, ApiError> {
+    if fields.0.get(field).is_some_and(Value::is_string) {
+        return Err(ApiError::parameter(field, format!("`{field}` is a text: it is a list of names")));
+    }
+    fields.names(field).map_err(fault)
 }

@@ -4,7 +4,7 @@
 //! about a second by whichever process decides; a page from elsewhere makes none. On failure of the history: 503.
 
 use super::body;
-use super::param_docs::{self, Answers, PageQuery, SignalTimes};
+use super::param_docs::{self, Answers, IncidentId, PageQuery, SignalTimes};
 use super::signals::{SignalsAsked, SymbolAsked, is_id, one_of, severity, word};
 use crate::models::alerts::incident::IncidentState;
 use crate::stores::history::alerts::{Acknowledgement, IncidentQuery};
@@ -17,9 +17,12 @@ use crate::web::state::AppState;
 use crate::wire::IncidentObject;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
+
+/// Longest body in bytes: a thousand of the longest ids are 256 KB.
+const BODY_MAX: usize = 512 << 10;
 
 /// The parameters that it takes.
 const PARAMS: [&str; 10] =
@@ -53,13 +56,19 @@ pub async fn incidents(request: HttpRequest, state: Data<AppState>) -> Result<Ht
 }
 
 /// Which incidents somebody sees to.
-#[derive(Clone, Debug, ToSchema)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Acknowledge {
     /// Ids of incidents, at most 1,000.
-    #[schema(example = json!(["BTC-USD/price_spike/1min/1693933260000000000"]))]
+    #[schema(
+        value_type = Vec<IncidentId>,
+        example = json!(["BTC-USD/price_spike/1min/1693933260000000000"]),
+        min_items = 1,
+        max_items = 1000,
+    )]
     pub ids: Vec<String>,
-    /// Who, for people; at most 64 characters.
-    #[schema(example = "ann")]
+    /// Who, for people.
+    #[schema(example = "ann", max_length = 64, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub by: Option<String>,
 }
 
@@ -98,7 +107,7 @@ pub async fn acknowledge(
 ) -> Result<HttpResponse, ApiError> {
     state.visitors.check_change(request.headers())?;
     Params::of(&request, &[])?;
-    let wanted = read(&body::read(&request, body).await?)?;
+    let wanted = read(&body::read(&request, body, BODY_MAX).await?)?;
     let store = state.alerts()?;
     let known = store.incidents_by_id(&wanted.ids).await?;
     let known: BTreeMap<&str, IncidentState> =
@@ -123,7 +132,7 @@ pub async fn acknowledge(
 fn read(text: &[u8]) -> Result<Acknowledge, ApiError> {
     let object = body::object(text, &["ids", "by"])?;
     let fields = Fields(&object);
-    let mut ids = fields.names("ids").map_err(body::fault)?.unwrap_or_default();
+    let mut ids = body::texts(fields, "ids")?.unwrap_or_default();
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() || ids.len() > IDS_MAX {
@@ -151,6 +160,7 @@ mod tests {
             (r#"{"ids": []}"#, "ids"),
             (r#"{"ids": ["a b"]}"#, "ids"),
             (r#"{"ids": [1]}"#, "ids"),
+            (r#"{"ids": "a"}"#, "ids"),
             (r#"{"ids": ["a"], "by": 1}"#, "by"),
         ] {
             let problem = read(text.as_bytes()).expect_err(text).problem();

@@ -15,6 +15,16 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 #[schema(value_type = String, pattern = "^[A-Za-z0-9._:/=^-]{1,32}$", example = "AAPL")]
 pub struct SymbolName(pub String);
 
+/// Id of an incident, which is that of its anomaly.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[!-~]{1,256}$", example = "BTC-USD/price_spike/1min/1693933260000000000")]
+pub struct IncidentId(pub String);
+
+/// A symbol or a type, or with `*` at its end all that begin so.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[!-~]{1,64}$", example = "BTC-*")]
+pub struct NamePattern(pub String);
+
 /// Symbols with commas between, or `*`.
 #[derive(ToSchema)]
 #[schema(

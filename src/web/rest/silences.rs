@@ -5,10 +5,10 @@
 //! failure of the history: 503.
 
 use super::body;
-use super::param_docs::SilencePath;
+use super::param_docs::{NamePattern, SilencePath};
 use crate::models::alerts::silence::{SILENCES_MAX, Silence};
 use crate::models::anomaly::Severity;
-use crate::models::time::{DAY, Nanos};
+use crate::models::time::{DAY, Nanos, parse_span};
 use crate::web::answer::error::ApiError;
 use crate::web::answer::params::Params;
 use crate::web::answer::reply::Reply;
@@ -18,8 +18,12 @@ use crate::web::state::AppState;
 use crate::wire::SilenceObject;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+/// Longest body in bytes: a thousand symbols and a thousand types of the longest names are 134 KB.
+const BODY_MAX: usize = 256 << 10;
 
 /// Longest silence in nanoseconds.
 const LENGTH_MAX: i64 = 90 * DAY;
@@ -28,28 +32,29 @@ const LENGTH_MAX: i64 = 90 * DAY;
 const NAMES_MAX: usize = 1_000;
 
 /// What nobody wants to be told of.
-#[derive(Clone, Debug, ToSchema)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewSilence {
     /// Symbols, `*` at an end standing for any rest; all where there are none.
-    #[schema(example = json!(["BTC-*"]))]
+    #[schema(value_type = Option<Vec<NamePattern>>, example = json!(["BTC-*"]), max_items = 1000)]
     pub symbols: Option<Vec<String>>,
     /// Types; all where there are none.
-    #[schema(example = json!(["price_spike"]))]
+    #[schema(value_type = Option<Vec<NamePattern>>, example = json!(["price_spike"]), max_items = 1000)]
     pub types: Option<Vec<String>>,
     /// Highest severity, by default `critical`.
-    #[schema(example = "high")]
+    #[schema(example = "high", pattern = "^(low|medium|high|critical)$")]
     pub max_severity: Option<String>,
-    /// Begins to count then, by default now.
-    #[schema(example = "2023-09-05T17:00:00Z")]
+    /// Begins to count then, by default now: a time, or a span after now such as `+2h`.
+    #[schema(example = "+10min")]
     pub start: Option<String>,
-    /// Counts no more from then on: a time, at most 90 days after its start.
-    #[schema(example = "2023-09-05T19:00:00Z")]
+    /// Counts no more from then on: a time, or a span after now such as `+2h`; at most 90 days after its start.
+    #[schema(example = "+2h")]
     pub end: String,
-    /// Why, for people; at most 64 characters.
-    #[schema(example = "earnings")]
+    /// Why, for people.
+    #[schema(example = "earnings", max_length = 64, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub comment: Option<String>,
-    /// Who, for people; at most 64 characters.
-    #[schema(example = "ann")]
+    /// Who, for people.
+    #[schema(example = "ann", max_length = 64, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub by: Option<String>,
 }
 
@@ -82,7 +87,7 @@ pub async fn silence(
 ) -> Result<HttpResponse, ApiError> {
     state.visitors.check_change(request.headers())?;
     Params::of(&request, &[])?;
-    let silence = read(&body::read(&request, body).await?, state.now())?;
+    let silence = read(&body::read(&request, body, BODY_MAX).await?, state.now())?;
     let store = state.alerts()?;
     if store.silences(state.now()).await?.len() >= SILENCES_MAX {
         return Err(ApiError::parameter("body", format!("{SILENCES_MAX} silences count already: end one")));
@@ -123,8 +128,8 @@ fn read(text: &[u8], now: Nanos) -> Result<Silence, ApiError> {
     let fields = Fields(&object);
     let text = |field| fields.text(field).map_err(body::fault);
     let new = NewSilence {
-        symbols: fields.names("symbols").map_err(body::fault)?,
-        types: fields.names("types").map_err(body::fault)?,
+        symbols: body::texts(fields, "symbols")?,
+        types: body::texts(fields, "types")?,
         max_severity: text("max_severity")?.map(str::to_owned),
         start: text("start")?.map(str::to_owned),
         end: text("end")?.ok_or_else(|| body::fault(Fields::missing("end", "a time")))?.to_owned(),
@@ -187,13 +192,18 @@ fn names(field: &'static str, names: Option<Vec<String>>) -> Result<Vec<String>,
 }
 
 fn time(field: &'static str, text: &str, now: Nanos) -> Result<Nanos, ApiError> {
-    let belongs = "a time, such as `2023-09-05T17:00:00Z`";
-    Nanos::from_query(text, now).ok_or_else(|| body::fault(wrong(field, &Value::from(text), belongs)))
+    let belongs = "a time such as `2023-09-05T17:00:00Z`, or a span after now such as `+2h`";
+    let read = match text.strip_prefix('+') {
+        Some(span) => parse_span(span).map(|span| now.plus(span)),
+        None => Nanos::from_query(text, now),
+    };
+    read.ok_or_else(|| body::fault(wrong(field, &Value::from(text), belongs)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::time::{HOUR, MINUTE};
 
     #[test]
     fn a_body_is_read_or_the_field_at_fault_named() {
@@ -202,12 +212,18 @@ mod tests {
             read(br#"{"symbols": ["BTC-*"], "end": "2023-09-05T19:00:00Z"}"#, now).expect("it is right");
         assert_eq!((silence.start, silence.max_severity), (now, Severity::Critical));
         assert_eq!(silence.symbols, ["BTC-*"]);
+        let later = read(br#"{"start": "+10min", "end": "+2h"}"#, now).expect("it is right");
+        assert_eq!((later.start.since(now), later.end.since(now)), (10 * MINUTE, 2 * HOUR));
         for (text, param) in [
             ("", "body"),
             (r#"{"end": "2023-09-06", "until": 1}"#, "body"),
             ("{}", "end"),
             (r#"{"end": 5}"#, "end"),
             (r#"{"end": "soon"}"#, "end"),
+            (r#"{"end": "+soon"}"#, "end"),
+            (r#"{"end": "+0s"}"#, "end"),
+            (r#"{"end": "+1y"}"#, "end"),
+            (r#"{"end": "+1h", "symbols": "AAPL"}"#, "symbols"),
             (r#"{"end": "2023-09-04"}"#, "end"),
             (r#"{"end": "2023-12-25"}"#, "end"),
             (r#"{"end": "2023-09-06", "start": "2023-09-07"}"#, "end"),

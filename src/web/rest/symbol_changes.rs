@@ -4,18 +4,18 @@
 //! which a page cannot do without asking first, and `*` in `server.cors_origins` does not count here. Where nothing is added
 //! to the data, nothing is changed. On failure: an answer that names the field, and nothing has changed.
 
+use super::body;
 use super::param_docs::{NamedSymbols, SymbolPath};
-use crate::models::symbol::{NAME_LEN_MAX, SymbolError, is_symbol_name, shortened};
+use crate::models::symbol::{SymbolError, is_symbol_name};
 use crate::web::answer::error::ApiError;
 use crate::web::answer::params::Params;
 use crate::web::answer::reply::Reply;
 use crate::web::answer::responses::{ChangeFailures, Failures};
-use crate::web::fields::{self, FieldFault, Fields};
+use crate::web::fields::Fields;
 use crate::web::state::AppState;
 use crate::web::symbol_control::{
     FollowSymbols, RefusedSymbol, SymbolControl, SymbolsFollowed, SymbolsUnfollowed,
 };
-use actix_web::http::header;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use std::sync::Arc;
@@ -48,13 +48,7 @@ pub async fn follow(
 ) -> Result<HttpResponse, ApiError> {
     let control = control(&request, &state)?;
     Params::of(&request, &[])?;
-    if !is_json(&request) {
-        return Err(ApiError::NotJson);
-    }
-    let too_long = |_| ApiError::BodyOverLimit { max: BODY_MAX };
-    let body = body.to_bytes_limited(BODY_MAX).await.map_err(too_long)?;
-    let body = body.map_err(|_| ApiError::parameter("body", "the body did not come to its end"))?;
-    let wanted = read(&body)?;
+    let wanted = read(&body::read(&request, body, BODY_MAX).await?)?;
     let found = control.follow(wanted).await?;
     if found.added.is_empty() && found.present.is_empty() {
         return Err(ApiError::SymbolsRefused(in_words(&found.refused)));
@@ -123,32 +117,13 @@ fn control(request: &HttpRequest, state: &AppState) -> Result<Arc<dyn SymbolCont
     state.symbol_control.clone().ok_or(ApiError::SymbolsFixed)
 }
 
-/// True when the body is said to be JSON.
-fn is_json(request: &HttpRequest) -> bool {
-    let said = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = said.and_then(|said| said.split(';').next()).unwrap_or_default();
-    media_type.trim().eq_ignore_ascii_case("application/json")
-}
-
-fn read(body: &[u8]) -> Result<FollowSymbols, ApiError> {
-    let of_body = |detail| ApiError::parameter("body", format!("the body {detail}"));
-    let value = fields::parse(body).map_err(of_body)?;
-    let object = value.as_object().ok_or_else(|| of_body("is no object".to_owned()))?;
-    if let Some(other) = object.keys().find(|name| !["symbols", "feed"].contains(&name.as_str())) {
-        return Err(of_body(format!(
-            "has `{}`: it has `symbols` and `feed`",
-            shortened(other, NAME_LEN_MAX)
-        )));
-    }
-    if object.get("symbols").is_some_and(serde_json::Value::is_string) {
-        return Err(ApiError::parameter("symbols", "`symbols` is a text: it is a list of names".to_owned()));
-    }
-    let fields = Fields(object);
-    let of_field = |fault: FieldFault| ApiError::parameter(fault.field, fault.detail);
-    let symbols = fields.names("symbols").map_err(of_field)?;
+fn read(text: &[u8]) -> Result<FollowSymbols, ApiError> {
+    let object = body::object(text, &["symbols", "feed"])?;
+    let fields = Fields(&object);
+    let symbols = body::texts(fields, "symbols")?;
     let wanted = FollowSymbols {
-        symbols: symbols.ok_or_else(|| of_field(Fields::missing("symbols", "a list of names")))?,
-        feed: fields.text("feed").map_err(of_field)?.map(str::to_owned),
+        symbols: symbols.ok_or_else(|| body::fault(Fields::missing("symbols", "a list of names")))?,
+        feed: fields.text("feed").map_err(body::fault)?.map(str::to_owned),
     };
     check_count(&wanted.symbols)?;
     match wanted.symbols.iter().find(|name| !is_symbol_name(name.as_bytes())) {

@@ -1,6 +1,7 @@
 //! What is told, held back, tried again and fallen back, and what a restart changes: nothing.
 
 use super::world::{BEGIN, World, anomaly, busy, ended, run, settings};
+use tickwire::actors::health::Health;
 use tickwire::models::alert::AlertStatus;
 use tickwire::models::alerts::silence::Silence;
 use tickwire::models::anomaly::Severity;
@@ -98,6 +99,13 @@ fn what_a_channel_does_not_take_falls_back_or_is_given_up_and_each_step_is_writt
                 ("email", AlertStatus::Sent, "in place of slack"),
             ]
         );
+        let health = |world: &World| {
+            let components = world.health.components();
+            let slack =
+                components.into_iter().find(|(name, _)| name == "alerts_slack").expect("it was asked");
+            (slack.1.status, slack.1.detail)
+        };
+        assert_eq!(health(&world), (Health::Degraded, "no such hook".to_owned()));
         // Nobody takes it.
         for channel in [&world.slack, &world.email] {
             let refused = SendError::Refused { cause: "too long".to_owned() };
@@ -108,6 +116,10 @@ fn what_a_channel_does_not_take_falls_back_or_is_given_up_and_each_step_is_writt
         world.at(106).await;
         let last = world.decisions().await.pop().expect("a decision");
         assert_eq!((last.status, last.reason.as_str()), (AlertStatus::Failed, "too long"));
+        world.write(vec![anomaly("ORCL", "price_spike", 200)]).await;
+        world.at(200).await;
+        world.at(206).await;
+        assert_eq!(health(&world), (Health::Healthy, String::new()), "it takes messages again");
     });
 }
 

@@ -54,6 +54,7 @@ fn child_that_sends_until_it_is_killed() {
             owner: format!("{:x}", rand::random::<u64>()),
             outbox_age: DAY,
             metrics: Arc::new(Metrics::new(0)),
+            health: Arc::default(),
             now: Arc::new(|| BEGIN.plus(1_000 * SECOND)),
         };
         let sender = Sender::new(parts, "slack".to_owned());

@@ -93,6 +93,7 @@ pub struct World {
     pub email: Arc<Scripted>,
     pub feeds: Arc<Feeds>,
     pub metrics: Arc<Metrics>,
+    pub health: Arc<HealthRegistry>,
     now: Arc<AtomicI64>,
     settings: AlertSettings,
 }
@@ -147,6 +148,7 @@ impl World {
         email: Arc<Scripted>,
     ) -> World {
         let (metrics, feeds) = (Arc::new(Metrics::new(0)), Arc::new(Feeds::default()));
+        let health = Arc::<HealthRegistry>::default();
         let manager = Manager::new(ManagerParts {
             history: Arc::clone(&history),
             settings: settings.clone(),
@@ -155,7 +157,7 @@ impl World {
             symbols: Arc::default(),
             width: None,
             metrics: Arc::clone(&metrics),
-            health: Arc::new(HealthRegistry::default()),
+            health: Arc::clone(&health),
         });
         let clock = Arc::clone(&now);
         let parts = SenderParts {
@@ -164,11 +166,12 @@ impl World {
             owner: format!("{:x}", rand::random::<u64>()),
             outbox_age: DAY,
             metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
             now: Arc::new(move || Nanos(clock.load(Ordering::SeqCst))),
         };
         let senders =
             vec![Sender::new(parts.clone(), "slack".to_owned()), Sender::new(parts, "email".to_owned())];
-        World { history, manager, senders, slack, email, feeds, metrics, now, settings }
+        World { history, manager, senders, slack, email, feeds, metrics, health, now, settings }
     }
 
     /// Begins again over the same history, as a new process would.
