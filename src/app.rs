@@ -13,6 +13,7 @@ mod candidate;
 pub mod channels;
 pub mod check;
 pub mod compare;
+mod conditions;
 pub mod dlq;
 pub mod export;
 mod housekeeping;
@@ -140,6 +141,7 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
         by = signals.received() => return stopped_at_start(by),
     };
     housekeeping::start(&config, &node, Arc::clone(&state), retention);
+    let watch = conditions::start(&config, &mut node, &state.provenance, &live.hub);
     node.health.set_ready(true);
     tracing::info!("ready");
     if opens_dashboard {
@@ -163,6 +165,9 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
     node.health.set_ready(false);
     let stop = async {
         symbols.stop().await;
+        if let Some(watch) = watch {
+            watch.stop();
+        }
         pipeline.stop().await?;
         if let Some(alerting) = alerting {
             alerting.stop().await;

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod feeds;
+mod gauges;
 pub mod history;
 mod kafka;
 mod path;
@@ -435,6 +436,25 @@ impl Metrics {
     #[must_use]
     pub fn divergence(&self, feed: &str, venue: &str) -> DivergenceMetrics {
         self.feeds.divergence(feed, venue)
+    }
+
+    /// Returns the gaps that are yet to be filled, by venue.
+    #[must_use]
+    pub fn gaps_open(&self) -> Vec<(String, f64)> {
+        self.venues.gaps_open()
+    }
+
+    /// Returns how far this machine's clock is ahead of each venue's, in seconds.
+    #[must_use]
+    pub fn clock_offsets(&self) -> Vec<(String, f64)> {
+        self.venues.clock_offsets()
+    }
+
+    /// Returns how far each venue that is compared is from the one in charge, in basis points of the price; the name is
+    /// `feed/venue`.
+    #[must_use]
+    pub fn price_divergences(&self) -> Vec<(String, f64)> {
+        self.feeds.price_divergences()
     }
 
     /// Counts a restart of an actor, by its kind.

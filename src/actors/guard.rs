@@ -39,6 +39,8 @@ pub enum ActorKind {
     Hub,
     /// Decides on alerts, and sends them.
     Alerts,
+    /// Judges the system itself.
+    Conditions,
 }
 
 impl ActorKind {
@@ -59,6 +61,7 @@ impl ActorKind {
             ActorKind::Recovery => "recovery",
             ActorKind::Hub => "hub",
             ActorKind::Alerts => "alerts",
+            ActorKind::Conditions => "conditions",
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod alerts;
 pub mod buffers;
 pub mod channels;
+pub mod conditions;
 pub mod environment;
 pub mod faults;
 pub mod guard;

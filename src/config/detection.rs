@@ -1,15 +1,18 @@
-//! Section `detection`: what counts as unusual, for all symbols and for some.
+//! Section `detection`: what counts as unusual, for all symbols and for some, and of the system itself.
 //!
 //! Promises: keys and defaults are those of the core's settings; an override has the same keys, and what it leaves out stays.
 
+use super::conditions::{ClockOff, SinkBehind, VenueDivergence, Watched};
 use super::text::{symbols, width};
 use crate::models::asset_class::AssetClass;
+use crate::models::conditions::ConditionSettings;
 use crate::models::detection::settings::{
     DetectionOverride, DetectionSettings, PriceChange, PriceThreshold, RsiChange, RsiThreshold,
     SeverityChange, SeverityLevels, Thresholds, VolumeChange, VolumeThreshold,
 };
 use crate::models::time::Width;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Section `detection`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,20 @@ pub struct Detection {
     pub rsi: RsiThreshold,
     /// From how many times its threshold on an anomaly is how severe.
     pub severity: SeverityLevels,
+    /// A stage is slower than `metrics.latency_threshold`.
+    pub high_latency: Watched,
+    /// A source is not heard for longer than its feed's `stale_after`.
+    pub stale_feed: Watched,
+    /// A venue has gaps that are yet to be filled.
+    pub gap: Watched,
+    /// A venue that is compared is far from the one in charge.
+    pub venue_divergence: VenueDivergence,
+    /// The clock here and a venue's are apart.
+    pub clock_off: ClockOff,
+    /// The ledger does not explain reports.
+    pub ledger_residue: Watched,
+    /// A sink does not do its work.
+    pub sink_behind: SinkBehind,
     /// What holds for some symbols.
     pub overrides: Vec<DetectionTable>,
 }
@@ -65,6 +82,13 @@ impl Default for Detection {
             volume_spike: volume,
             rsi,
             severity,
+            high_latency: Watched::default(),
+            stale_feed: Watched::default(),
+            gap: Watched::default(),
+            venue_divergence: VenueDivergence::default(),
+            clock_off: ClockOff::default(),
+            ledger_residue: Watched::default(),
+            sink_behind: SinkBehind::default(),
             overrides: Vec::new(),
         }
     }
@@ -105,6 +129,22 @@ impl Detection {
         is_enabled.then_some(DetectionSettings { width, thresholds, overrides })
     }
 
+    /// Returns the settings for conditions of the system; `latency` is `metrics.latency_threshold`.
+    #[must_use]
+    pub fn conditions(&self, latency: Duration) -> ConditionSettings {
+        let (divergence, clock, sink) = (self.venue_divergence, self.clock_off, self.sink_behind);
+        ConditionSettings {
+            high_latency: self.high_latency.enabled.then_some(latency.as_secs_f64() * 1_000.0),
+            stale_feed: self.stale_feed.enabled,
+            gap: self.gap.enabled,
+            venue_divergence: divergence.enabled.then_some(divergence.bps),
+            clock_off: clock.enabled.then_some(clock.max.as_secs_f64()),
+            ledger_residue: self.ledger_residue.enabled,
+            sink_behind: sink.enabled.then_some(sink.after.as_secs_f64()),
+            levels: self.severity,
+        }
+    }
+
     /// Returns every fault: the key, and what is wrong. `widths` are those of the windows.
     #[must_use]
     pub fn faults(&self, widths: &[Width]) -> Vec<(String, String)> {
@@ -114,6 +154,17 @@ impl Detection {
         if self.window != DetectionSettings::default().width && !widths.contains(&self.window) {
             let reason = format!("{} is none of `core.windows`", self.window);
             faults.push(("detection.window".to_owned(), reason));
+        }
+        let VenueDivergence { bps, .. } = self.venue_divergence;
+        if !(bps.is_finite() && bps > 0.0) {
+            faults.push(("detection.venue_divergence.bps".to_owned(), "must be more than 0".to_owned()));
+        }
+        for (key, span) in
+            [("clock_off.max", self.clock_off.max), ("sink_behind.after", self.sink_behind.after)]
+        {
+            if span.is_zero() {
+                faults.push((format!("detection.{key}"), "must be more than 0".to_owned()));
+            }
         }
         for (nth, table) in self.overrides.iter().enumerate() {
             let mut fault = |reason| faults.push(("detection.overrides".to_owned(), reason));

@@ -6,6 +6,7 @@
 //! Nothing here is global: code that needs settings is handed a section.
 
 mod alerts;
+mod conditions;
 mod detection;
 mod environment;
 mod fault;

@@ -1,6 +1,7 @@
 //! What is counted about feeds: who is in charge, how the breakers of their venues are, and how far a venue that is compared
 //! is from the one in charge.
 
+use super::gauges::by_labels;
 use prometheus::core::Collector;
 use prometheus::{Gauge, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -59,6 +60,11 @@ impl FeedSeries {
             feed: feed.to_owned(),
             venue: venue.to_owned(),
         }
+    }
+
+    /// Returns how far venues that are compared are from those in charge, in basis points, by feed and venue: `feed/venue`.
+    pub fn price_divergences(&self) -> Vec<(String, f64)> {
+        by_labels(&self.price)
     }
 
     /// Returns the series of a venue that is compared.

@@ -1,5 +1,6 @@
 //! What is counted about live venues, by venue.
 
+use super::gauges::by_labels;
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Series of every venue.
@@ -82,6 +83,16 @@ impl VenueSeries {
             left_out: gauge("tickwire_venue_symbols_left_out", "Symbols that the venue refuses"),
             clock_offset,
         }
+    }
+
+    /// Returns the gaps that are yet to be filled, by venue.
+    pub fn gaps_open(&self) -> Vec<(String, f64)> {
+        by_labels(&self.gaps_open)
+    }
+
+    /// Returns how far this machine's clock is ahead, in seconds, by venue.
+    pub fn clock_offsets(&self) -> Vec<(String, f64)> {
+        by_labels(&self.clock_offset)
     }
 
     /// Returns the series of one venue.

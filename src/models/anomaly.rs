@@ -46,7 +46,7 @@ impl Severity {
 }
 
 /// What has become of an anomaly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AnomalyState {
     /// Its condition still holds, or it was about one moment only.
     #[default]
@@ -119,7 +119,8 @@ impl Anomaly {
 
     /// How often something was said of it before, as its metadata have it. It grows without a new log position only at the end
     /// of a bounded input, where bars close without an entry.
-    fn revision(&self) -> u64 {
+    #[must_use]
+    pub fn revision(&self) -> u64 {
         self.metadata.get(REVISION).and_then(Value::as_u64).unwrap_or(0)
     }
 }

@@ -6,6 +6,7 @@ pub mod anomaly;
 pub mod asset_class;
 pub mod bar;
 pub mod clock_marks;
+pub mod conditions;
 pub mod detection;
 pub mod digest;
 pub mod effect;

@@ -7,6 +7,7 @@ mod catch_up;
 mod channels;
 mod cli;
 mod clients;
+mod conditions;
 mod config;
 mod damage;
 mod data_dir;

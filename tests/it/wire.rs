@@ -203,7 +203,7 @@ fn frames() -> Vec<(&'static str, String)> {
     let bar_of = |bar: Bar| payload(|out| frame::bar(&bar, &spec, WINDOW, 312, out));
     let refused = "`windows` has `7min`: there are `1min`, `5min`, `15min`";
     vec![
-        ("anomaly", payload(|out| frame::anomaly(&detected(), &spec, out))),
+        ("anomaly", payload(|out| frame::anomaly(detected().anomaly(&spec), detected().seq, out))),
         ("bar", bar_of(bar(BarState::Closed))),
         ("bar_amended", bar_of(amended())),
         ("bar_forming", bar_of(bar(BarState::Forming))),

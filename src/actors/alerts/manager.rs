@@ -8,7 +8,8 @@ use super::outages::FeedWatch;
 use crate::actors::health::{Health, HealthRegistry};
 use crate::metrics::Metrics;
 use crate::models::alerts::policy::{Changes, Policy};
-use crate::models::alerts::settings::AlertSettings;
+use crate::models::alerts::settings::{AlertSettings, is_lasting};
+use crate::models::anomaly::Anomaly;
 use crate::models::notification::{CHART_BARS_MAX, ChartBar};
 use crate::models::time::{MINUTE, Nanos, SECOND, Width};
 use crate::names::SymbolTable;
@@ -103,13 +104,15 @@ impl Manager {
             }
         };
         policy.set_silences(store.silences(now).await?);
-        self.look_at_feeds(&mut policy, now);
+        let began = *self.began.get_or_insert(now);
+        self.look_at_feeds(&mut policy, now, began);
         let mut num_outgoing = 0;
         loop {
             let inbox = store.inbox(PAGE_ROWS).await?;
             adopt(&mut policy, store, &inbox).await?;
             for item in &inbox.items {
                 match item {
+                    InboxItem::Anomaly(anomaly) if self.is_past(&policy, anomaly, began) => {}
                     InboxItem::Anomaly(anomaly) => policy.anomaly(anomaly, now),
                     InboxItem::Acknowledgement(one) => _ = policy.acknowledge(&one.id, &one.by, one.time),
                 }
@@ -163,8 +166,14 @@ impl Manager {
         self.parts.health.set("alerts", status, detail);
     }
 
-    fn look_at_feeds(&mut self, policy: &mut Policy, now: Nanos) {
-        let began = *self.began.get_or_insert(now);
+    /// True for a moment long before this process began: the past of a symbol, which its first start brings, wakes nobody.
+    fn is_past(&self, policy: &Policy, anomaly: &Anomaly, began: Nanos) -> bool {
+        !is_lasting(&anomaly.anomaly_type)
+            && began.since(anomaly.time) > self.parts.settings.age_max
+            && !policy.knows(&anomaly.id)
+    }
+
+    fn look_at_feeds(&mut self, policy: &mut Policy, now: Nanos, began: Nanos) {
         let is_due = self.looked.is_none_or(|looked| now.since(looked) >= OUTAGE_EVERY);
         if now.since(began) >= OUTAGE_GRACE && is_due {
             policy.set_down(&self.parts.feeds.down(now), now);

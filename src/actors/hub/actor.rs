@@ -11,8 +11,8 @@ use super::job::{Jobs, Share};
 use super::last_values::LastValues;
 use super::ledgers::PublishedLedgers;
 use super::messages::{
-    AttachWorker, BeginServing, ContinueAnswer, Deliver, ReleaseTopics, StopServing, SubscribeTopics,
-    WorkerId,
+    Announce, AttachWorker, BeginServing, ContinueAnswer, Deliver, ReleaseTopics, StopServing,
+    SubscribeTopics, WorkerId,
 };
 use super::pace::{GATHER_MAX, GATHER_MIN, Pace};
 use super::pending::Pending;
@@ -96,6 +96,8 @@ pub struct HubActor {
     pub(super) last_values: LastValues,
     pub(super) pending: Pending,
     pub(super) published_ledgers: PublishedLedgers,
+    /// Anomalies announced that are about no symbol.
+    pub(super) num_announced: u64,
     /// Effects that wait for the log.
     pub(super) held: HeldEffects,
     pub(super) workers: HashMap<WorkerId, WorkerLink>,
@@ -125,6 +127,7 @@ impl HubActor {
             settings,
             pending: Pending::default(),
             published_ledgers: PublishedLedgers::default(),
+            num_announced: 0,
             held: HeldEffects::new(HELD_MAX),
             workers: HashMap::new(),
             wanted: HashMap::new(),
@@ -310,6 +313,14 @@ impl Handler<LogDurable> for HubActor {
         if !self.held.is_empty() {
             self.guarded(ctx, HubActor::release);
         }
+    }
+}
+
+impl Handler<Announce> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, Announce(anomaly): Announce, ctx: &mut Self::Context) {
+        self.guarded(ctx, |hub| hub.announce(&anomaly));
     }
 }
 

@@ -4,8 +4,8 @@
 //! and their order are the contract's; `tests/fixtures/wire/live` has a sample of each frame. Nothing here fails.
 
 use crate::actors::messages::LiveTick;
+use crate::models::anomaly::Anomaly;
 use crate::models::bar::Bar;
-use crate::models::detection::Detected;
 use crate::models::effect::{Effect, IndicatorPoint};
 use crate::models::provenance::{DataKind, Provenance};
 use crate::models::symbol::SymbolSpec;
@@ -123,8 +123,8 @@ pub fn indicators(point: &IndicatorPoint, spec: &SymbolSpec, window: &str, seq: 
 }
 
 /// Appends the payload of an anomaly.
-pub fn anomaly(detected: &Detected, spec: &SymbolSpec, out: &mut Vec<u8>) {
-    let (object, seq) = (AnomalyObject::new(detected.anomaly(spec), false), detected.seq);
+pub fn anomaly(anomaly: Anomaly, seq: u64, out: &mut Vec<u8>) {
+    let object = AnomalyObject::new(anomaly, false);
     append_typed("anomaly", &object, format_args!(",\"seq\":{seq}"), out);
 }
 

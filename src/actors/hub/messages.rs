@@ -4,6 +4,7 @@
 //! counts towards the limit until its last message was handled (see [`Presence`]).
 
 use super::topic::Topic;
+use crate::models::anomaly::Anomaly;
 use crate::models::symbol::SymbolId;
 use crate::models::time::Nanos;
 use actix::{Message, Recipient};
@@ -191,3 +192,8 @@ pub struct Answer {
     /// this is the last part, and they become live for all symbols.
     pub more_from: Option<SymbolId>,
 }
+
+/// Tells followers of the anomalies of all symbols of one that is about no symbol of theirs.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Announce(pub Box<Anomaly>);

@@ -10,6 +10,7 @@ use super::frame::{self, SkippedFrame, SnapshotWriter};
 use super::topic::{Channel, Topic};
 use crate::actors::messages::{LiveBatch, LiveTick};
 use crate::metrics::Stage;
+use crate::models::anomaly::Anomaly;
 use crate::models::detection::Detected;
 use crate::models::effect::Effect;
 use crate::models::symbol::SymbolId;
@@ -124,6 +125,15 @@ impl HubActor {
         }
     }
 
+    /// Publishes an anomaly that is about no symbol, to those who follow the anomalies of all.
+    pub(super) fn announce(&mut self, anomaly: &Anomaly) {
+        self.num_announced += 1;
+        let (topic, seq) = (Topic::plain(Channel::Anomalies, SymbolId::NONE), self.num_announced);
+        if self.is_wanted(topic) {
+            self.pending.add(topic, |out| frame::anomaly(anomaly.clone(), seq, out));
+        }
+    }
+
     /// Publishes an anomaly, unless that was done already.
     fn publish_anomaly(&mut self, detected: &Detected, received: Nanos) {
         let values = self.last_values.entry(detected.symbol);
@@ -136,7 +146,9 @@ impl HubActor {
             return;
         }
         let Some(values) = self.last_values.get(detected.symbol) else { return };
-        self.pending.add_settled(topic, received, |out| frame::anomaly(detected, &values.spec, out));
+        self.pending.add_settled(topic, received, |out| {
+            frame::anomaly(detected.anomaly(&values.spec), detected.seq, out);
+        });
     }
 
     /// Publishes a settled bar or its indicators, or an anomaly.

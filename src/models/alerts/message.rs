@@ -6,6 +6,7 @@
 use super::groups::GroupKey;
 use super::incident::Incident;
 use super::settings::AlertSettings;
+use crate::models::conditions::ALL_SYMBOLS;
 use crate::models::notification::{Fact, Notification, NotificationKind};
 use crate::models::time::Nanos;
 use std::cmp::Reverse;
@@ -25,8 +26,7 @@ pub fn notification(
     members.sort_by(|a, b| {
         (Reverse(a.severity), &a.symbol, &a.id).cmp(&(Reverse(b.severity), &b.symbol, &b.id))
     });
-    let symbols: BTreeSet<&str> =
-        members.iter().map(|member| member.symbol.as_str()).filter(|symbol| !symbol.is_empty()).collect();
+    let symbols: BTreeSet<&str> = members.iter().filter_map(|member| symbol(member)).collect();
     let began = members.iter().map(|member| member.time).min().unwrap_or(now);
     let newest = members.iter().map(|member| member.time).max().unwrap_or(now);
     let only = match members.as_slice() {
@@ -52,13 +52,19 @@ pub fn notification(
     }
 }
 
+/// Returns the symbol that an incident is about, where it is about one.
+fn symbol(incident: &Incident) -> Option<&str> {
+    (incident.symbol != ALL_SYMBOLS).then_some(incident.symbol.as_str())
+}
+
 /// Returns one line: what happened to whom. Channels say in front of it what has become of it.
 fn title(anomaly_type: &str, symbols: &BTreeSet<&str>, num_members: usize, is_simulated: bool) -> String {
     let what = anomaly_type.replace('_', " ");
     // Nobody acts on what is made up, taking it for a market.
     let kind_of_data = if is_simulated { "SIMULATED " } else { "" };
     let happened = match symbols.first() {
-        None => what,
+        None if num_members == 1 => what,
+        None => format!("{what}, {num_members} times"),
         Some(symbol) if symbols.len() == 1 && num_members == 1 => format!("{symbol}: {what}"),
         Some(symbol) if symbols.len() == 1 => format!("{symbol}: {what}, {num_members} times"),
         Some(_) => format!("{} symbols: {what}", symbols.len()),
@@ -68,7 +74,11 @@ fn title(anomaly_type: &str, symbols: &BTreeSet<&str>, num_members: usize, is_si
 
 fn list(members: &[&Incident], lines_max: usize) -> String {
     let line = |member: &&Incident| {
-        format!("{} ({}): {}", member.symbol, member.severity.as_str(), member.description)
+        let (severity, description) = (member.severity.as_str(), &member.description);
+        match symbol(member) {
+            Some(symbol) => format!("{symbol} ({severity}): {description}"),
+            None => format!("{severity}: {description}"),
+        }
     };
     let mut lines: Vec<String> = members.iter().take(lines_max).map(line).collect();
     let num_others = members.len() - lines.len();

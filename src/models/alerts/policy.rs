@@ -135,7 +135,8 @@ impl Policy {
             Some(known) => {
                 let had = known.state;
                 let is_news = anomaly.log_pos > known.log_pos
-                    || (anomaly.log_pos == known.log_pos && is_other(had, anomaly.state));
+                    || (anomaly.log_pos == known.log_pos
+                        && (is_other(had, anomaly.state) || anomaly.severity > known.severity));
                 if !is_news {
                     if known.is_done() && !self.changed.contains(&anomaly.id) {
                         self.forget(&anomaly.id);

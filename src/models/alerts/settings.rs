@@ -3,6 +3,7 @@
 //! Promises: plain values. A name in a route is matched whole; `*` at its end stands for any rest. Nothing here fails.
 
 use crate::models::anomaly::Severity;
+use crate::models::conditions::ConditionKind;
 use crate::models::time::{DAY, HOUR, MINUTE, SECOND};
 
 /// Settings of the policy. Spans are nanoseconds.
@@ -124,16 +125,7 @@ impl AlertSettings {
 /// True for a type that is judged by prices and volumes, which an outage of the feed distorts.
 #[must_use]
 pub fn is_of_prices(anomaly_type: &str) -> bool {
-    !matches!(
-        anomaly_type,
-        "high_latency"
-            | "stale_feed"
-            | "gap"
-            | "clock_off"
-            | "ledger_residue"
-            | "sink_behind"
-            | "venue_divergence"
-    )
+    ConditionKind::parse(anomaly_type).is_none()
 }
 
 /// True for a type whose anomalies end by themselves. A spike is about one moment, and has no end.

@@ -71,6 +71,20 @@ fn held(changes: &Changes) -> Vec<&str> {
 }
 
 #[test]
+fn what_gets_worse_under_one_log_position_is_taken_over() {
+    let mut policy = Policy::new(settings(), Vec::new());
+    let behind = Anomaly { symbol: "*".to_owned(), log_pos: 0, ..anomaly("*", "sink_behind", 0) };
+    judge(&mut policy, &behind, 0);
+    let worse = Anomaly { severity: Severity::Critical, ..behind };
+    let changes = judge(&mut policy, &worse, 3);
+    assert_eq!(changes.incidents[0].severity, Severity::Critical);
+    let sent = tick(&mut policy, 5);
+    let notification = &sent.outgoing[0].body.notification;
+    assert_eq!((notification.title.as_str(), notification.severity), ("sink behind", Severity::Critical));
+    assert!(notification.symbols.is_empty(), "it is about the system");
+}
+
+#[test]
 fn what_is_made_up_says_so_first() {
     for (is_simulated, title) in [(true, "SIMULATED AAPL: price spike"), (false, "AAPL: price spike")] {
         let mut policy = Policy::new(AlertSettings { is_simulated, group_wait: 0, ..settings() }, Vec::new());

@@ -14,6 +14,6 @@ pub mod settings;
 
 pub use bars::{BarDetector, BarFigures};
 pub use baseline::PriceBand;
-pub use detected::{AnomalyKind, Cause, Detected, Finding};
+pub use detected::{AnomalyKind, Cause, Detected, Finding, severity};
 pub use prices::{PriceDetector, Suspect};
 pub use publish::{Published, Publisher};

@@ -202,3 +202,36 @@ fn what_is_counted_moves() {
         }
     });
 }
+
+#[test]
+fn the_past_that_a_start_brings_wakes_nobody_and_leaves_no_incident() {
+    run(async {
+        let mut world = World::in_memory(settings());
+        world.at(0).await;
+        let spike = |seconds| anomaly("AAPL", "price_spike", seconds);
+        // Hours ago; before the start but within `max_age`; and while the process runs, known only long after.
+        world.write(vec![spike(-7_200), anomaly("MSFT", "price_spike", -600)]).await;
+        world.at(10).await;
+        world.at(20).await;
+        world.write(vec![spike(60)]).await;
+        world.at(2_000).await;
+        let decisions = world.decisions().await;
+        let made: Vec<(&str, &str)> = decisions
+            .iter()
+            .map(|alert| (alert.anomaly_id.as_str(), alert.reason.split(':').next().unwrap()))
+            .collect();
+        assert_eq!(made, [("MSFT/price_spike/-600", ""), ("AAPL/price_spike/60", "too_old")]);
+    });
+}
+
+#[test]
+fn an_excursion_that_began_long_ago_and_goes_on_is_told() {
+    run(async {
+        let mut world = World::in_memory(settings());
+        world.at(0).await;
+        world.write(vec![anomaly("AAPL", "rsi_oversold", -7_200)]).await;
+        world.at(10).await;
+        world.at(20).await;
+        assert_eq!(World::told(&world.slack).len(), 1);
+    });
+}

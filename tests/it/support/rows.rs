@@ -29,9 +29,9 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// Tables that tell symbols by number.
 const EXACT: [&str; 2] = ["bars", "indicators"];
-/// Relations that tell them by name.
-const NAMED: [&str; 6] =
-    ["aggregated_data", "technical_indicators", "dead_letters", "anomalies", "predictions", "alerts"];
+/// Relations that tell them by name. Alerts follow the wall clock, and not the log.
+const NAMED: [&str; 5] =
+    ["aggregated_data", "technical_indicators", "dead_letters", "anomalies", "predictions"];
 
 /// Returns every row of the history, all columns, exactly, in an order of its own. Numbers that a file gives to its
 /// symbols and dead letters are left out: they follow from the order in which it met them.
