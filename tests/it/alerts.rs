@@ -2,4 +2,5 @@
 
 mod decisions;
 mod kill;
+mod whole;
 mod world;

@@ -3,7 +3,6 @@
 mod alertmanager;
 mod command;
 mod email;
-mod receiver;
 mod slack;
 mod webhook;
 

@@ -1,8 +1,8 @@
 //! Prometheus Alertmanager itself: what begins there, what ends, and whom it tells.
 
-use super::receiver::Receiver;
 use super::{PATIENCE, spike, trusting};
 use crate::support::process::wait_for;
+use crate::support::receiver::Receiver;
 use crate::support::skip::skipped;
 use crate::support::tls::Authority;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! `tickwire alert test`: a sample goes out, and what came back is said.
 
-use super::receiver::{Act, Receiver};
 use crate::support::process::command;
+use crate::support::receiver::{Act, Receiver};
 use crate::support::tls::Authority;
 use std::process::Output;
 

@@ -1,7 +1,7 @@
 //! Slack: what is posted keeps the limits of Block Kit, and every answer is understood.
 
-use super::receiver::{Act, Post, Receiver};
 use super::{PATIENCE, spike, trusting};
+use crate::support::receiver::{Act, Post, Receiver};
 use crate::support::tls::Authority;
 use serde_json::Value;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A webhook: signed as the receiver's own code checks it, in the form that it wants.
 
-use super::receiver::{Act, Receiver};
 use super::{PATIENCE, spike, trusting};
+use crate::support::receiver::{Act, Receiver};
 use crate::support::tls::Authority;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::json;

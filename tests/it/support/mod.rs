@@ -9,6 +9,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod python;
+pub mod receiver;
 pub mod redis;
 pub mod rows;
 pub mod scenario;

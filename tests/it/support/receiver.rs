@@ -1,6 +1,6 @@
 //! A receiver of posts over HTTPS, or HTTP: it keeps what came, and answers as it is told to, or as its rules say.
 
-use crate::support::tls::{Authority, ServerTls};
+use super::tls::{Authority, ServerTls};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
