@@ -39,6 +39,13 @@ disconnect = { every = "20s", length = "2s" }
 
 [core]
 windows = ["5s", "1min", "5min", "15min"]
+
+# One symbol is found unusual all the time; the others are as unusual as they are.
+[[detection.overrides]]
+symbols = ["XOM"]
+price_spike = { percent = 0.02 }
+volume_spike = { factor = 1.1 }
+rsi = { overbought = 51.0, oversold = 49.0, hysteresis = 0.5 }
 CONFIG
 
 # The same market at a pace that a picture can show: minutes, and bars amended a minute later.

@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { beforeEach, test } from 'node:test';
 import { look, show, until } from './browser.mjs';
 import { PAUSES } from './fake-server.mjs';
-import { axe, faked, faults, fetchJson, market, page, pauseTrading, picture, prepare, real, reopen, restart, resumeTrading, server, shared, url } from './suite.mjs';
+import { askedSince, axe, faked, faults, fetchJson, market, page, pauseTrading, picture, prepare, real, reopen, restart, resumeTrading, server, shared, url } from './suite.mjs';
 
 const restartable = real === undefined || process.env.TICKWIRE_STOP ? {} : { skip: 'needs TICKWIRE_STOP and TICKWIRE_START' };
 const killable = process.env.TICKWIRE_KILL ? {} : { skip: 'needs TICKWIRE_KILL' };
@@ -393,7 +393,7 @@ test('nothing is asked for again and again', faked, async () => {
   // Live all the while: the price moves ten times without one request.
   let close = candles.at(-1).close;
   for (let move = 0; move < 10; move += 1) close = (await until(page, (seen, held) => seen.candles.at(-1).close !== held, close)).candles.at(-1).close;
-  assert.deepEqual(server.requests.slice(asked), []);
+  assert.deepEqual(askedSince(asked), []);
 });
 
 test('the example of the README hears bars that closed', alone, async () => {

@@ -187,7 +187,7 @@ export class FakeServer {
     const topics = [];
     for (const symbol of symbols) {
       for (const channel of request.channels ?? ['ticks']) {
-        if (['ticks', 'metrics', 'system', 'ledger'].includes(channel)) topics.push(`${channel}:${symbol}`);
+        if (['ticks', 'anomalies', 'metrics', 'system', 'ledger'].includes(channel)) topics.push(`${channel}:${symbol}`);
         else for (const window of (request.windows ?? Object.keys(WINDOWS)).filter((name) => name in WINDOWS)) topics.push(`${channel}:${symbol}:${window}`);
       }
     }
@@ -259,6 +259,7 @@ export class FakeServer {
     const { market } = this;
     if (endpoint === 'metrics') return this.#json(response, this.#metrics(name));
     if (endpoint === 'dead-letters') return this.#json(response, this.letters.slice(0, Number(url.searchParams.get('limit'))));
+    if (endpoint === 'anomalies') return this.#anomalies(url, response);
     const symbol = name;
     if (symbol !== undefined && !market.state.has(symbol)) return this.#problem(response, 404, 'unknown_symbol');
     if (endpoint === 'symbols') return this.#json(response, { symbols: market.symbols, count: market.symbols.length, details: Object.fromEntries(market.symbols.map((each) => [each, { symbol: each, asset_class: assetClass(each) }])), windows: Object.keys(WINDOWS) });
@@ -286,6 +287,29 @@ export class FakeServer {
       response.setHeader('link', `<${url.pathname}${url.search}>; rel="next"`);
     }
     return this.#json(response, page);
+  }
+
+  /** What was found, newest first; the cursor is the number of those that were given. */
+  #anomalies(url, response) {
+    const { searchParams } = url;
+    const time = (key, otherwise) => (searchParams.has(key) ? Date.parse(searchParams.get(key)) : otherwise);
+    const [from, to] = [time('start_time', -Infinity), time('end_time', Infinity)];
+    const found = [...this.market.anomalies.values()]
+      .filter(({ symbol }) => !searchParams.has('symbol') || symbol === searchParams.get('symbol'))
+      .filter((anomaly) => Date.parse(anomaly.time) > from && Date.parse(anomaly.time) <= to)
+      .sort((a, b) => (a.time < b.time ? 1 : -1));
+    return this.#list(url, response, found);
+  }
+
+  /** A page of a list, and the address of the next one. */
+  #list(url, response, found) {
+    const first = Number(url.searchParams.get('cursor') ?? 0);
+    const limit = Number(url.searchParams.get('limit') ?? 100);
+    if (found.length > first + limit) {
+      url.searchParams.set('cursor', String(first + limit));
+      response.setHeader('link', `<${url.pathname}${url.search}>; rel="next"`);
+    }
+    return this.#json(response, found.slice(first, first + limit));
   }
 
   async #file(path, response) {

@@ -33,6 +33,8 @@ export class Market {
     this.epoch = `epoch-${seed}`;
     this.listeners = new Set();
     this.received = 0;
+    /** What was found unusual, as it was said last, by id. */
+    this.anomalies = new Map();
     this.state = new Map();
     symbols.forEach((symbol, index) => this.state.set(symbol, this.#history(symbol, seed * 1000 + index * 7919, minutes)));
   }
@@ -246,6 +248,37 @@ export class Market {
     held.seq += 1;
     this.#emitBar(state, window, bar, held.seq);
     return this.wire(symbol, window, bar);
+  }
+
+  /**
+   * Something is unusual about the closed bar `back` windows of a minute ago, or more is known of it: it is said again.
+   *
+   * @param {object} fields what differs from a spike of its volume
+   */
+  unusual(symbol, back, fields = {}) {
+    const held = this.state.get(symbol).windows['1min'];
+    const bar = [...held.bars.values()].sort((a, b) => a.start - b.start).at(-back);
+    const type = fields.anomaly_type ?? 'volume_spike';
+    const id = `${symbol}/${type}/1min/${bar.end}000000000`;
+    const known = this.anomalies.get(id);
+    const anomaly = {
+      time: iso(bar.end),
+      symbol,
+      anomaly_type: type,
+      severity: 'medium',
+      description: '4.6 times the mean volume of 20 bars',
+      current_value: bar.volume * 4.6,
+      expected_value: bar.volume,
+      threshold: 3,
+      id,
+      state: 'active',
+      ...known,
+      ...fields,
+      metadata: { window: '1min', window_start: iso(bar.start), log_pos: String(9_007_199_254_740_993n + BigInt(back)), bar_revision: bar.revision, bars: 20, method: 'mean', ...known?.metadata, ...fields.metadata, revision: known === undefined ? 0 : known.metadata.revision + 1 },
+    };
+    this.anomalies.set(id, anomaly);
+    this.#emit(`anomalies:${symbol}`, { type: 'anomaly', ...anomaly, seq: this.anomalies.size });
+    return anomaly;
   }
 
   /** Bars newest first, void ones left out. */

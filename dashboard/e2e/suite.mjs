@@ -104,6 +104,16 @@ export async function fetchJson(path) {
   return (await fetch(new URL(path, url))).json();
 }
 
+/**
+ * What the page has asked for since so many requests, but for the one time that it asks for anomalies again: some seconds after
+ * the subscription, when the history has what was said before it.
+ */
+export function askedSince(count) {
+  const asked = server.requests.slice(count);
+  const again = asked.findIndex((each) => each.startsWith('/api/v1/anomalies'));
+  return asked.filter((_, index) => index !== again);
+}
+
 /** Keeps a picture of the page for people to look at. */
 export async function picture(name) {
   await page.screenshot({ path: join(screenshots, `${name}.png`) });

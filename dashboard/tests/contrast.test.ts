@@ -20,6 +20,11 @@ const GROUNDS: Readonly<Record<string, readonly string[]>> = {
   amended: ['ground'],
   partial: ['ground'],
   'badge-text': ['badge'],
+  // Of a withdrawn anomaly the letter has the colour; of others it is the ground's, on the colour.
+  'severity-low': ['ground'],
+  'severity-medium': ['ground'],
+  'severity-high': ['ground'],
+  'severity-critical': ['ground'],
 };
 
 /** Grounds that are laid over another for a moment, when a price has changed. */

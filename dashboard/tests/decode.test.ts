@@ -1,25 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { decodeBar, decodeFrame, decodeIndicators, decodeLatest } from '../src/api/decode';
-import type { WireBar, WireIndicators, WireLatest } from '../src/api/wire';
+import { decodeAnomaly, decodeBar, decodeFrame, decodeIndicators, decodeLatest } from '../src/api/decode';
+import type { WireAnomaly, WireBar, WireIndicators, WireLatest } from '../src/api/wire';
 
 /** The samples that the server's own tests write. */
 const folder = new URL('../../tests/fixtures/wire/', import.meta.url);
 const read = (name: string): string => readFileSync(new URL(`${name}.json`, folder), 'utf8');
 const all = readdirSync(new URL('live/', folder)).map((file) => file.replace('.json', ''));
-/** What comes over channels that the page does not ask for; it passes over them. */
-const UNASKED = ['anomaly'];
-const names = all.filter((name) => !UNASKED.includes(name));
+const names = all;
 
 describe('frames', () => {
   test('every kind of frame has a sample', () => {
     expect(names.filter((name) => !name.includes('_')).sort()).toEqual([
-      'bar', 'connection', 'error', 'feed', 'indicators', 'ledger', 'metrics', 'pong', 'resync', 'skipped', 'snapshot', 'subscription', 'system', 'tick',
+      'anomaly', 'bar', 'connection', 'error', 'feed', 'indicators', 'ledger', 'metrics', 'pong', 'resync', 'skipped', 'snapshot', 'subscription', 'system', 'tick',
     ]);
-  });
-
-  test.each(UNASKED)('the sample `%s` is passed over', (name) => {
-    expect(decodeFrame(read(`live/${name}`))).toEqual([]);
   });
 
   test.each(names)('the sample `%s` is understood', (name) => {
@@ -53,6 +47,31 @@ describe('frames', () => {
         cancelled: 0,
       },
     });
+  });
+
+  test('an anomaly keeps every field, and its evidence', () => {
+    const [message] = decodeFrame(read('live/anomaly'));
+    expect(message).toEqual({
+      kind: 'anomaly',
+      anomaly: {
+        id: 'AAPL/price_spike_up/1min/1795438801250000000',
+        time: 1_795_438_801_250,
+        symbol: 'AAPL',
+        type: 'price_spike',
+        severity: 'low',
+        description: '5.2 % above the mean of 20 closes',
+        value: 191.7,
+        expected: 182.31,
+        threshold: 5,
+        state: 'active',
+        evidence: { window: '1min', windowStart: 1_795_438_800, logPos: '4711', barRevision: null, tradeId: '77', bars: 20, method: 'mean', revision: 0, others: [] },
+      },
+    });
+  });
+
+  test('what a rule of its own says of an anomaly is kept as text', () => {
+    const text = read('live/anomaly').replace('"method":"mean"', '"rule":"price > 200","hits":[1,2]');
+    expect(decodeFrame(text)[0]).toMatchObject({ anomaly: { evidence: { method: null, others: [['rule', 'price > 200'], ['hits', '[1,2]']] } } });
   });
 
   test('a snapshot holds frames of every channel', () => {
@@ -108,6 +127,8 @@ describe('answers of REST', () => {
     const indicators = (JSON.parse(read('rest/indicators_list')) as WireIndicators[]).map((point) => decodeIndicators(point));
     expect(indicators.length).toBeGreaterThan(1);
     for (const point of indicators) expect(point?.values.sma_20).toBe(25001.5);
+    const anomalies = (JSON.parse(read('rest/anomalies')) as WireAnomaly[]).map((row) => decodeAnomaly(row));
+    expect(anomalies).toMatchObject([{ id: '1-0', symbol: 'BTC-USD', severity: 'high', value: 28_928.25, evidence: { logPos: null, revision: 0 } }]);
     const latest = (JSON.parse(read('rest/latest_list')) as WireLatest[]).map((row) => decodeLatest(row));
     expect(latest).toHaveLength(1);
     expect(latest[0]).toMatchObject({ symbol: 'BTC-USD', price: 25714.11, feed: 'live' });

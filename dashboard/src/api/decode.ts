@@ -7,13 +7,14 @@
 
 import type { EpochMillis, EpochSeconds, Price } from '../helpers/nominal';
 import { parseTime, toSeconds } from '../helpers/time';
+import { type Anomaly, ANOMALY_STATES, type Evidence, SEVERITIES } from '../model/anomalies';
 import type { Bar, BarState } from '../model/bar';
 import { INDICATOR_NAMES, type IndicatorName, type Indicators } from '../model/indicators';
 import type { FeedState } from '../model/feed-state';
 import type { BarMessage, Latest, Message } from '../model/message';
 import { LIVE, type Origin, type Past } from '../model/origin';
 import { type Component, LEDGER_FIELDS, type LedgerCounts, type LedgerField, type LedgerMessage, type Point, type SystemMessage } from '../model/system';
-import type { WireBar, WireIndicators, WireLatest, WireTick } from './wire';
+import type { WireAnomaly, WireBar, WireIndicators, WireLatest, WireTick } from './wire';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -101,6 +102,45 @@ export function decodeLatest(wire: WireLatest | Fields): Latest | undefined {
     time: millis(fields['timestamp']) ?? null,
     feed: feedState(fields) ?? 'live',
     ...(fields['change'] === undefined ? {} : { change: numberOr(fields['change'], null) }),
+  };
+}
+
+/** What an anomaly follows from; what no rule of the server's own says is kept as text. */
+function decodeEvidence(value: unknown): Evidence {
+  const fields = isFields(value) ? value : {};
+  const { window, window_start, log_pos, bar_revision, trade_id, bars, method, revision, ...rest } = fields;
+  const others = Object.entries(rest).map(([name, other]): [string, string] => [name, typeof other === 'string' ? other : JSON.stringify(other)]);
+  return {
+    window: textOr(window, null),
+    windowStart: seconds(window_start) ?? null,
+    logPos: isNumber(log_pos) ? String(log_pos) : textOr(log_pos, null),
+    barRevision: numberOr(bar_revision, null),
+    tradeId: textOr(trade_id, null),
+    bars: numberOr(bars, null),
+    method: textOr(method, null),
+    revision: numberOr(revision, 0),
+    others,
+  };
+}
+
+/** Reads an anomaly: a row of REST, or a frame. */
+export function decodeAnomaly(wire: WireAnomaly | Fields): Anomaly | undefined {
+  const fields = wire as Fields;
+  const time = millis(fields['time']);
+  const { id, symbol, anomaly_type, severity, state } = fields;
+  if (typeof id !== 'string' || typeof symbol !== 'string' || typeof anomaly_type !== 'string' || time === undefined) return;
+  return {
+    id,
+    time,
+    symbol,
+    type: anomaly_type,
+    severity: SEVERITIES.find((each) => each === severity) ?? 'low',
+    description: textOr(fields['description'], ''),
+    value: numberOr(fields['current_value'], null),
+    expected: numberOr(fields['expected_value'], null),
+    threshold: numberOr(fields['threshold'], null),
+    state: ANOMALY_STATES.find((each) => each === state) ?? 'active',
+    evidence: decodeEvidence(fields['metadata']),
   };
 }
 
@@ -227,6 +267,10 @@ function decodeFields(fields: Fields): Message | undefined {
     }
     case 'feed':
       return decodeLatest(fields);
+    case 'anomaly': {
+      const anomaly = decodeAnomaly(fields);
+      return anomaly === undefined ? undefined : { kind: 'anomaly', anomaly };
+    }
     case 'ledger':
       return decodeLedger(fields);
     case 'system':

@@ -19,7 +19,9 @@ import type { Message } from '../model/message';
 import type { Column } from '../model/preferences';
 import { BARS_MAX, type Store, topic } from '../model/store';
 import { SPAN_MS } from '../model/system';
+import { AnomalyHistory } from './anomaly-history';
 import { decodeFrame } from './decode';
+import { delay } from './delay';
 import { Interests } from './interests';
 import { type Page, type Rest, RestError } from './rest';
 import type { Socket } from './socket';
@@ -51,6 +53,7 @@ export type WayBack = 'reached' | 'start' | 'full' | 'failed';
 
 export class Feed {
   readonly #interests = new Interests();
+  readonly #anomalies: AnomalyHistory;
   /** Symbols whose last hour was asked for, and is kept up to date since. */
   readonly #hours = new Set<string>();
   #socket: Socket | undefined;
@@ -81,7 +84,9 @@ export class Feed {
     private readonly report: (text: string) => void,
     /** Receives the server's time, from frames that carry it. */
     private readonly observeTime: (time: EpochMillis) => void = () => undefined,
-  ) {}
+  ) {
+    this.#anomalies = new AnomalyHistory(store, rest);
+  }
 
   /** Sets the socket; its listener calls [opened] and [received]. */
   attach(socket: Socket): void {
@@ -97,6 +102,7 @@ export class Feed {
     this.#catchingUp = false;
     this.#lost = UNBROKEN;
     this.store.select({ symbol, window });
+    this.#anomalies.begin(this.#selection.signal);
     this.#seamOpen = true;
     this.#tell();
     void this.#catchUp();
@@ -138,6 +144,7 @@ export class Feed {
     this.#open = true;
     this.#seamOpen = true;
     this.#openings += 1;
+    this.#anomalies.lose();
     this.#interests.forget();
     this.#tell();
     if (this.#openings === 1) return;
@@ -220,6 +227,7 @@ export class Feed {
       signal.throwIfAborted();
       this.store.mergeBars(page.bars, asked);
       this.#continueFrom(page);
+      this.#anomalies.extend();
       void this.#loadIndicators(page.bars, signal);
     } catch (error) {
       if (signal.aborted) return;
@@ -250,10 +258,12 @@ export class Feed {
         break;
       case 'resync':
         this.#lose();
+        this.#anomalies.lose();
         void this.#catchUp();
         void this.refreshLatest();
         break;
       case 'skipped':
+        if (message.channel === 'anomalies') this.#anomalies.lose();
         // Skipped ticks are no loss, since the newest arrives; skipped bars are.
         if (message.channel !== 'bars') break;
         this.#lose();
@@ -266,6 +276,7 @@ export class Feed {
         break;
     }
     if (newEpoch) {
+      this.#anomalies.lose();
       this.#older = null;
       this.#lose();
       void this.#catchUp();
@@ -282,6 +293,7 @@ export class Feed {
     if (this.store.past !== null) return;
     clearTimeout(this.#settled);
     this.#settled = setTimeout(() => {
+      this.#anomalies.lose();
       this.#lookBehindStart();
       this.#hours.clear();
       this.#fillHours();
@@ -325,6 +337,7 @@ export class Feed {
       if (!all) topics.add(topic('ticks', selection.symbol));
       topics.add(topic('bars', selection.symbol, selection.window));
       topics.add(topic('indicators', selection.symbol, selection.window));
+      topics.add(topic('anomalies', selection.symbol));
     }
     this.#interests.want(topics, few || !all ? TICK_INTERVAL_MS : MANY_INTERVAL_MS);
     if (!this.#open) return;
@@ -379,6 +392,7 @@ export class Feed {
       // An answer can complete just when another symbol is selected.
       signal.throwIfAborted();
       this.store.mergeBars(page.bars, asked, lost);
+      this.#anomalies.extend();
       void this.#loadIndicators(page.bars, signal);
       const reached = oldestStart(page.bars);
       if (anchor === undefined || page.next === null || reached === undefined || reached <= anchor) {
@@ -459,16 +473,4 @@ function oldestStart(bars: readonly Bar[]): EpochSeconds | undefined {
   let oldest: EpochSeconds | undefined;
   for (const bar of bars) if (oldest === undefined || bar.start < oldest) oldest = bar.start;
   return oldest;
-}
-
-function delay(millis: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, millis);
-    signal.addEventListener('abort', done);
-  });
 }

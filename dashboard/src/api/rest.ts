@@ -5,18 +5,26 @@
 
 import type { EpochSeconds } from '../helpers/nominal';
 import { toRfc3339 } from '../helpers/time';
+import type { Anomaly } from '../model/anomalies';
 import type { Bar } from '../model/bar';
 import type { Indicators } from '../model/indicators';
 import type { Latest } from '../model/message';
 import type { Origin, Past } from '../model/origin';
 import type { Point } from '../model/system';
-import { decodeBar, decodeIndicators, decodeLatest, decodeOrigin, decodePast, decodePoints } from './decode';
-import type { WireBar, WireDeadLetter, WireHealth, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
+import { decodeAnomaly, decodeBar, decodeIndicators, decodeLatest, decodeOrigin, decodePast, decodePoints } from './decode';
+import type { WireAnomaly, WireBar, WireDeadLetter, WireHealth, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
 
 /** A page of history, newest first as the server gives it. */
 export interface Page {
   readonly bars: readonly Bar[];
   /** Address of the page before it in time; `null` at the beginning of history. */
+  readonly next: string | null;
+}
+
+/** A page of anomalies, newest first. */
+export interface AnomalyPage {
+  readonly anomalies: readonly Anomaly[];
+  /** Address of the page before it in time; `null` where there is none. */
   readonly next: string | null;
 }
 
@@ -45,6 +53,13 @@ export function nextLink(header: string | null): string | null {
     if (match?.[1] !== undefined && /;\s*rel="?next"?(\s*;|\s*$)/.test(match[2] ?? '')) return match[1];
   }
   return null;
+}
+
+/** Address of the page after the one at `address`. */
+function nextPage(headers: Headers, address: URL): string | null {
+  const next = nextLink(headers.get('link'));
+  // A server behind a proxy may not know its public address: only path and query of the cursor are used.
+  return next === null ? null : `${address.pathname}${new URL(next, address).search}`;
 }
 
 /** How long an answer may take before the line counts as broken. */
@@ -130,13 +145,27 @@ export class Rest {
     return list.map(decodeIndicators).filter((indicators) => indicators !== undefined);
   }
 
+  /** Anomalies of a symbol from one time to another. */
+  async anomalies(symbol: string, from: EpochSeconds, to: EpochSeconds | null, limit: number, signal?: AbortSignal): Promise<AnomalyPage> {
+    const query = { symbol, start_time: toRfc3339(from), ...(to === null ? {} : { end_time: toRfc3339(to) }), limit: String(limit), empty: 'ok' };
+    return this.#anomalies(...(await this.#get('api/v1/anomalies', query, signal)));
+  }
+
+  /** The page of anomalies before another in time. */
+  async olderAnomalies(next: string, signal?: AbortSignal): Promise<AnomalyPage> {
+    return this.#anomalies(...(await this.#get(next, {}, signal)));
+  }
+
+  #anomalies(body: unknown, headers: Headers, address: URL): AnomalyPage {
+    const list = Array.isArray(body) ? (body as WireAnomaly[]) : [];
+    return { anomalies: list.map(decodeAnomaly).filter((anomaly) => anomaly !== undefined), next: list.length === 0 ? null : nextPage(headers, address) };
+  }
+
   #page(body: unknown, headers: Headers, address: URL): Page {
     const list = Array.isArray(body) ? (body as WireBar[]) : [];
-    const next = nextLink(headers.get('link'));
     return {
       bars: list.map((wire) => decodeBar(wire)?.bar).filter((bar) => bar !== undefined),
-      // A server behind a proxy may not know its public address: only path and query of the cursor are used.
-      next: next === null || list.length === 0 ? null : `${address.pathname}${new URL(next, address).search}`,
+      next: list.length === 0 ? null : nextPage(headers, address),
     };
   }
 

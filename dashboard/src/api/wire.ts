@@ -80,6 +80,21 @@ export interface WireDeadLetter {
   readonly payload?: string;
 }
 
+/** A row of `/anomalies`, and a frame of the channel `anomalies`. */
+export interface WireAnomaly {
+  readonly id?: string;
+  readonly time?: string;
+  readonly symbol?: string;
+  readonly anomaly_type?: string;
+  readonly severity?: string;
+  readonly description?: string;
+  readonly current_value?: number | null;
+  readonly expected_value?: number | null;
+  readonly threshold?: number | null;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly state?: string;
+}
+
 /** A problem document. */
 export interface WireProblem {
   readonly code?: string;

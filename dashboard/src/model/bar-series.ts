@@ -71,6 +71,11 @@ export class BarSeries {
     return this.#bars[this.#indexOf(start) - 1];
   }
 
+  /** The last bar that begins at a time or before it. */
+  upTo(time: EpochSeconds): Bar | undefined {
+    return this.#bars[this.#indexOf((time + 1) as EpochSeconds) - 1];
+  }
+
   /** The bar after the one at `start`. */
   after(start: EpochSeconds): Bar | undefined {
     return this.#bars[this.#indexOf((start + 1) as EpochSeconds)];

@@ -1,6 +1,7 @@
 /** The messages of the live feed as values of the model; their form on the wire is known to `api/` only. */
 
 import type { EpochMillis, Price } from '../helpers/nominal';
+import type { AnomalyMessage } from './anomalies';
 import type { Bar } from './bar';
 import type { FeedState } from './feed-state';
 import type { Indicators } from './indicators';
@@ -58,6 +59,7 @@ export interface Metrics {
 }
 
 export type Message =
+  | AnomalyMessage
   | Tick
   | BarMessage
   | IndicatorsMessage

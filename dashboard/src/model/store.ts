@@ -6,6 +6,8 @@
  */
 
 import type { EpochSeconds } from '../helpers/nominal';
+import { toSeconds } from '../helpers/time';
+import { type Anomaly, AnomalySet } from './anomalies';
 import type { Bar } from './bar';
 import { BarSeries, type SeriesChange, UNBROKEN } from './bar-series';
 import { type Connection, DISCONNECTED } from './connection';
@@ -48,6 +50,8 @@ export interface Changes {
   rows: Set<string> | 'all';
   selection: boolean;
   symbols: boolean;
+  /** Anomalies of the selected symbol, or how far back they are known. */
+  anomalies: boolean;
   /** Ends of the bars whose indicators to draw: one by one, or all. */
   indicators: Set<EpochSeconds> | 'all';
   metrics: boolean;
@@ -65,6 +69,7 @@ function noChanges(): Changes {
     rows: new Set(),
     selection: false,
     symbols: false,
+    anomalies: false,
     indicators: new Set(),
     metrics: false,
     system: false,
@@ -96,6 +101,8 @@ export class Store {
   readonly series = new BarSeries();
   readonly indicators = new Map<EpochSeconds, Indicators>();
   readonly rows = new Map<string, Row>();
+  /** Anomalies of the selected symbol. */
+  readonly anomalies = new AnomalySet();
   readonly system = new System();
   /** Highest number received on each topic of the current log. */
   readonly seqs = new Map<string, number>();
@@ -110,6 +117,7 @@ export class Store {
   #history: HistoryPhase = 'loading';
   #historyError: Refusal = NO_REFUSAL;
   #reachedStart = false;
+  #anomalyFault = '';
   #skipped = 0;
   #origin: Origin = LIVE;
   #past: Past | null = null;
@@ -162,6 +170,10 @@ export class Store {
   get reachedStart(): boolean {
     return this.#reachedStart;
   }
+  /** Why the history has no anomalies to give, in its words; empty where it has given them, or is being asked. */
+  get anomalyFault(): string {
+    return this.#anomalyFault;
+  }
   /** Frames that the server left out because this page could not keep up. */
   get skipped(): number {
     return this.#skipped;
@@ -201,6 +213,13 @@ export class Store {
         if (this.#isSelected(message.symbol, message.window)) this.putIndicators([message.indicators]);
         break;
       }
+      case 'anomaly':
+        if (this.#selection?.symbol !== message.anomaly.symbol) break;
+        // What is older than the bars comes with them.
+        if (this.series.oldest !== undefined && toSeconds(message.anomaly.time) <= this.series.oldest.start) break;
+        this.anomalies.apply(message.anomaly);
+        this.#changes.anomalies = true;
+        break;
       case 'metrics':
         this.#metrics = message;
         this.#changes.metrics = true;
@@ -246,6 +265,7 @@ export class Store {
     this.#selection = selection;
     this.series.clear();
     this.indicators.clear();
+    this.#forgetAnomalies();
     this.#history = 'loading';
     this.#historyError = NO_REFUSAL;
     this.#reachedStart = false;
@@ -291,6 +311,8 @@ export class Store {
     this.#reachedStart = false;
     this.#note(this.series.dropBefore(start));
     for (const end of this.indicators.keys()) if (end <= start) this.indicators.delete(end);
+    this.anomalies.dropBefore(start);
+    this.#changes.anomalies = true;
     this.#wake();
   }
 
@@ -300,6 +322,24 @@ export class Store {
       if (this.#changes.indicators !== 'all') this.#changes.indicators.add(indicators.end);
     }
     if (this.#changes.indicators !== 'all' && this.#changes.indicators.size > SINGLE_CHANGES_MAX) this.#changes.indicators = 'all';
+    this.#wake();
+  }
+
+  /** Takes anomalies of the history; for the mark see [AnomalySet.merge]. */
+  mergeAnomalies(list: readonly Anomaly[], asked: number): void {
+    if (this.anomalies.merge(list, asked)) this.#changes.anomalies = true;
+    this.#wake();
+  }
+
+  /** The history has told of all anomalies from a time on. */
+  setAnomaliesFrom(from: EpochSeconds): void {
+    this.anomalies.setFrom(from);
+    this.setAnomalyFault('');
+  }
+
+  setAnomalyFault(text: string): void {
+    this.#anomalyFault = text;
+    this.#changes.anomalies = true;
     this.#wake();
   }
 
@@ -355,6 +395,12 @@ export class Store {
     this.#wake();
   }
 
+  #forgetAnomalies(): void {
+    this.anomalies.clear();
+    this.#anomalyFault = '';
+    this.#changes.anomalies = true;
+  }
+
   #isSelected(symbol: string, window: string): boolean {
     return this.#selection?.symbol === symbol && this.#selection.window === window;
   }
@@ -405,6 +451,7 @@ export class Store {
     this.system.forgetLedgers();
     this.series.clear();
     this.indicators.clear();
+    this.#forgetAnomalies();
     this.#reachedStart = false;
     this.#changes.bars = 'all';
     this.#wake();

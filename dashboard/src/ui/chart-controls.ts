@@ -46,6 +46,7 @@ export interface ControlsOptions {
   /** The lines above a picture. */
   readonly caption: () => readonly string[];
   readonly say: (text: string) => void;
+  readonly toggleAnomalies: () => void;
 }
 
 export class ChartControls {
@@ -63,6 +64,7 @@ export class ChartControls {
       saveCsv: () => { this.#saveCsv(); },
       savePicture: () => void this.#savePicture(),
       toggleFullScreen: () => { this.toggleFullScreen(); },
+      toggleAnomalies: options.toggleAnomalies,
     });
     this.#dialog = new DateDialog((wall) => this.#goTo(this.#zone.instant(wall)), options.went);
   }
@@ -81,6 +83,11 @@ export class ChartControls {
     if (zone === this.#zone) return;
     this.#zone = zone;
     this.options.zoneChanged(zone);
+  }
+
+  /** Shows how many anomalies are on the screen, and whether their list is open. */
+  showAnomalies(count: number, isOpen: boolean): void {
+    this.#tools.showAnomalies(count, isOpen);
   }
 
   askDate(): void {

@@ -26,10 +26,12 @@ import { fixed } from '../helpers/format';
 import type { EpochSeconds } from '../helpers/nominal';
 import { instantText } from '../helpers/time';
 import type { Zone } from '../helpers/zone';
+import { type Anomaly, barOf, markBars } from '../model/anomalies';
 import type { Bar } from '../model/bar';
 import { priceNow } from '../model/price';
 import type { Store } from '../model/store';
 import { type Now, scaleLimit, type Stretch } from '../model/stretches';
+import { AnomalyMarks, type DrawnMark } from './chart/anomaly-marks';
 import { BarMarks } from './chart/bar-marks';
 import { Cursor } from './chart/cursor';
 import { IndicatorLines } from './chart/indicator-lines';
@@ -53,6 +55,10 @@ export interface ChartListener {
   pointed(time: EpochSeconds | null, stretch: Stretch | null): void;
   /** The newest bar became visible, or is no longer. */
   followed(atNow: boolean): void;
+  /** A mark of anomalies was pressed. */
+  marked(ids: readonly string[]): void;
+  /** Other bars are on the screen. */
+  scrolled(): void;
 }
 
 /** What is drawn, for tests. */
@@ -65,6 +71,7 @@ export interface Drawn {
   /** `y` is in pixels from the upper edge of the chart. */
   readonly priceLine: { readonly price: number; readonly text: string; readonly color: string; readonly y: number | null } | null;
   readonly markers: readonly SeriesMarker<Time>[];
+  readonly anomalyMarks: readonly DrawnMark[];
   readonly range: unknown;
   readonly left: unknown;
   readonly stretches: readonly unknown[];
@@ -79,6 +86,7 @@ export class BarChart {
   readonly #places: Places;
   readonly #stretchMarks: StretchMarks;
   readonly #marks: BarMarks;
+  readonly #anomalyMarks: AnomalyMarks;
   readonly #priceLine: PriceLine;
   readonly #lines: IndicatorLines;
   readonly #cursor: Cursor;
@@ -130,6 +138,8 @@ export class BarChart {
       this.#stretchMarks.setStretches(stretches);
     });
     this.#marks = new BarMarks(this.#candles);
+    this.#anomalyMarks = new AnomalyMarks(this.#candles, (start) => store.series.at(start)?.high, fontFamily, palette);
+    this.#candles.attachPrimitive(this.#anomalyMarks);
     this.#priceLine = new PriceLine(this.#candles);
     this.#lines = new IndicatorLines(this.#chart, container, store, palette, (bar) => this.#places.isBroken(bar));
     this.#cursor = new Cursor(this.#chart, this.#candles, store, (time) => {
@@ -141,6 +151,11 @@ export class BarChart {
       if (range === null) return;
       if (range.from < LOAD_AHEAD_BARS) listener.nearStart();
       listener.followed(range.to >= this.#newestIndex());
+      listener.scrolled();
+    });
+    this.#chart.subscribeClick(({ point: at, paneIndex }) => {
+      const mark = at === undefined || (paneIndex ?? 0) !== 0 ? undefined : this.#anomalyMarks.at(at.x, at.y);
+      if (mark !== undefined) listener.marked(mark.ids);
     });
   }
 
@@ -154,6 +169,7 @@ export class BarChart {
       panes: this.#lines.panes,
       priceLine: price === null ? null : { ...price, text: fixed(price.price, this.#decimals), y: this.#candles.priceToCoordinate(price.price) },
       markers: this.#marks.drawn,
+      anomalyMarks: this.#anomalyMarks.drawn,
       range: this.#chart.timeScale().getVisibleLogicalRange(),
       left: this.#chart.timeScale().getVisibleRange()?.from ?? null,
       stretches: this.#places.stretches.map((stretch) => ({ ...stretch, drawn: this.#places.drawn(stretch) })),
@@ -174,6 +190,20 @@ export class BarChart {
     return range === null ? [] : this.store.series.between(range.from as unknown as EpochSeconds, range.to as unknown as EpochSeconds);
   }
 
+  /** The anomalies of the bars on the screen, ascending by time. */
+  get visibleAnomalies(): readonly Anomaly[] {
+    const range = this.#chart.timeScale().getVisibleRange();
+    if (range === null) return [];
+    const [from, to] = [Number(range.from), Number(range.to)];
+    return this.#anomalyMarks.marked.filter(({ bar }) => bar.start >= from && bar.start <= to).flatMap(({ anomalies }) => anomalies);
+  }
+
+  /** The anomalies of the bar chosen by keyboard. */
+  get heldAnomalies(): readonly Anomaly[] {
+    const { held } = this.#cursor;
+    return this.#anomalyMarks.marked.find(({ bar }) => bar.start === held)?.anomalies ?? [];
+  }
+
   /** Indicators that are drawn, in the order of the legend. */
   get shownIndicators(): IndicatorLines['shown'] {
     return this.#lines.shown;
@@ -192,6 +222,7 @@ export class BarChart {
   setPalette(palette: Palette, now: Now | null): void {
     this.#palette = palette;
     this.#stretchMarks.setPalette(palette);
+    this.#anomalyMarks.setPalette(palette);
     this.#chart.applyOptions({
       layout: { background: { color: palette.ground }, textColor: palette.text, panes: { separatorColor: palette.crosshair, separatorHoverColor: palette.watermark } },
       grid: { vertLines: { color: palette.line }, horzLines: { color: palette.line } },
@@ -241,6 +272,7 @@ export class BarChart {
     this.#vwap.setData(bars.map((bar) => this.#vwapPoint(bar)));
     this.#newestDrawn = bars.at(-1)?.start ?? 0;
     this.#marks.draw(bars, this.#palette);
+    this.drawAnomalies();
     if (place !== null) this.#goTo(place);
     this.#cursor.redraw();
   }
@@ -249,6 +281,7 @@ export class BarChart {
   drawBars(starts: Iterable<EpochSeconds>, now: Now): void {
     let marks = false;
     let causes = false;
+    const newest = this.#newestDrawn;
     for (const start of [...starts].sort((a, b) => a - b)) {
       const bar = this.store.series.at(start);
       if (bar === undefined) continue;
@@ -266,9 +299,23 @@ export class BarChart {
       this.drawAll(now);
       return;
     }
+    // A trade of a bar that just began may be an anomaly that is known already.
+    if (this.#newestDrawn !== newest) this.drawAnomalies();
     if (marks) this.#marks.draw(this.store.series.bars, this.#palette);
     this.drawOpenStretch(now);
     this.#cursor.redraw();
+  }
+
+  /** Draws the marks of all anomalies. */
+  drawAnomalies(): void {
+    this.#anomalyMarks.set(markBars(this.store.anomalies.list, this.store.series));
+  }
+
+  /** Puts a ring around the mark of an anomaly, or around none, and moves its bar into the middle where `isFar`. */
+  chooseAnomaly(anomaly: Anomaly | null, isFar: boolean): void {
+    this.#anomalyMarks.choose(anomaly?.id ?? null);
+    const bar = anomaly === null ? undefined : barOf(anomaly, this.store.series);
+    if (bar !== undefined && isFar) this.goTo(bar);
   }
 
   /** Draws the stretch between the newest bar and now, which grows without messages. */

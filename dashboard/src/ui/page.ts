@@ -9,6 +9,7 @@ import { fixed } from '../helpers/format';
 import type { ServerClock } from '../helpers/server-clock';
 import { spanText, toSeconds } from '../helpers/time';
 import type { Zone } from '../helpers/zone';
+import { typeLabel } from '../model/anomaly-texts';
 import { badgeOf } from '../model/origin';
 import type { Preferences } from '../model/preferences';
 import { priceNow } from '../model/price';
@@ -18,12 +19,13 @@ import { findSymbol } from '../model/symbols';
 import type { PageName, PartialView } from '../model/view';
 import { DEFAULT_WINDOWS, windowSeconds } from '../model/windows';
 import { Address, type Cause } from './address';
+import { AnomalyView } from './anomalies';
 import { BarChart } from './chart';
 import { CAUSE_TEXTS } from './chart/stretch-marks';
 import { ChartControls } from './chart-controls';
 import { Cover } from './cover';
 import { LETTERS_SHOWN } from './dead-letters';
-import { byId, Pace, setText } from './dom';
+import { byId, oncePerFrame, Pace, setText } from './dom';
 import { Legend, type Switch } from './legend';
 import { Notices } from './notices';
 import type { PreferenceStore } from './preferences';
@@ -52,8 +54,12 @@ export class Page {
   readonly #strip: Strip;
   readonly #notices: Notices;
   readonly #system: SystemView;
+  readonly #anomalies: AnomalyView;
   readonly #pace = new Pace(DRAW_INTERVAL_MS, () => {
     this.#draw();
+  });
+  readonly #drawScrolled = oncePerFrame(() => {
+    this.#drawAnomalies();
   });
   readonly #cover: Cover;
   readonly #spoken = byId('spoken');
@@ -98,6 +104,7 @@ export class Page {
         this.#chart.setZone(zone, this.#now());
         this.#legend.draw();
         this.#strip.draw();
+        this.#anomalies.draw();
       },
       draw: () => {
         this.#draw();
@@ -110,6 +117,9 @@ export class Page {
       say: (text) => {
         this.say(text);
       },
+      toggleAnomalies: () => {
+        this.#toggleAnomalies();
+      },
     });
     const zone = (): Zone => this.#controls.zone;
     this.#chart = new BarChart(byId('chart'), store, palette, zone(), {
@@ -120,6 +130,13 @@ export class Page {
       },
       followed: (atNow) => {
         toLive.hidden = atNow || store.series.length === 0;
+      },
+      marked: (ids) => {
+        this.#anomalies.open(ids);
+        this.#drawAnomalies();
+      },
+      scrolled: () => {
+        this.#drawScrolled();
       },
     });
     this.#legend = new Legend(byId('legend'), store, zone, (what, isShown) => {
@@ -164,6 +181,18 @@ export class Page {
       },
       deadLetters: () => feed.deadLetters(LETTERS_SHOWN),
     });
+    this.#anomalies = new AnomalyView(byId('anomalies'), store, zone, {
+      shown: () => this.#chart.visibleAnomalies,
+      chosen: (anomaly, isFar) => {
+        this.#chart.chooseAnomaly(anomaly, isFar);
+      },
+      closed: () => {
+        this.#toggleAnomalies();
+      },
+      speak: (text) => {
+        setText(this.#spoken, text);
+      },
+    });
     const shortcuts = new Shortcuts([
       { keys: ['/'], shown: '/', text: 'Search a symbol', run: () => { search.focus(); } },
       { keys: ['w'], shown: 'w', text: 'Go to the watchlist', run: () => { this.#watchlist.focus(); } },
@@ -174,6 +203,8 @@ export class Page {
       { keys: ['c'], shown: 'c', text: 'Go to the chart', run: () => { byId('chart').focus(); } },
       { keys: ['n', 'End'], shown: 'n', text: 'Back to now', run: () => { this.#chart.toNow(); } },
       { keys: ['g'], shown: 'g', text: 'Go to a date', run: () => { this.#controls.askDate(); } },
+      { keys: ['a'], shown: 'a', text: 'Anomalies of the bars on the screen', run: () => { this.#toggleAnomalies(); } },
+      { keys: [',', '.'], shown: ', .', text: 'Previous or next anomaly', run: (key) => { this.#stepAnomaly(key === '.' ? 1 : -1); } },
       { keys: ['l'], shown: 'l', text: 'Logarithmic or linear prices', run: () => { this.#controls.toggleLogarithmic(); } },
       { keys: ['f'], shown: 'f', text: 'The chart on the whole screen', run: () => { this.#controls.toggleFullScreen(); } },
       { keys: ['s'], shown: 's', text: 'System: latency, throughput, ledger, feeds', run: () => { this.#toggleSystem(); } },
@@ -233,6 +264,29 @@ export class Page {
     const { selection } = this.store;
     if (selection === null) return;
     this.#address.show({ ...selection, overlays: this.#overlays, panes: this.#panes, page: this.#system.isOpen ? 'system' : 'chart' }, cause);
+  }
+
+  #toggleAnomalies(): void {
+    if (this.#anomalies.isOpen) {
+      this.#anomalies.close();
+      byId('chart').focus();
+    } else {
+      this.#showPage('chart');
+      this.#anomalies.open();
+    }
+    this.#drawAnomalies();
+  }
+
+  #stepAnomaly(by: number): void {
+    if (this.#system.isOpen) return;
+    this.#anomalies.step(by);
+    this.#drawAnomalies();
+  }
+
+  /** Draws the list of anomalies, and how many there are. */
+  #drawAnomalies(): void {
+    this.#anomalies.draw();
+    this.#controls.showAnomalies(this.#chart.visibleAnomalies.length, this.#anomalies.isOpen);
   }
 
   #toggleSystem(): void {
@@ -320,6 +374,8 @@ export class Page {
       sort: this.#watchlist.head['sort'],
       strip: this.#strip.texts(),
       theme: this.#theme.theme,
+      anomalies: store.anomalies.list,
+      anomalyList: this.#anomalies.isOpen ? this.#anomalies.texts() : null,
       system: this.#system.isOpen ? this.#system.texts() : null,
     };
   }
@@ -338,6 +394,9 @@ export class Page {
     if (changes.bars === 'all') this.#chart.drawAll(this.#now());
     else if (changes.bars.size > 0) this.#chart.drawBars(changes.bars, this.#now());
     else if (row !== undefined && changes.rows !== 'all' && changes.rows.has(row.symbol)) this.#chart.drawOpenStretch(this.#now());
+    if (changes.selection) this.#anomalies.reset();
+    if (changes.anomalies && changes.bars !== 'all') this.#chart.drawAnomalies();
+    if (changes.anomalies || changes.bars === 'all' || changes.selection) this.#drawAnomalies();
     const barsChanged = changes.bars === 'all' || changes.bars.size > 0;
     const indicatorsChanged = changes.indicators === 'all' || changes.indicators.size > 0;
     if (changes.indicators === 'all' || changes.bars === 'all') this.#chart.drawIndicators();
@@ -429,6 +488,7 @@ export class Page {
     const { time, open, high, low, close, volume, state } = this.#legend.texts();
     const before = this.#chart.emptyBefore;
     const gap = before === undefined ? '' : `after ${spanText(before.to - before.from)}, ${CAUSE_TEXTS[before.cause]}: `;
-    setText(this.#spoken, `${gap}${time ?? ''}: open ${open ?? ''}, high ${high ?? ''}, low ${low ?? ''}, close ${close ?? ''}, volume ${volume ?? ''}, ${state ?? ''}`);
+    const anomalies = this.#chart.heldAnomalies.map((anomaly) => `, anomaly: ${typeLabel(anomaly.type)}, ${anomaly.severity}${anomaly.state === 'active' ? '' : `, ${anomaly.state}`}`).join('');
+    setText(this.#spoken, `${gap}${time ?? ''}: open ${open ?? ''}, high ${high ?? ''}, low ${low ?? ''}, close ${close ?? ''}, volume ${volume ?? ''}, ${state ?? ''}${anomalies}`);
   }
 }

@@ -3,6 +3,7 @@
  * sheet, where colours are defined, takes its palette; canvases read it from there.
  */
 
+import { SEVERITIES, type Severity } from '../model/anomalies';
 import type { Theme } from '../model/preferences';
 
 /** Lines of indicators, by the names of their colours' custom properties. */
@@ -26,6 +27,7 @@ export interface Palette {
   readonly beyond: string;
   readonly amended: string;
   readonly partial: string;
+  readonly severities: Readonly<Record<Severity, string>>;
   readonly crosshair: string;
   readonly label: string;
   readonly watermark: string;
@@ -83,6 +85,7 @@ export class ThemeSwitch {
       beyond: read('beyond'),
       amended: read('amended'),
       partial: read('partial'),
+      severities: Object.fromEntries(SEVERITIES.map((name) => [name, read(`severity-${name}`)])) as Record<Severity, string>,
       crosshair: read('crosshair'),
       label: read('label'),
       watermark: read('watermark'),

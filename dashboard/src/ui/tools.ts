@@ -5,7 +5,7 @@
 
 import type { Zone } from '../helpers/zone';
 import { exchangeZone, ZONE_CHOICES, type ZoneChoice } from '../model/zones';
-import { element } from './dom';
+import { element, setText } from './dom';
 
 export interface ToolActions {
   readonly askDate: () => void;
@@ -14,6 +14,7 @@ export interface ToolActions {
   readonly saveCsv: () => void;
   readonly savePicture: () => void;
   readonly toggleFullScreen: () => void;
+  readonly toggleAnomalies: () => void;
 }
 
 export interface ToolState {
@@ -26,6 +27,8 @@ export interface ToolState {
 
 export class Tools {
   readonly #zones = element('select', { 'aria-label': 'Time zone', title: 'Time zone' });
+  readonly #anomalies: HTMLButtonElement;
+  readonly #numAnomalies = element('span', { class: 'tools-count' });
   readonly #log: HTMLButtonElement;
   readonly #full: HTMLButtonElement;
 
@@ -44,8 +47,12 @@ export class Tools {
       actions.setLogarithmic(this.#log.getAttribute('aria-pressed') !== 'true');
     });
     this.#full = button('Full screen', 'The chart alone on the whole screen (f)', actions.toggleFullScreen);
+    this.#anomalies = button('Anomalies', 'Anomalies of the bars on the screen, with their evidence (a)', actions.toggleAnomalies);
+    this.#anomalies.append(' ', this.#numAnomalies);
+    this.showAnomalies(0, false);
     root.append(
       button('Go to date', 'Go to a date and time (g)', actions.askDate),
+      this.#anomalies,
       element('span', { class: 'spacer' }),
       this.#zones,
       this.#log,
@@ -59,6 +66,12 @@ export class Tools {
     document.addEventListener('fullscreenchange', () => {
       this.#full.setAttribute('aria-pressed', String(document.fullscreenElement !== null));
     });
+  }
+
+  /** Shows how many anomalies are on the screen, and whether their list is open. */
+  showAnomalies(count: number, isOpen: boolean): void {
+    setText(this.#numAnomalies, count === 0 ? '' : String(count));
+    this.#anomalies.setAttribute('aria-pressed', String(isOpen));
   }
 
   show({ zone, local, assetClass, isLogarithmic }: ToolState): void {
