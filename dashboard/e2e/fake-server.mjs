@@ -42,6 +42,8 @@ export class FakeServer {
     /** What was set aside. */
     this.letters = [];
     this.components = [{ name: 'history', status: 'degraded', message: 'the last write took 4 s' }, { name: 'log', status: 'healthy', message: '' }];
+    /** The status with which alerts are refused; 404 as a server without them does. */
+    this.refusal = undefined;
     this.sessions = new Set();
     this.kept = new Map();
     market.listeners.add((topic, frame) => this.#publish(topic, frame));
@@ -254,12 +256,13 @@ export class FakeServer {
     const [, api, version, endpoint, name] = url.pathname.split('/').map(decodeURIComponent);
     if (url.pathname === '/health') return this.#json(response, { status: 'healthy', ...this.origin, components: {}, details: { past: this.past } });
     if (api !== 'api') return this.#file(url.pathname, response);
-    this.requests.push(`${url.pathname}${url.search}`);
+    this.requests.push(`${request.method === 'GET' ? '' : `${request.method} `}${url.pathname}${url.search}`);
     if (version !== 'v1') return this.#problem(response, 404, 'not_found');
     const { market } = this;
     if (endpoint === 'metrics') return this.#json(response, this.#metrics(name));
     if (endpoint === 'dead-letters') return this.#json(response, this.letters.slice(0, Number(url.searchParams.get('limit'))));
     if (endpoint === 'anomalies') return this.#anomalies(url, response);
+    if (endpoint === 'alerts') return this.#alerts(url, request, response);
     const symbol = name;
     if (symbol !== undefined && !market.state.has(symbol)) return this.#problem(response, 404, 'unknown_symbol');
     if (endpoint === 'symbols') return this.#json(response, { symbols: market.symbols, count: market.symbols.length, details: Object.fromEntries(market.symbols.map((each) => [each, { symbol: each, asset_class: assetClass(each) }])), windows: Object.keys(WINDOWS) });
@@ -299,6 +302,47 @@ export class FakeServer {
       .filter((anomaly) => Date.parse(anomaly.time) > from && Date.parse(anomaly.time) <= to)
       .sort((a, b) => (a.time < b.time ? 1 : -1));
     return this.#list(url, response, found);
+  }
+
+  async #alerts(url, request, response) {
+    const { market } = this;
+    const { searchParams } = url;
+    if (this.refusal !== undefined) return this.#problem(response, this.refusal, 'refused');
+    const [list, last] = url.pathname.split('/').slice(4).map(decodeURIComponent);
+    if (request.method !== 'GET') return this.#changeAlerts([list, last], request, response);
+    const fits = (row) => ['state', 'severity', 'symbol'].every((name) => !searchParams.has(name) || row[name] === searchParams.get(name)) && (!searchParams.has('type') || row.anomaly_type === searchParams.get('type'));
+    if (list === 'silences') return this.#json(response, market.silences);
+    if (list === 'incidents') return this.#list(url, response, [...market.incidents.values()].filter(fits).sort((a, b) => (a.time < b.time ? 1 : -1)));
+    return this.#list(url, response, market.decisions.filter((row) => row.anomaly_id === searchParams.get('anomaly_id')));
+  }
+
+  /** What a reader does about alerts, which only a page of this server may. */
+  async #changeAlerts([list, last], request, response) {
+    const { market } = this;
+    if (request.headers.origin !== undefined && request.headers.origin !== new URL(this.url).origin) return this.#problem(response, 403, 'origin_not_allowed');
+    if (request.method === 'DELETE') {
+      const ended = market.silences.find(({ id }) => id === last);
+      market.silences = market.silences.filter((silence) => silence !== ended);
+      return ended === undefined ? this.#problem(response, 404, 'no_data') : this.#json(response, ended);
+    }
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = JSON.parse(Buffer.concat(chunks).toString());
+    const now = new Date(market.now()).toISOString();
+    if (list === 'silences') {
+      if (!(Date.parse(body.end) > market.now())) return this.#problem(response, 422, 'bad_parameter');
+      const silence = { id: `s-${market.silences.length}`, start: now, end: body.end, symbols: body.symbols ?? [], types: body.types ?? [], max_severity: body.max_severity ?? 'critical', comment: body.comment ?? '', created_by: body.by ?? '', created: now };
+      market.silences.push(silence);
+      return this.#json(response, silence);
+    }
+    const answer = { acknowledged: [], closed: [], unknown: [] };
+    for (const id of body.ids) {
+      const incident = market.incidents.get(id);
+      const isClosed = ['resolved', 'withdrawn', 'expired'].includes(incident?.state);
+      answer[incident === undefined ? 'unknown' : isClosed ? 'closed' : 'acknowledged'].push(id);
+      if (incident !== undefined && !isClosed) market.incidents.set(id, { ...incident, state: 'acknowledged', acknowledged_by: body.by ?? null, changed: now });
+    }
+    return this.#json(response, answer);
   }
 
   /** A page of a list, and the address of the next one. */

@@ -35,6 +35,10 @@ export class Market {
     this.received = 0;
     /** What was found unusual, as it was said last, by id. */
     this.anomalies = new Map();
+    /** What people are told of, what was decided about it, and what they do not want to be told. */
+    this.incidents = new Map();
+    this.decisions = [];
+    this.silences = [];
     this.state = new Map();
     symbols.forEach((symbol, index) => this.state.set(symbol, this.#history(symbol, seed * 1000 + index * 7919, minutes)));
   }
@@ -279,6 +283,19 @@ export class Market {
     this.anomalies.set(id, anomaly);
     this.#emit(`anomalies:${symbol}`, { type: 'anomaly', ...anomaly, seq: this.anomalies.size });
     return anomaly;
+  }
+
+  /** An anomaly becomes an incident, or the incident of an anomaly goes on; the anomaly is said first. */
+  incident(symbol, back, fields = {}, anomaly = {}) {
+    const { id, time, anomaly_type, severity, description, current_value, expected_value, threshold } = this.unusual(symbol, back, anomaly);
+    const incident = { id, time, symbol, anomaly_type, severity, state: 'open', changed: new Date(this.now()).toISOString(), description, current_value, expected_value, threshold, told: '', held: null, acknowledged_by: null, ...this.incidents.get(id), ...fields };
+    this.incidents.set(id, incident);
+    return incident;
+  }
+
+  /** Something was decided about an incident. */
+  decide({ id, symbol, anomaly_type, severity }, channel, status, reason = '', attempts = status === 'held' ? 0 : 1) {
+    this.decisions.unshift({ id: `d-${this.decisions.length}`, time: new Date(this.now()).toISOString(), symbol, anomaly_type, severity, channel, status, reason, attempts, anomaly_id: id });
   }
 
   /** Bars newest first, void ones left out. */

@@ -3,6 +3,7 @@
  * bars of a symbol that the address names are all requested at once, so that the first candles wait for one answer.
  */
 
+import { AlertFeed } from './api/alert-feed';
 import { decodeAssetClasses } from './api/decode';
 import { Feed } from './api/feed';
 import { Rest, RestError } from './api/rest';
@@ -42,9 +43,13 @@ const feed = new Feed(
   (time) => {
     clock.observe(time);
   },
+  () => {
+    alerts.hint();
+  },
 );
+const alerts = new AlertFeed(store, rest, () => document.hidden);
 const preferences = new PreferenceStore(() => localStorage);
-const page = new Page(store, feed, clock, preferences);
+const page = new Page(store, feed, alerts, clock, preferences);
 const socket = new Socket(
   line.href,
   new Backoff(RETRY_FIRST_MS, RETRY_CAP_MS, Math.random),
@@ -52,6 +57,7 @@ const socket = new Socket(
   {
     opened: () => {
       feed.opened();
+      alerts.wake();
       void loadHealth();
     },
     received: (text) => {
@@ -105,10 +111,13 @@ socket.start();
 void feed.refreshLatest();
 void loadHealth();
 void loadSymbols();
+alerts.start();
 
 window.addEventListener('online', () => {
   socket.retryNow();
 });
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) socket.retryNow();
+  if (document.hidden) return;
+  socket.retryNow();
+  alerts.wake();
 });

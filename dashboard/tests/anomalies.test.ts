@@ -175,7 +175,7 @@ describe('history and channel', () => {
     await vi.waitFor(() => { expect(ids()).toEqual(['0', '1', '2']); });
     expect([asked[0]?.get('symbol'), asked[0]?.get('limit'), asked[0]?.get('empty')]).toEqual(['AAPL', '1000', 'ok']);
     expect(Date.parse(asked[0]?.get('start_time') ?? '') / 1000).toBe(bar(0).start - 1);
-    expect(sent.some(({ type, channels, symbols }) => type === 'subscribe' && channels.includes('anomalies') && symbols.join() === 'AAPL')).toBe(true);
+    expect(sent.some(({ type, channels, symbols }) => type === 'subscribe' && channels.includes('anomalies') && symbols.join() === '*')).toBe(true);
     feed.received(JSON.stringify({ type: 'anomaly', ...row(1, 'withdrawn', 1), seq: 5 }));
     feed.received(JSON.stringify({ type: 'anomaly', ...row(1), symbol: 'IBM', seq: 5 }));
     expect(store.anomalies.list.map(({ state }) => state)).toEqual(['active', 'withdrawn', 'active']);

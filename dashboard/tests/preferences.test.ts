@@ -13,6 +13,7 @@ const CHOSEN: Preferences = {
   sort: { column: 'change', descending: true },
   timeZone: 'local',
   logScale: true,
+  reader: 'ann',
 };
 
 /** The browser's storage, as far as it is used. */

@@ -9,6 +9,7 @@ describe('the address', () => {
   test.each([
     { symbol: 'AAPL', window: '5min', overlays: ['sma_20', 'ema_12'], panes: ['rsi'], page: 'chart' as const },
     { symbol: 'X:BTC/USD?#&=,', window: '1min', overlays: [], panes: [], page: 'system' as const },
+    { symbol: 'AAPL', window: '1min', overlays: [], panes: ['rsi'], page: 'alerts' as const },
     { symbol: 'ÄÖ %', window: '1d', overlays: ['a,b'], panes: ['c&d=e'], page: 'chart' as const },
   ])('%j is read as it was written', (view) => {
     expect(readView(writeView(view))).toEqual(view);

@@ -84,6 +84,8 @@ export class Feed {
     private readonly report: (text: string) => void,
     /** Receives the server's time, from frames that carry it. */
     private readonly observeTime: (time: EpochMillis) => void = () => undefined,
+    /** Called for each anomaly, of any symbol. */
+    private readonly anomalySaid: () => void = () => undefined,
   ) {
     this.#anomalies = new AnomalyHistory(store, rest);
   }
@@ -269,6 +271,9 @@ export class Feed {
         this.#lose();
         void this.#catchUp();
         break;
+      case 'anomaly':
+        this.anomalySaid();
+        break;
       case 'error':
         this.report(message.detail === '' ? message.code : message.detail);
         break;
@@ -324,7 +329,8 @@ export class Feed {
 
   /** Sends the server the changes of the subscription, while connected. */
   #tell(): void {
-    const topics = new Set<string>([topic('metrics', '*')]);
+    // Anomalies of all symbols: each is decided on by the alerts, and a symbol that is chosen next misses none.
+    const topics = new Set<string>([topic('metrics', '*'), topic('anomalies', '*')]);
     if (this.#followsSystem) for (const channel of ['system', 'ledger']) topics.add(topic(channel, '*'));
     const few = this.#areFew;
     const all = this.store.symbols.length > 0 && (few || this.#sortedBy === 'last' || this.#sortedBy === 'change');
@@ -337,7 +343,6 @@ export class Feed {
       if (!all) topics.add(topic('ticks', selection.symbol));
       topics.add(topic('bars', selection.symbol, selection.window));
       topics.add(topic('indicators', selection.symbol, selection.window));
-      topics.add(topic('anomalies', selection.symbol));
     }
     this.#interests.want(topics, few || !all ? TICK_INTERVAL_MS : MANY_INTERVAL_MS);
     if (!this.#open) return;

@@ -3,16 +3,18 @@
  * asks decides whether to try again. Addresses are relative to the page, so a proxy may serve it under any prefix.
  */
 
-import type { EpochSeconds } from '../helpers/nominal';
+import type { EpochMillis, EpochSeconds } from '../helpers/nominal';
 import { toRfc3339 } from '../helpers/time';
+import type { Decision, Incident, IncidentFilter, IncidentPage, NewSilence, Silence } from '../model/alerts';
 import type { Anomaly } from '../model/anomalies';
 import type { Bar } from '../model/bar';
 import type { Indicators } from '../model/indicators';
 import type { Latest } from '../model/message';
 import type { Origin, Past } from '../model/origin';
 import type { Point } from '../model/system';
+import { decodeDecision, decodeIncident, decodeNames, decodeSilence } from './decode-alerts';
 import { decodeAnomaly, decodeBar, decodeIndicators, decodeLatest, decodeOrigin, decodePast, decodePoints } from './decode';
-import type { WireAnomaly, WireBar, WireDeadLetter, WireHealth, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
+import type { WireAcknowledged, WireAnomaly, WireBar, WireDeadLetter, WireHealth, WireIndicators, WireLatest, WireProblem, WireSymbols } from './wire';
 
 /** A page of history, newest first as the server gives it. */
 export interface Page {
@@ -53,6 +55,12 @@ export function nextLink(header: string | null): string | null {
     if (match?.[1] !== undefined && /;\s*rel="?next"?(\s*;|\s*$)/.test(match[2] ?? '')) return match[1];
   }
   return null;
+}
+
+/** The rows of an answer that can be read. */
+function decodeList<T>(body: unknown, decode: (row: Record<string, unknown>) => T | undefined): T[] {
+  const rows = Array.isArray(body) ? (body as unknown[]) : [];
+  return rows.map((row) => (typeof row === 'object' && row !== null ? decode(row as Record<string, unknown>) : undefined)).filter((row) => row !== undefined);
 }
 
 /** Address of the page after the one at `address`. */
@@ -161,6 +169,53 @@ export class Rest {
     return { anomalies: list.map(decodeAnomaly).filter((anomaly) => anomaly !== undefined), next: list.length === 0 ? null : nextPage(headers, address) };
   }
 
+  /** Incidents that a filter lets through, newest first. */
+  async incidents(filter: IncidentFilter, limit: number): Promise<IncidentPage> {
+    const fields = Object.entries(filter) as [string, string][];
+    const query = { ...Object.fromEntries(fields.filter(([, text]) => text !== '')), limit: String(limit), empty: 'ok' };
+    return this.#incidents(...(await this.#get('api/v1/alerts/incidents', query)));
+  }
+
+  /** The page of incidents before another in time. */
+  async olderIncidents(next: string): Promise<IncidentPage> {
+    return this.#incidents(...(await this.#get(next, {})));
+  }
+
+  #incidents(body: unknown, headers: Headers, address: URL): IncidentPage {
+    const incidents = decodeList(body, decodeIncident) satisfies Incident[];
+    return { incidents, next: incidents.length === 0 ? null : nextPage(headers, address) };
+  }
+
+  /** What was decided about an incident, newest first. */
+  async decisions(id: string): Promise<Decision[]> {
+    const [body] = await this.#get('api/v1/alerts', { anomaly_id: id, limit: '100', empty: 'ok' });
+    return decodeList(body, decodeDecision);
+  }
+
+  /** Says that somebody sees to incidents. */
+  async acknowledge(ids: readonly string[], by: string): Promise<WireAcknowledged> {
+    const [body] = await this.#send('POST', 'api/v1/alerts/incidents/acknowledge', { ids, ...(by === '' ? {} : { by }) });
+    const fields = (body ?? {}) as Partial<WireAcknowledged>;
+    return { acknowledged: decodeNames(fields.acknowledged), closed: decodeNames(fields.closed), unknown: decodeNames(fields.unknown) };
+  }
+
+  /** Silences that are not over. */
+  async silences(): Promise<Silence[]> {
+    const [body] = await this.#get('api/v1/alerts/silences', {});
+    return decodeList(body, decodeSilence);
+  }
+
+  async silence({ symbols, types, maxSeverity, end, comment }: NewSilence, by: string): Promise<Silence> {
+    const time = new Date(end).toISOString();
+    const wire = { ...(symbols.length === 0 ? {} : { symbols }), ...(types.length === 0 ? {} : { types }), max_severity: maxSeverity, end: time, ...(comment === '' ? {} : { comment }), ...(by === '' ? {} : { by }) };
+    const [body] = await this.#send('POST', 'api/v1/alerts/silences', wire);
+    return decodeSilence(body ?? {}) ?? { id: '', start: 0 as EpochMillis, symbols, types, maxSeverity, end, comment, by };
+  }
+
+  async endSilence(id: string): Promise<void> {
+    await this.#send('DELETE', `api/v1/alerts/silences/${encodeURIComponent(id)}`);
+  }
+
   #page(body: unknown, headers: Headers, address: URL): Page {
     const list = Array.isArray(body) ? (body as WireBar[]) : [];
     return {
@@ -176,11 +231,21 @@ export class Rest {
   ): Promise<[body: unknown, headers: Headers, address: URL]> {
     const address = new URL(path, this.base);
     for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
+    return this.#ask(address, { headers: { accept: 'application/json' } }, signal);
+  }
+
+  /** Has the server change something. */
+  async #send(method: string, path: string, content?: unknown): Promise<[body: unknown, headers: Headers, address: URL]> {
+    const headers = { accept: 'application/json', ...(content === undefined ? {} : { 'content-type': 'application/json' }) };
+    return this.#ask(new URL(path, this.base), { method, headers, ...(content === undefined ? {} : { body: JSON.stringify(content) }) });
+  }
+
+  async #ask(address: URL, request: RequestInit, signal?: AbortSignal): Promise<[body: unknown, headers: Headers, address: URL]> {
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     let response: Response;
     try {
       response = await this.request(address, {
-        headers: { accept: 'application/json' },
+        ...request,
         signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
       });
     } catch (error) {

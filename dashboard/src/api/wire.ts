@@ -95,6 +95,53 @@ export interface WireAnomaly {
   readonly state?: string;
 }
 
+/** A row of `/alerts/incidents`. */
+export interface WireIncident {
+  readonly id?: string;
+  readonly time?: string;
+  readonly symbol?: string;
+  readonly anomaly_type?: string;
+  readonly severity?: string;
+  readonly state?: string;
+  readonly changed?: string;
+  readonly description?: string;
+  readonly current_value?: number | null;
+  readonly expected_value?: number | null;
+  readonly threshold?: number | null;
+  readonly told?: string;
+  readonly held?: string | null;
+  readonly acknowledged_by?: string | null;
+}
+
+/** A row of `/alerts`: one decision. */
+export interface WireDecision {
+  readonly id?: string;
+  readonly time?: string;
+  readonly channel?: string;
+  readonly status?: string;
+  readonly reason?: string;
+  readonly attempts?: number;
+}
+
+/** A row of `/alerts/silences`. */
+export interface WireSilence {
+  readonly id?: string;
+  readonly start?: string;
+  readonly end?: string;
+  readonly symbols?: readonly string[];
+  readonly types?: readonly string[];
+  readonly max_severity?: string;
+  readonly comment?: string;
+  readonly created_by?: string;
+}
+
+/** The answer to an acknowledgement: ids, by what became of them. */
+export interface WireAcknowledged {
+  readonly acknowledged: readonly string[];
+  readonly closed: readonly string[];
+  readonly unknown: readonly string[];
+}
+
 /** A problem document. */
 export interface WireProblem {
   readonly code?: string;

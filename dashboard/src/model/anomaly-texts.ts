@@ -14,7 +14,15 @@ const LABELS: Readonly<Record<string, string>> = {
 };
 
 /** Units of thresholds, by type. */
-const UNITS: Readonly<Record<string, string>> = { price_spike: ' %', volume_spike: ' ×' };
+const UNITS: Readonly<Record<string, string>> = {
+  price_spike: ' %',
+  volume_spike: ' ×',
+  high_latency: ' ms',
+  stale_feed: ' s',
+  venue_divergence: ' bp',
+  clock_off: ' s',
+  sink_behind: ' s',
+};
 
 const exact = new Intl.NumberFormat('en-US', { maximumFractionDigits: 9 });
 /** Digits that a mean of decimals has to tell; the rest is noise of the arithmetic. */
@@ -29,6 +37,11 @@ export function typeLabel(type: string): string {
 /** The letter of a type on the chart. */
 export function typeLetter(type: string): string {
   return typeLabel(type).charAt(0);
+}
+
+/** The unit of a type's thresholds. */
+export function typeUnit(type: string): string {
+  return UNITS[type] ?? '';
 }
 
 /** A value with all the digits that it has. */
@@ -52,7 +65,7 @@ export function evidenceRows(anomaly: Anomaly, zone: Zone): readonly (readonly [
   const rows: (readonly [string, string] | null)[] = [
     ['Value', exactText(anomaly.value)],
     ['Baseline', `${exactText(anomaly.expected)}${anomaly.expected === null ? '' : made}`],
-    ['Threshold', `${exactText(anomaly.threshold)}${anomaly.threshold === null ? '' : (UNITS[anomaly.type] ?? '')}`],
+    ['Threshold', `${exactText(anomaly.threshold)}${anomaly.threshold === null ? '' : typeUnit(anomaly.type)}`],
     ['Severity', anomaly.severity],
     ['State', stateText(anomaly)],
     ['Time', momentText(anomaly.time, zone)],

@@ -35,6 +35,8 @@ export interface Preferences {
   readonly sort: Sort;
   /** Whose clock times are written by. */
   readonly timeZone: ZoneChoice;
+  /** Who the reader is, as they said, for those who see what was acknowledged; may be empty. */
+  readonly reader: string;
   /** True when prices are drawn to a logarithmic scale. */
   readonly logScale: boolean;
 }
@@ -49,6 +51,7 @@ export const DEFAULTS: Preferences = {
   sort: { column: 'symbol', descending: false },
   timeZone: 'utc',
   logScale: false,
+  reader: '',
 };
 
 /** Version of the form below. A later one that means something else by a field takes the next number, and reads this one. */
@@ -80,6 +83,7 @@ export function readPreferences(text: string | null): Preferences {
     },
     timeZone: oneOf(ZONE_CHOICES, fields['timeZone'], DEFAULTS.timeZone),
     logScale: fields['logScale'] === true,
+    reader: nameOr(fields['reader'], DEFAULTS.reader),
   };
 }
 

@@ -7,6 +7,7 @@
 
 import type { EpochSeconds } from '../helpers/nominal';
 import { toSeconds } from '../helpers/time';
+import { type AlertsState, NO_ALERTS } from './alerts';
 import { type Anomaly, AnomalySet } from './anomalies';
 import type { Bar } from './bar';
 import { BarSeries, type SeriesChange, UNBROKEN } from './bar-series';
@@ -52,6 +53,8 @@ export interface Changes {
   symbols: boolean;
   /** Anomalies of the selected symbol, or how far back they are known. */
   anomalies: boolean;
+  /** Incidents, silences, or the number of open ones. */
+  alerts: boolean;
   /** Ends of the bars whose indicators to draw: one by one, or all. */
   indicators: Set<EpochSeconds> | 'all';
   metrics: boolean;
@@ -70,6 +73,7 @@ function noChanges(): Changes {
     selection: false,
     symbols: false,
     anomalies: false,
+    alerts: false,
     indicators: new Set(),
     metrics: false,
     system: false,
@@ -118,6 +122,7 @@ export class Store {
   #historyError: Refusal = NO_REFUSAL;
   #reachedStart = false;
   #anomalyFault = '';
+  #alerts: AlertsState = NO_ALERTS;
   #skipped = 0;
   #origin: Origin = LIVE;
   #past: Past | null = null;
@@ -173,6 +178,9 @@ export class Store {
   /** Why the history has no anomalies to give, in its words; empty where it has given them, or is being asked. */
   get anomalyFault(): string {
     return this.#anomalyFault;
+  }
+  get alerts(): AlertsState {
+    return this.#alerts;
   }
   /** Frames that the server left out because this page could not keep up. */
   get skipped(): number {
@@ -340,6 +348,12 @@ export class Store {
   setAnomalyFault(text: string): void {
     this.#anomalyFault = text;
     this.#changes.anomalies = true;
+    this.#wake();
+  }
+
+  setAlerts(change: Partial<AlertsState>): void {
+    this.#alerts = { ...this.#alerts, ...change };
+    this.#changes.alerts = true;
     this.#wake();
   }
 

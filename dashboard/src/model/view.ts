@@ -1,13 +1,15 @@
 /**
- * The view that an address names: `#/AAPL/5min?overlays=sma_20,ema_12&panes=rsi`, with `&page=system` for the view of the
- * system. What it leaves out, the preferences say, so that a bare address shows a reader's own choice and a full one shows
+ * The view that an address names: `#/AAPL/5min?overlays=sma_20,ema_12&panes=rsi`, with `&page=system` or
+ * `&page=alerts` for the views over the chart. What it leaves out, the preferences say, so that a bare address shows a reader's own choice and a full one shows
  * everybody the same.
  *
  * Promises: reading never throws, whatever was typed; what cannot be read counts as left out.
  */
 
 /** What fills the page. */
-export type PageName = 'chart' | 'system';
+export type PageName = 'chart' | 'system' | 'alerts';
+
+const PAGES: readonly PageName[] = ['system', 'alerts'];
 
 export interface View {
   readonly symbol: string;
@@ -25,7 +27,7 @@ export type PartialView = { readonly [K in Exclude<keyof View, 'page'>]: View[K]
 export function writeView(view: View): string {
   const { symbol, window, overlays, panes, page } = view;
   const list = (names: readonly string[]): string => names.map(encodeURIComponent).join(',');
-  return `#/${encodeURIComponent(symbol)}/${encodeURIComponent(window)}?overlays=${list(overlays)}&panes=${list(panes)}${page === 'system' ? '&page=system' : ''}`;
+  return `#/${encodeURIComponent(symbol)}/${encodeURIComponent(window)}?overlays=${list(overlays)}&panes=${list(panes)}${page === 'chart' ? '' : `&page=${page}`}`;
 }
 
 /** Reads the hash of an address. */
@@ -38,7 +40,7 @@ export function readView(hash: string): PartialView {
     window: name(window),
     overlays: list(params.get('overlays')),
     panes: list(params.get('panes')),
-    page: params.get('page') === 'system' ? 'system' : 'chart',
+    page: PAGES.find((page) => page === params.get('page')) ?? 'chart',
   };
 }
 

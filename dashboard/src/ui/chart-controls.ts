@@ -66,7 +66,7 @@ export class ChartControls {
       toggleFullScreen: () => { this.toggleFullScreen(); },
       toggleAnomalies: options.toggleAnomalies,
     });
-    this.#dialog = new DateDialog((wall) => this.#goTo(this.#zone.instant(wall)), options.went);
+    this.#dialog = new DateDialog((wall) => this.goTo(this.#zone.instant(wall)), options.went);
   }
 
   /** The zone that all times are shown in. */
@@ -119,7 +119,7 @@ export class ChartControls {
   }
 
   /** Goes to a time; returns why it cannot, or nothing. */
-  async #goTo(time: EpochSeconds): Promise<string> {
+  async goTo(time: EpochSeconds): Promise<string> {
     const { store, feed, chart, draw } = this.options;
     const end = await feed.loadBackTo(time);
     const { bars } = store.series;

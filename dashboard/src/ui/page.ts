@@ -4,11 +4,14 @@
  * user chose is kept for the next visit.
  */
 
+import type { AlertFeed } from '../api/alert-feed';
 import type { Feed } from '../api/feed';
 import { fixed } from '../helpers/format';
 import type { ServerClock } from '../helpers/server-clock';
+import type { EpochMillis } from '../helpers/nominal';
 import { spanText, toSeconds } from '../helpers/time';
 import type { Zone } from '../helpers/zone';
+import { type Incident, openText } from '../model/alerts';
 import { typeLabel } from '../model/anomaly-texts';
 import { badgeOf } from '../model/origin';
 import type { Preferences } from '../model/preferences';
@@ -19,6 +22,7 @@ import { findSymbol } from '../model/symbols';
 import type { PageName, PartialView } from '../model/view';
 import { DEFAULT_WINDOWS, windowSeconds } from '../model/windows';
 import { Address, type Cause } from './address';
+import { AlertView, openLabel } from './alerts';
 import { AnomalyView } from './anomalies';
 import { BarChart } from './chart';
 import { CAUSE_TEXTS } from './chart/stretch-marks';
@@ -55,6 +59,7 @@ export class Page {
   readonly #notices: Notices;
   readonly #system: SystemView;
   readonly #anomalies: AnomalyView;
+  readonly #alerts: AlertView;
   readonly #pace = new Pace(DRAW_INTERVAL_MS, () => {
     this.#draw();
   });
@@ -64,6 +69,9 @@ export class Page {
   readonly #cover: Cover;
   readonly #spoken = byId('spoken');
   readonly #origin = byId('origin');
+  #pageName: PageName = 'chart';
+  /** An incident to show on the chart, once the bars of its symbol are there; `isThere` once the chart has gone to it. */
+  #wanted: { readonly incident: Incident; isThere: boolean } | null = null;
   /** What is switched on, by name. */
   #overlays: readonly string[] = [];
   #panes: readonly string[] = [];
@@ -73,6 +81,7 @@ export class Page {
   constructor(
     private readonly store: Store,
     private readonly feed: Feed,
+    private readonly alertFeed: AlertFeed,
     private readonly clock: ServerClock,
     private readonly preferences: PreferenceStore,
   ) {
@@ -105,6 +114,7 @@ export class Page {
         this.#legend.draw();
         this.#strip.draw();
         this.#anomalies.draw();
+        this.#alerts.draw();
       },
       draw: () => {
         this.#draw();
@@ -173,11 +183,11 @@ export class Page {
       byId('chart').focus();
     });
     this.#strip = new Strip(byId('strip'), store, clock, zone, () => {
-      this.#toggleSystem();
+      this.#toggle('system');
     });
     this.#system = new SystemView(byId('system'), store, palette, zone, {
       closed: () => {
-        this.#toggleSystem();
+        this.#toggle('system');
       },
       deadLetters: () => feed.deadLetters(LETTERS_SHOWN),
     });
@@ -193,6 +203,31 @@ export class Page {
         setText(this.#spoken, text);
       },
     });
+    this.#alerts = new AlertView(byId('alerts'), store, zone, () => clock.now(), preferences.current.reader, {
+      closed: () => {
+        this.#toggle('alerts');
+      },
+      shown: (incident) => {
+        this.#showIncident(incident);
+      },
+      filtered: (filter) => {
+        alertFeed.filter(filter);
+      },
+      named: (reader) => {
+        preferences.change({ reader });
+      },
+      more: () => alertFeed.more(),
+      decisions: (id) => alertFeed.decisions(id),
+      acknowledge: (id, by) => alertFeed.acknowledge(id, by),
+      silence: (silence, by) => alertFeed.silence(silence, by),
+      endSilence: (id) => alertFeed.endSilence(id),
+      say: (text) => {
+        this.say(text);
+      },
+    });
+    byId('alerts-open').addEventListener('click', () => {
+      this.#toggle('alerts');
+    });
     const shortcuts = new Shortcuts([
       { keys: ['/'], shown: '/', text: 'Search a symbol', run: () => { search.focus(); } },
       { keys: ['w'], shown: 'w', text: 'Go to the watchlist', run: () => { this.#watchlist.focus(); } },
@@ -207,7 +242,8 @@ export class Page {
       { keys: [',', '.'], shown: ', .', text: 'Previous or next anomaly', run: (key) => { this.#stepAnomaly(key === '.' ? 1 : -1); } },
       { keys: ['l'], shown: 'l', text: 'Logarithmic or linear prices', run: () => { this.#controls.toggleLogarithmic(); } },
       { keys: ['f'], shown: 'f', text: 'The chart on the whole screen', run: () => { this.#controls.toggleFullScreen(); } },
-      { keys: ['s'], shown: 's', text: 'System: latency, throughput, ledger, feeds', run: () => { this.#toggleSystem(); } },
+      { keys: ['s'], shown: 's', text: 'System: latency, throughput, ledger, feeds', run: () => { this.#toggle('system'); } },
+      { keys: ['i'], shown: 'i', text: 'Alerts: incidents, what was decided about each, silences', run: () => { this.#toggle('alerts'); } },
       { keys: ['t'], shown: 't', text: 'Light or dark', run: () => { this.#theme.toggle(); } },
       { keys: ['?'], shown: '?', text: 'This help', run: () => { shortcuts.toggleHelp(); } },
     ]);
@@ -263,7 +299,7 @@ export class Page {
   #writeAddress(cause: Cause): void {
     const { selection } = this.store;
     if (selection === null) return;
-    this.#address.show({ ...selection, overlays: this.#overlays, panes: this.#panes, page: this.#system.isOpen ? 'system' : 'chart' }, cause);
+    this.#address.show({ ...selection, overlays: this.#overlays, panes: this.#panes, page: this.#pageName }, cause);
   }
 
   #toggleAnomalies(): void {
@@ -278,7 +314,7 @@ export class Page {
   }
 
   #stepAnomaly(by: number): void {
-    if (this.#system.isOpen) return;
+    if (this.#pageName !== 'chart') return;
     this.#anomalies.step(by);
     this.#drawAnomalies();
   }
@@ -289,21 +325,54 @@ export class Page {
     this.#controls.showAnomalies(this.#chart.visibleAnomalies.length, this.#anomalies.isOpen);
   }
 
-  #toggleSystem(): void {
-    this.#showPage(this.#system.isOpen ? 'chart' : 'system');
+  /** Goes to a view over the chart, or back from it. */
+  #toggle(name: Exclude<PageName, 'chart'>): void {
+    this.#showPage(this.#pageName === name ? 'chart' : name);
     this.#writeAddress('choice');
-    if (!this.#system.isOpen) byId('chart').focus();
+    if (this.#pageName === 'chart') byId('chart').focus();
   }
 
-  /** Shows the chart and the list, or the view of the system over them. */
+  /** Shows the chart and the list, or a view over them. */
   #showPage(name: PageName): void {
-    const isSystem = name === 'system';
-    if (isSystem === this.#system.isOpen) return;
-    for (const id of ['stage', 'watch-side']) byId(id).inert = isSystem;
+    if (name === this.#pageName) return;
+    this.#pageName = name;
+    for (const id of ['stage', 'watch-side']) byId(id).inert = name !== 'chart';
+    const [isSystem, isAlerts] = [name === 'system', name === 'alerts'];
     this.#strip.showSystem(isSystem);
+    byId('alerts-open').setAttribute('aria-pressed', String(isAlerts));
+    if (!isSystem) this.#system.close();
+    if (!isAlerts) this.#alerts.close();
     if (isSystem) this.#system.open();
-    else this.#system.close();
+    if (isAlerts) this.#alerts.open();
     void this.feed.followSystem(isSystem);
+    this.alertFeed.follow(isAlerts);
+  }
+
+  /** Goes to the bar of an incident, whose symbol may have to be loaded first, and shows the evidence. */
+  #showIncident(incident: Incident): void {
+    this.#wanted = { incident, isThere: false };
+    this.show(incident.symbol, this.store.selection?.window);
+    this.#followWanted();
+  }
+
+  #followWanted(): void {
+    const { selection, history, anomalies } = this.store;
+    const wanted = this.#wanted;
+    if (wanted === null) return;
+    const { symbol, id, time } = wanted.incident;
+    if (selection?.symbol !== symbol || this.#pageName !== 'chart') {
+      // The reader went elsewhere meanwhile.
+      this.#wanted = null;
+    } else if (!wanted.isThere && history === 'ready') {
+      wanted.isThere = true;
+      void this.#controls.goTo(toSeconds((time - 1) as EpochMillis)).then((problem) => {
+        if (problem !== '') this.say(problem);
+      });
+    }
+    if (this.#wanted === null || anomalies.at(id) === undefined) return;
+    this.#anomalies.open([id]);
+    this.#drawAnomalies();
+    if (wanted.isThere) this.#wanted = null;
   }
 
   /** Shows the view that an address names; what it leaves out is as it is, or as it was at the last visit. */
@@ -376,6 +445,8 @@ export class Page {
       theme: this.#theme.theme,
       anomalies: store.anomalies.list,
       anomalyList: this.#anomalies.isOpen ? this.#anomalies.texts() : null,
+      alerts: this.#alerts.isOpen ? this.#alerts.texts() : null,
+      openAlerts: byId('alerts-count').textContent,
       system: this.#system.isOpen ? this.#system.texts() : null,
     };
   }
@@ -414,8 +485,10 @@ export class Page {
       this.#chart.setIndicatorTexts(this.#legend.texts());
     }
     if (changes.system && this.#system.isOpen) this.#system.draw();
+    if (changes.alerts) this.#drawAlerts();
+    if (changes.history || changes.anomalies) this.#followWanted();
     if (changes.origin) this.#drawOrigin();
-    if (selectedMoved || changes.origin) this.#drawTitle();
+    if (selectedMoved || changes.origin || changes.alerts) this.#drawTitle();
     if (changes.metrics || changes.connection || changes.selection || changes.past) this.#strip.draw();
     if (changes.connection) this.#drawAge();
     if (changes.history || changes.symbols || barsChanged) this.#cover.draw();
@@ -434,7 +507,19 @@ export class Page {
     const row = this.store.selection === null ? undefined : this.store.rows.get(this.store.selection.symbol);
     const badge = badgeOf(this.store.origin);
     const parts = [badge, row === undefined ? '' : `${fixed(priceNow(this.store), row.decimals)} ${row.symbol}`, 'Tickwire'];
-    document.title = parts.filter((part) => part !== '').join(' · ');
+    const open = openText(this.store.alerts);
+    document.title = `${open === '' ? '' : `(${open}) `}${parts.filter((part) => part !== '').join(' · ')}`;
+  }
+
+  /** Shows the number of open incidents beside the title, and the view of them. */
+  #drawAlerts(): void {
+    const { alerts } = this.store;
+    const label = openLabel(alerts);
+    setText(byId('alerts-count'), openText(alerts));
+    byId('alerts-open').setAttribute('aria-label', label);
+    // A server without alerts has nothing to show.
+    byId('alerts-open').hidden = alerts.phase === 'missing' && !this.#alerts.isOpen;
+    this.#alerts.draw();
   }
 
   /** Shows that the data are simulated or replayed: they must never be taken for a market. */
