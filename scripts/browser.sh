@@ -38,7 +38,7 @@ duplicate = { probability = 0.002, max = "8s" }
 disconnect = { every = "20s", length = "2s" }
 
 [core]
-windows = ["5s", "1min", "5min", "15min"]
+windows = ["5s", "1min", "5min", "15min", "1h", "1d"]
 
 # One symbol is found unusual all the time; the others are as unusual as they are.
 [[detection.overrides]]
@@ -49,7 +49,7 @@ rsi = { overbought = 51.0, oversold = 49.0, hysteresis = 0.5 }
 CONFIG
 
 # The same market at a pace that a picture can show: minutes, and bars amended a minute later.
-sed -e 's/^rate = .*/rate = 60.0/' -e 's/^windows = .*/windows = ["1min", "5min", "15min"]/' -e 's/"8s"/"50s"/' \
+sed -e 's/^rate = .*/rate = 60.0/' -e '/^windows = /d' -e 's/"8s"/"50s"/' \
     -e '/^disconnect/d' "$work/tests.toml" >"$work/picture.toml"
 
 # A port below those that the system gives to connections: a test stops the program and starts it on the same port again,

@@ -97,7 +97,8 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
         let node = Node::open_for_run(&config).await?;
         if node.is_durable() {
             let data = plan.provenance().data;
-            directory::claim(node.log.as_ref(), node.record.as_ref(), data, &config).await?;
+            let (log, record) = (node.log.as_ref(), node.record.as_ref());
+            directory::claim(log, record, data, &node.core, &config.data_dir).await?;
         }
         let retention = housekeeping::retention_clock(&node).await?;
         anyhow::Ok((plan, kept, node, retention))

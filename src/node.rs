@@ -14,7 +14,7 @@ use crate::actors::sinks::SinkPolicy;
 use crate::actors::sinks::history::POLICY;
 use crate::actors::snapshots::SymbolSnapshots;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, HistoryKind, LogKind};
+use crate::config::{Config, Core, HistoryKind, LogKind};
 use crate::data_dir::{DataDir, FileWatch};
 use crate::metrics::Metrics;
 use crate::names::{Names, SourceTable, SymbolTable};
@@ -53,6 +53,8 @@ pub struct Node {
     pub durability: Arc<Durability>,
     /// Names the log.
     pub epoch: u64,
+    /// The settings that hold: those configured, with the windows of the data directory where none are.
+    pub core: Core,
     /// What the data directory was begun with; `None` where it is new, or nothing outlives the process.
     pub record: Option<Record>,
     is_durable: bool,
@@ -128,8 +130,10 @@ impl Node {
         let history = MemoryHistory::new(Arc::clone(&symbols), Arc::clone(&sources), max_rows);
         let log = Arc::new(MemoryLog::new());
         let epoch = log.tail().await?.epoch;
-        let env = environment(config, &symbols, &sources);
+        let core = Record::settings_in(None, &config.core);
+        let env = environment(config, &core, &symbols, &sources);
         Ok(Node {
+            core,
             symbols,
             sources,
             health: Arc::default(),
@@ -184,14 +188,21 @@ impl Node {
         let log: Arc<dyn TickLog> = Arc::new(log);
         let record = Record::load(log.as_ref(), &sources).await;
         let record = record.with_context(|| format!("cannot read the data directory `{}`", dir.display()))?;
-        let mut env = environment(config, &symbols, &sources);
+        let mut core = Record::settings_in(record.as_ref(), &config.core);
         if let Use::Show(shown) = purpose {
-            if let Some(core) = record.as_ref().and_then(|record| record.core.as_ref()) {
-                env.settings = Arc::new(core.settings());
+            if let Some(noted) = record.as_ref().and_then(|record| record.core.as_ref()) {
+                core.clone_from(noted);
             }
             shown.clone_from(&record);
+        } else {
+            config.check_with(&core).with_context(|| {
+                format!("the data directory `{}` has windows of {}", dir.display(), names_of_windows(&core))
+            })?;
         }
+        say_which_windows(config, &core);
+        let env = environment(config, &core, &symbols, &sources);
         Ok(Node {
+            core,
             symbols,
             sources,
             health: Arc::default(),
@@ -275,9 +286,29 @@ pub fn pipeline_settings(config: &Config) -> PipelineSettings {
     }
 }
 
-fn environment(config: &Config, symbols: &Arc<SymbolTable>, sources: &Arc<SourceTable>) -> Environment {
+fn names_of_windows(core: &Core) -> String {
+    core.settings().widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Says so where a directory goes on with other windows than a new one would have.
+fn say_which_windows(config: &Config, core: &Core) {
+    let (own, usual) = (core.settings().widths, Core::default().settings().widths);
+    if config.core.windows.is_none() && own != usual {
+        tracing::info!(
+            windows = names_of_windows(core),
+            "the data directory goes on with the windows that it was begun with; `core.windows` sets others"
+        );
+    }
+}
+
+fn environment(
+    config: &Config,
+    core: &Core,
+    symbols: &Arc<SymbolTable>,
+    sources: &Arc<SourceTable>,
+) -> Environment {
     Environment {
-        settings: Arc::new(config.core_settings()),
+        settings: Arc::new(config.core_settings(core)),
         symbols: Arc::clone(symbols),
         names: Names::interner(symbols, sources),
         published: Published::default(),

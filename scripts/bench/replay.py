@@ -39,9 +39,14 @@ def input_file(work):
     return path
 
 
+def command(binary, path):
+    """Returns Tickwire's command, which makes the windows that the peers make, and no wider ones."""
+    return ["env", "TICKWIRE__CORE__WINDOWS=1min,5min,15min", binary, "replay", path, "--json"]
+
+
 def programs(binary, peers, path, cores):
     """Returns the command of each program by its name."""
-    known = {"tickwire": [binary, "replay", path, "--json"]}
+    known = {"tickwire": command(binary, path)}
     shared = shared_peers()
     scripts = shared or HERE / "peers"
     name = "peer_{}.py" if shared else "{}_bars.py"

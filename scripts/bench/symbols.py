@@ -26,7 +26,7 @@ def input_file(work, symbols):
 
 def commands(binary, peers, path, cores):
     """Returns the command of each program by its name."""
-    known = {"tickwire": [binary, "replay", path, "--json"]}
+    known = {"tickwire": replay.command(binary, path)}
     if "duckdb" in peers:
         script = replay.HERE / "peers" / "duckdb_bars.py"
         known["duckdb"] = [peers["duckdb"], "-B", script, path, str(cores)]

@@ -61,7 +61,8 @@ async fn backfill(asked: &BackfillSettings, config: &Config) -> anyhow::Result<(
     let begin = async {
         let plan = Plan::make(asked, config).await?;
         let node = Node::open(config).await?;
-        directory::claim(node.log.as_ref(), node.record.as_ref(), DataKind::Live, config).await?;
+        let (log, record) = (node.log.as_ref(), node.record.as_ref());
+        directory::claim(log, record, DataKind::Live, &node.core, &config.data_dir).await?;
         anyhow::Ok((plan, node))
     };
     let (plan, node) = tokio::select! {
@@ -83,7 +84,8 @@ pub struct Plan {
     places: Places,
     from: Nanos,
     to: Option<Nanos>,
-    widths: Vec<Width>,
+    /// Names of windows; none is all.
+    windows: Vec<String>,
 }
 
 impl Plan {
@@ -92,10 +94,9 @@ impl Plan {
     /// # Errors
     /// As [`run`], before anything is written.
     pub async fn make(asked: &BackfillSettings, config: &Config) -> anyhow::Result<Plan> {
-        let widths = widths(&asked.windows, &config.core_settings())?;
         let (from, to) = times(asked, SystemClock.now())?;
         let places = Places::find(asked, config).await?;
-        Ok(Plan { places, from, to, widths })
+        Ok(Plan { places, from, to, windows: asked.windows.clone() })
     }
 
     /// Fills what is lacking. May be dropped at any await: what was filled by then stays.
@@ -103,19 +104,20 @@ impl Plan {
     /// # Errors
     /// When something could not be filled, or the directory cannot be read or written.
     pub async fn fill(&self, config: &Config, node: &Node) -> anyhow::Result<()> {
+        let widths = widths(&self.windows, &node.env.settings)?;
         let tail = node.log.tail().await?;
         let range = Range::of(self, config, node, &tail)?;
         let log_pos = above(&tail);
         let clients: Vec<BarsClient> = self.clients(node);
         let bar = progress_bar(
-            self.widths.iter().map(|&width| range.num_windows(width)).sum::<u64>()
+            widths.iter().map(|&width| range.num_windows(width)).sum::<u64>()
                 * self.places.symbols.len() as u64,
         );
         let mut report = Report::default();
         for wanted in &self.places.symbols {
             let symbol = node.symbols.intern(wanted.spec.clone());
             let spec = node.symbols.spec(symbol);
-            for &width in &self.widths {
+            for &width in &widths {
                 let (from, to) = range.windows(width);
                 bar.set_message(format!("{} {width}", spec.name));
                 let instruments = wanted.at.iter().map(|(place, listed)| {
@@ -168,7 +170,7 @@ impl Plan {
     }
 }
 
-/// Returns the windows asked for.
+/// Returns the windows asked for, of those that the data directory has.
 fn widths(asked: &[String], core: &CoreSettings) -> Result<Vec<Width>, WrongUse> {
     if asked.is_empty() {
         return Ok(core.widths.clone());

@@ -15,6 +15,7 @@ use crate::models::settings::CoreSettings;
 use crate::models::state::{CheckpointError, SymbolState};
 use crate::models::symbol::SymbolId;
 use crate::names::{Names, SourceTable, SymbolTable};
+use crate::node::directory::Record;
 use crate::stores::StoreError;
 use crate::stores::history::signals::{SignalBatch, SignalHistory};
 use crate::stores::history::sqlite::{SqliteHistory, check_history, missing_windows};
@@ -197,7 +198,9 @@ impl Origin {
         let settings = config.sqlite_settings();
         let log =
             SqliteLog::open(&config.data_dir, Arc::clone(&symbols), Arc::clone(&sources), settings).await?;
-        let core = Arc::new(config.core_settings());
+        // Where the note is damaged the configuration says what was meant, and checkpoints tell whether that is so.
+        let record = Record::load(&log, &sources).await.unwrap_or(None);
+        let core = Arc::new(config.core_settings(&Record::settings_in(record.as_ref(), &config.core)));
         let tail = log.tail().await?;
         let reason = if tail.first > 1 {
             "the log does not reach back to its beginning"

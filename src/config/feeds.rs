@@ -281,7 +281,7 @@ pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
         }
         for channel in &section.channels {
             let width = registry::channel_width(venue.name, channel);
-            if let Some(width) = width.filter(|width| !config.core_settings().widths.contains(width)) {
+            if let Some(width) = width.filter(|width| !config.core.settings().widths.contains(width)) {
                 let reason = format!("`{channel}` has bars of {width}, which is none of `core.windows`");
                 fault(&format!("venues.{}.channels", venue.name), reason);
             }

@@ -162,14 +162,24 @@ impl Config {
         self.provenance.origins.get(key).unwrap_or(&Origin::Default)
     }
 
-    /// Returns the settings that change results.
+    /// Returns the settings of the core: those that change results, as they hold for a data directory, and what sinks want.
     #[must_use]
-    pub fn core_settings(&self) -> CoreSettings {
+    pub fn core_settings(&self, core: &Core) -> CoreSettings {
         CoreSettings {
             detection: self.detection.settings(),
             tells_seals: self.kafka.wants_seals(),
-            ..self.core.settings()
+            ..core.settings()
         }
+    }
+
+    /// Checks the configuration against the settings that hold in a data directory: what speaks of a window has to speak of one
+    /// that is there.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn check_with(&self, core: &Core) -> Result<(), ConfigError> {
+        let faults = validate::faults(&Config { core: core.clone(), ..self.clone() });
+        if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
     }
 
     /// Prints the configuration as TOML that [`Config::load`] reads back; what is not a default says where it came

@@ -115,7 +115,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             max_connections: 10_000,
-            max_subscriptions: 10_000,
+            max_subscriptions: 16_000,
             max_message_bytes: ByteSize(64_000),
             max_messages_per_second: 50,
             ping_interval: Duration::from_secs(15),
@@ -171,9 +171,10 @@ impl Default for Provider {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Core {
-    /// Widths of the windows: ascending, each a multiple of the first and a divisor of 24 hours.
-    #[serde(with = "widths")]
-    pub windows: Vec<Width>,
+    /// Widths of the windows: ascending, each a multiple of the first and a divisor of 24 hours; a day is one of UTC. Not set:
+    /// those that the data directory was begun with, and of a new one those of [`CoreSettings::default`].
+    #[serde(with = "widths", skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Vec<Width>>,
     /// How far the watermark stays behind the newest event time.
     #[serde(with = "nanos")]
     pub lateness: i64,
@@ -196,7 +197,7 @@ impl Default for Core {
     fn default() -> Self {
         let settings = CoreSettings::default();
         Core {
-            windows: settings.widths,
+            windows: None,
             lateness: settings.lateness,
             horizon: settings.horizon,
             gap_hold: settings.gap_hold,
@@ -216,7 +217,7 @@ impl Core {
             horizon: self.horizon,
             gap_hold: self.gap_hold,
             future_tolerance: self.future_tolerance,
-            widths: self.windows.clone(),
+            widths: self.windows.clone().unwrap_or_else(|| CoreSettings::default().widths),
             detection: None,
             tells_seals: false,
         }

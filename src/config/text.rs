@@ -250,17 +250,17 @@ pub(super) mod widths {
         }
     }
 
-    pub fn serialize<S: Serializer>(widths: &[Width], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(widths.iter().map(ToString::to_string))
+    pub fn serialize<S: Serializer>(widths: &Option<Vec<Width>>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(widths.iter().flatten().map(ToString::to_string))
     }
 
     pub fn deserialize_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Width, D::Error> {
         Named::deserialize(deserializer).map(|Named(width)| width)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Width>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Width>>, D::Error> {
         Vec::<Named>::deserialize(deserializer)
-            .map(|named| named.into_iter().map(|Named(width)| width).collect())
+            .map(|named| Some(named.into_iter().map(|Named(width)| width).collect()))
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let own =
         ranges(config).into_iter().chain(combinations(config)).map(|(key, reason)| (key.to_owned(), reason));
     let kafka = config.kafka.faults().into_iter();
-    let detection = config.detection.faults(&config.core.windows).into_iter();
+    let detection = config.detection.faults(&config.core.settings().widths).into_iter();
     let simulated = config.provider.simulated.validate().into_iter();
     let simulated = simulated.map(|(key, reason)| (format!("provider.simulated.{key}"), reason));
     own.chain(simulated).chain(kafka).chain(detection).chain(feeds::faults(config)).map(fault).collect()
@@ -173,7 +173,7 @@ fn postgres_faults(config: &Config) -> Vec<(&'static str, String)> {
                 "is `postgres`, and `log.kind` is `memory`: the log that fills it must outlive the process";
             found.push(("history.kind", reason.to_owned()));
         }
-        if core.windows.iter().any(|width| width.nanos() % 1_000 != 0) {
+        if core.windows.iter().flatten().any(|width| width.nanos() % 1_000 != 0) {
             let reason = "must be of whole microseconds: PostgreSQL has no finer times";
             found.push(("core.windows", reason.to_owned()));
         }
@@ -272,8 +272,8 @@ mod tests {
             }),
             ("provider.symbols", |c| c.provider.symbols.clear()),
             ("provider.name", |c| c.provider.name = "file".to_owned()),
-            ("core.windows", |c| c.core.windows.clear()),
-            ("core.windows", |c| c.core.windows.reverse()),
+            ("core.windows", |c| c.core.windows = Some(Vec::new())),
+            ("core.windows", |c| c.core.windows = Some(c.core.settings().widths.into_iter().rev().collect())),
             ("log.spill_entries", |c| c.log.spill_entries = 10),
             ("history.kind", |c| c.history.kind = HistoryKind::Postgres),
             ("history.read_url", |c| c.history.read_url = Some(Secret::new("host".to_owned()))),

@@ -1,7 +1,7 @@
 //! The settings that change results. Two runs over one log agree only if these agree.
 
 use super::detection::settings::DetectionSettings;
-use super::time::{MINUTE, SECOND, Width};
+use super::time::{DAY, HOUR, MINUTE, SECOND, Width};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the core, spans in nanoseconds.
@@ -28,13 +28,13 @@ pub struct CoreSettings {
 
 impl Default for CoreSettings {
     fn default() -> Self {
-        let minutes = |n: i64| Width::new(n * MINUTE).expect("divides a day");
+        let width = |nanos: i64| Width::new(nanos).expect("divides a day");
         CoreSettings {
             lateness: 2 * SECOND,
             horizon: 5 * MINUTE,
             gap_hold: 10 * MINUTE,
             future_tolerance: SECOND,
-            widths: vec![minutes(1), minutes(5), minutes(15)],
+            widths: [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, DAY].map(width).to_vec(),
             detection: None,
             tells_seals: false,
         }

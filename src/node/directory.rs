@@ -6,8 +6,9 @@
 //!
 //! Directories of before there were notes are told apart by their first source: files have one of their own.
 
-use crate::config::{Config, Core};
+use crate::config::Core;
 use crate::models::provenance::{DataKind, Provenance};
+use crate::models::time::{MINUTE, Width};
 use crate::names::SourceTable;
 use crate::stores::log::{LogGroup, LogReader, Progress, TickLog};
 use anyhow::Context;
@@ -19,6 +20,9 @@ const KEY: &str = "directory";
 
 /// The source of rows that name no provider: the first one that any replay of files has.
 const FILE_SOURCE: &str = "file";
+
+/// The windows of directories of before there were notes, where nobody had set others.
+const WINDOWS_BEFORE_NOTES: [i64; 3] = [MINUTE, 5 * MINUTE, 15 * MINUTE];
 
 /// Providers that are named in full; of more only their number is.
 const PROVIDERS_NAMED_MAX: usize = 5;
@@ -144,6 +148,18 @@ impl Record {
         Provenance { data: self.data, provider }
     }
 
+    /// Returns the settings that hold in a directory: those configured, with the windows that it has where none are configured.
+    /// Other defaults of a later version must not take windows away from it, nor have it worked out anew.
+    #[must_use]
+    pub fn settings_in(record: Option<&Record>, configured: &Core) -> Core {
+        let own = || match &record?.core {
+            Some(noted) => noted.windows.clone(),
+            None => WINDOWS_BEFORE_NOTES.into_iter().map(Width::new).collect(),
+        };
+        let windows = configured.windows.clone().or_else(own).unwrap_or_else(|| configured.settings().widths);
+        Core { windows: Some(windows), ..configured.clone() }
+    }
+
     /// Refuses to add another kind of data.
     ///
     /// # Errors
@@ -201,7 +217,7 @@ fn differences(noted: &Core, given: &Core) -> Vec<String> {
     noted.iter().filter(differs).map(show).collect()
 }
 
-/// Takes a directory for a live run: notes what it is begun with where it is new.
+/// Takes a directory for a live run, under the settings that hold in it: notes what it is begun with where it is new.
 ///
 /// # Errors
 /// When it was begun with something else, or the note cannot be read or written.
@@ -209,11 +225,12 @@ pub async fn claim(
     log: &dyn TickLog,
     record: Option<&Record>,
     data: DataKind,
-    config: &Config,
+    core: &Core,
+    dir: &Path,
 ) -> anyhow::Result<()> {
-    let wanted = Record::new(data, &config.core);
+    let wanted = Record::new(data, core);
     if let Some(record) = record {
-        record.admit(data, &config.data_dir)?;
+        record.admit(data, dir)?;
         if *record == wanted {
             return Ok(());
         }
@@ -231,13 +248,35 @@ mod tests {
     async fn a_directory_belongs_to_what_it_was_begun_with() {
         let (log, sources) = (MemoryLog::new(), SourceTable::default());
         assert_eq!(Record::load(&log, &sources).await.expect("reads"), None);
-        let config = Config::default();
-        claim(&log, None, DataKind::Simulated, &config).await.expect("new");
+        let (core, dir) = (Core::default(), Path::new("d"));
+        claim(&log, None, DataKind::Simulated, &core, dir).await.expect("new");
         let record = Record::load(&log, &sources).await.expect("reads").expect("noted");
-        claim(&log, Some(&record), DataKind::Simulated, &config).await.expect("the same");
+        claim(&log, Some(&record), DataKind::Simulated, &core, dir).await.expect("the same");
         let refused = record.admit(DataKind::Replay, Path::new("d")).expect_err("another kind").to_string();
         assert!(refused.contains("`d`") && refused.contains("`simulated` made up"), "{refused}");
         assert!(refused.contains("tickwire serve --data-dir d"), "{refused}");
+    }
+
+    #[test]
+    fn a_directory_keeps_its_windows_until_others_are_set() {
+        let windows =
+            |core: &Core| core.settings().widths.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let of = |text: &str| toml::from_str::<Core>(text).expect("a section");
+        let (unset, set) = (Core::default(), of("windows = ['1min', '4h']"));
+        let unnoted = Record { data: DataKind::Live, core: None, runs: Vec::new() };
+        let begun = Record::new(DataKind::Live, &of("windows = ['30s']"));
+        let table: [(Option<&Record>, &Core, &[&str]); 5] = [
+            (None, &unset, &["1min", "5min", "15min", "1h", "1d"]),
+            (None, &set, &["1min", "4h"]),
+            (Some(&begun), &unset, &["30s"]),
+            (Some(&begun), &set, &["1min", "4h"]),
+            (Some(&unnoted), &unset, &["1min", "5min", "15min"]),
+        ];
+        for (record, configured, expected) in table {
+            let core = Record::settings_in(record, configured);
+            assert_eq!(windows(&core), expected);
+            assert!(core.windows.is_some(), "what is noted says it");
+        }
     }
 
     #[test]

@@ -68,9 +68,9 @@ impl Plan {
             });
         }
         let (log, dir) = (node.log.as_ref(), config.data_dir.as_path());
-        let mut record = node.record.clone().unwrap_or_else(|| Record::new(DataKind::Replay, &config.core));
+        let mut record = node.record.clone().unwrap_or_else(|| Record::new(DataKind::Replay, &node.core));
         record.admit(DataKind::Replay, dir)?;
-        record.admit_settings(&config.core, dir)?;
+        record.admit_settings(&node.core, dir)?;
         let mut symbols = options.symbols.clone().unwrap_or_default();
         symbols.sort_unstable();
         let named = distinct(by_first_time(&options.files)?)?;

@@ -518,7 +518,7 @@ mod tests {
         }
         assert_eq!((ledger, ledger.residue()), (wanted, 0));
         let bars = truth.bars();
-        assert_eq!(bars.len(), 3, "one of each width");
+        assert_eq!(bars.len(), CoreSettings::default().widths.len(), "one of each width");
         let bar = bars[0];
         assert_eq!([bar.open, bar.high, bar.low, bar.close].map(|price| price.0 / TICK), [105, 105, 90, 95]);
         assert_eq!((bar.volume, bar.trade_count), (300, 3));

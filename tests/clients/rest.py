@@ -10,6 +10,8 @@ from pathlib import Path
 import requests
 
 SAMPLES = Path(__file__).parents[1] / "fixtures" / "wire" / "rest"
+# Windows that are served unless the settings say otherwise, and their minutes.
+WINDOWS = {"1min": 1, "5min": 5, "15min": 15, "1h": 60, "1d": 1440}
 NUMBER = (int, float)
 OPTIONAL = (int, float, type(None))
 MAYBE = (str, type(None))
@@ -142,7 +144,7 @@ def symbols(client):
     found = client.get("/api/v1/symbols")
     check("symbols", found, SYMBOLS)
     assert found["symbols"] == sorted(found["symbols"]) == list(found["details"])
-    assert found["count"] == len(found["symbols"]) and found["windows"] == ["1min", "5min", "15min"]
+    assert found["count"] == len(found["symbols"]) and found["windows"] == list(WINDOWS)
     for details in found["details"].values():
         check("symbol", details, SYMBOL)
     return found["symbols"]
@@ -158,7 +160,7 @@ def latest(client, names):
 
 
 def bars(client, symbol):
-    for window, minutes in [("1min", 1), ("5min", 5), ("15min", 15)]:
+    for window, minutes in WINDOWS.items():
         path = f"/api/v1/aggregated/{symbol}?window={window}"
         for bar in client.rows("bar", f"{path}&limit=4", BAR):
             width = time_of(bar["window_end"]) - time_of(bar["window_start"])

@@ -68,7 +68,7 @@ fn nothing_given_is_the_default() {
     assert_eq!(config.origin("server.rest"), &Origin::Default);
     let by_default =
         CoreSettings { detection: Some(DetectionSettings::default()), ..CoreSettings::default() };
-    assert_eq!(config.core_settings(), by_default);
+    assert_eq!(config.core_settings(&config.core), by_default);
     assert!(config.core.shard_count() > 0);
 }
 
@@ -113,7 +113,7 @@ fn the_environment_sets_values_of_every_type() {
     assert_eq!(config.provider.symbols, ["AAPL", "BTC-USD"]);
     assert_eq!(config.provider.max_messages_per_second.map(u32::from), Some(900));
     assert_eq!(
-        config.core_settings().widths.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        config.core.settings().widths.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["30s", "1min"]
     );
     assert_eq!(config.log.retention_size.0, 3 << 30);
@@ -425,7 +425,8 @@ fn thresholds_are_set_for_all_symbols_and_for_some() {
              [detection.price_spike]\npercent = 4\n",
         )
         .env("TICKWIRE__DETECTION__VOLUME_SPIKE__FACTOR", "2.5");
-    let settings = given.config().core_settings().detection.unwrap();
+    let config = given.config();
+    let settings = config.core_settings(&config.core).detection.unwrap();
     let of = |name: &str| {
         let found = settings.of(&SymbolSpec::named(name));
         (
@@ -439,7 +440,8 @@ fn thresholds_are_set_for_all_symbols_and_for_some() {
     assert_eq!(of("AAPL"), (4.0, 2.5, Method::Mean, 70.0, 2.0));
     assert_eq!(of("ETH-USD"), (9.5, 2.5, Method::Median, 70.0, 2.0));
     assert_eq!(of("BTC-USD"), (9.5, 2.5, Method::Median, 80.0, 2.5));
-    let off = Given::new().file("[detection]\nenabled = false\n").config().core_settings();
+    let config = Given::new().file("[detection]\nenabled = false\n").config();
+    let off = config.core_settings(&config.core);
     assert_eq!(off.detection, None);
 }
 

@@ -94,6 +94,63 @@ fn a_replayed_directory_is_shown_and_not_changed() {
 }
 
 #[test]
+fn a_directory_keeps_the_windows_that_it_was_begun_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let windows = |args: &[&str], set: Option<&str>| {
+        let mut run = command(args);
+        run.envs(set.map(|windows| ("TICKWIRE__CORE__WINDOWS", windows)));
+        let program = Program::start(run);
+        program.line_with(" ready");
+        let found = program.get("REST", "/api/v1/symbols").unwrap().json()["windows"].to_string();
+        wait_for("a past", || {
+            program.get("REST", "/api/v1/aggregated/AAPL?limit=1").filter(|got| got.status == 200)
+        });
+        program.stop();
+        found
+    };
+    let all = r#"["1min","5min","15min","1h","1d"]"#;
+    let new = dir.path().join("new");
+    assert_eq!(windows(&run_args(&new, &["--symbols", "AAPL"]), None), all);
+
+    // As every directory of before there were so many.
+    let old = dir.path().join("old");
+    let run = run_args(&old, &["--symbols", "AAPL"]);
+    let three = r#"["1min","5min","15min"]"#;
+    assert_eq!(windows(&run, Some("1min,5min,15min")), three);
+    let closed = || history_rows(&old).len();
+    let before = closed();
+    assert!(before > 0, "it has a past");
+    assert_eq!(windows(&run, None), three);
+    assert_eq!(windows(&["serve", "--data-dir", old.to_str().unwrap()], None), three);
+    assert!(closed() >= before, "nothing is lost");
+    let check = Program::start(command(&["check", "--data-dir", old.to_str().unwrap()])).wait();
+    assert_eq!(check.status.code(), Some(0), "{}", check.stdout);
+    let mut of_hours = command(&run);
+    of_hours.env("TICKWIRE__DETECTION__WINDOW", "1h");
+    let refused = Program::start(of_hours).wait();
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("has windows of 1min,5min,15min")
+            && refused.stderr.contains("detection.window")
+    );
+    assert_eq!(windows(&run, Some("1min,1h")), r#"["1min","1h"]"#, "others when somebody wants them");
+    assert_eq!(windows(&run, None), r#"["1min","1h"]"#, "which then are its own");
+
+    // A replay into a directory that has one takes its windows too.
+    let (file, data) = (dir.path().join("day.csv"), dir.path().join("replay"));
+    write_csv(&file, &bad_day(2, 10.0, 3_000, 5));
+    let replayed = |set: Option<&str>| {
+        let args = ["replay", "--json", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
+        let mut replay = command(&args);
+        replay.envs(set.map(|windows| ("TICKWIRE__CORE__WINDOWS", windows)));
+        Program::start(replay).wait().summary()["bars"].to_string()
+    };
+    let bars = replayed(Some("1min,5min"));
+    assert!(bars.contains("5min") && !bars.contains("15min"), "{bars}");
+    assert_eq!(replayed(None), bars);
+}
+
+#[test]
 fn a_clock_far_ahead_deletes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let then = SystemClock.now().plus(-400 * DAY);

@@ -26,6 +26,8 @@ fn config(dir: &Path) -> Config {
     let environment = [
         ("TICKWIRE__DATA_DIR", dir.to_str().unwrap()),
         ("TICKWIRE__CORE__SHARDS", "4"),
+        // Nothing here notes what the directory was begun with.
+        ("TICKWIRE__CORE__WINDOWS", "1min,5min,15min,1h,1d"),
         ("TICKWIRE__RECOVERY__MAX_AGE", "320ms"),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use tickwire::models::time::Width;
 
 /// A bad day in a file, and what a plain replay says of it.
 struct Day {
@@ -197,7 +198,7 @@ struct Tables {
 fn table(file: &str) -> Table {
     let text = std::fs::read_to_string(file).unwrap();
     let is_bars = text.starts_with("symbol,window,window_start_ns,window_end_ns");
-    let width = |name: &str| name.strip_suffix("min").unwrap().parse::<i64>().unwrap() * 60_000_000_000;
+    let width = |name: &str| Width::parse(name).unwrap().nanos();
     let row = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
         let numbers = if is_bars { &fields[4..11] } else { &fields[3..] };

@@ -198,7 +198,7 @@ fn errors_have_stable_codes_and_name_the_parameter() {
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{path}");
     }
     let window = world.get("/api/v1/aggregated/BTC-USD?window=2min").json();
-    assert!(window["detail"].as_str().unwrap().contains("1min, 5min, 15min"), "{window}");
+    assert!(window["detail"].as_str().unwrap().contains("1min, 5min, 15min, 1h, 1d"), "{window}");
 }
 
 #[test]

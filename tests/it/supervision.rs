@@ -44,6 +44,8 @@ pub fn config(dir: &Path, environment: &[(&str, &str)]) -> Config {
     let mut all = vec![
         ("TICKWIRE__DATA_DIR", dir.to_str().unwrap()),
         ("TICKWIRE__CORE__SHARDS", "2"),
+        // Nothing here notes what the directory was begun with.
+        ("TICKWIRE__CORE__WINDOWS", "1min,5min,15min,1h,1d"),
         ("TICKWIRE__RECOVERY__MAX_AGE", "320ms"),
         ("TICKWIRE__RECOVERY__MAX_ENTRIES", "500"),
     ];

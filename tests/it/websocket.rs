@@ -293,7 +293,9 @@ fn limits_are_told_and_enforced() {
         r#"{"type":"subscribe","symbols":["AAPL","MSFT"],"channels":["bars"],"windows":["1min","5min"]}"#,
     );
     assert_eq!(first.frame()["code"], "too_many_subscriptions");
-    first.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["bars"]}"#);
+    first.send(
+        r#"{"type":"subscribe","symbols":["AAPL"],"channels":["bars"],"windows":["1min","5min","15min"]}"#,
+    );
     first.until("subscription");
     first.send(&format!(r#"{{"type":"ping","filler":"{}"}}"#, "x".repeat(200)));
     let (frames, ending) = first.closed();

@@ -201,7 +201,7 @@ fn frames() -> Vec<(&'static str, String)> {
         action: "subscribe",
     };
     let bar_of = |bar: Bar| payload(|out| frame::bar(&bar, &spec, WINDOW, 312, out));
-    let refused = "`windows` has `7min`: there are `1min`, `5min`, `15min`";
+    let refused = "`windows` has `7min`: there are `1min`, `5min`, `15min`, `1h`, `1d`";
     vec![
         ("anomaly", payload(|out| frame::anomaly(detected().anomaly(&spec), detected().seq, out))),
         ("bar", bar_of(bar(BarState::Closed))),

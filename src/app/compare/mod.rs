@@ -105,7 +105,7 @@ async fn compare(settings: &CompareSettings, config: &Config) -> anyhow::Result<
         wanted.insert(ours.symbols.spec(id).name.clone());
     }
     // A window of the last minutes may be open on either side.
-    let core = config.core_settings();
+    let core = config.core.settings();
     let closed = SystemClock.now().plus(-(core.lateness + core.horizon + width.nanos()));
     let (from, to) = (settings.from.unwrap_or(Nanos::MIN), settings.to.unwrap_or(Nanos::MAX).min(closed));
     let prefix = settings.topics.as_deref().unwrap_or(&config.kafka.topics.aggregated);

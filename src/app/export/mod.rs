@@ -93,9 +93,8 @@ impl Source {
         let wanted = wanted(&symbols, &settings.symbols)?;
         let record = Record::load(log.as_ref(), &sources).await;
         let record = record.with_context(|| format!("cannot read the data directory `{}`", dir.display()))?;
-        let noted = record.and_then(|record| record.core).map(|core| core.settings().widths);
-        let mut widths = noted.unwrap_or_default();
-        widths.extend(config.core_settings().widths);
+        let mut widths = Record::settings_in(record.as_ref(), &config.core).settings().widths;
+        widths.extend(record.and_then(|record| record.core?.windows).into_iter().flatten());
         widths.sort_unstable();
         widths.dedup();
         let wanted_ids = wanted.as_ref().map(|wanted| wanted.values().copied().collect());

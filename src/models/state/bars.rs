@@ -286,17 +286,6 @@ impl SymbolState {
     pub(super) fn reschedule(&mut self) {
         let watermark = self.watermark();
         let base = self.settings.base();
-        // Of each width the oldest window seals next, and the oldest open one closes next.
-        let mut ends: SmallVec<[Nanos; 8]> = SmallVec::new();
-        let end = |window: &BaseWindow| window.start.plus(base.nanos());
-        let open = self.base.partition_point(|window| end(window) <= watermark);
-        ends.extend([self.base.front(), self.base.get(open)].into_iter().flatten().map(end));
-        for track in &self.tracks[1..] {
-            let end = |window: &LargerWindow| window.start.plus(track.width.nanos());
-            let open = track.larger.partition_point(|window| end(window) <= watermark);
-            ends.extend([track.larger.front(), track.larger.get(open)].into_iter().flatten().map(end));
-        }
-        ends.extend(self.pending_cancels.next_end());
         let hold = self.gaps.hold(&self.schedule, self.sealed_until, watermark, self.settings.gap_hold);
         let due_of = |end: Nanos| match hold {
             _ if end > watermark => end,
@@ -305,7 +294,20 @@ impl SymbolState {
             // A gap that held it was filled: it is due now.
             _ => end.plus(self.settings.horizon),
         };
-        let due = ends.into_iter().map(due_of).min().unwrap_or(Nanos::MAX);
+        let mut due = self.pending_cancels.next_end().map_or(Nanos::MAX, due_of);
+        // Of each width the oldest window seals next, and the oldest open one closes next.
+        let end = |window: &BaseWindow| window.start.plus(base.nanos());
+        let open = self.base.partition_point(|window| end(window) <= watermark);
+        for window in [self.base.front(), self.base.get(open)].into_iter().flatten() {
+            due = due.min(due_of(end(window)));
+        }
+        for track in &self.tracks[1..] {
+            let end = |window: &LargerWindow| window.start.plus(track.width.nanos());
+            let open = track.larger.partition_point(|window| end(window) <= watermark);
+            for window in [track.larger.front(), track.larger.get(open)].into_iter().flatten() {
+                due = due.min(due_of(end(window)));
+            }
+        }
         self.due = due.plus(self.settings.lateness);
     }
 

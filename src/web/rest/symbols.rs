@@ -59,7 +59,7 @@ pub struct SymbolList {
     /// Details of each, by name.
     pub details: BTreeMap<String, SymbolDetails>,
     /// Names of the configured windows, ascending.
-    #[schema(example = json!(["1min", "5min", "15min"]))]
+    #[schema(example = json!(["1min", "5min", "15min", "1h", "1d"]))]
     pub windows: Vec<String>,
     /// With `q`: what the venues list that could be followed.
     #[serde(skip_serializing_if = "Option::is_none")]

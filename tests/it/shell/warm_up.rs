@@ -12,7 +12,7 @@ use tickwire::models::bar::BarOrigin;
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Body, Entry, SourceId, VenueBar};
 use tickwire::models::settings::CoreSettings;
-use tickwire::models::time::{MINUTE, Nanos, SECOND, Width};
+use tickwire::models::time::{DAY, HOUR, MINUTE, Nanos, SECOND, Width};
 
 /// Bars of a page: few, so that a past takes several.
 const PAGE_LEN: i64 = 150;
@@ -108,16 +108,32 @@ fn a_new_symbol_has_every_indicator_before_its_first_trade_counts() {
         let first_trade = entries.iter().position(|entry| matches!(entry.body, Body::Trade(_))).unwrap();
         let past: Vec<VenueBar> = entries[..first_trade].iter().filter_map(bar_of).collect();
         assert_eq!(past.len(), entries.iter().filter_map(bar_of).count(), "bars come before trades");
-        let (outcome, num_dead_letters) = replayed(&entries, &CoreSettings::default().widths);
+        let widths = CoreSettings::default().widths;
+        assert!(widths.last().is_some_and(|widest| widest.nanos() == DAY));
+        let (outcome, num_dead_letters) = replayed(&entries, &widths);
         assert_eq!(num_dead_letters, 0, "no bar is too late");
-        for minutes in [1, 5, 15] {
-            let width = Width::new(minutes * MINUTE).unwrap();
+        for width in widths {
             let own: Vec<VenueBar> = past.iter().filter(|bar| bar.width() == Some(width)).copied().collect();
-            assert!((200..220).contains(&own.len()), "{} bars of {width}", own.len());
+            let num_more = (HOUR / width.nanos()).max(1);
+            assert!((200..=200 + num_more).contains(&(own.len() as i64)), "{} bars of {width}", own.len());
             let newest = own.last().unwrap().start;
             let point = outcome.indicators[&(width, newest)];
             assert!(point.values.sma_200.is_some(), "{width}");
         }
+        // A day before the bars of minutes is the venue's own; the one that they begin in says what it lacks.
+        let begin = past.iter().find(|bar| bar.width_ms == 60_000).unwrap().start;
+        assert_eq!(begin.0 % HOUR, 0);
+        let day = Width::new(DAY).unwrap();
+        assert_eq!(outcome.bars[&(day, day.start_of(begin.plus(-DAY)))].coverage, 0.0);
+        // It forms, but just after midnight.
+        if let Some(bar) = outcome.bars.get(&(day, day.start_of(begin))) {
+            assert!(bar.coverage < 1.05 - (begin.0 % DAY) as f64 / DAY as f64, "{bar:?}");
+        }
+        let lacks = |entry: &Entry| match entry.body {
+            Body::Gap(gap) => gap.from == day.start_of(begin) && gap.to == begin && !gap.filled,
+            _ => false,
+        };
+        assert!(begin.0 % DAY == 0 || entries.iter().any(lacks), "what the day lacks is told");
         // The smallest windows hold the venue's bars as they are: their indicators are those of a run over the bars alone.
         let width = Width::new(MINUTE).unwrap();
         let only: Vec<Entry> = entries

@@ -3,7 +3,7 @@
 use super::dialects;
 use super::fake::market::{self, MarketTrade};
 use super::fake::{Dialect, FakeVenue};
-use crate::support::process::{Program, command, replay, run_args, wait_for};
+use crate::support::process::{Program, command, replay_command, run_args, wait_for};
 use crate::support::rows::block_on;
 use crate::support::shared;
 use std::collections::BTreeMap;
@@ -19,9 +19,13 @@ use tickwire::stores::history::History;
 use tickwire::stores::history::sqlite::SqliteHistory;
 use tickwire::stores::log::sqlite::SqliteLog;
 
+/// Windows that a market of some minutes fills.
+pub const WINDOWS: (&str, &str) = ("TICKWIRE__CORE__WINDOWS", "1min,5min,15min");
+
 /// Settings under which a market may trade a whole day in a moment: what comes over REST must find its windows open. What is
-/// compared with a replay of the trades has no bars of the time before them.
-pub const OPEN_WINDOWS: [(&str, &str); 3] = [
+/// compared with a replay of the trades has no bars of the time before them, and windows that end before the market does.
+pub const OPEN_WINDOWS: [(&str, &str); 4] = [
+    WINDOWS,
     ("TICKWIRE__CORE__HORIZON", "48h"),
     ("TICKWIRE__CORE__GAP_HOLD", "48h"),
     ("TICKWIRE__PROVIDER__WARM_UP", "0s"),
@@ -62,8 +66,9 @@ pub fn replayed(dir: &Path, trades: &[MarketTrade]) -> Held {
     }
     let (file, data) = (dir.join("trades.csv"), dir.join("replayed"));
     std::fs::write(&file, text).unwrap();
-    let ended = replay(&[file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
-    let summary = ended.summary();
+    let mut run = replay_command(&[file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
+    run.envs([WINDOWS]);
+    let summary = Program::start(run).wait().summary();
     assert_eq!(summary["ledger"]["in_bars"], trades.len());
     let held = held(&data);
     assert_eq!(summary["digest"], held.digest.as_str());

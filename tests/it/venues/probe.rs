@@ -4,8 +4,8 @@
 use super::dialects;
 use super::dialects::coinbase::Coinbase;
 use super::fake::{Dialect, FakeVenue};
-use super::live::{OPEN_WINDOWS, made_market, replayed};
-use crate::support::process::{Ended, Program, command, replay, wait_for};
+use super::live::{OPEN_WINDOWS, WINDOWS, made_market, replayed};
+use crate::support::process::{Ended, Program, command, replay, replay_command, wait_for};
 
 fn probe(venue: &FakeVenue, args: &[&str]) -> Program {
     let mut all = vec!["probe", venue.dialect().name()];
@@ -35,6 +35,11 @@ fn first_ticks_are_shown_and_it_ends_by_itself() {
 #[test]
 fn recorded_frames_replay_to_the_bars_of_what_was_traded() {
     let dialects = dialects::ALL.into_iter().filter(|dialect| dialect.trades_per_answer() == 0);
+    let replay = |args: &[&str]| {
+        let mut run = replay_command(args);
+        run.envs([WINDOWS]);
+        Program::start(run).wait()
+    };
     let mut num_compared = 0;
     for dialect in dialects {
         let name = dialect.name();

@@ -28,7 +28,9 @@ use tickwire::web::symbol_control::{FollowSymbols, SymbolControl};
 /// 2023-11-14T22:15:00Z: a whole quarter of an hour.
 const START: i64 = 1_700_000_100 * SECOND;
 
-const WITH_PAST: [(&str, &str); 1] = [("TICKWIRE__PROVIDER__WARM_UP", "1h")];
+/// The market is too short for days: `shell/warm_up.rs` has those.
+const WITH_PAST: [(&str, &str); 2] =
+    [("TICKWIRE__PROVIDER__WARM_UP", "1h"), ("TICKWIRE__CORE__WINDOWS", "1min,5min,15min")];
 
 /// Windows of each width that a new symbol begins with.
 const NUM_BARS: usize = 200;

@@ -61,7 +61,7 @@ fn what_is_repeated_is_answered_once() {
 
 #[test]
 fn a_limit_counts_what_is_asked_for_and_not_how_often() {
-    let limits = Limits { max_subscriptions: 4, ..Limits::default() };
+    let limits = Limits { max_subscriptions: 5, ..Limits::default() };
     let world = World::start(limits, false);
     world.begin();
     let mut client = world.connect();
@@ -78,9 +78,9 @@ fn a_limit_counts_what_is_asked_for_and_not_how_often() {
         |symbols: Value| json!({"type": "subscribe", "symbols": symbols, "channels": ["bars", "bars"]});
     assert_eq!(ask(&mut client, bars(json!(["AAPL", "aapl", "AAPL"]))), "taken");
     assert_eq!(ask(&mut client, bars(json!(["AAPL", "MSFT"]))), "too_many_subscriptions");
-    let names: Vec<String> = (0..5).map(|nth| format!("X{nth}")).collect();
+    let names: Vec<String> = (0..6).map(|nth| format!("X{nth}")).collect();
     assert_eq!(ask(&mut client, bars(json!(names))), "too_many_subscriptions", "of names that are none, too");
-    let seqs: BTreeMap<String, u64> = (0..5).map(|nth| (format!("ticks:X{nth}"), 1)).collect();
+    let seqs: BTreeMap<String, u64> = (0..6).map(|nth| (format!("ticks:X{nth}"), 1)).collect();
     let since = json!({"type": "subscribe", "symbols": ["AAPL"], "since": {"epoch": "x", "seqs": seqs}});
     assert_eq!(ask(&mut client, since), "too_many_subscriptions");
 }

@@ -83,8 +83,7 @@ impl Outages {
         let feed = Rc::clone(&self.feed);
         let now = feed.event_time_now(place);
         let base = feed.env.settings.base().start_of(now);
-        let largest = feed.env.settings.widths.iter().filter(|width| width.nanos() <= HOUR).max();
-        let start = largest.map_or(base, |width| width.start_of(now));
+        let start = feed.unknown_since(now);
         let left = feed.products.borrow_mut()[place].left.take();
         if let Some((from, to)) = left
             && from < base
@@ -188,8 +187,7 @@ impl Outages {
     fn first_start(&self, batch: &mut Batch, now: Nanos) -> Nanos {
         let settings = Arc::clone(&self.feed.env.settings);
         let base = settings.base().start_of(now);
-        let largest = settings.widths.iter().filter(|width| width.nanos() <= HOUR).max();
-        let start = largest.map_or(base, |width| width.start_of(now));
+        let start = self.feed.unknown_since(now);
         if start < base {
             self.feed.open_gap(batch, start, base, 0);
         }

@@ -5,8 +5,8 @@
 //! are no bars, without a key, and whether that holds for other symbols too.
 
 use super::super::venue::Instrument;
-use super::super::warm_up::{Wanted, put_in_order};
-use super::bars::{Asker, BarsAsked, BarsError, Fetched};
+use super::super::warm_up::{NUM_BARS_MAX, Wanted, joint, put_in_order};
+use super::bars::{Asker, BarsAsked, BarsError, Fetched, given_width};
 use super::feed::Feed;
 use super::held::HOLD_MAX;
 use super::rest::RestError;
@@ -105,11 +105,16 @@ async fn stretches(
     until: Nanos,
     deadline: Instant,
 ) -> Result<Vec<VenueBar>, Refused> {
-    let wanted = Wanted { num_bars: feed.warm_up_bars, widest: widest(&feed.env.settings.widths) };
+    let wanted = Wanted { num_bars: feed.warm_up_bars, joint: joint(&feed.env.settings.widths) };
     let mut bars = Vec::new();
     for (from, to) in wanted.stretches(width, until) {
         let is_wanted = feed.waiting.has(place) && feed.is_untold(place);
         if wanted.is_enough(&bars) || from >= to || !is_wanted {
+            break;
+        }
+        // Days of a venue that has but minutes would take so many requests that other symbols could wait no longer.
+        let part = other.map_or_else(|| given_width(feed.venue.as_ref(), instrument, width), |_| Some(width));
+        if part.is_some_and(|part| to.since(from) / part.nanos() > 2 * i64::from(NUM_BARS_MAX)) {
             break;
         }
         let asked = BarsAsked { instrument, width, from, to };
@@ -126,7 +131,7 @@ async fn stretches(
             Ok(None) | Err(_) => break,
         }
     }
-    wanted.trim(&mut bars);
+    wanted.trim(width, &mut bars);
     Ok(bars)
 }
 
@@ -165,10 +170,6 @@ pub(super) async fn past(
     }
     put_in_order(&mut past);
     Ok(past)
-}
-
-pub(super) fn widest(widths: &[Width]) -> Width {
-    *widths.last().expect("validated: at least one width")
 }
 
 /// Asks another venue of the feed.

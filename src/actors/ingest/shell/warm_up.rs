@@ -7,12 +7,13 @@
 //! On failure, or where the venue has none, that is said, and the symbol begins empty.
 
 use super::super::client::LogGone;
-use super::super::warm_up::{NUM_BARS_MAX, put_in_order};
+use super::super::warm_up::{NUM_BARS_MAX, joint, put_in_order};
 use super::bars::BarsAsked;
 use super::feed::{Batch, Feed};
+use super::gaps::Stretch;
 use super::held::HOLD_MAX;
 use super::hole::Hole;
-use super::past::{Askers, Refused, Scope, ask, past, widest};
+use super::past::{Askers, Refused, Scope, ask, past};
 use crate::models::entry::{Body, Entry, VenueBar};
 use futures_util::future::try_join;
 use std::time::{Duration, Instant};
@@ -74,7 +75,7 @@ async fn fill_new(feed: &Feed) -> Result<(), LogGone> {
         num_bars += bars.len();
         feed.wait_for_room().await?;
         let mut batch = Batch::default();
-        feed.let_go(&mut batch, place, bars.iter().map(|bar| entry_of(feed, place, bar)).collect());
+        let_go(feed, &mut batch, place, &bars);
         feed.send(&mut batch).await?;
     }
     feed.health.note_warming_up(0);
@@ -99,7 +100,7 @@ async fn go_without(feed: &Feed, reason: &str) -> Result<(), LogGone> {
     let mut batch = Batch::default();
     while let Some(place) = feed.waiting.next() {
         feed.goes_without_past(place, reason);
-        feed.let_go(&mut batch, place, Vec::new());
+        let_go(feed, &mut batch, place, &[]);
     }
     feed.send(&mut batch).await
 }
@@ -113,13 +114,33 @@ async fn let_go_overdue(feed: &Feed) -> Result<(), LogGone> {
         let mut batch = Batch::default();
         for place in feed.waiting.overdue(Instant::now()) {
             feed.goes_without_past(place, "the venue's limit of requests left no time for it");
-            feed.let_go(&mut batch, place, Vec::new());
+            let_go(feed, &mut batch, place, &[]);
         }
         for place in feed.waiting.places().into_iter().filter(|&place| !feed.is_untold(place)) {
             feed.let_go(&mut batch, place, Vec::new());
         }
         feed.send(&mut batch).await?;
     }
+}
+
+/// Ends the wait of a symbol with its past, which may be empty. Where the widest window began before what is known of it, the
+/// log is told that the symbol lacks that: a day of which only the last hours are there is not whole.
+fn let_go(feed: &Feed, batch: &mut Batch, place: usize, bars: &[VenueBar]) {
+    let settings = &feed.env.settings;
+    let smallest = bars.iter().filter(|bar| bar.width() == Some(settings.base()));
+    let known = smallest.map(|bar| bar.start).min().unwrap_or_else(|| {
+        let now = feed.waiting.earliest(place).unwrap_or_else(|| (feed.env.now)());
+        joint(&settings.widths).start_of(now)
+    });
+    let begin = settings.widths.last().map_or(known, |widest| widest.start_of(known));
+    let mut past: Vec<Entry> = bars.iter().map(|bar| entry_of(feed, place, bar)).collect();
+    if begin < known && past.is_empty() {
+        feed.open_gap_of(batch, Some(place), (begin, known), 0);
+    } else if begin < known {
+        let symbol = feed.instruments.symbol(place);
+        past.push(feed.gap_entry(Stretch { symbol, from: begin, to: known, is_filled: false }));
+    }
+    feed.let_go(batch, place, past);
 }
 
 fn entry_of(feed: &Feed, place: usize, bar: &VenueBar) -> Entry {
@@ -158,7 +179,7 @@ async fn bars_of_hole(feed: &Feed, hole: &Hole, deadline: Instant) -> Result<Vec
     for &width in widths {
         let to = width.start_of(until);
         let span = i64::from(NUM_BARS_MAX).saturating_mul(width.nanos());
-        let oldest = widest(widths).start_of(to.plus(-span));
+        let oldest = joint(widths).max(width).start_of(to.plus(-span));
         let from = width.start_of(hole.since.plus(width.nanos() - 1)).max(oldest);
         if from < to {
             let asked = BarsAsked { instrument: &feed.instruments.at(hole.place), width, from, to };

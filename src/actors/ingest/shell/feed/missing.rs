@@ -15,6 +15,15 @@ use crate::models::time::{HOUR, Nanos};
 const GAP_AGE_MAX: i64 = 24 * HOUR;
 
 impl Feed {
+    /// Returns since when nothing is known of a symbol that begins now: since the largest window up to an hour began. Of wider
+    /// ones the past of the symbol tells more, where it has one; where none is asked for they began as much earlier.
+    pub fn unknown_since(&self, now: Nanos) -> Nanos {
+        let asks_for_past = self.warm_up_bars > 0;
+        let widths = self.env.settings.widths.iter();
+        let starts = widths.filter(|width| width.nanos() <= HOUR || !asks_for_past);
+        starts.map(|width| width.start_of(now)).min().unwrap_or(now)
+    }
+
     /// Opens a gap of all symbols, and puts it into a batch.
     pub fn open_gap(&self, batch: &mut Batch, from: Nanos, to: Nanos, holds: usize) -> GapId {
         self.open_gap_of(batch, None, (from, to), holds)
@@ -80,7 +89,7 @@ impl Feed {
         self.metrics.gaps_open.set(i64::try_from(gaps.num_waiting()).unwrap_or(i64::MAX));
     }
 
-    pub(super) fn gap_entry(&self, Stretch { symbol, from, to, is_filled }: Stretch) -> Entry {
+    pub fn gap_entry(&self, Stretch { symbol, from, to, is_filled }: Stretch) -> Entry {
         let gap = Gap { source: self.source, from, to, filled: is_filled };
         Entry { pos: 0, symbol, body: Body::Gap(gap) }
     }
