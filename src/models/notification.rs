@@ -159,12 +159,6 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// True when trying the same again cannot help.
-    #[must_use]
-    pub const fn is_final(&self) -> bool {
-        matches!(self, SendError::Refused { .. })
-    }
-
     /// Returns how long the channel asks to be left alone, where it says so.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -210,17 +204,17 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_refused_is_not_tried_again() {
+    fn only_what_may_pass_says_when_to_come_again() {
         let cause = || "no".to_owned();
         let busy = SendError::Transient {
             cause: cause(),
             retry_after: Some(Duration::from_secs(7)),
             may_have_arrived: true,
         };
-        assert!(!busy.is_final() && busy.may_have_arrived());
+        assert!(busy.may_have_arrived());
         assert_eq!(busy.retry_after(), Some(Duration::from_secs(7)));
-        assert!(!SendError::Unusable { cause: cause() }.is_final());
-        assert!(SendError::Refused { cause: cause() }.is_final());
-        assert_eq!(SendError::Refused { cause: cause() }.retry_after(), None);
+        for error in [SendError::Unusable { cause: cause() }, SendError::Refused { cause: cause() }] {
+            assert_eq!((error.retry_after(), error.may_have_arrived()), (None, false));
+        }
     }
 }

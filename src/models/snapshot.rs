@@ -3,6 +3,7 @@
 use super::bar::Bar;
 use super::effect::IndicatorPoint;
 use super::entry::{Position, SourceId, Updates};
+use super::feed::{self, AgeLimits};
 use super::ledger::Ledger;
 use super::num::{Price, Size};
 use super::symbol::SymbolId;
@@ -69,4 +70,27 @@ pub struct SymbolSnapshot {
     pub ledgers: Arc<[(SourceId, Ledger)]>,
     /// One for each width, ascending.
     pub windows: Arc<[WindowSnapshot]>,
+}
+
+impl SymbolSnapshot {
+    /// Returns until when its source is known: by the source's clock, or by its own watermark, which stays `lateness` behind.
+    #[must_use]
+    pub fn known_until(&self, source_clock: Nanos, lateness: i64) -> Nanos {
+        source_clock.max(self.watermark.plus(lateness))
+    }
+
+    /// Returns the word for its feed as it looks at `now`; `None` before its first trade. `limits` says how old the clock of
+    /// its source may be.
+    #[must_use]
+    pub fn feed(
+        &self,
+        source_clock: Nanos,
+        lateness: i64,
+        limits: AgeLimits,
+        now: Nanos,
+    ) -> Option<&'static str> {
+        let last = self.last.as_ref()?;
+        let clock = self.known_until(source_clock, lateness);
+        Some(feed::state(now, last.ts, last.received, clock, limits))
+    }
 }

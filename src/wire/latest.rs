@@ -4,7 +4,7 @@
 
 use super::number::nearest;
 use super::time::Time;
-use crate::models::feed::{self, AgeLimits};
+use crate::models::feed::AgeLimits;
 use crate::models::num::{Price, Size};
 use crate::models::snapshot::{LastTrade, SymbolSnapshot};
 use crate::models::symbol::SymbolSpec;
@@ -67,8 +67,7 @@ impl<'a> LatestObject<'a> {
         now: Nanos,
     ) -> Option<LatestObject<'a>> {
         let last = snapshot.last.as_ref()?;
-        let clock = source_clock.max(snapshot.watermark.plus(lateness));
-        let feed = feed::state(now, last.ts, last.received, clock, limits);
+        let feed = snapshot.feed(source_clock, lateness, limits, now)?;
         // A negative age means that a clock is wrong: ours was set back, or the venue's is ahead.
         Some(LatestObject::new(
             spec,

@@ -4,7 +4,6 @@
 
 use crate::actors::snapshots::SymbolSnapshots;
 use crate::actors::source_clocks::SourceClocks;
-use crate::models::feed;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
 use crate::names::SymbolTable;
@@ -33,10 +32,10 @@ impl FeedWatch for SnapshotFeeds {
     fn down(&self, now: Nanos) -> BTreeSet<String> {
         let mut down = BTreeSet::new();
         for snapshot in self.snapshots.all() {
-            let Some(last) = snapshot.last.as_ref() else { continue };
-            let clock = self.clocks.get(snapshot.source).max(snapshot.watermark.plus(self.core.lateness));
             let limits = self.clocks.limits_of(snapshot.symbol, snapshot.source);
-            if matches!(feed::state(now, last.ts, last.received, clock, limits), "stale" | "dead") {
+            let clock = self.clocks.get(snapshot.source);
+            let feed = snapshot.feed(clock, self.core.lateness, limits, now);
+            if matches!(feed, Some("stale" | "dead")) {
                 down.insert(self.symbols.spec(snapshot.symbol).name.clone());
             }
         }

@@ -6,7 +6,6 @@
 //! nothing is lost here, since nothing is kept here: the caller still has the notification.
 
 use super::gate::{DeliveryPolicy, Gate, Next, Pass};
-use crate::breaker::BreakerState;
 use crate::models::notification::{Channel, Notification, Receipt, SendError};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
@@ -56,17 +55,6 @@ impl Delivered {
     }
 }
 
-/// A channel as people see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelState {
-    /// Its name.
-    pub name: &'static str,
-    /// What its breaker lets through.
-    pub breaker: BreakerState,
-    /// Why it did not take the last notification; `None` where it did, or was not asked yet.
-    pub error: Option<String>,
-}
-
 /// The name of a channel that is not configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no channel `{name}`; there {known}")]
@@ -88,12 +76,7 @@ pub type Now = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 struct Guarded {
     channel: Arc<dyn Channel>,
-    standing: Mutex<Standing>,
-}
-
-struct Standing {
-    gate: Gate,
-    error: Option<String>,
+    gate: Mutex<Gate>,
 }
 
 /// A try under way, which ends also where it is broken off.
@@ -104,26 +87,24 @@ struct Try<'a> {
 }
 
 impl Guarded {
-    fn standing(&self) -> MutexGuard<'_, Standing> {
+    fn gate(&self) -> MutexGuard<'_, Gate> {
         // Nothing that holds it can panic half way.
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Try<'_> {
     /// Notes what came of it. Returns true when the channel is left alone from now on.
     fn end(mut self, result: &Result<Receipt, SendError>) -> bool {
-        let mut standing = self.guarded.standing();
-        standing.error = result.as_ref().err().map(ToString::to_string);
         let pass = self.pass.take().expect("it ends once");
-        standing.gate.leave(pass, Some(result), (self.now)())
+        self.guarded.gate().leave(pass, Some(result), (self.now)())
     }
 }
 
 impl Drop for Try<'_> {
     fn drop(&mut self) {
         if let Some(pass) = self.pass.take() {
-            self.guarded.standing().gate.leave(pass, None, (self.now)());
+            self.guarded.gate().leave(pass, None, (self.now)());
         }
     }
 }
@@ -133,8 +114,7 @@ impl Deliveries {
     #[must_use]
     pub fn new(channels: Vec<Arc<dyn Channel>>, policy: DeliveryPolicy) -> Deliveries {
         let guarded = |channel: Arc<dyn Channel>| {
-            let standing = Standing { gate: Gate::new(policy.breaker), error: None };
-            (channel.name(), Guarded { channel, standing: Mutex::new(standing) })
+            (channel.name(), Guarded { channel, gate: Mutex::new(Gate::new(policy.breaker)) })
         };
         let channels = channels.into_iter().map(guarded).collect();
         Deliveries { channels, policy, grace: GRACE, now: Arc::new(Instant::now) }
@@ -149,17 +129,6 @@ impl Deliveries {
     /// Returns the names of the channels.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.channels.keys().copied()
-    }
-
-    /// Returns how each channel is.
-    #[must_use]
-    pub fn states(&self) -> Vec<ChannelState> {
-        let now = (self.now)();
-        let state = |(&name, guarded): (&&'static str, &Guarded)| {
-            let standing = guarded.standing();
-            ChannelState { name, breaker: standing.gate.state(now), error: standing.error.clone() }
-        };
-        self.channels.iter().map(state).collect()
     }
 
     /// Sends a notification by one channel, once, whatever its breaker says: for people who wait for the answer.
@@ -226,7 +195,7 @@ impl Deliveries {
         num_failures: u32,
         has_fallback: bool,
     ) -> (Attempt, Next) {
-        let entered = guarded.standing().gate.enter((self.now)());
+        let entered = guarded.gate().enter((self.now)());
         let pass = match entered {
             Ok(pass) => Some(pass),
             Err(pause) => {
@@ -389,10 +358,6 @@ mod tests {
         let alone = deliver(&deliveries, &["slack"], 0).await;
         assert_eq!(alone.outcome, Outcome::Retry(OPEN_FOR));
         assert!(!alone.was_tried());
-        let states = deliveries.states();
-        assert_eq!(states[1].breaker, BreakerState::Open);
-        assert_eq!(states[1].error.as_deref(), Some("wrong key"));
-        assert_eq!((states[0].breaker, &states[0].error), (BreakerState::Closed, &None));
     }
 
     #[tokio::test]

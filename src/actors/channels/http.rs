@@ -176,7 +176,7 @@ mod tests {
             (504, false, true, true),
         ] {
             let error = answer(status, "no").judge().expect_err("not taken");
-            assert_eq!(error.is_final(), is_final, "{status}");
+            assert_eq!(matches!(error, SendError::Refused { .. }), is_final, "{status}");
             assert_eq!(matches!(error, SendError::Transient { .. }), is_transient, "{status}");
             assert_eq!(error.may_have_arrived(), may_have_arrived, "{status}");
             assert_eq!(error.to_string(), format!("{status} no"));

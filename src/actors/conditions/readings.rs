@@ -158,7 +158,7 @@ impl Readings {
             let Some(last) = snapshot.last.as_ref().filter(|_| limits != AgeLimits::UNFOLLOWED) else {
                 continue;
             };
-            let clock = clocks.get(snapshot.source).max(snapshot.watermark.plus(core.lateness));
+            let clock = snapshot.known_until(clocks.get(snapshot.source), core.lateness);
             // A time that lies ahead says nothing of when it was heard.
             let time = [clock, last.ts].into_iter().filter(|time| *time <= now).max();
             let time = time.unwrap_or_else(|| last.received.min(now));

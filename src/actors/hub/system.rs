@@ -9,7 +9,6 @@ use super::HubActor;
 use super::ledgers::{LedgerCounts, LedgerFrame};
 use super::topic::{Channel, Topic};
 use crate::actors::health::ComponentHealth;
-use crate::models::feed;
 use crate::models::ledger::{Ledger, RejectReason};
 use crate::models::snapshot::SymbolSnapshot;
 use crate::models::symbol::SymbolId;
@@ -85,11 +84,9 @@ pub struct SystemFrame {
 impl HubActor {
     /// Returns the state of a symbol's feed; `None` before its first trade.
     pub(super) fn feed_of(&self, snapshot: &SymbolSnapshot, now: Nanos) -> Option<&'static str> {
-        let last = snapshot.last.as_ref()?;
-        let clock = self.settings.clocks.get(snapshot.source);
-        let clock = clock.max(snapshot.watermark.plus(self.settings.core.lateness));
-        let limits = self.settings.clocks.limits_of(snapshot.symbol, snapshot.source);
-        Some(feed::state(now, last.ts, last.received, clock, limits))
+        let clocks = &self.settings.clocks;
+        let limits = clocks.limits_of(snapshot.symbol, snapshot.source);
+        snapshot.feed(clocks.get(snapshot.source), self.settings.core.lateness, limits, now)
     }
 
     /// Publishes what became of the reports of the symbols that are followed, where it changed.
