@@ -51,7 +51,7 @@ beforeEach(() => {
   sent = [];
   feed = new Feed(store, new Rest(new URL('http://host/'), history.fetch), () => undefined);
   feed.attach({ send: (frame: WireRequest) => sent.push(frame), settle: () => undefined } as unknown as Socket);
-  store.setSymbols(['AAPL']);
+  store.setServed(['AAPL'], []);
 });
 
 const wireStart = (minute: number): number => bar(minute).start;
@@ -355,6 +355,17 @@ describe('a page that stays open', () => {
 });
 
 describe('subscriptions', () => {
+  test('before the server has named its symbols only the one that is shown is asked for', () => {
+    const fresh = new Feed(new Store(), new Rest(new URL('http://host/'), history.fetch), () => undefined);
+    fresh.attach({ send: (frame: WireRequest) => sent.push(frame), settle: () => undefined } as unknown as Socket);
+    fresh.select('AAPL', '1min');
+    fresh.opened();
+    // Its row is there with its first tick.
+    fresh.received(JSON.stringify({ type: 'tick', symbol: 'AAPL', price: 1, volume: 1, timestamp: '2026-11-23T13:00:00Z', seq: 1 }));
+    fresh.watch(['AAPL'], 'symbol');
+    expect(sent.filter(({ channels }) => channels.includes('ticks')).flatMap(({ symbols }) => symbols)).toEqual(['AAPL']);
+  });
+
   test('few symbols: all ticks; many: those on the screen', async () => {
     feed.select('AAPL', '1min');
     feed.opened();

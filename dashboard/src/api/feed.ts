@@ -437,7 +437,8 @@ export class Feed {
   }
 
   get #areFew(): boolean {
-    return this.store.symbols.length <= ALL_SYMBOLS_MAX;
+    // Before the server has named its symbols the page knows the one that is shown, and not how many there are.
+    return this.store.isServed && this.store.symbols.length <= ALL_SYMBOLS_MAX;
   }
 
   /** True when the order of the list depends on every symbol's volume. */

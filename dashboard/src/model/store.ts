@@ -114,6 +114,7 @@ export class Store {
   #symbols: readonly string[] = [];
   #assetClasses: ReadonlyMap<string, string> = new Map();
   #windows: readonly string[] = [];
+  #isServed = false;
   #selection: Selection | null = null;
   #epoch: string | null = null;
   #connection: Connection = DISCONNECTED;
@@ -146,6 +147,10 @@ export class Store {
   /** What the selected symbol is, in the server's words; `undefined` where it has not said. */
   get assetClass(): string | undefined {
     return this.#selection === null ? undefined : this.#assetClasses.get(this.#selection.symbol);
+  }
+  /** True once the server has named its symbols. */
+  get isServed(): boolean {
+    return this.#isServed;
   }
   /** Windows that the server has; none before it has said so. */
   get windows(): readonly string[] {
@@ -286,6 +291,7 @@ export class Store {
   /** Sets what the server has, as it says itself. */
   setServed(symbols: readonly string[], windows: readonly string[]): void {
     this.#windows = windows;
+    this.#isServed = true;
     this.setSymbols(symbols);
   }
 
