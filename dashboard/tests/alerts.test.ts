@@ -91,7 +91,7 @@ describe('words', () => {
     expect(scopeText({ symbols: [], types: [], maxSeverity: 'critical' })).toBe('all symbols · all types');
     expect(scopeText({ symbols: ['A', 'B-*'], types: ['price_spike'], maxSeverity: 'high' })).toBe('A, B-* · price_spike · up to high');
     const [start, end] = [0, 3_600_000] as [EpochMillis, EpochMillis];
-    expect([-60_000, 60_000, 3_600_000].map((now) => leftText({ start, end }, now as EpochMillis))).toEqual(['begins in 1 min', '59 min left', 'over']);
+    expect([-60_000, -900, 60_000, 3_600_000].map((now) => leftText({ start, end }, now as EpochMillis))).toEqual(['begins in 1 min', '1 h left', '59 min left', 'over']);
     expect(namesIn(' AAPL, BTC-*;AAPL\n ')).toEqual(['AAPL', 'BTC-*']);
   });
 

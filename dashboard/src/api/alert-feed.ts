@@ -53,7 +53,8 @@ export class AlertFeed {
 
   /** The page is seen again, or the server is back. */
   wake(): void {
-    if (this.store.alerts.phase !== 'missing') this.#schedule(0);
+    const { phase } = this.store.alerts;
+    if (phase === 'ready' || phase === 'failed') this.#schedule(0);
   }
 
   /** The view was opened or closed. */

@@ -177,9 +177,12 @@ export function scopeText({ symbols, types, maxSeverity }: Pick<Silence, 'symbol
   return `${whose} · ${what}${maxSeverity === 'critical' ? '' : ` · up to ${maxSeverity}`}`;
 }
 
+/** The page knows the server's clock about as well as this: what begins within it has begun. */
+const CLOCK_MS = 5_000;
+
 /** How long a silence still counts, or when it begins to. */
 export function leftText({ start, end }: Pick<Silence, 'start' | 'end'>, now: EpochMillis): string {
-  if (start > now) return `begins in ${spanText((start - now) / 1000)}`;
+  if (start - now > CLOCK_MS) return `begins in ${spanText((start - now) / 1000)}`;
   return end <= now ? 'over' : `${spanText((end - now) / 1000)} left`;
 }
 
