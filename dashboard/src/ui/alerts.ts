@@ -6,28 +6,26 @@
 import type { EpochMillis } from '../helpers/nominal';
 import type { Zone } from '../helpers/zone';
 import {
-  adviceOf,
   type AlertsState,
   type Decision,
   decisionText,
   type Incident,
   INCIDENT_STATES,
   type IncidentFilter,
-  leftText,
   needsAttention,
   type NewSilence,
   NO_FILTER,
   openText,
-  scopeText,
-  type Silence,
   STATE_TEXTS,
   toldText,
 } from '../model/alerts';
 import { SEVERITIES } from '../model/anomalies';
 import { exactText, momentText, typeLabel, typeLetter, typeUnit } from '../model/anomaly-texts';
 import type { Store } from '../model/store';
-import { element, setText } from './dom';
+import { element, replaceRows, setText } from './dom';
+import { refusalText } from './refusal';
 import { SilenceDialog } from './silence-dialog';
+import { SilenceList } from './silence-list';
 
 /** Types that the server finds by itself; rules of a user's own add others. */
 const TYPES = [
@@ -71,8 +69,7 @@ export class AlertView {
   readonly #status = element('p', { class: 'alert-status', role: 'status' });
   readonly #list = element('ul', { class: 'incidents' });
   readonly #more = element('button', { type: 'button', class: 'system-close' }, 'Older incidents');
-  readonly #silences = element('ul', { class: 'silences' });
-  readonly #noSilence = element('p', { class: 'system-note' }, 'None: everything is told.');
+  readonly #silences: SilenceList;
   readonly #name = element('input', { class: 'system-filter', maxlength: '64', placeholder: 'Your name', 'aria-label': 'Your name, for those who see what you acknowledged', autocomplete: 'nickname' });
   readonly #state = select('State', [['', 'any state'], ...INCIDENT_STATES.map((state): [string, string] => [state, STATE_TEXTS[state]])]);
   readonly #severity = select('Severity', [['', 'any severity'], ...SEVERITIES.map((severity): [string, string] => [severity, severity])]);
@@ -80,10 +77,8 @@ export class AlertView {
   readonly #symbol = element('input', { class: 'system-filter', type: 'search', placeholder: 'Symbol', 'aria-label': 'Symbol of the incidents' });
   readonly #clear = element('button', { type: 'button', class: 'alert-button' }, 'Show all');
   readonly #rows = new Map<string, IncidentRow>();
-  readonly #silenceRows = new Map<string, { readonly root: HTMLElement; readonly left: HTMLElement }>();
   readonly #dialog: SilenceDialog;
   #order = '';
-  #silenceOrder = '';
 
   /** @param now the time by the server's clock */
   constructor(
@@ -97,21 +92,26 @@ export class AlertView {
     this.#name.value = name;
     this.#dialog = new SilenceDialog(TYPES, now, (silence) => listener.silence(silence, this.#name.value.trim()));
     const close = element('button', { type: 'button', class: 'system-close' }, 'Back to the chart');
-    const silence = element('button', { type: 'button', class: 'alert-button' }, 'New silence');
+    this.#silences = new SilenceList(zone, {
+      asked: () => {
+        this.#dialog.open({ symbols: [], types: [] });
+      },
+      ended: (id) => listener.endSilence(id),
+      say: (text) => {
+        listener.say(text);
+      },
+    });
     const filters = element('div', { class: 'alert-filters', role: 'group', 'aria-label': 'Filters' }, this.#state, this.#severity, this.#type, this.#symbol, this.#clear);
     root.append(
       element('div', { class: 'system-head' }, element('h2', { id: 'alerts-title', tabindex: '-1' }, 'Alerts'), this.#open, close),
       element('section', { class: 'system-card system-wide', 'aria-label': 'Incidents' }, element('div', { class: 'system-card-head' }, element('h3', {}, 'Incidents'), this.#name), filters, this.#status, this.#list, this.#more),
-      element('section', { class: 'system-card system-wide', 'aria-label': 'Silences' }, element('div', { class: 'system-card-head' }, element('h3', {}, 'Silences'), silence), this.#noSilence, this.#silences),
+      this.#silences.root,
     );
     close.addEventListener('click', () => {
       listener.closed();
     });
     root.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') listener.closed();
-    });
-    silence.addEventListener('click', () => {
-      this.#dialog.open({ symbols: [], types: [] });
     });
     this.#name.addEventListener('change', () => {
       listener.named(this.#name.value.trim());
@@ -149,7 +149,7 @@ export class AlertView {
     const open = openText(alerts);
     setText(this.#open, open === '' ? 'none open' : `${open} open`);
     this.#drawIncidents(alerts);
-    this.#drawSilences(alerts.silences);
+    this.#silences.draw(alerts.silences, this.now());
     const status = statusText(alerts);
     setText(this.#status, status);
     this.#status.hidden = status === '';
@@ -165,7 +165,7 @@ export class AlertView {
       open: this.#open.textContent,
       status: this.#status.textContent,
       incidents: [...this.#list.children].map((row) => ({ id: row.getAttribute('data-id'), state: row.getAttribute('data-state'), text: text(row) })),
-      silences: [...this.#silences.children].map(text),
+      silences: this.#silences.texts(),
       hasMore: !this.#more.hidden,
     };
   }
@@ -186,7 +186,7 @@ export class AlertView {
     try {
       await this.listener.more();
     } catch (error) {
-      this.listener.say(faultText(error));
+      this.listener.say(refusalText(error));
     } finally {
       this.#more.disabled = false;
     }
@@ -255,7 +255,7 @@ export class AlertView {
       if (problem !== '') this.listener.say(problem);
       else if (row.acknowledge === document.activeElement) row.toggle.focus();
     } catch (error) {
-      this.listener.say(faultText(error));
+      this.listener.say(refusalText(error));
     } finally {
       row.acknowledge.disabled = false;
     }
@@ -284,65 +284,13 @@ export class AlertView {
       row.decisions.replaceChildren(...(texts.length === 0 ? [element('li', {}, 'Nothing has been decided yet.')] : texts));
     } catch (error) {
       row.asked = '';
-      row.decisions.replaceChildren(element('li', { 'data-status': 'failed' }, faultText(error)));
-    }
-  }
-
-  #drawSilences(silences: readonly Silence[]): void {
-    this.#noSilence.hidden = silences.length > 0;
-    const now = this.now();
-    const kept = new Set(silences.map(({ id }) => id));
-    for (const silence of silences) {
-      const row = this.#silenceRows.get(silence.id) ?? this.#makeSilence(silence);
-      setText(row.left, leftText(silence, now));
-    }
-    for (const id of this.#silenceRows.keys()) if (!kept.has(id)) this.#silenceRows.delete(id);
-    const order = [...kept].join('\n');
-    if (order === this.#silenceOrder) return;
-    this.#silenceOrder = order;
-    replaceRows(this.#silences, silences.map(({ id }) => this.#silenceRows.get(id)?.root));
-  }
-
-  #makeSilence(silence: Silence): { readonly root: HTMLElement; readonly left: HTMLElement } {
-    const left = element('span', { class: 'silence-left' });
-    const end = element('button', { type: 'button', class: 'alert-button', 'aria-label': `End the silence of ${scopeText(silence)}` }, 'End');
-    const why = [silence.comment, silence.by === '' ? '' : `by ${silence.by}`].filter((text) => text !== '').join(' · ');
-    end.addEventListener('click', () => void this.#endSilence(end, silence.id));
-    const root = element(
-      'li',
-      {},
-      element('span', { class: 'silence-scope' }, scopeText(silence)),
-      ' ',
-      left,
-      ' ',
-      element('span', { class: 'system-note' }, `until ${momentText(silence.end, this.zone())}${why === '' ? '' : ` · ${why}`}`),
-      end,
-    );
-    const row = { root, left };
-    this.#silenceRows.set(silence.id, row);
-    return row;
-  }
-
-  async #endSilence(button: HTMLButtonElement, id: string): Promise<void> {
-    button.disabled = true;
-    try {
-      await this.listener.endSilence(id);
-    } catch (error) {
-      button.disabled = false;
-      this.listener.say(faultText(error));
+      row.decisions.replaceChildren(element('li', { 'data-status': 'failed' }, refusalText(error)));
     }
   }
 }
 
 function select(label: string, options: readonly (readonly [value: string, text: string])[]): HTMLSelectElement {
   return element('select', { 'aria-label': label, class: 'alert-select' }, ...options.map(([value, text]) => element('option', { value }, text)));
-}
-
-/** Puts rows in their order; the one that has the focus keeps it. */
-function replaceRows(list: HTMLElement, rows: readonly (HTMLElement | undefined)[]): void {
-  const focused = document.activeElement;
-  list.replaceChildren(...rows.filter((row) => row !== undefined));
-  if (focused instanceof HTMLElement && list.contains(focused) && document.activeElement !== focused) focused.focus({ preventScroll: true });
 }
 
 /** A symbol as it is shown; what is about the system as a whole has none. */
@@ -384,16 +332,6 @@ function statusText({ phase, fault, incidents, filter }: AlertsState): string {
       if (incidents.length > 0) return '';
       return Object.values(filter).some((text) => text !== '') ? 'No incident fits these filters.' : 'No incidents yet. An anomaly makes one; whom it is told, and over which channels, is set in the section [alerts] of the configuration.';
   }
-}
-
-function faultText(error: unknown): string {
-  if (isRefusal(error)) return adviceOf(error.status, error.message);
-  throw error;
-}
-
-/** A refusal of the server, as the client of REST throws it. */
-function isRefusal(error: unknown): error is { readonly status: number; readonly message: string } {
-  return error instanceof Error && error.name === 'RestError' && 'status' in error && typeof error.status === 'number';
 }
 
 /** The number of open incidents for those who listen. */

@@ -29,6 +29,13 @@ export function setText(target: HTMLElement, text: string): void {
   } else if (target.textContent !== text) target.textContent = text;
 }
 
+/** Puts rows in their order; the one that has the focus keeps it. */
+export function replaceRows(list: HTMLElement, rows: readonly (HTMLElement | undefined)[]): void {
+  const focused = document.activeElement;
+  list.replaceChildren(...rows.filter((row) => row !== undefined));
+  if (focused instanceof HTMLElement && list.contains(focused) && document.activeElement !== focused) focused.focus({ preventScroll: true });
+}
+
 /** Returns a function that runs `draw` at most once a frame, however often it is called. */
 export function oncePerFrame(draw: () => void): () => void {
   let due = false;

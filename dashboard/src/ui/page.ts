@@ -8,10 +8,9 @@ import type { AlertFeed } from '../api/alert-feed';
 import type { Feed } from '../api/feed';
 import { fixed } from '../helpers/format';
 import type { ServerClock } from '../helpers/server-clock';
-import type { EpochMillis } from '../helpers/nominal';
 import { spanText, toSeconds } from '../helpers/time';
 import type { Zone } from '../helpers/zone';
-import { type Incident, openText } from '../model/alerts';
+import { openText } from '../model/alerts';
 import { typeLabel } from '../model/anomaly-texts';
 import { badgeOf } from '../model/origin';
 import type { Preferences } from '../model/preferences';
@@ -30,6 +29,7 @@ import { ChartControls } from './chart-controls';
 import { Cover } from './cover';
 import { LETTERS_SHOWN } from './dead-letters';
 import { byId, oncePerFrame, Pace, setText } from './dom';
+import { IncidentOnChart } from './incident-on-chart';
 import { Legend, type Switch } from './legend';
 import { Notices } from './notices';
 import type { PreferenceStore } from './preferences';
@@ -60,6 +60,7 @@ export class Page {
   readonly #system: SystemView;
   readonly #anomalies: AnomalyView;
   readonly #alerts: AlertView;
+  readonly #incidentOnChart: IncidentOnChart;
   readonly #pace = new Pace(DRAW_INTERVAL_MS, () => {
     this.#draw();
   });
@@ -70,8 +71,6 @@ export class Page {
   readonly #spoken = byId('spoken');
   readonly #origin = byId('origin');
   #pageName: PageName = 'chart';
-  /** An incident to show on the chart, once the bars of its symbol are there; `isThere` once the chart has gone to it. */
-  #wanted: { readonly incident: Incident; isThere: boolean } | null = null;
   /** What is switched on, by name. */
   #overlays: readonly string[] = [];
   #panes: readonly string[] = [];
@@ -208,7 +207,8 @@ export class Page {
         this.#toggle('alerts');
       },
       shown: (incident) => {
-        this.#showIncident(incident);
+        this.show(incident.symbol, store.selection?.window);
+        this.#incidentOnChart.show(incident);
       },
       filtered: (filter) => {
         alertFeed.filter(filter);
@@ -221,6 +221,17 @@ export class Page {
       acknowledge: (id, by) => alertFeed.acknowledge(id, by),
       silence: (silence, by) => alertFeed.silence(silence, by),
       endSilence: (id) => alertFeed.endSilence(id),
+      say: (text) => {
+        this.say(text);
+      },
+    });
+    this.#incidentOnChart = new IncidentOnChart(store, {
+      isSeen: () => this.#pageName === 'chart',
+      goTo: (time) => this.#controls.goTo(time),
+      open: (id) => {
+        this.#anomalies.open([id]);
+        this.#drawAnomalies();
+      },
       say: (text) => {
         this.say(text);
       },
@@ -348,33 +359,6 @@ export class Page {
     this.alertFeed.follow(isAlerts);
   }
 
-  /** Goes to the bar of an incident, whose symbol may have to be loaded first, and shows the evidence. */
-  #showIncident(incident: Incident): void {
-    this.#wanted = { incident, isThere: false };
-    this.show(incident.symbol, this.store.selection?.window);
-    this.#followWanted();
-  }
-
-  #followWanted(): void {
-    const { selection, history, anomalies } = this.store;
-    const wanted = this.#wanted;
-    if (wanted === null) return;
-    const { symbol, id, time } = wanted.incident;
-    if (selection?.symbol !== symbol || this.#pageName !== 'chart') {
-      // The reader went elsewhere meanwhile.
-      this.#wanted = null;
-    } else if (!wanted.isThere && history === 'ready') {
-      wanted.isThere = true;
-      void this.#controls.goTo(toSeconds((time - 1) as EpochMillis)).then((problem) => {
-        if (problem !== '') this.say(problem);
-      });
-    }
-    if (this.#wanted === null || anomalies.at(id) === undefined) return;
-    this.#anomalies.open([id]);
-    this.#drawAnomalies();
-    if (wanted.isThere) this.#wanted = null;
-  }
-
   /** Shows the view that an address names; what it leaves out is as it is, or as it was at the last visit. */
   open(view: PartialView): void {
     const { selection } = this.store;
@@ -486,7 +470,7 @@ export class Page {
     }
     if (changes.system && this.#system.isOpen) this.#system.draw();
     if (changes.alerts) this.#drawAlerts();
-    if (changes.history || changes.anomalies) this.#followWanted();
+    if (changes.history || changes.anomalies) this.#incidentOnChart.draw();
     if (changes.origin) this.#drawOrigin();
     if (selectedMoved || changes.origin || changes.alerts) this.#drawTitle();
     if (changes.metrics || changes.connection || changes.selection || changes.past) this.#strip.draw();

@@ -1,10 +1,11 @@
 /** Asks what nobody is to be told of, and for how long: a silence always ends. */
 
 import type { EpochMillis } from '../helpers/nominal';
-import { adviceOf, namesIn, type NewSilence } from '../model/alerts';
+import { namesIn, type NewSilence } from '../model/alerts';
 import { SEVERITIES } from '../model/anomalies';
 import { typeLabel } from '../model/anomaly-texts';
 import { element, setText } from './dom';
+import { refusalText } from './refusal';
 
 /** How long a silence may last, in minutes. */
 const LENGTHS: readonly (readonly [minutes: number, text: string])[] = [
@@ -86,8 +87,7 @@ export class SilenceDialog {
       });
       this.#dialog.close();
     } catch (error) {
-      if (!(error instanceof Error && 'status' in error && typeof error.status === 'number')) throw error;
-      setText(this.#problem, adviceOf(error.status, error.message));
+      setText(this.#problem, refusalText(error));
     } finally {
       this.#make.disabled = false;
     }
