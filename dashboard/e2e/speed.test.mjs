@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { look, until } from './browser.mjs';
-import { browser, faked, faults, page, picture, prepare, reopen, server } from './suite.mjs';
+import { browser, faked, faults, market, page, picture, prepare, reopen, server } from './suite.mjs';
 
 const ROWS = 1000;
 const FIRST_PAINT_MS = 1000;
@@ -163,12 +163,13 @@ async function scrollAlong(context, work, order) {
   assert.ok(fewest === 0 || least < WORK_MS, `${fewest} dropped frames in the best pass, ${least.toFixed(1)} ms of work a frame`);
 }
 
-test('the chart with every line and pane has room for 60 frames a second while it is scrolled and trades', faked, async (context) => {
+test('the chart with every line and pane, and an anomaly at every bar, has room for 60 frames a second while it is scrolled and trades', faked, async (context) => {
+  for (let back = 1; back <= 110; back += 1) market.unusual('S0000', back);
   await reopen();
   for (const label of ['SMA 20', 'SMA 50', 'SMA 200', 'EMA 12', 'EMA 26', 'BB', 'RSI 14', 'MACD']) {
     await page.locator('.legend-indicators button', { has: page.getByText(label, { exact: true }) }).click();
   }
-  await until(page, (seen) => seen.panes.length === 2 && Object.keys(seen.lines).length === 12);
+  await until(page, (seen) => seen.panes.length === 2 && Object.keys(seen.lines).length === 12 && seen.anomalies.length === 110 && seen.anomalyMarks.length > 10);
   const work = await Work.of();
   await work.rest();
   let least = Infinity;
