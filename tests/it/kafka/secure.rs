@@ -126,8 +126,8 @@ fn each_way_in_works_and_what_is_wrong_is_one_line() {
         let data = tempfile::tempdir().unwrap();
         let program = run(data.path(), &kafka, port, &settings);
         program.line_with(" ready");
-        let topic = kafka.topic("tick_data");
-        wait_for("messages", || (kafka.num_messages(&topic) > 50).then_some(()));
+        let count = kafka.counter(&kafka.topic("tick_data"));
+        wait_for("messages", || (count() > 50).then_some(()));
         let ended = program.kill();
         assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
     }

@@ -121,10 +121,10 @@ pub fn wait_for_health(program: &Program, status: &str) {
 }
 
 pub fn wait_for_messages(kafka: &Kafka, num: u64) {
-    let topic = kafka.topic("tick_data");
+    let count = kafka.counter(&kafka.topic("tick_data"));
     let begun = std::cell::Cell::new(None);
     wait_for("messages", || {
-        let there = kafka.num_messages(&topic);
+        let there = count();
         let first = begun.get().unwrap_or(there);
         begun.set(Some(first));
         (there > first + num).then_some(())

@@ -7,10 +7,24 @@ use crate::support::process::{Program, wait_for};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use std::path::Path;
+use std::process::Command;
 use tickwire::models::time::{Nanos, SECOND};
 
 /// Noon of a day long gone.
 const NOON: Nanos = Nanos(1_410_955_200 * SECOND);
+
+/// Settings under which what becomes of a topic or a broker is soon seen.
+const SOON: [(&str, &str); 2] = [
+    ("TICKWIRE__KAFKA__LIBRDKAFKA__topic.metadata.refresh.interval.ms", "500"),
+    ("TICKWIRE__KAFKA__LIBRDKAFKA__reconnect.backoff.max.ms", "200"),
+];
+
+/// Prepares a run under these settings.
+fn run_soon(kafka: &Kafka, topic: &str, data: &Path) -> Command {
+    let mut run = run(kafka, topic, data, &[]);
+    run.envs(SOON);
+    run
+}
 
 /// Writes ticks of these seconds after noon to a partition.
 fn send(kafka: &Kafka, topic: &str, partition: i32, seconds: std::ops::Range<i64>) {
@@ -88,7 +102,7 @@ fn a_topic_that_is_made_anew_while_it_is_read_is_read_whole() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     send(&kafka, &topic, 0, 0..5);
-    let program = Program::start(run(&kafka, &topic, &data, &[]));
+    let program = Program::start(run_soon(&kafka, &topic, &data));
     wait_until_read(&program, 5);
     delete(&kafka, &topic);
     wait_for("word of the missing topic", || {
@@ -112,7 +126,7 @@ fn a_partition_that_is_added_while_it_is_read_is_read_from_its_beginning() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     send(&kafka, &topic, 0, 0..5);
-    let mut command = run(&kafka, &topic, &data, &[]);
+    let mut command = run_soon(&kafka, &topic, &data);
     // Which holds for a topic that is new, and not for a partition.
     command.env("TICKWIRE__VENUES__KAFKA__START", "2014-09-17");
     let program = Program::start(command);
@@ -139,7 +153,7 @@ fn a_broker_that_is_away_for_a_while_costs_no_tick_and_repeats_none() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     (0..2).for_each(|partition| send(&kafka, &topic, partition, 0..50));
-    let program = Program::start(run(&kafka, &topic, &data, &[]));
+    let program = Program::start(run_soon(&kafka, &topic, &data));
     wait_until_read(&program, 100);
     let stopped = server.kill();
     wait_for("word of the broker", || {

@@ -10,6 +10,7 @@ use rdkafka::message::Message;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -116,8 +117,13 @@ impl Kafka {
 
     /// Returns the number of messages that a topic holds; 0 where it is not there.
     pub fn num_messages(&self, topic: &str) -> u64 {
-        let consumer: BaseConsumer = self.client().create().unwrap();
-        watermarks(&consumer, topic).iter().map(|(_, low, high)| (high - low) as u64).sum()
+        self.counter(topic)()
+    }
+
+    /// Returns what tells the number of messages that a topic holds, as often as it is asked; 0 where it is not there.
+    pub fn counter(&self, topic: &str) -> impl Fn() -> u64 + use<> {
+        let (consumer, topic): (BaseConsumer, _) = (self.client().create().unwrap(), topic.to_owned());
+        move || watermarks(&consumer, &topic).iter().map(|(_, low, high)| (high - low) as u64).sum()
     }
 }
 
@@ -169,29 +175,36 @@ pub fn consume(client: &ClientConfig, topic: &str) -> Vec<Record> {
     config.set("group.id", "reader-of-the-tests").set("enable.auto.commit", "false");
     config.set("enable.partition.eof", "false");
     let consumer: BaseConsumer = config.create().unwrap();
+    let (mut places, mut left) = (TopicPartitionList::new(), BTreeMap::new());
+    for (partition, low, high) in watermarks(&consumer, topic).into_iter().filter(|(_, low, high)| low < high)
+    {
+        places.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
+        left.insert(partition, high);
+    }
+    // All at once: one after the other, each would wait until the broker has nothing more to tell of the one before.
+    consumer.assign(&places).unwrap();
     let mut records = Vec::new();
-    for (partition, low, high) in watermarks(&consumer, topic) {
-        if low == high {
-            continue;
+    while !left.is_empty() {
+        let message = consumer.poll(ANSWER_MAX).expect("a message").unwrap();
+        let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+        let (partition, offset) = (message.partition(), message.offset());
+        // What came after the watermarks were asked for is left to the next reader.
+        let Some(&high) = left.get(&partition) else { continue };
+        if offset + 1 >= high {
+            left.remove(&partition);
         }
-        let mut place = TopicPartitionList::new();
-        place.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
-        consumer.assign(&place).unwrap();
-        let mut next = low;
-        while next < high {
-            let message = consumer.poll(ANSWER_MAX).expect("a message").unwrap();
-            let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-            next = message.offset() + 1;
+        if offset < high {
             records.push(Record {
                 topic: topic.to_owned(),
                 partition,
-                offset: message.offset(),
+                offset,
                 timestamp: message.timestamp().to_millis().unwrap_or_default(),
                 key: text(message.key()),
                 value: text(message.payload()),
             });
         }
     }
+    records.sort_by_key(|record| (record.partition, record.offset));
     records
 }
 

@@ -23,8 +23,14 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(begun.elapsed() < WAIT_MAX, "still no {what} after {WAIT_MAX:?}");
-        std::thread::park_timeout(Duration::from_millis(5));
+        std::thread::park_timeout(pause(begun));
     }
+}
+
+/// Returns how long to pause before a condition is looked at again: the longer it was waited for, the longer, so that a wait
+/// costs little and takes hardly longer for it.
+fn pause(begun: Instant) -> Duration {
+    (begun.elapsed() / 50).clamp(Duration::from_millis(5), Duration::from_millis(25))
 }
 
 /// Prepares the program with an environment of its own: free ports, two shards.
