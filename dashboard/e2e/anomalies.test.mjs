@@ -115,7 +115,8 @@ test('the keyboard lists them, steps through all of them and reads them out', fa
 
 test('those of before come with the bars that are scrolled back to, and none is there twice', faked, async () => {
   const { selection } = await look(page);
-  const older = market.unusual(selection.symbol, 700);
+  // Further back than two pages of bars.
+  const older = market.unusual(selection.symbol, 1_200);
   market.unusual(selection.symbol, 5);
   await page.reload();
   const first = await marked(1);
