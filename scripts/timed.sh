@@ -14,8 +14,6 @@ fi
 
 here=$(cd "$(dirname "$0")" && pwd)
 host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
-# Most of a test's time is spent waiting, for a program, a broker or a clock, so a thread a core leaves the cores idle.
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
 TICKWIRE_TEST_TIMES=$(mktemp)
 trap 'rm -f "$TICKWIRE_TEST_TIMES"' EXIT
 export TICKWIRE_TEST_TIMES "CARGO_TARGET_${host}_RUNNER=$here/timed.sh"
