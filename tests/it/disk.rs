@@ -133,7 +133,7 @@ fn a_start_on_a_full_disk_ends_when_it_is_told_to() {
             std::fs::remove_file(dir.path().join(name)).ok();
         }
         let program = start();
-        limit_files(&program, Some(300_000));
+        limit_files(&program, Some(450_000));
         wait_for("unhealthy history", || (health_of(&program, "history") == "unhealthy").then_some(()));
         assert_eq!(program.get("REST", "/health/ready").unwrap().status, 503);
         let ended = end_by(program, signal);

@@ -102,7 +102,7 @@ fn a_topic_that_is_made_anew_while_it_is_read_is_read_whole() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     send(&kafka, &topic, 0, 0..5);
-    let program = Program::start(run_soon(&kafka, &topic, &data));
+    let program = Program::start(run(&kafka, &topic, &data, &[]));
     wait_until_read(&program, 5);
     delete(&kafka, &topic);
     wait_for("word of the missing topic", || {
