@@ -23,6 +23,8 @@ const TOP = 12;
 /** How far from its middle a mark is still hit: a finger is not as fine as a pointer. */
 const REACH = 13;
 const FONT_SIZE = 10;
+/** Side of the picture of a mark. */
+const SIDE = 26;
 
 /** A mark as it is drawn. */
 export interface DrawnMark {
@@ -52,6 +54,8 @@ export class AnomalyMarks implements ISeriesPrimitive {
   #marked: readonly Marked[] = [];
   #chosen: string | null = null;
   #drawn: readonly DrawnMark[] = [];
+  /** Marks as pictures, by what they look like: to paint each of them anew takes most of a frame while one scrolls. */
+  readonly #pictures = new Map<string, HTMLCanvasElement>();
 
   constructor(
     private readonly candles: ISeriesApi<'Candlestick'>,
@@ -104,15 +108,38 @@ export class AnomalyMarks implements ISeriesPrimitive {
 
   setPalette(palette: Palette): void {
     this.palette = palette;
+    this.#pictures.clear();
     this.#requestUpdate();
   }
 
   #draw(context: CanvasRenderingContext2D): void {
     this.#drawn = this.#groups().map((group) => this.#place(group));
+    const ratio = context.getTransform().a;
+    // On whole pixels of the screen, so that a picture stays sharp.
+    const whole = (length: number): number => Math.round(length * ratio) / ratio;
+    for (const mark of this.#drawn) {
+      const [x, y] = [whole(mark.x), whole(mark.y)];
+      if (this.#chosen !== null && mark.ids.includes(this.#chosen)) this.#drawRing(context, mark, x, y);
+      context.drawImage(this.#picture(mark, ratio), x - SIDE / 2, y - SIDE / 2, SIDE, SIDE);
+    }
+  }
+
+  /** Returns the picture of a mark on a screen with so many pixels a length of one. */
+  #picture(mark: DrawnMark, ratio: number): HTMLCanvasElement {
+    const key = `${mark.severity} ${mark.text} ${mark.isWithdrawn} ${ratio}`;
+    const known = this.#pictures.get(key);
+    if (known !== undefined) return known;
+    const picture = document.createElement('canvas');
+    picture.width = picture.height = Math.ceil(SIDE * ratio);
+    const context = picture.getContext('2d');
+    if (context === null) return picture;
+    context.scale(ratio, ratio);
     context.font = `700 ${FONT_SIZE}px ${this.font}`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
-    for (const mark of this.#drawn) this.#drawMark(context, mark);
+    this.#paint(context, mark);
+    this.#pictures.set(key, picture);
+    return picture;
   }
 
   #groups(): Group[] {
@@ -138,27 +165,17 @@ export class AnomalyMarks implements ISeriesPrimitive {
     };
   }
 
-  #drawMark(context: CanvasRenderingContext2D, { ids, x, y, text, severity, isWithdrawn: isGone }: DrawnMark): void {
+  #drawRing(context: CanvasRenderingContext2D, { severity }: DrawnMark, x: number, y: number): void {
+    outline(context, isDiamond(severity), x, y, RADIUS + 3);
+    context.lineWidth = 2;
+    context.strokeStyle = this.palette.text;
+    context.stroke();
+  }
+
+  #paint(context: CanvasRenderingContext2D, { text, severity, isWithdrawn: isGone }: DrawnMark): void {
+    const [x, y] = [SIDE / 2, SIDE / 2];
     const color = this.palette.severities[severity];
-    const isDiamond = severity === 'high' || severity === 'critical';
-    const outline = (radius: number): void => {
-      context.beginPath();
-      if (isDiamond) {
-        const half = radius * 1.25;
-        context.moveTo(x, y - half);
-        context.lineTo(x + half, y);
-        context.lineTo(x, y + half);
-        context.lineTo(x - half, y);
-        context.closePath();
-      } else context.arc(x, y, radius, 0, 2 * Math.PI);
-    };
-    if (this.#chosen !== null && ids.includes(this.#chosen)) {
-      outline(RADIUS + 3);
-      context.lineWidth = 2;
-      context.strokeStyle = this.palette.text;
-      context.stroke();
-    }
-    outline(RADIUS);
+    outline(context, isDiamond(severity), x, y, RADIUS);
     context.fillStyle = isGone ? this.palette.ground : color;
     context.fill();
     context.lineWidth = 1.5;
@@ -176,4 +193,20 @@ export class AnomalyMarks implements ISeriesPrimitive {
 
 function isWithdrawn({ state }: Anomaly): boolean {
   return state === 'withdrawn';
+}
+
+function isDiamond(severity: Severity): boolean {
+  return severity === 'high' || severity === 'critical';
+}
+
+function outline(context: CanvasRenderingContext2D, diamond: boolean, x: number, y: number, radius: number): void {
+  context.beginPath();
+  if (diamond) {
+    const half = radius * 1.25;
+    context.moveTo(x, y - half);
+    context.lineTo(x + half, y);
+    context.lineTo(x, y + half);
+    context.lineTo(x - half, y);
+    context.closePath();
+  } else context.arc(x, y, radius, 0, 2 * Math.PI);
 }
