@@ -1,7 +1,7 @@
 //! The body of a webhook: a template that receivers with a form of their own can be told by.
 //!
 //! A template is Jinja (<https://docs.rs/minijinja/latest/minijinja/syntax/>). Every `{{ … }}` is written as JSON, with the quotes
-//! of a text: `{"text": {{ title }}}`. So no title can break out of its place. The variables are the fields of [`Variables`].
+//! of a text: `{"text": {{ title }}}`. So no title can break out of its place. The variables are the fields of `Variables`.
 //!
 //! Promises: a template that is taken once gives JSON for every notification that has the same kinds of fields as a sample of
 //! each kind. On failure: a fault with its line, when the template is made; what only a real notification shows is an error.
