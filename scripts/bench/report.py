@@ -494,30 +494,6 @@ A run at 10,000 ticks a second before, during and after an outage of one backend
 """
 
 
-def storm_section(found):
-    """Returns what it costs when a thousand symbols spike within a second."""
-    before, in_it = found["before"], found["storm"]
-    # Half a millisecond, or half as much again, is what such a figure varies by itself.
-    calm = in_it["p99_ms"] <= max(1.5 * before["p99_ms"], before["p99_ms"] + 0.5)
-    grouped = found["messages"] == 1 and found["told"] == found["symbols"]
-    rows = [
-        [name, f"{case['p50_ms']:.2f} / {case['p99_ms']:.2f}", f"{case['rss_mb']:.0f} MB"]
-        for name, case in (("before", before), ("in it", in_it))
-    ]
-    return f"""## A storm of alerts
-
-{found['symbols']:,} symbols spike within a second while trades come at {found['rate']:,}/s; a webhook, which takes a second for a message, is to
-be told. Each case is {found['seconds']:.0f} s.
-
-{table(["", "received to bar: median / 99 % in ms", "memory, largest"], rows)}
-
-{found['anomalies']:,} anomalies became {found['messages']} message{'' if found['messages'] == 1 else 's'}.
-
-- {verdict(grouped, "one message tells of all symbols")}
-- {verdict(calm, "trades take no longer into bars than before")}
-"""
-
-
 def parts_section(target):
     """Returns the table of the small benchmarks, as criterion left them; empty where there are none."""
     rows = []
@@ -606,7 +582,6 @@ SECTIONS = (
     ("whole", whole_section),
     ("queries", queries_section),
     ("outage", outage_section),
-    ("storm", storm_section),
 )
 
 
