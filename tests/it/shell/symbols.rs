@@ -182,3 +182,35 @@ fn a_symbol_that_is_followed_later_begins_with_the_venues_bars() {
         assert_eq!(left.ledger.late, 0);
     });
 }
+
+#[test]
+fn each_new_symbol_is_told_of_the_open_gaps_for_itself_alone() {
+    run(async {
+        let mut start = Start::new(Tiny::needs(), &["A", "B", "C"]);
+        start.down_since = Some(SystemClock.now().plus(-MINUTE));
+        start.answer = Box::new(|_| (503, "not now".to_owned()));
+        let rig = Rig::start(start).await;
+        let mut link = rig.accept().await;
+        link.subscribe().await;
+        for (num_before, symbol) in ["A", "B", "C"].into_iter().enumerate() {
+            link.say(format!("T {symbol} 1 {} 5 5", rig.now().0));
+            rig.until_entries(num_before + 1).await;
+        }
+        let left = rig.stop().await;
+        let gaps_of = |symbol| own_gaps(&left.entries, symbol);
+        let symbols: Vec<SymbolId> = left
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry.body, Body::Trade(_)))
+            .map(|entry| entry.symbol)
+            .collect();
+        assert_eq!(symbols.len(), 3);
+        for (at, symbol) in symbols.into_iter().enumerate() {
+            let first = gaps_of(symbol)[0];
+            assert!(!first.filled && first.to.since(first.from) >= MINUTE / 2, "{at}: {first:?}");
+        }
+        // What is told of all is told when it happens, however many symbols come after.
+        let of_all = gaps_of(SymbolId::NONE).iter().filter(|gap| !gap.filled).count();
+        assert!(of_all <= 2, "{of_all} gaps of all symbols");
+    });
+}

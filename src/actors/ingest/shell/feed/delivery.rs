@@ -85,14 +85,17 @@ impl Feed {
         self.put_gaps(batch, place);
     }
 
-    /// Tells the open gaps again behind the first report of a symbol, since a gap reaches only symbols that exist.
+    /// Tells the open gaps again behind the first report of a symbol, since a gap reaches only symbols that exist. They are told
+    /// for it alone: the others know them, and a thousand new symbols would each be told of those of a thousand.
     fn put_gaps(&self, batch: &mut Batch, place: usize) {
         let was_introduced = std::mem::replace(&mut self.products.borrow_mut()[place].is_introduced, true);
         if !was_introduced {
             let symbol = self.instruments.symbol(place);
             let is_of_it = |gap: &Stretch| gap.symbol == SymbolId::NONE || gap.symbol == symbol;
             let gaps = self.gaps.borrow();
-            batch.entries.extend(gaps.stretches().filter(is_of_it).map(|gap| self.gap_entry(gap)));
+            batch.entries.extend(
+                gaps.stretches().filter(is_of_it).map(|gap| self.gap_entry(Stretch { symbol, ..gap })),
+            );
         }
     }
 
