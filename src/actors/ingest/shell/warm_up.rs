@@ -138,7 +138,9 @@ fn let_go(feed: &Feed, batch: &mut Batch, place: usize, bars: &[VenueBar]) {
         feed.open_gap_of(batch, Some(place), (begin, known), 0);
     } else if begin < known {
         let symbol = feed.instruments.symbol(place);
-        past.push(feed.gap_entry(Stretch { symbol, from: begin, to: known, is_filled: false }));
+        // Behind the first bar, with which the symbol begins: behind the last one, a window that the later bars have sealed
+        // would never know of it.
+        past.insert(1, feed.gap_entry(Stretch { symbol, from: begin, to: known, is_filled: false }));
     }
     feed.let_go(batch, place, past);
 }
