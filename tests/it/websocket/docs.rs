@@ -6,7 +6,7 @@ use crate::support::fixtures::{names, read};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tickwire::config::Limits;
-use tickwire::models::anomaly::AnomalyState;
+use tickwire::models::anomaly::{Anomaly, AnomalyState};
 use tickwire::models::effect::Effect;
 use tickwire::models::snapshot::SymbolSnapshot;
 use tickwire::models::time::SECOND;
@@ -152,6 +152,37 @@ fn anomalies_come_to_who_follows_them_each_once_and_withdrawn_ones_too() {
     assert_eq!((frames[1]["state"].as_str(), &frames[1]["id"]), (Some("withdrawn"), &frames[0]["id"]));
     let first: Value = serde_json::from_str(&other.text().unwrap()).unwrap();
     assert_eq!(first["type"], "bar", "nobody else gets them");
+}
+
+#[test]
+fn what_is_about_no_symbol_comes_to_who_follows_the_anomalies_of_all() {
+    let world = World::start(Limits::default(), false);
+    world.begin();
+    let (mut client, mut other) = (world.connect(), world.connect());
+    client.send(r#"{"type":"subscribe","symbols":["*"],"channels":["anomalies"]}"#);
+    client.until("snapshot");
+    other.send(r#"{"type":"subscribe","symbols":["AAPL"],"channels":["anomalies","bars"],"forming":false}"#);
+    other.until("snapshot");
+    let condition = |id: &str| Anomaly {
+        id: id.to_owned(),
+        symbol: "*".to_owned(),
+        anomaly_type: "stale_feed".to_owned(),
+        ..Anomaly::default()
+    };
+    for id in ["*/stale_feed/a/1", "*/stale_feed/b/2"] {
+        world.announce(condition(id));
+    }
+    world.say(closed(world.aapl, 9), vec![]);
+    let frames = [1, 2].map(|_| client.until("anomaly"));
+    assert_eq!(
+        frames.map(|frame| (frame["symbol"].clone(), frame["id"].clone(), frame["seq"].clone())),
+        [
+            ("*".into(), "*/stale_feed/a/1".into(), 1.into()),
+            ("*".into(), "*/stale_feed/b/2".into(), 2.into())
+        ]
+    );
+    let first: Value = serde_json::from_str(&other.text().unwrap()).unwrap();
+    assert_eq!(first["type"], "bar", "it is about no symbol of theirs");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tickwire::actors::faults::FaultPlan;
 use tickwire::actors::health::{Health, HealthRegistry};
 use tickwire::actors::hub::demand::LiveDemand;
-use tickwire::actors::hub::messages::{BeginServing, StopServing};
+use tickwire::actors::hub::messages::{Announce, BeginServing, StopServing};
 use tickwire::actors::hub::{HubActor, HubSettings};
 use tickwire::actors::messages::{LiveBatch, LiveTick};
 use tickwire::actors::partition::durability::Durability;
@@ -18,7 +18,7 @@ use tickwire::actors::source_clocks::SourceClocks;
 use tickwire::clock::{Clock, ManualClock};
 use tickwire::config::{Limits, OriginPattern};
 use tickwire::metrics::Metrics;
-use tickwire::models::anomaly::AnomalyState;
+use tickwire::models::anomaly::{Anomaly, AnomalyState};
 use tickwire::models::bar::{Bar, BarOrigin, BarState};
 use tickwire::models::detection::Detected;
 use tickwire::models::effect::{Effect, IndicatorPoint};
@@ -166,6 +166,11 @@ impl World {
     pub fn say_past(&self, effects: Vec<Effect>, past: Range<usize>) {
         let (effects, past) = (Arc::new(effects), vec![past]);
         self.hand(LiveBatch { shard: 0, effects, past, received: NOW, ticks: Vec::new() });
+    }
+
+    /// Hands the hub a condition of the system.
+    pub fn announce(&self, anomaly: Anomaly) {
+        self.hub.try_send(Announce(Box::new(anomaly))).unwrap();
     }
 
     fn hand(&self, mut batch: LiveBatch) {
