@@ -111,7 +111,7 @@ fn what_came_while_the_server_was_away_is_there_when_it_is_back() {
     let _server = stopped.start(None);
     health("healthy");
     let after = program.metric("tickwire_log_position ");
-    wait_for("live entries", || (program.metric("tickwire_log_position ") > after + 3_000).then_some(()));
+    wait_for("live entries", || (program.metric("tickwire_log_position ") > after + 5_000).then_some(()));
     assert_eq!(program.metric("tickwire_sink_dropped_total{reason=\"full\",sink=\"influxdb\"} "), 0);
     program.stop();
     // Every trade has a point of its own: as many as the bar of its second counts.
