@@ -20,7 +20,8 @@ use std::time::Duration;
 /// Messages taken at one time.
 const TAKEN_MAX: usize = 4;
 
-/// How long a message is nobody else's. More than a round over all channels takes.
+/// How long a message is nobody else's: more than it takes to try those taken with it over all four channels, each for as long
+/// as `alerts.timeout` may be.
 const LEASE: i64 = 5 * MINUTE;
 
 /// What a sender works with.

@@ -19,6 +19,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
+/// The longest time for one try. A sender takes four messages under a lease of five minutes, and tries each over at most four
+/// channels.
+const TIMEOUT_MAX: Duration = Duration::from_secs(15);
+
 /// Section `alerts`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -174,6 +178,9 @@ impl Alerts {
         let longest = Duration::from_nanos(SPAN_MAX.unsigned_abs());
         let too_long = limited.into_iter().filter(|(_, span)| *span > longest);
         found.extend(too_long.map(|(key, _)| (key, "must be at most 31d".to_owned())));
+        if self.timeout > TIMEOUT_MAX {
+            found.push(("alerts.timeout", format!("must be at most {}s", TIMEOUT_MAX.as_secs())));
+        }
         if self.keep < self.open_for.max(self.outbox_age) {
             let reason = "must be at least `alerts.open_for` and `alerts.outbox_age`";
             found.push(("alerts.keep", reason.to_owned()));
@@ -226,8 +233,9 @@ mod tests {
     #[test]
     fn each_bad_value_is_found_under_its_key_and_no_secret_is_repeated() {
         type Change = fn(&mut Alerts);
-        let table: [(&str, Change); 19] = [
+        let table: [(&str, Change); 20] = [
             ("alerts.timeout", |a| a.timeout = Duration::ZERO),
+            ("alerts.timeout", |a| a.timeout = Duration::from_secs(16)),
             ("alerts.fallback_after", |a| a.fallback_after = 0),
             ("alerts.cooldown", |a| a.cooldown = Duration::from_hours(32 * 24)),
             ("alerts.keep", |a| a.keep = Duration::from_hours(1)),

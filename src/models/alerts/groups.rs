@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 pub struct GroupKey {
     /// Over which channel.
     pub channel: String,
-    /// What is said of them: the word of a [`NotificationKind`].
-    kind: &'static str,
+    /// What is said of them.
+    pub kind: NotificationKind,
     /// Their type.
     pub anomaly_type: String,
 }
@@ -23,13 +23,7 @@ impl GroupKey {
     /// Makes a key.
     #[must_use]
     pub fn new(channel: &str, kind: NotificationKind, anomaly_type: &str) -> GroupKey {
-        GroupKey { channel: channel.to_owned(), kind: kind.as_str(), anomaly_type: anomaly_type.to_owned() }
-    }
-
-    /// Returns what is said of them.
-    #[must_use]
-    pub fn kind(&self) -> NotificationKind {
-        NotificationKind::parse(self.kind).unwrap_or_default()
+        GroupKey { channel: channel.to_owned(), kind, anomaly_type: anomaly_type.to_owned() }
     }
 }
 

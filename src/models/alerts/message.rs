@@ -21,7 +21,7 @@ pub fn notification(
     settings: &AlertSettings,
     now: Nanos,
 ) -> Notification {
-    let kind = key.kind();
+    let kind = key.kind;
     let mut members: Vec<&Incident> = members.to_vec();
     members.sort_by(|a, b| {
         (Reverse(a.severity), &a.symbol, &a.id).cmp(&(Reverse(b.severity), &b.symbol, &b.id))

@@ -549,7 +549,7 @@ impl Policy {
 
     /// Sends a group: one message about all of it that still holds.
     fn send(&mut self, key: &GroupKey, members: Vec<String>, now: Nanos) {
-        let kind = key.kind();
+        let kind = key.kind;
         let mut sent: Vec<String> = Vec::new();
         let mut seen = BTreeSet::new();
         for id in members {
