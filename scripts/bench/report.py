@@ -494,6 +494,32 @@ A run at 10,000 ticks a second before, during and after an outage of one backend
 """
 
 
+def storm_section(found):
+    """Returns what a second in which every symbol spikes costs, and whom it wakes how often."""
+    rows = [
+        [name, milliseconds_at_most(phase["p50"]), milliseconds_at_most(phase["p99"]), f"{phase['rss_mb']:.0f}"]
+        for name, phase in (("before", found["before"]), ("with the spikes", found["storm"]), ("after", found["after"]))
+    ]
+    most = found["messages_max"]
+    return f"""## Every symbol spikes in one second
+
+A made-up Polygon sends {found['offered']:,} trades a second of {found['symbols']:,} symbols; for one second their prices are 12 % higher. Bars of a
+second are judged, the history is in SQLite, and a webhook is told. Each row is {found['seconds']:.0f} s.
+
+{table(["", "received to bar, median", "99 %", "MB"], rows)}
+
+{found['anomalies']:,} anomalies of {found['anomalous_symbols']:,} symbols became {found['messages']} messages about price spikes; the largest was about {found['largest']:,} symbols.
+
+- {verdict(found["messages"] <= most, f"At most {most} messages: one when they begin")}
+- {verdict(found["largest"] == found["symbols"], "All symbols in one message")}
+"""
+
+
+def milliseconds_at_most(found):
+    """Says a quantile of a histogram in milliseconds."""
+    return "none seen" if found is None else f"{found['about'] * 1e3:.2f} ms"
+
+
 def parts_section(target):
     """Returns the table of the small benchmarks, as criterion left them; empty where there are none."""
     rows = []
@@ -582,6 +608,7 @@ SECTIONS = (
     ("whole", whole_section),
     ("queries", queries_section),
     ("outage", outage_section),
+    ("storm", storm_section),
 )
 
 

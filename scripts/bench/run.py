@@ -22,13 +22,14 @@ import replay
 import report
 import served
 import sinks
+import storm
 import symbols
 import venue
 import whole
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ("duckdb", "polars")
-SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks", "topic", "whole", "queries", "outage")
+SECTIONS = ("replay", "symbols", "live", "venue", "fanout", "rest", "sinks", "topic", "whole", "queries", "outage", "storm")
 
 # More than two cores take, and less than what makes the venue fall behind all the time.
 OFFERED = {"memory": 1_500_000, "sqlite": 600_000}
@@ -144,6 +145,8 @@ def main():
         pythons = install_peers(target / "bench-venv", ("confluent_kafka", "duckdb"))
         python = pythons.get("duckdb") or sys.executable
         keep(outage=outage.measure(binary, args.cores, 10 if args.quick else 60, python))
+    if "storm" in wanted:
+        keep(storm=storm.measure(binary, work, args.cores, seconds))
     report.write(measured, target)
     say("wrote docs/benchmarks.md")
 

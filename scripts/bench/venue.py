@@ -112,10 +112,10 @@ class Socket:
 
 
 class Venue:
-    """The made-up venue."""
+    """The made-up venue. `frame` makes the message with the trades from a number on."""
 
-    def __init__(self, rate):
-        self.rate, self.is_over = rate, False
+    def __init__(self, rate, frame=frame):
+        self.rate, self.frame, self.is_over = rate, frame, False
         self.streams, self.rest = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self.stream, self.answer)]
 
@@ -152,7 +152,7 @@ class Venue:
             if number + self.rate * LATE_MAX < due:
                 begun, due = time.monotonic() - number / self.rate, number
             while number + TRADES_PER_FRAME <= due:
-                client.send(frame(number))
+                client.send(self.frame(number))
                 number += TRADES_PER_FRAME
             time.sleep(TRADES_PER_FRAME / self.rate / 2)
 
@@ -169,9 +169,9 @@ class Venue:
 
 
 @contextlib.contextmanager
-def venue(rate):
+def venue(rate, frame=frame):
     """Runs the venue until the block ends."""
-    served = Venue(rate)
+    served = Venue(rate, frame)
     for thread in served.threads:
         thread.start()
     try:
