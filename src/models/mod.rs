@@ -22,6 +22,7 @@ pub mod num;
 pub mod prediction;
 pub mod provenance;
 pub mod report;
+pub mod rules;
 pub mod settings;
 pub mod snapshot;
 pub mod state;
