@@ -259,7 +259,10 @@ impl Ticks {
     }
 
     fn cancel(&mut self, second: i64) -> Vec<(i64, AnomalyState)> {
-        self.with(|judge, _, publisher| judge.withdraw(Ticks::order(second), publisher))
+        self.with(|judge, _, publisher| {
+            judge.withdraw(Ticks::order(second));
+            judge.settle(publisher);
+        })
     }
 }
 

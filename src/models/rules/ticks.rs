@@ -58,6 +58,9 @@ struct Memory {
     fired_in: Option<Nanos>,
     /// By age; the newest one is open while the rule is held to have fired.
     found: VecDeque<Found>,
+    /// What this entry takes away, unless it finds the same again.
+    #[serde(skip)]
+    taken: Vec<Found>,
 }
 
 /// Judges the trades of one symbol by the rules of one width.
@@ -76,9 +79,7 @@ impl TickJudge {
         for rule in &rules {
             let memory = match known.iter().position(|memory| memory.identity == rule.identity) {
                 Some(at) => known.swap_remove(at),
-                None => {
-                    Memory { identity: rule.identity, holding: None, fired_in: None, found: VecDeque::new() }
-                }
+                None => Memory::new(rule.identity),
             };
             self.memories.push(memory);
         }
@@ -101,7 +102,7 @@ impl TickJudge {
         self.rules.iter().any(|rule| rule.fields.iter().any(|field| field.is_indicator()))
     }
 
-    /// Judges a trade.
+    /// Judges a trade. Trades that the same entry took out have been withdrawn.
     pub fn judge(&mut self, samples: &Samples, tick: &Tick<'_>, publisher: &mut Publisher<'_>) {
         let history = samples.forming(tick.start, tick.row);
         for (rule, memory) in self.rules.iter().zip(&mut self.memories) {
@@ -111,7 +112,8 @@ impl TickJudge {
                     let cause = Cause { pos: publisher.pos, revision: 0, trade: Some(tick.order.id) };
                     let evidence = rule.condition.evidence(&history);
                     let finding = finding(rule, evidence, (tick.order.ts, tick.start), cause);
-                    let mut published = None;
+                    // A correction may stand at the moment of the trade that it replaces.
+                    let mut published = memory.take_back(tick.order.ts);
                     publisher.settle(&mut published, finding.map(|finding| (finding, AnomalyState::Active)));
                     memory.remember(Found { order: tick.order, start: tick.start, published });
                 }
@@ -120,10 +122,15 @@ impl TickJudge {
         }
     }
 
-    /// Withdraws what a trade caused that was cancelled or corrected.
-    pub fn withdraw(&mut self, order: TradeOrder, publisher: &mut Publisher<'_>) {
-        for memory in &mut self.memories {
-            memory.withdraw(order, publisher);
+    /// Withdraws what a trade caused that was cancelled or corrected; [`TickJudge::settle`] publishes that.
+    pub fn withdraw(&mut self, order: TradeOrder) {
+        self.memories.iter_mut().for_each(|memory| memory.withdraw(order));
+    }
+
+    /// Publishes what was withdrawn and not found again. Once an entry, behind everything else.
+    pub fn settle(&mut self, publisher: &mut Publisher<'_>) {
+        for mut found in self.memories.iter_mut().flat_map(|memory| memory.taken.drain(..)) {
+            publisher.settle(&mut found.published, None);
         }
     }
 
@@ -147,6 +154,10 @@ impl TickJudge {
 }
 
 impl Memory {
+    const fn new(identity: u64) -> Memory {
+        Memory { identity, holding: None, fired_in: None, found: VecDeque::new(), taken: Vec::new() }
+    }
+
     /// Notes that the rule holds. Returns true where an anomaly begins.
     fn is_to_fire(&mut self, rule: &ReadRule, tick: &Tick<'_>) -> bool {
         let holding = self.holding.get_or_insert(Holding { since: tick.order.ts, has_fired: false });
@@ -178,15 +189,21 @@ impl Memory {
         }
     }
 
-    fn withdraw(&mut self, order: TradeOrder, publisher: &mut Publisher<'_>) {
+    /// Returns what was published of a trade of this moment, if it was withdrawn by this entry.
+    fn take_back(&mut self, ts: Nanos) -> Option<Box<Published>> {
+        let at = self.taken.iter().position(|found| found.order.ts == ts)?;
+        self.taken.swap_remove(at).published
+    }
+
+    fn withdraw(&mut self, order: TradeOrder) {
         let Some(at) = self.found.iter().rposition(|found| found.order == order) else { return };
         let is_newest = at + 1 == self.found.len();
-        let Some(mut found) = self.found.remove(at) else { return };
-        publisher.settle(&mut found.published, None);
+        let Some(found) = self.found.remove(at) else { return };
         if is_newest {
             // The excursion that it began is no more; the next trade begins another one.
             self.holding = None;
             self.fired_in = self.fired_in.filter(|start| *start != found.start);
         }
+        self.taken.push(found);
     }
 }

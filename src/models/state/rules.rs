@@ -178,16 +178,18 @@ impl SymbolState {
                 |start| closed_indicators(series, start).map(|values| Row::of_indicators(&values)),
                 &mut publisher,
             );
-            gone.iter().for_each(|order| ticks.withdraw(*order, &mut publisher));
-            if let Some(order) = trade.filter(|_| !ticks.is_empty()) {
-                let start = bars.width().start_of(order.ts);
-                let Some(figures) = self.figures(*track, start) else { continue };
+            gone.iter().for_each(|order| ticks.withdraw(*order));
+            let start = |order: TradeOrder| (order, bars.width().start_of(order.ts));
+            if let Some((order, start)) = trade.filter(|_| !ticks.is_empty()).map(start)
+                && let Some(figures) = self.figures(*track, start)
+            {
                 let close = figures.ohlc[3];
                 let values =
                     ticks.takes_indicators().then(|| indicators_with(series, start, close)).flatten();
                 let row = Row::new(&figures, values.as_ref(), &self.spec);
                 ticks.judge(bars.samples(), &Tick { order, start, row: &row }, &mut publisher);
             }
+            ticks.settle(&mut publisher);
         }
         gone.clear();
         if let Some(detection) = &mut self.detection {
