@@ -205,8 +205,9 @@ impl Asked {
         Ok(Asked { rule, symbols, start, end })
     }
 
+    /// True for what is in the range, as answers show times.
     fn has(&self, time: Nanos) -> bool {
-        self.start < time && time <= self.end
+        self.start < time.to_micros() && time.to_micros() <= self.end
     }
 }
 
@@ -292,7 +293,9 @@ async fn over_trades(
     let width = trial.read.width;
     // Whole windows, so that the first bar of the range is whole.
     let start = width.start_of(asked.start);
-    let query = TickQuery { symbol: trial.symbol, start, end: asked.end, before: None, limit: *room + 1 };
+    // Up to the last nanosecond that is shown as the end.
+    let (symbol, end) = (trial.symbol, asked.end.plus(999));
+    let query = TickQuery { symbol, start, end, before: None, limit: *room + 1 };
     let mut ticks: Vec<Entry> = state.ticks(&query).await?;
     let num_judged = ticks.len();
     if num_judged > *room {
