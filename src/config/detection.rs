@@ -10,6 +10,7 @@ use crate::models::detection::settings::{
     DetectionOverride, DetectionSettings, PriceChange, PriceThreshold, RsiChange, RsiThreshold,
     SeverityChange, SeverityLevels, Thresholds, VolumeChange, VolumeThreshold,
 };
+use crate::models::rules::RuleSet;
 use crate::models::time::Width;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -120,13 +121,14 @@ impl Detection {
         }
     }
 
-    /// Returns the settings of the core; `None` where nothing is looked for in any symbol.
+    /// Returns the settings of the core, with these rules; `None` where nothing is looked for in any symbol.
     #[must_use]
-    pub fn settings(&self) -> Option<DetectionSettings> {
+    pub fn settings(&self, rules: RuleSet) -> Option<DetectionSettings> {
         let overrides: Vec<_> = self.overrides.iter().map(DetectionTable::settings).collect();
         let is_enabled = self.enabled || overrides.iter().any(|one| one.enabled == Some(true));
         let (width, thresholds) = (self.window, self.thresholds());
-        is_enabled.then_some(DetectionSettings { width, thresholds, overrides })
+        let is_wanted = is_enabled || !rules.is_empty();
+        is_wanted.then_some(DetectionSettings { width, thresholds, overrides, rules })
     }
 
     /// Returns the settings for conditions of the system; `latency` is `metrics.latency_threshold`.

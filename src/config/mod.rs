@@ -166,7 +166,7 @@ impl Config {
     #[must_use]
     pub fn core_settings(&self, core: &Core) -> CoreSettings {
         CoreSettings {
-            detection: self.detection.settings(),
+            detection: self.detection.settings(self.alerts.rule_set()),
             tells_seals: self.kafka.wants_seals(),
             ..core.settings()
         }

@@ -30,10 +30,20 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let own =
         ranges(config).into_iter().chain(combinations(config)).map(|(key, reason)| (key.to_owned(), reason));
     let kafka = config.kafka.faults().into_iter();
-    let detection = config.detection.faults(&config.core.settings().widths).into_iter();
+    let widths = config.core.settings().widths;
+    let detection = config.detection.faults(&widths).into_iter();
+    let usual = config.core_settings(&config.core).rule_width();
+    let rules =
+        config.alerts.rule_faults(&widths, usual).into_iter().map(|(key, reason)| (key.to_owned(), reason));
     let simulated = config.provider.simulated.validate().into_iter();
     let simulated = simulated.map(|(key, reason)| (format!("provider.simulated.{key}"), reason));
-    own.chain(simulated).chain(kafka).chain(detection).chain(feeds::faults(config)).map(fault).collect()
+    own.chain(simulated)
+        .chain(kafka)
+        .chain(detection)
+        .chain(rules)
+        .chain(feeds::faults(config))
+        .map(fault)
+        .collect()
 }
 
 /// Returns the values that are out of range.

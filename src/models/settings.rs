@@ -51,6 +51,17 @@ impl CoreSettings {
         *self.widths.first().expect("validated: at least one width")
     }
 
+    /// Returns the width of the bars that a rule judges which names none: the one that detection judges.
+    #[must_use]
+    pub fn rule_width(&self) -> Width {
+        let track = self.detection.as_ref().map(|detection| detection.track(&self.widths));
+        track
+            .and_then(|track| self.widths.get(track))
+            .or(self.widths.first())
+            .copied()
+            .unwrap_or(Width::MINUTE)
+    }
+
     /// Returns every fault.
     #[must_use]
     pub fn validate(&self) -> Vec<String> {

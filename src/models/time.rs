@@ -209,6 +209,9 @@ fn long_span(text: &str) -> Option<i128> {
 pub struct Width(i64);
 
 impl Width {
+    /// One minute.
+    pub const MINUTE: Width = Width(MINUTE);
+
     /// Returns the width, or `None` when it is not positive or does not divide 24 hours.
     #[must_use]
     pub const fn new(nanos: i64) -> Option<Width> {

@@ -6,12 +6,16 @@
 
 mod channels;
 mod routes;
+mod rules;
 
 pub use channels::{AlertsAlertmanager, AlertsEmail, AlertsSlack, AlertsWebhook};
 pub use routes::AlertsRoute;
+pub use rules::AlertsRule;
 
 use super::text::span;
 use crate::models::alerts::settings::{AlertSettings, SPAN_MAX};
+use crate::models::rules::{KeyFault, RuleSet};
+use crate::models::time::Width;
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -73,6 +77,8 @@ pub struct Alerts {
     pub fallback_after: u32,
     /// Who is told of what; where there is none, every channel of everything.
     pub routes: Vec<AlertsRoute>,
+    /// Rules of the user's own.
+    pub rules: Vec<AlertsRule>,
     /// Slack.
     pub slack: AlertsSlack,
     /// E-mail.
@@ -131,6 +137,7 @@ impl Default for Alerts {
             breaker_open: Duration::from_mins(1),
             fallback_after: 3,
             routes: Vec::new(),
+            rules: Vec::new(),
             slack: AlertsSlack::default(),
             email: AlertsEmail::default(),
             webhook: AlertsWebhook::default(),
@@ -153,7 +160,26 @@ impl Alerts {
         channels.into_iter().filter(|(_, is_enabled)| *is_enabled).map(|(name, _)| name).collect()
     }
 
-    /// Returns every fault: its key, and what is wrong.
+    /// Returns the rules that are judged.
+    #[must_use]
+    pub fn rule_set(&self) -> RuleSet {
+        rules::rule_set(&self.rules)
+    }
+
+    /// Returns the faults of rules; `widths` are those of the windows, `usual` is judged where a rule names none.
+    pub(super) fn rule_faults(&self, widths: &[Width], usual: Width) -> Vec<(&'static str, String)> {
+        let set = self.rule_set();
+        let say = |(at, fault): (usize, KeyFault)| {
+            let KeyFault { key, reason, place } = fault;
+            let name = set.get(at).map(|rule| rule.name.as_str()).unwrap_or_default();
+            let shown = place.zip(set.get(at)).map(|(place, rule)| place.shown_in(&rule.when));
+            let shown = shown.map(|shown| format!("\n{shown}")).unwrap_or_default();
+            ("alerts.rules", format!("[{at}] `{name}`: `{key}`: {reason}{shown}"))
+        };
+        set.faults(widths, usual).into_iter().map(say).collect()
+    }
+
+    /// Returns every fault but those of rules: its key, and what is wrong.
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
         let spans = [
             ("alerts.open_for", self.open_for),

@@ -4,6 +4,7 @@
 //! else, and of several for one symbol the later one wins.
 
 use crate::models::asset_class::AssetClass;
+use crate::models::rules::RuleSet;
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::{MINUTE, Width};
 use serde::{Deserialize, Serialize};
@@ -230,12 +231,19 @@ pub struct DetectionSettings {
     pub thresholds: Thresholds,
     /// What holds for some symbols, the later one over the earlier.
     pub overrides: Vec<DetectionOverride>,
+    /// Rules of the user's own.
+    pub rules: RuleSet,
 }
 
 impl Default for DetectionSettings {
     fn default() -> Self {
         let width = Width::new(MINUTE).expect("a minute divides a day");
-        DetectionSettings { width, thresholds: Thresholds::default(), overrides: Vec::new() }
+        DetectionSettings {
+            width,
+            thresholds: Thresholds::default(),
+            overrides: Vec::new(),
+            rules: RuleSet::default(),
+        }
     }
 }
 

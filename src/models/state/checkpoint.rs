@@ -9,7 +9,7 @@
 //! then the body in postcard: [`Named`], where sources stand by their places in a list of names; then [`Parts`], which
 //! speak of sources by their places in the same list; then [`Supplement`], then the positions at which the
 //! windows' bars were published last, which some bytes of version 4 lack; then what detectors found ([`Found`]), from
-//! version 5 on.
+//! version 5 on; then what rules found ([`RulesFound`]), from version 6 on.
 
 use super::clock::EventClock;
 use super::corrections::Corrections;
@@ -17,6 +17,7 @@ use super::detection::{Found, Watch};
 use super::health::{Gaps, SourceSchedule};
 use super::outcomes::Outcomes;
 use super::pending_cancels::PendingCancels;
+use super::rules::RulesFound;
 use super::sources::LocalSources;
 use super::trades::RetainedTrades;
 use super::window::{BarLifecycle, BaseWindow};
@@ -32,8 +33,8 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"TWSP";
 /// Grows whenever the body's form changes. Up to 3 the body held ids of the process that wrote it.
-const VERSION: u16 = 5;
-/// The oldest version that is read. It knows nothing of detectors, which then begin anew.
+const VERSION: u16 = 6;
+/// The oldest version that is read. It knows nothing of detectors, and version 5 nothing of rules; these then begin anew.
 const VERSION_MIN: u16 = 4;
 const HEADER: usize = 4 + 2 + 8 + 4;
 
@@ -148,6 +149,7 @@ impl SymbolState {
             due,
             watch: _,
             detection,
+            rules,
         } = self;
         let local = retained.sources();
         let mut list = SourceList { ids: local.ids().collect(), names: local.names().to_vec() };
@@ -185,6 +187,8 @@ impl SymbolState {
         let published: Vec<Position> = lifecycles(base, tracks).map(|lifecycle| lifecycle.log_pos).collect();
         let bytes = postcard::to_extend(&published, bytes).expect("plain data");
         let found = detection.as_ref().map(|detection| detection.found());
+        let bytes = postcard::to_extend(&found, bytes).expect("plain data");
+        let found = rules.as_ref().map(|rules| rules.found());
         let mut bytes = postcard::to_extend(&found, bytes).expect("plain data");
         let checksum = crc32fast::hash(&bytes[HEADER..]);
         bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
@@ -219,9 +223,13 @@ impl SymbolState {
             [] => (Vec::new(), rest),
             rest => postcard::take_from_bytes(rest).map_err(damaged)?,
         };
-        let found: Option<Found> = match rest {
-            [] => None,
-            rest => postcard::from_bytes(rest).map_err(damaged)?,
+        let (found, rest): (Option<Found>, _) = match rest {
+            [] => (None, rest),
+            rest => postcard::take_from_bytes(rest).map_err(damaged)?,
+        };
+        let (rules, _): (Option<RulesFound>, _) = match rest {
+            [] => (None, rest),
+            rest => postcard::take_from_bytes(rest).map_err(damaged)?,
         };
         let Named { spec, definition, sources, num_local, schedule, gaps } = named;
         let (
@@ -286,8 +294,10 @@ impl SymbolState {
             due,
             watch: Watch::OFF,
             detection: None,
+            rules: None,
         };
         state.reset_detection(found);
+        state.reset_rules(rules);
         Ok(state)
     }
 }

@@ -25,7 +25,7 @@ pub struct Watch {
     low: i64,
     high: i64,
     /// Something was noted that is to be judged.
-    is_waiting: bool,
+    pub is_waiting: bool,
     /// The width whose bars are judged, by place; [`usize::MAX`] for none.
     track: usize,
 }
@@ -34,7 +34,13 @@ impl Watch {
     /// Everything is usual.
     pub const OFF: Watch = Watch { low: i64::MIN, high: i64::MAX, is_waiting: false, track: usize::MAX };
 
-    /// True while something was unusual of late.
+    /// Returns the same, with every trade looked at.
+    #[must_use]
+    pub const fn alert(self) -> Watch {
+        Watch { low: i64::MAX, high: i64::MIN, ..self }
+    }
+
+    /// True while something was unusual of late, or rules judge trades.
     const fn is_alert(&self) -> bool {
         self.low > self.high
     }
@@ -92,9 +98,25 @@ impl Detection {
         &self.found
     }
 
+    /// Returns how many anomalies were published.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.found.seq
+    }
+
+    /// Notes how many anomalies were published, those of rules among them.
+    pub const fn set_seq(&mut self, seq: u64) {
+        self.found.seq = seq;
+    }
+
     /// Makes room for a source among the ranks of the others.
     pub fn make_room(&mut self, rank: SourceRank) {
         self.found.prices.make_room(rank);
+    }
+
+    /// True where something was noted that is to be judged.
+    fn is_waiting(&self) -> bool {
+        !self.suspects.is_empty() || !self.found.bars.is_judged()
     }
 
     /// Returns what entries are to be looked at for.
@@ -111,11 +133,18 @@ impl SymbolState {
     pub(super) fn reset_detection(&mut self, found: Option<Found>) {
         self.detection = Detection::new(&self.settings, &self.spec, found);
         self.watch = self.detection.as_ref().map_or(Watch::OFF, |detection| detection.watch());
+        let rules = self.rules.take().map(|rules| rules.found().clone());
+        self.reset_rules(rules);
     }
 
-    /// Notes a trade that was added to a window and may be unusual.
+    /// Notes a trade that was added to a window and may be unusual, or is to be judged by rules.
     #[inline(never)]
-    pub(super) fn suspect(&mut self, start: Nanos, trade: (TradeOrder, Price)) {
+    pub(super) fn suspect(&mut self, start: Nanos, retained: &RetainedTrade) {
+        self.note_trade(retained);
+        if !retained.updates.high_low() {
+            return;
+        }
+        let trade = (retained.order, retained.price);
         let Some(detection) = &mut self.detection else { return };
         let Found { bars, prices, .. } = &mut detection.found;
         let is_judged_by_others = bars.newest_end() > start;
@@ -139,6 +168,9 @@ impl SymbolState {
     pub(super) fn note_bar(&mut self, track: usize, bar: &Bar, is_void: bool) {
         if track == self.watch.track {
             self.note_judged_bar(bar.start, bar.close, bar.volume, bar.revision, is_void);
+        }
+        if self.rules.is_some() {
+            self.note_ruled_bar(track, bar, is_void);
         }
     }
 
@@ -165,8 +197,13 @@ impl SymbolState {
 
     #[inline(never)]
     fn judge_anomalies(&mut self, effects: &mut Vec<Effect>) {
+        self.watch.is_waiting = false;
         if !self.judge_usual_bar() {
             self.judge_all(effects);
+        }
+        if self.rules.is_some() {
+            self.judge_rules(effects);
+            self.heed_rules();
         }
     }
 
@@ -200,7 +237,7 @@ impl SymbolState {
 
     #[inline(never)]
     fn judge_all(&mut self, effects: &mut Vec<Effect>) {
-        let Some(mut detection) = self.detection.take() else { return };
+        let Some(mut detection) = self.detection.take_if(|detection| detection.is_waiting()) else { return };
         let Detection { thresholds, track, found: Found { bars, prices, seq }, suspects } = &mut *detection;
         let series = &self.tracks[*track].indicators;
         let rsi = |start: Nanos| series.index_of(start).and_then(|at| series.moving_rsi(at));
@@ -272,6 +309,10 @@ impl SymbolState {
             if self.watch.is_alert() {
                 self.watch = Watch { is_waiting: self.watch.is_waiting, ..detection.watch() };
             }
+        }
+        if self.rules.is_some() {
+            self.seal_rules(frontier);
+            self.heed_rules();
         }
     }
 }

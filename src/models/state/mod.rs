@@ -21,6 +21,7 @@ mod packed;
 mod pending_cancels;
 mod retained;
 mod rows;
+mod rules;
 mod snapshot;
 mod sources;
 #[cfg(test)]
@@ -45,6 +46,7 @@ use detection::{Detection, Watch};
 use health::{Gaps, SourceSchedule};
 use outcomes::Outcomes;
 use pending_cancels::PendingCancels;
+use rules::SymbolRules;
 use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 use sources::LocalSource;
@@ -120,6 +122,7 @@ pub struct SymbolState {
     /// What trades are looked at for.
     watch: Watch,
     detection: Option<Box<Detection>>,
+    rules: Option<Box<SymbolRules>>,
 }
 
 impl SymbolState {
@@ -160,6 +163,7 @@ impl SymbolState {
             due: Nanos::MAX,
             watch: Watch::OFF,
             detection: None,
+            rules: None,
             settings,
             names,
         };
@@ -304,6 +308,9 @@ impl SymbolState {
         }
         if let Some(detection) = &mut self.detection {
             detection.make_room(rank);
+        }
+        if let Some(rules) = &mut self.rules {
+            rules.make_room(rank);
         }
         Some(local)
     }

@@ -172,10 +172,13 @@ impl Lines {
         let (tag, state) = (&symbol.tag, detected.state.as_str());
         // A trade above and one below at one moment are two points.
         let time = time.0 + i64::from(kind == AnomalyKind::PriceBelow);
+        // Two rules may find something at one moment, too.
+        let rule = kind.rule().map(|name| format!(",rule={}", escaped(name))).unwrap_or_default();
+        let expected = expected.map(|expected| format!("expected={expected},")).unwrap_or_default();
         let (measurement, kind, severity) = (measurement::ANOMALIES, kind.anomaly_type(), severity.as_str());
         self.put(format_args!(
-            "{measurement},symbol={tag},type={kind},severity={severity} \
-             value={value},expected={expected},threshold={threshold},state=\"{state}\" {time}\n"
+            "{measurement},symbol={tag},type={kind},severity={severity}{rule} \
+             value={value},{expected}threshold={threshold},state=\"{state}\" {time}\n"
         ));
     }
 
@@ -196,7 +199,10 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::anomaly::{AnomalyState, Severity};
     use crate::models::bar::BarOrigin;
+    use crate::models::detection::Cause;
+    use crate::models::rules::RuleName;
     use crate::models::symbol::SymbolId;
     use crate::models::time::{MINUTE, Width};
     use proptest::prelude::*;
@@ -255,6 +261,31 @@ mod tests {
         assert_eq!(latency, "latency_metrics,component=received_to_bar latency_ms=0.25 7\n");
         let topic = text_of(|lines| lines.topic("tick_data", "lag", 12.0, Nanos(7)));
         assert_eq!(topic, "kafka_metrics,topic=tick_data lag=12 7\n");
+    }
+
+    #[test]
+    fn what_two_rules_find_at_one_moment_are_two_points() {
+        let (spec, symbol) = (SymbolSpec::named("A"), SymbolTag::of(&SymbolSpec::named("A")));
+        let line = |name: &str| {
+            let name = RuleName::from(name).expect("short");
+            let cause = Cause { pos: 1, revision: 0, trade: None };
+            let times = (Nanos(MINUTE), Nanos(0));
+            let finding = Finding::of_rule(name, Severity::High, (201.5, 200.0), times, cause);
+            let detected = Detected {
+                symbol: SymbolId(0),
+                width: Width::MINUTE,
+                finding,
+                state: AnomalyState::Active,
+                revision: 0,
+                seq: 1,
+                log_pos: 1,
+            };
+            text_of(|lines| lines.anomaly(&symbol, &spec, &detected))
+        };
+        let expected = "anomalies,symbol=A,type=rule,severity=high,rule=over value=201.5,threshold=200,\
+                        state=\"active\" 60000000000\n";
+        assert_eq!(line("over"), expected);
+        assert_ne!(line("other"), expected);
     }
 
     #[test]
