@@ -9,7 +9,7 @@
 //! then the body in postcard: [`Named`], where sources stand by their places in a list of names; then [`Parts`], which
 //! speak of sources by their places in the same list; then [`Supplement`], then the positions at which the
 //! windows' bars were published last, which some bytes of version 4 lack; then what detectors found ([`Found`]), from
-//! version 5 on.
+//! version 5 on; then what the log said last is looked for, from version 6 on.
 
 use super::clock::EventClock;
 use super::corrections::Corrections;
@@ -21,6 +21,7 @@ use super::sources::LocalSources;
 use super::trades::RetainedTrades;
 use super::window::{BarLifecycle, BaseWindow};
 use super::{Identity, Newest, SymbolState, Track};
+use crate::models::detection::document::Document;
 use crate::models::entry::{Position, SourceId};
 use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
@@ -32,8 +33,9 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"TWSP";
 /// Grows whenever the body's form changes. Up to 3 the body held ids of the process that wrote it.
-const VERSION: u16 = 5;
-/// The oldest version that is read. It knows nothing of detectors, which then begin anew.
+const VERSION: u16 = 6;
+/// The oldest version that is read. It knows nothing of detectors, which then begin anew. Up to 5 the log did not say what is
+/// looked for.
 const VERSION_MIN: u16 = 4;
 const HEADER: usize = 4 + 2 + 8 + 4;
 
@@ -148,6 +150,8 @@ impl SymbolState {
             due,
             watch: _,
             detection,
+            idle,
+            stated: _,
         } = self;
         let local = retained.sources();
         let mut list = SourceList { ids: local.ids().collect(), names: local.names().to_vec() };
@@ -184,8 +188,9 @@ impl SymbolState {
         let bytes = postcard::to_extend(&supplement, bytes).expect("plain data");
         let published: Vec<Position> = lifecycles(base, tracks).map(|lifecycle| lifecycle.log_pos).collect();
         let bytes = postcard::to_extend(&published, bytes).expect("plain data");
-        let found = detection.as_ref().map(|detection| detection.found());
-        let mut bytes = postcard::to_extend(&found, bytes).expect("plain data");
+        let found = detection.as_ref().map(|detection| detection.found()).or(idle.as_deref());
+        let bytes = postcard::to_extend(&found, bytes).expect("plain data");
+        let mut bytes = postcard::to_extend(&self.stated(), bytes).expect("plain data");
         let checksum = crc32fast::hash(&bytes[HEADER..]);
         bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -219,7 +224,11 @@ impl SymbolState {
             [] => (Vec::new(), rest),
             rest => postcard::take_from_bytes(rest).map_err(damaged)?,
         };
-        let found: Option<Found> = match rest {
+        let (found, rest): (Option<Found>, _) = match rest {
+            [] => (None, rest),
+            rest => postcard::take_from_bytes(rest).map_err(damaged)?,
+        };
+        let stated: Option<Document> = match rest {
             [] => None,
             rest => postcard::from_bytes(rest).map_err(damaged)?,
         };
@@ -286,8 +295,13 @@ impl SymbolState {
             due,
             watch: Watch::OFF,
             detection: None,
+            idle: None,
+            stated: None,
         };
-        state.reset_detection(found);
+        match stated {
+            Some(document) => state.restore_stated(document, found),
+            None => state.reset_detection(found),
+        }
         Ok(state)
     }
 }

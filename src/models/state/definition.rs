@@ -28,7 +28,7 @@ impl SymbolState {
         }
         self.spec = spec;
         self.definition = Some(*definition);
-        let found = self.detection.take().map(|detection| detection.found().clone());
+        let found = self.detection.take().map(|detection| detection.into_found());
         self.reset_detection(found);
         self.names.define(self.symbol, definition);
     }

@@ -8,13 +8,12 @@ use super::SymbolState;
 use super::retained::RetainedTrade;
 use super::window::BaseWindow;
 use crate::models::bar::{Bar, BarSum, SourceRank, TradeOrder};
-use crate::models::detection::settings::Thresholds;
+use crate::models::detection::settings::{DetectionSettings, Thresholds};
 use crate::models::detection::{BarDetector, BarFigures, PriceDetector, Publisher, Suspect};
 use crate::models::effect::Effect;
 use crate::models::num::Price;
-use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolSpec;
-use crate::models::time::Nanos;
+use crate::models::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -56,6 +55,18 @@ pub struct Found {
     seq: u64,
 }
 
+impl Found {
+    /// Returns what is known where bars of a width are judged from now on, and so many anomalies were published before.
+    fn begun(width: Width, seq: u64) -> Found {
+        Found { bars: BarDetector::new(width), prices: PriceDetector::default(), seq }
+    }
+
+    /// Returns what is kept while nothing is looked for; `None` for nothing.
+    fn idle(self) -> Option<Box<Found>> {
+        (self.seq > 0).then(|| Box::new(Found::begun(self.bars.width(), self.seq)))
+    }
+}
+
 /// The detectors of a symbol.
 #[derive(Clone, Debug)]
 pub struct Detection {
@@ -71,19 +82,31 @@ impl Detection {
     /// Makes the detectors of a symbol, unless nothing is looked for. They go on from what was found, where that was of
     /// bars of the same width.
     #[must_use]
-    pub fn new(settings: &CoreSettings, spec: &SymbolSpec, found: Option<Found>) -> Option<Box<Detection>> {
-        let detection = settings.detection.as_ref()?;
-        let thresholds = detection.of(spec);
-        let track = detection.track(&settings.widths);
-        let width = settings.widths[track];
-        let mut found = found.filter(|found| found.bars.width() == width).unwrap_or_else(|| Found {
-            bars: BarDetector::new(width),
-            prices: PriceDetector::default(),
-            seq: 0,
-        });
+    pub fn new(
+        looked_for: &DetectionSettings,
+        widths: &[Width],
+        spec: &SymbolSpec,
+        found: Option<&Found>,
+    ) -> Option<Box<Detection>> {
+        let thresholds = looked_for.of(spec);
+        if !thresholds.enabled {
+            return None;
+        }
+        let track = looked_for.track(widths);
+        let width = widths[track];
+        let mut found = match found {
+            Some(found) if found.bars.width() == width => found.clone(),
+            Some(found) => Found::begun(width, found.seq),
+            None => Found::begun(width, 0),
+        };
         found.bars.begin(&thresholds);
-        let suspects = SmallVec::new();
-        thresholds.enabled.then(|| Box::new(Detection { thresholds, track, found, suspects }))
+        Some(Box::new(Detection { thresholds, track, found, suspects: SmallVec::new() }))
+    }
+
+    /// Returns what was found.
+    #[must_use]
+    pub fn into_found(self) -> Found {
+        self.found
     }
 
     /// Returns what a checkpoint holds.
@@ -107,9 +130,13 @@ impl Detection {
 }
 
 impl SymbolState {
-    /// Takes up what is looked for in the symbol as it is defined now.
+    /// Takes up what is looked for in the symbol as it is defined now. Where that is nothing, what was found is let go of,
+    /// but for how many were published: their numbers only grow.
     pub(super) fn reset_detection(&mut self, found: Option<Found>) {
-        self.detection = Detection::new(&self.settings, &self.spec, found);
+        let found = found.or_else(|| self.idle.take().map(|idle| *idle));
+        let new = |looked_for| Detection::new(looked_for, &self.settings.widths, &self.spec, found.as_ref());
+        self.detection = self.looked_for().and_then(new);
+        self.idle = if self.detection.is_some() { None } else { found.and_then(Found::idle) };
         self.watch = self.detection.as_ref().map_or(Watch::OFF, |detection| detection.watch());
     }
 

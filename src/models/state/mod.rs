@@ -23,6 +23,7 @@ mod retained;
 mod rows;
 mod snapshot;
 mod sources;
+mod stated;
 #[cfg(test)]
 mod tests;
 mod trades;
@@ -41,13 +42,14 @@ use super::symbol::{SymbolDefinition, SymbolId, SymbolSpec};
 use super::time::{Nanos, Width};
 use clock::EventClock;
 use corrections::Corrections;
-use detection::{Detection, Watch};
+use detection::{Detection, Found, Watch};
 use health::{Gaps, SourceSchedule};
 use outcomes::Outcomes;
 use pending_cancels::PendingCancels;
 use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 use sources::LocalSource;
+use stated::Stated;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use trades::RetainedTrades;
@@ -120,6 +122,10 @@ pub struct SymbolState {
     /// What trades are looked at for.
     watch: Watch,
     detection: Option<Box<Detection>>,
+    /// What goes on counting while nothing is looked for.
+    idle: Option<Box<Found>>,
+    /// What the log said last is looked for; `None` where it said nothing, and the settings hold.
+    stated: Option<Stated>,
 }
 
 impl SymbolState {
@@ -160,6 +166,8 @@ impl SymbolState {
             due: Nanos::MAX,
             watch: Watch::OFF,
             detection: None,
+            idle: None,
+            stated: None,
             settings,
             names,
         };
@@ -200,6 +208,7 @@ impl SymbolState {
             }
             Body::SourceInCharge { source, from } => self.hand_over(*source, *from, effects),
             Body::Symbol { definition, .. } => self.define(body, definition, effects),
+            Body::Detection { document, .. } => self.look_for(*document),
             Body::ClockMark { source, time } => {
                 if *source == SourceId::ANY || Some(*source) == self.schedule.primary() {
                     self.clock.mark(*time);
