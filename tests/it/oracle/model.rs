@@ -147,7 +147,6 @@ impl Model {
             | Body::SourceInCharge { .. }
             | Body::Symbol { .. }
             | Body::Detection { .. }
-            | Body::Detection { .. }
             | Body::ClockMark { .. } => {}
         }
         self.entries.push(entry);
@@ -191,6 +190,7 @@ impl Model {
             | Body::Gap(_)
             | Body::SourceInCharge { .. }
             | Body::Symbol { .. }
+            | Body::Detection { .. }
             | Body::ClockMark { .. } => None,
         }
     }
