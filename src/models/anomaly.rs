@@ -81,6 +81,9 @@ impl AnomalyState {
 /// The field of the metadata that has the revision.
 pub const REVISION: &str = "revision";
 
+/// The type of what rules of the user's own find, and the field of the metadata that has the rule's name.
+pub const RULE: &str = "rule";
+
 /// One anomaly.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Anomaly {

@@ -28,3 +28,4 @@ pub mod snapshot;
 pub mod state;
 pub mod symbol;
 pub mod time;
+pub mod trial;

@@ -9,7 +9,7 @@ use super::page::dashboard;
 use super::preflight::{READS, other_method};
 use super::rest::{
     alerts, anomalies, bars, dead_letters, health, incidents, indicators, latest, openapi, predictions,
-    silences, symbol_changes, symbols, system_metrics, ticks,
+    rule_trials, silences, symbol_changes, symbols, system_metrics, ticks,
 };
 use actix_web::guard::{self, GuardContext, fn_guard};
 use actix_web::http::header;
@@ -91,6 +91,13 @@ fn one_silence() -> Resource {
         .default_service(web::to(only_removed))
 }
 
+/// Makes the resource of trials of rules.
+fn rule_trial() -> Resource {
+    web::resource("/api/v1/rules/test")
+        .route(web::post().to(rule_trials::test))
+        .default_service(web::to(only_posted))
+}
+
 async fn only_posted(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     other_method(&request, "POST, OPTIONS")
 }
@@ -143,6 +150,7 @@ pub fn api(config: &mut ServiceConfig) {
         .service(acknowledgements())
         .service(silence_list())
         .service(one_silence())
+        .service(rule_trial())
         .service(get("/api/v1/predictions/{symbol}", predictions::predictions))
         .service(get("/api/v1/dead-letters", dead_letters::dead_letters))
         .service(get("/api/v1/metrics/latency", system_metrics::latency))

@@ -23,7 +23,7 @@ use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::SymbolId;
 use tickwire::models::time::{DAY, Nanos, SECOND, Width};
 
-const START: Nanos = Nanos(16_000 * DAY);
+pub const START: Nanos = Nanos(16_000 * DAY);
 const A: SourceId = SourceId(0);
 /// Bars of a baseline: few, so that short histories have many.
 const BARS: usize = 3;
@@ -51,7 +51,7 @@ fn settings(width: i64, method: Method) -> Arc<CoreSettings> {
     })
 }
 
-fn trade(id: u64, tenths: i64, price: i64, size: i64, updates: &[u8]) -> Trade {
+pub fn trade(id: u64, tenths: i64, price: i64, size: i64, updates: &[u8]) -> Trade {
     Trade {
         ts: START.plus(tenths * SECOND / 10),
         received: Nanos::MIN,
@@ -64,12 +64,12 @@ fn trade(id: u64, tenths: i64, price: i64, size: i64, updates: &[u8]) -> Trade {
     }
 }
 
-fn cancel(target: u64, tenths: i64) -> Body {
+pub fn cancel(target: u64, tenths: i64) -> Body {
     let ts = START.plus(tenths * SECOND / 10);
     Body::Cancel(Cancel { ts, received: Nanos::MIN, target: TradeId::number(target), source: A })
 }
 
-fn mark(tenths: i64) -> Body {
+pub fn mark(tenths: i64) -> Body {
     Body::ClockMark { source: SourceId::ANY, time: START.plus(tenths * SECOND / 10) }
 }
 
@@ -84,7 +84,7 @@ struct Known {
 
 type All = BTreeMap<(AnomalyKind, Nanos), Known>;
 
-fn detected(effects: &[Effect]) -> Vec<Detected> {
+pub fn detected(effects: &[Effect]) -> Vec<Detected> {
     let anomaly = |effect: &Effect| if let Effect::Anomaly(anomaly) = effect { Some(*anomaly) } else { None };
     effects.iter().filter_map(anomaly).collect()
 }
@@ -241,7 +241,7 @@ fn oracle(trades: &[Trade], outcome: &Outcome, width: Width, method: Method) -> 
 
 /// One step of a history: a trade, and what becomes of it.
 #[derive(Clone, Debug)]
-struct Made {
+pub struct Made {
     tenths: i64,
     price: i64,
     size: i64,
@@ -250,7 +250,7 @@ struct Made {
     fate: u8,
 }
 
-fn made() -> impl Strategy<Value = Vec<Made>> {
+pub fn made() -> impl Strategy<Value = Vec<Made>> {
     let price = prop_oneof![
         6 => 980_i64..1_020,
         1 => prop::sample::select(vec![880, 940, 1_060, 1_120, 1_500]),
@@ -268,7 +268,7 @@ fn made() -> impl Strategy<Value = Vec<Made>> {
 }
 
 /// Returns a history in the order of arrival, and the trades that stand at its end.
-fn history(made: &[Made]) -> (Vec<Body>, Vec<Trade>) {
+pub fn history(made: &[Made]) -> (Vec<Body>, Vec<Trade>) {
     let mut arriving: Vec<(i64, usize, Body)> = Vec::new();
     let mut standing = Vec::new();
     for (id, made) in (1_u64..).zip(made) {
@@ -299,7 +299,7 @@ fn history(made: &[Made]) -> (Vec<Body>, Vec<Trade>) {
 }
 
 /// Applies entry by entry, and checks what holds of each effect.
-fn run(entries: &[Entry], settings: &Arc<CoreSettings>) -> Result<Vec<Effect>, TestCaseError> {
+pub fn run(entries: &[Entry], settings: &Arc<CoreSettings>) -> Result<Vec<Effect>, TestCaseError> {
     let mut state = core(settings);
     let (mut all, mut seq) = (Vec::new(), 0);
     for entry in entries {
@@ -318,7 +318,7 @@ fn run(entries: &[Entry], settings: &Arc<CoreSettings>) -> Result<Vec<Effect>, T
     Ok(all)
 }
 
-fn outcome_of(effects: &[Effect]) -> Outcome {
+pub fn outcome_of(effects: &[Effect]) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.extend(effects);
     outcome
@@ -428,7 +428,10 @@ fn a_threshold_holds_from_its_place_in_the_log_on() {
     let spike = |id, tenths| Body::Trade(trade(id, NEXT + tenths, 1_030, 1, b"hcv"));
     let usual = |id, tenths| Body::Trade(trade(id, NEXT + tenths, 1_000, 1, b"hcv"));
     let found = |bodies: &[Body]| -> Vec<_> {
-        after_quiet(&by_default(), bodies).into_iter().map(|one| (one.log_pos, one.finding.threshold)).collect()
+        after_quiet(&by_default(), bodies)
+            .into_iter()
+            .map(|one| (one.log_pos, one.finding.threshold))
+            .collect()
     };
     assert_eq!(found(&[spike(100, 50), usual(101, 60)]), []);
     assert_eq!(found(&[spike(100, 50), usual(101, 60), lower(2.0), usual(102, 70)]), [], "it was usual then");
@@ -436,7 +439,11 @@ fn a_threshold_holds_from_its_place_in_the_log_on() {
     let again = [lower(2.0), spike(100, 50), usual(101, 60), lower(5.0), spike(102, 1_250)];
     assert_eq!(found(&again), [(22, 2.0)], "as it was before");
     let unread = Body::Detection { at: START, document: Document::new("{}").expect("short") };
-    assert_eq!(found(&[lower(2.0), unread, spike(100, 50)]), [(23, 2.0)], "what cannot be read changes nothing");
+    assert_eq!(
+        found(&[lower(2.0), unread, spike(100, 50)]),
+        [(23, 2.0)],
+        "what cannot be read changes nothing"
+    );
 }
 
 #[test]
@@ -525,8 +532,9 @@ fn a_checkpoint_of_before_is_read_and_detection_begins_anew() {
     let mut plain = core(&without);
     plain.apply(&entries, &mut Vec::new());
     let mut before = plain.encode();
-    // Version 4 had the same body but for the last parts: what was found and what is looked for, here nothing, one byte each.
-    before.truncate(before.len() - 2);
+    // Version 4 had the same body but for the last parts: what detectors and rules found, and what is looked for. Here it is
+    // nothing, one byte each.
+    before.truncate(before.len() - 3);
     before[4..6].copy_from_slice(&4_u16.to_le_bytes());
     let checksum = crc32fast::hash(&before[18..]);
     before[14..18].copy_from_slice(&checksum.to_le_bytes());

@@ -38,6 +38,7 @@ mod redis;
 mod reference;
 mod replay_cli;
 mod rest;
+mod rules;
 mod series;
 mod serve;
 mod shell;

@@ -261,6 +261,12 @@ impl BarDetector {
         newest.map(|bar| bar.start)
     }
 
+    /// True where nothing has changed.
+    #[must_use]
+    pub const fn is_judged(&self) -> bool {
+        self.num_new == 0 && !self.is_amended
+    }
+
     /// Judges the one bar that is new at the end. Returns false where it is unusual, or goes on with what was: then nothing has
     /// been done, and [`BarDetector::judge`] is to do it. Otherwise the band is that after it, and
     /// [`BarDetector::note_judged`] says that it has been judged.

@@ -4,12 +4,14 @@
 //! anomaly alike, and one that is withdrawn and found again is the same.
 
 use super::settings::{Method, SeverityLevels};
-use crate::models::anomaly::{Anomaly, AnomalyState, REVISION, Severity};
+use crate::models::anomaly::{Anomaly, AnomalyState, REVISION, RULE, Severity};
 use crate::models::entry::{Position, TradeId};
+use crate::models::rules::RuleName;
 use crate::models::symbol::{SymbolId, SymbolSpec};
 use crate::models::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::cmp::Ordering;
 
 /// Which detector found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,10 +26,12 @@ pub enum AnomalyKind {
     Overbought,
     /// The RSI below its lower threshold.
     Oversold,
+    /// A rule of the user's own, by its name.
+    Rule(RuleName),
 }
 
 impl AnomalyKind {
-    /// All kinds.
+    /// All kinds but those of rules.
     pub const ALL: [AnomalyKind; 5] = [
         AnomalyKind::PriceAbove,
         AnomalyKind::PriceBelow,
@@ -44,6 +48,7 @@ impl AnomalyKind {
             AnomalyKind::Volume => "volume_spike",
             AnomalyKind::Overbought => "rsi_overbought",
             AnomalyKind::Oversold => "rsi_oversold",
+            AnomalyKind::Rule(_) => RULE,
         }
     }
 
@@ -52,7 +57,18 @@ impl AnomalyKind {
         match self {
             AnomalyKind::PriceAbove => "price_spike_up",
             AnomalyKind::PriceBelow => "price_spike_down",
-            AnomalyKind::Volume | AnomalyKind::Overbought | AnomalyKind::Oversold => self.anomaly_type(),
+            AnomalyKind::Volume | AnomalyKind::Overbought | AnomalyKind::Oversold | AnomalyKind::Rule(_) => {
+                self.anomaly_type()
+            }
+        }
+    }
+
+    /// Returns the name of the rule.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            AnomalyKind::Rule(name) => Some(name),
+            _ => None,
         }
     }
 }
@@ -94,6 +110,20 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Makes that of a rule: with both sides of what it compares, and event time and start of the window. They are in units
+    /// that people use.
+    #[must_use]
+    pub const fn of_rule(
+        name: RuleName,
+        severity: Severity,
+        (value, threshold): (f64, f64),
+        (time, start): (Nanos, Nanos),
+        cause: Cause,
+    ) -> Finding {
+        let (kind, method) = (AnomalyKind::Rule(name), Method::Mean);
+        Finding { kind, time, start, value, expected: 0.0, threshold, severity, bars: 0, method, cause }
+    }
+
     /// True when the other says the same to whoever reads it; which revision showed it first does not matter.
     #[must_use]
     pub fn says_the_same(&self, other: &Finding) -> bool {
@@ -131,19 +161,24 @@ impl Detected {
     #[must_use]
     pub fn id(&self, spec: &SymbolSpec) -> String {
         let Finding { kind, time, .. } = self.finding;
-        format!("{}/{}/{}/{}", spec.name, kind.id_word(), self.width, time.0)
+        let (symbol, word, width) = (&spec.name, kind.id_word(), self.width);
+        match kind.rule() {
+            Some(name) => format!("{symbol}/{word}/{name}/{width}/{}", time.0),
+            None => format!("{symbol}/{word}/{width}/{}", time.0),
+        }
     }
 
-    /// Returns the value and the baseline as people know them.
+    /// Returns the value and the baseline as people know them; a rule has no baseline.
     #[must_use]
-    pub fn values(&self, spec: &SymbolSpec) -> (f64, f64) {
+    pub fn values(&self, spec: &SymbolSpec) -> (f64, Option<f64>) {
         let Finding { kind, value, expected, .. } = self.finding;
         let factor = match kind {
             AnomalyKind::PriceAbove | AnomalyKind::PriceBelow => spec.price_scale.factor(),
             AnomalyKind::Volume => spec.size_scale.factor(),
             AnomalyKind::Overbought | AnomalyKind::Oversold => 1,
+            AnomalyKind::Rule(_) => return (value, None),
         };
-        (value / factor as f64, expected / factor as f64)
+        (value / factor as f64, Some(expected / factor as f64))
     }
 
     fn description(&self) -> String {
@@ -160,6 +195,14 @@ impl Detected {
             }
             AnomalyKind::Overbought => format!("RSI {value:.1} is above {threshold}"),
             AnomalyKind::Oversold => format!("RSI {value:.1} is below {threshold}"),
+            AnomalyKind::Rule(name) => {
+                let is = match value.partial_cmp(&threshold) {
+                    Some(Ordering::Less) => "below",
+                    Some(Ordering::Greater) => "above",
+                    _ => "at",
+                };
+                format!("rule {name}: {} is {is} {}", shown(value), shown(threshold))
+            }
         }
     }
 
@@ -179,6 +222,9 @@ impl Detected {
             Some(trade) => put("trade_id", json!(trade.to_text())),
             None => put("bar_revision", json!(cause.revision)),
         }
+        if let Some(name) = kind.rule() {
+            put(RULE, json!(name));
+        }
         if bars > 0 {
             put("bars", json!(bars));
             put("method", json!(method.as_str()));
@@ -192,13 +238,19 @@ impl Detected {
             severity,
             description: self.description(),
             current_value: Some(value),
-            expected_value: Some(expected),
+            expected_value: expected,
             threshold: Some(threshold),
             metadata,
             state: self.state,
             log_pos: self.log_pos,
         }
     }
+}
+
+/// Shows a number of a rule with at most six decimals, which are more than a description needs.
+fn shown(value: f64) -> String {
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Returns how severe a value is that is so many times as far off as the threshold.

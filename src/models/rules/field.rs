@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// Names of the values of a bar that are no indicators.
 const BAR_NAMES: [&str; 7] = ["open", "high", "low", "close", "volume", "vwap", "trade_count"];
 
-const NUM_FIELDS: usize = BAR_NAMES.len() + IndicatorValues::NAMES.len();
+/// How many fields there are.
+pub(super) const NUM_FIELDS: usize = BAR_NAMES.len() + IndicatorValues::NAMES.len();
 
 /// One value of a bar: one of its own, or an indicator after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,9 +65,7 @@ impl Row {
         row[5] = vwap.map_or(f64::NAN, |vwap| Scale::VWAP.to_f64(vwap));
         row[6] = *trade_count as f64;
         if let Some(indicators) = indicators {
-            for (room, value) in row[BAR_NAMES.len()..].iter_mut().zip(indicators.in_order()) {
-                *room = value.unwrap_or(f64::NAN);
-            }
+            put_indicators(&mut row, indicators);
         }
         Row(row)
     }
@@ -79,10 +78,24 @@ impl Row {
         Row::new(&figures, indicators, spec)
     }
 
+    /// Makes it of indicators alone.
+    #[must_use]
+    pub fn of_indicators(indicators: &IndicatorValues) -> Row {
+        let mut row = [f64::NAN; NUM_FIELDS];
+        put_indicators(&mut row, indicators);
+        Row(row)
+    }
+
     /// Returns a value; NaN where it is not known.
     #[must_use]
     pub const fn get(&self, field: Field) -> f64 {
         self.0[field.place()]
+    }
+}
+
+fn put_indicators(row: &mut [f64; NUM_FIELDS], indicators: &IndicatorValues) {
+    for (room, value) in row[BAR_NAMES.len()..].iter_mut().zip(indicators.in_order()) {
+        *room = value.unwrap_or(f64::NAN);
     }
 }
 

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest name in bytes.
 const NAME_MAX: usize = 40;
+/// A name that no rule has, since its place among the rules is where REST tries one.
+const RESERVED: &str = "test";
 /// Most symbols that one rule names.
 const SYMBOLS_MAX: usize = 1_000;
 /// Longest span for which a rule must hold.
@@ -225,6 +227,12 @@ impl Rule {
         if !(1..=NAME_MAX).contains(&self.name.len()) || !self.name.bytes().all(is_in_name) {
             let reason = format!("a name has 1 to {NAME_MAX} letters, digits or any of `._-`");
             faults.push(KeyFault::new("name", reason));
+        }
+        if self.name == RESERVED {
+            faults.push(KeyFault::new(
+                "name",
+                format!("`{RESERVED}` is where rules are tried: take another name"),
+            ));
         }
         if self.symbols.len() > SYMBOLS_MAX {
             let reason =

@@ -109,6 +109,7 @@ mod tests {
             (named("", "price > 1"), "name: a name has"),
             (named("a b", "price > 1"), "name: a name has"),
             (named(&"a".repeat(41), "price > 1"), "name: a name has"),
+            (named("test", "price > 1"), "name: `test` is where"),
             (named("a", "price >"), "when: line 1, column 8: expected"),
             (
                 named("a", "price > 1 on 15min"),

@@ -6,6 +6,7 @@
 
 use super::SymbolState;
 use super::retained::RetainedTrade;
+use super::rules::{RulesFound, SymbolRules};
 use super::window::BaseWindow;
 use crate::models::bar::{Bar, BarSum, SourceRank, TradeOrder};
 use crate::models::detection::settings::{DetectionSettings, Thresholds};
@@ -24,7 +25,7 @@ pub struct Watch {
     low: i64,
     high: i64,
     /// Something was noted that is to be judged.
-    is_waiting: bool,
+    pub is_waiting: bool,
     /// The width whose bars are judged, by place; [`usize::MAX`] for none.
     track: usize,
 }
@@ -33,7 +34,13 @@ impl Watch {
     /// Everything is usual.
     pub const OFF: Watch = Watch { low: i64::MIN, high: i64::MAX, is_waiting: false, track: usize::MAX };
 
-    /// True while something was unusual of late.
+    /// Returns the same, with every trade looked at.
+    #[must_use]
+    pub const fn alert(self) -> Watch {
+        Watch { low: i64::MAX, high: i64::MIN, ..self }
+    }
+
+    /// True while something was unusual of late, or rules judge trades.
     const fn is_alert(&self) -> bool {
         self.low > self.high
     }
@@ -55,18 +62,6 @@ pub struct Found {
     seq: u64,
 }
 
-impl Found {
-    /// Returns what is known where bars of a width are judged from now on, and so many anomalies were published before.
-    fn begun(width: Width, seq: u64) -> Found {
-        Found { bars: BarDetector::new(width), prices: PriceDetector::default(), seq }
-    }
-
-    /// Returns what is kept while nothing is looked for; `None` for nothing.
-    fn idle(self) -> Option<Box<Found>> {
-        (self.seq > 0).then(|| Box::new(Found::begun(self.bars.width(), self.seq)))
-    }
-}
-
 /// The detectors of a symbol.
 #[derive(Clone, Debug)]
 pub struct Detection {
@@ -86,7 +81,7 @@ impl Detection {
         looked_for: &DetectionSettings,
         widths: &[Width],
         spec: &SymbolSpec,
-        found: Option<&Found>,
+        found: Option<Found>,
     ) -> Option<Box<Detection>> {
         let thresholds = looked_for.of(spec);
         if !thresholds.enabled {
@@ -94,19 +89,13 @@ impl Detection {
         }
         let track = looked_for.track(widths);
         let width = widths[track];
-        let mut found = match found {
-            Some(found) if found.bars.width() == width => found.clone(),
-            Some(found) => Found::begun(width, found.seq),
-            None => Found::begun(width, 0),
-        };
+        let mut found = found.filter(|found| found.bars.width() == width).unwrap_or_else(|| Found {
+            bars: BarDetector::new(width),
+            prices: PriceDetector::default(),
+            seq: 0,
+        });
         found.bars.begin(&thresholds);
         Some(Box::new(Detection { thresholds, track, found, suspects: SmallVec::new() }))
-    }
-
-    /// Returns what was found.
-    #[must_use]
-    pub fn into_found(self) -> Found {
-        self.found
     }
 
     /// Returns what a checkpoint holds.
@@ -115,9 +104,25 @@ impl Detection {
         &self.found
     }
 
+    /// Returns how many anomalies were published.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.found.seq
+    }
+
+    /// Notes how many anomalies were published, those of rules among them.
+    pub const fn set_seq(&mut self, seq: u64) {
+        self.found.seq = seq;
+    }
+
     /// Makes room for a source among the ranks of the others.
     pub fn make_room(&mut self, rank: SourceRank) {
         self.found.prices.make_room(rank);
+    }
+
+    /// True where something was noted that is to be judged.
+    fn is_waiting(&self) -> bool {
+        !self.suspects.is_empty() || !self.found.bars.is_judged()
     }
 
     /// Returns what entries are to be looked at for.
@@ -130,19 +135,40 @@ impl Detection {
 }
 
 impl SymbolState {
-    /// Takes up what is looked for in the symbol as it is defined now. Where that is nothing, what was found is let go of,
-    /// but for how many were published: their numbers only grow.
-    pub(super) fn reset_detection(&mut self, found: Option<Found>) {
-        let found = found.or_else(|| self.idle.take().map(|idle| *idle));
-        let new = |looked_for| Detection::new(looked_for, &self.settings.widths, &self.spec, found.as_ref());
-        self.detection = self.looked_for().and_then(new);
-        self.idle = if self.detection.is_some() { None } else { found.and_then(Found::idle) };
-        self.watch = self.detection.as_ref().map_or(Watch::OFF, |detection| detection.watch());
+    /// Takes up what is looked for in the symbol as it is defined now.
+    pub(super) fn renew_detection(&mut self) {
+        let found = self.detection.take().map(|detection| detection.found);
+        let rules = self.rules.take().map(|rules| rules.into_found());
+        self.reset_detection(found, rules);
     }
 
-    /// Notes a trade that was added to a window and may be unusual.
+    /// Takes up what is looked for, going on from what was found. Where nothing is looked for that is let go of, but for how many
+    /// anomalies were published: their numbers only grow.
+    pub(super) fn reset_detection(&mut self, found: Option<Found>, rules: Option<RulesFound>) {
+        let (of_detection, of_rules) =
+            (found.as_ref().map(|found| found.seq), rules.as_ref().map(RulesFound::seq));
+        let seq = of_detection.max(of_rules).unwrap_or_default().max(self.idle_seq);
+        let looked_for = self.looked_for();
+        let detection =
+            looked_for.and_then(|of| Detection::new(of, &self.settings.widths, &self.spec, found));
+        let rules = looked_for.and_then(|of| SymbolRules::new(of, &self.settings.widths, &self.spec, rules));
+        (self.detection, self.rules) = (detection, rules);
+        self.watch = self.detection.as_ref().map_or(Watch::OFF, |detection| detection.watch());
+        self.begin_rules(seq);
+        if let Some(detection) = &mut self.detection {
+            detection.set_seq(seq);
+        }
+        self.idle_seq = if self.detection.is_none() && self.rules.is_none() { seq } else { 0 };
+    }
+
+    /// Notes a trade that was added to a window and may be unusual, or is to be judged by rules.
     #[inline(never)]
-    pub(super) fn suspect(&mut self, start: Nanos, trade: (TradeOrder, Price)) {
+    pub(super) fn suspect(&mut self, start: Nanos, retained: &RetainedTrade) {
+        self.note_trade(retained);
+        if !retained.updates.high_low() {
+            return;
+        }
+        let trade = (retained.order, retained.price);
         let Some(detection) = &mut self.detection else { return };
         let Found { bars, prices, .. } = &mut detection.found;
         let is_judged_by_others = bars.newest_end() > start;
@@ -166,6 +192,9 @@ impl SymbolState {
     pub(super) fn note_bar(&mut self, track: usize, bar: &Bar, is_void: bool) {
         if track == self.watch.track {
             self.note_judged_bar(bar.start, bar.close, bar.volume, bar.revision, is_void);
+        }
+        if self.rules.is_some() {
+            self.note_ruled_bar(track, bar, is_void);
         }
     }
 
@@ -192,8 +221,13 @@ impl SymbolState {
 
     #[inline(never)]
     fn judge_anomalies(&mut self, effects: &mut Vec<Effect>) {
+        self.watch.is_waiting = false;
         if !self.judge_usual_bar() {
             self.judge_all(effects);
+        }
+        if self.rules.is_some() {
+            self.judge_rules(effects);
+            self.heed_rules();
         }
     }
 
@@ -227,7 +261,7 @@ impl SymbolState {
 
     #[inline(never)]
     fn judge_all(&mut self, effects: &mut Vec<Effect>) {
-        let Some(mut detection) = self.detection.take() else { return };
+        let Some(mut detection) = self.detection.take_if(|detection| detection.is_waiting()) else { return };
         let Detection { thresholds, track, found: Found { bars, prices, seq }, suspects } = &mut *detection;
         let series = &self.tracks[*track].indicators;
         let rsi = |start: Nanos| series.index_of(start).and_then(|at| series.moving_rsi(at));
@@ -299,6 +333,10 @@ impl SymbolState {
             if self.watch.is_alert() {
                 self.watch = Watch { is_waiting: self.watch.is_waiting, ..detection.watch() };
             }
+        }
+        if self.rules.is_some() {
+            self.seal_rules(frontier);
+            self.heed_rules();
         }
     }
 }

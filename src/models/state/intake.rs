@@ -160,8 +160,8 @@ impl SymbolState {
                 self.count_late(start);
             }
             // Windows that have closed are judged by other bars.
-            if (is_closed || !self.watch.is_usual(trade.price)) && retained.updates.high_low() {
-                self.suspect(start, (retained.order, retained.price));
+            if is_closed || !self.watch.is_usual(trade.price) {
+                self.suspect(start, &retained);
             }
         }
         if in_charge {
@@ -271,6 +271,7 @@ impl SymbolState {
         let mut touched = Touched::new();
         if conflict && before.loses_to(trade) && !self.is_full(at) {
             self.retained.mark(place, TradeFlags::GONE);
+            self.note_gone(&before);
             let retained = RetainedTrade {
                 flags: before.flags,
                 ..RetainedTrade::of(trade, local, self.retained.sources())
@@ -294,6 +295,7 @@ impl SymbolState {
         if before.flags.stands() {
             self.recount(self.window_of(place), touched);
             self.forget_newest(&before);
+            self.note_gone(&before);
         }
     }
 

@@ -21,6 +21,7 @@ mod packed;
 mod pending_cancels;
 mod retained;
 mod rows;
+mod rules;
 mod snapshot;
 mod sources;
 mod stated;
@@ -42,10 +43,11 @@ use super::symbol::{SymbolDefinition, SymbolId, SymbolSpec};
 use super::time::{Nanos, Width};
 use clock::EventClock;
 use corrections::Corrections;
-use detection::{Detection, Found, Watch};
+use detection::{Detection, Watch};
 use health::{Gaps, SourceSchedule};
 use outcomes::Outcomes;
 use pending_cancels::PendingCancels;
+use rules::SymbolRules;
 use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 use sources::LocalSource;
@@ -122,10 +124,11 @@ pub struct SymbolState {
     /// What trades are looked at for.
     watch: Watch,
     detection: Option<Box<Detection>>,
-    /// What goes on counting while nothing is looked for.
-    idle: Option<Box<Found>>,
+    /// How many anomalies were published, while nothing is looked for; else those who look know it.
+    idle_seq: u64,
     /// What the log said last is looked for; `None` where it said nothing, and the settings hold.
     stated: Option<Stated>,
+    rules: Option<Box<SymbolRules>>,
 }
 
 impl SymbolState {
@@ -166,12 +169,13 @@ impl SymbolState {
             due: Nanos::MAX,
             watch: Watch::OFF,
             detection: None,
-            idle: None,
+            idle_seq: 0,
             stated: None,
+            rules: None,
             settings,
             names,
         };
-        state.reset_detection(None);
+        state.renew_detection();
         state
     }
 
@@ -313,6 +317,9 @@ impl SymbolState {
         }
         if let Some(detection) = &mut self.detection {
             detection.make_room(rank);
+        }
+        if let Some(rules) = &mut self.rules {
+            rules.make_room(rank);
         }
         Some(local)
     }

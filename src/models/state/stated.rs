@@ -7,6 +7,7 @@
 
 use super::SymbolState;
 use super::detection::Found;
+use super::rules::RulesFound;
 use crate::models::detection::document::Document;
 use crate::models::detection::settings::DetectionSettings;
 use crate::models::detection::statement::{self, Statement};
@@ -27,17 +28,21 @@ impl SymbolState {
         }
         if let Ok(statement) = statement::read(document) {
             self.stated = Some(Stated { document, statement });
-            let found = self.detection.take().map(|detection| detection.into_found());
-            self.reset_detection(found);
+            self.renew_detection();
         }
     }
 
     /// Takes up what a checkpoint holds. What this process cannot read leaves the settings in place.
-    pub(super) fn restore_stated(&mut self, document: Document, found: Option<Found>) {
-        if let Ok(statement) = statement::read(document) {
-            self.stated = Some(Stated { document, statement });
-        }
-        self.reset_detection(found);
+    pub(super) fn restore_looked_for(
+        &mut self,
+        stated: Option<Document>,
+        found: Option<Found>,
+        rules: Option<RulesFound>,
+    ) {
+        let read = |document| statement::read(document).map(|statement| Stated { document, statement });
+        // What cannot be read was none when the checkpoint was made: another program made it.
+        self.stated = stated.map(read).and_then(Result::ok);
+        self.reset_detection(found, rules);
     }
 
     /// Returns what its log said last is looked for.

@@ -172,10 +172,13 @@ impl Lines {
         let (tag, state) = (&symbol.tag, detected.state.as_str());
         // A trade above and one below at one moment are two points.
         let time = time.0 + i64::from(kind == AnomalyKind::PriceBelow);
+        // Two rules may find something at one moment, too.
+        let rule = kind.rule().map(|name| format!(",rule={}", escaped(name))).unwrap_or_default();
+        let expected = expected.map(|expected| format!("expected={expected},")).unwrap_or_default();
         let (measurement, kind, severity) = (measurement::ANOMALIES, kind.anomaly_type(), severity.as_str());
         self.put(format_args!(
-            "{measurement},symbol={tag},type={kind},severity={severity} \
-             value={value},expected={expected},threshold={threshold},state=\"{state}\" {time}\n"
+            "{measurement},symbol={tag},type={kind},severity={severity}{rule} \
+             value={value},{expected}threshold={threshold},state=\"{state}\" {time}\n"
         ));
     }
 

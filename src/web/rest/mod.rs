@@ -15,6 +15,7 @@ pub(super) mod incidents;
 pub(super) mod indicators;
 pub(super) mod latest;
 pub(super) mod predictions;
+pub(super) mod rule_trials;
 pub(super) mod signals;
 pub(super) mod silences;
 pub(super) mod symbol_changes;

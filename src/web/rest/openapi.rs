@@ -8,8 +8,8 @@ use super::param_docs::{
     StatusName, SymbolName, Symbols,
 };
 use super::{
-    alerts, anomalies, bars, dead_letters, health, incidents, indicators, latest, predictions, silences,
-    symbol_changes, symbols, system_metrics, ticks,
+    alerts, anomalies, bars, dead_letters, health, incidents, indicators, latest, predictions, rule_trials,
+    silences, symbol_changes, symbols, system_metrics, ticks,
 };
 use crate::models::time::Width;
 use crate::web::answer::caching::{REVALIDATE, hash};
@@ -54,6 +54,7 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
         silences::silences,
         silences::silence,
         silences::end,
+        rule_trials::test,
         predictions::predictions,
         dead_letters::dead_letters,
         system_metrics::latency,
