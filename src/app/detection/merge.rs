@@ -55,7 +55,8 @@ pub fn on_new_config(
     let both = combined(&keys_of(before).into(), &keys_of(config).into(), &keys_of(settings).into());
     let mut rules: Vec<Rule> = config.rules.to_vec();
     let own = settings.rules.iter().filter(|rule| rule.origin == Origin::Api);
-    let own: Vec<Rule> = own.filter(|rule| rules.iter().all(|other| other.name != rule.name)).cloned().collect();
+    let own: Vec<Rule> =
+        own.filter(|rule| rules.iter().all(|other| other.name != rule.name)).cloned().collect();
     rules.extend(own);
     let Value::Object(both) = both else { return config.clone() };
     // Each is right by itself, and what is wrong with both is of no use to anybody: the start says what holds.
@@ -133,7 +134,8 @@ mod tests {
         let first = changed(&by_default, &change).expect("it is right");
         assert_eq!((first.thresholds.enabled, first.thresholds.price.percent), (false, 2.0));
         assert_eq!((first.thresholds.price.bars, first.overrides[0].rsi.overbought), (20, Some(80.0)));
-        let second = changed(&first, &json!({"price_spike": {"percent": null}, "overrides": null})).expect("right");
+        let second =
+            changed(&first, &json!({"price_spike": {"percent": null}, "overrides": null})).expect("right");
         assert_eq!((second.thresholds.price.percent, second.overrides.len()), (5.0, 0));
         assert!(!second.thresholds.enabled, "it was not named");
         assert_eq!(changed(&second, &json!({"enabled": null})).expect("right"), by_default);
@@ -154,7 +156,10 @@ mod tests {
             (json!({"overrides": [{"asset_class": "gold"}]}), "overrides[0].asset_class"),
         ] {
             let found = changed(&DetectionSettings::default(), &change).expect_err("wrong");
-            assert!(matches!(&found, DetectionError::Field { field: of, .. } if of == field), "{change}: {found:?}");
+            assert!(
+                matches!(&found, DetectionError::Field { field: of, .. } if of == field),
+                "{change}: {found:?}"
+            );
         }
     }
 
@@ -171,7 +176,8 @@ mod tests {
         };
         settings.rules =
             vec![rule("gone", Origin::Config), rule("mine", Origin::Api), rule("taken", Origin::Api)].into();
-        let mut config = changed(&before, &json!({"price_spike": {"percent": 7}, "enabled": false})).expect("right");
+        let mut config =
+            changed(&before, &json!({"price_spike": {"percent": 7}, "enabled": false})).expect("right");
         config.rules = vec![rule("taken", Origin::Config)].into();
         let found = on_new_config(&settings, &before, &config, &widths());
         let price = found.thresholds.price;

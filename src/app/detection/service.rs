@@ -124,13 +124,14 @@ impl DetectionService {
             return Ok(known);
         }
         if self.num_changes >= CHANGES_MAX {
-            return Err(unavailable("there were too many changes since the start; the next start takes more"));
+            return Err(unavailable(
+                "there were too many changes since the start; the next start takes more",
+            ));
         }
         let statement = Statement::changed(settings, &self.config);
-        let document = statement.document().map_err(|error| DetectionError::Field {
-            field: "body".to_owned(),
-            detail: error.to_string(),
-        })?;
+        let document = statement
+            .document()
+            .map_err(|error| DetectionError::Field { field: "body".to_owned(), detail: error.to_string() })?;
         self.num_changes += 1;
         let done = async {
             self.say(&statement).await.map_err(|_| unavailable("the server is stopping"))?;
