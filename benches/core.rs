@@ -11,6 +11,7 @@ use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Body, Entry, SourceId, Trade, TradeId, Updates};
 use tickwire::models::names::Interner;
 use tickwire::models::num::{Price, Size};
+use tickwire::models::rules::{Fire, Rule};
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::state::SymbolState;
 use tickwire::models::symbol::{SymbolId, SymbolSpec};
@@ -83,9 +84,20 @@ fn names() -> Arc<dyn Interner> {
     Arc::new(names)
 }
 
-fn states(num_symbols: u64) -> Vec<SymbolState> {
+/// A rule on closed bars, and one on trades.
+const CLOSED: (&str, Fire) = ("rsi_14 < 25 or volume > 3 * avg(volume, 20)", Fire::BarClose);
+const TRADED: (&str, Fire) = ("pct_change(15min) < -3", Fire::Tick);
+
+fn states(num_symbols: u64, rule: Option<(&str, Fire)>) -> Vec<SymbolState> {
     // As a run has them.
-    let detection = Some(DetectionSettings::default());
+    let rule = rule.map(|(when, fire)| Rule {
+        name: "rule".to_owned(),
+        when: when.to_owned(),
+        fire,
+        ..Rule::default()
+    });
+    let rules: Vec<Rule> = rule.into_iter().collect();
+    let detection = Some(DetectionSettings { rules: rules.into(), ..DetectionSettings::default() });
     let settings = Arc::new(CoreSettings { detection, ..CoreSettings::default() });
     let names = names();
     let state = |at| {
@@ -122,14 +134,17 @@ fn apply(c: &mut Criterion) {
         .throughput(Throughput::Elements(NUM_TRADES))
         .sample_size(20)
         .measurement_time(Duration::from_secs(4));
-    for (name, num_symbols, arrival) in [
-        ("apply, one symbol, in order", 1, Arrival::Clean),
-        ("apply, one symbol, jittered", 1, Arrival::Jittered),
-        ("apply, 1,000 symbols, jittered", 1_000, Arrival::Jittered),
+    for (name, num_symbols, arrival, rule) in [
+        ("apply, one symbol, in order", 1, Arrival::Clean, None),
+        ("apply, one symbol, jittered", 1, Arrival::Jittered, None),
+        ("apply, 1,000 symbols, jittered", 1_000, Arrival::Jittered, None),
+        ("apply, one symbol, jittered, a rule on closed bars", 1, Arrival::Jittered, Some(CLOSED)),
+        ("apply, one symbol, jittered, a rule on trades", 1, Arrival::Jittered, Some(TRADED)),
+        ("apply, 1,000 symbols, jittered, a rule on closed bars", 1_000, Arrival::Jittered, Some(CLOSED)),
     ] {
         let batches = sorted(&trades(num_symbols, arrival), num_symbols);
         group.bench_function(name, |b| {
-            let fresh = || states(num_symbols);
+            let fresh = || states(num_symbols, rule);
             b.iter_batched(fresh, |states| apply_all(states, &batches), BatchSize::PerIteration);
         });
     }
@@ -138,7 +153,7 @@ fn apply(c: &mut Criterion) {
 
 fn recovery_point(c: &mut Criterion) {
     let batches = sorted(&trades(1, Arrival::Jittered), 1);
-    let (states, _) = apply_all(states(1), &batches);
+    let (states, _) = apply_all(states(1, None), &batches);
     let state = states.into_iter().next().expect("there is one symbol");
     let bytes = state.encode();
     let (settings, names) = (Arc::new(CoreSettings::default()), names());

@@ -8,6 +8,7 @@ mod forms;
 mod limits;
 mod pages;
 mod parameters;
+mod rules;
 mod service;
 mod world;
 

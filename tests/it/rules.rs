@@ -1,5 +1,7 @@
 //! Rules of the user's own in the core: beside an oracle, over cuts and restarts, and with trades that are taken back.
 
+mod whole;
+
 use crate::detection::{START, cancel, detected, history, made, mark, outcome_of, run, trade};
 use crate::support::outcome::{Outcome, core, log, names};
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 //! Promises: an incident has the id of its anomaly. It holds all that the policy must know of it after a restart: who was
 //! told, what waits to go out, and why something is held back. Nothing here fails: a word that is unknown is `None`.
 
-use crate::models::anomaly::{Anomaly, Severity};
+use crate::models::anomaly::{Anomaly, RULE, Severity};
 use crate::models::entry::Position;
 use crate::models::notification::NotificationKind;
 use crate::models::time::Nanos;
@@ -185,6 +185,13 @@ impl Incident {
         };
         incident.take_over(anomaly);
         incident
+    }
+
+    /// Returns the name of the rule of the user's own that found it, which its id has behind the type.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        let rest = self.id.strip_prefix(&self.symbol)?.strip_prefix('/')?;
+        rest.strip_prefix(RULE)?.strip_prefix('/')?.split('/').next()
     }
 
     /// Takes over what the anomaly says now.

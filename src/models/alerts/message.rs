@@ -6,6 +6,7 @@
 use super::groups::GroupKey;
 use super::incident::Incident;
 use super::settings::AlertSettings;
+use crate::models::anomaly::RULE;
 use crate::models::conditions::ALL_SYMBOLS;
 use crate::models::notification::{Fact, Notification, NotificationKind};
 use crate::models::time::Nanos;
@@ -33,12 +34,14 @@ pub fn notification(
         [only] => Some(*only),
         _ => None,
     };
+    let rule = only.and_then(Incident::rule).map(|name| format!("{RULE} {name}"));
+    let what = rule.unwrap_or_else(|| key.anomaly_type.replace('_', " "));
     Notification {
         id: id.to_owned(),
         kind,
         severity: members.first().map(|first| first.severity).unwrap_or_default(),
         alert_type: key.anomaly_type.clone(),
-        title: title(&key.anomaly_type, &symbols, members.len(), settings.is_simulated),
+        title: title(what, &symbols, members.len(), settings.is_simulated),
         text: match only {
             Some(only) => only.description.clone(),
             None => list(&members, settings.lines_max),
@@ -58,8 +61,7 @@ fn symbol(incident: &Incident) -> Option<&str> {
 }
 
 /// Returns one line: what happened to whom. Channels say in front of it what has become of it.
-fn title(anomaly_type: &str, symbols: &BTreeSet<&str>, num_members: usize, is_simulated: bool) -> String {
-    let what = anomaly_type.replace('_', " ");
+fn title(what: String, symbols: &BTreeSet<&str>, num_members: usize, is_simulated: bool) -> String {
     // Nobody acts on what is made up, taking it for a market.
     let kind_of_data = if is_simulated { "SIMULATED " } else { "" };
     let happened = match symbols.first() {

@@ -624,9 +624,11 @@ impl Policy {
     }
 }
 
-/// Returns what a cooldown is about.
+/// Returns what a cooldown is about. Rules are about different things, so each has its own.
 fn kind_of(incident: &Incident) -> (String, String) {
-    (incident.symbol.clone(), incident.anomaly_type.clone())
+    let anomaly_type = &incident.anomaly_type;
+    let kind = incident.rule().map_or_else(|| anomaly_type.clone(), |name| format!("{anomaly_type}/{name}"));
+    (incident.symbol.clone(), kind)
 }
 
 /// True where an anomaly's state says something else than its incident does.

@@ -94,6 +94,21 @@ fn what_is_made_up_says_so_first() {
 }
 
 #[test]
+fn rules_have_names_in_titles_and_cooldowns_of_their_own() {
+    let mut policy = Policy::new(AlertSettings { group_wait: 0, ..settings() }, []);
+    let of = |rule: &str, second| Anomaly {
+        id: format!("AAPL/rule/{rule}/1min/{second}"),
+        ..anomaly("AAPL", "rule", second)
+    };
+    let changes = judge(&mut policy, &of("low-rsi", 0), 0);
+    let first = changes.outgoing.first().cloned().or_else(|| tick(&mut policy, 0).outgoing.first().cloned());
+    let told = first.expect("it is told").body.notification;
+    assert_eq!((told.title.as_str(), told.alert_type.as_str()), ("AAPL: rule low-rsi", "rule"));
+    assert_eq!(held(&judge(&mut policy, &of("low-rsi", 10), 10)), ["cooldown"]);
+    assert_eq!(held(&judge(&mut policy, &of("volume", 10), 10)), [""; 0], "it is another rule");
+}
+
+#[test]
 fn an_alert_goes_out_once_after_the_wait_of_its_group() {
     let mut policy = Policy::new(settings(), []);
     let spike = anomaly("AAPL", "price_spike", 0);

@@ -141,6 +141,25 @@ pub async fn test(
     Ok(Reply::json(&answer).send_volatile(&request))
 }
 
+impl NewTrial {
+    fn read(text: &[u8]) -> Result<NewTrial, ApiError> {
+        let known = ["when", "window", "for", "fire", "symbols", "start_time", "end_time"];
+        let object = body::object(text, &known)?;
+        let fields = Fields(&object);
+        let text = |field| fields.text(field).map(|text| text.map(str::to_owned)).map_err(body::fault);
+        let when = || body::fault(Fields::missing("when", "a condition such as `price > 200`"));
+        Ok(NewTrial {
+            when: text("when")?.ok_or_else(when)?,
+            window: text("window")?,
+            holds_for: text("for")?,
+            fire: text("fire")?,
+            symbols: body::texts(fields, "symbols")?,
+            start_time: time_text(fields, "start_time")?,
+            end_time: time_text(fields, "end_time")?,
+        })
+    }
+}
+
 /// What was asked for.
 struct Asked {
     rule: Rule,
@@ -151,40 +170,28 @@ struct Asked {
 
 impl Asked {
     fn read(text: &[u8], state: &AppState) -> Result<Asked, ApiError> {
-        let known = ["when", "window", "for", "fire", "symbols", "start_time", "end_time"];
-        let object = body::object(text, &known)?;
-        let fields = Fields(&object);
-        let text = |field| fields.text(field).map_err(body::fault);
-        let when = text("when")?
-            .ok_or_else(|| body::fault(Fields::missing("when", "a condition such as `price > 200`")))?;
+        let new = NewTrial::read(text)?;
         let rule = Rule {
             name: "trial".to_owned(),
-            when: when.to_owned(),
-            window: read_word("window", text("window")?, Width::parse, "a window such as `5min`")?,
-            holds_for: read_word("for", text("for")?, span, "a span such as `30s`")?.unwrap_or_default(),
-            fire: read_word("fire", text("fire")?, fire, "`tick`, `bar` or `bar_close`")?.unwrap_or_default(),
+            when: new.when,
+            window: read_word("window", new.window, Width::parse, "a window such as `5min`")?,
+            holds_for: read_word("for", new.holds_for, span, "a span such as `30s`")?.unwrap_or_default(),
+            fire: read_word("fire", new.fire, fire, "`tick`, `bar` or `bar_close`")?.unwrap_or_default(),
             severity: Severity::Low,
             ..Rule::default()
         };
         let now = state.query_now();
-        let time = |field: &'static str| {
-            let belongs = "a time such as `-1h`";
-            read_word(
-                field,
-                time_text(fields, field)?.as_deref(),
-                |text| Nanos::from_query(text, now),
-                belongs,
-            )
-        };
-        let end = time("end_time")?.unwrap_or(now).min(now);
-        let start = time("start_time")?.unwrap_or(end.plus(-DAY));
+        let time =
+            |field, text| read_word(field, text, |text| Nanos::from_query(text, now), "a time such as `-1h`");
+        let end = time("end_time", new.end_time)?.unwrap_or(now).min(now);
+        let start = time("start_time", new.start_time)?.unwrap_or(end.plus(-DAY));
         if start >= end {
             return Err(ApiError::parameter(
                 "start_time",
                 "`start_time` is before `end_time`, and before now",
             ));
         }
-        let names = body::texts(fields, "symbols")?.unwrap_or_default();
+        let names = new.symbols.unwrap_or_default();
         if names.len() > SYMBOLS_MAX {
             return Err(ApiError::parameter("symbols", format!("`symbols` has at most {SYMBOLS_MAX} names")));
         }
@@ -198,8 +205,9 @@ impl Asked {
         Ok(Asked { rule, symbols, start, end })
     }
 
+    /// True for what is in the range, as answers show times.
     fn has(&self, time: Nanos) -> bool {
-        self.start < time && time <= self.end
+        self.start < time.to_micros() && time.to_micros() <= self.end
     }
 }
 
@@ -213,12 +221,12 @@ fn time_text(fields: Fields<'_>, field: &'static str) -> Result<Option<String>, 
 
 fn read_word<T>(
     field: &'static str,
-    text: Option<&str>,
+    text: Option<String>,
     read: impl Fn(&str) -> Option<T>,
     belongs: &str,
 ) -> Result<Option<T>, ApiError> {
     let Some(text) = text else { return Ok(None) };
-    read(text).map(Some).ok_or_else(|| body::fault(wrong(field, &Value::from(text), belongs)))
+    read(&text).map(Some).ok_or_else(|| body::fault(wrong(field, &Value::from(text.as_str()), belongs)))
 }
 
 fn span(text: &str) -> Option<i64> {
@@ -285,7 +293,9 @@ async fn over_trades(
     let width = trial.read.width;
     // Whole windows, so that the first bar of the range is whole.
     let start = width.start_of(asked.start);
-    let query = TickQuery { symbol: trial.symbol, start, end: asked.end, before: None, limit: *room + 1 };
+    // Up to the last nanosecond that is shown as the end.
+    let (symbol, end) = (trial.symbol, asked.end.plus(999));
+    let query = TickQuery { symbol, start, end, before: None, limit: *room + 1 };
     let mut ticks: Vec<Entry> = state.ticks(&query).await?;
     let num_judged = ticks.len();
     if num_judged > *room {
