@@ -8,7 +8,6 @@ use super::time::Time;
 use crate::models::detection::settings::{
     DetectionSettings, PriceThreshold, RsiThreshold, SeverityLevels, Thresholds, VolumeThreshold,
 };
-use crate::models::rules::Rule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,7 +16,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct PriceKeys {
     /// How far off the baseline, in per cent of it.
-    #[schema(example = 5.0, minimum = 0.001, maximum = 1000)]
+    #[schema(example = 5.0, exclusive_minimum = 0)]
     pub percent: Option<f64>,
     /// Closed bars whose closes make the baseline.
     #[schema(example = 20, minimum = 2, maximum = 200)]
@@ -32,7 +31,7 @@ pub struct PriceKeys {
 #[serde(deny_unknown_fields)]
 pub struct VolumeKeys {
     /// How many times the baseline.
-    #[schema(example = 3.0, minimum = 0.001, maximum = 1000)]
+    #[schema(example = 3.0, exclusive_minimum = 0)]
     pub factor: Option<f64>,
     /// Bars before whose volumes make the baseline.
     #[schema(example = 20, minimum = 2, maximum = 200)]
@@ -47,10 +46,10 @@ pub struct VolumeKeys {
 #[serde(deny_unknown_fields)]
 pub struct RsiKeys {
     /// Above this it is overbought.
-    #[schema(example = 70.0, minimum = 50.5, maximum = 99.5)]
+    #[schema(example = 70.0, exclusive_minimum = 50, exclusive_maximum = 100)]
     pub overbought: Option<f64>,
     /// Below this it is oversold.
-    #[schema(example = 30.0, minimum = 0.5, maximum = 49.5)]
+    #[schema(example = 30.0, exclusive_minimum = 0, exclusive_maximum = 50)]
     pub oversold: Option<f64>,
     /// How far it must come back for the excursion to be over.
     #[schema(example = 2.0, minimum = 0, maximum = 20)]
@@ -62,13 +61,13 @@ pub struct RsiKeys {
 #[serde(deny_unknown_fields)]
 pub struct SeverityKeys {
     /// `medium`.
-    #[schema(example = 1.5, minimum = 1, maximum = 1000)]
+    #[schema(example = 1.5, minimum = 1)]
     pub medium: Option<f64>,
     /// `high`.
-    #[schema(example = 2.0, minimum = 1, maximum = 1000)]
+    #[schema(example = 2.0, minimum = 1)]
     pub high: Option<f64>,
     /// `critical`.
-    #[schema(example = 3.0, minimum = 1, maximum = 1000)]
+    #[schema(example = 3.0, minimum = 1)]
     pub critical: Option<f64>,
 }
 
@@ -77,7 +76,7 @@ pub struct SeverityKeys {
 #[serde(deny_unknown_fields)]
 pub struct OverrideKeys {
     /// Symbols that it is about.
-    #[schema(example = json!(["AAPL"]), max_items = 1000)]
+    #[schema(example = json!(["AAPL"]))]
     pub symbols: Option<Vec<String>>,
     /// Class of instruments that it is about.
     #[schema(example = "crypto", pattern = "^(equity|pair|crypto|future|unknown)$")]
@@ -113,17 +112,10 @@ pub struct DetectionKeys {
     /// From how many times its threshold on an anomaly is how severe.
     pub severity: Option<SeverityKeys>,
     /// What holds for some symbols, the later one over the earlier. The list is one value: a change gives all of it.
-    #[schema(max_items = 1000)]
     pub overrides: Option<Vec<OverrideKeys>>,
-}
-
-/// A rule of the user's own.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct RuleObject {
-    /// The rule.
-    #[serde(flatten)]
-    #[schema(value_type = RuleKeys, inline)]
-    pub rule: Rule,
+    /// Rules, which are made and deleted at `rules`: a change leaves them out.
+    #[schema(read_only)]
+    pub rules: Option<Vec<RuleKeys>>,
 }
 
 /// A rule of the user's own.

@@ -21,7 +21,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use std::sync::Arc;
 
 /// Longest body in bytes: a thousand symbols of the longest names are 35 KB.
-const BODY_MAX: usize = 96 << 10;
+const BODY_MAX: usize = 64 << 10;
 
 /// Keys that a change may have.
 const KEYS: [&str; 7] = ["enabled", "window", "price_spike", "volume_spike", "rsi", "severity", "overrides"];

@@ -13,7 +13,7 @@ use crate::web::answer::reply::Reply;
 use crate::web::answer::responses::{ChangeFailures, Failures};
 use crate::web::detection_control::DetectionChange;
 use crate::web::state::AppState;
-use crate::wire::{RuleKeys, RuleObject};
+use crate::wire::RuleKeys;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
@@ -32,14 +32,12 @@ const TRIAL: &str = "test";
     get,
     path = "/api/v1/rules",
     tag = "signals",
-    responses((status = 200, description = "Rules, those of the configuration first", body = Vec<RuleObject>), Failures),
+    responses((status = 200, description = "Rules, those of the configuration first", body = Vec<RuleKeys>), Failures),
 )]
 pub async fn rules(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     Params::of(&request, &[])?;
     let now = Now::of(&state, state.looked_for.now());
-    let rules: Vec<RuleObject> =
-        now.settings().rules.iter().map(|rule| RuleObject { rule: rule.clone() }).collect();
-    Ok(Reply::json(&rules).send_volatile(&request))
+    Ok(Reply::json(&now.settings().rules).send_volatile(&request))
 }
 
 /// Makes a rule, which is judged from now on.
@@ -48,7 +46,7 @@ pub async fn rules(request: HttpRequest, state: Data<AppState>) -> Result<HttpRe
     path = "/api/v1/rules",
     tag = "signals",
     request_body = RuleKeys,
-    responses((status = 200, description = "The rule", body = RuleObject), ChangeFailures, Failures),
+    responses((status = 200, description = "The rule", body = RuleKeys), ChangeFailures, Failures),
 )]
 pub async fn add(
     request: HttpRequest,
@@ -65,7 +63,7 @@ pub async fn add(
         }
     }
     control.change(DetectionChange::AddRule(rule.clone())).await?;
-    Ok(Reply::json(&RuleObject { rule }).send_volatile(&request))
+    Ok(Reply::json(&rule).send_volatile(&request))
 }
 
 /// Deletes a rule: what it found and goes on ends.
@@ -74,7 +72,7 @@ pub async fn add(
     path = "/api/v1/rules/{name}",
     tag = "signals",
     params(RulePath),
-    responses((status = 200, description = "The rule, which is judged no more", body = RuleObject), ChangeFailures, Failures),
+    responses((status = 200, description = "The rule, which is judged no more", body = RuleKeys), ChangeFailures, Failures),
 )]
 pub async fn remove(
     request: HttpRequest,
@@ -87,7 +85,7 @@ pub async fn remove(
     let known = now.settings().rules.iter().find(|rule| rule.name == *name).cloned();
     control.change(DetectionChange::RemoveRule(name.into_inner())).await?;
     let rule = known.ok_or_else(|| ApiError::Unavailable("it was made and deleted just now".to_owned()))?;
-    Ok(Reply::json(&RuleObject { rule }).send_volatile(&request))
+    Ok(Reply::json(&rule).send_volatile(&request))
 }
 
 fn read(text: &[u8]) -> Result<Rule, ApiError> {
