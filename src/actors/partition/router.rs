@@ -484,6 +484,7 @@ mod tests {
     use super::*;
     use crate::actors::environment::Environment;
     use crate::actors::partition::shard::PartitionContext;
+    use crate::models::detection::document::Document;
     use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::SymbolSpec;
     use crate::stores::log::memory::MemoryLog;
@@ -610,5 +611,30 @@ mod tests {
         assert_eq!(checkpoint.pos, u64::from(NUM_SYMBOLS) + 200);
         let journal = router.slots[0].cell.journal.borrow();
         assert!(journal.weight() <= 64 && journal.checkpoint().is_some(), "{} entries", journal.weight());
+    }
+
+    #[actix::test]
+    async fn a_symbol_begins_with_what_was_stated_before_its_first_entry() {
+        let shard = shard();
+        let stated = |pos, text| {
+            let document = Document::new(text).expect("short");
+            Entry { pos, symbol: SymbolId::NONE, body: Body::Detection { at: Nanos(0), document } }
+        };
+        let of_recovery = stated(3, "3");
+        let mut router = RouterActor::new(Rc::clone(&shard), Vec::new(), Vec::new(), Some(of_recovery));
+        let now = |shard: &Shard| shard.env.published.looked_for.now().map(|stated| stated.pos);
+        assert_eq!(now(&shard), Some(3), "it is shown before anything comes");
+        let unread = shard.env.metrics.unread_detection.get();
+        router.place(&stated(5, "5"));
+        assert_eq!((now(&shard), shard.env.metrics.unread_detection.get()), (Some(5), unread + 1));
+        router.place(&trade(7));
+        assert_eq!(router.slots[0].cell.looked_for.get(), stated(5, "5").body.looked_for());
+        router.place(&stated(9, "9"));
+        assert_eq!(router.slots[0].pending.iter().map(|entry| entry.pos).collect::<Vec<_>>(), [7, 9]);
+        assert_eq!(
+            router.slots[0].cell.looked_for.get(),
+            stated(5, "5").body.looked_for(),
+            "what it began with"
+        );
     }
 }
