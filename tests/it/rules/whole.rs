@@ -161,9 +161,11 @@ fn a_rule_of_the_configuration_is_stored_published_told_tried_and_found_again_in
     }
     program.stop();
 
+    // The newest one that is stored, found again over REST once the program runs anew.
     let program = serve(dir.path());
-    let before = found(&program, "up", "").len();
-    wait_for("another one after the start", || (found(&program, "up", "").len() > before).then_some(()));
+    let last = wait_for("the newest one", || found(&program, "up", "").last().cloned());
+    let range = format!("&start_time={}", last["time"].as_str().unwrap());
+    wait_for("others after it", || (found(&program, "up", &range).len() > 1).then_some(()));
     program.stop();
     let data = dir.path().join("data");
     let (expected, _) = rows_by_log(&data, core(), false);
