@@ -30,6 +30,7 @@ impl Default for LookedFor {
 
 impl LookedFor {
     /// Takes note of what an entry says. Returns false where it is known already: each shard meets every entry.
+    #[must_use]
     pub fn note(&self, stated: StatedAt) -> bool {
         self.0.send_if_modified(|known| {
             let is_new = known.is_none_or(|known| known.pos < stated.pos);
@@ -79,8 +80,7 @@ mod tests {
         assert!(!looked_for.note(stated(3, "b")));
         assert_eq!(looked_for.now(), Some(stated(5, "a")));
         let waiting = looked_for.stated_after(5, stated(9, "a").document);
-        looked_for.note(stated(7, "c"));
-        looked_for.note(stated(9, "a"));
+        assert!(looked_for.note(stated(7, "c")) && looked_for.note(stated(9, "a")));
         assert_eq!(waiting.await, stated(9, "a"), "what held before is not taken for it");
     }
 }

@@ -603,6 +603,7 @@ mod tests {
             Shard::new(0, env, PartitionContext::of_whole_log(1), &[]),
             Vec::new(),
             Vec::new(),
+            None,
         );
         let of = |symbol: u32, pos| Entry { symbol: SymbolId(symbol), ..trade(pos) };
         let one_each = batch((0..NUM_SYMBOLS).map(|at| of(at, u64::from(at) + 1)).collect());

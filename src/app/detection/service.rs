@@ -44,15 +44,6 @@ pub struct DetectionService {
     num_changes: usize,
 }
 
-/// What a start says.
-#[derive(Debug, PartialEq)]
-enum Beginning {
-    /// What the log said last goes on.
-    GoesOn,
-    /// The log has to be told.
-    Says(Statement),
-}
-
 impl DetectionService {
     /// Makes the service of a run.
     #[must_use]
@@ -80,7 +71,7 @@ impl DetectionService {
         match beginning(last.as_deref(), &self.config, |settings, before| {
             on_new_config(settings, before, &self.config, widths)
         }) {
-            Beginning::GoesOn => {
+            None => {
                 if last.is_some_and(|last| last.by == StatedBy::Api) {
                     tracing::info!(
                         log_pos = known.map(|known| known.pos),
@@ -88,7 +79,7 @@ impl DetectionService {
                     );
                 }
             }
-            Beginning::Says(statement) => {
+            Some(statement) => {
                 if last.is_some_and(|last| last.by == StatedBy::Api) {
                     let by = statement.by.as_str();
                     tracing::warn!(
@@ -208,17 +199,17 @@ impl DetectionService {
     }
 }
 
-/// Decides what a start says, given what the log said last.
+/// Returns what a start says, given what the log said last; `None` where that goes on.
 fn beginning(
     last: Option<&Statement>,
     config: &DetectionSettings,
     both: impl FnOnce(&DetectionSettings, &DetectionSettings) -> DetectionSettings,
-) -> Beginning {
+) -> Option<Statement> {
     match last {
-        None => Beginning::Says(Statement::of_config(config)),
-        Some(last) if last.config() == config => Beginning::GoesOn,
-        Some(last) if last.by == StatedBy::Config => Beginning::Says(Statement::of_config(config)),
-        Some(last) => Beginning::Says(Statement::changed(both(&last.settings, last.config()), config)),
+        None => Some(Statement::of_config(config)),
+        Some(last) if last.config() == config => None,
+        Some(last) if last.by == StatedBy::Config => Some(Statement::of_config(config)),
+        Some(last) => Some(Statement::changed(both(&last.settings, last.config()), config)),
     }
 }
 
@@ -238,14 +229,14 @@ mod tests {
             beginning(last, config, |settings, _| settings.clone())
         };
         let of_config = Statement::of_config(&config);
-        assert_eq!(begin(None, &config), Beginning::Says(of_config.clone()));
-        assert_eq!(begin(Some(&of_config), &config), Beginning::GoesOn);
+        assert_eq!(begin(None, &config), Some(of_config.clone()));
+        assert_eq!(begin(Some(&of_config), &config), None);
         let new = Statement::of_config(&other(7.0));
-        assert_eq!(begin(Some(&of_config), &other(7.0)), Beginning::Says(new));
+        assert_eq!(begin(Some(&of_config), &other(7.0)), Some(new));
         let changed = Statement::changed(other(2.0), &config);
-        assert_eq!(begin(Some(&changed), &config), Beginning::GoesOn);
+        assert_eq!(begin(Some(&changed), &config), None);
         let both = Statement::changed(other(2.0), &other(7.0));
-        assert_eq!(begin(Some(&changed), &other(7.0)), Beginning::Says(both));
-        assert_eq!(begin(Some(&changed), &other(2.0)), Beginning::Says(Statement::of_config(&other(2.0))));
+        assert_eq!(begin(Some(&changed), &other(7.0)), Some(both));
+        assert_eq!(begin(Some(&changed), &other(2.0)), Some(Statement::of_config(&other(2.0))));
     }
 }
