@@ -14,6 +14,7 @@ pub mod channels;
 pub mod check;
 pub mod compare;
 mod conditions;
+pub mod detection;
 pub mod dlq;
 pub mod export;
 mod housekeeping;
@@ -43,6 +44,7 @@ use crate::actors::health::Health;
 use crate::actors::hub::demand::LiveDemand;
 use crate::actors::hub::messages::{BeginServing, StopServing};
 use crate::actors::hub::{HubActor, HubSettings};
+use crate::actors::ingest::client::LogClient;
 use crate::actors::pipeline::{LiveOutputs, Pipeline, Storage};
 use crate::config::Config;
 use crate::metrics::Stage;
@@ -51,6 +53,7 @@ use crate::node::directory;
 use crate::node::{Node, pipeline_settings};
 use crate::stores::cache::reader::CacheReader;
 use crate::telemetry::Throttle;
+use crate::web::detection_control::DetectionControl;
 use crate::web::live::Live;
 use crate::web::recent::RecentBars;
 use crate::web::state::{AppState, STORE_FAULTS_PER_MINUTE};
@@ -58,6 +61,7 @@ use crate::web::symbol_control::SymbolControl;
 use crate::web::visitors::Visitors;
 use actix::{Actor, Arbiter};
 use anyhow::Context;
+use detection::{DetectionHandle, DetectionService};
 use listeners::{DASHBOARD, Listeners, show_dashboard};
 use signals::Signals;
 use sinks::OtherSinks;
@@ -114,7 +118,10 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
     let OtherSinks { setups, cache } = sinks::open(&config, &mut node)?;
     let followed = Arc::<FollowedSymbols>::default();
     let (handle, mut requests) = SymbolHandle::new(Arc::clone(&followed));
-    let state = app_state(&config, &mut node, &live, provenance, cache, Some(Arc::new(handle)));
+    let (detection_handle, detection_requests) = DetectionHandle::new();
+    let controls: (Arc<dyn SymbolControl>, Arc<dyn DetectionControl>) =
+        (Arc::new(handle), Arc::new(detection_handle));
+    let state = app_state(&config, &mut node, &live, provenance, cache, Some(controls));
     // Before anything is computed, so that every anomaly from now on finds its inbox.
     let alerting = alerts::start(&config, &mut node, &state.provenance)?;
     let server = listeners.serve(&config, Arc::clone(&state))?;
@@ -134,10 +141,13 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
         // The hub has what recovery computed before it answers a client.
         pipeline.drain().await?;
         live.hub.send(BeginServing).await.context("the hub is gone")?;
+        let client = LogClient::new(pipeline.log().clone(), Arc::clone(&node.env.metrics));
+        let mut detection = DetectionService::new(&config, &node, client);
+        detection.begin().await?;
         let feeds = plan.start(&config, &node, &pipeline).await?;
-        anyhow::Ok((pipeline, feeds))
+        anyhow::Ok((pipeline, feeds, detection))
     };
-    let (pipeline, feeds) = tokio::select! {
+    let (pipeline, feeds, detection) = tokio::select! {
         started = start => started?,
         by = signals.received() => return stopped_at_start(by),
     };
@@ -149,6 +159,7 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
         show_dashboard(dashboard);
     }
 
+    let detection = actix::spawn(detection.serve(detection_requests));
     let symbols_max = config.core.max_symbols.get();
     let mut symbols = SymbolService::new(&node, feeds, kept, followed, symbols_max);
     let mut fenced = None;
@@ -162,6 +173,7 @@ async fn serve(config: Config, opens_dashboard: bool) -> anyhow::Result<()> {
     };
     // Who waits for an answer is told that nobody gives one.
     drop(requests);
+    detection.abort();
     tracing::info!("{by}; stopping");
     node.health.set_ready(false);
     let stop = async {
@@ -255,10 +267,11 @@ fn app_state(
     live: &Arc<Live>,
     provenance: Provenance,
     cache: Option<CacheReader>,
-    symbol_control: Option<Arc<dyn SymbolControl>>,
+    controls: Option<(Arc<dyn SymbolControl>, Arc<dyn DetectionControl>)>,
 ) -> Arc<AppState> {
     let snapshots = node.publish_snapshots();
     let env = &node.env;
+    let (symbol_control, detection_control) = controls.unzip();
     // PostgreSQL is the history where it is used, and known under that name.
     for name in ["alerts", "kafka", "postgres", "influxdb", "redis"] {
         node.health.set(name, Health::Disabled, "");
@@ -292,5 +305,7 @@ fn app_state(
         visitors,
         live: Some(Arc::clone(live)),
         symbol_control,
+        looked_for: Arc::clone(&env.published.looked_for),
+        detection_control,
     })
 }

@@ -161,6 +161,8 @@ pub struct Metrics {
     pub lost_entries: IntCounter,
     /// Entries set aside because their symbol's actor panicked on them twice.
     pub poison_entries: IntCounter,
+    /// Entries that say what is looked for, and cannot be read.
+    pub unread_detection: IntCounter,
     /// Times that the highest position could not be written down: a crash meanwhile would lose uncounted entries.
     pub mark_failures: IntCounter,
     /// Bytes that the log takes on disk.
@@ -308,6 +310,10 @@ impl Metrics {
             )),
             lost_entries: counter("tickwire_lost_entries_total", "Entries received and lost"),
             poison_entries: counter("tickwire_poison_entries_total", "Entries set aside after two panics"),
+            unread_detection: counter(
+                "tickwire_detection_unread_total",
+                "Entries that say what is looked for, and cannot be read",
+            ),
             mark_failures: counter(
                 "tickwire_position_mark_failures_total",
                 "Failed writes of the highest position",

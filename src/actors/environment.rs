@@ -6,9 +6,12 @@
 use super::buffers::EffectBuffers;
 use super::faults::FaultPlan;
 use super::hub::demand::LiveDemand;
+use super::looked_for::{LookedFor, StatedAt};
 use super::snapshots::SymbolSnapshots;
 use super::source_clocks::SourceClocks;
 use crate::metrics::Metrics;
+use crate::models::detection::statement;
+use crate::models::entry::{Body, Entry};
 use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
 use crate::models::time::Nanos;
@@ -24,6 +27,8 @@ pub struct Published {
     pub live: Option<Arc<LiveDemand>>,
     /// Clocks of the sources.
     pub clocks: Arc<SourceClocks>,
+    /// What is looked for.
+    pub looked_for: Arc<LookedFor>,
 }
 
 /// What every actor of the data path works with.
@@ -48,6 +53,21 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Takes note of an entry that says what is looked for. One that this process cannot read is said and counted, once: all
+    /// symbols go on with what they had.
+    pub fn note_looked_for(&self, entry: &Entry) {
+        let Body::Detection { at, document } = entry.body else { return };
+        let is_new = self.published.looked_for.note(StatedAt { pos: entry.pos, at, document });
+        if is_new && let Err(reason) = statement::read(document) {
+            self.metrics.unread_detection.inc();
+            tracing::error!(
+                pos = entry.pos,
+                reason = &*reason,
+                "what the log says is to be looked for cannot be read: what was looked for before goes on"
+            );
+        }
+    }
+
     /// Returns an environment for work without readers, and that was counted when it happened first.
     #[must_use]
     pub fn unobserved(&self) -> Environment {

@@ -14,6 +14,7 @@ pub mod guard;
 pub mod health;
 pub mod hub;
 pub mod ingest;
+pub mod looked_for;
 pub mod messages;
 pub mod partition;
 pub mod pipeline;

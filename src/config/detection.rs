@@ -124,11 +124,16 @@ impl Detection {
     /// Returns the settings of the core, with these rules; `None` where nothing is looked for in any symbol.
     #[must_use]
     pub fn settings(&self, rules: RuleSet) -> Option<DetectionSettings> {
-        let overrides: Vec<_> = self.overrides.iter().map(DetectionTable::settings).collect();
-        let is_enabled = self.enabled || overrides.iter().any(|one| one.enabled == Some(true));
-        let (width, thresholds) = (self.window, self.thresholds());
-        let is_wanted = is_enabled || !rules.is_empty();
-        is_wanted.then_some(DetectionSettings { width, thresholds, overrides, rules })
+        let settings = self.all_settings(rules);
+        let is_enabled = self.enabled || settings.overrides.iter().any(|one| one.enabled == Some(true));
+        (is_enabled || !settings.rules.is_empty()).then_some(settings)
+    }
+
+    /// Returns the settings of the core, with these rules, also where nothing is looked for.
+    #[must_use]
+    pub fn all_settings(&self, rules: RuleSet) -> DetectionSettings {
+        let overrides = self.overrides.iter().map(DetectionTable::settings).collect();
+        DetectionSettings { width: self.window, thresholds: self.thresholds(), overrides, rules }
     }
 
     /// Returns the settings for conditions of the system; `latency` is `metrics.latency_threshold`.

@@ -1,5 +1,6 @@
 //! The entries of the log: everything that can change a result, as small `Copy` values.
 
+use super::detection::document::Document;
 use super::num::{Price, Size, div_half_even};
 use super::symbol::{PriceSource, SymbolDefinition, SymbolId};
 use super::time::{Nanos, Width};
@@ -441,13 +442,30 @@ pub enum Body {
         /// The source's event time now.
         time: Nanos,
     },
+    /// From here on, this is looked for in every symbol. See [`statement`](crate::models::detection::statement).
+    Detection {
+        /// When it was stated.
+        at: Nanos,
+        /// What it is.
+        document: Document,
+    },
 }
 
 impl Body {
-    /// True for clock marks and gaps, which speak of all symbols of their source, unless the entry of a gap names one.
+    /// True for what is looked for, which is said to all symbols, and for clock marks and gaps, which speak of all symbols of
+    /// their source, unless the entry of a gap names one.
     #[must_use]
     pub const fn is_broadcast(&self) -> bool {
-        matches!(self, Body::Gap(_) | Body::ClockMark { .. })
+        matches!(self, Body::Gap(_) | Body::ClockMark { .. } | Body::Detection { .. })
+    }
+
+    /// Returns what is looked for from here on, where it says that.
+    #[must_use]
+    pub const fn looked_for(&self) -> Option<Document> {
+        match self {
+            Body::Detection { document, .. } => Some(*document),
+            _ => None,
+        }
     }
 
     /// True for the reports that the ledger counts: trades, cancels and corrections.
@@ -456,7 +474,7 @@ impl Body {
         matches!(self, Body::Trade(_) | Body::Cancel(_) | Body::Correction(_))
     }
 
-    /// Returns who said it.
+    /// Returns who said it; [`SourceId::ANY`] of what no source said.
     #[must_use]
     pub const fn source(&self) -> SourceId {
         match self {
@@ -469,6 +487,7 @@ impl Body {
             | Body::SourceInCharge { source, .. }
             | Body::Symbol { source, .. }
             | Body::ClockMark { source, .. } => *source,
+            Body::Detection { .. } => SourceId::ANY,
         }
     }
 
@@ -482,11 +501,14 @@ impl Body {
             | Body::Quote(Quote { received, .. })
             | Body::VenueBar(VenueBar { received, .. })
             | Body::Symbol { received, .. } => Some(*received),
-            Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } => None,
+            Body::Gap(_) | Body::SourceInCharge { .. } | Body::ClockMark { .. } | Body::Detection { .. } => {
+                None
+            }
         }
     }
 
-    /// Returns the event time it speaks of; of what a symbol is, which holds for all time, when it was received.
+    /// Returns the event time it speaks of; of what a symbol is, which holds for all time, when it was received, and of what
+    /// is looked for, which goes by positions, when it was stated.
     #[must_use]
     pub const fn time(&self) -> Nanos {
         match self {
@@ -498,6 +520,7 @@ impl Body {
             Body::Gap(gap) => gap.to,
             Body::SourceInCharge { from: time, .. }
             | Body::Symbol { received: time, .. }
+            | Body::Detection { at: time, .. }
             | Body::ClockMark { time, .. } => *time,
         }
     }
@@ -515,11 +538,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// True for clock marks, and for gaps that name no symbol: they are for all symbols of their source.
+    /// True for what is looked for, for clock marks, and for gaps that name no symbol: they are for more than one symbol.
     #[must_use]
     pub const fn is_broadcast(&self) -> bool {
         match self.body {
-            Body::ClockMark { .. } => true,
+            Body::ClockMark { .. } | Body::Detection { .. } => true,
             Body::Gap(_) => self.symbol.0 == SymbolId::NONE.0,
             _ => false,
         }

@@ -260,7 +260,7 @@ fn first_time(path: &Path) -> anyhow::Result<Option<Nanos>> {
     let mut batch = InputBatch::default();
     // A fault of the file is reported when the replay reads it.
     input.next_batch(ROWS, &mut batch).ok();
-    Ok(batch.entries.first().map(|entry| entry.body.time()))
+    Ok(batch.entries.iter().find(|entry| entry.body.looked_for().is_none()).map(|entry| entry.body.time()))
 }
 
 /// Identifies files by their content; of copies in one command only the first is read.

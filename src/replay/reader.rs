@@ -42,7 +42,8 @@ impl Chunk {
     /// Returns the first event time of the chunk.
     #[must_use]
     pub fn first_time(&self) -> Option<Nanos> {
-        self.entries.first().map(|entry| entry.body.time())
+        let mut telling = self.entries.iter().filter(|entry| entry.body.looked_for().is_none());
+        telling.next().map(|entry| entry.body.time())
     }
 }
 

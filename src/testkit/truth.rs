@@ -150,7 +150,10 @@ impl Truth {
                 self.witness_mark(*time);
                 true
             }
-            Body::VenueBar(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } => false,
+            Body::VenueBar(_)
+            | Body::SourceInCharge { .. }
+            | Body::Symbol { .. }
+            | Body::Detection { .. } => false,
         };
         if !clear {
             self.num_withheld += 1;

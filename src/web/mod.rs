@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod connections;
 pub mod cores;
+pub mod detection_control;
 mod fields;
 pub mod live;
 pub mod page;

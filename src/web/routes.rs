@@ -8,8 +8,8 @@ use super::live::{self, WorkerSlot};
 use super::page::dashboard;
 use super::preflight::{READS, other_method};
 use super::rest::{
-    alerts, anomalies, bars, dead_letters, health, incidents, indicators, latest, openapi, predictions,
-    rule_trials, silences, symbol_changes, symbols, system_metrics, ticks,
+    alerts, anomalies, bars, dead_letters, detection, health, incidents, indicators, latest, openapi,
+    predictions, rule_trials, rules, silences, symbol_changes, symbols, system_metrics, ticks,
 };
 use actix_web::guard::{self, GuardContext, fn_guard};
 use actix_web::http::header;
@@ -91,6 +91,30 @@ fn one_silence() -> Resource {
         .default_service(web::to(only_removed))
 }
 
+/// Makes the resource of what is looked for, which can be read and changed.
+fn looked_for() -> Resource {
+    read(web::resource("/api/v1/detection"), detection::detection)
+        .route(web::patch().to(detection::change))
+        .route(web::delete().guard(fn_guard(has_no_long_body)).to(detection::reset))
+        .route(web::delete().to(body_too_long))
+        .default_service(web::to(keys_changed))
+}
+
+/// Makes the resource of all rules, which can be read and added to.
+fn rule_list() -> Resource {
+    read(web::resource("/api/v1/rules"), rules::rules)
+        .route(web::post().to(rules::add))
+        .default_service(web::to(list_added_to))
+}
+
+/// Makes the resource of one rule, which can be deleted.
+fn one_rule() -> Resource {
+    web::resource("/api/v1/rules/{name}")
+        .route(web::delete().guard(fn_guard(has_no_long_body)).to(rules::remove))
+        .route(web::delete().to(body_too_long))
+        .default_service(web::to(only_removed))
+}
+
 /// Makes the resource of trials of rules.
 fn rule_trial() -> Resource {
     web::resource("/api/v1/rules/test")
@@ -112,6 +136,10 @@ async fn only_read(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 
 async fn list_changed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     other_method(&request, "GET, HEAD, POST, DELETE, OPTIONS")
+}
+
+async fn keys_changed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    other_method(&request, "GET, HEAD, PATCH, DELETE, OPTIONS")
 }
 
 async fn only_removed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -150,7 +178,10 @@ pub fn api(config: &mut ServiceConfig) {
         .service(acknowledgements())
         .service(silence_list())
         .service(one_silence())
+        .service(looked_for())
+        .service(rule_list())
         .service(rule_trial())
+        .service(one_rule())
         .service(get("/api/v1/predictions/{symbol}", predictions::predictions))
         .service(get("/api/v1/dead-letters", dead_letters::dead_letters))
         .service(get("/api/v1/metrics/latency", system_metrics::latency))

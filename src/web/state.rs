@@ -4,11 +4,13 @@
 //! or may be several, is an error that says so.
 
 use super::answer::error::ApiError;
+use super::detection_control::DetectionControl;
 use super::live::Live;
 use super::recent::RecentBars;
 use super::symbol_control::SymbolControl;
 use super::visitors::Visitors;
 use crate::actors::health::HealthRegistry;
+use crate::actors::looked_for::LookedFor;
 use crate::actors::snapshots::SymbolSnapshots;
 use crate::actors::source_clocks::SourceClocks;
 use crate::metrics::Metrics;
@@ -75,6 +77,10 @@ pub struct AppState {
     pub live: Option<Arc<Live>>,
     /// Changes which symbols are followed; `None` where nothing is added to the data.
     pub symbol_control: Option<Arc<dyn SymbolControl>>,
+    /// What is looked for.
+    pub looked_for: Arc<LookedFor>,
+    /// Changes what is looked for; `None` where nothing is added to the data.
+    pub detection_control: Option<Arc<dyn DetectionControl>>,
 }
 
 impl AppState {

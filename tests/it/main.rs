@@ -26,6 +26,7 @@ mod kafka;
 mod kafka_venue;
 mod kill;
 mod layers;
+mod looked_for;
 mod oracle;
 mod order;
 mod other_process;

@@ -62,15 +62,18 @@ impl World {
     fn translate(&self, entry: &Entry) -> Entry {
         let symbol = if entry.symbol == SymbolId::NONE { SymbolId::NONE } else { self.symbol };
         let mut entry = Entry { symbol, ..*entry };
-        let (Body::Trade(Trade { source, .. })
-        | Body::Cancel(Cancel { source, .. })
-        | Body::Correction(Correction { trade: Trade { source, .. }, .. })
-        | Body::Quote(Quote { source, .. })
-        | Body::VenueBar(VenueBar { source, .. })
-        | Body::Gap(Gap { source, .. })
-        | Body::SourceInCharge { source, .. }
-        | Body::Symbol { source, .. }
-        | Body::ClockMark { source, .. }) = &mut entry.body;
+        let source = match &mut entry.body {
+            Body::Trade(Trade { source, .. })
+            | Body::Cancel(Cancel { source, .. })
+            | Body::Correction(Correction { trade: Trade { source, .. }, .. })
+            | Body::Quote(Quote { source, .. })
+            | Body::VenueBar(VenueBar { source, .. })
+            | Body::Gap(Gap { source, .. })
+            | Body::SourceInCharge { source, .. }
+            | Body::Symbol { source, .. }
+            | Body::ClockMark { source, .. } => source,
+            Body::Detection { .. } => return entry,
+        };
         if *source != SourceId::ANY {
             *source = self.sources[usize::from(source.0)];
         }

@@ -234,7 +234,9 @@ fn leave_out_cut_windows(exact: HashSet<SymbolId>, whole_from: Nanos) -> LeaveOu
 async fn first_mark(log: &dyn LogReader) -> Result<Nanos, StoreError> {
     let entries = log.read(0, MARK_WITHIN).await?;
     let is_mark = |entry: &&Entry| matches!(entry.body, Body::ClockMark { .. });
-    let first = entries.iter().find(is_mark).or(entries.first());
+    // What is looked for goes by positions, and tells no event time.
+    let tells_time = |entry: &&Entry| entry.body.looked_for().is_none();
+    let first = entries.iter().find(is_mark).or_else(|| entries.iter().find(tells_time));
     Ok(first.map_or(Nanos::MIN, |entry| entry.body.time()))
 }
 

@@ -56,7 +56,10 @@ impl Rebuild {
         };
         let spec = shard.env.symbols.spec(symbol);
         let (settings, names) = (Arc::clone(&shard.env.settings), Arc::clone(&shard.env.names));
-        let state = SymbolState::new(symbol, &spec, settings, names);
+        let mut state = SymbolState::new(symbol, &spec, settings, names);
+        if let Some(document) = cell.looked_for.get() {
+            state.look_for(document);
+        }
         let mut rebuild = Rebuild {
             shard: Rc::clone(&shard),
             cell,
@@ -83,7 +86,11 @@ impl Rebuild {
     fn fresh(&self) -> SymbolState {
         let env = &self.shard.env;
         let (settings, names) = (Arc::clone(&env.settings), Arc::clone(&env.names));
-        SymbolState::new(self.symbol, &env.symbols.spec(self.symbol), settings, names)
+        let mut state = SymbolState::new(self.symbol, &env.symbols.spec(self.symbol), settings, names);
+        if let Some(document) = self.cell.looked_for.get() {
+            state.look_for(document);
+        }
+        state
     }
 
     /// Has the next try do without what this one panicked on. Returns false when there is nothing left to do without.
@@ -167,6 +174,9 @@ impl Rebuild {
                 _ => false,
             };
             if self.state.pos() == 0 && entry.is_broadcast() {
+                if let Some(document) = entry.body.looked_for() {
+                    self.state.look_for(document);
+                }
                 continue;
             }
             self.undelivered.push(*entry);

@@ -7,8 +7,8 @@
 
 use super::router::ClockMarks;
 use crate::actors::environment::Environment;
-use crate::models::clock_marks;
-use crate::models::entry::Position;
+use crate::models::clock_marks::{self, Broadcasts};
+use crate::models::entry::{Entry, Position};
 use crate::models::names::Interner;
 use crate::models::state::{CheckpointError, SymbolState};
 use crate::stores::log::checkpoint::slice_of;
@@ -23,6 +23,8 @@ pub struct Recovered {
     pub states: Vec<SymbolState>,
     /// The clock marks observed where the replay begins.
     pub marks: ClockMarks,
+    /// What was to be looked for where the replay begins, where the log said so.
+    pub detection: Option<Entry>,
     /// The log is replayed after this position.
     pub replay_after: Position,
     /// Symbols that have checkpoints, but none that can be used.
@@ -63,6 +65,7 @@ impl Recovered {
             );
         }
         recovered.marks = lines.marks_until(recovered.replay_after);
+        recovered.detection = lines.detection_at(recovered.replay_after);
         recovered
     }
 }
@@ -97,19 +100,32 @@ fn usable(
 struct Lines {
     /// How far it is good, and the newest marks until there; no marks where it is damaged.
     newest: Vec<(Position, Option<ClockMarks>)>,
+    /// What any line says is looked for, those of before among them.
+    detections: Vec<Entry>,
 }
 
 impl Lines {
     fn of(checkpoints: &Checkpoints, names: &dyn Interner) -> Lines {
         let nothing = <[SetHeader; 2]>::default();
-        let line = |slice: u32| {
-            let [newest, _] = checkpoints.slices.get(slice as usize).unwrap_or(&nothing);
-            let has_none = newest.context.is_empty();
-            let marks =
-                if has_none { Some(ClockMarks::new()) } else { clock_marks::decode(&newest.context, names) };
-            (newest.covers_through, marks)
+        let mut detections = Vec::new();
+        let said = |header: &SetHeader| match header.context.is_empty() {
+            true => Some(Broadcasts::default()),
+            false => clock_marks::decode(&header.context, names),
         };
-        Lines { newest: (0..NUM_SLICES).map(line).collect() }
+        let mut line = |slice: u32| {
+            let [newest, before] = checkpoints.slices.get(slice as usize).unwrap_or(&nothing);
+            let (newest_said, said_before) = (said(newest), said(before));
+            detections
+                .extend([&newest_said, &said_before].into_iter().flatten().filter_map(|it| it.detection));
+            (newest.covers_through, newest_said.map(|said| said.marks))
+        };
+        let newest = (0..NUM_SLICES).map(&mut line).collect();
+        Lines { newest, detections }
+    }
+
+    /// Returns what was looked for at a position, as far as any line knows. What came later is the replay's to bring.
+    fn detection_at(&self, pos: Position) -> Option<Entry> {
+        self.detections.iter().filter(|entry| entry.pos <= pos).max_by_key(|entry| entry.pos).copied()
     }
 
     fn first_good_to(&self) -> Position {
@@ -178,7 +194,7 @@ impl SavedCheckpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::entry::{Body, Entry, SourceId, Trade};
+    use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::{SymbolId, SymbolSpec};
     use crate::models::time::Nanos;
     use crate::stores::log::memory::MemoryLog;
@@ -220,7 +236,7 @@ mod tests {
             let bytes = state(slice, 5, env).encode();
             let checkpoints = vec![Checkpoint { symbol: name(slice).into(), pos: 5, bytes }];
             let covers_through = 10 * Position::from(slice + 1);
-            let context = clock_marks::encode(&[mark(covers_through - 1)], env.names.as_ref());
+            let context = clock_marks::encode(&[mark(covers_through - 1)], None, env.names.as_ref());
             let set = CheckpointSet { slice, covers_through, context, checkpoints };
             log.save_checkpoints(Partition::EMBEDDED, &set).await.expect("saves");
         }

@@ -79,7 +79,9 @@ pub struct RouterActor {
     slots: Vec<Slot>,
     /// The newest mark of each source before the batch at hand.
     marks: ClockMarks,
-    /// The same, for symbols.
+    /// What was stated last to be looked for, which symbols that are yet to come must know.
+    detection: Option<Entry>,
+    /// The same marks, for symbols.
     known: Arc<MarkList>,
     /// The marks in the batch at hand.
     news: Vec<Mark>,
@@ -98,15 +100,25 @@ pub struct RouterActor {
 }
 
 impl RouterActor {
-    /// Makes the router of a shard with the states that recovery found, and the marks they had observed.
+    /// Makes the router of a shard with the states that recovery found, the marks they had observed, and what was to be
+    /// looked for.
     #[must_use]
-    pub fn new(shard: Rc<Shard>, states: Vec<SymbolState>, marks: ClockMarks) -> RouterActor {
+    pub fn new(
+        shard: Rc<Shard>,
+        states: Vec<SymbolState>,
+        marks: ClockMarks,
+        detection: Option<Entry>,
+    ) -> RouterActor {
+        if let Some(stated) = detection {
+            shard.env.note_looked_for(&stated);
+        }
         let mut router = RouterActor {
             shard,
             places: Vec::new(),
             slots: Vec::new(),
             known: Arc::new(list_of(&marks, &[])),
             marks,
+            detection,
             news: Vec::new(),
             nothing: Arc::default(),
             touched: Vec::new(),
@@ -154,13 +166,19 @@ impl RouterActor {
             return None;
         }
         let env = &self.shard.env;
-        let state = SymbolState::new(
+        let mut state = SymbolState::new(
             symbol,
             &env.symbols.spec(symbol),
             Arc::clone(&env.settings),
             Arc::clone(&env.names),
         );
-        Some(self.add(symbol, state))
+        let looked_for = self.detection.and_then(|stated| stated.body.looked_for());
+        if let Some(document) = looked_for {
+            state.look_for(document);
+        }
+        let at = self.add(symbol, state);
+        self.slots[at].cell.looked_for.set(looked_for);
+        Some(at)
     }
 
     /// Puts an entry to what is pending for its symbol, or for all of them.
@@ -170,6 +188,10 @@ impl RouterActor {
             self.shard.env.published.clocks.advance(mark.source, mark.time);
             self.news.push(mark);
         } else if entry.is_broadcast() {
+            if entry.body.looked_for().is_some() {
+                self.shard.env.note_looked_for(entry);
+                self.detection = Some(*entry);
+            }
             (0..self.slots.len()).for_each(|at| self.give(at, entry));
         } else if let Some(at) = self.slot_of(entry.symbol) {
             self.give(at, entry);
@@ -345,7 +367,8 @@ impl Handler<TakeCheckpoints> for RouterActor {
             slot.addr.send(TakeCheckpoint { marks: Arc::clone(&marks), covers_through })
         };
         let asked: Vec<_> = self.slots.iter().filter(is_wanted).map(ask).collect();
-        let context = clock_marks::encode(&self.marks, self.shard.env.names.as_ref());
+        let context =
+            clock_marks::encode(&self.marks, self.detection.as_ref(), self.shard.env.names.as_ref());
         Box::pin(async move {
             let taken = join_all(asked).await;
             // A symbol that is gone ends with its shard, and one that panicked is asked again with the slice's next
@@ -461,6 +484,7 @@ mod tests {
     use super::*;
     use crate::actors::environment::Environment;
     use crate::actors::partition::shard::PartitionContext;
+    use crate::models::detection::document::Document;
     use crate::models::entry::{Body, SourceId, Trade};
     use crate::models::symbol::SymbolSpec;
     use crate::stores::log::memory::MemoryLog;
@@ -514,7 +538,7 @@ mod tests {
         state.apply(&[trade(1)], &mut Vec::new());
         let mut expected = state.clone();
         expected.apply(&[mark(2), trade(3)], &mut Vec::new());
-        let mut router = RouterActor::new(shard, vec![state], vec![mark(2)]);
+        let mut router = RouterActor::new(shard, vec![state], vec![mark(2)], None);
         let (checkpoint, _) = routed(&mut router, vec![batch(vec![trade(3)])]).await;
         assert_eq!((checkpoint.pos, checkpoint.bytes == expected.encode()), (3, true));
     }
@@ -530,7 +554,7 @@ mod tests {
             ..PartitionContext::of_whole_log(1)
         };
         let shard = Shard::new(0, env, context, &[]);
-        let mut router = RouterActor::new(Rc::clone(&shard), Vec::new(), Vec::new());
+        let mut router = RouterActor::new(Rc::clone(&shard), Vec::new(), Vec::new(), None);
         routed(&mut router, vec![batch((1..=500).map(trade).collect())]).await;
         for (held, kept) in [(499, 500), (500, 0)] {
             durable.store(held, Ordering::Release);
@@ -545,7 +569,7 @@ mod tests {
         let spec = SymbolSpec::named("A");
         let mut expected = state(&shard, &spec);
         expected.apply(&[trade(3), mark(4), trade(5)], &mut Vec::new());
-        let mut router = RouterActor::new(shard, Vec::new(), vec![mark(2)]);
+        let mut router = RouterActor::new(shard, Vec::new(), vec![mark(2)], None);
         let (checkpoint, _) = routed(&mut router, vec![batch(vec![trade(3), mark(4), trade(5)])]).await;
         assert_eq!((checkpoint.pos, checkpoint.bytes == expected.encode()), (5, true));
     }
@@ -562,7 +586,7 @@ mod tests {
             symbol: SymbolId::NONE,
             body: Body::ClockMark { source: SourceId(0), time: due },
         };
-        let mut router = RouterActor::new(shard, vec![state], Vec::new());
+        let mut router = RouterActor::new(shard, vec![state], Vec::new(), None);
         let quiet = (2..5).map(|pos| batch(vec![mark(pos)]));
         let (checkpoint, num_parts) = routed(&mut router, quiet.chain([batch(vec![late])]).collect()).await;
         assert_eq!((checkpoint.pos, num_parts), (5, 1), "three marks before it cost nothing");
@@ -579,6 +603,7 @@ mod tests {
             Shard::new(0, env, PartitionContext::of_whole_log(1), &[]),
             Vec::new(),
             Vec::new(),
+            None,
         );
         let of = |symbol: u32, pos| Entry { symbol: SymbolId(symbol), ..trade(pos) };
         let one_each = batch((0..NUM_SYMBOLS).map(|at| of(at, u64::from(at) + 1)).collect());
@@ -587,5 +612,30 @@ mod tests {
         assert_eq!(checkpoint.pos, u64::from(NUM_SYMBOLS) + 200);
         let journal = router.slots[0].cell.journal.borrow();
         assert!(journal.weight() <= 64 && journal.checkpoint().is_some(), "{} entries", journal.weight());
+    }
+
+    #[actix::test]
+    async fn a_symbol_begins_with_what_was_stated_before_its_first_entry() {
+        let shard = shard();
+        let stated = |pos, text| {
+            let document = Document::new(text).expect("short");
+            Entry { pos, symbol: SymbolId::NONE, body: Body::Detection { at: Nanos(0), document } }
+        };
+        let of_recovery = stated(3, "3");
+        let mut router = RouterActor::new(Rc::clone(&shard), Vec::new(), Vec::new(), Some(of_recovery));
+        let now = |shard: &Shard| shard.env.published.looked_for.now().map(|stated| stated.pos);
+        assert_eq!(now(&shard), Some(3), "it is shown before anything comes");
+        let unread = shard.env.metrics.unread_detection.get();
+        router.place(&stated(5, "5"));
+        assert_eq!((now(&shard), shard.env.metrics.unread_detection.get()), (Some(5), unread + 1));
+        router.place(&trade(7));
+        assert_eq!(router.slots[0].cell.looked_for.get(), stated(5, "5").body.looked_for());
+        router.place(&stated(9, "9"));
+        assert_eq!(router.slots[0].pending.iter().map(|entry| entry.pos).collect::<Vec<_>>(), [7, 9]);
+        assert_eq!(
+            router.slots[0].cell.looked_for.get(),
+            stated(5, "5").body.looked_for(),
+            "what it began with"
+        );
     }
 }

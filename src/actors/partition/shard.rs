@@ -6,6 +6,7 @@ use super::outbox::{Outbox, Outgoing, OutgoingTicks, TickDemand, Ticket};
 use crate::actors::environment::Environment;
 use crate::actors::messages::{EmptyOutbox, LiveTick};
 use crate::metrics::{Span, Stage};
+use crate::models::detection::document::Document;
 use crate::models::effect::Effect;
 use crate::models::entry::{Entry, Position};
 use crate::models::report::AcceptedReport;
@@ -93,6 +94,8 @@ pub struct SymbolCell {
     pub in_flight: Cell<u32>,
     /// The last entry applied.
     pub applied: Cell<Position>,
+    /// What was looked for before its first entry, where the log said so.
+    pub looked_for: Cell<Option<Document>>,
     /// What was applied, for a restart after a panic.
     pub journal: RefCell<Journal>,
 }

@@ -55,11 +55,12 @@ impl Shards {
             let (started, start) = oneshot::channel();
             let (env, context, outputs) = (env.clone(), context.clone(), outputs.clone());
             let (marks, poison) = (recovered.marks.clone(), poison.to_vec());
+            let detection = recovered.detection;
             threads[index % threads.len()].spawn_fn(move || {
                 let shard = Shard::new(index, env, context, &poison);
                 let fanout = FanOutActor::new(Rc::clone(&shard), outputs).start();
                 shard.set_fanout(fanout.clone().recipient());
-                let router = RouterActor::new(shard, states, marks).start();
+                let router = RouterActor::new(shard, states, marks, detection).start();
                 // Who asked for the start may have gone meanwhile.
                 _ = started.send((router, fanout));
             });

@@ -124,7 +124,9 @@ impl Pass<'_> {
         let is_tick = entry.body.is_report() || matches!(entry.body, Body::Quote(_) | Body::VenueBar(_));
         let is_asked_for = match entry.body {
             // What holds from some time on holds in the range, too.
-            Body::Symbol { .. } | Body::SourceInCharge { .. } => self.manifest.is_before_end(time),
+            Body::Symbol { .. } | Body::SourceInCharge { .. } | Body::Detection { .. } => {
+                self.manifest.is_before_end(time)
+            }
             _ => self.manifest.includes(time),
         };
         let is_of_wanted = entry.symbol == SymbolId::NONE || self.source.is_wanted(entry.symbol);

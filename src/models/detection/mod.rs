@@ -8,9 +8,11 @@
 mod bars;
 mod baseline;
 mod detected;
+pub mod document;
 mod prices;
 mod publish;
 pub mod settings;
+pub mod statement;
 
 pub use bars::{BarDetector, BarFigures};
 pub use baseline::PriceBand;

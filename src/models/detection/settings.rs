@@ -185,18 +185,23 @@ impl Thresholds {
     }
 }
 
-/// What an override changes; what is `None` stays.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What an override changes; what is `None` stays. Written with the keys of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct DetectionOverride {
     /// The symbols it speaks of, in their one spelling.
     pub symbols: Vec<String>,
     /// The class of instruments it speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub asset_class: Option<AssetClass>,
     /// Whether anything is looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Price spikes.
+    #[serde(rename = "price_spike")]
     pub price: PriceChange,
     /// Volume spikes.
+    #[serde(rename = "volume_spike")]
     pub volume: VolumeChange,
     /// The RSI.
     pub rsi: RsiChange,

@@ -9,7 +9,8 @@
 //! then the body in postcard: [`Named`], where sources stand by their places in a list of names; then [`Parts`], which
 //! speak of sources by their places in the same list; then [`Supplement`], then the positions at which the
 //! windows' bars were published last, which some bytes of version 4 lack; then what detectors found ([`Found`]), from
-//! version 5 on; then what rules found ([`RulesFound`]), from version 6 on.
+//! version 5 on; then what rules found ([`RulesFound`]) what the log said last is looked for, and what
+//! number anomalies have come to while nothing is, from version 6 on.
 
 use super::clock::EventClock;
 use super::corrections::Corrections;
@@ -22,6 +23,7 @@ use super::sources::LocalSources;
 use super::trades::RetainedTrades;
 use super::window::{BarLifecycle, BaseWindow};
 use super::{Identity, Newest, SymbolState, Track};
+use crate::models::detection::document::Document;
 use crate::models::entry::{Position, SourceId};
 use crate::models::names::Interner;
 use crate::models::settings::CoreSettings;
@@ -34,7 +36,8 @@ use std::sync::Arc;
 const MAGIC: &[u8; 4] = b"TWSP";
 /// Grows whenever the body's form changes. Up to 3 the body held ids of the process that wrote it.
 const VERSION: u16 = 6;
-/// The oldest version that is read. It knows nothing of detectors, and version 5 nothing of rules; these then begin anew.
+/// The oldest version that is read. It knows nothing of detectors, and version 5 nothing of rules; these then begin anew. Up
+/// to 5 the log did not say what is looked for.
 const VERSION_MIN: u16 = 4;
 const HEADER: usize = 4 + 2 + 8 + 4;
 
@@ -149,6 +152,8 @@ impl SymbolState {
             due,
             watch: _,
             detection,
+            idle_seq,
+            stated: _,
             rules,
         } = self;
         let local = retained.sources();
@@ -189,7 +194,8 @@ impl SymbolState {
         let found = detection.as_ref().map(|detection| detection.found());
         let bytes = postcard::to_extend(&found, bytes).expect("plain data");
         let found = rules.as_ref().map(|rules| rules.found());
-        let mut bytes = postcard::to_extend(&found, bytes).expect("plain data");
+        let bytes = postcard::to_extend(&found, bytes).expect("plain data");
+        let mut bytes = postcard::to_extend(&(self.stated(), idle_seq), bytes).expect("plain data");
         let checksum = crc32fast::hash(&bytes[HEADER..]);
         bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -227,9 +233,13 @@ impl SymbolState {
             [] => (None, rest),
             rest => postcard::take_from_bytes(rest).map_err(damaged)?,
         };
-        let (rules, _): (Option<RulesFound>, _) = match rest {
+        let (rules, rest): (Option<RulesFound>, _) = match rest {
             [] => (None, rest),
             rest => postcard::take_from_bytes(rest).map_err(damaged)?,
+        };
+        let (stated, idle_seq): (Option<Document>, u64) = match rest {
+            [] => (None, 0),
+            rest => postcard::from_bytes(rest).map_err(damaged)?,
         };
         let Named { spec, definition, sources, num_local, schedule, gaps } = named;
         let (
@@ -294,10 +304,11 @@ impl SymbolState {
             due,
             watch: Watch::OFF,
             detection: None,
+            idle_seq,
+            stated: None,
             rules: None,
         };
-        state.reset_detection(found);
-        state.reset_rules(rules);
+        state.restore_looked_for(stated, found, rules);
         Ok(state)
     }
 }

@@ -28,8 +28,7 @@ impl SymbolState {
         }
         self.spec = spec;
         self.definition = Some(*definition);
-        let found = self.detection.take().map(|detection| detection.found().clone());
-        self.reset_detection(found);
+        self.renew_detection();
         self.names.define(self.symbol, definition);
     }
 

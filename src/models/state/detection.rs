@@ -6,15 +6,15 @@
 
 use super::SymbolState;
 use super::retained::RetainedTrade;
+use super::rules::{RulesFound, SymbolRules};
 use super::window::BaseWindow;
 use crate::models::bar::{Bar, BarSum, SourceRank, TradeOrder};
-use crate::models::detection::settings::Thresholds;
+use crate::models::detection::settings::{DetectionSettings, Thresholds};
 use crate::models::detection::{BarDetector, BarFigures, PriceDetector, Publisher, Suspect};
 use crate::models::effect::Effect;
 use crate::models::num::Price;
-use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolSpec;
-use crate::models::time::Nanos;
+use crate::models::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -77,19 +77,25 @@ impl Detection {
     /// Makes the detectors of a symbol, unless nothing is looked for. They go on from what was found, where that was of
     /// bars of the same width.
     #[must_use]
-    pub fn new(settings: &CoreSettings, spec: &SymbolSpec, found: Option<Found>) -> Option<Box<Detection>> {
-        let detection = settings.detection.as_ref()?;
-        let thresholds = detection.of(spec);
-        let track = detection.track(&settings.widths);
-        let width = settings.widths[track];
+    pub fn new(
+        looked_for: &DetectionSettings,
+        widths: &[Width],
+        spec: &SymbolSpec,
+        found: Option<Found>,
+    ) -> Option<Box<Detection>> {
+        let thresholds = looked_for.of(spec);
+        if !thresholds.enabled {
+            return None;
+        }
+        let track = looked_for.track(widths);
+        let width = widths[track];
         let mut found = found.filter(|found| found.bars.width() == width).unwrap_or_else(|| Found {
             bars: BarDetector::new(width),
             prices: PriceDetector::default(),
             seq: 0,
         });
         found.bars.begin(&thresholds);
-        let suspects = SmallVec::new();
-        thresholds.enabled.then(|| Box::new(Detection { thresholds, track, found, suspects }))
+        Some(Box::new(Detection { thresholds, track, found, suspects: SmallVec::new() }))
     }
 
     /// Returns what a checkpoint holds.
@@ -130,11 +136,29 @@ impl Detection {
 
 impl SymbolState {
     /// Takes up what is looked for in the symbol as it is defined now.
-    pub(super) fn reset_detection(&mut self, found: Option<Found>) {
-        self.detection = Detection::new(&self.settings, &self.spec, found);
+    pub(super) fn renew_detection(&mut self) {
+        let found = self.detection.take().map(|detection| detection.found);
+        let rules = self.rules.take().map(|rules| rules.into_found());
+        self.reset_detection(found, rules);
+    }
+
+    /// Takes up what is looked for, going on from what was found. Where nothing is looked for that is let go of, but for how many
+    /// anomalies were published: their numbers only grow.
+    pub(super) fn reset_detection(&mut self, found: Option<Found>, rules: Option<RulesFound>) {
+        let (of_detection, of_rules) =
+            (found.as_ref().map(|found| found.seq), rules.as_ref().map(RulesFound::seq));
+        let seq = of_detection.max(of_rules).unwrap_or_default().max(self.idle_seq);
+        let looked_for = self.looked_for();
+        let detection =
+            looked_for.and_then(|of| Detection::new(of, &self.settings.widths, &self.spec, found));
+        let rules = looked_for.and_then(|of| SymbolRules::new(of, &self.settings.widths, &self.spec, rules));
+        (self.detection, self.rules) = (detection, rules);
         self.watch = self.detection.as_ref().map_or(Watch::OFF, |detection| detection.watch());
-        let rules = self.rules.take().map(|rules| rules.found().clone());
-        self.reset_rules(rules);
+        self.begin_rules(seq);
+        if let Some(detection) = &mut self.detection {
+            detection.set_seq(seq);
+        }
+        self.idle_seq = if self.detection.is_none() && self.rules.is_none() { seq } else { 0 };
     }
 
     /// Notes a trade that was added to a window and may be unusual, or is to be judged by rules.

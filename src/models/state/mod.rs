@@ -24,6 +24,7 @@ mod rows;
 mod rules;
 mod snapshot;
 mod sources;
+mod stated;
 #[cfg(test)]
 mod tests;
 mod trades;
@@ -50,6 +51,7 @@ use rules::SymbolRules;
 use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 use sources::LocalSource;
+use stated::Stated;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use trades::RetainedTrades;
@@ -122,6 +124,10 @@ pub struct SymbolState {
     /// What trades are looked at for.
     watch: Watch,
     detection: Option<Box<Detection>>,
+    /// How many anomalies were published, while nothing is looked for; else those who look know it.
+    idle_seq: u64,
+    /// What the log said last is looked for; `None` where it said nothing, and the settings hold.
+    stated: Option<Stated>,
     rules: Option<Box<SymbolRules>>,
 }
 
@@ -163,11 +169,13 @@ impl SymbolState {
             due: Nanos::MAX,
             watch: Watch::OFF,
             detection: None,
+            idle_seq: 0,
+            stated: None,
             rules: None,
             settings,
             names,
         };
-        state.reset_detection(None);
+        state.renew_detection();
         state
     }
 
@@ -204,6 +212,7 @@ impl SymbolState {
             }
             Body::SourceInCharge { source, from } => self.hand_over(*source, *from, effects),
             Body::Symbol { definition, .. } => self.define(body, definition, effects),
+            Body::Detection { document, .. } => self.look_for(*document),
             Body::ClockMark { source, time } => {
                 if *source == SourceId::ANY || Some(*source) == self.schedule.primary() {
                     self.clock.mark(*time);

@@ -8,12 +8,12 @@ use super::SymbolState;
 use super::retained::RetainedTrade;
 use crate::models::anomaly::AnomalyState;
 use crate::models::bar::{Bar, SourceRank, TradeOrder};
+use crate::models::detection::settings::DetectionSettings;
 use crate::models::detection::{Published, Publisher};
 use crate::models::effect::Effect;
 use crate::models::indicators::{IndicatorSeries, IndicatorValues};
 use crate::models::num::Price;
 use crate::models::rules::{BarJudge, Fire, ReadRule, Row, RuledBar, Tick, TickJudge};
-use crate::models::settings::CoreSettings;
 use crate::models::symbol::SymbolSpec;
 use crate::models::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,14 @@ pub struct RulesFound {
     left: Vec<(Width, Box<Published>)>,
 }
 
+impl RulesFound {
+    /// Returns how many anomalies of the symbol were published when a rule was judged last.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
 /// The rules that are about a symbol.
 #[derive(Clone, Debug)]
 pub struct SymbolRules {
@@ -54,16 +62,16 @@ pub struct SymbolRules {
 
 impl SymbolRules {
     /// Takes up the rules that are about a symbol; `None` where there are none. They go on from what was found.
-    fn new(
-        settings: &CoreSettings,
+    pub fn new(
+        looked_for: &DetectionSettings,
+        all_widths: &[Width],
         spec: &SymbolSpec,
         found: Option<RulesFound>,
     ) -> Option<Box<SymbolRules>> {
-        let detection = settings.detection.as_ref()?;
         let RulesFound { widths: mut known, seq, mut left } = found.unwrap_or_default();
-        let all = detection.rules.read(&settings.widths, settings.rule_width());
+        let all = looked_for.rules.read(all_widths, all_widths[looked_for.track(all_widths)]);
         let mut widths = Vec::new();
-        for (track, width) in settings.widths.iter().enumerate() {
+        for (track, width) in all_widths.iter().enumerate() {
             let own = all.iter().filter(|rule| rule.width == *width && rule.is_about(spec)).cloned();
             let (closed, traded): (Vec<Arc<ReadRule>>, Vec<_>) =
                 own.partition(|rule| rule.fire == Fire::BarClose);
@@ -88,6 +96,12 @@ impl SymbolRules {
         is_wanted.then(|| Box::new(SymbolRules { found, has_ticks, trade: None, gone: SmallVec::new() }))
     }
 
+    /// Returns what was found.
+    #[must_use]
+    pub fn into_found(self) -> RulesFound {
+        self.found
+    }
+
     /// Returns what a checkpoint holds.
     #[must_use]
     pub const fn found(&self) -> &RulesFound {
@@ -110,9 +124,11 @@ impl WidthRules {
 }
 
 impl SymbolState {
-    /// Takes up the rules that are about the symbol. They go on from what was found.
-    pub(super) fn reset_rules(&mut self, found: Option<RulesFound>) {
-        self.rules = SymbolRules::new(&self.settings, &self.spec, found);
+    /// Has the rules that were taken up look at entries; so many anomalies were published before.
+    pub(super) fn begin_rules(&mut self, seq: u64) {
+        if let Some(rules) = &mut self.rules {
+            rules.found.seq = seq;
+        }
         self.heed_rules();
         // What is left of rules that are gone ends with the next entry.
         self.watch.is_waiting |= self.rules.as_ref().is_some_and(|rules| !rules.found.left.is_empty());

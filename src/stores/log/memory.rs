@@ -97,7 +97,11 @@ impl CommitLog for MemoryLog {
             // Nothing can be read back: what is left begins after the end.
             log.tail.first = entry.pos + 1;
             log.tail.dropped_through = entry.pos;
-            if !matches!(entry.body, Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. }) {
+            let tells_time = !matches!(
+                entry.body,
+                Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::Detection { .. }
+            );
+            if tells_time {
                 log.tail.newest = log.tail.newest.max(Some(entry.body.time()));
             }
             if entry.body.is_report() || matches!(entry.body, Body::Quote(_)) {

@@ -7,6 +7,7 @@
 use super::caching::NEVER_KEEP;
 use crate::models::symbol::{SymbolError, shortened};
 use crate::stores::StoreError;
+use crate::web::detection_control::DetectionError;
 use crate::web::symbol_control::ControlError;
 use crate::wire;
 use actix_web::http::{StatusCode, header};
@@ -49,6 +50,12 @@ pub enum ApiError {
     /// A change where nothing is changed.
     #[error("nothing is added to this data, so symbols are not changed here")]
     SymbolsFixed,
+    /// A change of what is looked for where nothing is judged.
+    #[error("nothing is added to this data, so what is looked for is not changed here")]
+    DetectionFixed,
+    /// A rule that is there already, or cannot be deleted.
+    #[error("{0}")]
+    RuleFixed(String),
     /// None of the symbols can be followed, or is known.
     #[error("{0}")]
     SymbolsRefused(String),
@@ -155,6 +162,8 @@ impl ApiError {
             ApiError::NotFound(_) => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::SymbolsFixed => "symbols_fixed",
+            ApiError::DetectionFixed => "detection_fixed",
+            ApiError::RuleFixed(_) => "rule_fixed",
             ApiError::SymbolsRefused(_) => "symbols_refused",
             ApiError::NotJson => "unsupported_media_type",
             ApiError::UpgradeRequired | ApiError::UnknownVersion(_) => "upgrade_required",
@@ -199,6 +208,19 @@ impl From<ControlError> for ApiError {
     }
 }
 
+impl From<DetectionError> for ApiError {
+    fn from(error: DetectionError) -> ApiError {
+        match error {
+            DetectionError::Field { field, detail } => ApiError::parameter(field, detail),
+            DetectionError::RuleExists(_) | DetectionError::RuleOfConfig(_) => {
+                ApiError::RuleFixed(error.to_string())
+            }
+            DetectionError::UnknownRule(_) => ApiError::NoData(error.to_string()),
+            DetectionError::Unavailable(reason) => ApiError::Unavailable(reason),
+        }
+    }
+}
+
 impl From<SymbolError> for ApiError {
     fn from(error: SymbolError) -> ApiError {
         match error {
@@ -217,7 +239,9 @@ impl ResponseError for ApiError {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             ApiError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::SymbolsFixed => StatusCode::CONFLICT,
+            ApiError::SymbolsFixed | ApiError::DetectionFixed | ApiError::RuleFixed(_) => {
+                StatusCode::CONFLICT
+            }
             ApiError::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::UpgradeRequired | ApiError::UnknownVersion(_) => StatusCode::UPGRADE_REQUIRED,
             ApiError::BadHandshake(_) => StatusCode::BAD_REQUEST,

@@ -47,7 +47,8 @@ pub enum Failures {
 /// How changes fail besides.
 #[derive(IntoResponses)]
 pub enum ChangeFailures {
-    /// Nothing is added to this data: it is a recording, or only served (`symbols_fixed`).
+    /// Nothing is added to this data: it is a recording, or only served (`symbols_fixed`, `detection_fixed`); or a rule is there
+    /// already, or is one of the configuration (`rule_fixed`).
     #[response(status = 409, content_type = "application/problem+json")]
     Fixed(Problem),
     /// The body is not said to be `application/json` (`unsupported_media_type`).

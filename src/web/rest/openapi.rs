@@ -8,8 +8,8 @@ use super::param_docs::{
     StatusName, SymbolName, Symbols,
 };
 use super::{
-    alerts, anomalies, bars, dead_letters, health, incidents, indicators, latest, predictions, rule_trials,
-    silences, symbol_changes, symbols, system_metrics, ticks,
+    alerts, anomalies, bars, dead_letters, detection, health, incidents, indicators, latest, predictions,
+    rule_trials, rules, silences, symbol_changes, symbols, system_metrics, ticks,
 };
 use crate::models::time::Width;
 use crate::web::answer::caching::{REVALIDATE, hash};
@@ -55,6 +55,12 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, RefOr, Response, Schema};
         silences::silence,
         silences::end,
         rule_trials::test,
+        rules::rules,
+        rules::add,
+        rules::remove,
+        detection::detection,
+        detection::change,
+        detection::reset,
         predictions::predictions,
         dead_letters::dead_letters,
         system_metrics::latency,

@@ -316,6 +316,15 @@ pub struct IncidentQuery {
     pub state: Option<IncidentStateName>,
 }
 
+/// The rule in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RulePath {
+    /// Its name
+    #[param(example = "oversold", pattern = "^[A-Za-z0-9._-]{1,40}$")]
+    pub name: String,
+}
+
 /// The silence in the path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -1,13 +1,15 @@
-//! What the log holds beside ticks, in columns: clock marks, gaps, sources in charge, and what symbols are.
+//! What the log holds beside ticks, in columns: clock marks, gaps, sources in charge, what symbols are, and what is
+//! looked for.
 //!
 //! With these a replay of an export has the log from which it was made, entry by entry.
 
 use super::ticks::{text_at, value};
 use super::{ColumnError, column, known, needed, needed_column, optional, time_type};
 use crate::models::asset_class::AssetClass;
+use crate::models::detection::document::Document;
 use crate::models::entry::{Body, Entry, Gap, Position, SourceId};
 use crate::models::num::Scale;
-use crate::models::symbol::{PriceSource, SymbolDefinition, SymbolId, VenueSymbol};
+use crate::models::symbol::{PriceSource, SymbolDefinition, SymbolId, VenueSymbol, shortened};
 use crate::models::time::Nanos;
 use crate::wire::WireError;
 use arrow::array::{
@@ -32,6 +34,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         optional("asset_class", DataType::Utf8),
         optional("price_source", DataType::Utf8),
         optional("venue_symbol", DataType::Utf8),
+        optional("detection", DataType::Utf8),
         needed("log_pos", DataType::UInt64),
     ]))
 });
@@ -48,6 +51,7 @@ fn word(body: &Body) -> Option<&'static str> {
         Body::Gap(_) => Some("gap"),
         Body::SourceInCharge { .. } => Some("charge"),
         Body::Symbol { .. } => Some("symbol"),
+        Body::Detection { .. } => Some("detection"),
         Body::Trade(_) | Body::Cancel(_) | Body::Correction(_) | Body::Quote(_) | Body::VenueBar(_) => None,
     }
 }
@@ -72,6 +76,10 @@ pub fn control(
         Body::Gap(gap) => Some(*gap),
         _ => None,
     };
+    let document = |body: &Body| match body {
+        Body::Detection { document, .. } => Some(*document),
+        _ => None,
+    };
     let symbols =
         rows.iter().map(|(entry, _)| (entry.symbol != SymbolId::NONE).then(|| symbol(entry.symbol)));
     let sources = bodies().map(Body::source).map(|id| (id != SourceId::ANY).then(|| source(id)));
@@ -93,6 +101,7 @@ pub fn control(
         Arc::new(StringArray::from_iter(
             defined().map(|of| of.map(|of| of.venue_symbol.as_str().to_owned())),
         )),
+        Arc::new(StringArray::from_iter(bodies().map(|body| document(body).map(|of| of.text().to_owned())))),
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|(entry, _)| entry.pos))),
     ];
     RecordBatch::try_new(control_schema(), columns)
@@ -111,6 +120,7 @@ pub struct ControlRows {
     asset_class: StringArray,
     price_source: StringArray,
     venue_symbol: StringArray,
+    detection: StringArray,
     pos: UInt64Array,
 }
 
@@ -135,6 +145,7 @@ impl ControlRows {
             asset_class: text("asset_class")?,
             price_source: text("price_source")?,
             venue_symbol: text("venue_symbol")?,
+            detection: text("detection")?,
             pos: needed_column(batch, "log_pos", &DataType::UInt64)?.as_primitive::<UInt64Type>().clone(),
         })
     }
@@ -207,6 +218,12 @@ impl ControlRows {
                 };
                 Ok(Body::Symbol { source, received: ts, definition })
             }
+            "detection" => {
+                let said = text(&self.detection, "detection")?;
+                let document =
+                    Document::new(&said).map_err(|_| unknown("detection", &shortened(&said, 40)))?;
+                Ok(Body::Detection { at: ts, document })
+            }
             other => Err(unknown("control", other)),
         }
     }
@@ -227,6 +244,7 @@ mod tests {
             Body::Symbol { source, received: Nanos::MIN, definition },
             Body::SourceInCharge { source, from: time },
             Body::Gap(Gap { source, from: Nanos(5), to: time, filled: true }),
+            Body::Detection { at: time, document: Document::new("{}").expect("short") },
             Body::ClockMark { source: SourceId::ANY, time },
             Body::ClockMark { source, time },
         ];

@@ -134,7 +134,11 @@ impl Row {
                 row.decimals[VWAP] = side(bar.vwap);
                 row
             }
-            Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::ClockMark { .. } => {
+            Body::Gap(_)
+            | Body::SourceInCharge { .. }
+            | Body::Symbol { .. }
+            | Body::Detection { .. }
+            | Body::ClockMark { .. } => {
                 return None;
             }
         })

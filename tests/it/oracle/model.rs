@@ -143,7 +143,11 @@ impl Model {
             Body::Cancel(cancel) => self.cancel(entry.pos, cancel),
             Body::VenueBar(bar) => self.venue_bar(entry.pos, bar),
             Body::Quote(quote) => self.quote(entry.pos, quote),
-            Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::ClockMark { .. } => {}
+            Body::Gap(_)
+            | Body::SourceInCharge { .. }
+            | Body::Symbol { .. }
+            | Body::Detection { .. }
+            | Body::ClockMark { .. } => {}
         }
         self.entries.push(entry);
         self.judge_sources();
@@ -186,6 +190,7 @@ impl Model {
             | Body::Gap(_)
             | Body::SourceInCharge { .. }
             | Body::Symbol { .. }
+            | Body::Detection { .. }
             | Body::ClockMark { .. } => None,
         }
     }

@@ -21,7 +21,7 @@ fn the_description_lists_every_route_and_each_answers_as_described() {
     expected.extend(["/api/v1/anomalies", "/api/v1/alerts", "/api/v1/predictions/{symbol}"]);
     expected.extend(["/api/v1/alerts/incidents", "/api/v1/alerts/incidents/acknowledge"]);
     expected.extend(["/api/v1/alerts/silences", "/api/v1/alerts/silences/{id}"]);
-    expected.push("/api/v1/rules/test");
+    expected.extend(["/api/v1/detection", "/api/v1/rules", "/api/v1/rules/{name}", "/api/v1/rules/test"]);
     expected.extend(["/api/v1/metrics/latency", "/api/v1/metrics/throughput"]);
     expected.extend(["/api/v1/metrics/kafka", "/api/v1/metrics/ledger"]);
     expected.sort_unstable();

@@ -1,6 +1,7 @@
 //! What every log promises, and what the one in SQLite promises besides.
 
 use super::*;
+use tickwire::models::detection::document::Document;
 
 fn arb_id() -> impl Strategy<Value = TradeId> {
     prop_oneof![
@@ -88,6 +89,10 @@ fn arb_body() -> impl Strategy<Value = Body> {
         (arb_source(), arb_time(), arb_definition())
             .prop_map(|(source, received, definition)| Body::Symbol { source, received, definition }),
         (arb_source(), arb_time()).prop_map(|(source, time)| Body::ClockMark { source, time }),
+        (arb_time(), "[ -~]{0,40}").prop_map(|(at, text)| {
+            let document = Document::new(&text).expect("short");
+            Body::Detection { at, document }
+        }),
     ]
 }
 

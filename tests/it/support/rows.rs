@@ -225,15 +225,20 @@ pub fn apply_log(dir: &Path, core: CoreSettings, is_finished: bool) -> Applied {
         let core = Arc::new(CoreSettings { detection, ..core });
         let names = Names::interner(&symbols, &sources);
         let mut states: BTreeMap<SymbolId, SymbolState> = BTreeMap::new();
-        let (mut effects, mut reports) = (Vec::new(), Vec::new());
+        let (mut effects, mut reports, mut looked_for) = (Vec::new(), Vec::new(), None);
         for entry in read_all(&log).await {
             if entry.body.is_broadcast() {
+                looked_for = entry.body.looked_for().or(looked_for);
                 states.values_mut().for_each(|state| state.apply(&[entry], &mut effects));
                 continue;
             }
             let fresh = || {
                 let spec = symbols.spec(entry.symbol);
-                SymbolState::new(entry.symbol, &spec, Arc::clone(&core), Arc::clone(&names))
+                let mut state = SymbolState::new(entry.symbol, &spec, Arc::clone(&core), Arc::clone(&names));
+                if let Some(document) = looked_for {
+                    state.look_for(document);
+                }
+                state
             };
             let state = states.entry(entry.symbol).or_insert_with(fresh);
             if poison.contains(&entry.pos) {

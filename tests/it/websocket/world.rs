@@ -145,6 +145,8 @@ impl World {
             visitors: Visitors::new(&OriginPattern::of_this_machine(), ["127.0.0.1"]),
             live: Some(live),
             symbol_control: None,
+            looked_for: Arc::default(),
+            detection_control: None,
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoints = vec![Endpoint { listener, routes: routes::websocket, workers: 1 }];

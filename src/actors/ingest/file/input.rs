@@ -163,8 +163,8 @@ impl FileInput {
             match row {
                 Row::Entry(entry) => {
                     batch.entries.push(entry);
-                    // What a symbol is holds for all time, and tells of none.
-                    if matches!(entry.body, Body::Symbol { .. }) {
+                    // What a symbol is holds for all time, and what is looked for goes by positions: they tell of none.
+                    if matches!(entry.body, Body::Symbol { .. } | Body::Detection { .. }) {
                         continue;
                     }
                     if let Some(time) = self.clock.observe(entry.body.time())

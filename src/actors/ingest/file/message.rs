@@ -103,7 +103,11 @@ fn received_of(body: &mut Body) -> Option<&mut Nanos> {
         Body::Cancel(cancel) => Some(&mut cancel.received),
         Body::Quote(quote) => Some(&mut quote.received),
         Body::VenueBar(bar) => Some(&mut bar.received),
-        Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::ClockMark { .. } => None,
+        Body::Gap(_)
+        | Body::SourceInCharge { .. }
+        | Body::Symbol { .. }
+        | Body::Detection { .. }
+        | Body::ClockMark { .. } => None,
     }
 }
 

@@ -315,6 +315,10 @@ fn stamp(entry: &mut Entry, now: Nanos) {
         Body::Cancel(cancel) => cancel.received = now,
         Body::Quote(quote) => quote.received = now,
         Body::VenueBar(bar) => bar.received = now,
-        Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::ClockMark { .. } => {}
+        Body::Gap(_)
+        | Body::SourceInCharge { .. }
+        | Body::Symbol { .. }
+        | Body::Detection { .. }
+        | Body::ClockMark { .. } => {}
     }
 }

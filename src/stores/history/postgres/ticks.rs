@@ -282,6 +282,7 @@ impl<'a> Row<'a> {
             | Body::Gap(_)
             | Body::SourceInCharge { .. }
             | Body::Symbol { .. }
+            | Body::Detection { .. }
             | Body::ClockMark { .. } => Row::default(),
         }
     }

@@ -189,11 +189,11 @@ pub(super) const fn is_tick(body: &Body) -> bool {
     body.is_report() || matches!(body, Body::Quote(_))
 }
 
-/// The event time that an entry knows of. A gap and a change of source speak of times that may never come, and what a symbol
-/// is holds for all time.
+/// The event time that an entry knows of. A gap and a change of source speak of times that may never come, what a symbol
+/// is holds for all time, and what is looked for goes by positions.
 const fn event_time(body: &Body) -> Option<Nanos> {
     match body {
-        Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } => None,
+        Body::Gap(_) | Body::SourceInCharge { .. } | Body::Symbol { .. } | Body::Detection { .. } => None,
         _ => Some(body.time()),
     }
 }

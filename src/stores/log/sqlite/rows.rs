@@ -12,7 +12,9 @@
 //! | `extra` | correction: target | | | the rest | gap: the rest |
 //!
 //! What a symbol is shares the kind of a change of source, and is told from it by `updates`, which is 1: three bits have no
-//! room for a ninth kind. Its `ts` is when it was received, and what it says stands in `extra`.
+//! room for a ninth kind. Its `ts` is when it was received, and what it says stands in `extra`. In the same way what is looked
+//! for shares the kind of a gap; its `ts` is when it was stated. A program that does not know it finds a damaged gap there
+//! and stops.
 //!
 //! `extra` ends with the checksum of the row, and is the checksum alone where there is nothing else to say; so it takes
 //! four bytes and no column of its own. Rows without one were written before there were any.
@@ -47,6 +49,9 @@ const CLOCK_MARK: i64 = 7;
 
 /// In `updates` of a row of the kind [`SOURCE_IN_CHARGE`]: it says what a symbol is.
 const DEFINES_SYMBOL: u8 = 1;
+
+/// In `updates` of a row of the kind [`GAP`]: it says what is looked for.
+const SAYS_DETECTION: u8 = 1;
 
 const UPDATES_AT: u32 = 3;
 const SOURCE_AT: u32 = 6;
@@ -160,6 +165,13 @@ impl Columns {
                 updates: DEFINES_SYMBOL,
                 ts: *received,
                 extra: Some(pack(definition)),
+                ..Columns::default()
+            },
+            Body::Detection { at, document } => Columns {
+                kind: GAP,
+                updates: SAYS_DETECTION,
+                ts: *at,
+                extra: Some(pack(document)),
                 ..Columns::default()
             },
             Body::ClockMark { time, .. } => Columns { kind: CLOCK_MARK, ts: *time, ..Columns::default() },
@@ -428,6 +440,7 @@ pub(super) fn decode_row(row: &SqliteRow, symbols: &Symbols, sources: &Sources) 
                 source,
             })
         }
+        GAP if updates.bits() == SAYS_DETECTION => Body::Detection { at: ts, document: stored.unpack()? },
         GAP => {
             let (from, filled) = stored.unpack()?;
             Body::Gap(Gap { source, from, to: ts, filled })
