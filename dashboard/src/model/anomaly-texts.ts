@@ -11,6 +11,7 @@ const LABELS: Readonly<Record<string, string>> = {
   volume_spike: 'Volume spike',
   rsi_overbought: 'RSI overbought',
   rsi_oversold: 'RSI oversold',
+  rule: 'Your rule',
 };
 
 /** Units of thresholds, by type. */

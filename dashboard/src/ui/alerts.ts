@@ -27,9 +27,9 @@ import { refusalText } from './refusal';
 import { SilenceDialog } from './silence-dialog';
 import { SilenceList } from './silence-list';
 
-/** Types that the server finds by itself; rules of a user's own add others. */
+/** Types that the server finds, by itself or by rules of a user's own. */
 const TYPES = [
-  'price_spike', 'volume_spike', 'rsi_overbought', 'rsi_oversold',
+  'price_spike', 'volume_spike', 'rsi_overbought', 'rsi_oversold', 'rule',
   'high_latency', 'stale_feed', 'gap', 'venue_divergence', 'clock_off', 'ledger_residue', 'sink_behind',
 ];
 /** In place of a symbol, of what is about none. */

@@ -54,7 +54,7 @@ pub struct NewTrial {
     pub window: Option<String>,
     /// How long it must hold before it fires, by default `0s`.
     #[serde(rename = "for")]
-    #[schema(example = "0s", pattern = "^[0-9]{1,5}(ns|us|ms|s|sec|m|min|h|d|w|y)$")]
+    #[schema(example = "0s", pattern = "^[0-9]{1,4}(ns|us|ms|s|sec|m|min)$")]
     pub holds_for: Option<String>,
     /// When it is judged, by default `bar_close`.
     #[schema(example = "bar_close", pattern = "^(tick|bar|bar_close)$")]

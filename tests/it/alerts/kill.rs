@@ -20,9 +20,14 @@ use tickwire::models::time::{DAY, SECOND};
 const NUM_KILLS: usize = 20;
 const NUM_MESSAGES: usize = 200;
 const DIR: &str = "TICKWIRE_TEST_ALERTS";
+/// After how many messages in all the channel answers no more, until the process is killed; not set: never.
+const STUCK_AT: &str = "TICKWIRE_TEST_ALERTS_STUCK_AT";
 
 /// A receiver outside of the process: a line in a file is a message that arrived.
-struct Receiver(PathBuf);
+struct Receiver {
+    file: PathBuf,
+    stuck_at: usize,
+}
 
 #[async_trait]
 impl Deliver for Receiver {
@@ -31,8 +36,13 @@ impl Deliver for Receiver {
     }
 
     async fn deliver(&self, route: &[String], notification: &Notification, _: u32) -> Round {
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.0).expect("opens");
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.file).expect("opens");
         file.write_all(format!("{}\n", notification.id).as_bytes()).expect("writes");
+        // However slow the test is to kill it, it sends no more.
+        let num_arrived = arrived(self.file.parent().expect("a directory")).len();
+        if num_arrived >= self.stuck_at {
+            std::future::pending::<()>().await;
+        }
         Round { outcome: Outcome::Sent(route[0].clone()), was_tried: true, cause: String::new() }
     }
 }
@@ -50,7 +60,10 @@ fn child_that_sends_until_it_is_killed() {
         let history = on_disk(&dir).await;
         let parts = SenderParts {
             history,
-            deliveries: Arc::new(Receiver(dir.join("arrived"))),
+            deliveries: Arc::new(Receiver {
+                file: dir.join("arrived"),
+                stuck_at: std::env::var(STUCK_AT).map_or(usize::MAX, |text| text.parse().expect("a number")),
+            }),
             owner: format!("{:x}", rand::random::<u64>()),
             outbox_age: DAY,
             metrics: Arc::new(Metrics::new(0)),
@@ -78,29 +91,28 @@ fn each_decision_arrives_though_the_process_is_killed_twenty_times() {
         world.history.close().await.expect("closes");
     });
     let mut random = Pcg64Mcg::seed_from_u64(7);
-    let mut num_kills = 0;
-    loop {
-        let before = arrived(dir.path()).len();
-        let mut child = Command::new(std::env::current_exe().expect("this binary"))
+    let start = |stuck_at: Option<usize>| {
+        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        command
             .args(["--exact", "alerts::kill::child_that_sends_until_it_is_killed", "--nocapture"])
             .env(DIR, dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let enough = before + random.random_range(1..8);
-        let mut has_ended = false;
+            .envs(stuck_at.map(|at| (STUCK_AT, at.to_string())))
+            .stdout(Stdio::null());
+        command.spawn().expect("starts")
+    };
+    for nth in 0..NUM_KILLS {
+        let enough = arrived(dir.path()).len() + random.random_range(1..8);
+        // It is killed between the channel's answer and the mark, or wherever it has come to meanwhile.
+        let stuck_at = enough + nth % 2;
+        let mut child = start(Some(stuck_at));
         crate::support::process::wait_for("messages", || {
-            has_ended = child.try_wait().expect("asks").is_some();
-            (has_ended || (num_kills < NUM_KILLS && arrived(dir.path()).len() >= enough)).then_some(())
+            (arrived(dir.path()).len() >= enough).then_some(())
         });
-        if has_ended {
-            break;
-        }
+        assert!(child.try_wait().expect("asks").is_none(), "it has not ended by itself");
         child.kill().expect("kills");
         child.wait().expect("ends");
-        num_kills += 1;
     }
-    assert_eq!(num_kills, NUM_KILLS, "it sent everything before it was killed so often");
+    assert!(start(None).wait().expect("ends").success(), "it sends the rest");
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     for id in arrived(dir.path()) {
         *times.entry(id).or_default() += 1;
