@@ -96,7 +96,10 @@ impl World {
     }
 }
 
-fn said(effects: &[Effect]) -> Vec<((String, i64), (f64, f64, AnomalyState))> {
+/// One thing that was published, as [`Known`] has it.
+type Said = ((String, i64), (f64, f64, AnomalyState));
+
+fn said(effects: &[Effect]) -> Vec<Said> {
     let of = |effect: &Effect| match effect {
         Effect::Anomaly(said) => {
             let finding = said.finding;
