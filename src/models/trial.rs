@@ -2,8 +2,8 @@
 //!
 //! Promises: pure. Over bars it finds what the core found when they closed, since the same judge looks at the same bars and
 //! indicators. Over trades the core itself applies them, behind the stored bars before them; its indicators of bars after
-//! these are worked out anew, and agree to some nine digits where [`WARM_UP`] bars are given. What was withdrawn is left out.
-//! Nothing here fails: without data nothing is found.
+//! these are worked out anew, and nearly agree where [`WARM_UP`] bars are given, since an average forgets how it began. What
+//! was withdrawn is left out. Nothing here fails: without data nothing is found.
 
 use super::bar::Bar;
 use super::detection::settings::{DetectionSettings, Thresholds};

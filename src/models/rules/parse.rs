@@ -16,7 +16,7 @@ pub const TEXT_MAX: usize = 1_000;
 pub const LOOK_BACK_MAX: usize = 200;
 /// Deepest nesting: each level takes some of the stack.
 const DEPTH_MAX: usize = 32;
-/// Most values that are worked out for one judgement, which takes some 10 microseconds then.
+/// Most values that are worked out for one judgement.
 const NUM_VALUES_MAX: usize = 4_000;
 /// How alike two names are at least that one is taken for a slip of the other, from 0 to 1.
 const ALIKE_MIN: f64 = 0.75;

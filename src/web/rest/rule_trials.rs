@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 /// Longest body in bytes: a hundred symbols and a text.
@@ -37,8 +38,10 @@ const BODY_MAX: usize = 16 << 10;
 const SYMBOLS_MAX: usize = 100;
 /// Most rows of the history, bars or ticks, that one trial reads.
 const ROWS_MAX: usize = 20_000;
-/// Most values of bars that one trial works out, which takes about a second.
+/// Most values of bars that one trial works out, so that it does not hold a core for long.
 const VALUES_MAX: usize = 20_000_000;
+/// Trials that run at one time: each can keep a core busy, which the data path needs. Others wait.
+static RUNNING: Semaphore = Semaphore::const_new(2);
 /// Anomalies that an answer lists.
 const FOUND_MAX: usize = 1_000;
 
@@ -113,6 +116,7 @@ pub async fn test(
     let asked = Asked::read(&body::read(&request, body, BODY_MAX).await?, &state)?;
     let read = asked.rule.read(&state.core.widths, state.core.rule_width()).map_err(refused)?;
     let read = Arc::new(read);
+    let _running = RUNNING.acquire().await.map_err(|_| given_up())?;
     let (mut num_judged, mut found) = (0, Vec::new());
     let mut room = ROWS_MAX.min(VALUES_MAX / read.condition.num_values().max(1));
     for (symbol, spec) in &asked.symbols {
@@ -346,5 +350,9 @@ async fn bars_until(
 
 /// Works something out beside the threads that answer.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    web::block(work).await.map_err(|_| ApiError::Unavailable("the trial was given up".to_owned()))
+    web::block(work).await.map_err(|_| given_up())
+}
+
+fn given_up() -> ApiError {
+    ApiError::Unavailable("the trial was given up".to_owned())
 }
