@@ -105,9 +105,7 @@ fn each_decision_arrives_though_the_process_is_killed_twenty_times() {
         // It is killed between the channel's answer and the mark, or wherever it has come to meanwhile.
         let stuck_at = enough + nth % 2;
         let mut child = start(Some(stuck_at));
-        crate::support::process::wait_for("messages", || {
-            (arrived(dir.path()).len() >= enough).then_some(())
-        });
+        crate::support::process::wait_for("messages", || (arrived(dir.path()).len() >= enough).then_some(()));
         assert!(child.try_wait().expect("asks").is_none(), "it has not ended by itself");
         child.kill().expect("kills");
         child.wait().expect("ends");
