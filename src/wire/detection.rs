@@ -93,8 +93,7 @@ pub struct OverrideKeys {
     pub severity: Option<SeverityKeys>,
 }
 
-/// Settings of detection, with the keys of the configuration. In a change what is left out stays, and `null` goes back to the
-/// configuration.
+/// A change of detection, with the keys of the configuration: what is left out stays, and `null` goes back to the configuration.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetectionKeys {
@@ -113,9 +112,28 @@ pub struct DetectionKeys {
     pub severity: Option<SeverityKeys>,
     /// What holds for some symbols, the later one over the earlier. The list is one value: a change gives all of it.
     pub overrides: Option<Vec<OverrideKeys>>,
-    /// Rules, which are made and deleted at `rules`: a change leaves them out.
-    #[schema(read_only)]
-    pub rules: Option<Vec<RuleKeys>>,
+}
+
+/// Settings of detection, with the keys of the configuration, and the rules.
+#[derive(Deserialize, ToSchema)]
+pub struct DetectionSettingsObject {
+    /// Whether anomalies are looked for.
+    pub enabled: bool,
+    /// The window whose bars are judged.
+    #[schema(example = "1min")]
+    pub window: String,
+    /// Trades far off the closes of the bars before.
+    pub price_spike: PriceKeys,
+    /// Bars of far more volume than the bars before.
+    pub volume_spike: VolumeKeys,
+    /// The RSI beyond its thresholds.
+    pub rsi: RsiKeys,
+    /// From how many times its threshold on an anomaly is how severe.
+    pub severity: SeverityKeys,
+    /// What holds for some symbols, the later one over the earlier.
+    pub overrides: Vec<OverrideKeys>,
+    /// Rules, which are made and deleted at `rules`.
+    pub rules: Vec<RuleKeys>,
 }
 
 /// A rule of the user's own.
@@ -196,10 +214,10 @@ pub struct DetectionObject {
     #[schema(value_type = Option<String>, format = DateTime, example = "2023-09-05T17:00:00Z")]
     pub since: Option<Time>,
     /// What is looked for.
-    #[schema(value_type = DetectionKeys)]
+    #[schema(value_type = DetectionSettingsObject)]
     pub settings: DetectionSettings,
     /// What the configuration says.
-    #[schema(value_type = DetectionKeys)]
+    #[schema(value_type = DetectionSettingsObject)]
     pub config: DetectionSettings,
     /// What holds for the symbol that was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]

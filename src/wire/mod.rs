@@ -23,7 +23,7 @@ mod tick;
 mod time;
 
 pub use bar::BarObject;
-pub use detection::{DetectionKeys, DetectionObject, RuleKeys, SymbolDetection};
+pub use detection::{DetectionKeys, DetectionObject, DetectionSettingsObject, RuleKeys, SymbolDetection};
 pub use filled_bar::FilledBarObject;
 pub use indicators::IndicatorsObject;
 pub use json::{append_json, to_json};

@@ -53,7 +53,7 @@ pub struct NewTrial {
     #[schema(example = "rsi_14 < 25 on 5min", max_length = 1000)]
     pub when: String,
     /// The window whose bars are judged, where `when` says none.
-    #[schema(example = "1min", max_length = 16)]
+    #[schema(example = "5min", max_length = 16)]
     pub window: Option<String>,
     /// How long it must hold before it fires, by default `0s`.
     #[serde(rename = "for")]
@@ -187,14 +187,13 @@ impl Asked {
         let now = state.query_now();
         let time =
             |field, text| read_word(field, text, |text| Nanos::from_query(text, now), "a time such as `-1h`");
-        let end = time("end_time", new.end_time)?.unwrap_or(now).min(now);
-        let start = time("start_time", new.start_time)?.unwrap_or(end.plus(-DAY));
-        if start >= end {
-            return Err(ApiError::parameter(
-                "start_time",
-                "`start_time` is before `end_time`, and before now",
-            ));
+        let (from, until) = (time("start_time", new.start_time)?, time("end_time", new.end_time)?);
+        if from.zip(until).is_some_and(|(from, until)| from > until) {
+            return Err(ApiError::parameter("start_time", "`start_time` is not after `end_time`"));
         }
+        // Of what is yet to come nothing is stored.
+        let end = until.unwrap_or(now).min(now);
+        let start = from.unwrap_or(end.plus(-DAY)).min(end);
         let names = new.symbols.unwrap_or_default();
         if names.len() > SYMBOLS_MAX {
             return Err(ApiError::parameter("symbols", format!("`symbols` has at most {SYMBOLS_MAX} names")));

@@ -65,7 +65,11 @@ fn a_fault_is_named_with_its_place() {
         (json!({"when": "price > 1", "for": "1y"}), "for", "`31d`"),
         (json!({"when": "price > 1", "fire": "now"}), "fire", "`bar_close`"),
         (json!({"when": "price > 1", "symbols": "A"}), "symbols", "a list"),
-        (json!({"when": "price > 1", "start_time": "now"}), "start_time", "before `end_time`"),
+        (
+            json!({"when": "price > 1", "start_time": "-1h", "end_time": "-2h"}),
+            "start_time",
+            "after `end_time`",
+        ),
         (json!({"when": "price > 1", "end_time": "later"}), "end_time", "a time such as"),
         (json!({"when": "price > 1", "name": "x"}), "body", "`name`"),
     ];
