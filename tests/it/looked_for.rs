@@ -218,7 +218,7 @@ fn rules_are_made_and_deleted_over_rest() {
     };
     let far = ("far".to_owned(), "config".to_owned());
     let up = ("up".to_owned(), "api".to_owned());
-    assert_eq!(names(&program), [far.clone()]);
+    assert_eq!(names(&program), std::slice::from_ref(&far));
     let rule = json!({"name": "up", "when": "close > prev(close, 1) on 1s", "symbols": ["aapl"], "severity": "high"});
     let made = ok(&program, "POST", "/api/v1/rules", Some(&rule));
     assert_eq!(
