@@ -25,8 +25,8 @@ def filter_case(context, case):
     if any(isinstance(body.get(field), str) and body[field] not in ("+10min", "+2h") for field in ("start", "end")):
         return False
     # Nor is what is a condition, a window of the service, or right only beside other keys.
-    whens = ("rsi_14 < 25 on 5min",)
-    if any(isinstance(body.get(field), str) and body[field] not in fit for field, fit in (("when", whens), ("window", ("1min", "5min")))):
+    known = {"when": ("rsi_14 < 25 on 5min",), "window": ("5min",) if "when" in body else ("1min", "5min")}
+    if any(isinstance(body.get(field), str) and body[field] not in fit for field, fit in known.items()):
         return False
     if isinstance(body.get("severity"), dict) or isinstance(body.get("overrides"), list):
         return False
