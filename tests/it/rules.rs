@@ -233,6 +233,25 @@ fn a_correction_at_the_same_moment_is_said_once() {
 }
 
 #[test]
+fn one_moment_has_one_anomaly_of_a_rule() {
+    let rules = || vec![rule("over", format!("price > {}", price(1_040)), Fire::Tick, 0)];
+    let one = |id, price| Body::Trade(trade(id, 1, price, 1, b"hcv"));
+    let (active, ended) = (AnomalyState::Active, AnomalyState::Ended);
+    let to_and_fro = [one(1, 1_050), one(2, 1_000), one(3, 1_060), cancel(1, 1)];
+    let found = apply(rules(), &to_and_fro);
+    let expected = [(active, 0, 1), (ended, 1, 2), (active, 2, 3), (AnomalyState::Withdrawn, 3, 4)];
+    assert_eq!(said(&found), expected, "the trade that began it is the evidence");
+    assert!(found.iter().all(|one| one.finding.value == price(1_050)));
+
+    let found = apply(rules(), &[one(1, 1_050), cancel(1, 1), one(2, 1_060), one(3, 1_000)]);
+    assert_eq!(
+        said(&found),
+        [(active, 0, 1), (AnomalyState::Withdrawn, 1, 2), (active, 2, 3), (ended, 3, 4)]
+    );
+    assert_eq!(found[2].finding.value, price(1_060));
+}
+
+#[test]
 fn a_rule_is_about_its_symbols() {
     let other =
         Rule { symbols: vec!["OTHER".to_owned()], ..rule("x", "price > 0".to_owned(), Fire::Tick, 0) };

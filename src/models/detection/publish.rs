@@ -19,6 +19,14 @@ pub struct Published {
     revision: u32,
 }
 
+impl Published {
+    /// Returns what was said of it last.
+    #[must_use]
+    pub const fn state(&self) -> AnomalyState {
+        self.state
+    }
+}
+
 /// Publishes what an entry changes.
 #[derive(Debug)]
 pub struct Publisher<'a> {

@@ -2,8 +2,10 @@
 //!
 //! Promises: each trade is judged once, when it comes: a trade that comes late, or a bar before it that is amended, changes
 //! nothing that was found. An anomaly is withdrawn when its own trade is cancelled or corrected, as long as the trade's
-//! window is not sealed; then the next trade for which the rule holds begins another excursion. Of the anomalies of
-//! unsealed windows so many as [`FOUND_MAX`] can be withdrawn, the newest ones.
+//! window is not sealed; then the next trade for which the rule holds begins another excursion. A rule has one anomaly a
+//! moment, since a moment is what its id is made of: where trades of one time cross the threshold to and fro, the excursion
+//! that the first of them began goes on. Of the anomalies of unsealed windows so many as [`FOUND_MAX`] can be withdrawn,
+//! the newest ones.
 
 use super::bars::finding;
 use super::field::Row;
@@ -11,7 +13,7 @@ use super::rule::{Fire, ReadRule};
 use super::samples::Samples;
 use crate::models::anomaly::AnomalyState;
 use crate::models::bar::{SourceRank, TradeOrder};
-use crate::models::detection::{Cause, Published, Publisher};
+use crate::models::detection::{Cause, Finding, Published, Publisher};
 use crate::models::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -47,6 +49,16 @@ struct Found {
     /// Start of the trade's window.
     start: Nanos,
     published: Option<Box<Published>>,
+    /// Its trade was taken out by this entry, which may find the same again.
+    #[serde(skip)]
+    is_gone: bool,
+}
+
+impl Found {
+    fn is_withdrawn(&self) -> bool {
+        let state = self.published.as_deref().map(Published::state);
+        self.is_gone || state == Some(AnomalyState::Withdrawn)
+    }
 }
 
 /// What is remembered of one rule.
@@ -56,11 +68,11 @@ struct Memory {
     holding: Option<Holding>,
     /// The window in which it fired last.
     fired_in: Option<Nanos>,
-    /// By age; the newest one is open while the rule is held to have fired.
+    /// By age, no two of one moment; the newest one is open while the rule is held to have fired.
     found: VecDeque<Found>,
-    /// What this entry takes away, unless it finds the same again.
+    /// One of them is gone.
     #[serde(skip)]
-    taken: Vec<Found>,
+    has_gone: bool,
 }
 
 /// Judges the trades of one symbol by the rules of one width.
@@ -112,10 +124,7 @@ impl TickJudge {
                     let cause = Cause { pos: publisher.pos, revision: 0, trade: Some(tick.order.id) };
                     let evidence = rule.condition.evidence(&history);
                     let finding = finding(rule, evidence, (tick.order.ts, tick.start), cause);
-                    // A correction may stand at the moment of the trade that it replaces.
-                    let mut published = memory.take_back(tick.order.ts);
-                    publisher.settle(&mut published, finding.map(|finding| (finding, AnomalyState::Active)));
-                    memory.remember(Found { order: tick.order, start: tick.start, published });
+                    memory.fire(tick, finding, publisher);
                 }
                 None | Some(true) => {}
             }
@@ -129,9 +138,7 @@ impl TickJudge {
 
     /// Publishes what was withdrawn and not found again. Once an entry, behind everything else.
     pub fn settle(&mut self, publisher: &mut Publisher<'_>) {
-        for mut found in self.memories.iter_mut().flat_map(|memory| memory.taken.drain(..)) {
-            publisher.settle(&mut found.published, None);
-        }
+        self.memories.iter_mut().for_each(|memory| memory.settle(publisher));
     }
 
     /// Says that no trade before then is cancelled or corrected any more.
@@ -155,7 +162,7 @@ impl TickJudge {
 
 impl Memory {
     const fn new(identity: u64) -> Memory {
-        Memory { identity, holding: None, fired_in: None, found: VecDeque::new(), taken: Vec::new() }
+        Memory { identity, holding: None, fired_in: None, found: VecDeque::new(), has_gone: false }
     }
 
     /// Notes that the rule holds. Returns true where an anomaly begins.
@@ -172,11 +179,37 @@ impl Memory {
         true
     }
 
-    fn remember(&mut self, found: Found) {
-        if self.found.len() == FOUND_MAX {
-            self.found.pop_front();
+    /// Notes that a trade fired.
+    fn fire(&mut self, tick: &Tick<'_>, finding: Option<Finding>, publisher: &mut Publisher<'_>) {
+        let Tick { order, start, .. } = *tick;
+        let known = self.found.iter().rposition(|found| found.order.ts == order.ts);
+        let mut found = known.and_then(|at| self.found.remove(at)).unwrap_or(Found {
+            order,
+            start,
+            published: None,
+            is_gone: false,
+        });
+        if found.published.is_none() || found.is_withdrawn() {
+            (found.order, found.is_gone) = (order, false);
+            publisher.settle(&mut found.published, finding.map(|finding| (finding, AnomalyState::Active)));
+        } else {
+            publisher.set_state(&mut found.published, AnomalyState::Active);
         }
         self.found.push_back(found);
+    }
+
+    /// Publishes what is gone, and forgets the oldest where there are too many.
+    fn settle(&mut self, publisher: &mut Publisher<'_>) {
+        if std::mem::take(&mut self.has_gone) {
+            for found in &mut self.found {
+                if std::mem::take(&mut found.is_gone) {
+                    publisher.settle(&mut found.published, None);
+                }
+            }
+        }
+        if self.found.len() > FOUND_MAX {
+            self.found.pop_front();
+        }
     }
 
     /// Notes that the rule does not hold.
@@ -189,21 +222,17 @@ impl Memory {
         }
     }
 
-    /// Returns what was published of a trade of this moment, if it was withdrawn by this entry.
-    fn take_back(&mut self, ts: Nanos) -> Option<Box<Published>> {
-        let at = self.taken.iter().position(|found| found.order.ts == ts)?;
-        self.taken.swap_remove(at).published
-    }
-
     fn withdraw(&mut self, order: TradeOrder) {
-        let Some(at) = self.found.iter().rposition(|found| found.order == order) else { return };
+        let is_its = |found: &Found| found.order == order && !found.is_withdrawn();
+        let Some(at) = self.found.iter().rposition(is_its) else { return };
         let is_newest = at + 1 == self.found.len();
-        let Some(found) = self.found.remove(at) else { return };
+        let found = &mut self.found[at];
+        found.is_gone = true;
+        self.has_gone = true;
         if is_newest {
             // The excursion that it began is no more; the next trade begins another one.
             self.holding = None;
-            self.fired_in = self.fired_in.filter(|start| *start != found.start);
         }
-        self.taken.push(found);
+        self.fired_in = self.fired_in.filter(|start| *start != found.start);
     }
 }
