@@ -6,11 +6,18 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Thresholds so low that made-up prices pass them every few seconds, and no pause between alerts.
-const RESTLESS: [(&str, &str); 6] = [
+/// A market of one spike in a hundred trades, of which each is told alone, and of nothing else that is unusual. Spikes are so
+/// far off that no bar which closes meanwhile makes one usual.
+const RESTLESS: [(&str, &str); 12] = [
     ("TICKWIRE__CORE__WINDOWS", "1s,1min"),
+    ("TICKWIRE__PROVIDER__SIMULATED__MISBEHAVIOUR__PRICE_SPIKE__PROBABILITY", "0.01"),
     ("TICKWIRE__DETECTION__WINDOW", "1s"),
-    ("TICKWIRE__DETECTION__PRICE_SPIKE__PERCENT", "0.05"),
+    ("TICKWIRE__DETECTION__PRICE_SPIKE__METHOD", "median"),
+    ("TICKWIRE__DETECTION__VOLUME_SPIKE__FACTOR", "1000"),
+    ("TICKWIRE__DETECTION__RSI__OVERBOUGHT", "99.999"),
+    ("TICKWIRE__DETECTION__RSI__OVERSOLD", "0.001"),
+    ("TICKWIRE__DETECTION__HIGH_LATENCY__ENABLED", "false"),
+    ("TICKWIRE__DETECTION__STALE_FEED__ENABLED", "false"),
     ("TICKWIRE__ALERTS__COOLDOWN", "0s"),
     ("TICKWIRE__ALERTS__GROUP_WAIT", "1s"),
     ("TICKWIRE__ALERTS__GROUP_INTERVAL", "1s"),
