@@ -26,6 +26,7 @@ mod live_feed;
 pub mod migrate;
 mod opening;
 pub mod probe;
+mod requests;
 pub mod running;
 mod secret_file;
 mod show;

@@ -1,27 +1,20 @@
 //! The handle through which the API changes symbols, and the requests that it brings to the service.
-//!
-//! Promises: a request never waits for long: where too many wait already, or the answer takes too long, that is said. Nothing
-//! here changes anything.
 
+use crate::app::requests::{self, RequestQueue};
 use crate::models::symbol::SymbolId;
 use crate::web::symbol_control::{
     ControlError, FollowSymbols, SearchResult, SymbolControl, SymbolsFollowed, SymbolsUnfollowed,
 };
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Requests that may wait: they are done one after the other. A further one is told to come again.
 const WAITING_MAX: usize = 32;
 
-/// How long an answer is waited for: some venues are asked, and the disk.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Where an answer goes.
-pub type Reply<T> = oneshot::Sender<Result<T, ControlError>>;
+pub type Reply<T> = requests::Reply<T, ControlError>;
 
 /// A request.
 pub enum Request {
@@ -60,7 +53,7 @@ impl FollowedSymbols {
 
 /// The handle.
 pub struct SymbolHandle {
-    requests: mpsc::Sender<Request>,
+    requests: RequestQueue<Request>,
     followed: Arc<FollowedSymbols>,
 }
 
@@ -68,7 +61,7 @@ impl SymbolHandle {
     /// Makes a handle, and where its requests come out. Until somebody takes them they wait.
     #[must_use]
     pub fn new(followed: Arc<FollowedSymbols>) -> (SymbolHandle, Requests) {
-        let (requests, waiting) = mpsc::channel(WAITING_MAX);
+        let (requests, waiting) = RequestQueue::new(WAITING_MAX, "GET /api/v1/symbols");
         (SymbolHandle { requests, followed }, waiting)
     }
 
@@ -76,21 +69,7 @@ impl SymbolHandle {
         &self,
         request: impl FnOnce(Reply<T>) -> Request,
     ) -> BoxFuture<'static, Result<T, ControlError>> {
-        let unavailable = |reason: &str| ControlError::Unavailable(reason.to_owned());
-        let (reply, answer) = oneshot::channel();
-        let sent = self.requests.try_send(request(reply)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => unavailable("too many changes wait already; try again"),
-            mpsc::error::TrySendError::Closed(_) => unavailable("the server is stopping"),
-        });
-        async move {
-            sent?;
-            match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(unavailable("the server is stopping")),
-                Err(_) => Err(unavailable("it takes long; `GET /api/v1/symbols` shows what was done")),
-            }
-        }
-        .boxed()
+        self.requests.ask(request, ControlError::Unavailable)
     }
 }
 
@@ -115,25 +94,6 @@ impl SymbolControl for SymbolHandle {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_request_is_answered_or_told_why_not() {
-        let (handle, mut requests) = SymbolHandle::new(Arc::default());
-        let asked: Vec<_> = (0..=WAITING_MAX).map(|_| handle.search("btc".to_owned(), 5)).collect();
-        for _ in 0..WAITING_MAX {
-            let Some(Request::Search(query, 5, reply)) = requests.recv().await else { panic!("a search") };
-            assert_eq!(query, "btc");
-            reply.send(Ok(SearchResult::default())).expect("somebody waits");
-        }
-        let answers = futures_util::future::join_all(asked).await;
-        assert!(answers[..WAITING_MAX].iter().all(Result::is_ok));
-        assert!(
-            matches!(&answers[WAITING_MAX], Err(ControlError::Unavailable(why)) if why.contains("too many"))
-        );
-        drop(requests);
-        let stopped = handle.unfollow(Vec::new()).await;
-        assert!(matches!(stopped, Err(ControlError::Unavailable(why)) if why.contains("stopping")));
-    }
 
     #[test]
     fn a_symbol_is_followed_until_it_is_removed() {
