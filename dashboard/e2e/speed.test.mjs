@@ -16,7 +16,7 @@ const WORK_MS = 8;
 const FRAMES_A_SECOND = 60;
 
 const FRAMES = 120;
-const PASSES = 4;
+const PASSES = 10;
 
 prepare({ market: { symbols: Array.from({ length: ROWS }, (_, index) => `S${String(index).padStart(4, '0')}`), minutes: 120 }, rate: 2000, isFaked: true });
 
