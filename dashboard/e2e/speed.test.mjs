@@ -16,7 +16,7 @@ const WORK_MS = 8;
 const FRAMES_A_SECOND = 60;
 
 const FRAMES = 120;
-const PASSES = 10;
+const PASSES = 4;
 
 prepare({ market: { symbols: Array.from({ length: ROWS }, (_, index) => `S${String(index).padStart(4, '0')}`), minutes: 120 }, rate: 2000, isFaked: true });
 
@@ -125,20 +125,11 @@ class Work {
   }
 }
 
-const droppedOf = (gaps) => gaps.filter((gap) => gap > FRAME_MS).length;
-
-/**
- * Other work on the machine drops frames too, so the best of some passes is what the page can do; where that other work
- * never ends, what the page needs of the processor tells whether it would have dropped any.
- */
-function holds60(fewest, least) {
-  assert.ok(least > 0, 'the work of the page was measured');
-  assert.ok(fewest === 0 || least < WORK_MS, `${fewest} dropped frames in the best pass, ${least.toFixed(1)} ms of work a frame`);
-}
-
 /** Scrolls the list by a few rows a frame, to and fro, and counts what it costs. */
 async function scrollAlong(context, work, order) {
   await page.evaluate(() => (document.querySelector('[aria-label=Symbols]').scrollTop = 0));
+  // Other work on the machine drops frames too, so the best of some passes is what the page can do; where that other work
+  // never ends, what the page needs of the processor tells whether it would have dropped any.
   let fewest = Infinity;
   let least = Infinity;
   await work.rest();
@@ -163,12 +154,13 @@ async function scrollAlong(context, work, order) {
         FRAMES,
       ),
     );
-    const dropped = droppedOf(gaps);
+    const dropped = gaps.filter((gap) => gap > FRAME_MS).length;
     context.diagnostic(`by ${order}, pass ${pass}: ${gaps.length} frames, worst ${Math.max(...gaps).toFixed(1)} ms, dropped ${dropped}, work ${spent.toFixed(1)} ms a frame`);
     fewest = Math.min(fewest, dropped);
     least = Math.min(least, spent);
   }
-  holds60(fewest, least);
+  assert.ok(least > 0, 'the work of the page was measured');
+  assert.ok(fewest === 0 || least < WORK_MS, `${fewest} dropped frames in the best pass, ${least.toFixed(1)} ms of work a frame`);
 }
 
 test('the chart with every line and pane, and an anomaly at every bar, has room for 60 frames a second while it is scrolled and trades', faked, async (context) => {
@@ -180,42 +172,35 @@ test('the chart with every line and pane, and an anomaly at every bar, has room 
   await until(page, (seen) => seen.panes.length === 2 && Object.keys(seen.lines).length === 12 && seen.anomalies.length === 110 && seen.anomalyMarks.length > 10);
   const work = await Work.of();
   await work.rest();
-  let fewest = Infinity;
   let least = Infinity;
-  for (let pass = 1; pass <= PASSES && fewest > 0; pass += 1) {
-    const [[moved, gaps], spent] = await work.during(() =>
+  for (let pass = 1; pass <= PASSES && least >= WORK_MS; pass += 1) {
+    const [moved, spent] = await work.during(() =>
       page.evaluate(
         (count) =>
           new Promise((resolve) => {
             const target = document.querySelector('#chart canvas');
             const range = () => window.__tickwire().range.from;
             const first = range();
-            const found = [];
             let far = 0;
             let frame = 0;
-            let last = performance.now();
-            const step = (now) => {
-              found.push(now - last);
-              last = now;
+            const step = () => {
               // To and fro, so that it never ends at an edge.
               target.dispatchEvent(new WheelEvent('wheel', { deltaX: frame < count / 2 ? -25 : 25, bubbles: true, cancelable: true }));
               frame += 1;
               if (frame === count / 2) far = Math.abs(range() - first);
               if (frame < count) requestAnimationFrame(step);
-              // The first gaps hold the start of the pass itself.
-              else resolve([far, found.slice(2)]);
+              else resolve(far);
             };
             requestAnimationFrame(step);
           }),
         FRAMES,
       ),
     );
+    context.diagnostic(`pass ${pass}: ${moved.toFixed(0)} bars to and fro, work ${spent.toFixed(1)} ms a frame`);
     assert.ok(moved > 10, `scrolled ${moved} bars`);
-    const dropped = droppedOf(gaps);
-    context.diagnostic(`pass ${pass}: ${moved.toFixed(0)} bars to and fro, worst ${Math.max(...gaps).toFixed(1)} ms, dropped ${dropped}, work ${spent.toFixed(1)} ms a frame`);
-    fewest = Math.min(fewest, dropped);
     least = Math.min(least, spent);
   }
-  holds60(fewest, least);
+  assert.ok(least > 0, 'the work of the page was measured');
+  assert.ok(least < WORK_MS, `${least.toFixed(1)} ms of work a frame`);
   assert.deepEqual(faults, []);
 });
