@@ -15,6 +15,7 @@ use crate::stores::history::DeadLetterRecord;
 use crate::stores::kafka::client::Contact;
 use crate::stores::kafka::fault::KafkaFault;
 use crate::stores::kafka::place::place;
+use anyhow::Context as _;
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -52,14 +53,17 @@ impl Inbox {
         Inbox { consumer, topic, queues: Vec::new(), is_gone: false, ids, messages, metrics }
     }
 
-    /// Adds a partition that the consumer has been given. `reader` is woken when something comes.
-    pub fn add(&mut self, partition: i32, reader: Thread) -> bool {
-        let Some(mut queue) = self.consumer.split_partition_queue(&self.topic, partition) else {
-            return false;
-        };
+    /// Adds a partition that the consumer is given next. `reader` is woken when something comes.
+    ///
+    /// # Errors
+    /// When librdkafka cannot have such a partition.
+    pub fn add(&mut self, partition: i32, reader: Thread) -> anyhow::Result<()> {
+        let queue = self.consumer.split_partition_queue(&self.topic, partition);
+        let mut queue =
+            queue.with_context(|| format!("librdkafka gives no queue of partition {partition}"))?;
         queue.set_nonempty_callback(move || reader.unpark());
         self.queues.push(queue);
-        true
+        Ok(())
     }
 
     /// Asks the partition at a place for its next message.

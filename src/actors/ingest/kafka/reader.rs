@@ -25,7 +25,7 @@ use crate::models::time::{Nanos, SECOND};
 use crate::stores::history::DeadLetterRecord;
 use crate::stores::kafka::client::Contact;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -116,7 +116,6 @@ impl<'a> Reader<'a> {
             }
             lanes.push(lane);
         }
-        consumer.assign(&given)?;
         let messages = MessageReader::new(
             Arc::clone(&env.symbols),
             Arc::clone(&plan.sources),
@@ -126,12 +125,11 @@ impl<'a> Reader<'a> {
         );
         let ids = PlaceIds::new(&cluster, &plan.topic, positions.generation);
         let mut inbox = Inbox::new(Arc::clone(consumer), plan.topic.clone(), ids, messages, metrics);
+        // What is fetched before its partition has a queue would be in the queue of events.
         for lane in &lanes {
-            anyhow::ensure!(
-                inbox.add(lane.partition, reader.clone()),
-                "librdkafka gives no queue of a partition"
-            );
+            inbox.add(lane.partition, reader.clone())?;
         }
+        consumer.assign(&given)?;
         let num_partitions = i32::try_from(lanes.len())?;
         let watch = EndsWatch::start(Arc::clone(consumer), plan.topic.clone(), num_partitions, reader)?;
         let now = Instant::now();
@@ -176,9 +174,17 @@ impl<'a> Reader<'a> {
         loop {
             // Events that are of no partition, statistics among them.
             while let Some(event) = self.consumer.poll(Duration::ZERO) {
-                if let Err(error) = event {
-                    self.inbox.is_gone |= is_gone(&error);
-                    tracing::debug!(%error, "an event of librdkafka");
+                match event {
+                    // Nothing behind it was read yet, so that the next reader begins with it.
+                    Ok(message) => anyhow::bail!(
+                        "librdkafka gave message {} of partition {} outside of its queue",
+                        message.offset(),
+                        message.partition()
+                    ),
+                    Err(error) => {
+                        self.inbox.is_gone |= is_gone(&error);
+                        tracing::debug!(%error, "an event of librdkafka");
+                    }
                 }
             }
             let begun = Instant::now();
@@ -247,11 +253,8 @@ impl<'a> Reader<'a> {
         tracing::info!(topic = self.plan.topic, partition, "the topic has a new partition");
         let mut given = TopicPartitionList::new();
         given.add_partition_offset(&self.plan.topic, partition, Offset::Offset(0))?;
+        self.inbox.add(partition, std::thread::current())?;
         self.consumer.incremental_assign(&given)?;
-        anyhow::ensure!(
-            self.inbox.add(partition, std::thread::current()),
-            "librdkafka gives no queue of a partition"
-        );
         self.merge.lanes.push(Lane::new(partition, 0, end, self.env.settings.horizon));
         Ok(())
     }
