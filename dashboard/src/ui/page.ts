@@ -28,7 +28,7 @@ import { CAUSE_TEXTS } from './chart/stretch-marks';
 import { ChartControls } from './chart-controls';
 import { Cover } from './cover';
 import { LETTERS_SHOWN } from './dead-letters';
-import { byId, oncePerFrame, Pace, setText } from './dom';
+import { byId, Pace, setText } from './dom';
 import { IncidentOnChart } from './incident-on-chart';
 import { Legend, type Switch } from './legend';
 import { Notices } from './notices';
@@ -64,7 +64,8 @@ export class Page {
   readonly #pace = new Pace(DRAW_INTERVAL_MS, () => {
     this.#draw();
   });
-  readonly #drawScrolled = oncePerFrame(() => {
+  /** Another count in each frame of a scroll could not be read, and would lay out the page anew each time. */
+  readonly #scrolledPace = new Pace(DRAW_INTERVAL_MS, () => {
     this.#drawAnomalies();
   });
   readonly #cover: Cover;
@@ -145,7 +146,7 @@ export class Page {
         this.#drawAnomalies();
       },
       scrolled: () => {
-        this.#drawScrolled();
+        this.#scrolledPace.request();
       },
     });
     this.#legend = new Legend(byId('legend'), store, zone, (what, isShown) => {
