@@ -62,6 +62,7 @@ export class Legend {
   readonly #change = element('span', { class: 'legend-change' });
   readonly #time = element('span', { class: 'legend-time' });
   readonly #state = element('span', { class: 'legend-state' });
+  readonly #values = element('div', { class: 'legend-values' });
   readonly #fields = new Map<Field, HTMLElement>();
   readonly #indicators = new Map<IndicatorName, HTMLElement>();
   readonly #buttons = new Map<HTMLElement, Switch>();
@@ -74,7 +75,8 @@ export class Legend {
     private readonly zone: () => Zone,
     toggle: (what: Switch, isShown: boolean) => void,
   ) {
-    const values = element('div', { class: 'legend-values' }, this.#time);
+    const values = this.#values;
+    values.append(this.#time);
     for (const field of FIELDS) {
       const value = element('span', { class: 'value' });
       this.#fields.set(field, value);
@@ -166,7 +168,9 @@ export class Legend {
     setText(this.#window, selection?.window ?? '');
     const row = selection === null ? undefined : rows.get(selection.symbol);
     const decimals = row?.decimals ?? 2;
-    setText(this.#last, fixed(priceNow(this.store), decimals));
+    const last = fixed(priceNow(this.store), decimals);
+    setText(this.#last, last);
+    this.#values.style.setProperty('--price-length', String(last.length));
     const change = row === undefined ? null : changeOf(row);
     setText(this.#change, change === null ? '' : `${signed(change.amount, decimals)}  ${percent(change.percent)}`);
     this.#change.dataset['trend'] = change === null ? 'flat' : shownTrend(signed(change.amount, decimals));
@@ -198,7 +202,9 @@ export class Legend {
       if (field === 'change') value.dataset['trend'] = shownTrend(texts.change);
       else if (field !== 'volume' && field !== 'vwap' && field !== 'trades') value.dataset['trend'] = trend(direction);
     }
-    setText(this.#state, bar !== undefined ? stateText(bar) : empty !== null ? stretchText(empty, this.zone()) : '');
+    const state = bar !== undefined ? stateText(bar) : empty !== null ? stretchText(empty, this.zone()) : '';
+    setText(this.#state, state);
+    if (this.#state.title !== state) this.#state.title = state;
     this.#state.dataset['state'] = bar === undefined ? (empty?.cause === 'down' ? 'partial' : '') : isPartial(bar) ? 'partial' : isAmended(bar) ? 'amended' : bar.state;
 
     // A forming bar has no indicators yet, so those of the bar before it are shown.
