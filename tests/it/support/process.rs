@@ -200,8 +200,17 @@ impl Program {
     }
 }
 
+/// How many of the last lines of a program a test that fails shows.
+const LINES_SHOWN: usize = 40;
+
 impl Drop for Program {
     fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(lines) = self.errors.lock()
+        {
+            let last = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
+            eprintln!("the program said at last:\n{}", last.join("\n"));
+        }
         self.child.kill().ok();
         self.child.wait().ok();
     }
