@@ -194,13 +194,13 @@ test('the chart stays where it is, however much there is to say of a bar', faked
   for (const [width, height] of [[1600, 900], [1440, 900], [1280, 900], [1100, 900], [920, 900], [844, 390], [390, 844]]) {
     await page.setViewportSize({ width, height });
     await page.locator('#chart').focus();
-    const tops = [];
-    for (const state of [/^forming/, /^amended · revision 1 · coverage 100 % · 1 late$/]) {
-      await until(page, (seen, wanted) => new RegExp(wanted).test(seen.legend.state), state.source);
-      tops.push((await page.locator('#chart').boundingBox()).y);
-      for (let times = 0; times < 2; times += 1) await page.keyboard.press('ArrowLeft');
-    }
-    assert.deepEqual(tops, [tops[0], tops[0]], `${width} pixels`);
+    const topWhere = async (state) => {
+      await until(page, (seen, wanted) => seen.legend.state.startsWith(wanted), state);
+      return (await page.locator('#chart').boundingBox()).y;
+    };
+    const top = await topWhere('forming');
+    for (let times = 0; times < 2; times += 1) await page.keyboard.press('ArrowLeft');
+    assert.equal(await topWhere('amended · revision 1 · coverage 100 % · 1 late'), top, `${width} pixels`);
     await page.keyboard.press('Escape');
   }
 });

@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
             // Events that are of no partition, statistics among them.
             while let Some(event) = self.consumer.poll(Duration::ZERO) {
                 match event {
-                    // Nothing behind it was read yet, so that the next reader begins with it.
+                    // Events are taken before messages, so nothing behind it was read yet: the next reader begins with it.
                     Ok(message) => anyhow::bail!(
                         "librdkafka gave message {} of partition {} outside of its queue",
                         message.offset(),
