@@ -130,11 +130,13 @@ fn thresholds_change_while_a_run_goes_on_and_a_replay_judges_as_it_did() {
     assert_eq!((&reset["by"], &reset["settings"]), (&json!("config"), &first["settings"]));
     let until = number(&reset["log_pos"]);
     assert!(until > since);
-    wait_for("bars after it", || {
-        let bars = program.get("REST", "/api/v1/aggregated/AAPL?window=1s&limit=1")?;
-        let pos = bars.json()[0]["log_pos"].as_u64();
-        pos.is_none_or(|pos| pos > until + 400).then_some(())
-    });
+    // Two bars have to close: the first of them may have begun before the change.
+    let bar_ends = || -> Option<Vec<String>> {
+        let bars = program.get("REST", "/api/v1/aggregated/AAPL?window=1s&limit=2")?.json();
+        bars.as_array()?.iter().map(|bar| Some(bar["window_end"].as_str()?.to_owned())).collect()
+    };
+    let newest = wait_for("bars", bar_ends).into_iter().max();
+    wait_for("bars after it", || bar_ends().filter(|ends| ends.iter().min() > newest.as_ref()));
     program.kill();
 
     // The configuration has changed, and wins where it has.

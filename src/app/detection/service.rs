@@ -15,6 +15,7 @@ use crate::actors::looked_for::StatedAt;
 use crate::actors::messages::Ingest;
 use crate::actors::partition::durability::Durability;
 use crate::config::Config;
+use crate::models::detection::document::Document;
 use crate::models::detection::settings::DetectionSettings;
 use crate::models::detection::statement::{self, StatedBy, Statement};
 use crate::models::entry::{Body, Entry, Position};
@@ -88,7 +89,8 @@ impl DetectionService {
                          besides goes on; `GET /api/v1/detection` shows both"
                     );
                 }
-                self.say(&statement).await?;
+                // Who asks from now on, or changes it, meets this one, not what the log said before.
+                self.say(statement.document()?).await?;
             }
         }
         Ok(())
@@ -125,8 +127,7 @@ impl DetectionService {
             .map_err(|error| DetectionError::Field { field: "body".to_owned(), detail: error.to_string() })?;
         self.num_changes += 1;
         let done = async {
-            self.say(&statement).await.map_err(|_| unavailable("the server is stopping"))?;
-            let stated = self.env.published.looked_for.stated_after(known.pos, document).await;
+            let stated = self.say(document).await.map_err(|_| unavailable("the server is stopping"))?;
             self.wait_until_durable(stated.pos).await;
             Ok(stated)
         };
@@ -180,15 +181,16 @@ impl DetectionService {
         }
     }
 
-    /// Hands a statement to the log.
-    async fn say(&mut self, statement: &Statement) -> anyhow::Result<()> {
-        let body = Body::Detection { at: (self.env.now)(), document: statement.document()? };
+    /// Hands a statement's text to the log, and waits until the data path has it.
+    async fn say(&mut self, document: Document) -> anyhow::Result<StatedAt> {
+        let before = self.env.published.looked_for.now().map_or(0, |known| known.pos);
+        let body = Body::Detection { at: (self.env.now)(), document };
         let entry = Entry { pos: 0, symbol: SymbolId::NONE, body };
         let (entries, dead_letters) = (vec![entry], Vec::new());
         // It is no event of a market, whose delay would be measured.
         self.client.send(Ingest { entries, dead_letters, progress: None, received: Nanos::MIN }).await?;
         self.client.settle().await?;
-        Ok(())
+        Ok(self.env.published.looked_for.stated_after(before, document).await)
     }
 
     async fn wait_until_durable(&self, pos: Position) {
@@ -216,6 +218,45 @@ fn beginning(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::partition::log::{Attach, Delivery, LogActor, LogOutputs};
+    use crate::stores::log::Partition;
+    use actix::Actor;
+    use futures_util::FutureExt;
+    use std::pin::pin;
+    use tokio::sync::mpsc;
+
+    /// Brings a log a reader, and returns what the log gave last.
+    async fn attach(log: &actix::Addr<LogActor>) -> (Position, mpsc::Receiver<Delivery>) {
+        let (to, from) = mpsc::channel(1);
+        (log.send(Attach { partition: Partition(0), to }).await.expect("the log runs"), from)
+    }
+
+    #[actix::test]
+    async fn a_start_goes_on_once_the_data_path_has_what_it_says() {
+        let env = Environment::for_test();
+        let outputs = LogOutputs { writer: None, letters: None };
+        let log = LogActor::new(Arc::default(), None, 1, outputs, env.clone()).start();
+        let (_, mut entries) = attach(&log).await;
+        let mut service = DetectionService {
+            client: LogClient::new(log.clone(), Arc::clone(&env.metrics)),
+            durability: Arc::default(),
+            config: DetectionSettings::default(),
+            num_changes: 0,
+            env: env.clone(),
+        };
+        let mut begun = pin!(service.begin());
+        let delivery = tokio::select! {
+            biased;
+            _ = &mut begun => None,
+            delivery = entries.recv() => delivery,
+        };
+        let Some(Delivery::Batch(batch)) = delivery else { panic!("no batch before the start goes on") };
+        assert_eq!(attach(&log).await.0, 1, "the log has answered");
+        assert!(begun.as_mut().now_or_never().is_none(), "the data path does not have it yet");
+        env.note_looked_for(&batch.entries[0]);
+        begun.await.expect("it has it");
+        assert_eq!(env.published.looked_for.now().map(|stated| stated.pos), Some(1));
+    }
 
     #[test]
     fn a_start_says_what_the_log_does_not_know() {
