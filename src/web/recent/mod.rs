@@ -5,14 +5,14 @@
 //! history again. When all pages together exceed their limit, the least recently used are dropped, so that 10,000
 //! symbols cost bounded memory and a dropped page costs a read of the history.
 //!
-//! Promises: a new bar shows at once. The history lags behind the snapshot by its batch; a page read meanwhile is served
-//! together with the snapshot's newest bar, and made again until the history has caught up, so an amended older bar shows
-//! that much later. On failure of the history an older page is served while there is one, else the error is returned.
+//! Promises: a new bar shows at once, and never behind a hole. The history lags behind the snapshot by its batch; a page read
+//! meanwhile is served together with the snapshot's newest bar, where none is missing before it, and made again until the
+//! history has caught up, so an amended older bar shows that much later. On failure of the history an older page is served while there is one, else the error is returned.
 
 mod newest;
 mod page;
 
-pub use newest::merge_newest;
+pub use newest::{Reach, merge_newest};
 pub use page::{NUM_RECENT, Naming, Page};
 
 use crate::models::bar::BarState;
@@ -174,7 +174,7 @@ async fn load(
     let mut bars = history.bars(&query).await?;
     let seq = bars.iter().map(|bar| bar.seq).max().unwrap_or(0);
     let is_whole = acknowledged >= first_missing || seq >= window.seq;
-    if let Some(newest) = &window.closed {
+    if let Some(newest) = window.closed.as_ref().filter(|newest| is_whole || newest::joins(&bars, newest)) {
         merge_newest(&mut bars, newest);
     }
     let has_older = bars.len() > NUM_RECENT;
@@ -303,6 +303,18 @@ mod tests {
         let next = world.page().await;
         assert_eq!(minutes(&next), [2, 1, 0]);
         assert_eq!(next.loaded, first.loaded, "extended, not read again");
+    }
+
+    #[actix_web::test]
+    async fn a_bar_waits_for_those_before_it() {
+        let mut world = World::new(1 << 20);
+        world.commit(&[bar(0), bar(1)]).await;
+        world.show(bar(4));
+        let page = world.page().await;
+        assert_eq!((minutes(&page), page.is_whole), (vec![1, 0], false));
+        world.commit(&[bar(2), bar(3)]).await;
+        world.recent.slot((SymbolId(0), world.window.width)).page.store(None);
+        assert_eq!(minutes(&*world.page().await), [4, 3, 2, 1, 0], "the history holds all but itself");
     }
 
     #[actix_web::test]

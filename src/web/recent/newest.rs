@@ -1,12 +1,57 @@
 //! Merges the newest row of a symbol's snapshot into rows of the history, which lags behind the snapshot by its batch.
 //!
+//! The snapshot has the newest bar alone. Where the history lacks others before it too, because several closed within a
+//! batch or because it catches up, that bar would stand behind a hole, and whoever asks for what comes after the last bar
+//! they have would never see those between. It waits for the history then.
+//!
 //! Promises: the newer version of a row stays, by log position, and a void one removes it; the order stays newest
-//! first. Nothing here fails.
+//! first. On failure of the history: its error.
 
 use crate::models::bar::{Bar, BarState};
 use crate::models::effect::IndicatorPoint;
 use crate::models::entry::Position;
-use crate::models::time::Nanos;
+use crate::models::snapshot::WindowSnapshot;
+use crate::models::symbol::SymbolId;
+use crate::models::time::{Nanos, Width};
+use crate::stores::StoreError;
+use crate::stores::history::{History, WindowQuery};
+
+/// Bars read to see what the history holds: its last change may be one of a bar that is not the newest.
+const NUM_CHANGED: usize = 8;
+
+/// How far the history holds every bar of a symbol and window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Every one before the newest of the snapshot, and perhaps that one.
+    Snapshot,
+    /// Those of windows that end at or before this; [`Nanos::MIN`] where it holds none.
+    Until(Nanos),
+}
+
+impl Reach {
+    /// Asks the history. Rows that are read afterwards reach as far at least.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn of(
+        history: &dyn History,
+        symbol: SymbolId,
+        width: Width,
+        window: Option<&WindowSnapshot>,
+    ) -> Result<Reach, StoreError> {
+        let query = WindowQuery { symbol, width, start: Nanos::MIN, end: Nanos::MAX, limit: NUM_CHANGED };
+        let bars = history.bars(&query).await?;
+        let reaches = window.is_some_and(|window| window.closed.is_none_or(|newest| joins(&bars, &newest)));
+        Ok(if reaches { Reach::Snapshot } else { Reach::Until(bars.first().map_or(Nanos::MIN, Bar::end)) })
+    }
+}
+
+/// Returns true when no bar is missing between the newest bars of the history, newest first, and that of the snapshot: they
+/// hold its window, or the change before its own.
+pub(super) fn joins(bars: &[Bar], newest: &Bar) -> bool {
+    let changes = bars.iter().map(|bar| bar.seq).max().unwrap_or(0);
+    newest.seq <= changes + 1 || bars.first().is_some_and(|bar| bar.start >= newest.start)
+}
 
 /// A row of one window: a bar or its indicators.
 pub trait WindowRow: Copy {
@@ -65,6 +110,26 @@ mod tests {
 
     fn starts(rows: &[Bar]) -> Vec<(i64, Position)> {
         rows.iter().map(|row| (row.start.0, row.log_pos)).collect()
+    }
+
+    #[test]
+    fn bars_join_the_snapshot_where_none_is_missing_between() {
+        let table = [
+            (vec![], 0, true),
+            (vec![], 1, false),
+            (vec![1, 0], 2, true),
+            (vec![1, 0], 1, true),
+            (vec![1, 0], 3, false),
+            (vec![3, 2], 2, true),
+        ];
+        for (known, newest, expected) in table {
+            let bars: Vec<Bar> = known.iter().copied().map(bar).collect();
+            assert_eq!(joins(&bars, &bar(newest)), expected, "{known:?}, {newest}");
+        }
+        let amended = Bar { seq: 3, ..bar(0) };
+        let newest = Bar { seq: 4, ..bar(2) };
+        assert!(joins(&[bar(1), amended], &newest), "the last change was one of an older bar");
+        assert!(joins(&[bar(1)], &Bar { seq: 9, ..bar(1) }), "only a newer version of the same");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `aggregated`: bars of a symbol. Without a range they come from [`crate::web::recent`], or from the cache where this
-//! process has no snapshot of the symbol; else from the history, merged with the newest bar of the symbol's snapshot, which the
-//! history may not hold yet.
+//! process has no snapshot of the symbol; else from the history, merged with the newest bar of the symbol's snapshot, where that
+//! is the only one that the history may not hold yet.
 //!
-//! With `fill` windows without a trade have a row too.
+//! With `fill` windows without a trade have a row too, as far as the history is known to hold those that have one.
 //!
 //! Promises: newest first; a page and its cursor never repeat or omit a bar. On failure of the history: 503.
 
@@ -10,7 +10,6 @@ use super::cached;
 use super::fill::{self, Fill, Known};
 use super::param_docs::{Answers, FillName, SymbolPath, WindowsQuery};
 use super::windows::WindowsAsked;
-use crate::models::bar::Bar;
 use crate::models::snapshot::WindowSnapshot;
 use crate::models::time::Nanos;
 use crate::stores::cache::aggregated_key;
@@ -20,7 +19,7 @@ use crate::web::answer::format::Format;
 use crate::web::answer::params::Params;
 use crate::web::answer::reply::Reply;
 use crate::web::answer::responses::{Failures, Unchanged};
-use crate::web::recent::{NUM_RECENT, Naming, merge_newest};
+use crate::web::recent::{NUM_RECENT, Naming, Reach, merge_newest};
 use crate::web::state::{AppState, window_of};
 use crate::wire::{self, BarObject, FilledBarObject};
 use actix_web::web::{Bytes, Data, Path};
@@ -117,15 +116,23 @@ pub async fn aggregated(
         // The bar before the range says with which close it begins, and that there are windows before the oldest bar in it.
         query.start = Nanos::MIN;
     }
+    let newest = window.and_then(|window| window.closed.as_ref()).filter(|bar| asked.has(bar.start));
+    let reach = if newest.is_some() || fill.is_some() {
+        Reach::of(&*state.history, id, asked.width, window).await?
+    } else {
+        // Neither asks how far it is.
+        Reach::Snapshot
+    };
     let mut bars = state.history.bars(&query).await?;
     let are_all = bars.len() < query.limit;
-    if let Some(newest) = window.and_then(|window| window.closed.as_ref()).filter(|bar| asked.has(bar.start))
-    {
+    if let (Some(newest), Reach::Snapshot) = (newest, reach) {
         merge_newest(&mut bars, newest);
     }
     if let Some(fill) = fill {
-        let newest_end = bars.first().map_or(Nanos::MIN, Bar::end);
-        let closed_until = snapshot.as_ref().map_or(newest_end, |snapshot| snapshot.watermark);
+        let closed_until = match reach {
+            Reach::Until(end) => end,
+            Reach::Snapshot => snapshot.as_ref().map_or(Nanos::MIN, |snapshot| snapshot.watermark),
+        };
         let known = Known { bars: &bars, are_all, closed_until };
         let (mut rows, has_more) = fill::rows(&known, fill, &asked, num_closed, &naming);
         if let Some(forming) = forming {

@@ -15,7 +15,7 @@ use crate::web::answer::paging::cut;
 use crate::web::answer::params::Params;
 use crate::web::answer::reply::Reply;
 use crate::web::answer::responses::{Failures, Unchanged};
-use crate::web::recent::merge_newest;
+use crate::web::recent::{Reach, merge_newest};
 use crate::web::state::{AppState, window_of};
 use crate::wire::IndicatorsObject;
 use actix_web::web::{Data, Path};
@@ -94,8 +94,15 @@ pub async fn indicators(
         return Ok(reply.send(&request));
     }
 
+    let newest = match newest.filter(|point| asked.has(point.start)) {
+        Some(newest) => {
+            let reach = Reach::of(&*state.history, id, asked.width, window).await?;
+            (reach == Reach::Snapshot).then_some(newest)
+        }
+        None => None,
+    };
     let mut points = state.history.indicators(&asked.query(id, asked.page.limit)).await?;
-    if let Some(newest) = newest.filter(|point| asked.has(point.start)) {
+    if let Some(newest) = newest {
         merge_newest(&mut points, newest);
     }
     let next = cut(&mut points, asked.page.limit, |point| asked.cursor_behind(Some(point.start)));

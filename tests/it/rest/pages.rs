@@ -58,6 +58,30 @@ fn what_the_history_does_not_know_yet_is_there_already() {
 }
 
 #[test]
+fn a_bar_waits_for_those_before_it_that_the_history_does_not_hold() {
+    let world = World::filled();
+    world.state.snapshots.publish(snapshot_of(world.btc, 12));
+    let count = |path: &str| world.get(path).json().as_array().map_or(0, Vec::len);
+    let paths = [
+        "/api/v1/aggregated/BTC-USD",
+        "/api/v1/aggregated/BTC-USD?start_time=2023-09-05",
+        "/api/v1/aggregated/BTC-USD?start_time=2023-09-05&format=csv",
+        "/api/v1/aggregated/BTC-USD?fill=null",
+        "/api/v1/indicators/BTC-USD?start_time=2023-09-05",
+    ];
+    let csv_rows = |path: &str| world.get(path).text().lines().count() - 1;
+    let rows = |path: &str| if path.ends_with("csv") { csv_rows(path) } else { count(path) };
+    for path in paths {
+        assert_eq!(rows(path), 10, "{path}: what is missing is neither left out nor filled");
+    }
+    let after = "/api/v1/aggregated/BTC-USD?start_time=2023-09-05T00:10:00Z&empty=ok";
+    assert_eq!(count(after), 0, "or who asks for what comes next would never see those between");
+    world.history.bars.lock().unwrap().extend((10..12).map(|nth| bar(world.btc, nth)));
+    assert_eq!(count(after), 3);
+    assert_eq!(rows(paths[2]), 13);
+}
+
+#[test]
 fn newest_bars_come_from_memory_until_one_changes() {
     let world = World::filled();
     let path = "/api/v1/aggregated/BTC-USD?limit=5";
