@@ -290,6 +290,18 @@ fn a_trade_fires_once_an_excursion_and_is_withdrawn_when_it_is_cancelled() {
 }
 
 #[test]
+fn a_trade_that_is_cancelled_leaves_alone_how_long_a_rule_has_held_since() {
+    let (active, ended, withdrawn) = (AnomalyState::Active, AnomalyState::Ended, AnomalyState::Withdrawn);
+    let mut ticks = Ticks::new(vec![rule("held", "price > 5", 1, Fire::Tick)]);
+    assert_eq!(ticks.trade(0, 6), []);
+    assert_eq!(ticks.trade(60, 6), [(60, active)]);
+    assert_eq!(ticks.trade(61, 5), [(60, ended)]);
+    assert_eq!(ticks.trade(62, 6), [], "it holds again, for no time yet");
+    assert_eq!(ticks.cancel(60), [(60, withdrawn)], "of the excursion before");
+    assert_eq!(ticks.trade(122, 6), [(122, active)], "a minute after it began to hold");
+}
+
+#[test]
 fn once_a_bar_is_once_a_bar() {
     let (active, ended) = (AnomalyState::Active, AnomalyState::Ended);
     let mut ticks = Ticks::new(vec![rule("bar", "price > 5", 0, Fire::Bar)]);

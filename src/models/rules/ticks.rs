@@ -230,8 +230,9 @@ impl Memory {
         found.is_gone = true;
         self.has_gone = true;
         if is_newest {
-            // The excursion that it began is no more; the next trade begins another one.
-            self.holding = None;
+            // The excursion that it began is no more; the next trade begins another one. One that follows an excursion that
+            // has ended, and was not held for long enough yet, stays.
+            self.holding = self.holding.filter(|holding| !holding.has_fired);
         }
         self.fired_in = self.fired_in.filter(|start| *start != found.start);
     }
