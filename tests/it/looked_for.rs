@@ -186,7 +186,8 @@ fn what_cannot_be_changed_is_refused_with_its_key_and_changes_nothing() {
         (json!({"clock_off": {"enabled": false}}), "body", "clock_off"),
         (json!({"price_spike": {"percnt": 1}}), "price_spike.percnt", "percnt"),
         (json!({"price_spike": {"percent": -1}}), "price_spike.percent", "not above 0"),
-        (json!({"severity": {"medium": 50}}), "severity.high", "not above 50"),
+        (json!({"severity": {"medium": 50}}), "severity.high", "not 50 or more"),
+        (json!({"rsi": {"overbought": 100}}), "rsi.overbought", "100 is not above 50 and below 100"),
         (json!({"window": "2min"}), "window", "core.windows"),
         (json!({"overrides": [{"enabled": false}]}), "overrides", "asset_class"),
     ] {

@@ -154,16 +154,20 @@ impl Thresholds {
     #[must_use]
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        let positive = |value: f64| value.is_finite() && value > 0.0;
+        for (key, value) in
+            [("price_spike.percent", self.price.percent), ("volume_spike.factor", self.volume.factor)]
+        {
+            if !value.is_finite() || value <= 0.0 {
+                faults.push((key, format!("{value} is not above 0")));
+            }
+        }
         for (key, value, least) in [
-            ("price_spike.percent", self.price.percent, 0.0),
-            ("volume_spike.factor", self.volume.factor, 0.0),
             ("severity.medium", self.severity.medium, 1.0),
             ("severity.high", self.severity.high, self.severity.medium),
             ("severity.critical", self.severity.critical, self.severity.high),
         ] {
-            if !positive(value) || value < least {
-                faults.push((key, format!("{value} is not above {least}")));
+            if !value.is_finite() || value < least {
+                faults.push((key, format!("{value} is not {least} or more")));
             }
         }
         for (key, bars) in [("price_spike.bars", self.price.bars), ("volume_spike.bars", self.volume.bars)] {
@@ -172,11 +176,12 @@ impl Thresholds {
             }
         }
         let RsiThreshold { overbought, oversold, hysteresis } = self.rsi;
-        if !(50.0..100.0).contains(&overbought) || overbought == 50.0 {
-            faults.push(("rsi.overbought", format!("{overbought} is not between 50 and 100")));
-        }
-        if !(oversold > 0.0 && oversold < 50.0) {
-            faults.push(("rsi.oversold", format!("{oversold} is not between 0 and 50")));
+        for (key, value, low, high) in
+            [("rsi.overbought", overbought, 50.0, 100.0), ("rsi.oversold", oversold, 0.0, 50.0)]
+        {
+            if !(value > low && value < high) {
+                faults.push((key, format!("{value} is not above {low} and below {high}")));
+            }
         }
         if !(0.0..=20.0).contains(&hysteresis) {
             faults.push(("rsi.hysteresis", format!("{hysteresis} is not from 0 to 20")));
