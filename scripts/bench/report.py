@@ -16,7 +16,7 @@ PICTURES = DOCS / "benchmarks"
 INTRODUCTION = """# Benchmarks
 
 `make bench` measures everything here on the machine it runs on, and writes this page anew: nothing is edited by hand.
-Besides the build it takes about half an hour; with `ARGS=--quick` some ten minutes, and it says little about memory
+Besides the build it takes about an hour and a half; with `ARGS=--quick` some ten minutes, and it says little about memory
 then. `scripts/bench/run.py --help` lists what else can be changed.
 """
 
