@@ -13,7 +13,7 @@ use tickwire::models::detection::document::Document;
 use tickwire::models::detection::settings::{
     DetectionSettings, Method, PriceThreshold, Thresholds, VolumeThreshold,
 };
-use tickwire::models::detection::statement::Statement;
+use tickwire::models::detection::statement::{self, Statement};
 use tickwire::models::detection::{AnomalyKind, Detected};
 use tickwire::models::effect::Effect;
 use tickwire::models::entry::{Body, Cancel, Correction, Entry, SourceId, Trade, TradeId, Updates};
@@ -401,6 +401,16 @@ proptest! {
             entry.symbol = SymbolId::NONE;
         }
         let expected = run(&entries, &settings)?;
+        let by_default = settings.detection.as_ref().expect("it is on");
+        for one in detected(&expected) {
+            let is_price = one.finding.kind.anomaly_type() == "price_spike";
+            if !is_price || one.state == AnomalyState::Withdrawn { continue }
+            let before = entries[..one.log_pos as usize].iter().rev();
+            let document = before.filter_map(|entry| entry.body.looked_for()).next();
+            let stated = document.map(|document| statement::read(document).expect("it is one"));
+            let price = stated.as_ref().map_or(by_default, |stated| &stated.settings).thresholds.price;
+            prop_assert_eq!((one.finding.threshold, usize::from(one.finding.bars)), (price.percent, price.bars));
+        }
         // What the process is configured to look for is of no consequence from the first statement on.
         let first = entries.iter().position(|entry| entry.body.looked_for().is_some()).expect("one");
         let otherwise = CoreSettings { detection: None, ..(*settings).clone() };
@@ -438,6 +448,11 @@ fn a_threshold_holds_from_its_place_in_the_log_on() {
     assert_eq!(found(&[lower(2.0), spike(100, 50)]), [(22, 2.0)]);
     let again = [lower(2.0), spike(100, 50), usual(101, 60), lower(5.0), spike(102, 1_250)];
     assert_eq!(found(&again), [(22, 2.0)], "as it was before");
+    let beyond_two = [lower(2.0), spike(100, 50), lower(5.0), spike(101, 40)];
+    assert_eq!(found(&beyond_two), [(22, 2.0), (24, 2.0)], "another trade of its window: withdrawn");
+    let narrower =
+        [lower(2.0), spike(100, 50), lower(1.0), Body::Trade(trade(101, NEXT + 60, 985, 1, b"hcv"))];
+    assert_eq!(found(&narrower), [(22, 2.0), (24, 1.0), (24, 1.0)], "by what holds, and the one before too");
     let unread = Body::Detection { at: START, document: Document::new("{}").expect("short") };
     assert_eq!(
         found(&[lower(2.0), unread, spike(100, 50)]),

@@ -59,17 +59,15 @@ fn number(value: &Value) -> u64 {
     value.as_str().unwrap().parse().unwrap()
 }
 
-/// Returns the positions of price spikes of a symbol, ascending; each is that of the trade that showed it.
+/// Returns the positions of price spikes of a symbol; each is that of the trade that showed it, or took it away.
 fn spikes(program: &Program, symbol: &str) -> Vec<u64> {
+    rows_of_spikes(program, symbol).iter().map(|row| number(&row["metadata"]["log_pos"])).collect()
+}
+
+fn rows_of_spikes(program: &Program, symbol: &str) -> Vec<Value> {
     let path = format!("/api/v1/anomalies?type=price_spike&symbol={symbol}&limit=1000&empty=ok");
-    let Some(answer) = program.get("REST", &path).filter(|answer| answer.status == 200) else {
-        return Vec::new();
-    };
-    let rows = answer.json();
-    let mut found: Vec<u64> =
-        rows.as_array().unwrap().iter().map(|row| number(&row["metadata"]["log_pos"])).collect();
-    found.sort_unstable();
-    found
+    let answer = program.get("REST", &path).filter(|answer| answer.status == 200);
+    answer.map(|answer| answer.json().as_array().unwrap().clone()).unwrap_or_default()
 }
 
 fn core() -> CoreSettings {
@@ -107,7 +105,8 @@ fn thresholds_change_while_a_run_goes_on_and_a_replay_judges_as_it_did() {
     let since = number(&changed["log_pos"]);
     assert_eq!(ok(&program, "PATCH", DETECTION, Some(&change))["log_pos"], changed["log_pos"], "nothing new");
     wait_for("a spike", || spikes(&program, "AAPL").first().copied());
-    assert!(spikes(&program, "AAPL").iter().all(|pos| *pos > since), "not before");
+    let found = spikes(&program, "AAPL");
+    assert!(found.iter().all(|pos| *pos > since), "not before {since}: {found:?}");
 
     // A symbol that comes later is judged by it.
     ok(&program, "POST", "/api/v1/symbols", Some(&json!({"symbols": ["BTC-USD"]})));
@@ -147,13 +146,12 @@ fn thresholds_change_while_a_run_goes_on_and_a_replay_judges_as_it_did() {
         (&json!("config"), &json!(3)),
         "{last}"
     );
-    assert!(number(&last["log_pos"]) > until);
-    assert!(
-        ["AAPL", "MSFT", "BTC-USD"]
-            .iter()
-            .flat_map(|name| spikes(&program, name))
-            .all(|pos| (since..until).contains(&pos))
-    );
+    assert!(number(&last["log_pos"]) > until, "{until}: {last}");
+    for row in ["AAPL", "MSFT", "BTC-USD"].iter().flat_map(|name| rows_of_spikes(&program, name)) {
+        // One that was found just before may be withdrawn by a trade of its window, which the new limits have.
+        let is_found = (since..until).contains(&number(&row["metadata"]["log_pos"]));
+        assert!(is_found || row["state"] == "withdrawn", "{since} to {until}: {row}");
+    }
     program.stop();
 
     let data = dir.path().join("data");

@@ -18,6 +18,7 @@ use crate::models::entry::Position;
 use crate::models::num::Price;
 use crate::models::time::Nanos;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 
 /// The directions, by their places below.
@@ -59,6 +60,12 @@ impl SpikeWindow {
         let PriceBand { low, high, expected, distance, percent } = *band;
         let (firsts, published) = ([None; 2], [None, None]);
         SpikeWindow { start, low, high, expected, distance, percent, firsts, published }
+    }
+
+    /// True for the band by which its trades were judged: that of before, where thresholds have changed meanwhile.
+    fn is_judged_by(&self, band: &PriceBand) -> bool {
+        (self.low, self.high, self.expected, self.percent)
+            == (band.low, band.high, band.expected, band.percent)
     }
 
     /// Returns the place of the direction in which a price is beyond the limits.
@@ -119,6 +126,7 @@ impl PriceDetector {
     pub fn is_settled(&self, start: Nanos, band: &PriceBand, (order, price): (TradeOrder, Price)) -> bool {
         match self.windows.back() {
             Some(newest) if newest.start == start => match newest.side(price) {
+                _ if !newest.is_judged_by(band) => false,
                 Some(side) => newest.firsts[side].is_some_and(|first| first.order < order),
                 None => true,
             },
@@ -132,6 +140,13 @@ impl PriceDetector {
     #[must_use]
     pub fn has(&self, start: Nanos) -> bool {
         self.place_of(start).is_ok()
+    }
+
+    /// Returns the starts of windows from one on that were judged by other limits than those of today.
+    pub fn judged_by_others(&self, from: Nanos, band: impl Fn(Nanos) -> PriceBand) -> SmallVec<[Nanos; 2]> {
+        let first = self.windows.partition_point(|window| window.start < from);
+        let windows = self.windows.range(first..);
+        windows.filter(|it| !it.is_judged_by(&band(it.start))).map(|it| it.start).collect()
     }
 
     fn place_of(&self, start: Nanos) -> Result<usize, usize> {

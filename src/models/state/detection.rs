@@ -294,6 +294,12 @@ impl SymbolState {
             from = from.min(start);
         }
         if !prices.is_calm() {
+            // What is published again is judged by the thresholds of today, whatever they were when it was found.
+            let band = |start| bars.price_band(start, &thresholds.price);
+            for start in prices.judged_by_others(from, band) {
+                let Some(at) = self.window_at(start) else { continue };
+                prices.look_through(start, &band(start), self.spikeable(&self.base[at]), self.pos);
+            }
             let before = |start: Nanos| {
                 let at = self.base.partition_point(|window| window.start < start);
                 let close = |window: &BaseWindow| Some((window.start, close_of(&window.sum)?));
