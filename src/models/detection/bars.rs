@@ -6,59 +6,17 @@
 //! kept.
 
 use super::baseline::{PriceBand, VolumeLimit, to_f64};
-use super::detected::{AnomalyKind, Cause, Finding, severity};
+use super::detected::{AnomalyKind, Finding, severity};
+use super::judged::{BarFigures, Change, Excursions, JudgedBars, RsiSide};
 use super::publish::{Published, Publisher};
 use super::settings::{Method, PriceThreshold, RsiThreshold, Thresholds};
 use crate::models::anomaly::{AnomalyState, Severity};
-use crate::models::entry::Position;
-use crate::models::num::Price;
 use crate::models::time::{Nanos, Width};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-/// Half of the bars that are kept beyond those that baselines take, so that many are let go together.
-const SLACK: usize = 16;
-
 /// The RSI of a market that goes nowhere.
 const RSI_MIDDLE: f64 = 50.0;
-
-/// Which excursions go on after a bar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Excursions {
-    /// The bar was a volume spike.
-    volume: bool,
-    /// The RSI is beyond a threshold, since the bar that starts then.
-    rsi: Option<(AnomalyKind, Nanos)>,
-}
-
-/// What is judged of a bar.
-#[derive(Clone, Copy, Debug)]
-pub struct BarFigures {
-    /// Start of its window.
-    pub start: Nanos,
-    /// Last price, in the symbol's price scale.
-    pub close: Price,
-    /// Sum of sizes, in its size scale.
-    pub volume: i128,
-    /// The last entry that changed it.
-    pub pos: Position,
-    /// How many entries changed it after it closed.
-    pub revision: u32,
-}
-
-/// A bar, and what was found in it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct JudgedBar {
-    start: Nanos,
-    close: i64,
-    volume: i128,
-    pos: Position,
-    revision: u32,
-    after: Excursions,
-    volume_spike: Option<Box<Published>>,
-    /// The excursion of the RSI that began here.
-    rsi: Option<Box<Published>>,
-}
 
 /// Sums over the newest bars that have been judged, as many as a baseline takes, or all where these are fewer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,20 +29,13 @@ struct Sums {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BarDetector {
     width: Width,
-    /// Sealed bars, as many as a baseline takes at least, then all unsealed ones.
-    bars: Vec<JudgedBar>,
-    /// Bars that are known to be sealed, of which nothing is published any more.
-    num_sealed: usize,
-    /// Bars that end by this are sealed.
-    sealed_until: Nanos,
+    bars: JudgedBars,
     /// Bars that baselines take.
     #[serde(skip)]
     keep: usize,
     /// A volume below this share of the sum of those before is usual by the mean, whatever is rounded.
     #[serde(skip)]
     volume_share: f64,
-    /// The excursion of the RSI that began in a sealed bar and may go on.
-    began: Option<Box<Published>>,
     /// Bars that start before this have been judged.
     #[serde(skip, default = "all")]
     unjudged_from: Nanos,
@@ -153,12 +104,9 @@ impl BarDetector {
     pub const fn new(width: Width) -> BarDetector {
         BarDetector {
             width,
-            bars: Vec::new(),
-            num_sealed: 0,
-            sealed_until: Nanos::MIN,
+            bars: JudgedBars::new(),
             keep: 0,
             volume_share: 0.0,
-            began: None,
             unjudged_from: Nanos::MAX,
             new_close_from: Nanos::MAX,
             void: Vec::new(),
@@ -182,50 +130,22 @@ impl BarDetector {
 
     /// Takes a bar in that closed or was amended. It is judged with [`BarDetector::judge`].
     pub fn upsert(&mut self, bar: BarFigures) {
-        let BarFigures { start, close, volume, pos, revision } = bar;
-        let new = JudgedBar {
-            start,
-            close: close.0,
-            volume,
-            pos,
-            revision,
-            after: Excursions::default(),
-            volume_spike: None,
-            rsi: None,
-        };
-        if self.bars.last().is_none_or(|newest| newest.start < bar.start) {
-            if self.bars.capacity() == 0 {
-                self.bars.reserve_exact(self.keep + 2 * SLACK);
-            }
-            self.bars.push(new);
-            self.num_new += 1;
-            self.note(bar.start, true);
-            return;
-        }
-        let at = self.bars.partition_point(|known| known.start < bar.start);
-        match self.bars.get_mut(at).filter(|known| known.start == bar.start) {
-            Some(known) => {
-                let has_new_close = known.close != new.close;
-                if !has_new_close && known.volume == new.volume {
-                    return;
-                }
-                self.is_amended = true;
-                *known = JudgedBar { volume_spike: known.volume_spike.take(), rsi: known.rsi.take(), ..new };
-                self.note(bar.start, has_new_close);
-            }
-            None => {
-                self.is_amended = true;
-                self.bars.insert(at, new);
+        match self.bars.upsert(bar, self.keep) {
+            Change::New => {
+                self.num_new += 1;
                 self.note(bar.start, true);
+            }
+            Change::Nothing => {}
+            change => {
+                self.is_amended = true;
+                self.note(bar.start, change == Change::Close);
             }
         }
     }
 
     /// Takes a bar out that became void.
     pub fn remove(&mut self, start: Nanos) {
-        let at = self.bars.partition_point(|known| known.start < start);
-        if self.bars.get(at).is_some_and(|known| known.start == start) {
-            let void = self.bars.remove(at);
+        if let Some(void) = self.bars.remove(start) {
             self.is_amended = true;
             self.void.extend([void.volume_spike, void.rsi].into_iter().filter(Option::is_some));
             self.note(start, true);
@@ -257,7 +177,7 @@ impl BarDetector {
     #[inline]
     #[must_use]
     pub fn only_new(&self) -> Option<Nanos> {
-        let newest = self.bars.last().filter(|_| self.num_new == 1 && !self.is_amended);
+        let newest = self.bars.newest().filter(|_| self.num_new == 1 && !self.is_amended);
         newest.map(|bar| bar.start)
     }
 
@@ -271,25 +191,25 @@ impl BarDetector {
     /// been done, and [`BarDetector::judge`] is to do it. Otherwise the band is that after it, and
     /// [`BarDetector::note_judged`] says that it has been judged.
     pub fn judge_usual(&mut self, thresholds: &Thresholds, rsi: Option<f64>) -> bool {
-        let Some((newest, before)) = self.bars.split_last() else { return false };
-        let goes_on = before.last().is_some_and(|bar| bar.after.rsi.is_some());
+        let Some(num_before) = self.bars.len().checked_sub(1) else { return false };
+        let goes_on = self.bars.before(num_before).rsi.is_some();
         if goes_on || rsi.is_some_and(|value| onset(value, &thresholds.rsi).is_some()) {
             return false;
         }
+        let newest = *self.bars.figures(num_before);
         let (mut volumes, mut closes) = (self.sums.volumes, self.sums.closes);
-        if let Some(first) = before.len().checked_sub(thresholds.volume.bars) {
+        if let Some(first) = num_before.checked_sub(thresholds.volume.bars) {
             let is_usual = match thresholds.volume.method {
                 Method::Mean => to_f64(newest.volume) < to_f64(volumes) * self.volume_share,
                 Method::Median => false,
             };
-            if !is_usual && self.volume_spike(before.len(), thresholds).is_some() {
+            if !is_usual && self.volume_spike(num_before, thresholds).is_some() {
                 return false;
             }
-            volumes -= before[first].volume;
+            volumes -= self.bars.figures(first).volume;
         }
-        let num_before = before.len();
         if let Some(first) = num_before.checked_sub(thresholds.price.bars) {
-            closes -= i128::from(before[first].close);
+            closes -= i128::from(self.bars.figures(first).close);
         }
         closes += i128::from(newest.close);
         self.sums = Sums { closes, volumes: volumes + newest.volume };
@@ -318,10 +238,10 @@ impl BarDetector {
     }
 
     fn add_up(&mut self, thresholds: &Thresholds) {
-        let newest = |bars: usize| &self.bars[self.bars.len().saturating_sub(bars)..];
+        let newest = |num: usize| self.bars.len().saturating_sub(num)..self.bars.len();
         self.sums = Sums {
-            closes: closes(newest(thresholds.price.bars)).map(i128::from).sum(),
-            volumes: volumes(newest(thresholds.volume.bars)).sum(),
+            closes: self.bars.closes(newest(thresholds.price.bars)).map(i128::from).sum(),
+            volumes: self.bars.volumes(newest(thresholds.volume.bars)).sum(),
         };
         self.renew_band(&thresholds.price);
     }
@@ -335,7 +255,10 @@ impl BarDetector {
                 let exact = PriceBand::around_mean(closes_sum, threshold);
                 RecentBand::of(exact, Some((closes_sum, threshold)))
             }
-            Some(first) => RecentBand::of(PriceBand::of(closes(&self.bars[first..]), threshold), None),
+            Some(first) => {
+                let closes = self.bars.closes(first..self.bars.len());
+                RecentBand::of(PriceBand::of(closes, threshold), None)
+            }
         };
     }
 
@@ -347,15 +270,16 @@ impl BarDetector {
         publisher: &mut Publisher<'_>,
     ) {
         self.void.drain(..).for_each(|mut void| publisher.settle(&mut void, None));
-        let first = self.bars.partition_point(|bar| bar.start < self.unjudged_from).max(self.num_sealed);
-        let mut before = first.checked_sub(1).map_or_else(Excursions::default, |at| self.bars[at].after);
+        let first = self.bars.place(|start| start < self.unjudged_from).max(self.bars.num_sealed());
+        let mut before = self.bars.before(first);
         let entering = before.rsi;
         let mut entering_goes_on = true;
         let mut wanted: SmallVec<[Wanted; 8]> = SmallVec::new();
         for at in first..self.bars.len() {
+            let start = self.bars.figures(at).start;
             let spike = self.volume_spike(at, thresholds);
-            let value = rsi(self.bars[at].start);
-            let goes_on = before.rsi.filter(|(kind, _)| goes_on(*kind, value, thresholds));
+            let value = rsi(start);
+            let goes_on = before.rsi.filter(|(side, _)| goes_on(*side, value, thresholds));
             if let Some((_, began)) = before.rsi.filter(|_| goes_on.is_none()) {
                 match wanted.iter_mut().rfind(|one| one.start == began) {
                     Some(one) => one.has_ended = true,
@@ -363,27 +287,20 @@ impl BarDetector {
                 }
             }
             let onset = if goes_on.is_some() { None } else { self.rsi_onset(at, value, thresholds) };
-            let start = self.bars[at].start;
-            let after = Excursions {
-                volume: spike.is_some(),
-                rsi: goes_on.or(onset.as_ref().map(|finding| (finding.kind, start))),
-            };
+            let (onset, began) = onset.map(|(side, finding)| (finding, (side, start))).unzip();
+            let after = Excursions { volume: spike.is_some(), rsi: goes_on.or(began) };
             let spike = spike.filter(|_| !before.volume);
-            wanted.push(Wanted { start, spike, onset, has_ended: false });
-            self.bars[at].after = after;
+            wanted.push(Wanted { start, spike, onset, has_ended: false, after });
             before = after;
         }
         if let Some((_, began)) = entering {
             let state = if entering_goes_on { AnomalyState::Active } else { AnomalyState::Ended };
-            let at = self.bars.partition_point(|bar| bar.start < began);
-            let slot = match self.bars.get_mut(at).filter(|bar| at >= self.num_sealed && bar.start == began) {
-                Some(bar) => &mut bar.rsi,
-                None => &mut self.began,
-            };
-            publisher.set_state(slot, state);
+            publisher.set_state(self.bars.excursion(began), state);
         }
-        for (bar, wanted) in self.bars[first..].iter_mut().zip(wanted) {
-            let Wanted { spike, onset, has_ended, .. } = wanted;
+        for (at, wanted) in (first..).zip(wanted) {
+            let Wanted { spike, onset, has_ended, after, .. } = wanted;
+            let Some(bar) = self.bars.judgement(at) else { continue };
+            bar.after = after;
             publisher.settle(&mut bar.volume_spike, spike.map(|finding| (finding, AnomalyState::Active)));
             let state = if has_ended { AnomalyState::Ended } else { AnomalyState::Active };
             publisher.settle(&mut bar.rsi, onset.map(|finding| (finding, state)));
@@ -394,8 +311,8 @@ impl BarDetector {
         let threshold = &thresholds.volume;
         let first = at.checked_sub(threshold.bars)?;
         let VolumeLimit { expected, times, limit } =
-            VolumeLimit::of(volumes(&self.bars[first..at]), threshold)?;
-        let value = to_f64(self.bars[at].volume);
+            VolumeLimit::of(self.bars.volumes(first..at), threshold)?;
+        let value = to_f64(self.bars.figures(at).volume);
         (value > limit).then(|| Finding {
             value,
             expected,
@@ -407,17 +324,22 @@ impl BarDetector {
         })
     }
 
-    fn rsi_onset(&self, at: usize, value: Option<f64>, thresholds: &Thresholds) -> Option<Finding> {
+    fn rsi_onset(
+        &self,
+        at: usize,
+        value: Option<f64>,
+        thresholds: &Thresholds,
+    ) -> Option<(RsiSide, Finding)> {
         let value = value?;
-        let (kind, threshold) = onset(value, &thresholds.rsi)?;
+        let (side, threshold) = onset(value, &thresholds.rsi)?;
         let times = (value - RSI_MIDDLE) / (threshold - RSI_MIDDLE);
         let severity = severity(times, &thresholds.severity);
-        Some(Finding { value, threshold, severity, ..self.finding(at, kind) })
+        Some((side, Finding { value, threshold, severity, ..self.finding(at, side.kind()) }))
     }
 
     /// Returns what is the same in all that is found in a bar.
     fn finding(&self, at: usize, kind: AnomalyKind) -> Finding {
-        let JudgedBar { start, pos, revision, .. } = self.bars[at];
+        let start = self.bars.figures(at).start;
         Finding {
             kind,
             time: start.plus(self.width.nanos()),
@@ -428,7 +350,7 @@ impl BarDetector {
             severity: Severity::Low,
             bars: 0,
             method: Method::Mean,
-            cause: Cause { pos, revision, trade: None },
+            cause: self.bars.cause(at),
         }
     }
 
@@ -439,9 +361,9 @@ impl BarDetector {
             return self.band.exact;
         }
         let width = self.width.nanos();
-        let end = self.bars.partition_point(|bar| bar.start.plus(width) <= start);
+        let end = self.bars.place(|before| before.plus(width) <= start);
         let Some(first) = end.checked_sub(threshold.bars) else { return PriceBand::OPEN };
-        PriceBand::of(closes(&self.bars[first..end]), threshold)
+        PriceBand::of(self.bars.closes(first..end), threshold)
     }
 
     /// Returns the prices that are usual in windows that start at [`BarDetector::newest_end`] or later.
@@ -461,54 +383,14 @@ impl BarDetector {
     /// Returns the end of the newest bar; [`Nanos::MIN`] without one.
     #[must_use]
     pub fn newest_end(&self) -> Nanos {
-        self.bars.last().map_or(Nanos::MIN, |bar| bar.start.plus(self.width.nanos()))
+        self.bars.newest().map_or(Nanos::MIN, |bar| bar.start.plus(self.width.nanos()))
     }
 
     /// Says that no bar that ends by `until` changes any more; never earlier than what was said before.
     #[inline]
     pub fn seal(&mut self, until: Nanos) {
-        self.sealed_until = until;
-        if self.bars.len() >= self.keep + 2 * SLACK {
-            self.let_go();
-        }
+        self.bars.seal(until.plus(-self.width.nanos()), self.keep);
     }
-
-    /// Lets go of sealed bars that no baseline takes any more, once they are some.
-    fn let_go(&mut self) {
-        let start_max = self.sealed_until.plus(-self.width.nanos());
-        let mut num_sealed = self.num_sealed;
-        while self.bars.get(num_sealed).is_some_and(|bar| bar.start <= start_max) {
-            num_sealed += 1;
-        }
-        if num_sealed == self.num_sealed {
-            return;
-        }
-        let goes_on = self.bars[num_sealed - 1].after.rsi;
-        if goes_on.is_none() {
-            self.began = None;
-        }
-        for bar in &mut self.bars[self.num_sealed..num_sealed] {
-            bar.volume_spike = None;
-            let rsi = bar.rsi.take();
-            if goes_on.is_some_and(|(_, began)| began == bar.start) {
-                self.began = rsi;
-            }
-        }
-        self.num_sealed = num_sealed;
-        let num_unneeded = num_sealed.saturating_sub(self.keep);
-        if num_unneeded >= SLACK / 2 {
-            self.bars.drain(..num_unneeded);
-            self.num_sealed -= num_unneeded;
-        }
-    }
-}
-
-fn closes(bars: &[JudgedBar]) -> impl Iterator<Item = i64> + Clone {
-    bars.iter().map(|bar| bar.close)
-}
-
-fn volumes(bars: &[JudgedBar]) -> impl Iterator<Item = i128> + Clone {
-    bars.iter().map(|bar| bar.volume)
 }
 
 /// What is to be published of a bar.
@@ -517,22 +399,23 @@ struct Wanted {
     spike: Option<Finding>,
     onset: Option<Finding>,
     has_ended: bool,
+    after: Excursions,
 }
 
 /// Returns which excursion begins with this RSI, and the threshold that it is beyond.
-fn onset(value: f64, limits: &RsiThreshold) -> Option<(AnomalyKind, f64)> {
+fn onset(value: f64, limits: &RsiThreshold) -> Option<(RsiSide, f64)> {
     match value {
-        value if value > limits.overbought => Some((AnomalyKind::Overbought, limits.overbought)),
-        value if value < limits.oversold => Some((AnomalyKind::Oversold, limits.oversold)),
+        value if value > limits.overbought => Some((RsiSide::Overbought, limits.overbought)),
+        value if value < limits.oversold => Some((RsiSide::Oversold, limits.oversold)),
         _ => None,
     }
 }
 
 /// True while the RSI has not come back far enough.
-fn goes_on(kind: AnomalyKind, value: Option<f64>, thresholds: &Thresholds) -> bool {
+fn goes_on(side: RsiSide, value: Option<f64>, thresholds: &Thresholds) -> bool {
     let limits = thresholds.rsi;
-    value.is_some_and(|value| match kind {
-        AnomalyKind::Overbought => value >= limits.overbought - limits.hysteresis,
-        _ => value <= limits.oversold + limits.hysteresis,
+    value.is_some_and(|value| match side {
+        RsiSide::Overbought => value >= limits.overbought - limits.hysteresis,
+        RsiSide::Oversold => value <= limits.oversold + limits.hysteresis,
     })
 }

@@ -9,13 +9,15 @@ mod bars;
 mod baseline;
 mod detected;
 pub mod document;
+mod judged;
 mod prices;
 mod publish;
 pub mod settings;
 pub mod statement;
 
-pub use bars::{BarDetector, BarFigures};
+pub use bars::BarDetector;
 pub use baseline::PriceBand;
 pub use detected::{AnomalyKind, Cause, Detected, Finding, severity};
+pub use judged::BarFigures;
 pub use prices::{PriceDetector, Suspect};
 pub use publish::{Published, Publisher};
