@@ -41,9 +41,9 @@ impl AlertTables {
     }
 
     /// Puts anomalies into the inbox, where it is filled.
-    pub(super) fn fill_inbox(&mut self, anomalies: Vec<Anomaly>) {
+    pub(super) fn fill_inbox(&mut self, anomalies: impl Iterator<Item = Anomaly>) {
         if self.is_filled {
-            anomalies.into_iter().for_each(|anomaly| self.put_in(InboxItem::Anomaly(anomaly)));
+            anomalies.for_each(|anomaly| self.put_in(InboxItem::Anomaly(anomaly)));
         }
     }
 

@@ -90,6 +90,11 @@ impl MemorySignals {
     }
 }
 
+/// Returns an anomaly as it is kept.
+fn row_of(anomaly: &Anomaly) -> Anomaly {
+    Anomaly { time: anomaly.time.to_micros(), ..anomaly.clone() }
+}
+
 /// True when nothing is asked for, or just this.
 fn is_asked<T: PartialEq + ?Sized>(asked: Option<&T>, found: &T) -> bool {
     asked.is_none_or(|asked| asked == found)
@@ -101,20 +106,18 @@ impl SignalHistory for MemorySignals {
         let mut tables = self.tables();
         let mut changed = Vec::new();
         for anomaly in &batch.anomalies {
-            let row = Anomaly { time: anomaly.time.to_micros(), ..anomaly.clone() };
             let mut is_repeat = false;
-            let copy = row.clone();
-            tables.anomalies.put(row.id.clone(), row, |stored, row| {
+            tables.anomalies.put(anomaly.id.clone(), row_of(anomaly), |stored, row| {
                 is_repeat = !row.replaces(stored);
                 if !is_repeat {
                     *stored = row;
                 }
             });
             if !is_repeat {
-                changed.push(copy);
+                changed.push(anomaly);
             }
         }
-        self.alerts.tables().fill_inbox(changed);
+        self.alerts.tables().fill_inbox(changed.into_iter().map(row_of));
         for prediction in &batch.predictions {
             let row = Prediction { time: prediction.time.to_micros(), ..prediction.clone() };
             let key = (row.symbol.clone(), row.time, row.horizon_minutes, row.model_version.clone());
