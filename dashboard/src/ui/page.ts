@@ -6,29 +6,26 @@
 
 import type { AlertFeed } from '../api/alert-feed';
 import type { Feed } from '../api/feed';
-import { fixed } from '../helpers/format';
 import type { ServerClock } from '../helpers/server-clock';
-import { spanText, toSeconds } from '../helpers/time';
+import { toSeconds } from '../helpers/time';
 import type { Zone } from '../helpers/zone';
-import { openText } from '../model/alerts';
-import { typeLabel } from '../model/anomaly-texts';
 import { badgeOf } from '../model/origin';
 import type { Preferences } from '../model/preferences';
-import { priceNow } from '../model/price';
 import type { Store } from '../model/store';
 import type { Now } from '../model/stretches';
 import { findSymbol } from '../model/symbols';
 import type { PageName, PartialView } from '../model/view';
 import { DEFAULT_WINDOWS, windowSeconds } from '../model/windows';
 import { Address, type Cause } from './address';
-import { AlertView, openLabel } from './alerts';
+import { AlertView } from './alerts';
 import { AnomalyView } from './anomalies';
 import { BarChart } from './chart';
-import { CAUSE_TEXTS } from './chart/stretch-marks';
 import { ChartControls } from './chart-controls';
+import { ChartKeyboard } from './chart-keyboard';
 import { Cover } from './cover';
 import { LETTERS_SHOWN } from './dead-letters';
-import { byId, Pace, setText } from './dom';
+import { byId, Pace } from './dom';
+import { Header } from './header';
 import { IncidentOnChart } from './incident-on-chart';
 import { Legend, type Switch } from './legend';
 import { Notices } from './notices';
@@ -69,8 +66,8 @@ export class Page {
     this.#drawAnomalies();
   });
   readonly #cover: Cover;
-  readonly #spoken = byId('spoken');
-  readonly #origin = byId('origin');
+  readonly #header: Header;
+  readonly #keyboard: ChartKeyboard;
   #pageName: PageName = 'chart';
   /** What is switched on, by name. */
   #overlays: readonly string[] = [];
@@ -86,6 +83,7 @@ export class Page {
     private readonly preferences: PreferenceStore,
   ) {
     this.#notices = new Notices(byId('notices'));
+    this.#header = new Header(store);
     this.#theme = new ThemeSwitch(
       preferences.current.theme,
       () => {
@@ -121,7 +119,7 @@ export class Page {
       },
       went: () => {
         byId('chart').focus();
-        this.#speak();
+        this.#keyboard.speakBar();
       },
       caption: () => this.#legend.caption,
       say: (text) => {
@@ -152,6 +150,7 @@ export class Page {
     this.#legend = new Legend(byId('legend'), store, zone, (what, isShown) => {
       this.#switch(what, isShown);
     });
+    this.#keyboard = new ChartKeyboard(this.#chart, this.#legend);
     this.#watchlist = new Watchlist(
       byId('watch'),
       store,
@@ -200,7 +199,7 @@ export class Page {
         this.#toggleAnomalies();
       },
       speak: (text) => {
-        setText(this.#spoken, text);
+        this.#keyboard.speak(text);
       },
     });
     this.#alerts = new AlertView(byId('alerts'), store, zone, () => clock.now(), preferences.current.reader, {
@@ -268,13 +267,10 @@ export class Page {
     toLive.addEventListener('click', () => {
       this.#chart.toNow();
     });
-    byId('chart').addEventListener('keydown', (event) => {
-      this.#chartKey(event);
-    });
     this.#controls.refresh();
     setInterval(() => {
       // The title is the only part of a background page that is visible.
-      if (document.hidden) this.#drawTitle();
+      if (document.hidden) this.#header.drawTitle();
       // The empty stretch behind the newest bar grows without messages.
       else this.#chart.drawOpenStretch(this.#now());
     }, SECOND_MS);
@@ -421,7 +417,7 @@ export class Page {
       history: { phase: store.history, reachedStart: store.reachedStart },
       ...this.#chart.drawn,
       zone: this.#controls.zone.id,
-      origin: this.#origin.hidden ? '' : this.#origin.textContent,
+      origin: this.#header.origin,
       bars: store.series.bars,
       legend: this.#legend.texts(),
       watchlist: this.#watchlist.texts(),
@@ -431,7 +427,7 @@ export class Page {
       anomalies: store.anomalies.list,
       anomalyList: this.#anomalies.isOpen ? this.#anomalies.texts() : null,
       alerts: this.#alerts.isOpen ? this.#alerts.texts() : null,
-      openAlerts: byId('alerts-count').textContent,
+      openAlerts: this.#header.openAlerts,
       system: this.#system.isOpen ? this.#system.texts() : null,
     };
   }
@@ -470,12 +466,18 @@ export class Page {
       this.#chart.setIndicatorTexts(this.#legend.texts());
     }
     if (changes.system && this.#system.isOpen) this.#system.draw();
-    if (changes.alerts) this.#drawAlerts();
+    if (changes.alerts) {
+      this.#header.drawAlerts(this.#alerts.isOpen);
+      this.#alerts.draw();
+    }
     if (changes.history || changes.anomalies) this.#incidentOnChart.draw();
-    if (changes.origin) this.#drawOrigin();
-    if (selectedMoved || changes.origin || changes.alerts) this.#drawTitle();
+    if (changes.origin) {
+      this.#header.drawOrigin();
+      this.#chart.setWatermark(badgeOf(store.origin));
+    }
+    if (selectedMoved || changes.origin || changes.alerts) this.#header.drawTitle();
     if (changes.metrics || changes.connection || changes.selection || changes.past) this.#strip.draw();
-    if (changes.connection) this.#drawAge();
+    if (changes.connection) this.#header.drawAge();
     if (changes.history || changes.symbols || barsChanged) this.#cover.draw();
     if (changes.history) this.#remember();
   }
@@ -488,47 +490,9 @@ export class Page {
     if (selection.symbol !== symbol || selection.window !== window) this.preferences.change({ symbol: selection.symbol, window: selection.window });
   }
 
-  #drawTitle(): void {
-    const row = this.store.selection === null ? undefined : this.store.rows.get(this.store.selection.symbol);
-    const badge = badgeOf(this.store.origin);
-    const parts = [badge, row === undefined ? '' : `${fixed(priceNow(this.store), row.decimals)} ${row.symbol}`, 'Tickwire'];
-    const open = openText(this.store.alerts);
-    document.title = `${open === '' ? '' : `(${open}) `}${parts.filter((part) => part !== '').join(' · ')}`;
-  }
-
-  /** Shows the number of open incidents beside the title, and the view of them. */
-  #drawAlerts(): void {
-    const { alerts } = this.store;
-    const label = openLabel(alerts);
-    setText(byId('alerts-count'), openText(alerts));
-    byId('alerts-open').setAttribute('aria-label', label);
-    // A server without alerts has nothing to show.
-    byId('alerts-open').hidden = alerts.phase === 'missing' && !this.#alerts.isOpen;
-    this.#alerts.draw();
-  }
-
-  /** Shows that the data are simulated or replayed: they must never be taken for a market. */
-  #drawOrigin(): void {
-    const { origin } = this.store;
-    const badge = badgeOf(origin);
-    const name = origin.provider ?? '';
-    setText(byId('origin-badge'), badge);
-    // A provider whose name the badge shows already is not repeated.
-    setText(byId('origin-provider'), name.toUpperCase() === badge ? '' : name);
-    this.#origin.hidden = badge === '';
-    this.#chart.setWatermark(badge);
-  }
-
   #now(): Now {
     const { selection, rows } = this.store;
     return { time: toSeconds(this.clock.now()), feed: (selection === null ? undefined : rows.get(selection.symbol))?.feed ?? null };
-  }
-
-  /** Marks a page that no longer gets what is new. */
-  #drawAge(): void {
-    const { connection } = this.store;
-    const old = connection.phase === 'stale' || connection.phase === 'waiting' || connection.reason !== '';
-    document.body.toggleAttribute('data-old', old);
   }
 
   #repaint(): void {
@@ -538,27 +502,5 @@ export class Page {
     this.#chart.setPalette(palette, this.#now());
     this.#watchlist.setPalette(palette);
     this.#system.setPalette(palette);
-  }
-
-  #chartKey(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = event.shiftKey ? 10 : 1;
-    if (event.key === 'ArrowLeft') this.#chart.step(-step);
-    else if (event.key === 'ArrowRight') this.#chart.step(step);
-    else if (event.key === 'Escape') this.#chart.leave();
-    else if (event.key === '+' || event.key === '=') this.#chart.zoom(1.25);
-    else if (event.key === '-') this.#chart.zoom(0.8);
-    else return;
-    event.preventDefault();
-    if (event.key.startsWith('Arrow')) this.#speak();
-  }
-
-  /** Reads the bar under the crosshair to whoever listens. */
-  #speak(): void {
-    const { time, open, high, low, close, volume, state } = this.#legend.texts();
-    const before = this.#chart.emptyBefore;
-    const gap = before === undefined ? '' : `after ${spanText(before.to - before.from)}, ${CAUSE_TEXTS[before.cause]}: `;
-    const anomalies = this.#chart.heldAnomalies.map((anomaly) => `, anomaly: ${typeLabel(anomaly.type)}, ${anomaly.severity}${anomaly.state === 'active' ? '' : `, ${anomaly.state}`}`).join('');
-    setText(this.#spoken, `${gap}${time ?? ''}: open ${open ?? ''}, high ${high ?? ''}, low ${low ?? ''}, close ${close ?? ''}, volume ${volume ?? ''}, ${state ?? ''}${anomalies}`);
   }
 }
