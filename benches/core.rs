@@ -84,20 +84,33 @@ fn names() -> Arc<dyn Interner> {
     Arc::new(names)
 }
 
-/// A rule on closed bars, and one on trades.
-const CLOSED: (&str, Fire) = ("rsi_14 < 25 or volume > 3 * avg(volume, 20)", Fire::BarClose);
-const TRADED: (&str, Fire) = ("pct_change(15min) < -3", Fire::Tick);
+/// What is looked for.
+#[derive(Clone, Copy)]
+enum LookedFor {
+    Nothing,
+    /// As by default.
+    Usual,
+    /// That, and a rule.
+    Rule(&'static str, Fire),
+}
 
-fn states(num_symbols: u64, rule: Option<(&str, Fire)>) -> Vec<SymbolState> {
-    // As a run has them.
-    let rule = rule.map(|(when, fire)| Rule {
-        name: "rule".to_owned(),
-        when: when.to_owned(),
-        fire,
-        ..Rule::default()
-    });
-    let rules: Vec<Rule> = rule.into_iter().collect();
-    let detection = Some(DetectionSettings { rules: rules.into(), ..DetectionSettings::default() });
+/// A rule on closed bars, and one on trades.
+const CLOSED: LookedFor = LookedFor::Rule("rsi_14 < 25 or volume > 3 * avg(volume, 20)", Fire::BarClose);
+const TRADED: LookedFor = LookedFor::Rule("pct_change(15min) < -3", Fire::Tick);
+
+fn detection(looked_for: LookedFor) -> Option<DetectionSettings> {
+    let rules = match looked_for {
+        LookedFor::Nothing => return None,
+        LookedFor::Usual => Vec::new(),
+        LookedFor::Rule(when, fire) => {
+            vec![Rule { name: "rule".to_owned(), when: when.to_owned(), fire, ..Rule::default() }]
+        }
+    };
+    Some(DetectionSettings { rules: rules.into(), ..DetectionSettings::default() })
+}
+
+fn states(num_symbols: u64, looked_for: LookedFor) -> Vec<SymbolState> {
+    let detection = detection(looked_for);
     let settings = Arc::new(CoreSettings { detection, ..CoreSettings::default() });
     let names = names();
     let state = |at| {
@@ -134,17 +147,19 @@ fn apply(c: &mut Criterion) {
         .throughput(Throughput::Elements(NUM_TRADES))
         .sample_size(20)
         .measurement_time(Duration::from_secs(4));
-    for (name, num_symbols, arrival, rule) in [
-        ("apply, one symbol, in order", 1, Arrival::Clean, None),
-        ("apply, one symbol, jittered", 1, Arrival::Jittered, None),
-        ("apply, 1,000 symbols, jittered", 1_000, Arrival::Jittered, None),
-        ("apply, one symbol, jittered, a rule on closed bars", 1, Arrival::Jittered, Some(CLOSED)),
-        ("apply, one symbol, jittered, a rule on trades", 1, Arrival::Jittered, Some(TRADED)),
-        ("apply, 1,000 symbols, jittered, a rule on closed bars", 1_000, Arrival::Jittered, Some(CLOSED)),
+    for (name, num_symbols, arrival, looked_for) in [
+        ("apply, one symbol, in order", 1, Arrival::Clean, LookedFor::Usual),
+        ("apply, one symbol, jittered", 1, Arrival::Jittered, LookedFor::Usual),
+        ("apply, one symbol, jittered, without detection", 1, Arrival::Jittered, LookedFor::Nothing),
+        ("apply, 1,000 symbols, jittered", 1_000, Arrival::Jittered, LookedFor::Usual),
+        ("apply, 1,000 symbols, jittered, without detection", 1_000, Arrival::Jittered, LookedFor::Nothing),
+        ("apply, one symbol, jittered, a rule on closed bars", 1, Arrival::Jittered, CLOSED),
+        ("apply, one symbol, jittered, a rule on trades", 1, Arrival::Jittered, TRADED),
+        ("apply, 1,000 symbols, jittered, a rule on closed bars", 1_000, Arrival::Jittered, CLOSED),
     ] {
         let batches = sorted(&trades(num_symbols, arrival), num_symbols);
         group.bench_function(name, |b| {
-            let fresh = || states(num_symbols, rule);
+            let fresh = || states(num_symbols, looked_for);
             b.iter_batched(fresh, |states| apply_all(states, &batches), BatchSize::PerIteration);
         });
     }
@@ -153,7 +168,7 @@ fn apply(c: &mut Criterion) {
 
 fn recovery_point(c: &mut Criterion) {
     let batches = sorted(&trades(1, Arrival::Jittered), 1);
-    let (states, _) = apply_all(states(1, None), &batches);
+    let (states, _) = apply_all(states(1, LookedFor::Usual), &batches);
     let state = states.into_iter().next().expect("there is one symbol");
     let bytes = state.encode();
     let (settings, names) = (Arc::new(CoreSettings::default()), names());
