@@ -386,10 +386,18 @@ impl BarDetector {
         self.bars.newest().map_or(Nanos::MIN, |bar| bar.start.plus(self.width.nanos()))
     }
 
-    /// Says that no bar that ends by `until` changes any more; never earlier than what was said before.
+    /// Returns by when bars are sealed that [`BarDetector::seal`] lets go of; [`Nanos::MAX`] where they are too few.
     #[inline]
+    #[must_use]
+    pub fn lets_go_at(&self) -> Nanos {
+        self.bars.lets_go_after().map_or(Nanos::MAX, |start| start.plus(self.width.nanos()))
+    }
+
+    /// Says that no bar that ends by `until` changes any more; never earlier than what was said before.
     pub fn seal(&mut self, until: Nanos) {
-        self.bars.seal(until.plus(-self.width.nanos()), self.keep);
+        if self.lets_go_at() <= until {
+            self.bars.let_go(until.plus(-self.width.nanos()), self.keep);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::models::time::Nanos;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ops::Range;
 
-/// How many bars are sealed together, and room for as many is there from the start.
+/// How many bars are sealed together. Room for these and as many that are not sealed is there from the start.
 const BATCH: usize = 8;
 
 /// What is judged of a bar.
@@ -180,6 +180,7 @@ impl JudgedBars {
         if self.figures.last().is_none_or(|newest| newest.start < start) {
             if self.figures.capacity() == 0 {
                 self.figures.reserve_exact(keep + 2 * BATCH);
+                self.judgements.reserve_exact(2 * BATCH);
             }
             self.figures.push(new);
             self.judgements.push(judgement);
@@ -220,17 +221,14 @@ impl JudgedBars {
         Some(at.checked_sub(num_sealed).map(|at| self.judgements.remove(at)).unwrap_or_default())
     }
 
-    /// Says that bars that start by `start_max` change no more. Some together are sealed, and those let go of that are not among
-    /// the newest `keep` of these.
+    /// Returns the start of the bar with which enough are sealed to be let go of together.
     #[inline]
-    pub fn seal(&mut self, start_max: Nanos, keep: usize) {
-        if self.judgements.len() >= BATCH && self.figures[self.num_sealed() + BATCH - 1].start <= start_max {
-            self.let_go(start_max, keep);
-        }
+    pub fn lets_go_after(&self) -> Option<Nanos> {
+        self.figures.get(self.num_sealed() + BATCH - 1).map(|bar| bar.start)
     }
 
-    #[inline(never)]
-    fn let_go(&mut self, start_max: Nanos, keep: usize) {
+    /// Seals the bars that start by `start_max`, which change no more, and lets go of sealed ones but for the newest `keep`.
+    pub fn let_go(&mut self, start_max: Nanos, keep: usize) {
         let unsealed = &self.figures[self.num_sealed()..];
         let num = unsealed.partition_point(|bar| bar.start <= start_max);
         let Some(newest) = num.checked_sub(1).map(|at| &self.judgements[at]) else { return };
@@ -350,13 +348,15 @@ mod tests {
     #[test]
     fn sealed_bars_go_some_together_and_those_that_a_baseline_takes_stay() {
         let mut bars = bars(0..20);
-        bars.seal(Nanos(BATCH as i64 - 2), 3);
-        assert_eq!((bars.len(), bars.num_sealed()), (20, 0), "too few");
-        bars.seal(Nanos(11), 3);
+        assert_eq!(bars.lets_go_after(), Some(Nanos(BATCH as i64 - 1)));
+        bars.let_go(Nanos(11), 3);
         assert_eq!((bars.len(), bars.num_sealed()), (11, 3));
         assert_eq!(bars.closes(0..4).collect::<Vec<_>>(), [109, 110, 111, 112]);
         assert_eq!(bars.cause(3).pos, 12);
         assert!(bars.judgement(2).is_none());
+        assert_eq!(bars.lets_go_after(), Some(Nanos(19)));
+        bars.let_go(Nanos(19), 3);
+        assert_eq!((bars.len(), bars.lets_go_after()), (3, None));
     }
 
     #[test]
@@ -364,7 +364,7 @@ mod tests {
         let mut bars = bars(0..20);
         let after = Excursions { volume: true, rsi: Some((RsiSide::Oversold, Nanos(4))) };
         (4..12).for_each(|at| bars.judgement(at).unwrap().after = after);
-        bars.seal(Nanos(11), 3);
+        bars.let_go(Nanos(11), 3);
         assert_eq!(bars.before(bars.num_sealed()), after);
         assert_eq!(bars.before(bars.num_sealed() + 1), Excursions::default());
     }
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn changes_are_told_apart() {
         let mut bars = bars(0..20);
-        bars.seal(Nanos(11), 3);
+        bars.let_go(Nanos(11), 3);
         let changed = |close: i64, volume| BarFigures { close: Price(close), volume, ..bar(15) };
         assert_eq!(bars.upsert(changed(115, 10), 3), Change::Nothing);
         assert_eq!(bars.upsert(changed(115, 11), 3), Change::Volume);

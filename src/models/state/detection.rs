@@ -28,11 +28,14 @@ pub struct Watch {
     pub is_waiting: bool,
     /// The width whose bars are judged, by place; [`usize::MAX`] for none.
     track: usize,
+    /// Once all before this is sealed, bars that were judged are let go of.
+    lets_go_at: Nanos,
 }
 
 impl Watch {
     /// Everything is usual.
-    pub const OFF: Watch = Watch { low: i64::MIN, high: i64::MAX, is_waiting: false, track: usize::MAX };
+    pub const OFF: Watch =
+        Watch { low: i64::MIN, high: i64::MAX, is_waiting: false, track: usize::MAX, lets_go_at: Nanos::MAX };
 
     /// Returns the same, with every trade looked at.
     #[must_use]
@@ -130,7 +133,7 @@ impl Detection {
     pub fn watch(&self) -> Watch {
         let Detection { track, found: Found { bars, prices, .. }, .. } = self;
         let (low, high) = if prices.is_calm() { bars.inner_band() } else { (i64::MAX, i64::MIN) };
-        Watch { low, high, is_waiting: false, track: *track }
+        Watch { low, high, is_waiting: false, track: *track, lets_go_at: bars.lets_go_at() }
     }
 }
 
@@ -255,7 +258,8 @@ impl SymbolState {
             }
         }
         bars.note_judged();
-        self.watch = Watch { low, high, is_waiting: false, track: *track };
+        let lets_go_at = bars.lets_go_at();
+        self.watch = Watch { low, high, is_waiting: false, track: *track, lets_go_at };
         true
     }
 
@@ -333,11 +337,16 @@ impl SymbolState {
     /// Lets go of what bars that are sealed up to a frontier were looked at for.
     #[inline]
     pub(super) fn seal_judged(&mut self, frontier: Nanos) {
-        if let Some(detection) = &mut self.detection {
+        let is_alert = self.watch.is_alert();
+        if (is_alert || self.watch.lets_go_at <= frontier)
+            && let Some(detection) = &mut self.detection
+        {
             let bars = &mut detection.found.bars;
             bars.seal(frontier);
-            if self.watch.is_alert() {
+            if is_alert {
                 self.watch = Watch { is_waiting: self.watch.is_waiting, ..detection.watch() };
+            } else {
+                self.watch.lets_go_at = bars.lets_go_at();
             }
         }
         if self.rules.is_some() {
