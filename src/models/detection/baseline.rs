@@ -10,6 +10,7 @@
 //! factors are about four standard deviations (6 / 1.4826).
 
 use super::settings::{Method, PriceThreshold, VolumeThreshold};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 /// Robust standard deviations that are usual.
@@ -24,7 +25,7 @@ const FACTOR_MIN: f64 = 1.5;
 type Values = SmallVec<[f64; 32]>;
 
 /// Which prices are usual, in the symbol's price scale.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PriceBand {
     /// The lowest.
     pub low: i64,

@@ -89,7 +89,7 @@ pub enum Change {
 }
 
 /// The bars, by start.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct JudgedBars {
     /// Of sealed bars as many as a baseline takes at least, then of all others.
     figures: Vec<Figures>,

@@ -46,33 +46,23 @@ struct First {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct SpikeWindow {
     start: Nanos,
-    low: i64,
-    high: i64,
-    expected: f64,
-    distance: f64,
-    percent: f64,
+    /// By which its trades were judged: that of before, where thresholds have changed meanwhile.
+    band: PriceBand,
     firsts: [Option<First>; 2],
     published: [Option<Box<Published>>; 2],
 }
 
 impl SpikeWindow {
     fn new(start: Nanos, band: &PriceBand) -> SpikeWindow {
-        let PriceBand { low, high, expected, distance, percent } = *band;
         let (firsts, published) = ([None; 2], [None, None]);
-        SpikeWindow { start, low, high, expected, distance, percent, firsts, published }
-    }
-
-    /// True for the band by which its trades were judged: that of before, where thresholds have changed meanwhile.
-    fn is_judged_by(&self, band: &PriceBand) -> bool {
-        (self.low, self.high, self.expected, self.percent)
-            == (band.low, band.high, band.expected, band.percent)
+        SpikeWindow { start, band: *band, firsts, published }
     }
 
     /// Returns the place of the direction in which a price is beyond the limits.
     const fn side(&self, price: Price) -> Option<usize> {
         match price.0 {
-            price if price > self.high => Some(0),
-            price if price < self.low => Some(1),
+            price if price > self.band.high => Some(0),
+            price if price < self.band.low => Some(1),
             _ => None,
         }
     }
@@ -88,14 +78,15 @@ impl SpikeWindow {
 
     fn finding(&self, side: usize, first: &First, thresholds: &Thresholds) -> Finding {
         let value = first.price.0 as f64;
-        let times = (value - self.expected).abs() / self.distance;
+        let PriceBand { expected, distance, percent, .. } = self.band;
+        let times = (value - expected).abs() / distance;
         Finding {
             kind: SIDES[side],
             time: first.order.ts,
             start: self.start,
             value,
-            expected: self.expected,
-            threshold: self.percent,
+            expected,
+            threshold: percent,
             severity: severity(times, &thresholds.severity),
             bars: thresholds.price.bars as u16,
             method: thresholds.price.method,
@@ -126,7 +117,7 @@ impl PriceDetector {
     pub fn is_settled(&self, start: Nanos, band: &PriceBand, (order, price): (TradeOrder, Price)) -> bool {
         match self.windows.back() {
             Some(newest) if newest.start == start => match newest.side(price) {
-                _ if !newest.is_judged_by(band) => false,
+                _ if newest.band != *band => false,
                 Some(side) => newest.firsts[side].is_some_and(|first| first.order < order),
                 None => true,
             },
@@ -146,7 +137,7 @@ impl PriceDetector {
     pub fn judged_by_others(&self, from: Nanos, band: impl Fn(Nanos) -> PriceBand) -> SmallVec<[Nanos; 2]> {
         let first = self.windows.partition_point(|window| window.start < from);
         let windows = self.windows.range(first..);
-        windows.filter(|it| !it.is_judged_by(&band(it.start))).map(|it| it.start).collect()
+        windows.filter(|it| it.band != band(it.start)).map(|it| it.start).collect()
     }
 
     fn place_of(&self, start: Nanos) -> Result<usize, usize> {
